@@ -1,0 +1,106 @@
+//! The broker port: what the host needs of any broker, and what can go wrong.
+//!
+//! Every request passes a [`Gate`] first: an adapter cannot be built without one, so nothing but the request
+//! budget can send. Every POST takes a [`Permit`] (in its [`SendTerms`]), which the adapter asks again
+//! immediately before the bytes are written.
+
+mod error;
+mod gate;
+mod stream;
+
+use std::future::Future;
+
+pub use error::{BrokerError, StreamError};
+pub use gate::{Admission, Class, Gate, GateError, Permit, RateHint, SendTerms};
+use sandpit_types::{
+    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, OrderRequest, Position,
+    Quote, SessionDay, Symbol,
+};
+pub use stream::{DataFeed, DataSession, OrderFeed, OrderSession, Subscription};
+
+/// The trading side of a broker. Each call is one request; none is ever repeated by the adapter.
+pub trait Broker: Send + Sync + 'static {
+    /// Sends an order, under `terms`: their permit is asked immediately before the request is written.
+    ///
+    /// # Errors
+    /// [`BrokerError::OutcomeUnknown`] whenever the order may exist at the broker although no answer says so;
+    /// [`BrokerError::Rejected`] only when the broker's own answer says that it does not.
+    fn submit(
+        &self,
+        order: &OrderRequest,
+        terms: SendTerms,
+    ) -> impl Future<Output = Result<BrokerOrder, BrokerError>> + Send;
+
+    /// Asks for one order to be cancelled. `Ok` means that the request was taken, not that the order is gone.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotFound`] when there is no such order, [`BrokerError::Rejected`] when it is already
+    /// terminal.
+    fn cancel(&self, id: &BrokerOrderId) -> impl Future<Output = Result<(), BrokerError>> + Send;
+
+    /// One order by our id.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotFound`], which is inconclusive for 60 s after a POST (DESIGN: orders).
+    fn order_by_client_id(
+        &self,
+        id: &ClientOrderId,
+    ) -> impl Future<Output = Result<BrokerOrder, BrokerError>> + Send;
+
+    /// All orders that are not terminal, legs included.
+    ///
+    /// # Errors
+    /// As any read: [`BrokerError::Unavailable`], [`BrokerError::Unauthorized`], [`BrokerError::RetryAfter`].
+    fn open_orders(&self) -> impl Future<Output = Result<Vec<BrokerOrder>, BrokerError>> + Send;
+
+    /// All positions.
+    ///
+    /// # Errors
+    /// As any read.
+    fn positions(&self) -> impl Future<Output = Result<Vec<Position>, BrokerError>> + Send;
+
+    /// The account.
+    ///
+    /// # Errors
+    /// As any read.
+    fn account(&self) -> impl Future<Output = Result<Account, BrokerError>> + Send;
+
+    /// The exchange's clock.
+    ///
+    /// # Errors
+    /// As any read.
+    fn clock(&self) -> impl Future<Output = Result<Clock, BrokerError>> + Send;
+
+    /// Regular sessions from the New York date of `from` to that of `to`, both included.
+    ///
+    /// # Errors
+    /// As any read.
+    fn calendar(
+        &self,
+        from: MarketTime,
+        to: MarketTime,
+    ) -> impl Future<Output = Result<Vec<SessionDay>, BrokerError>> + Send;
+}
+
+/// The market-data side of a broker, over REST.
+pub trait History: Send + Sync + 'static {
+    /// Complete one-minute bars with `from <= start < to` of all `symbols`, in order of time, then symbol.
+    ///
+    /// # Errors
+    /// As any read.
+    fn bars(
+        &self,
+        symbols: &[Symbol],
+        from: MarketTime,
+        to: MarketTime,
+    ) -> impl Future<Output = Result<Vec<Bar>, BrokerError>> + Send;
+
+    /// The last quote of each symbol; symbols without one are absent.
+    ///
+    /// # Errors
+    /// As any read.
+    fn latest_quotes(
+        &self,
+        symbols: &[Symbol],
+    ) -> impl Future<Output = Result<Vec<Quote>, BrokerError>> + Send;
+}

@@ -1,0 +1,64 @@
+//! Streams: one session is one connection; a new one is made only after the old one was dropped.
+
+use std::future::Future;
+
+use sandpit_types::{MarketEvent, Symbol, TradeUpdate};
+
+use crate::StreamError;
+
+/// What a data session subscribes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// Symbols for one-minute bars.
+    pub bars: Vec<Symbol>,
+    /// Symbols for quotes.
+    pub quotes: Vec<Symbol>,
+    /// Symbols for trades.
+    pub trades: Vec<Symbol>,
+}
+
+/// Opens market-data sessions.
+pub trait DataFeed: Send + Sync + 'static {
+    /// The session this feed opens.
+    type Session: DataSession;
+
+    /// Connects, authenticates and subscribes; returns once the broker acknowledged the subscription.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    fn open(
+        &self,
+        subscription: &Subscription,
+    ) -> impl Future<Output = Result<Self::Session, StreamError>> + Send;
+}
+
+/// One open market-data connection.
+pub trait DataSession: Send + 'static {
+    /// Appends the events of the next frame to `out`; pings and unknown messages may append nothing.
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// Any error ends the session.
+    fn next(&mut self, out: &mut Vec<MarketEvent>) -> impl Future<Output = Result<(), StreamError>> + Send;
+}
+
+/// Opens trade-update sessions.
+pub trait OrderFeed: Send + Sync + 'static {
+    /// The session this feed opens.
+    type Session: OrderSession;
+
+    /// Connects, authenticates and listens; returns once the broker acknowledged.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    fn open(&self) -> impl Future<Output = Result<Self::Session, StreamError>> + Send;
+}
+
+/// One open trade-updates connection.
+pub trait OrderSession: Send + 'static {
+    /// The next update, `None` for frames that carry none. Cancel-safe.
+    ///
+    /// # Errors
+    /// Any error ends the session.
+    fn next(&mut self) -> impl Future<Output = Result<Option<TradeUpdate>, StreamError>> + Send;
+}

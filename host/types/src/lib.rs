@@ -1,0 +1,27 @@
+//! The vocabulary of the host: time, money, ids, market events, orders, intents.
+//!
+//! Everything here is plain data. Nothing here reads a clock, draws chance or does I/O.
+
+mod account;
+mod ids;
+mod intent;
+mod market;
+mod money;
+mod order;
+mod pulse;
+mod time;
+
+pub use account::{Account, Clock, Position, SessionDay};
+pub use ids::{
+    BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, IdError, OrderKey, StrategyName, StrategyOrderId,
+    Symbol,
+};
+pub use intent::{Intent, Refusal, Signal, Submit};
+pub use market::{Bar, MarketEvent, Quote, StreamHealth, Trade};
+pub use money::{MoneyError, Price, Qty, Usd};
+pub use order::{
+    BrokerOrder, Fill, OrderKind, OrderRequest, OrderStatus, OrderUpdate, Side, TimeInForce, TradeEvent,
+    TradeUpdate,
+};
+pub use pulse::Pulse;
+pub use time::{MarketClock, MarketTime, TimeError};

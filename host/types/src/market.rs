@@ -1,0 +1,102 @@
+//! What the market says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MarketTime, Symbol};
+
+/// One minute of trading in one symbol. Prices are US dollars as floats: data, never orders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    /// Which symbol.
+    pub symbol: Symbol,
+    /// Start of the minute; the bar is complete one minute later.
+    pub start: MarketTime,
+    /// First price.
+    pub open: f64,
+    /// Highest price.
+    pub high: f64,
+    /// Lowest price.
+    pub low: f64,
+    /// Last price.
+    pub close: f64,
+    /// Shares traded.
+    pub volume: u64,
+    /// Volume-weighted average price.
+    pub vwap: f64,
+}
+
+/// The best bid and offer at one moment. A price of zero means that side is empty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Which symbol.
+    pub symbol: Symbol,
+    /// When it was quoted.
+    pub time: MarketTime,
+    /// Best bid, US dollars.
+    pub bid: f64,
+    /// Shares at the bid.
+    pub bid_size: u64,
+    /// Best offer, US dollars.
+    pub ask: f64,
+    /// Shares at the offer.
+    pub ask_size: u64,
+}
+
+/// One trade on the tape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trade {
+    /// Which symbol.
+    pub symbol: Symbol,
+    /// When it happened.
+    pub time: MarketTime,
+    /// Price, US dollars.
+    pub price: f64,
+    /// Shares.
+    pub size: u64,
+}
+
+/// How market data reaches us just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamHealth {
+    /// The stream delivers.
+    Live,
+    /// The stream is silent or down and nothing replaces it yet.
+    Stale,
+    /// REST polling carries the data.
+    Fallback,
+}
+
+/// One event of the one sequence that every strategy sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MarketEvent {
+    /// A completed one-minute bar.
+    Bar(Bar),
+    /// A new best bid or offer.
+    Quote(Quote),
+    /// A trade.
+    Trade(Trade),
+    /// Every bar of the minute that starts here is in.
+    BarsComplete(MarketTime),
+    /// The regular session opened.
+    SessionOpen(MarketTime),
+    /// The regular session closed.
+    SessionClose(MarketTime),
+    /// The way data reaches us changed.
+    Health(StreamHealth, MarketTime),
+}
+
+impl MarketEvent {
+    /// When the event became true in market time: for a bar, the end of its minute.
+    pub fn time(&self) -> MarketTime {
+        const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+        match self {
+            Self::Bar(bar) => bar.start + MINUTE,
+            Self::BarsComplete(start) => *start + MINUTE,
+            Self::Quote(quote) => quote.time,
+            Self::Trade(trade) => trade.time,
+            Self::SessionOpen(time) | Self::SessionClose(time) | Self::Health(_, time) => *time,
+        }
+    }
+}

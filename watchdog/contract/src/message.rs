@@ -1,0 +1,163 @@
+//! The messages of the lease: one JSON object a packet, over a Unix `SOCK_SEQPACKET` socket.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::BootTime;
+
+/// Version of these messages. A peer with another one is refused at `Hello`.
+pub const PROTOCOL: u32 = 1;
+
+/// A packet is never longer than this; a longer one is an error.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+
+/// A beat names at most so many loops.
+pub const MAX_LOOPS: usize = 120;
+
+/// A packet that is not a message.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// Longer than [`MAX_MESSAGE_BYTES`].
+    #[error("a message of {bytes} bytes is longer than {MAX_MESSAGE_BYTES}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not JSON of the expected shape.
+    #[error("a message is not understood: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+/// How far one loop of the host has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopBeat {
+    /// Its name: `ingest`, `execution`, `store`, `strategy:NAME`.
+    pub name: String,
+    /// Counts up only by that loop's own work, or by it answering a nonce through its own queue.
+    pub progress: u64,
+    /// The newest nonce that came back through the loop's own queue.
+    pub nonce: u64,
+}
+
+/// What a host reports several times a second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beat {
+    /// The host's life.
+    pub epoch: u64,
+    /// Counts beats.
+    pub sequence: u64,
+    /// One entry a loop; at most [`MAX_LOOPS`].
+    pub loops: Vec<LoopBeat>,
+}
+
+/// From host to watchdog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ToWatchdog {
+    /// The first message of a connection. Who sent it, the kernel says.
+    Hello {
+        /// [`PROTOCOL`] of the sender.
+        protocol: u32,
+        /// The host's life.
+        epoch: u64,
+        /// `paper`, `live` or `dry-run`.
+        mode: String,
+    },
+    /// A report.
+    Beat(Beat),
+    /// The host found a reason to be killed, and is about to end.
+    Trip {
+        /// Which flag or limit.
+        reason: String,
+    },
+    /// The host ends as asked; its orders stay as they are.
+    Bye {
+        /// Why.
+        reason: String,
+    },
+    /// An observer asks for [`crate::Status`]. Needs no `Hello`.
+    Status,
+    /// An operator on the machine kills. Needs no `Hello`.
+    Kill {
+        /// The human's reason.
+        reason: String,
+    },
+}
+
+/// From watchdog to host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ToHost {
+    /// The right to trade until `deadline`, for one epoch only.
+    Lease {
+        /// The life it is granted to.
+        epoch: u64,
+        /// When it ends. One read later than that is already expired.
+        deadline: BootTime,
+        /// To be sent through every loop's own queue and back.
+        nonce: u64,
+    },
+    /// No right to trade now; a nonce keeps the proof of life going.
+    Withheld {
+        /// Why: not armed, killed, a stuck loop, unknown equity.
+        reason: String,
+        /// As in `Lease`.
+        nonce: u64,
+    },
+    /// Take no new intents, resolve outcomes, save state, end with [`crate::Exit::Drained`].
+    Drain {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Writes a message.
+///
+/// # Errors
+/// When it is longer than [`MAX_MESSAGE_BYTES`].
+pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, MessageError> {
+    let bytes = serde_json::to_vec(message)?;
+    if bytes.len() > MAX_MESSAGE_BYTES {
+        Err(MessageError::TooLong { bytes: bytes.len() })
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// When it is too long or not of the expected shape.
+pub fn decode<M: DeserializeOwned>(packet: &[u8]) -> Result<M, MessageError> {
+    if packet.len() > MAX_MESSAGE_BYTES {
+        return Err(MessageError::TooLong { bytes: packet.len() });
+    }
+    Ok(serde_json::from_slice(packet)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_beat_fits_a_packet() {
+        let name = format!("strategy:{}", "x".repeat(32));
+        let one = LoopBeat { name, progress: u64::MAX, nonce: u64::MAX };
+        let beat = Beat { epoch: u64::MAX, sequence: u64::MAX, loops: vec![one; MAX_LOOPS] };
+        encode(&ToWatchdog::Beat(beat)).expect("fits");
+    }
+
+    proptest! {
+        #[test]
+        fn messages_round_trip(epoch in any::<u64>(), nanos in any::<u64>(), nonce in any::<u64>()) {
+            let lease = ToHost::Lease { epoch, deadline: BootTime::from_nanos(nanos), nonce };
+            prop_assert_eq!(decode::<ToHost>(&encode(&lease).expect("short")).expect("own text"), lease);
+        }
+
+        #[test]
+        fn any_packet_is_an_answer_not_a_panic(packet in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _: Result<ToWatchdog, _> = decode(&packet);
+        }
+    }
+}
