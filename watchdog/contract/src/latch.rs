@@ -1,8 +1,8 @@
 //! The arm/kill latch: two small files in the watchdog's state directory.
 //!
-//! Arming is positive: trading needs the file [`ARMED_FILE`]. A kill writes [`LATCH_FILE`] and removes the other, in
-//! that order, each fsynced with its directory. A file that cannot be read means *not armed*; a latch that cannot be
-//! read means *killed*.
+//! Arming is positive: trading needs the file [`ARMED_FILE`]. A kill writes [`LATCH_FILE`] and removes the
+//! other, in that order, each fsynced with its directory. A file that cannot be read means *not armed*; a
+//! latch that cannot be read means *killed*.
 
 use serde::{Deserialize, Serialize};
 

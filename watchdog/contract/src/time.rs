@@ -4,8 +4,8 @@ use std::{ops, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// An instant of `CLOCK_BOOTTIME`: nanoseconds since the machine booted, time asleep included. Both processes read
-/// the same clock, so an instant means the same in both; a compressed market clock never touches it.
+/// An instant of `CLOCK_BOOTTIME`: nanoseconds since the machine booted, time asleep included. Both processes
+/// read the same clock, so an instant means the same in both; a compressed market clock never touches it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BootTime(u64);

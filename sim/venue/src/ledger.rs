@@ -1,0 +1,217 @@
+//! Cash, holdings and what open orders reserve of them. Exact decimals; every sum is kept by adding and
+//! taking off the same numbers, so nothing drifts.
+
+use rust_decimal::Decimal;
+use sandpit_types::{Price, Qty, Usd};
+
+use crate::{PositionIntent, account::decimal};
+
+/// Below this equity there is neither margin nor short selling.
+const MARGIN_EQUITY: Decimal = decimal(2000, 0);
+
+/// Decimals to which the cost of a part of a holding is rounded. The rest keeps the difference.
+const COST_DECIMALS: u32 = 9;
+
+/// The account's money and shares; holdings are indexed like the venue's symbols.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) cash: Usd,
+    pub(crate) realized: Usd,
+    /// Buying power that open orders hold.
+    pub(crate) held_power: Usd,
+    pub(crate) holdings: Vec<Holding>,
+}
+
+/// What is held of one symbol.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holding {
+    /// Shares; negative when short.
+    pub(crate) qty: Qty,
+    /// What was paid; negative when short.
+    pub(crate) cost: Usd,
+    /// Shares that open orders mean to close, without sign; at most what is held.
+    pub(crate) held: Qty,
+}
+
+impl Holding {
+    /// Shares that no open order reserves, without sign.
+    pub(crate) fn available(&self) -> Qty {
+        self.qty.abs() - self.held
+    }
+}
+
+/// The worth of everything at some marks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Worth {
+    pub(crate) equity: Usd,
+    pub(crate) long: Usd,
+    /// Negative.
+    pub(crate) short: Usd,
+    pub(crate) maintenance: Usd,
+    /// What may still be bought, before open orders.
+    power: Usd,
+}
+
+impl Worth {
+    /// How far cash reaches.
+    pub(crate) fn multiplier(&self) -> u32 {
+        if self.has_margin() { 2 } else { 1 }
+    }
+
+    /// Whether the equity is enough for margin and short sales.
+    pub(crate) fn has_margin(&self) -> bool {
+        self.equity.get() >= MARGIN_EQUITY
+    }
+
+    /// What is held, long and short, without sign.
+    pub(crate) fn gross(&self) -> Usd {
+        self.long - self.short
+    }
+}
+
+impl Ledger {
+    pub(crate) fn new(cash: Usd, symbols: usize) -> Self {
+        Self { cash, realized: Usd::ZERO, held_power: Usd::ZERO, holdings: vec![Holding::default(); symbols] }
+    }
+
+    /// Books an execution. `qty` has a sign and does not flip the holding; returns the shares held after it.
+    pub(crate) fn execute(&mut self, symbol: usize, qty: Qty, price: Price) -> Qty {
+        let holding = &mut self.holdings[symbol];
+        let amount = price * qty;
+        self.cash -= amount;
+        let closes = !holding.qty.is_zero() && holding.qty.is_positive() != qty.is_positive();
+        if closes {
+            let part = holding.part_of_cost(qty.abs());
+            holding.cost -= part;
+            self.realized += -amount - part;
+        } else {
+            holding.cost += amount;
+        }
+        holding.qty += qty;
+        holding.qty
+    }
+
+    /// An order of that intent reserves `qty` shares, valued at `price` each.
+    pub(crate) fn hold(&mut self, symbol: usize, intent: PositionIntent, qty: Qty, price: Price) {
+        if intent.opens() {
+            self.held_power += price * qty;
+        } else {
+            self.holdings[symbol].held += qty;
+        }
+    }
+
+    /// The same shares are reserved no more.
+    pub(crate) fn release(&mut self, symbol: usize, intent: PositionIntent, qty: Qty, price: Price) {
+        if intent.opens() {
+            self.held_power -= price * qty;
+        } else {
+            self.holdings[symbol].held -= qty;
+        }
+    }
+
+    /// The worth of everything; `mark` prices a holding by its index.
+    pub(crate) fn worth(&self, mark: impl Fn(usize, &Holding) -> Price) -> Worth {
+        let mut worth = Worth::default();
+        for (symbol, holding) in
+            self.holdings.iter().enumerate().filter(|(_, holding)| !holding.qty.is_zero())
+        {
+            let price = mark(symbol, holding);
+            let value = price * holding.qty;
+            if holding.qty.is_positive() {
+                worth.long += value;
+            } else {
+                worth.short += value;
+            }
+            worth.maintenance += maintenance(price, holding.qty, value);
+        }
+        worth.equity = self.cash + worth.long + worth.short;
+        let multiplier = Decimal::from(worth.multiplier());
+        let free = worth.equity * multiplier - worth.gross();
+        worth.power = free.max(Usd::ZERO);
+        worth
+    }
+
+    /// What may still be bought on margin, open orders taken off.
+    pub(crate) fn buying_power(&self, worth: &Worth) -> Usd {
+        (worth.power - self.held_power).max(Usd::ZERO)
+    }
+}
+
+impl Holding {
+    /// What `qty` of the shares cost; all of it for all of them, so that nothing is left behind.
+    fn part_of_cost(&self, qty: Qty) -> Usd {
+        if qty == self.qty.abs() {
+            return self.cost;
+        }
+        let whole = self.qty.abs().get();
+        let part = self.cost.get() / whole * qty.get();
+        Usd::new(part.round_dp(COST_DECIMALS))
+    }
+}
+
+/// What a holding demands to be kept. Long: 30 %, all of it below 2.50 USD a share. Short: 30 % and at least
+/// 5 USD a share; below 5 USD a share all of it and at least 2.50 USD.
+fn maintenance(price: Price, qty: Qty, value: Usd) -> Usd {
+    let (rate, floor) = match (qty.is_positive(), price.get()) {
+        (true, price) if price >= decimal(25, 1) => (decimal(3, 1), Decimal::ZERO),
+        (true, _) => (Decimal::ONE, Decimal::ZERO),
+        (false, price) if price >= decimal(5, 0) => (decimal(3, 1), decimal(5, 0)),
+        (false, _) => (Decimal::ONE, decimal(25, 1)),
+    };
+    (value.abs() * rate).max(Price::new(floor) * qty.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn qty(text: &str) -> Qty {
+        text.parse().expect(text)
+    }
+
+    fn price(text: &str) -> Price {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn executions_move_cash_cost_and_profit() {
+        // Shares and price of each execution; cash, cost and profit after all of them.
+        let check = |script: &[(&str, &str)], cash: &str, cost: &str, realized: &str| {
+            let mut ledger = Ledger::new(Usd::new(decimal(1000, 0)), 1);
+            for (shares, at) in script {
+                ledger.execute(0, qty(shares), price(at));
+            }
+            let got = (ledger.cash.to_string(), ledger.holdings[0].cost.to_string());
+            assert_eq!(got, (cash.to_owned(), cost.to_owned()), "{script:?}");
+            assert_eq!(ledger.realized.to_string(), realized, "{script:?}");
+        };
+        check(&[("10", "5")], "950", "50", "0");
+        check(&[("10", "5"), ("10", "7")], "880", "120", "0");
+        check(&[("10", "5"), ("10", "7"), ("-5", "8")], "920", "90", "10");
+        check(&[("10", "5"), ("-10", "4")], "990", "0", "-10");
+        check(&[("-10", "5")], "1050", "-50", "0");
+        check(&[("-10", "5"), ("4", "3")], "1038", "-30", "8");
+        check(&[("-10", "5"), ("10", "6")], "990", "0", "-10");
+        check(&[("3", "1"), ("-1", "1"), ("-1", "1"), ("-1", "1")], "1000", "0", "0");
+    }
+
+    #[test]
+    fn margin_and_maintenance() {
+        let check = |cash: &str, shares: &str, at: &str, power: &str, maintenance: &str| {
+            let mut ledger = Ledger::new(cash.parse().expect(cash), 1);
+            ledger.execute(0, qty(shares), price(at));
+            let worth = ledger.worth(|_, _| price(at));
+            let got = (ledger.buying_power(&worth).to_string(), worth.maintenance.to_string());
+            assert_eq!(got, (power.to_owned(), maintenance.to_owned()), "{cash} {shares} at {at}");
+        };
+        check("100000", "0", "1", "200000", "0");
+        check("100000", "1000", "100", "100000", "30000");
+        check("100000", "-1000", "100", "100000", "30000");
+        check("100000", "2000", "100", "0", "60000");
+        check("1999", "0", "1", "1999", "0");
+        check("1999", "10", "100", "999", "300");
+        check("100000", "100", "2", "199800", "200");
+        check("100000", "-100", "10", "199000", "500");
+        check("100000", "-100", "2", "199800", "250");
+    }
+}

@@ -1,0 +1,381 @@
+//! The venue: the calls it takes and the questions it answers.
+
+mod admit;
+mod life;
+mod matching;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use sandpit_types::{
+    BrokerOrderId, MarketEvent, MarketTime, OrderKind, Price, Qty, Quote, Side, Symbol, TimeInForce, Usd,
+};
+use uuid::Uuid;
+
+use crate::{
+    Calendar, CancelReject, EventKind, NewOrder, Phase, Reject, VenueAccount, VenueEvent, VenueOrder,
+    VenuePosition,
+    account::{average, decimal},
+    book::{Book, OrderIx},
+    ids::Ids,
+    ledger::{Holding, Ledger, Worth},
+};
+
+/// How many orders a venue takes in its life; client order ids are remembered for ever.
+const MAX_ORDERS: usize = 1 << 20;
+
+/// Virtual time ends here (the year 2200): later stamps count as this one.
+const END_OF_TIME: MarketTime = MarketTime::from_secs(7_258_118_400);
+
+/// How a venue is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueConfig {
+    /// Cash at the start.
+    pub cash: Usd,
+    /// What all ids are drawn from.
+    pub seed: u64,
+    /// Sessions never close: see [`Calendar::always_open`].
+    pub always_open: bool,
+    /// Whether short sales are allowed at all.
+    pub shorting: bool,
+}
+
+impl Default for VenueConfig {
+    /// 100 000 USD, the real calendar, short sales allowed.
+    fn default() -> Self {
+        let cash = Usd::new(decimal(100_000, 0));
+        Self { cash, seed: 1, always_open: false, shorting: true }
+    }
+}
+
+/// An order, and the price at which its unfilled shares are reserved.
+#[derive(Debug)]
+struct Entry {
+    order: VenueOrder,
+    symbol: usize,
+    reserve: Price,
+}
+
+/// A broker and its exchange in one: takes market data, orders and the passing of time, makes events.
+///
+/// Its clock is the newest time it was told, by any call, and never goes back.
+#[derive(Debug)]
+pub struct Venue {
+    config: VenueConfig,
+    calendar: Calendar,
+    ids: Ids,
+    account_id: Arc<str>,
+    created_at: MarketTime,
+    now: MarketTime,
+    phase: Phase,
+    next_change: MarketTime,
+    /// The next change of phase or end of an order.
+    next_due: MarketTime,
+    suspended: bool,
+    last_equity: Usd,
+    ledger: Ledger,
+    books: Vec<Book>,
+    by_symbol: HashMap<Symbol, usize>,
+    /// In order of submission; an order's index is its name inside.
+    entries: Vec<Entry>,
+    by_id: HashMap<Uuid, OrderIx>,
+    by_client_id: HashMap<Arc<str>, OrderIx>,
+    open: BTreeSet<OrderIx>,
+    /// Orders that wait for their session.
+    queued: BTreeSet<OrderIx>,
+    /// When the time of each open order runs out.
+    timers: BTreeSet<(MarketTime, OrderIx)>,
+    events: Vec<VenueEvent>,
+}
+
+impl Venue {
+    /// A venue with a fresh account that trades these symbols; one named twice counts once.
+    pub fn new(config: VenueConfig, symbols: &[Symbol], now: MarketTime) -> Self {
+        let now = now.min(END_OF_TIME);
+        let calendar = if config.always_open { Calendar::always_open() } else { Calendar::nyse() };
+        let mut ids = Ids::new(config.seed);
+        let (mut books, mut by_symbol) = (Vec::new(), HashMap::new());
+        for symbol in symbols {
+            by_symbol.entry(symbol.clone()).or_insert_with(|| {
+                books.push(Book::new(symbol.clone()));
+                books.len() - 1
+            });
+        }
+        let next_change = calendar.next_change(now);
+        Self {
+            account_id: ids.uuid().to_string().into(),
+            created_at: now,
+            now,
+            phase: calendar.phase(now),
+            next_change,
+            next_due: next_change,
+            suspended: false,
+            last_equity: config.cash,
+            ledger: Ledger::new(config.cash, books.len()),
+            books,
+            by_symbol,
+            entries: Vec::new(),
+            by_id: HashMap::new(),
+            by_client_id: HashMap::new(),
+            open: BTreeSet::new(),
+            queued: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            events: Vec::new(),
+            config,
+            calendar,
+            ids,
+        }
+    }
+
+    /// Takes one market event: quotes set the book, trades and bars the last price, and what they make
+    /// possible fills. Time advances to the event's own (for a bar, the end of its minute). Symbols that the
+    /// venue does not know are passed over, and so is a quote that is older than the standing one.
+    pub fn on_market(&mut self, event: &MarketEvent) {
+        self.advance(event.time());
+        let (symbol, is_new_quote) = match event {
+            MarketEvent::Quote(quote) => {
+                let Some(&symbol) = self.by_symbol.get(&quote.symbol) else { return };
+                (symbol, self.books[symbol].on_quote(quote))
+            }
+            MarketEvent::Trade(trade) => {
+                let Some(&symbol) = self.by_symbol.get(&trade.symbol) else { return };
+                self.books[symbol].on_trade(trade);
+                (symbol, false)
+            }
+            MarketEvent::Bar(bar) => {
+                let Some(&symbol) = self.by_symbol.get(&bar.symbol) else { return };
+                (symbol, self.books[symbol].on_bar(bar, event.time()))
+            }
+            MarketEvent::BarsComplete(_)
+            | MarketEvent::SessionOpen(_)
+            | MarketEvent::SessionClose(_)
+            | MarketEvent::Health(..) => return,
+        };
+        if is_new_quote && self.books[symbol].has_open() {
+            self.match_book(symbol);
+        }
+    }
+
+    /// Lets time pass: sessions begin and end, orders expire, queued orders begin to work. A time that is
+    /// past changes nothing.
+    pub fn advance(&mut self, now: MarketTime) {
+        let now = now.min(END_OF_TIME);
+        while self.next_due <= now {
+            self.now = self.now.max(self.next_due);
+            match self.timers.first().copied() {
+                // At the same moment orders end first: a day order does not see the phase after its own.
+                Some((at, ix)) if at <= self.next_change => self.run_out(ix),
+                Some(_) | None => self.change_phase(),
+            }
+            self.set_next_due();
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// When [`Venue::advance`] has something to do next.
+    pub fn deadline(&self) -> MarketTime {
+        self.next_due
+    }
+
+    /// Takes an order. It may be filled, or cancelled, when this returns; the events say how.
+    ///
+    /// # Errors
+    /// See [`Reject`]; nothing changed then.
+    pub fn submit(&mut self, order: NewOrder, now: MarketTime) -> Result<BrokerOrderId, Reject> {
+        self.advance(now);
+        let admitted = self.admit(&order)?;
+        Ok(self.take(order, admitted))
+    }
+
+    /// Cancels an order at once. The id may be written with or without dashes.
+    ///
+    /// # Errors
+    /// When there is no such order, or it is done.
+    pub fn cancel(&mut self, id: &BrokerOrderId, now: MarketTime) -> Result<(), CancelReject> {
+        self.advance(now);
+        let Some(ix) = self.index(id) else { return Err(CancelReject::NotFound { id: id.clone() }) };
+        let state = self.entry(ix).order.state;
+        if state.is_terminal() {
+            return Err(CancelReject::Terminal { state });
+        }
+        self.end(ix, EventKind::Canceled);
+        Ok(())
+    }
+
+    /// Sends the market day order that closes a position, or `qty` shares of it (above zero).
+    ///
+    /// # Errors
+    /// [`Reject::NoPosition`], or what [`Venue::submit`] says to that order.
+    pub fn close_position(
+        &mut self,
+        symbol: &Symbol,
+        qty: Option<Qty>,
+        now: MarketTime,
+    ) -> Result<BrokerOrderId, Reject> {
+        self.advance(now);
+        let held = self.by_symbol.get(symbol).map_or(Qty::ZERO, |&symbol| self.ledger.holdings[symbol].qty);
+        if held.is_zero() {
+            return Err(Reject::NoPosition);
+        }
+        let order = NewOrder {
+            client_order_id: None,
+            symbol: symbol.clone(),
+            side: if held.is_positive() { Side::Sell } else { Side::Buy },
+            qty: qty.unwrap_or(held.abs()),
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+        };
+        self.submit(order, now)
+    }
+
+    /// The account configuration `suspend_trade`: while it is set, new orders are rejected.
+    pub fn set_suspended(&mut self, suspended: bool) {
+        self.suspended = suspended;
+    }
+
+    /// Whether new orders are rejected at the owner's wish.
+    pub const fn suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// What happened since the last call, in order. Nothing is ever dropped: drain after every call.
+    pub fn drain_events(&mut self) -> Vec<VenueEvent> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+/// Questions.
+impl Venue {
+    /// The venue's clock.
+    pub const fn now(&self) -> MarketTime {
+        self.now
+    }
+
+    /// What the exchange is doing now.
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The calendar the venue goes by.
+    pub const fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// The symbols that are traded, in the order they were given.
+    pub fn symbols(&self) -> impl Iterator<Item = &Symbol> {
+        self.books.iter().map(|book| &book.symbol)
+    }
+
+    /// The id of a symbol, a UUID that is the same in every run; `None` when the venue does not know it.
+    pub fn asset_id(&self, symbol: &Symbol) -> Option<&Arc<str>> {
+        self.by_symbol.get(symbol).map(|&symbol| &self.books[symbol].asset_id)
+    }
+
+    /// The symbol that a text means: its own name, or its id with or without dashes.
+    pub fn resolve(&self, symbol_or_id: &str) -> Option<&Symbol> {
+        if let Some(&symbol) = self.by_symbol.get(symbol_or_id) {
+            return Some(&self.books[symbol].symbol);
+        }
+        let id = Uuid::parse_str(symbol_or_id).ok()?.to_string();
+        self.books.iter().find(|book| *book.asset_id == *id).map(|book| &book.symbol)
+    }
+
+    /// One order. The id may be written with or without dashes.
+    pub fn order(&self, id: &BrokerOrderId) -> Option<&VenueOrder> {
+        self.index(id).map(|ix| &self.entry(ix).order)
+    }
+
+    /// One order by its sender's id.
+    pub fn by_client_id(&self, client_order_id: &str) -> Option<&VenueOrder> {
+        self.by_client_id.get(client_order_id).map(|&ix| &self.entry(ix).order)
+    }
+
+    /// All orders ever taken, in order of submission.
+    pub fn orders(&self) -> impl DoubleEndedIterator<Item = &VenueOrder> + ExactSizeIterator {
+        self.entries.iter().map(|entry| &entry.order)
+    }
+
+    /// Orders to which something may still happen, in order of submission.
+    pub fn open_orders(&self) -> impl DoubleEndedIterator<Item = &VenueOrder> + ExactSizeIterator {
+        self.open.iter().map(|&ix| &self.entry(ix).order)
+    }
+
+    /// The last quote of a symbol, a made one if it has only bars; `None` before the first.
+    pub fn last_quote(&self, symbol: &Symbol) -> Option<&Quote> {
+        self.books[*self.by_symbol.get(symbol)?].quote()
+    }
+
+    /// The account now.
+    pub fn account(&self) -> VenueAccount {
+        let worth = self.worth();
+        let free = worth.equity - worth.gross() - self.ledger.held_power;
+        VenueAccount {
+            id: self.account_id.clone(),
+            account_number: format!("PA{}", self.account_id[..8].to_uppercase()).into(),
+            created_at: self.created_at,
+            cash: self.ledger.cash,
+            equity: worth.equity,
+            last_equity: self.last_equity,
+            long_market_value: worth.long,
+            short_market_value: worth.short,
+            initial_margin: worth.gross() * decimal(5, 1),
+            maintenance_margin: worth.maintenance,
+            buying_power: self.ledger.buying_power(&worth),
+            non_marginable_buying_power: free.max(Usd::ZERO),
+            held_for_orders: self.ledger.held_power,
+            multiplier: worth.multiplier(),
+            realized_pl: self.ledger.realized,
+            shorting_enabled: self.config.shorting && worth.has_margin(),
+            suspended: self.suspended,
+        }
+    }
+
+    /// Everything that is held, in the order of the symbols.
+    pub fn positions(&self) -> impl Iterator<Item = VenuePosition> {
+        (0..self.books.len()).filter_map(|symbol| self.position_at(symbol))
+    }
+
+    /// What is held of one symbol; `None` when flat.
+    pub fn position(&self, symbol: &Symbol) -> Option<VenuePosition> {
+        self.position_at(*self.by_symbol.get(symbol)?)
+    }
+
+    fn position_at(&self, symbol: usize) -> Option<VenuePosition> {
+        let (book, holding) = (&self.books[symbol], &self.ledger.holdings[symbol]);
+        let avg_entry_price = average(holding.cost, holding.qty)?;
+        let current_price = self.mark(symbol, holding);
+        let market_value = current_price * holding.qty;
+        let side = if holding.qty.is_positive() { Side::Buy } else { Side::Sell };
+        Some(VenuePosition {
+            symbol: book.symbol.clone(),
+            asset_id: book.asset_id.clone(),
+            qty: holding.qty,
+            qty_available: side.signed(holding.available()),
+            avg_entry_price,
+            cost_basis: holding.cost,
+            current_price,
+            market_value,
+            unrealized_pl: market_value - holding.cost,
+            lastday_price: book.last_close,
+        })
+    }
+
+    fn worth(&self) -> Worth {
+        self.ledger.worth(|symbol, holding| self.mark(symbol, holding))
+    }
+
+    fn mark(&self, symbol: usize, holding: &Holding) -> Price {
+        self.books[symbol].mark().or_else(|| average(holding.cost, holding.qty)).unwrap_or(Price::ZERO)
+    }
+
+    fn entry(&self, ix: OrderIx) -> &Entry {
+        &self.entries[ix as usize]
+    }
+
+    fn index(&self, id: &BrokerOrderId) -> Option<OrderIx> {
+        self.by_id.get(&Uuid::parse_str(id.as_str()).ok()?).copied()
+    }
+}
