@@ -1,0 +1,133 @@
+//! The program `sandpit-sim`: reads the command line, opens the port, serves.
+
+mod ambient;
+mod cli;
+
+use std::{
+    io::{ErrorKind, Write},
+    process::ExitCode,
+};
+
+use axum::serve::ListenerExt;
+use clap::{CommandFactory, Parser, error::ErrorKind as UsageError};
+use sandpit_sim::{
+    Market, Sessions, Settings, Sim,
+    keys::{KeyPair, Keys},
+    listing, router,
+};
+use sandpit_venue::VenueConfig;
+use tokio::{net::TcpListener, signal::unix};
+
+use self::cli::Args;
+
+/// The address cannot be used.
+const EXIT_ADDRESS: u8 = 13;
+/// A data file is broken.
+const EXIT_DATA: u8 = 14;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Err(why) = args.check() {
+        Args::command().error(UsageError::ValueValidation, why).exit();
+    }
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let market = match market(&args) {
+        Ok(market) => market,
+        Err(code) => return code,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(ExitCode::FAILURE, &format!("cannot start: {error}")),
+    };
+    runtime.block_on(serve(&args, market))
+}
+
+/// The market of the command line.
+fn market(args: &Args) -> Result<Market, ExitCode> {
+    if !args.data.is_empty() {
+        let only = (!args.symbols.is_empty()).then_some(&*args.symbols);
+        return Market::from_files(&args.data, only, args.sessions)
+            .map_err(|error| fail(ExitCode::from(EXIT_DATA), &error.to_string()));
+    }
+    let symbols = if args.symbols.is_empty() { listing::default_symbols() } else { args.symbols.clone() };
+    let days = match args.sessions {
+        Sessions::First(count) => count,
+        Sessions::All => unreachable!("the command line was checked"),
+    };
+    Market::synthetic(args.seed, symbols, args.date, days)
+        .map_err(|error| Args::command().error(UsageError::ValueValidation, error).exit())
+}
+
+/// Listens, says so, and serves until a signal comes.
+async fn serve(args: &Args, market: Market) -> ExitCode {
+    let bound = async {
+        let listener = TcpListener::bind(args.listen).await?;
+        let address = listener.local_addr()?;
+        Ok::<_, std::io::Error>((listener, address))
+    };
+    let (listener, address) = match bound.await {
+        Ok(bound) => bound,
+        Err(error) => return fail(ExitCode::from(EXIT_ADDRESS), &cannot_listen(args, &error)),
+    };
+    let signals = unix::signal(unix::SignalKind::terminate())
+        .and_then(|terminate| Ok((terminate, unix::signal(unix::SignalKind::interrupt())?)));
+    let (mut terminate, mut interrupt) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return fail(ExitCode::FAILURE, &format!("cannot wait for signals: {error}")),
+    };
+    let sim = Sim::new(settings(args), market, Box::new(ambient::stopwatch()));
+    // Whoever started us may have closed our output; that is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "listening {address}");
+    tokio::spawn(sim.clone().run());
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY is not to be had");
+        }
+    });
+    tokio::select! {
+        // The server retries what fails and never ends by itself.
+        _ = axum::serve(listener, router(sim)) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    ExitCode::SUCCESS
+}
+
+fn settings(args: &Args) -> Settings {
+    let keys = match (&args.key, &args.secret) {
+        (Some(key), Some(secret)) => Keys::only(KeyPair { key: key.clone(), secret: secret.clone() }),
+        _ => Keys::any(),
+    };
+    Settings {
+        venue: VenueConfig {
+            cash: args.cash,
+            seed: args.seed,
+            always_open: args.always_open,
+            ..VenueConfig::default()
+        },
+        requests_per_minute: args.rpm,
+        speed: args.speed,
+        keys,
+        auth_timeout: Settings::AUTH_TIMEOUT,
+    }
+}
+
+fn cannot_listen(args: &Args, error: &std::io::Error) -> String {
+    let address = args.listen;
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("{address} is in use; stop what listens there or choose another --listen")
+        }
+        ErrorKind::AddrNotAvailable => {
+            format!("{address} is not an address of this machine; change --listen")
+        }
+        _ => format!("cannot listen on {address}: {error}; change --listen"),
+    }
+}
+
+/// One sentence for the user, and the exit code.
+fn fail(code: ExitCode, why: &str) -> ExitCode {
+    eprintln!("sandpit-sim: {why}");
+    code
+}

@@ -1,0 +1,92 @@
+//! Refusals of the API, with the broker's statuses, codes and words.
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use sandpit_venue::{CancelReject, Reject};
+use serde_json::{Value, json};
+
+/// A status and the body that says why.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    body: Value,
+}
+
+impl ApiError {
+    /// An error of the trading API: code and message.
+    pub(crate) fn trading(status: StatusCode, code: i64, message: impl Into<String>) -> Self {
+        Self { status, body: json!({"code": code, "message": message.into()}) }
+    }
+
+    /// An error without a code, as the market-data API has them.
+    pub(crate) fn data(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, body: json!({"message": message.into()}) }
+    }
+
+    /// A parameter is wrong.
+    pub(crate) fn parameter(message: impl Into<String>) -> Self {
+        Self::trading(StatusCode::UNPROCESSABLE_ENTITY, 40_010_001, message)
+    }
+
+    /// The body is not JSON of the right shape.
+    pub(crate) fn malformed(why: impl std::fmt::Display) -> Self {
+        let message = format!("request body format is invalid: {why}");
+        Self::trading(StatusCode::BAD_REQUEST, 40_010_000, message)
+    }
+
+    /// There is no such thing.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::trading(StatusCode::NOT_FOUND, 40_410_000, message)
+    }
+
+    /// The status, for answers that hold several.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body, for answers that hold several.
+    pub(crate) fn into_body(self) -> Value {
+        self.body
+    }
+
+    fn from_http((status, code, message): (u16, Option<i64>, String)) -> Self {
+        let status = StatusCode::from_u16(status).expect("the venue's statuses are HTTP's");
+        match code {
+            Some(code) => Self::trading(status, code, message),
+            None => Self::data(status, message),
+        }
+    }
+}
+
+impl From<Reject> for ApiError {
+    fn from(reject: Reject) -> Self {
+        let mut error = Self::from_http(reject.http());
+        for (name, value) in reject.fields() {
+            error.body[name] = value.into();
+        }
+        if !reject.related_orders().is_empty() {
+            error.body["related_orders"] = json!(reject.related_orders());
+        }
+        error
+    }
+}
+
+impl From<CancelReject> for ApiError {
+    fn from(reject: CancelReject) -> Self {
+        Self::from_http(reject.http())
+    }
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.body)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        super::json(self.status, &self.body)
+    }
+}

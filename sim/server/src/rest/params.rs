@@ -1,0 +1,130 @@
+//! The query string, read the way real clients write it.
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::request::Parts,
+};
+use jiff::civil::Date;
+use sandpit_types::MarketTime;
+
+use super::ApiError;
+
+/// The parameters of a query; of one that comes twice, the last counts.
+#[derive(Debug)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+/// A parameter has a value that it cannot have; the caller words it for its API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadParam(pub(crate) &'static str);
+
+impl From<BadParam> for ApiError {
+    fn from(bad: BadParam) -> Self {
+        Self::parameter(format!("invalid {}", bad.0))
+    }
+}
+
+/// A moment, or a whole day in New York.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// A moment.
+    Moment(MarketTime),
+    /// A day.
+    Day(Date),
+}
+
+impl Params {
+    /// The text of a parameter; an empty one is none.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().rev().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A yes or no; Python clients write it with a capital. Missing means no.
+    pub(crate) fn flag(&self, name: &'static str) -> Result<bool, BadParam> {
+        match self.text(name) {
+            None | Some("false" | "False" | "0") => Ok(false),
+            Some("true" | "True" | "1") => Ok(true),
+            Some(_) => Err(BadParam(name)),
+        }
+    }
+
+    /// A number between 1 and `most`, or `default` when it is missing.
+    pub(crate) fn count(&self, name: &'static str, default: usize, most: usize) -> Result<usize, BadParam> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        text.parse().ok().filter(|count| (1..=most).contains(count)).ok_or(BadParam(name))
+    }
+
+    /// One of several words; the first is the default. Returns its place.
+    pub(crate) fn word(&self, name: &'static str, words: &[&str]) -> Result<usize, BadParam> {
+        let Some(text) = self.text(name) else { return Ok(0) };
+        words.iter().position(|word| *word == text).ok_or(BadParam(name))
+    }
+
+    /// A comma-joined list without empty parts; `None` when the parameter is missing.
+    pub(crate) fn list(&self, name: &str) -> Option<Vec<&str>> {
+        Some(self.text(name)?.split(',').filter(|part| !part.is_empty()).collect())
+    }
+
+    /// A time. Without an offset it is UTC, as the official SDK means it.
+    pub(crate) fn when(&self, name: &'static str) -> Result<Option<When>, BadParam> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        if let Some(date) = Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse().ok()) {
+            return Ok(Some(When::Day(date)));
+        }
+        // A plus sign that was not escaped arrives as a space.
+        let text = text.replace(' ', "+");
+        let moment = MarketTime::parse(&text).or_else(|_| MarketTime::parse(&format!("{text}Z")));
+        moment.map(|moment| Some(When::Moment(moment))).map_err(|_| BadParam(name))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = Query::try_from_uri(&parts.uri);
+        query.map(|Query(pairs)| Self(pairs)).map_err(|_| ApiError::parameter("invalid query"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(pairs: &[(&str, &str)]) -> Params {
+        Params(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn flags_counts_and_words() {
+        let given = params(&[("nested", "True"), ("off", "false"), ("limit", "7"), ("limit", "501")]);
+        assert_eq!(given.flag("nested"), Ok(true));
+        assert_eq!(given.flag("off"), Ok(false));
+        assert_eq!(given.flag("missing"), Ok(false));
+        assert_eq!(given.count("limit", 50, 500), Err(BadParam("limit")), "the last one counts");
+        assert_eq!(given.count("missing", 50, 500), Ok(50));
+        assert_eq!(params(&[("s", "b,,c")]).list("s"), Some(vec!["b", "c"]));
+        assert_eq!(params(&[("d", "asc")]).word("d", &["desc", "asc"]), Ok(1));
+        assert_eq!(params(&[("d", "up")]).word("d", &["desc", "asc"]), Err(BadParam("d")));
+    }
+
+    #[test]
+    fn times_in_all_the_ways_clients_write_them() {
+        let check = |text: &str, expected: Option<&str>| {
+            let when = params(&[("t", text)]).when("t");
+            let shown = when.map(|when| match when {
+                Some(When::Moment(moment)) => moment.to_string(),
+                Some(When::Day(day)) => day.to_string(),
+                None => String::new(),
+            });
+            assert_eq!(shown.ok().as_deref(), expected, "{text}");
+        };
+        check("", Some(""));
+        check("2024-01-01", Some("2024-01-01"));
+        check("2024-01-01T00:00:00Z", Some("2024-01-01T00:00:00Z"));
+        check("2024-01-01T00:00:00.000123+00:00", Some("2024-01-01T00:00:00.000123Z"));
+        check("2024-01-01T00:00:00 00:00", Some("2024-01-01T00:00:00Z"));
+        check("2024-01-01T00:00:00", Some("2024-01-01T00:00:00Z"));
+        check("yesterday", None);
+    }
+}
