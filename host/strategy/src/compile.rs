@@ -1,0 +1,54 @@
+//! The compiling child: reads a plugin, checks it, compiles it, writes the result. It runs nothing of the
+//! plugin.
+
+use std::{fs::File, io::Read, path::Path};
+
+use crate::{PluginError, check, engine};
+
+/// The largest plugin that is read, bytes. Interpreted ones have about 20 MB.
+pub const PLUGIN_BYTES_MAX: u64 = 64 << 20;
+
+/// Compiles the core module or component `input` into `output`, which appears whole or not at all.
+///
+/// Meant for a child process that [`crate::Compiler`] starts with a memory cap: compiling a hostile or merely
+/// large file must not hurt the process that trades.
+///
+/// # Errors
+/// When `input` cannot be read, is not a strategy for this host, or does not compile; when `output` cannot be
+/// written.
+pub fn compile_file(input: &Path, output: &Path) -> Result<(), PluginError> {
+    let file = file_name(input);
+    let component = check::to_component(&file, read_plugin(input)?)?;
+    let compiled = engine::new_inner()?
+        .precompile_component(&component)
+        .map_err(|error| PluginError::Compile { file, detail: check::one_line(&format!("{error:#}")) })?;
+    write_whole(output, &compiled)
+}
+
+/// The whole file.
+///
+/// # Errors
+/// When it cannot be read or is larger than [`PLUGIN_BYTES_MAX`].
+pub(crate) fn read_plugin(path: &Path) -> Result<Vec<u8>, PluginError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(PLUGIN_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(PluginError::io("read", path))?;
+    if bytes.len() as u64 > PLUGIN_BYTES_MAX {
+        return Err(PluginError::TooLarge { file: file_name(path), limit_bytes: PLUGIN_BYTES_MAX });
+    }
+    Ok(bytes)
+}
+
+/// Writes beside `path`, then renames over it. Not synced: what a crash tears, the checksum finds.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PluginError> {
+    let beside = path.with_added_extension("new");
+    std::fs::write(&beside, bytes)
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(PluginError::io("write", path))
+}
+
+/// The last part of a path, for messages.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

@@ -1,0 +1,140 @@
+//! What goes into a strategy and what comes out.
+
+use std::time::Duration;
+
+use sandpit_types::{
+    Bar, Intent, MarketEvent, MarketTime, OrderUpdate, Price, Qty, Refusal, Side, StrategyName,
+    StrategyOrderId, Symbol, Usd,
+};
+
+use crate::Failure;
+
+/// How long a bar is.
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+/// One thing a strategy is told, in the order in which it became true.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StrategyEvent {
+    /// The market spoke.
+    Market(MarketEvent),
+    /// A bar from before the first live event: the strategy sees it, its intents are ignored.
+    Warmup(Bar),
+    /// An order of its own stands elsewhere now.
+    Order(OrderUpdate),
+    /// Some shares of an order of its own filled. Push the [`StrategyEvent::Position`] after the fill before
+    /// it, so that the strategy reads the new position while it handles the fill.
+    Fill {
+        /// The strategy's id of the order.
+        id: StrategyOrderId,
+        /// Which symbol.
+        symbol: Symbol,
+        /// Which way.
+        side: Side,
+        /// Shares of this fill.
+        qty: Qty,
+        /// Price of these shares.
+        price: Price,
+        /// When.
+        time: MarketTime,
+    },
+    /// An intent of its own was refused.
+    Refused {
+        /// The strategy's id of the order.
+        id: StrategyOrderId,
+        /// Why.
+        refusal: Refusal,
+        /// When.
+        time: MarketTime,
+    },
+    /// The account, for reads; no handler is called.
+    Account {
+        /// Cash plus market values.
+        equity: Usd,
+        /// What may still be bought.
+        buying_power: Usd,
+    },
+    /// The sub-book's position, at the start and after each change, for reads; no handler is called.
+    Position {
+        /// Which symbol.
+        symbol: Symbol,
+        /// Shares; negative when short.
+        qty: Qty,
+        /// Average price paid.
+        avg_price: Price,
+    },
+    /// An order that was open before this start, for reads; no handler is called.
+    OpenOrder {
+        /// The strategy's id of the order.
+        id: StrategyOrderId,
+        /// Which symbol.
+        symbol: Symbol,
+        /// Which way.
+        side: Side,
+        /// Shares asked for.
+        qty: Qty,
+        /// Shares filled so far.
+        filled_qty: Qty,
+        /// The limit price, if it has one.
+        limit_price: Option<Price>,
+    },
+    /// Market time moved on: due timers fire, a rest after a strike ends.
+    Tick(MarketTime),
+    /// Answer this nonce on the pulse.
+    Probe(u64),
+    /// Let go of the strategy. Overtakes everything that waits.
+    Stop(String),
+}
+
+impl StrategyEvent {
+    /// When it became true, if it says so.
+    pub fn time(&self) -> Option<MarketTime> {
+        match self {
+            Self::Market(event) => Some(event.time()),
+            Self::Warmup(bar) => Some(bar.start + MINUTE),
+            Self::Order(update) => Some(update.time),
+            Self::Fill { time, .. } | Self::Refused { time, .. } | Self::Tick(time) => Some(*time),
+            Self::Account { .. }
+            | Self::Position { .. }
+            | Self::OpenOrder { .. }
+            | Self::Probe(_)
+            | Self::Stop(_) => None,
+        }
+    }
+}
+
+/// One thing a strategy did, or that was done about it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StrategyOutput {
+    /// It wants something. Never empty.
+    Intents {
+        /// Who.
+        strategy: StrategyName,
+        /// Which life of it: zero at first, one more after each restart. Order ids are unique within one.
+        incarnation: u32,
+        /// What it wants, in order. Timers are kept here already: there is nothing to do about them.
+        intents: Vec<Intent>,
+        /// Market time of the event that caused it.
+        event_time: MarketTime,
+    },
+    /// It failed and will be restarted from scratch after a rest.
+    Struck {
+        /// Who.
+        strategy: StrategyName,
+        /// How.
+        reason: Failure,
+        /// Strikes that count now, this one included.
+        strikes: u32,
+    },
+    /// It failed once too often, or events were lost: it gets no more of them. Cancel its orders.
+    Quarantined {
+        /// Who.
+        strategy: StrategyName,
+        /// The last failure.
+        reason: Failure,
+    },
+    /// It was stopped as asked. The last output.
+    Stopped {
+        /// Who.
+        strategy: StrategyName,
+    },
+}

@@ -1,0 +1,258 @@
+//! What the guest can call, and what it may use.
+
+use sandpit_types::{StrategyName, Usd};
+use wasmtime::{Error, ResourceLimiter, Result};
+
+use crate::{
+    Bounds,
+    bindings::{host, types},
+    book::{Book, Slot},
+    bounds::{HISTORY_BARS, INSTANCES, MEMORIES, TABLE_ELEMENTS, TEXT_BYTES, cut},
+    deadline::Deadline,
+    event::MINUTE,
+};
+
+/// The host's side of one guest. It outlives the guest: the book passes to its successor.
+pub(crate) struct Host {
+    pub(crate) book: Book,
+    pub(crate) usage: Usage,
+    pub(crate) deadline: Deadline,
+    strategy: StrategyName,
+    random: SplitMix,
+    log: LogBudget,
+}
+
+impl Host {
+    /// For life number `incarnation`: each has random numbers of its own.
+    pub(crate) fn new(
+        strategy: StrategyName,
+        book: Book,
+        bounds: &Bounds,
+        seed: u64,
+        incarnation: u32,
+    ) -> Self {
+        Self {
+            book,
+            usage: Usage { memory_limit: bounds.memory_bytes, memory: 0, table: 0 },
+            deadline: Deadline::new(bounds.start_deadline, 0),
+            strategy,
+            random: SplitMix(SplitMix(seed.wrapping_add(u64::from(incarnation))).next()),
+            log: LogBudget { limit: bounds.log_bytes, minute: i64::MIN, used: 0, dropped: 0 },
+        }
+    }
+
+    fn slot(&self, read: &str, of: types::Instrument) -> Result<&Slot> {
+        let known = self.book.symbols().len();
+        self.book.slot(of).ok_or_else(|| {
+            Error::msg(format!("{read}({of}): there is no such instrument, {known} were granted"))
+        })
+    }
+}
+
+impl types::Host for Host {}
+
+impl host::Host for Host {
+    fn now(&mut self) -> Result<types::Time> {
+        Ok(self.book.now.as_nanos())
+    }
+
+    fn position(&mut self, of: types::Instrument) -> Result<types::Position> {
+        let slot = self.slot("position", of)?;
+        Ok(types::Position {
+            quantity: nanos(slot.qty.to_nanos(), slot.qty.is_positive()),
+            average_price: nanos(slot.avg_price.to_nanos(), slot.avg_price.is_positive()),
+        })
+    }
+
+    fn open_orders(&mut self) -> Result<Vec<types::OpenOrder>> {
+        let order =
+            |(id, order): (sandpit_types::StrategyOrderId, &crate::book::OpenOrder)| types::OpenOrder {
+                id: id.0,
+                instrument: order.instrument,
+                side: order.side.into(),
+                quantity: nanos(order.qty.to_nanos(), order.qty.is_positive()),
+                filled: nanos(order.filled_qty.to_nanos(), true),
+                limit_price: order.limit_price.map(|price| nanos(price.to_nanos(), true)),
+            };
+        Ok(self.book.orders().map(order).collect())
+    }
+
+    fn account(&mut self) -> Result<types::Account> {
+        let nanos = |amount: Usd| nanos(amount.to_nanos(), amount.is_positive());
+        Ok(types::Account { equity: nanos(self.book.equity), buying_power: nanos(self.book.buying_power) })
+    }
+
+    fn last_quote(&mut self, of: types::Instrument) -> Result<Option<types::Quote>> {
+        let slot = self.slot("last-quote", of)?;
+        Ok(slot.quote.as_ref().map(types::Quote::from))
+    }
+
+    fn history(&mut self, of: types::Instrument, count: u32) -> Result<types::Bars> {
+        let bars = &self.slot("history", of)?.bars;
+        let count = (count as usize).min(HISTORY_BARS);
+        let rows = bars.range(bars.len().saturating_sub(count)..);
+        Ok(types::Bars {
+            start: rows.clone().map(|row| row.start.as_nanos()).collect(),
+            open: rows.clone().map(|row| row.open).collect(),
+            high: rows.clone().map(|row| row.high).collect(),
+            low: rows.clone().map(|row| row.low).collect(),
+            close: rows.clone().map(|row| row.close).collect(),
+            volume: rows.map(|row| row.volume).collect(),
+        })
+    }
+
+    fn random(&mut self) -> Result<u64> {
+        Ok(self.random.next())
+    }
+
+    fn log(&mut self, level: types::Level, message: String) -> Result<()> {
+        let line = cut(&message, TEXT_BYTES);
+        let (allowed, dropped) = self.log.allow(self.book.now.as_nanos(), line.len());
+        let strategy = self.strategy.as_str();
+        if dropped > 0 {
+            tracing::warn!(strategy, dropped, "it logs too much: lines were dropped");
+        }
+        if !allowed {
+            return Ok(());
+        }
+        // One line stays one line, whatever a strategy puts into it.
+        let line = line.replace(char::is_control, " ");
+        match level {
+            types::Level::Debug => tracing::debug!(target: "plugin", strategy, "{line}"),
+            types::Level::Info => tracing::info!(target: "plugin", strategy, "{line}"),
+            types::Level::Warn => tracing::warn!(target: "plugin", strategy, "{line}"),
+            types::Level::Error => tracing::error!(target: "plugin", strategy, "{line}"),
+        }
+        Ok(())
+    }
+}
+
+/// Units of 10^-9 as they cross the interface; what does not fit is at the end of the range.
+pub(crate) fn nanos(value: Option<i64>, is_positive: bool) -> i64 {
+    value.unwrap_or(if is_positive { i64::MAX } else { i64::MIN })
+}
+
+/// Sebastiano Vigna's SplitMix64: eight bytes of state, every seed is as good as another. Not for secrets.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// Bytes of log lines in the current minute of market time.
+struct LogBudget {
+    limit: usize,
+    minute: i64,
+    used: usize,
+    dropped: u64,
+}
+
+impl LogBudget {
+    /// Whether a line of so many bytes may go out, and how many were dropped in the minute that just ended.
+    fn allow(&mut self, now_nanos: i64, bytes: usize) -> (bool, u64) {
+        let minute = now_nanos.div_euclid(MINUTE.as_nanos() as i64);
+        let mut dropped = 0;
+        if minute != self.minute {
+            dropped = std::mem::take(&mut self.dropped);
+            (self.minute, self.used) = (minute, 0);
+        }
+        // An empty line costs something too.
+        let used = self.used + bytes.max(16);
+        if used > self.limit {
+            self.dropped += 1;
+            return (false, dropped);
+        }
+        self.used = used;
+        (true, dropped)
+    }
+}
+
+/// Asked for more than granted. Crosses wasmtime as an error and is found again by type.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{wanted} {unit} wanted, at most {limit} granted")]
+pub(crate) struct OverLimit {
+    pub(crate) wanted: usize,
+    pub(crate) limit: usize,
+    pub(crate) unit: &'static str,
+}
+
+/// What one guest has taken of memory and tables. Neither ever shrinks.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    memory_limit: usize,
+    memory: usize,
+    table: usize,
+}
+
+impl ResourceLimiter for Usage {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        take(&mut self.memory, desired.saturating_sub(current), self.memory_limit, "bytes of memory")
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        take(&mut self.table, desired.saturating_sub(current), TABLE_ELEMENTS, "table elements")
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        INSTANCES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
+    }
+}
+
+/// Refusing ends the guest: most allocators could only abort, and would not say why.
+fn take(taken: &mut usize, more: usize, limit: usize, unit: &'static str) -> Result<bool> {
+    let wanted = taken.saturating_add(more);
+    if wanted > limit {
+        return Err(OverLimit { wanted, limit, unit }.into());
+    }
+    *taken = wanted;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_numbers_are_those_of_the_reference() {
+        // First outputs of the published C code for seed 1234567.
+        let mut random = SplitMix(1_234_567);
+        let first = [random.next(), random.next(), random.next()];
+        assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn log_lines_are_bounded_by_minute_of_market_time() {
+        let mut budget = LogBudget { limit: 100, minute: i64::MIN, used: 0, dropped: 0 };
+        let minute = 60_000_000_000;
+        assert_eq!(budget.allow(0, 60), (true, 0));
+        assert_eq!(budget.allow(1, 60), (false, 0));
+        assert_eq!(budget.allow(2, 0), (true, 0));
+        assert_eq!(budget.allow(3, 100), (false, 0));
+        assert_eq!(budget.allow(minute, 100), (true, 2));
+        assert_eq!(budget.allow(minute, 0), (false, 0));
+    }
+
+    #[test]
+    fn memory_is_counted_over_all_memories() {
+        let mut usage = Usage { memory_limit: 100, memory: 0, table: 0 };
+        assert!(usage.memory_growing(0, 60, None).expect("granted"));
+        assert!(usage.memory_growing(0, 40, None).expect("granted"));
+        let error = usage.memory_growing(60, 61, None).expect_err("refused");
+        assert_eq!(error.downcast_ref::<OverLimit>().expect("ours").wanted, 101);
+        assert!(usage.table_growing(0, TABLE_ELEMENTS + 1, None).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! What the operator grants a plugin: `NAME.toml` beside `NAME.wasm`.
+
+use std::{fs, io, path::Path};
+
+use sandpit_types::Symbol;
+use serde::Deserialize;
+use serde_json::{Map, Number, Value};
+use toml::Spanned;
+
+use crate::{PluginError, compile::file_name};
+
+/// The largest manifest that is read, bytes.
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+
+/// The operator's word on one plugin. Without a file, everything is as the plugin describes itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manifest {
+    /// What `init` gets, as a JSON object.
+    pub parameters: Map<String, Value>,
+    /// The symbols it may trade; `None` leaves it to its own wishes.
+    pub instruments: Option<Vec<Symbol>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    parameters: Option<Spanned<toml::Table>>,
+    instruments: Option<Vec<Symbol>>,
+}
+
+impl Manifest {
+    /// Reads the manifest beside `plugin`.
+    ///
+    /// # Errors
+    /// When there is one but it cannot be read, is not TOML, or has a key that means nothing.
+    pub fn beside(plugin: &Path) -> Result<Self, PluginError> {
+        let path = plugin.with_extension("toml");
+        let length = match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            outcome => outcome.map_err(PluginError::io("read", &path))?.len(),
+        };
+        if length > MANIFEST_BYTES_MAX {
+            return Err(error(&file_name(&path), 1, format!("longer than {MANIFEST_BYTES_MAX} bytes")));
+        }
+        let text = fs::read_to_string(&path).map_err(PluginError::io("read", &path))?;
+        Self::parse(&file_name(&path), &text)
+    }
+
+    /// Reads the text of a manifest; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// When it is not TOML, or has a key that means nothing.
+    pub fn parse(file: &str, text: &str) -> Result<Self, PluginError> {
+        let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        let read: Text = toml::from_str(text).map_err(|problem| {
+            let start = problem.span().map_or(0, |span| span.start);
+            error(file, line(start), problem.message().to_owned())
+        })?;
+        let parameters = match read.parameters {
+            None => Map::new(),
+            Some(table) => {
+                let start = table.span().start;
+                object(table.into_inner()).map_err(|detail| error(file, line(start), detail))?
+            }
+        };
+        Ok(Self { parameters, instruments: read.instruments })
+    }
+}
+
+fn error(file: &str, line: usize, detail: String) -> PluginError {
+    PluginError::Manifest { file: file.to_owned(), line, detail }
+}
+
+fn object(table: toml::Table) -> Result<Map<String, Value>, String> {
+    let pair = |(key, value)| match json(value) {
+        Ok(value) => Ok((key, value)),
+        Err(detail) => Err(format!("{key}: {detail}")),
+    };
+    table.into_iter().map(pair).collect()
+}
+
+/// TOML as JSON. Times become text; a number that JSON lacks is an error.
+fn json(value: toml::Value) -> Result<Value, String> {
+    Ok(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => Value::Number(number.into()),
+        toml::Value::Float(number) => Number::from_f64(number)
+            .map(Value::Number)
+            .ok_or_else(|| format!("{number} is no number that a parameter can have"))?,
+        toml::Value::Boolean(yes) => Value::Bool(yes),
+        toml::Value::Datetime(time) => Value::String(time.to_string()),
+        toml::Value::Array(items) => Value::Array(items.into_iter().map(json).collect::<Result<_, _>>()?),
+        toml::Value::Table(table) => Value::Object(object(table)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn manifests_are_read_or_refused_by_line() {
+        let check = |text: &str, expected: Result<(Value, Option<&[&str]>), &str>| {
+            let found = Manifest::parse("x.toml", text);
+            match (found, expected) {
+                (Ok(manifest), Ok((parameters, instruments))) => {
+                    assert_eq!(Value::Object(manifest.parameters), parameters, "{text}");
+                    let symbols = instruments.map(|list| list.iter().map(|s| Symbol::new(*s)).collect());
+                    assert_eq!(manifest.instruments, symbols, "{text}");
+                }
+                (Err(error), Err(start)) => {
+                    assert!(error.to_string().starts_with(start), "{error} is not {start}");
+                }
+                (found, expected) => panic!("{text}: {found:?} is not {expected:?}"),
+            }
+        };
+        check("", Ok((json!({}), None)));
+        check(
+            "instruments = [\"SPY\", \"BRK.B\"]\n[parameters]\nfast = 5\nwhen = 09:30:00\nlist = [1.5]\n",
+            Ok((json!({"fast": 5, "when": "09:30:00", "list": [1.5]}), Some(&["SPY", "BRK.B"]))),
+        );
+        check("\ninstrumnets = [\"SPY\"]\n", Err("x.toml:2: unknown field `instrumnets`"));
+        check("instruments = \"SPY\"\n", Err("x.toml:1: "));
+        check("[parameters]\nfast = \n", Err("x.toml:2: "));
+        check("[parameters]\na = 1\nfast = nan\n", Err("x.toml:1: fast: NaN is no number"));
+    }
+}

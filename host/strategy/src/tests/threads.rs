@@ -1,0 +1,121 @@
+//! Whole runners: threads, queues, pulses.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
+    time::Duration,
+};
+
+use sandpit_types::Pulse;
+
+use super::{
+    Yard, bar, bounds, quote,
+    wat::{LIST, Wat, Wire},
+};
+use crate::{Failure, Inbox, Manifest, Runner, StrategyEvent, StrategyOutput, WAITING_MAX};
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Live {
+    runner: Runner,
+    inbox: Arc<Inbox>,
+    pulse: Arc<Pulse>,
+    outputs: Receiver<StrategyOutput>,
+}
+
+fn spawn(yard: &Yard, file: &str, plugin: &Wat, events: &[StrategyEvent]) -> Live {
+    let plugin = yard.load(file, &plugin.module()).expect("it loads");
+    let manifest = Manifest::default();
+    let inbox = Arc::new(Inbox::new(plugin.instruments(&manifest).expect("symbols")));
+    for event in events {
+        inbox.push(event.clone());
+    }
+    let (pulse, (sender, outputs)) = (Arc::new(Pulse::default()), mpsc::channel());
+    let output = move |output| sender.send(output).expect("the test listens");
+    let runner = Runner::spawn(
+        &yard.engine,
+        &plugin,
+        &manifest,
+        bounds(),
+        1,
+        Arc::clone(&inbox),
+        output,
+        Arc::clone(&pulse),
+    )
+    .expect("it starts");
+    Live { runner, inbox, pulse, outputs }
+}
+
+impl Live {
+    fn next(&self) -> StrategyOutput {
+        self.outputs.recv_timeout(PATIENCE).expect("an output in time")
+    }
+
+    fn stop(self) {
+        self.inbox.push(StrategyEvent::Stop("the test is over".into()));
+        while !matches!(self.next(), StrategyOutput::Stopped { .. }) {}
+        assert!(self.runner.join());
+    }
+}
+
+#[test]
+fn one_is_quarantined_while_the_other_trades_on() {
+    let yard = Yard::new();
+    let bad = Wat { on_quote: "(loop $again (br $again)) (unreachable)", ..Wat::default() };
+    let good = Wat { on_quote: LIST, intents: vec![Wire::CancelAll], ..Wat::default() };
+    let (bad, good) = (spawn(&yard, "bad.wasm", &bad, &[]), spawn(&yard, "good.wasm", &good, &[]));
+    assert_eq!(bad.runner.strategy().as_str(), "bad");
+    let events = [100, 200, 300, 400].map(|secs| quote("A", secs));
+    for event in &events {
+        bad.inbox.push(event.clone());
+        good.inbox.push(event.clone());
+    }
+    for _ in &events {
+        assert!(matches!(good.next(), StrategyOutput::Intents { .. }));
+    }
+    for expected in 1..=2 {
+        assert!(matches!(bad.next(), StrategyOutput::Struck { strikes, .. } if strikes == expected));
+    }
+    assert!(matches!(bad.next(), StrategyOutput::Quarantined { reason: Failure::Timeout { .. }, .. }));
+    good.inbox.push(quote("A", 500));
+    assert!(matches!(good.next(), StrategyOutput::Intents { .. }));
+    // Its thread lives on: nonces are answered, so the watchdog has no quarrel with the host.
+    bad.inbox.push(StrategyEvent::Probe(77));
+    // A bound of yields, not of time: each lets the other thread run.
+    assert!((0..10_000_000).any(|_| {
+        std::thread::yield_now();
+        bad.pulse.nonce() == 77
+    }));
+    bad.stop();
+    good.stop();
+}
+
+#[test]
+fn too_far_behind_is_the_end() {
+    let events: Vec<_> = (0..=WAITING_MAX as i64).map(|minute| bar("A", minute)).collect();
+    let live = spawn(&Yard::new(), "slow.wasm", &Wat::default(), &events);
+    let expected = Failure::Overflow { limit: WAITING_MAX };
+    assert!(matches!(live.next(), StrategyOutput::Quarantined { reason, .. } if reason == expected));
+    live.stop();
+}
+
+#[test]
+fn the_pulse_counts_events() {
+    let live = spawn(
+        &Yard::new(),
+        "test.wasm",
+        &Wat { on_bar: LIST, intents: vec![Wire::CancelAll], ..Wat::default() },
+        &[],
+    );
+    for minute in 0..5 {
+        live.inbox.push(bar("A", minute));
+        assert!(matches!(live.next(), StrategyOutput::Intents { .. }));
+    }
+    assert!(!live.runner.is_finished());
+    let pulse = Arc::clone(&live.pulse);
+    live.stop();
+    assert!(pulse.progress() >= 5);
+}

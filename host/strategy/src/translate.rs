@@ -1,0 +1,184 @@
+//! Between the words of the interface and those of the host.
+
+use std::time::Duration;
+
+use sandpit_types::{
+    Intent, MarketEvent, MarketTime, OrderKind, OrderStatus, Price, Qty, Quote, Refusal, Side, Signal,
+    StrategyOrderId, StreamHealth, Submit, TimeInForce,
+};
+
+use crate::{
+    StrategyEvent,
+    bindings::types,
+    book::Book,
+    bounds::{TEXT_BYTES, cut},
+    host::nanos,
+};
+
+/// An order refused here, because it cannot even be said in the host's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LocalRefusal {
+    pub(crate) id: StrategyOrderId,
+    pub(crate) refusal: Refusal,
+}
+
+/// Reads one intent and notes a submit in the book. Quantities and prices pass as they are: judging them is
+/// the risk gate's office.
+pub(crate) fn intent(
+    from: types::Intent,
+    book: &mut Book,
+    default_time_to_live: Duration,
+) -> Result<Intent, LocalRefusal> {
+    Ok(match from {
+        types::Intent::Submit(from) => {
+            let id = StrategyOrderId(from.id);
+            let refuse = |refusal| LocalRefusal { id, refusal };
+            let symbol = book.symbol(from.instrument).ok_or(refuse(Refusal::UnknownInstrument))?.clone();
+            let time_to_live = match from.time_to_live_ms {
+                0 => default_time_to_live,
+                ms => Duration::from_millis(ms.into()),
+            };
+            let submit = Submit {
+                id,
+                symbol,
+                side: from.side.into(),
+                qty: Qty::from_nanos(from.quantity),
+                kind: from.kind.into(),
+                time_in_force: from.time_in_force.into(),
+                extended_hours: from.extended_hours,
+                time_to_live,
+            };
+            if !book.submit(&submit, from.instrument) {
+                return Err(refuse(Refusal::OpenOrders));
+            }
+            Intent::Submit(submit)
+        }
+        types::Intent::Cancel(id) => Intent::Cancel(StrategyOrderId(id)),
+        types::Intent::CancelAll => Intent::CancelAll,
+        types::Intent::SetTimer(timer) => {
+            Intent::SetTimer { id: timer.id, at: MarketTime::from_nanos(timer.at) }
+        }
+        types::Intent::CancelTimer(id) => Intent::CancelTimer(id),
+        types::Intent::Signal(signal) => Intent::Signal(Signal {
+            symbol: signal.instrument.and_then(|of| book.symbol(of).cloned()),
+            reason: cut(&signal.reason, TEXT_BYTES).to_owned(),
+        }),
+    })
+}
+
+/// An event as `on-event` takes it; `None` for those that have a handler of their own or none at all.
+pub(crate) fn event(from: &StrategyEvent, book: &Book) -> Option<types::Event> {
+    Some(match from {
+        StrategyEvent::Market(MarketEvent::BarsComplete(start)) => {
+            types::Event::BarsComplete(start.as_nanos())
+        }
+        StrategyEvent::Market(MarketEvent::SessionOpen(time)) => types::Event::SessionOpen(time.as_nanos()),
+        StrategyEvent::Market(MarketEvent::SessionClose(time)) => types::Event::SessionClose(time.as_nanos()),
+        StrategyEvent::Market(MarketEvent::Health(health, _)) => types::Event::StreamHealth((*health).into()),
+        StrategyEvent::Order(update) => types::Event::OrderUpdate(types::OrderUpdate {
+            id: update.id.0,
+            instrument: book.number(&update.symbol)?,
+            status: status(&update.status),
+            filled: nanos(update.filled_qty.to_nanos(), true),
+        }),
+        StrategyEvent::Fill { id, symbol, side, qty, price, .. } => types::Event::Fill(types::Fill {
+            id: id.0,
+            instrument: book.number(symbol)?,
+            side: (*side).into(),
+            quantity: nanos(qty.to_nanos(), true),
+            price: nanos(price.to_nanos(), true),
+        }),
+        StrategyEvent::Refused { id, refusal: reason, .. } => refused(*id, *reason),
+        StrategyEvent::Market(MarketEvent::Bar(_) | MarketEvent::Quote(_) | MarketEvent::Trade(_))
+        | StrategyEvent::Warmup(_)
+        | StrategyEvent::Account { .. }
+        | StrategyEvent::Position { .. }
+        | StrategyEvent::OpenOrder { .. }
+        | StrategyEvent::Tick(_)
+        | StrategyEvent::Probe(_)
+        | StrategyEvent::Stop(_) => return None,
+    })
+}
+
+/// A refusal as `on-event` takes it.
+pub(crate) fn refused(id: StrategyOrderId, refusal: Refusal) -> types::Event {
+    types::Event::Refusal(types::Refusal { id: id.0, reason: refusal.to_string() })
+}
+
+/// Where an order stands, in the fewer words that a strategy needs. Words we do not know are not terminal.
+fn status(from: &OrderStatus) -> types::OrderStatus {
+    match from {
+        OrderStatus::PendingNew | OrderStatus::Accepted => types::OrderStatus::Pending,
+        OrderStatus::New
+        | OrderStatus::PendingCancel
+        | OrderStatus::PendingReplace
+        | OrderStatus::Held
+        | OrderStatus::DoneForDay
+        | OrderStatus::Other(_) => types::OrderStatus::Working,
+        OrderStatus::PartiallyFilled => types::OrderStatus::PartiallyFilled,
+        OrderStatus::Filled => types::OrderStatus::Filled,
+        OrderStatus::Canceled | OrderStatus::Replaced => types::OrderStatus::Canceled,
+        OrderStatus::Expired => types::OrderStatus::Expired,
+        OrderStatus::Rejected => types::OrderStatus::Rejected,
+    }
+}
+
+impl From<&Quote> for types::Quote {
+    fn from(quote: &Quote) -> Self {
+        Self {
+            time: quote.time.as_nanos(),
+            bid: quote.bid,
+            bid_size: quote.bid_size as f64,
+            ask: quote.ask,
+            ask_size: quote.ask_size as f64,
+        }
+    }
+}
+
+impl From<Side> for types::Side {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Buy => Self::Buy,
+            Side::Sell => Self::Sell,
+        }
+    }
+}
+
+impl From<types::Side> for Side {
+    fn from(side: types::Side) -> Self {
+        match side {
+            types::Side::Buy => Self::Buy,
+            types::Side::Sell => Self::Sell,
+        }
+    }
+}
+
+impl From<types::OrderKind> for OrderKind {
+    fn from(kind: types::OrderKind) -> Self {
+        match kind {
+            types::OrderKind::Market => Self::Market,
+            types::OrderKind::Limit(price) => Self::Limit { limit_price: Price::from_nanos(price) },
+        }
+    }
+}
+
+impl From<types::TimeInForce> for TimeInForce {
+    fn from(time_in_force: types::TimeInForce) -> Self {
+        match time_in_force {
+            types::TimeInForce::Day => Self::Day,
+            types::TimeInForce::Gtc => Self::Gtc,
+            types::TimeInForce::Ioc => Self::Ioc,
+            types::TimeInForce::Fok => Self::Fok,
+        }
+    }
+}
+
+impl From<StreamHealth> for types::StreamHealth {
+    fn from(health: StreamHealth) -> Self {
+        match health {
+            StreamHealth::Live => Self::Live,
+            StreamHealth::Stale => Self::Stale,
+            StreamHealth::Fallback => Self::Fallback,
+        }
+    }
+}
