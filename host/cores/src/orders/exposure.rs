@@ -1,0 +1,98 @@
+//! What the books say of risk: positions, open orders and the worst they can become together.
+
+use std::collections::BTreeSet;
+
+use sandpit_types::{Price, Qty, Side, StrategyName, Symbol, Usd};
+
+use super::{Books, Order, SubBook};
+
+impl Books {
+    /// Open orders, oldest client id first.
+    pub fn open_orders(&self) -> impl Iterator<Item = &Order> {
+        self.open.iter().filter_map(|client_id| self.orders.get(client_id))
+    }
+
+    /// Orders that the broker may still have to be asked about: the open ones and those of which its no is
+    /// not confirmed.
+    pub fn unsettled(&self) -> impl Iterator<Item = &Order> {
+        self.unsettled.iter().filter_map(|client_id| self.orders.get(client_id))
+    }
+
+    /// Open orders of one strategy.
+    pub fn open_of<'a>(&'a self, strategy: &'a StrategyName) -> impl Iterator<Item = &'a Order> {
+        self.open_orders().filter(move |order| order.strategy() == strategy)
+    }
+
+    /// Open orders in one symbol, of all strategies.
+    pub fn open_on<'a>(&'a self, symbol: &'a Symbol) -> impl Iterator<Item = &'a Order> {
+        self.open_orders().filter(move |order| order.request.symbol == *symbol)
+    }
+
+    /// How many orders are open.
+    pub fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// What one strategy holds of one symbol.
+    pub fn sub_book(&self, strategy: &StrategyName, symbol: &Symbol) -> SubBook {
+        self.sub_books.get(&(strategy.clone(), symbol.clone())).copied().unwrap_or_default()
+    }
+
+    /// Every sub-book ever opened.
+    pub fn sub_books(&self) -> impl Iterator<Item = (&StrategyName, &Symbol, &SubBook)> {
+        self.sub_books.iter().map(|((strategy, symbol), sub_book)| (strategy, symbol, sub_book))
+    }
+
+    /// Realised profit and loss of one strategy over all symbols.
+    pub fn realised(&self, strategy: &StrategyName) -> Usd {
+        self.sub_books()
+            .filter(|(owner, ..)| *owner == strategy)
+            .map(|(.., sub_book)| sub_book.realised())
+            .sum()
+    }
+
+    /// Shares held of one symbol by all strategies; negative when short.
+    pub fn position(&self, symbol: &Symbol) -> Qty {
+        self.sub_books().filter(|(_, held, _)| *held == symbol).map(|(.., sub_book)| sub_book.qty).sum()
+    }
+
+    /// Shares that open orders on one side of one symbol may still fill.
+    pub fn pending(&self, symbol: &Symbol, side: Side) -> Qty {
+        self.open_on(symbol).filter(|order| order.request.side == side).map(Order::remaining).sum()
+    }
+
+    /// The largest the position can become, in shares without sign, if the open orders of one side fill and
+    /// those of the other do not.
+    pub fn worst_position(&self, symbol: &Symbol) -> Qty {
+        let held = self.position(symbol);
+        let up = held + self.pending(symbol, Side::Buy);
+        let down = held - self.pending(symbol, Side::Sell);
+        up.abs().max(down.abs())
+    }
+
+    /// Symbols with a position or an open order.
+    pub fn exposed_symbols(&self) -> BTreeSet<Symbol> {
+        let held =
+            self.sub_books().filter(|(.., sub_book)| !sub_book.qty.is_zero()).map(|(_, symbol, _)| symbol);
+        held.chain(self.open_orders().map(|order| &order.request.symbol)).cloned().collect()
+    }
+
+    /// The worst positions of all symbols together, at `price_of`; where that has none, at the highest of
+    /// limit prices and average costs.
+    pub fn gross_exposure(&self, price_of: impl Fn(&Symbol) -> Option<Price>) -> Usd {
+        let value = |symbol: &Symbol| {
+            let price = price_of(symbol).unwrap_or_else(|| self.price_in_books(symbol));
+            price * self.worst_position(symbol)
+        };
+        self.exposed_symbols().iter().map(value).sum()
+    }
+
+    fn price_in_books(&self, symbol: &Symbol) -> Price {
+        let limits = self.open_on(symbol).filter_map(|order| order.request.kind.limit_price());
+        let costs = self
+            .sub_books()
+            .filter(|(_, held, _)| *held == symbol)
+            .map(|(.., sub_book)| sub_book.avg_price());
+        limits.chain(costs).max().unwrap_or(Price::ZERO)
+    }
+}

@@ -1,0 +1,156 @@
+//! One order of ours.
+
+use std::collections::BTreeSet;
+
+use sandpit_types::{
+    BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderKind, OrderRequest, OrderStatus,
+    OrderUpdate, Qty, StrategyName, StrategyOrderId, TimeInForce, Usd,
+};
+
+use super::{Filled, OrderState, books::NewOrder};
+
+/// One order of ours and all we know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// As it was sent, or as far as the broker's report of an adopted order tells.
+    pub request: OrderRequest,
+    /// The id its strategy chose; `None` when it was adopted.
+    pub strategy_id: Option<StrategyOrderId>,
+    /// The life of the strategy that asked for it.
+    pub incarnation: u32,
+    /// When it was recorded.
+    pub recorded_at: MarketTime,
+    pub(super) state: OrderState,
+    pub(super) broker_id: Option<BrokerOrderId>,
+    pub(super) filled: Filled,
+    /// The broker's stamp of the newest snapshot.
+    pub(super) shown_at: Option<MarketTime>,
+}
+
+impl Order {
+    pub(super) fn new(new: NewOrder, at: MarketTime) -> Self {
+        Self {
+            request: new.request,
+            strategy_id: Some(new.strategy_id),
+            incarnation: new.incarnation,
+            recorded_at: at,
+            state: OrderState::Recorded,
+            broker_id: None,
+            filled: Filled::default(),
+            shown_at: None,
+        }
+    }
+
+    /// An order of ours that the books lack, made up from the broker's report. Its fills are still to be
+    /// counted.
+    pub(super) fn adopted(client_id: ClientOrderId, shown: &BrokerOrder) -> Self {
+        let kind =
+            shown.limit_price.map_or(OrderKind::Market, |limit_price| OrderKind::Limit { limit_price });
+        let request = OrderRequest {
+            client_id,
+            symbol: shown.symbol.clone(),
+            side: shown.side,
+            qty: shown.qty.unwrap_or(shown.filled_qty),
+            kind,
+            // Not in the report, and never sent again.
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+        };
+        Self {
+            request,
+            strategy_id: None,
+            incarnation: 0,
+            recorded_at: shown.submitted_at,
+            state: OrderState::Unknown { since: shown.submitted_at, cancel: false },
+            broker_id: None,
+            filled: Filled::default(),
+            shown_at: None,
+        }
+    }
+
+    /// Our id.
+    pub const fn client_id(&self) -> &ClientOrderId {
+        &self.request.client_id
+    }
+
+    /// The strategy it belongs to.
+    pub const fn strategy(&self) -> &StrategyName {
+        &self.request.client_id.strategy
+    }
+
+    /// Where it stands.
+    pub const fn state(&self) -> &OrderState {
+        &self.state
+    }
+
+    /// The broker's id, once known.
+    pub const fn broker_id(&self) -> Option<&BrokerOrderId> {
+        self.broker_id.as_ref()
+    }
+
+    /// What is filled.
+    pub const fn filled(&self) -> &Filled {
+        &self.filled
+    }
+
+    /// Shares that may still fill; zero once it is over.
+    pub fn remaining(&self) -> Qty {
+        if self.state.is_open() { (self.request.qty - self.filled.qty()).max(Qty::ZERO) } else { Qty::ZERO }
+    }
+
+    /// What its strategy is told; `None` for an adopted order, of which the strategy has no id.
+    pub fn update(&self, time: MarketTime) -> Option<OrderUpdate> {
+        let status = match (self.state.status(), self.filled.qty().is_zero()) {
+            // The stream told of the fill in a message whose order was still the old one.
+            (OrderStatus::PendingNew | OrderStatus::Accepted | OrderStatus::New, false) => {
+                OrderStatus::PartiallyFilled
+            }
+            (status, true | false) => status,
+        };
+        Some(OrderUpdate {
+            id: self.strategy_id?,
+            symbol: self.request.symbol.clone(),
+            status,
+            filled_qty: self.filled.qty(),
+            time,
+        })
+    }
+}
+
+/// An order as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// As it was sent.
+    pub request: OrderRequest,
+    /// The id its strategy chose; `None` when it was adopted.
+    pub strategy_id: Option<StrategyOrderId>,
+    /// The life of the strategy that asked for it.
+    pub incarnation: u32,
+    /// Where it stood.
+    pub state: OrderState,
+    /// The broker's id, if known.
+    pub broker_id: Option<BrokerOrderId>,
+    /// Shares counted as filled.
+    pub filled_qty: Qty,
+    /// Shares times price of them.
+    pub filled_notional: Usd,
+    /// The executions counted.
+    pub executions: BTreeSet<ExecutionId>,
+    /// When it was recorded.
+    pub recorded_at: MarketTime,
+}
+
+impl From<StoredOrder> for Order {
+    fn from(stored: StoredOrder) -> Self {
+        Self {
+            request: stored.request,
+            strategy_id: stored.strategy_id,
+            incarnation: stored.incarnation,
+            recorded_at: stored.recorded_at,
+            state: stored.state,
+            broker_id: stored.broker_id,
+            filled: Filled::restore(stored.filled_qty, stored.filled_notional, stored.executions),
+            shown_at: None,
+        }
+    }
+}

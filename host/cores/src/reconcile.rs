@@ -1,0 +1,203 @@
+//! The difference between the broker's truth and our books, as things to do.
+
+use sandpit_types::{BrokerOrder, ClientOrderId, Position, Qty, Symbol};
+
+use crate::orders::{Books, OrderState};
+
+/// One thing in which the broker's orders and our books may differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Both have it: apply what the broker shows.
+    Known {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// As the broker shows it.
+        shown: BrokerOrder,
+    },
+    /// It has our prefix and the books lack it: ask the store, then adopt it.
+    Lost {
+        /// Our id, read from the broker's report.
+        client_id: ClientOrderId,
+        /// As the broker shows it.
+        shown: BrokerOrder,
+    },
+    /// It is not ours: report it, leave it alone.
+    Foreign {
+        /// As the broker shows it.
+        shown: BrokerOrder,
+    },
+    /// The books have it unsettled, the broker's list lacks it: ask for it by its id.
+    Missing {
+        /// Our id.
+        client_id: ClientOrderId,
+    },
+}
+
+/// A symbol of which the broker holds another quantity than the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionDifference {
+    /// Which symbol.
+    pub symbol: Symbol,
+    /// Shares in our books, all strategies together.
+    pub ours: Qty,
+    /// Shares at the broker.
+    pub broker: Qty,
+}
+
+/// Compares the broker's list of open orders with the books. Orders that are not sent yet, or whose POST is
+/// under way, are left out: the list may be older than they are.
+pub fn orders(books: &Books, open_at_broker: &[BrokerOrder]) -> Vec<Difference> {
+    let shown = open_at_broker.iter().map(|shown| match shown.ours() {
+        Some(client_id) if books.order(&client_id).is_some() => {
+            Difference::Known { client_id, shown: shown.clone() }
+        }
+        Some(client_id) => Difference::Lost { client_id, shown: shown.clone() },
+        None => Difference::Foreign { shown: shown.clone() },
+    });
+    let listed: std::collections::BTreeSet<_> = open_at_broker.iter().filter_map(BrokerOrder::ours).collect();
+    let missing = books
+        .unsettled()
+        .filter(|order| match order.state() {
+            OrderState::Unknown { .. }
+            | OrderState::Working(_)
+            | OrderState::Cancelling(_)
+            | OrderState::Rejected { .. } => !listed.contains(order.client_id()),
+            OrderState::Recorded
+            | OrderState::Sending { .. }
+            | OrderState::NotSent
+            | OrderState::NeverArrived
+            | OrderState::Terminal(_) => false,
+        })
+        .map(|order| Difference::Missing { client_id: order.client_id().clone() });
+    shown.chain(missing).collect()
+}
+
+/// Compares the broker's positions with the sum of the sub-books, symbol by symbol.
+pub fn positions(books: &Books, at_broker: &[Position]) -> Vec<PositionDifference> {
+    let mut symbols = books.exposed_symbols();
+    symbols.extend(at_broker.iter().map(|position| position.symbol.clone()));
+    let difference = |symbol: Symbol| {
+        let broker = at_broker.iter().find(|held| held.symbol == symbol).map_or(Qty::ZERO, |held| held.qty);
+        let ours = books.position(&symbol);
+        (ours != broker).then_some(PositionDifference { symbol, ours, broker })
+    };
+    symbols.into_iter().filter_map(difference).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_types::{
+        BrokerOrderId, HostEpoch, MarketTime, OrderKind, OrderRequest, OrderStatus, Price, Side,
+        StrategyName, StrategyOrderId, TimeInForce,
+    };
+
+    use super::*;
+    use crate::orders::{NewOrder, OrderEvent};
+
+    fn shown(client_id: &str) -> BrokerOrder {
+        BrokerOrder {
+            id: BrokerOrderId::new(format!("b-{client_id}")),
+            client_id: client_id.to_owned(),
+            symbol: Symbol::new("SPY"),
+            side: Side::Buy,
+            qty: Some(Qty::new(10.into())),
+            filled_qty: Qty::ZERO,
+            filled_avg_price: None,
+            limit_price: None,
+            status: OrderStatus::New,
+            submitted_at: MarketTime::EPOCH,
+            updated_at: MarketTime::EPOCH,
+        }
+    }
+
+    fn id(sequence: u64) -> ClientOrderId {
+        ClientOrderId { strategy: StrategyName::parse("sma").expect("a name"), epoch: HostEpoch(1), sequence }
+    }
+
+    fn books(events: &[(u64, &[OrderEvent])]) -> Books {
+        let mut books = Books::default();
+        for (sequence, events) in events {
+            let request = OrderRequest {
+                client_id: id(*sequence),
+                symbol: Symbol::new("SPY"),
+                side: Side::Buy,
+                qty: Qty::new(10.into()),
+                kind: OrderKind::Market,
+                time_in_force: TimeInForce::Day,
+                extended_hours: false,
+            };
+            let new = NewOrder { request, strategy_id: StrategyOrderId(*sequence), incarnation: 0 };
+            books.record(new, MarketTime::EPOCH).expect("fresh");
+            for event in *events {
+                books.apply(&id(*sequence), event).expect("possible");
+            }
+        }
+        books
+    }
+
+    #[test]
+    fn every_order_falls_into_one_class() {
+        let at = MarketTime::EPOCH;
+        let working = OrderEvent::Snapshot(shown(&id(3).to_string()));
+        let books = books(&[
+            (1, &[]),
+            (2, &[OrderEvent::Sent]),
+            (3, &[OrderEvent::Sent, working]),
+            (4, &[OrderEvent::Sent, OrderEvent::OutcomeUnknown { at }]),
+            (5, &[OrderEvent::Sent, OrderEvent::Rejected]),
+        ]);
+        let check = |listed: &[&str], expected: &[&str]| {
+            let listed: Vec<BrokerOrder> = listed.iter().map(|client_id| shown(client_id)).collect();
+            let classes: Vec<String> = orders(&books, &listed)
+                .into_iter()
+                .map(|difference| match difference {
+                    Difference::Known { client_id, .. } => format!("known {}", client_id.sequence),
+                    Difference::Lost { client_id, .. } => format!("lost {}", client_id.sequence),
+                    Difference::Foreign { shown } => format!("foreign {}", shown.client_id),
+                    Difference::Missing { client_id } => format!("missing {}", client_id.sequence),
+                })
+                .collect();
+            assert_eq!(classes, expected, "{listed:?}");
+        };
+        let text = |sequence| id(sequence).to_string();
+        check(&[], &["missing 3", "missing 4", "missing 5"]);
+        check(&[&text(3), &text(4)], &["known 3", "known 4", "missing 5"]);
+        check(&[&text(5), &text(3), &text(4)], &["known 5", "known 3", "known 4"]);
+        check(&[&text(3), &text(4), &text(99)], &["known 3", "known 4", "lost 99", "missing 5"]);
+        check(
+            &[&text(5), "by-hand", ""],
+            &["known 5", "foreign by-hand", "foreign ", "missing 3", "missing 4"],
+        );
+    }
+
+    #[test]
+    fn positions_are_compared_symbol_by_symbol() {
+        let held = |symbol: &str, qty: i64| Position {
+            symbol: Symbol::new(symbol),
+            qty: Qty::new(qty.into()),
+            qty_available: Qty::new(qty.into()),
+            avg_entry_price: Price::new(100.into()),
+            current_price: None,
+        };
+        let mut filled = shown(&id(1).to_string());
+        filled.filled_qty = Qty::new(4.into());
+        filled.filled_avg_price = Some(Price::new(100.into()));
+        let books = books(&[(1, &[OrderEvent::Sent, OrderEvent::Snapshot(filled)])]);
+        let check = |at_broker: &[Position], expected: &[(&str, i64, i64)]| {
+            let found = positions(&books, at_broker);
+            let expected: Vec<PositionDifference> = expected
+                .iter()
+                .map(|(symbol, ours, broker)| PositionDifference {
+                    symbol: Symbol::new(*symbol),
+                    ours: Qty::new((*ours).into()),
+                    broker: Qty::new((*broker).into()),
+                })
+                .collect();
+            assert_eq!(found, expected);
+        };
+        check(&[held("SPY", 4)], &[]);
+        check(&[], &[("SPY", 4, 0)]);
+        check(&[held("SPY", 4), held("QQQ", -2)], &[("QQQ", 0, -2)]);
+        check(&[held("SPY", -4)], &[("SPY", 4, -4)]);
+    }
+}

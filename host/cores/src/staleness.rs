@@ -1,0 +1,201 @@
+//! Whether an open data stream has gone silent.
+//!
+//! A socket that is open and answers pings may deliver nothing for hours. Silence counts only while the
+//! session is open, and each channel has a patience of its own, because a minute bar comes once a minute and
+//! a quote of a liquid symbol every second. The first data after a subscription, or after the opening bell,
+//! has its own deadline: a broker may acknowledge a subscription and never serve it.
+
+use std::time::Duration;
+
+use sandpit_types::MarketTime;
+
+/// A kind of data that a stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// One-minute bars.
+    Bars,
+    /// Quotes.
+    Quotes,
+    /// Trades.
+    Trades,
+}
+
+impl Channel {
+    const COUNT: usize = 3;
+
+    const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// How long a channel may be silent in an open session. Any symbol's data counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Which channel.
+    pub channel: Channel,
+    /// From the subscription or the opening to the first data, market time.
+    pub first: Duration,
+    /// Between data, market time.
+    pub gap: Duration,
+}
+
+/// What the judge says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing is overdue.
+    Live,
+    /// This channel is overdue: treat the stream as down.
+    Silent(Channel),
+}
+
+/// The judge of one stream.
+#[derive(Clone, Debug)]
+pub struct Staleness {
+    watches: [Option<Watch>; Channel::COUNT],
+    last: [Option<MarketTime>; Channel::COUNT],
+    subscribed: Option<MarketTime>,
+    opened: Option<MarketTime>,
+}
+
+impl Staleness {
+    /// A judge of the subscribed channels; a channel that is not watched is never overdue. The session counts
+    /// as closed and the stream as not subscribed until told otherwise.
+    pub fn new(watches: &[Watch]) -> Self {
+        let mut by_channel = [None; Channel::COUNT];
+        for watch in watches {
+            by_channel[watch.channel.index()] = Some(*watch);
+        }
+        Self { watches: by_channel, last: [None; Channel::COUNT], subscribed: None, opened: None }
+    }
+
+    /// The broker acknowledged a (new) subscription: every channel owes its first data.
+    pub fn on_subscribed(&mut self, now: MarketTime) {
+        self.subscribed = Some(now);
+    }
+
+    /// The stream is gone: nothing is owed until the next subscription.
+    pub fn on_down(&mut self) {
+        self.subscribed = None;
+    }
+
+    /// The session is open or closed. Saying again what is known changes nothing.
+    pub fn on_session(&mut self, open: bool, now: MarketTime) {
+        self.opened = open.then(|| self.opened.unwrap_or(now));
+    }
+
+    /// Data came.
+    pub fn on_data(&mut self, channel: Channel, now: MarketTime) {
+        self.last[channel.index()] = self.last[channel.index()].max(Some(now));
+    }
+
+    /// The next moment at which a channel is overdue, and which; `None` while nothing is owed.
+    pub fn deadline(&self) -> Option<(MarketTime, Channel)> {
+        let owed_since = self.subscribed?.max(self.opened?);
+        self.watches.iter().flatten().map(|watch| (self.due(watch, owed_since), watch.channel)).min()
+    }
+
+    /// Whether a channel is overdue. A closed market is never silent.
+    pub fn check(&self, now: MarketTime) -> Health {
+        match self.deadline() {
+            Some((due, channel)) if due <= now => Health::Silent(channel),
+            Some(_) | None => Health::Live,
+        }
+    }
+
+    fn due(&self, watch: &Watch, owed_since: MarketTime) -> MarketTime {
+        // What came before the bell, or over the connection before, says nothing about this one.
+        match self.last[watch.channel.index()].filter(|&last| last >= owed_since) {
+            Some(last) => last + watch.gap,
+            None => owed_since + watch.first,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Subscribed,
+        Down,
+        Open,
+        Close,
+        Data(Channel),
+    }
+
+    use Channel::{Bars, Quotes, Trades};
+    use Step::{Close, Data, Down, Open, Subscribed};
+
+    const WATCHES: [Watch; 2] = [
+        Watch { channel: Bars, first: Duration::from_secs(130), gap: Duration::from_secs(75) },
+        Watch { channel: Quotes, first: Duration::from_secs(20), gap: Duration::from_secs(15) },
+    ];
+
+    fn judge(steps: &[(i64, Step)]) -> Staleness {
+        let mut staleness = Staleness::new(&WATCHES);
+        for &(secs, step) in steps {
+            let now = MarketTime::from_secs(secs);
+            match step {
+                Subscribed => staleness.on_subscribed(now),
+                Down => staleness.on_down(),
+                Open => staleness.on_session(true, now),
+                Close => staleness.on_session(false, now),
+                Data(channel) => staleness.on_data(channel, now),
+            }
+        }
+        staleness
+    }
+
+    #[test]
+    fn silence_counts_by_channel_and_session() {
+        let check = |steps: &[(i64, Step)], expected: Option<(i64, Channel)>| {
+            let staleness = judge(steps);
+            let expected = expected.map(|(secs, channel)| (MarketTime::from_secs(secs), channel));
+            assert_eq!(staleness.deadline(), expected, "{steps:?}");
+            if let Some((due, channel)) = expected {
+                assert_eq!(staleness.check(due - Duration::from_nanos(1)), Health::Live, "{steps:?}");
+                assert_eq!(staleness.check(due), Health::Silent(channel), "{steps:?}");
+            }
+        };
+        check(&[], None);
+        check(&[(0, Open)], None);
+        check(&[(0, Subscribed)], None);
+        check(&[(0, Subscribed), (100, Open)], Some((120, Quotes)));
+        check(&[(0, Open), (100, Subscribed)], Some((120, Quotes)));
+        check(&[(0, Open), (0, Subscribed), (5, Data(Quotes))], Some((20, Quotes)));
+        check(&[(0, Open), (0, Subscribed), (125, Data(Quotes))], Some((130, Bars)));
+        check(&[(0, Open), (0, Subscribed), (61, Data(Bars)), (130, Data(Quotes))], Some((136, Bars)));
+        // A channel that nobody watches proves nothing about the others.
+        check(&[(0, Open), (0, Subscribed), (10, Data(Trades))], Some((20, Quotes)));
+        // Data before the bell does not make a silent session live, and late stamps do not turn time back.
+        check(&[(0, Subscribed), (90, Data(Quotes)), (100, Open)], Some((120, Quotes)));
+        check(&[(0, Open), (0, Subscribed), (10, Data(Quotes)), (3, Data(Quotes))], Some((25, Quotes)));
+        // Saying "open" again is no news; closing ends it; a new connection owes its first data again.
+        check(&[(0, Open), (0, Subscribed), (15, Open)], Some((20, Quotes)));
+        check(&[(0, Open), (0, Subscribed), (15, Close)], None);
+        check(&[(0, Open), (0, Subscribed), (5, Data(Quotes)), (6, Down)], None);
+        check(
+            &[(0, Open), (0, Subscribed), (5, Data(Quotes)), (6, Down), (30, Subscribed)],
+            Some((50, Quotes)),
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn steady_data_is_never_silent(gaps in prop::collection::vec(1_i64..15, 1..200)) {
+            let mut staleness = Staleness::new(&WATCHES[1..]);
+            staleness.on_subscribed(MarketTime::EPOCH);
+            staleness.on_session(true, MarketTime::EPOCH);
+            let mut secs = 0;
+            for gap in gaps {
+                secs += gap;
+                prop_assert_eq!(staleness.check(MarketTime::from_secs(secs)), Health::Live);
+                staleness.on_data(Quotes, MarketTime::from_secs(secs));
+            }
+            prop_assert_eq!(staleness.check(MarketTime::from_secs(secs + 15)), Health::Silent(Quotes));
+        }
+    }
+}

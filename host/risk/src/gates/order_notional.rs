@@ -1,0 +1,48 @@
+//! One order may be only so large.
+
+use sandpit_types::Refusal;
+
+use super::Case;
+
+pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
+    if case.reduces() || case.notional() <= case.limits.order_notional(case.capital()) {
+        Ok(())
+    } else {
+        Err(Refusal::OrderNotional)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::world, check, *};
+
+    #[test]
+    fn cases() {
+        world::check(
+            check,
+            &[
+                ("a tenth of the capital", |w| w.buy("100", "100"), Ok(())),
+                ("more", |w| w.buy("100.01", "100"), Err(Refusal::OrderNotional)),
+                ("at the market the offer counts", |w| w.buy("100", ""), Err(Refusal::OrderNotional)),
+                (
+                    "the operator's capital counts",
+                    |w| {
+                        w.nav("50000");
+                        w.buy("51", "100");
+                    },
+                    Err(Refusal::OrderNotional),
+                ),
+                ("no equity, no risk", |w| w.situation.equity = None, Err(Refusal::OrderNotional)),
+                (
+                    "an exit of any size",
+                    |w| {
+                        w.situation.equity = None;
+                        w.hold("5000");
+                        w.sell("5000", "100");
+                    },
+                    Ok(()),
+                ),
+            ],
+        );
+    }
+}

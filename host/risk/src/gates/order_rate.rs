@@ -1,0 +1,90 @@
+//! Only so many orders in any minute: of one strategy, and of all together.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sandpit_cores::Window;
+use sandpit_types::{MarketTime, Refusal, StrategyName};
+
+use super::Case;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Strategies remembered before those without recent orders are forgotten.
+const MAX_STRATEGIES: usize = 256;
+
+/// Orders approved in the minute that ends now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Used {
+    pub(super) account: usize,
+    pub(super) strategy: usize,
+}
+
+/// When orders were approved.
+#[derive(Debug)]
+pub(super) struct Rates {
+    account: Window,
+    strategies: BTreeMap<StrategyName, Window>,
+}
+
+impl Rates {
+    pub(super) const fn new() -> Self {
+        Self { account: Window::new(MINUTE), strategies: BTreeMap::new() }
+    }
+
+    pub(super) fn used(&self, strategy: &StrategyName, now: MarketTime) -> Used {
+        let strategy = self.strategies.get(strategy).map_or(0, |window| window.used(now));
+        Used { account: self.account.used(now), strategy }
+    }
+
+    pub(super) fn note(&mut self, strategy: &StrategyName, now: MarketTime) {
+        if self.strategies.len() >= MAX_STRATEGIES {
+            self.strategies.retain(|_, window| window.used(now) > 0);
+        }
+        self.account.note(now);
+        self.strategies.entry(strategy.clone()).or_insert_with(|| Window::new(MINUTE)).note(now);
+    }
+}
+
+pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
+    let fits = case.used.account < case.limits.orders_per_minute()
+        && case.used.strategy < case.limits.strategy_orders_per_minute();
+    if fits { Ok(()) } else { Err(Refusal::OrderRate) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::world, check, *};
+
+    #[test]
+    fn cases() {
+        world::check(
+            check,
+            &[
+                ("none yet", |_| (), Ok(())),
+                ("one left", |w| w.used = Used { account: 119, strategy: 59 }, Ok(())),
+                (
+                    "the strategy's are spent",
+                    |w| w.used = Used { account: 60, strategy: 60 },
+                    Err(Refusal::OrderRate),
+                ),
+                (
+                    "the account's are spent",
+                    |w| w.used = Used { account: 120, strategy: 0 },
+                    Err(Refusal::OrderRate),
+                ),
+            ],
+        );
+    }
+    #[test]
+    fn strategies_that_come_and_go_are_forgotten() {
+        let mut rates = Rates::new();
+        let strategy = |index: i64| StrategyName::new(format!("s{index}"));
+        for minute in 0..1_000 {
+            rates.note(&strategy(minute), MarketTime::from_secs(minute * 60));
+        }
+        assert!(rates.strategies.len() <= MAX_STRATEGIES);
+        let now = MarketTime::from_secs(999 * 60);
+        assert_eq!(rates.used(&strategy(999), now), Used { account: 1, strategy: 1 });
+        assert_eq!(rates.used(&strategy(998), now), Used { account: 1, strategy: 0 });
+    }
+}

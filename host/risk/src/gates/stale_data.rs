@@ -1,0 +1,49 @@
+//! There has to be a price that is young enough to trade on.
+
+use sandpit_types::Refusal;
+
+use super::Case;
+
+pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
+    if case.market_price(case.submit.side).is_some() { Ok(()) } else { Err(Refusal::StaleData) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::world, check, *};
+
+    #[test]
+    fn cases() {
+        world::check(
+            check,
+            &[
+                ("fresh", |_| (), Ok(())),
+                ("as old as allowed", |w| w.age(120), Ok(())),
+                ("older", |w| w.age(121), Err(Refusal::StaleData)),
+                ("a bar, and no quote", |w| w.situation.quote = None, Ok(())),
+                ("a quote, and no trade yet", |w| w.situation.last_price = None, Ok(())),
+                (
+                    "neither",
+                    |w| (w.situation.quote, w.situation.last_price) = (None, None),
+                    Err(Refusal::StaleData),
+                ),
+                (
+                    "nobody offers, and no trade yet",
+                    |w| {
+                        w.situation.last_price = None;
+                        w.situation.quote.as_mut().expect("calm").ask = 0.0;
+                    },
+                    Err(Refusal::StaleData),
+                ),
+                (
+                    "an offer that is not a number",
+                    |w| {
+                        w.situation.last_price = None;
+                        w.situation.quote.as_mut().expect("calm").ask = f64::NAN;
+                    },
+                    Err(Refusal::StaleData),
+                ),
+            ],
+        );
+    }
+}
