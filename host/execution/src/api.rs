@@ -1,0 +1,180 @@
+//! What goes in and out of the desk.
+
+use std::time::Duration;
+
+use sandpit_broker::BrokerError;
+use sandpit_cores::{orders::Books, reconcile::PositionDifference};
+use sandpit_risk::Approved;
+use sandpit_store::StoreError;
+use sandpit_types::{
+    Account, Fill, HostEpoch, Intent, MarketTime, OrderUpdate, Price, Qty, Refusal, StrategyName,
+    StrategyOrderId, Submit, Symbol, TradeUpdate,
+};
+
+/// Box 3 as the desk sees it.
+pub trait Review: Send + 'static {
+    /// Passes an order through the gates.
+    ///
+    /// # Errors
+    /// The first objection. The order is not sent.
+    fn review(
+        &mut self,
+        strategy: &StrategyName,
+        submit: &Submit,
+        books: &Books,
+        now: MarketTime,
+    ) -> Result<Approved, Refusal>;
+
+    /// The account was read again.
+    fn account(&mut self, account: &Account);
+}
+
+/// What the desk is told.
+#[expect(clippy::large_enum_variant, reason = "most inputs are updates; a box would cost each an allocation")]
+#[derive(Clone, Debug)]
+pub enum DeskInput {
+    /// A strategy wants something. Timers are not the desk's: they are passed over.
+    Intents {
+        /// Who.
+        strategy: StrategyName,
+        /// Which life of it, counted within this life of the host.
+        incarnation: u32,
+        /// What, in order.
+        intents: Vec<Intent>,
+    },
+    /// The order stream brought something.
+    Update(TradeUpdate),
+    /// The order stream is up, possibly again: what it missed is asked for before entries are allowed.
+    OrderStreamUp,
+    /// The order stream is down: fills are not seen as they happen.
+    OrderStreamDown,
+    /// A strategy is quarantined: cancel all its orders.
+    CancelStrategy(StrategyName),
+    /// Answer this nonce by the pulse.
+    Probe(u64),
+    /// Take no more orders, resolve what is open-ended, save, and end.
+    Drain,
+    /// Save and end.
+    Stop,
+}
+
+/// What the desk tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeskOutput {
+    /// An order stands elsewhere now.
+    Order {
+        /// Whose it is.
+        strategy: StrategyName,
+        /// How it stands.
+        update: OrderUpdate,
+    },
+    /// An order filled, in part or wholly.
+    Fill {
+        /// Whose it is.
+        strategy: StrategyName,
+        /// The strategy's id of the order.
+        id: StrategyOrderId,
+        /// The fill.
+        fill: Fill,
+    },
+    /// An intent was not carried out.
+    Refused {
+        /// Whose it was.
+        strategy: StrategyName,
+        /// The strategy's id of the order.
+        id: StrategyOrderId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// What a strategy holds of a symbol now. Sent for everything held at the start, then after every fill.
+    SubBook {
+        /// Whose.
+        strategy: StrategyName,
+        /// Of what.
+        symbol: Symbol,
+        /// Shares; negative when short.
+        qty: Qty,
+        /// Average price of the shares held; zero when flat.
+        avg_price: Price,
+    },
+    /// The account, as the broker has just reported it.
+    Account(Account),
+    /// Something a human has to see.
+    Alert(String),
+}
+
+/// How the desk works. Spans are market time unless they say otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeskConfig {
+    /// This life of the host.
+    pub epoch: HostEpoch,
+    /// How often open orders are asked for while there are any: the fill event of an acknowledged order may
+    /// never arrive (Lean.Brokerages.Alpaca#28).
+    pub poll_every: Duration,
+    /// How often the account is read.
+    pub account_every: Duration,
+    /// How often positions are compared with the books.
+    pub positions_every: Duration,
+    /// How long a drain may take, real time; what is unresolved then is resolved by the next life.
+    pub drain_within: Duration,
+}
+
+impl DeskConfig {
+    /// The usual spans for one life of the host.
+    pub const fn new(epoch: HostEpoch) -> Self {
+        Self {
+            epoch,
+            poll_every: Duration::from_secs(30),
+            account_every: Duration::from_secs(10),
+            positions_every: Duration::from_secs(60),
+            drain_within: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What reconciling at the start found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Orders of ours that are open now.
+    pub open: usize,
+    /// Orders of ours that the store lacked and the broker has.
+    pub adopted: usize,
+    /// Open orders that are not ours; they are left alone.
+    pub foreign: usize,
+    /// Fills that happened while no host was looking.
+    pub fills: usize,
+    /// Symbols of which the broker holds another quantity than the books.
+    pub positions: Vec<PositionDifference>,
+}
+
+/// Why the desk cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker does not answer, or not to us.
+    #[error("cannot reconcile with the broker: {0}")]
+    Broker(#[from] BrokerError),
+    /// The store holds something that this version does not understand.
+    #[error(
+        "the database holds what this version of sandpit does not understand: {what}; \
+         run the version that wrote it"
+    )]
+    Stored {
+        /// What is not understood.
+        what: String,
+    },
+}
+
+/// How the desk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeskEnd {
+    /// Drained as asked.
+    Drained {
+        /// Orders whose outcome is not known yet.
+        unresolved: usize,
+    },
+    /// Stopped as asked, or because nobody holds the other ends of its queues any more.
+    Stopped,
+}

@@ -1,0 +1,334 @@
+//! The desk's decisions: inputs, results and time go in, actions come out. Nothing here waits.
+
+mod absorb;
+mod answers;
+mod errands;
+mod intents;
+mod ledger;
+mod polls;
+mod sends;
+mod strangers;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use sandpit_broker::{BrokerError, Class};
+use sandpit_cores::orders::{Books, Order, OrderEvent, OrderState};
+use sandpit_store::{OrderRow, Record, StoreError};
+use sandpit_types::{
+    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderRequest, Position,
+};
+use tracing::warn;
+
+use self::{
+    errands::Errands,
+    ledger::{Ledger, Next, Then},
+    polls::{Poll, Sync},
+    sends::Sends,
+};
+use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review};
+
+/// Different alerts that are remembered, so that each is raised once. When full, all are forgotten.
+const MAX_SAID: usize = 1000;
+
+/// How soon to ask again for an order whose report cannot be right.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the edge has to do. Each but `Tell` ends in one [`Outcome`].
+#[derive(Debug)]
+pub(crate) enum Action {
+    Commit(Vec<Record>),
+    Submit { request: OrderRequest, class: Class, deadline: MarketTime },
+    Cancel { id: ClientOrderId, broker_id: BrokerOrderId },
+    LookUp(ClientOrderId),
+    List,
+    ReadAccount,
+    ReadPositions,
+    Fetch(ClientOrderId),
+    Tell(DeskOutput),
+}
+
+/// An order as the store has it, with the executions counted.
+pub(crate) type Fetched = Option<(OrderRow, BTreeSet<ExecutionId>)>;
+
+/// How an action ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Committed(Result<(), StoreError>),
+    Submitted { id: ClientOrderId, result: Result<BrokerOrder, BrokerError>, took: Duration },
+    Cancelled { id: ClientOrderId, result: Result<(), BrokerError> },
+    LookedUp { id: ClientOrderId, result: Result<BrokerOrder, BrokerError> },
+    Listed(Result<Vec<BrokerOrder>, BrokerError>),
+    Account(Result<Account, BrokerError>),
+    Positions(Result<Vec<Position>, BrokerError>),
+    Fetched { id: ClientOrderId, result: Result<Fetched, StoreError> },
+}
+
+/// How far the desk goes along with new orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Orders are taken.
+    Open,
+    /// No new orders; what is recorded is still sent.
+    Draining,
+    /// Nothing is sent any more.
+    Stopping,
+}
+
+pub(crate) struct Machine<R> {
+    pub(crate) books: Books,
+    pub(crate) mode: Mode,
+    config: DeskConfig,
+    review: R,
+    stats: Arc<DeskStats>,
+    sequence: u64,
+    ledger: Ledger,
+    sends: Sends,
+    errands: Errands,
+    fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
+    list: Poll,
+    account: Poll,
+    positions: Poll,
+    sync: Option<Sync>,
+    foreign: BTreeSet<BrokerOrderId>,
+    /// Position differences of the last read: one that is still there at the next is real.
+    unlike: Vec<sandpit_cores::reconcile::PositionDifference>,
+    said: BTreeSet<String>,
+    /// Whether the books changed since they were published.
+    is_changed: bool,
+    chance: Chance,
+    actions: Vec<Action>,
+}
+
+impl<R: Review> Machine<R> {
+    pub(crate) fn new(config: DeskConfig, review: R, stats: Arc<DeskStats>, seed: u64) -> Self {
+        Self {
+            books: Books::default(),
+            mode: Mode::Open,
+            list: Poll::new(config.poll_every),
+            account: Poll::new(config.account_every),
+            positions: Poll::new(config.positions_every),
+            config,
+            review,
+            stats,
+            sequence: 0,
+            ledger: Ledger::default(),
+            sends: Sends::default(),
+            errands: Errands::default(),
+            fetching: BTreeMap::new(),
+            sync: None,
+            foreign: BTreeSet::new(),
+            unlike: Vec::new(),
+            said: BTreeSet::new(),
+            is_changed: true,
+            chance: Chance(seed),
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes one input. Probes are the edge's own.
+    pub(crate) fn input(&mut self, input: DeskInput, now: MarketTime) {
+        match input {
+            DeskInput::Intents { strategy, incarnation, intents } => {
+                self.books.begin_life(self.config.epoch, &strategy, incarnation);
+                for intent in intents {
+                    self.intent(&strategy, incarnation, intent, now);
+                }
+            }
+            DeskInput::Update(update) => match update.order.ours() {
+                Some(id) => self.absorb(&id, &OrderEvent::from(update), now, "stream"),
+                None => self.foreigner(&update.order, now),
+            },
+            DeskInput::OrderStreamUp => {
+                self.books.set_order_stream_up(false);
+                self.sync = Some(Sync::default());
+                self.list.hurry(now);
+            }
+            DeskInput::OrderStreamDown => {
+                self.sync = None;
+                self.books.set_order_stream_up(false);
+            }
+            DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, now),
+            DeskInput::Drain => self.mode = Mode::Draining,
+            DeskInput::Stop => self.mode = Mode::Stopping,
+            DeskInput::Probe(_) => {}
+        }
+    }
+
+    /// Takes the end of one action.
+    pub(crate) fn outcome(&mut self, outcome: Outcome, now: MarketTime) {
+        match outcome {
+            Outcome::Committed(result) => self.committed(result, now),
+            Outcome::Submitted { id, result, took } => self.submitted(&id, result, took, now),
+            Outcome::Cancelled { id, result } => self.cancelled(&id, result, now),
+            Outcome::LookedUp { id, result } => self.looked_up(&id, result, now),
+            Outcome::Listed(result) => self.listed(result, now),
+            Outcome::Account(result) => self.account_read(result, now),
+            Outcome::Positions(result) => self.positions_read(result, now),
+            Outcome::Fetched { id, result } => self.fetched(&id, result, now),
+        }
+    }
+
+    /// Does what is due, and returns all there is to do now.
+    pub(crate) fn turn(&mut self, now: MarketTime) -> Vec<Action> {
+        match self.mode {
+            Mode::Open | Mode::Draining => self.ask(now),
+            Mode::Stopping => {}
+        }
+        self.settle(now);
+        self.publish();
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Shows the monitor the books, if they changed.
+    fn publish(&mut self) {
+        if !std::mem::take(&mut self.is_changed) {
+            return;
+        }
+        let open = |order: &Order| (order.client_id().clone(), order.request.symbol.clone());
+        let open_orders: BTreeMap<_, _> = self.books.open_orders().map(open).collect();
+        let held = self.books.sub_books().filter(|(.., book)| !book.qty.is_zero());
+        let sub_books = held
+            .map(|(strategy, symbol, book)| {
+                ((strategy.clone(), symbol.clone()), (book.qty, book.avg_price()))
+            })
+            .collect();
+        self.stats.write(|counts| {
+            counts.open = open_orders.len() as u64;
+            counts.open_orders = open_orders;
+            counts.sub_books = sub_books;
+        });
+    }
+
+    /// Starts the questions and cancels that are due.
+    fn ask(&mut self, now: MarketTime) {
+        self.poll(now);
+        for (errand, id) in self.errands.due(now) {
+            self.run_errand(errand, id);
+        }
+        self.check_sync();
+    }
+
+    /// When [`Machine::turn`] has to be called although nothing happened.
+    pub(crate) fn deadline(&self) -> Option<MarketTime> {
+        let polls = [&self.list, &self.account, &self.positions].into_iter().filter_map(Poll::deadline);
+        polls.chain(self.errands.deadline()).chain(self.ledger.deadline()).min()
+    }
+
+    /// Orders whose outcome is not known: not sent yet, on their way, or lost from sight.
+    pub(crate) fn unresolved(&self) -> usize {
+        let open_ended = |state: &OrderState| state.is_open() && !state.is_at_broker();
+        self.books.open_orders().filter(|order| open_ended(order.state())).count()
+    }
+
+    /// Whether everything that happened is written and told.
+    pub(crate) const fn is_saved(&self) -> bool {
+        self.ledger.is_idle()
+    }
+
+    /// What the ledger asks for now, and nothing else.
+    pub(crate) fn settled(&mut self, now: MarketTime) -> Vec<Action> {
+        self.settle(now);
+        std::mem::take(&mut self.actions)
+    }
+
+    /// 64 random bits.
+    pub(crate) const fn random(&mut self) -> u64 {
+        self.chance.next()
+    }
+
+    /// Starts the next commit and performs what the last one allows, until there is nothing to do at once.
+    fn settle(&mut self, now: MarketTime) {
+        loop {
+            match self.ledger.next(now) {
+                Next::Commit(records) => self.actions.push(Action::Commit(records)),
+                Next::Perform(then) => self.perform(then, now),
+                Next::Nothing => return,
+            }
+        }
+    }
+
+    fn perform(&mut self, then: Vec<Then>, now: MarketTime) {
+        for effect in then {
+            match effect {
+                Then::Tell(output) => self.actions.push(Action::Tell(*output)),
+                Then::Send { id, update } => {
+                    let strategy = id.strategy.clone();
+                    let told = update.map(|update| Action::Tell(DeskOutput::Order { strategy, update }));
+                    self.actions.extend(told);
+                    self.sends.ready(id);
+                }
+            }
+        }
+        self.start_sends(now);
+    }
+
+    fn committed(&mut self, result: Result<(), StoreError>, now: MarketTime) {
+        match result {
+            Ok(()) => {
+                if self.ledger.is_failing() {
+                    // It is worth telling again should it fail again.
+                    self.said.clear();
+                }
+                let then = self.ledger.committed();
+                self.perform(then, now);
+            }
+            Err(error) => {
+                self.stats.write(|counts| counts.failed_commits += 1);
+                for id in self.ledger.failed(now, self.chance.next()) {
+                    self.unrecorded(&id, now);
+                }
+                self.alert(
+                    format!("{error}; orders are refused until the database takes records again"),
+                    now,
+                );
+            }
+        }
+    }
+
+    /// Tells something after everything that has to be recorded before it.
+    fn tell(&mut self, output: DeskOutput) {
+        self.ledger.then(Then::Tell(Box::new(output)));
+    }
+
+    pub(crate) fn tell_sub_book(
+        &mut self,
+        strategy: sandpit_types::StrategyName,
+        symbol: sandpit_types::Symbol,
+    ) {
+        let book = self.books.sub_book(&strategy, &symbol);
+        self.tell(DeskOutput::SubBook { strategy, symbol, qty: book.qty, avg_price: book.avg_price() });
+    }
+
+    /// Tells a human, once, and without waiting for the disk.
+    fn alert(&mut self, text: String, now: MarketTime) {
+        if self.said.len() >= MAX_SAID {
+            self.said.clear();
+        }
+        if !self.said.insert(text.clone()) {
+            return;
+        }
+        warn!("{text}");
+        self.stats.write(|counts| counts.alerts += 1);
+        self.ledger.record(Record::Notice { time: now, subject: "alert", detail: text.clone() });
+        self.actions.push(Action::Tell(DeskOutput::Alert(text)));
+    }
+}
+
+/// A seeded source of chance, for back-off only (SplitMix64).
+struct Chance(u64);
+
+impl Chance {
+    const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,143 @@
+//! What the broker answers about single orders.
+
+use std::time::Duration;
+
+use sandpit_broker::{BrokerError, GateError};
+use sandpit_cores::orders::{OrderEvent, OrderState};
+use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime, Refusal};
+use tracing::{info, warn};
+
+use super::{ASK_AGAIN, Action, Machine, errands::Errand};
+use crate::Review;
+
+impl<R: Review> Machine<R> {
+    pub(super) fn submitted(
+        &mut self,
+        id: &ClientOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+        took: Duration,
+        now: MarketTime,
+    ) {
+        self.sends.ended(id);
+        self.stats.write(|counts| {
+            counts.submits += 1;
+            counts.submit_total += took;
+            counts.submit_max = counts.submit_max.max(took);
+        });
+        match result {
+            Ok(order) if order.ours().as_ref() == Some(id) => {
+                self.absorb(id, &OrderEvent::Accepted(order), now, "accepted");
+            }
+            Ok(order) => {
+                self.alert(
+                    format!("the broker answered order {id} with another one, {}", order.client_id),
+                    now,
+                );
+                self.unknown(id, now, "answered with another order");
+            }
+            Err(error @ (BrokerError::Rejected { .. } | BrokerError::NotFound { .. })) => {
+                info!(order = %id, %error, "rejected");
+                self.stats.write(|counts| counts.rejected += 1);
+                self.absorb(id, &OrderEvent::Rejected, now, &error.to_string());
+            }
+            Err(error @ (BrokerError::OutcomeUnknown { .. } | BrokerError::Malformed { .. })) => {
+                self.unknown(id, now, &error.to_string());
+            }
+            Err(
+                error @ (BrokerError::NotSent(_)
+                | BrokerError::RetryAfter { .. }
+                | BrokerError::Unavailable { .. }
+                | BrokerError::Unauthorized { .. }),
+            ) => {
+                if matches!(error, BrokerError::Unauthorized { .. }) {
+                    self.alert(error.to_string(), now);
+                }
+                warn!(order = %id, %error, "not sent");
+                self.not_sent(id, refusal_of(&error), now, &error.to_string());
+            }
+        }
+        self.start_sends(now);
+    }
+
+    fn unknown(&mut self, id: &ClientOrderId, now: MarketTime, note: &str) {
+        warn!(order = %id, note, "the outcome is unknown; the broker is asked");
+        self.stats.write(|counts| counts.unknown += 1);
+        self.absorb(id, &OrderEvent::OutcomeUnknown { at: now }, now, note);
+    }
+
+    pub(super) fn run_errand(&mut self, errand: Errand, id: ClientOrderId) {
+        match errand {
+            Errand::LookUp => self.actions.push(Action::LookUp(id)),
+            Errand::Cancel => {
+                let broker_id = self.books.order(&id).and_then(|order| order.broker_id().cloned());
+                match broker_id {
+                    Some(broker_id) => {
+                        self.stats.write(|counts| counts.cancels += 1);
+                        self.actions.push(Action::Cancel { id, broker_id });
+                    }
+                    None => self.errands.done(Errand::Cancel, &id),
+                }
+            }
+        }
+    }
+
+    pub(super) fn cancelled(&mut self, id: &ClientOrderId, result: Result<(), BrokerError>, now: MarketTime) {
+        // Whatever the answer, the order is over when a snapshot says so (alpaca-trade-api-python#330).
+        self.errands.again(Errand::Cancel, id, now, self.chance.next());
+        let is_cancelling =
+            matches!(self.books.order(id).map(|order| order.state()), Some(OrderState::Cancelling(_)));
+        if is_cancelling {
+            let at = if result.is_ok() { now + ASK_AGAIN } else { now };
+            self.errands.hurry(Errand::LookUp, id, at);
+        }
+        if let Err(error) = result {
+            info!(order = %id, %error, "the cancel was not taken");
+        }
+    }
+
+    pub(super) fn looked_up(
+        &mut self,
+        id: &ClientOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+        now: MarketTime,
+    ) {
+        match result {
+            Ok(order) => {
+                self.errands.done(Errand::LookUp, id);
+                self.absorb(id, &OrderEvent::Snapshot(order), now, "looked up");
+            }
+            Err(BrokerError::NotFound { .. }) => self.not_found(id, now),
+            Err(error) => {
+                info!(order = %id, %error, "the look-up has to be repeated");
+                self.errands.again(Errand::LookUp, id, now, self.chance.next());
+            }
+        }
+    }
+
+    fn not_found(&mut self, id: &ClientOrderId, now: MarketTime) {
+        self.errands.again(Errand::LookUp, id, now, self.chance.next());
+        self.absorb(id, &OrderEvent::NotFound { at: now }, now, "the broker does not know it");
+        if self.books.order(id).map(|order| order.state()) == Some(&OrderState::NeverArrived) {
+            self.stats.write(|counts| counts.never_arrived += 1);
+            self.alert(format!("order {id} never arrived at the broker; it was not sent again"), now);
+        }
+    }
+}
+
+/// The reason a strategy is given for an order that did not leave; `None` when no named one fits.
+const fn refusal_of(error: &BrokerError) -> Option<Refusal> {
+    match error {
+        BrokerError::NotSent(GateError::NoLease) => Some(Refusal::NoLease),
+        BrokerError::NotSent(GateError::Late) => Some(Refusal::Late),
+        BrokerError::NotSent(GateError::Full { .. }) | BrokerError::RetryAfter { .. } => {
+            Some(Refusal::OrderRate)
+        }
+        BrokerError::NotSent(GateError::Stopping) => Some(Refusal::Frozen),
+        BrokerError::Unavailable { .. }
+        | BrokerError::Unauthorized { .. }
+        | BrokerError::Rejected { .. }
+        | BrokerError::NotFound { .. }
+        | BrokerError::OutcomeUnknown { .. }
+        | BrokerError::Malformed { .. } => None,
+    }
+}

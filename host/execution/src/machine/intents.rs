@@ -1,0 +1,188 @@
+//! What strategies want.
+
+use sandpit_cores::orders::{NewOrder, OrderEvent, OrderState};
+use sandpit_risk::Approved;
+use sandpit_store::Record;
+use sandpit_types::{
+    ClientOrderId, Intent, MarketTime, OrderRequest, Refusal, StrategyName, StrategyOrderId, Submit,
+};
+use tracing::info;
+
+use super::{Action, Machine, Mode, Then, sends::Terms};
+use crate::{DeskOutput, Review, rows};
+
+impl<R: Review> Machine<R> {
+    pub(super) fn intent(
+        &mut self,
+        strategy: &StrategyName,
+        incarnation: u32,
+        intent: Intent,
+        now: MarketTime,
+    ) {
+        match intent {
+            Intent::Submit(submit) => match self.approve(strategy, &submit, now) {
+                Ok(approved) => self.record_order(&approved, incarnation, now),
+                Err(refusal) => self.refuse(strategy, submit.id, refusal, now),
+            },
+            Intent::Cancel(id) => self.cancel_one(strategy, incarnation, id, now),
+            Intent::CancelAll => self.cancel_all(strategy, now),
+            Intent::Signal(signal) => {
+                self.ledger.record(Record::Signal { time: now, strategy: strategy.clone(), signal });
+            }
+            Intent::SetTimer { .. } | Intent::CancelTimer(_) => {}
+        }
+    }
+
+    fn approve(
+        &mut self,
+        strategy: &StrategyName,
+        submit: &Submit,
+        now: MarketTime,
+    ) -> Result<Approved, Refusal> {
+        match self.mode {
+            Mode::Draining | Mode::Stopping => return Err(Refusal::Frozen),
+            Mode::Open => {}
+        }
+        if !self.ledger.takes_orders() {
+            return Err(Refusal::NotRecorded);
+        }
+        if self.books.is_known(strategy, submit.id) {
+            return Err(Refusal::DuplicateId);
+        }
+        self.review.review(strategy, submit, &self.books, now)
+    }
+
+    /// The order enters the books and the ledger; it leaves when the ledger is on the disk.
+    fn record_order(&mut self, approved: &Approved, incarnation: u32, now: MarketTime) {
+        let (strategy, submit) = (approved.strategy(), approved.submit());
+        self.sequence += 1;
+        let client_id =
+            ClientOrderId { strategy: strategy.clone(), epoch: self.config.epoch, sequence: self.sequence };
+        let request = OrderRequest {
+            client_id: client_id.clone(),
+            symbol: submit.symbol.clone(),
+            side: submit.side,
+            qty: submit.qty,
+            kind: submit.kind,
+            time_in_force: submit.time_in_force,
+            extended_hours: submit.extended_hours,
+        };
+        let new = NewOrder { request, strategy_id: submit.id, incarnation };
+        if self.books.record(new, now).is_err() {
+            return self.refuse(strategy, submit.id, Refusal::DuplicateId, now);
+        }
+        self.is_changed = true;
+        let order = self.books.order(&client_id).expect("it was recorded a moment ago");
+        let update = order.update(now);
+        self.ledger.record(rows::order(order));
+        let side = submit.side.as_str();
+        info!(order = %client_id, symbol = %submit.symbol, side, qty = %submit.qty, "order");
+        let terms = Terms { deadline: now + submit.time_to_live, reduces: approved.reduces() };
+        self.sends.admit(client_id.clone(), terms);
+        self.ledger.then(Then::Send { id: client_id, update });
+        self.stats.write(|counts| {
+            counts.orders += 1;
+            counts.strategies.entry(strategy.clone()).or_default().orders += 1;
+        });
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        strategy: &StrategyName,
+        id: StrategyOrderId,
+        refusal: Refusal,
+        now: MarketTime,
+    ) {
+        let strategy = strategy.clone();
+        self.ledger.record(Record::Refusal { time: now, strategy: strategy.clone(), id, refusal });
+        self.stats.write(|counts| {
+            *counts.refused.entry(refusal).or_default() += 1;
+            counts.strategies.entry(strategy.clone()).or_default().refused += 1;
+        });
+        let output = DeskOutput::Refused { strategy, id, refusal };
+        if self.ledger.takes_orders() {
+            self.tell(output);
+        } else {
+            // There may be many, and the disk may take nothing for long.
+            self.actions.push(Action::Tell(output));
+        }
+    }
+
+    fn cancel_one(
+        &mut self,
+        strategy: &StrategyName,
+        incarnation: u32,
+        id: StrategyOrderId,
+        now: MarketTime,
+    ) {
+        let order = self.books.find(self.config.epoch, strategy, incarnation, id);
+        match order.filter(|order| order.state().is_open()).map(|order| order.client_id().clone()) {
+            Some(client_id) => self.ask_cancel(&client_id, now),
+            None => self.refuse(strategy, id, Refusal::UnknownOrder, now),
+        }
+    }
+
+    pub(super) fn cancel_all(&mut self, strategy: &StrategyName, now: MarketTime) {
+        let ids: Vec<ClientOrderId> =
+            self.books.open_of(strategy).map(|order| order.client_id().clone()).collect();
+        for id in ids {
+            self.ask_cancel(&id, now);
+        }
+    }
+
+    fn ask_cancel(&mut self, id: &ClientOrderId, now: MarketTime) {
+        self.stats.write(|counts| counts.strategies.entry(id.strategy.clone()).or_default().cancels += 1);
+        self.absorb(id, &OrderEvent::CancelAsked, now, "cancel asked");
+    }
+
+    /// Hands recorded orders to the broker, as many as may be under way.
+    pub(super) fn start_sends(&mut self, now: MarketTime) {
+        while let Some((id, terms)) = self.sends.next() {
+            let Some(order) = self.books.order(&id).filter(|order| *order.state() == OrderState::Recorded)
+            else {
+                // Cancelled before it left.
+                self.sends.ended(&id);
+                continue;
+            };
+            let request = order.request.clone();
+            if self.mode == Mode::Stopping || now > terms.deadline {
+                let refusal = if self.mode == Mode::Stopping { Refusal::Frozen } else { Refusal::Late };
+                self.sends.ended(&id);
+                self.not_sent(&id, Some(refusal), now, "it waited too long in our own queue");
+                continue;
+            }
+            // That it is under way is not written down: a recorded order may have been sent, whoever reads it
+            // back.
+            self.books.apply(&id, &OrderEvent::Sent).expect("a recorded order can be sent");
+            self.actions.push(Action::Submit { request, class: terms.class(), deadline: terms.deadline });
+        }
+    }
+
+    /// The order did not leave this machine.
+    pub(super) fn not_sent(
+        &mut self,
+        id: &ClientOrderId,
+        refusal: Option<Refusal>,
+        now: MarketTime,
+        note: &str,
+    ) {
+        self.stats.write(|counts| counts.not_sent += 1);
+        self.absorb(id, &OrderEvent::NotSent, now, note);
+        let strategy_id = self.books.order(id).and_then(|order| order.strategy_id);
+        if let (Some(refusal), Some(strategy_id)) = (refusal, strategy_id) {
+            self.refuse(&id.strategy, strategy_id, refusal, now);
+        }
+    }
+
+    /// The order's record could not be written, so it is not sent. There is no row that could be changed.
+    pub(super) fn unrecorded(&mut self, id: &ClientOrderId, now: MarketTime) {
+        self.sends.dismiss(id);
+        self.stats.write(|counts| counts.not_sent += 1);
+        // An error means that it was cancelled before it left, and is over already.
+        self.books.apply(id, &OrderEvent::NotSent).ok();
+        self.is_changed = true;
+        if let Some(strategy_id) = self.books.order(id).and_then(|order| order.strategy_id) {
+            self.refuse(&id.strategy, strategy_id, Refusal::NotRecorded, now);
+        }
+    }
+}

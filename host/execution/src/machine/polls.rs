@@ -1,0 +1,179 @@
+//! What is asked for regularly: open orders, account, positions.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use sandpit_broker::BrokerError;
+use sandpit_cores::{
+    Backoff,
+    orders::OrderEvent,
+    reconcile::{self, Difference},
+};
+use sandpit_store::Record;
+use sandpit_types::{Account, BrokerOrder, ClientOrderId, MarketTime, Position};
+use tracing::{info, warn};
+
+use super::{Action, Machine, errands::Errand};
+use crate::{DeskOutput, Review};
+
+const RETRY_BASE: Duration = Duration::from_secs(2);
+const RETRY_CAP: Duration = Duration::from_secs(60);
+
+/// Foreign orders that are remembered, so that each is reported once. When full, all are forgotten.
+const MAX_FOREIGN: usize = 1000;
+
+/// One regular request; never two of a kind at a time.
+#[derive(Debug)]
+pub(super) struct Poll {
+    every: Duration,
+    /// `None` while it runs; due from the start.
+    due: Option<MarketTime>,
+    /// Asked for while it ran: what it brings may be older than the reason.
+    again: bool,
+    backoff: Backoff,
+}
+
+impl Poll {
+    pub(super) const fn new(every: Duration) -> Self {
+        let backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
+        Self { every, due: Some(MarketTime::EPOCH), again: false, backoff }
+    }
+
+    pub(super) fn hurry(&mut self, now: MarketTime) {
+        match self.due {
+            Some(due) => self.due = Some(due.min(now)),
+            None => self.again = true,
+        }
+    }
+
+    pub(super) const fn deadline(&self) -> Option<MarketTime> {
+        self.due
+    }
+
+    /// Whether it is due; then it runs or is put off until the next time.
+    fn start(&mut self, now: MarketTime, is_needed: bool) -> bool {
+        if self.due.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.due = if is_needed { None } else { Some(now + self.every) };
+        is_needed
+    }
+
+    /// It ended. `true` when what it brought is newer than every reason to ask.
+    fn ended(&mut self, is_ok: bool, now: MarketTime, random: u64) -> bool {
+        let is_new = !std::mem::take(&mut self.again);
+        let wait = if is_ok {
+            self.backoff.succeed();
+            self.every
+        } else {
+            self.backoff.fail(random).unwrap_or(self.every)
+        };
+        self.due = Some(if is_ok && !is_new { now } else { now + wait });
+        is_ok && is_new
+    }
+}
+
+/// Catching up after the order stream came up: it replays nothing.
+#[derive(Debug, Default)]
+pub(super) struct Sync {
+    listed: bool,
+    asking: BTreeSet<ClientOrderId>,
+}
+
+impl<R: Review> Machine<R> {
+    /// Starts the polls that are due.
+    pub(super) fn poll(&mut self, now: MarketTime) {
+        let has_open = self.books.open_orders().any(|order| order.state().is_at_broker());
+        if self.list.start(now, has_open || self.sync.is_some()) {
+            self.actions.push(Action::List);
+        }
+        if self.account.start(now, true) {
+            self.actions.push(Action::ReadAccount);
+        }
+        if self.positions.start(now, true) {
+            self.actions.push(Action::ReadPositions);
+        }
+    }
+
+    pub(super) fn listed(&mut self, result: Result<Vec<BrokerOrder>, BrokerError>, now: MarketTime) {
+        let is_new = self.list.ended(result.is_ok(), now, self.chance.next());
+        let listed = match result {
+            Ok(listed) => listed,
+            Err(error) => return info!(%error, "the list of open orders has to be asked for again"),
+        };
+        let mut missing = BTreeSet::new();
+        for difference in reconcile::orders(&self.books, &listed) {
+            match difference {
+                Difference::Known { client_id, shown } | Difference::Lost { client_id, shown } => {
+                    self.absorb(&client_id, &OrderEvent::Snapshot(shown), now, "listed");
+                }
+                Difference::Foreign { shown } => self.foreigner(&shown, now),
+                Difference::Missing { client_id } => {
+                    self.errands.hurry(Errand::LookUp, &client_id, now);
+                    missing.insert(client_id);
+                }
+            }
+        }
+        if let Some(sync) = self.sync.as_mut().filter(|_| is_new) {
+            sync.listed = true;
+            sync.asking = missing;
+        }
+    }
+
+    /// Entries are allowed again once every order that the list lacked has been asked for.
+    pub(super) fn check_sync(&mut self) {
+        let Some(sync) = self.sync.as_mut().filter(|sync| sync.listed) else { return };
+        sync.asking.retain(|id| self.errands.is_wanted(Errand::LookUp, id));
+        if sync.asking.is_empty() {
+            self.sync = None;
+            self.books.set_order_stream_up(true);
+        }
+    }
+
+    pub(super) fn account_read(&mut self, result: Result<Account, BrokerError>, now: MarketTime) {
+        self.account.ended(result.is_ok(), now, self.chance.next());
+        match result {
+            Ok(account) => self.take_account(account, now),
+            Err(error) => warn!(%error, "the account cannot be read"),
+        }
+    }
+
+    pub(crate) fn take_account(&mut self, account: Account, now: MarketTime) {
+        self.review.account(&account);
+        self.ledger.record(Record::Equity { time: now, equity: account.equity, cash: account.cash });
+        self.actions.push(Action::Tell(DeskOutput::Account(account)));
+    }
+
+    pub(super) fn positions_read(&mut self, result: Result<Vec<Position>, BrokerError>, now: MarketTime) {
+        self.positions.ended(result.is_ok(), now, self.chance.next());
+        let found = match result {
+            Ok(positions) => reconcile::positions(&self.books, &positions),
+            Err(error) => return warn!(%error, "the positions cannot be read"),
+        };
+        // A fill may be under way while we ask; a difference that two reads agree on is real.
+        let last = std::mem::replace(&mut self.unlike, found.clone());
+        for real in found.iter().filter(|difference| last.contains(difference)) {
+            self.alert(
+                format!(
+                    "the broker holds {} {}, the books say {}; \
+                     look for trades made by hand or by another program",
+                    real.broker, real.symbol, real.ours
+                ),
+                now,
+            );
+        }
+    }
+
+    /// Reports an order that is not ours, once, and leaves it alone.
+    pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
+        if self.foreign.len() >= MAX_FOREIGN {
+            self.foreign.clear();
+        }
+        if self.foreign.insert(shown.id.clone()) {
+            let side = shown.side.as_str();
+            let detail =
+                format!("order {} is not ours ({side} {}) and is left alone", shown.id, shown.symbol);
+            warn!("{detail}");
+            self.ledger.record(Record::Notice { time: now, subject: "foreign-order", detail });
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Recorded orders on their way out: so many at a time, and those that lower the risk not behind the others.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use sandpit_broker::Class;
+use sandpit_types::{ClientOrderId, MarketTime};
+
+/// POSTs under way at a time, of orders that lower the risk, and again of those that add to it.
+const MAX_IN_FLIGHT: usize = 16;
+
+/// Until when, and how urgent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) deadline: MarketTime,
+    pub(super) reduces: bool,
+}
+
+impl Terms {
+    pub(super) const fn class(self) -> Class {
+        if self.reduces { Class::Reduce } else { Class::Enter }
+    }
+}
+
+/// Bounded by the open orders that the gates allow.
+#[derive(Debug, Default)]
+pub(super) struct Sends {
+    terms: BTreeMap<ClientOrderId, Terms>,
+    reduce: Lane,
+    enter: Lane,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<ClientOrderId>,
+    in_flight: usize,
+}
+
+impl Sends {
+    /// An order is about to be recorded.
+    pub(super) fn admit(&mut self, id: ClientOrderId, terms: Terms) {
+        self.terms.insert(id, terms);
+    }
+
+    /// An order is recorded and may leave.
+    pub(super) fn ready(&mut self, id: ClientOrderId) {
+        if let Some(terms) = self.terms.get(&id) {
+            let lane = if terms.reduces { &mut self.reduce } else { &mut self.enter };
+            lane.waiting.push_back(id);
+        }
+    }
+
+    /// The next that leaves now.
+    pub(super) fn next(&mut self) -> Option<(ClientOrderId, Terms)> {
+        let id = self.reduce.next().or_else(|| self.enter.next())?;
+        let terms = *self.terms.get(&id)?;
+        Some((id, terms))
+    }
+
+    /// An order's POST ended, or it does not leave after all.
+    pub(super) fn ended(&mut self, id: &ClientOrderId) {
+        if let Some(terms) = self.terms.remove(id) {
+            let lane = if terms.reduces { &mut self.reduce } else { &mut self.enter };
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// An order is not recorded and never becomes ready.
+    pub(super) fn dismiss(&mut self, id: &ClientOrderId) {
+        self.terms.remove(id);
+    }
+}
+
+impl Lane {
+    fn next(&mut self) -> Option<ClientOrderId> {
+        if self.in_flight >= MAX_IN_FLIGHT {
+            return None;
+        }
+        let id = self.waiting.pop_front()?;
+        self.in_flight += 1;
+        Some(id)
+    }
+}

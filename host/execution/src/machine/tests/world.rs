@@ -1,0 +1,508 @@
+//! A broker, a disk and a network in memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use sandpit_broker::{BrokerError, GateError};
+use sandpit_cores::orders::SubBook;
+use sandpit_risk::{Approved, Gates, Limits, Situation};
+use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
+use sandpit_types::{
+    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, Intent, MarketTime,
+    OrderKind, OrderRequest, OrderStatus, Position, Price, Qty, Quote, Refusal, Side, StrategyName,
+    StrategyOrderId, Submit, Symbol, TimeInForce, TradeEvent, TradeUpdate, Usd,
+};
+
+use super::{Action, Machine, Outcome};
+use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review, machine::Books, rows};
+
+pub(super) const TIME_TO_LIVE: Duration = secs(30);
+
+pub(super) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub(super) fn name() -> StrategyName {
+    StrategyName::parse("sma").expect("a name")
+}
+
+pub(super) fn spy() -> Symbol {
+    Symbol::new("SPY")
+}
+
+pub(super) fn qty(shares: i64) -> Qty {
+    Qty::new(shares.into())
+}
+
+/// Every gate in a calm market and a rich account, asked afresh each time.
+pub(super) struct Calm;
+
+impl Review for Calm {
+    fn review(
+        &mut self,
+        strategy: &StrategyName,
+        submit: &Submit,
+        books: &Books,
+        now: MarketTime,
+    ) -> Result<Approved, Refusal> {
+        let quote = Quote {
+            symbol: submit.symbol.clone(),
+            time: now,
+            bid: 99.99,
+            bid_size: 1000,
+            ask: 100.01,
+            ask_size: 1000,
+        };
+        let rich = Some(Usd::new(1_000_000_000.into()));
+        let situation = Situation {
+            lease: true,
+            reconciled: books.is_reconciled(),
+            order_stream_up: books.is_order_stream_up(),
+            session_open: true,
+            quote: Some(quote),
+            equity: rich,
+            buying_power: rich,
+            // Long enough that every sale is one of shares held.
+            position: qty(100_000),
+            account_position: qty(100_000),
+            ..Situation::default()
+        };
+        Gates::new(Limits::default()).check(strategy, submit, &situation, now)
+    }
+
+    fn account(&mut self, _: &Account) {}
+}
+
+/// What becomes of a POST.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Post {
+    Works,
+    AnswerLost,
+    Lost,
+    /// The answer is lost, and the request arrives only after this time.
+    Late(Duration),
+    NoLease,
+    Rejected,
+    /// The broker answers no, and yet the order fills.
+    RejectedButThere,
+}
+
+#[derive(Default)]
+pub(super) struct Disk {
+    pub(super) orders: BTreeMap<ClientOrderId, OrderRow>,
+    pub(super) fills: BTreeSet<(ClientOrderId, ExecutionId)>,
+    pub(super) sub_books: BTreeMap<(StrategyName, Symbol), SubBookRow>,
+}
+
+impl Disk {
+    fn write(&mut self, records: Vec<Record>) {
+        for record in records {
+            match record {
+                Record::Order(row) => {
+                    let twin = self.orders.insert(row.request.client_id.clone(), *row);
+                    assert!(twin.is_none(), "an order was recorded twice");
+                }
+                Record::Change(change) => {
+                    let row = self.orders.get_mut(&change.client_id).expect("a change needs its order");
+                    assert!(change.filled_qty >= row.filled_qty, "the stored watermark fell");
+                    row.state = change.state;
+                    row.is_open = change.is_open;
+                    row.broker_id = change.broker_id;
+                    row.filled_qty = change.filled_qty;
+                    row.filled_notional = change.filled_notional;
+                }
+                Record::Fill { fill, after } => {
+                    assert!(self.orders.contains_key(&fill.client_id), "a fill needs its order");
+                    self.fills.insert((fill.client_id, fill.execution_id));
+                    self.sub_books.insert((after.strategy.clone(), after.symbol.clone()), after);
+                }
+                Record::Equity { .. }
+                | Record::Signal { .. }
+                | Record::Refusal { .. }
+                | Record::HostStart { .. }
+                | Record::Notice { .. } => {}
+            }
+        }
+    }
+
+    fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
+        self.fills.iter().filter(|(owner, _)| owner == id).map(|(_, execution)| execution.clone()).collect()
+    }
+}
+
+pub(super) struct VenueOrder {
+    pub(super) shown: BrokerOrder,
+    executions: u32,
+}
+
+#[derive(Default)]
+pub(super) struct Venue {
+    pub(super) orders: Vec<VenueOrder>,
+    pub(super) posts: BTreeMap<ClientOrderId, u32>,
+    pub(super) stream: VecDeque<TradeUpdate>,
+    on_the_way: Vec<(MarketTime, OrderRequest)>,
+    now: MarketTime,
+}
+
+impl Venue {
+    fn accept(&mut self, request: &OrderRequest) -> BrokerOrder {
+        let shown = BrokerOrder {
+            id: BrokerOrderId::new(format!("b{}", self.orders.len())),
+            client_id: request.client_id.to_string(),
+            symbol: request.symbol.clone(),
+            side: request.side,
+            qty: Some(request.qty),
+            filled_qty: Qty::ZERO,
+            filled_avg_price: None,
+            limit_price: None,
+            status: OrderStatus::New,
+            submitted_at: self.now,
+            updated_at: self.now,
+        };
+        self.orders.push(VenueOrder { shown: shown.clone(), executions: 0 });
+        self.tell(self.orders.len() - 1, TradeEvent::New, None);
+        shown
+    }
+
+    pub(super) fn place_by_hand(&mut self) {
+        let client_id = ClientOrderId { strategy: name(), epoch: HostEpoch(0), sequence: 0 };
+        let request = OrderRequest {
+            client_id,
+            symbol: spy(),
+            side: Side::Buy,
+            qty: qty(1),
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+        };
+        self.accept(&request);
+        self.orders.last_mut().expect("it was accepted").shown.client_id = "by-hand".into();
+    }
+
+    fn tell(&mut self, index: usize, event: TradeEvent, execution: Option<(ExecutionId, Qty, Price)>) {
+        let order = self.orders[index].shown.clone();
+        let (execution_id, (qty, price)) = match execution {
+            Some((id, qty, price)) => (Some(id), (Some(qty), Some(price))),
+            None => (None, (None, None)),
+        };
+        self.stream.push_back(TradeUpdate { event, execution_id, price, qty, time: self.now, order });
+    }
+
+    /// Fills up to `shares` of an order that is open.
+    pub(super) fn fill(&mut self, index: usize, shares: i64) {
+        let order = &mut self.orders[index];
+        let shown = &mut order.shown;
+        let room = shown.qty.expect("by quantity") - shown.filled_qty;
+        let shares = room.min(qty(shares));
+        if shown.status.is_terminal() || !shares.is_positive() {
+            return;
+        }
+        order.executions += 1;
+        let price = Price::new((100 + order.executions).into());
+        let value = shown.filled_avg_price.unwrap_or_default() * shown.filled_qty + price * shares;
+        shown.filled_qty += shares;
+        shown.filled_avg_price = Some(Price::new(value.get() / shown.filled_qty.get()));
+        let is_done = Some(shown.filled_qty) == shown.qty;
+        shown.status = if is_done { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
+        shown.updated_at = self.now;
+        let id = ExecutionId::new(format!("x{index}-{}", order.executions));
+        self.tell(
+            index,
+            if is_done { TradeEvent::Fill } else { TradeEvent::PartialFill },
+            Some((id, shares, price)),
+        );
+    }
+
+    pub(super) fn cancel(&mut self, index: usize) -> bool {
+        let shown = &mut self.orders[index].shown;
+        if shown.status.is_terminal() {
+            return false;
+        }
+        shown.status = OrderStatus::Canceled;
+        shown.updated_at = self.now;
+        self.tell(index, TradeEvent::Canceled, None);
+        true
+    }
+
+    pub(super) fn position(&self) -> Qty {
+        self.orders.iter().map(|order| order.shown.side.signed(order.shown.filled_qty)).sum()
+    }
+
+    pub(super) fn open(&self) -> Vec<usize> {
+        (0..self.orders.len()).filter(|index| !self.orders[*index].shown.status.is_terminal()).collect()
+    }
+
+    fn by_client_id(&self, id: &ClientOrderId) -> Option<usize> {
+        self.orders.iter().position(|order| order.shown.ours().as_ref() == Some(id))
+    }
+
+    /// Requests that were long on the way arrive.
+    fn arrive(&mut self, now: MarketTime) {
+        self.now = now;
+        let (arrived, still) =
+            std::mem::take(&mut self.on_the_way).into_iter().partition(|(at, _)| *at <= now);
+        self.on_the_way = still;
+        let arrived: Vec<(MarketTime, OrderRequest)> = arrived;
+        for (_, request) in arrived {
+            self.accept(&request);
+        }
+    }
+}
+
+pub(super) struct World {
+    pub(super) machine: Machine<Calm>,
+    pub(super) venue: Venue,
+    pub(super) disk: Disk,
+    pub(super) disk_works: bool,
+    pub(super) network_works: bool,
+    pub(super) next_post: Post,
+    pub(super) lost_cancels: u32,
+    pub(super) told: Vec<DeskOutput>,
+    pub(super) now: MarketTime,
+    pub(super) incarnation: u32,
+    pub(super) under_way: Vec<Action>,
+    epoch: u64,
+}
+
+impl World {
+    /// Reconciled, with the order stream up.
+    pub(super) fn new() -> Self {
+        let mut world = Self {
+            machine: machine(1),
+            venue: Venue::default(),
+            disk: Disk::default(),
+            disk_works: true,
+            network_works: true,
+            next_post: Post::Works,
+            lost_cancels: 0,
+            told: Vec::new(),
+            now: MarketTime::from_secs(1_000_000),
+            incarnation: 0,
+            under_way: Vec::new(),
+            epoch: 1,
+        };
+        world.start();
+        world.told.clear();
+        world
+    }
+
+    fn start(&mut self) {
+        self.machine.books.set_reconciled(true);
+        self.machine.input(DeskInput::OrderStreamUp, self.now);
+        self.calm();
+    }
+
+    pub(super) fn submit(&mut self, id: u64, side: Side, shares: i64) {
+        let submit = Submit {
+            id: StrategyOrderId(id),
+            symbol: spy(),
+            side,
+            qty: qty(shares),
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+            time_to_live: TIME_TO_LIVE,
+        };
+        self.intent(Intent::Submit(submit));
+    }
+
+    pub(super) fn cancel(&mut self, id: u64) {
+        self.intent(Intent::Cancel(StrategyOrderId(id)));
+    }
+
+    fn intent(&mut self, intent: Intent) {
+        let (strategy, incarnation) = (name(), self.incarnation);
+        self.machine.input(DeskInput::Intents { strategy, incarnation, intents: vec![intent] }, self.now);
+    }
+
+    /// What the machine wants now; what it tells is heard at once.
+    pub(super) fn turn(&mut self) -> Vec<Action> {
+        let (tells, rest) =
+            self.machine.turn(self.now).into_iter().partition(|action| matches!(action, Action::Tell(_)));
+        let tells: Vec<Action> = tells;
+        self.told.extend(tells.into_iter().filter_map(|action| match action {
+            Action::Tell(output) => Some(output),
+            _ => None,
+        }));
+        rest
+    }
+
+    /// Carries actions out.
+    pub(super) fn run(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            if let Some(outcome) = self.carry_out(action) {
+                self.machine.outcome(outcome, self.now);
+            }
+        }
+    }
+
+    /// Turns until nothing is left to do at this moment.
+    pub(super) fn calm(&mut self) {
+        for _ in 0..1000 {
+            self.venue.arrive(self.now);
+            let mut actions = std::mem::take(&mut self.under_way);
+            actions.extend(self.turn());
+            if actions.is_empty() {
+                return;
+            }
+            self.run(actions);
+        }
+        panic!("the machine finds no rest at {}", self.now);
+    }
+
+    /// Lets time pass from deadline to deadline.
+    pub(super) fn calm_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            self.calm();
+            let next = self.machine.deadline().filter(|at| *at <= end);
+            let Some(next) = next else { break };
+            self.now = next.max(self.now + Duration::from_millis(1));
+        }
+        self.now = end;
+        self.calm();
+    }
+
+    /// The order reaches the broker, whose answer is still on its way.
+    pub(super) fn accept_without_answer(&mut self) {
+        for _ in 0..2 {
+            for action in self.turn() {
+                match action {
+                    Action::Submit { request, .. } => {
+                        *self.venue.posts.entry(request.client_id.clone()).or_default() += 1;
+                        self.venue.accept(&request);
+                    }
+                    other => self.run(vec![other]),
+                }
+            }
+        }
+    }
+
+    pub(super) fn hear_all(&mut self) {
+        while let Some(update) = self.venue.stream.pop_front() {
+            self.machine.input(DeskInput::Update(update), self.now);
+        }
+    }
+
+    /// The host dies. What was on its way to the broker does not arrive any more; a new host starts on the
+    /// same disk.
+    pub(super) fn crash(&mut self) {
+        self.under_way.clear();
+        self.epoch += 1;
+        self.machine = machine(self.epoch);
+        for row in self.disk.sub_books.values() {
+            let book = SubBook { qty: row.qty, cost: row.cost, cash: row.cash };
+            self.machine.books.restore_sub_book(row.strategy.clone(), row.symbol.clone(), book);
+        }
+        for row in self.disk.orders.values().filter(|row| row.is_open) {
+            let executions = self.disk.executions(&row.request.client_id);
+            let order = rows::stored(row.clone(), executions).expect("own words");
+            self.machine.restore(order, self.now).expect("once");
+        }
+        self.start();
+    }
+
+    pub(super) fn carry_out(&mut self, action: Action) -> Option<Outcome> {
+        let unavailable = || BrokerError::Unavailable { message: "down".into() };
+        let works = self.network_works;
+        let asked = move || if works { Ok(()) } else { Err(unavailable()) };
+        Some(match action {
+            Action::Tell(output) => {
+                self.told.push(output);
+                return None;
+            }
+            Action::Commit(records) => Outcome::Committed(if self.disk_works {
+                self.disk.write(records);
+                Ok(())
+            } else {
+                Err(StoreError::Write { cause: "the disk is full".into() })
+            }),
+            Action::Submit { request, .. } => {
+                let id = request.client_id.clone();
+                Outcome::Submitted { id, result: self.post(&request), took: Duration::ZERO }
+            }
+            Action::Cancel { id, broker_id } => {
+                let result = if self.lost_cancels > 0 {
+                    self.lost_cancels -= 1;
+                    Ok(())
+                } else {
+                    let index = self.venue.orders.iter().position(|order| order.shown.id == broker_id);
+                    let taken = index.is_some_and(|index| self.venue.cancel(index));
+                    let message = "order is already in a final state".to_owned();
+                    let no = BrokerError::Rejected { http_status: 422, code: Some(42_210_000), message };
+                    asked().and(if taken { Ok(()) } else { Err(no) })
+                };
+                Outcome::Cancelled { id, result }
+            }
+            Action::LookUp(id) => {
+                let shown = self.venue.by_client_id(&id).map(|index| self.venue.orders[index].shown.clone());
+                let not_found = BrokerError::NotFound { message: "order not found".into() };
+                Outcome::LookedUp { id, result: asked().and_then(|()| shown.ok_or(not_found)) }
+            }
+            Action::List => {
+                let open = self.venue.open();
+                let shown = open.into_iter().map(|index| self.venue.orders[index].shown.clone()).collect();
+                Outcome::Listed(asked().map(|()| shown))
+            }
+            Action::ReadAccount => Outcome::Account(asked().map(|()| account())),
+            Action::ReadPositions => Outcome::Positions(asked().map(|()| vec![self.position()])),
+            Action::Fetch(id) => {
+                let row = self.disk.orders.get(&id).cloned();
+                let result = Ok(row.map(|row| (row, self.disk.executions(&id))));
+                Outcome::Fetched { id, result }
+            }
+        })
+    }
+
+    fn post(&mut self, request: &OrderRequest) -> Result<BrokerOrder, BrokerError> {
+        let row = self.disk.orders.get(&request.client_id).expect("a POST left before its record");
+        assert_eq!(row.request, *request);
+        let posts = self.venue.posts.entry(request.client_id.clone()).or_default();
+        *posts += 1;
+        assert_eq!(*posts, 1, "a POST was repeated");
+        let unknown = Err(BrokerError::OutcomeUnknown { message: "time-out".into() });
+        let no = || BrokerError::Rejected { http_status: 403, code: Some(40_310_000), message: "no".into() };
+        match std::mem::replace(&mut self.next_post, Post::Works) {
+            Post::Works => Ok(self.venue.accept(request)),
+            Post::AnswerLost => {
+                self.venue.accept(request);
+                unknown
+            }
+            Post::Lost => unknown,
+            Post::Late(span) => {
+                self.venue.on_the_way.push((self.now + span, request.clone()));
+                unknown
+            }
+            Post::NoLease => Err(BrokerError::NotSent(GateError::NoLease)),
+            Post::Rejected => Err(no()),
+            Post::RejectedButThere => {
+                self.venue.accept(request);
+                self.venue.fill(self.venue.orders.len() - 1, i64::MAX);
+                Err(no())
+            }
+        }
+    }
+
+    fn position(&self) -> Position {
+        let held = self.venue.position();
+        Position {
+            symbol: spy(),
+            qty: held,
+            qty_available: held,
+            avg_entry_price: Price::ZERO,
+            current_price: None,
+        }
+    }
+}
+
+fn machine(epoch: u64) -> Machine<Calm> {
+    Machine::new(DeskConfig::new(HostEpoch(epoch)), Calm, Arc::new(DeskStats::default()), epoch)
+}
+
+fn account() -> Account {
+    let usd = Usd::new(100_000.into());
+    Account { equity: usd, last_equity: usd, cash: usd, buying_power: usd, trading_blocked: false }
+}

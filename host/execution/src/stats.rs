@@ -1,0 +1,83 @@
+//! What the monitor shows of the desk.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use sandpit_types::{ClientOrderId, Price, Qty, Refusal, StrategyName, Symbol, Usd};
+
+/// Counts since the start of this life of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeskCounts {
+    /// Orders recorded and sent, or about to be.
+    pub orders: u64,
+    /// Fills counted.
+    pub fills: u64,
+    /// Cancels asked for at the broker, repetitions included.
+    pub cancels: u64,
+    /// Orders that the broker rejected.
+    pub rejected: u64,
+    /// Recorded orders that never left this machine.
+    pub not_sent: u64,
+    /// POSTs of unknown outcome.
+    pub unknown: u64,
+    /// Of these, orders that never arrived.
+    pub never_arrived: u64,
+    /// Orders adopted from the broker.
+    pub adopted: u64,
+    /// Alerts raised.
+    pub alerts: u64,
+    /// Commits that failed.
+    pub failed_commits: u64,
+    /// Orders that may still fill, just now.
+    pub open: u64,
+    /// POSTs answered, for the latency.
+    pub submits: u64,
+    /// Real time from handing an order to the adapter to its answer, summed over `submits`. The wait for the
+    /// request budget is in it.
+    pub submit_total: Duration,
+    /// The longest of these.
+    pub submit_max: Duration,
+    /// Refusals by reason.
+    pub refused: BTreeMap<Refusal, u64>,
+    /// Orders that may still fill, just now, each with its symbol.
+    pub open_orders: BTreeMap<ClientOrderId, Symbol>,
+    /// Shares held just now and their average price, by strategy and symbol; what is flat is absent.
+    pub sub_books: BTreeMap<(StrategyName, Symbol), (Qty, Price)>,
+    /// Each strategy.
+    pub strategies: BTreeMap<StrategyName, StrategyCounts>,
+}
+
+/// Counts of one strategy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StrategyCounts {
+    /// Orders recorded.
+    pub orders: u64,
+    /// Fills counted.
+    pub fills: u64,
+    /// Orders refused.
+    pub refused: u64,
+    /// Cancels asked for.
+    pub cancels: u64,
+    /// Realised profit and loss over all lives of the host.
+    pub realised: Usd,
+}
+
+/// The counts as the desk writes and the monitor reads them.
+#[derive(Debug, Default)]
+pub struct DeskStats {
+    counts: Mutex<DeskCounts>,
+}
+
+impl DeskStats {
+    /// The counts of this moment.
+    pub fn read(&self) -> DeskCounts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn write(&self, change: impl FnOnce(&mut DeskCounts)) {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,229 @@
+//! Reading back what was written.
+
+use std::{collections::BTreeSet, str::FromStr};
+
+use sandpit_types::{
+    BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderKind, OrderRequest, Side, StrategyName,
+    StrategyOrderId, Symbol, TimeInForce, Usd,
+};
+use sqlx::{Row, query, query_as, query_scalar, sqlite::SqliteRow};
+
+use crate::{OrderRow, Store, StoreError, SubBookRow};
+
+/// What a new life of the host needs of the earlier ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Orders that may still change, each with the executions counted.
+    pub open_orders: Vec<(OrderRow, BTreeSet<ExecutionId>)>,
+    /// Every sub-book.
+    pub sub_books: Vec<SubBookRow>,
+}
+
+/// Counts over all lives of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Lives of the host.
+    pub host_starts: u64,
+    /// Orders recorded.
+    pub orders: u64,
+    /// Of these, cancelled at the broker.
+    pub cancelled: u64,
+    /// Fills counted.
+    pub fills: u64,
+    /// Orders refused.
+    pub refusals: u64,
+    /// The first equity recorded.
+    pub equity_first: Option<Usd>,
+    /// The last equity recorded.
+    pub equity_last: Option<Usd>,
+    /// Each strategy, by name.
+    pub strategies: Vec<StrategySummary>,
+}
+
+/// Counts of one strategy over all lives of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrategySummary {
+    /// Which one.
+    pub strategy: StrategyName,
+    /// Orders recorded.
+    pub orders: u64,
+    /// Fills counted.
+    pub fills: u64,
+    /// Orders refused.
+    pub refusals: u64,
+    /// Realised profit and loss.
+    pub realised: Usd,
+}
+
+impl Store {
+    /// The orders that may still change, and all sub-books.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub async fn load(&self) -> Result<Stored, StoreError> {
+        let rows = query("SELECT * FROM orders WHERE is_open ORDER BY recorded_at, client_id")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::reading)?;
+        let mut open_orders = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let order = order_row(row)?;
+            let executions = self.executions(&order.request.client_id).await?;
+            open_orders.push((order, executions));
+        }
+        let rows = query("SELECT * FROM sub_books ORDER BY strategy, symbol")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::reading)?;
+        let sub_books = rows.iter().map(sub_book_row).collect::<Result<_, _>>()?;
+        Ok(Stored { open_orders, sub_books })
+    }
+
+    /// One order, open or not, with the executions counted.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub async fn order(
+        &self,
+        client_id: &ClientOrderId,
+    ) -> Result<Option<(OrderRow, BTreeSet<ExecutionId>)>, StoreError> {
+        let row = query("SELECT * FROM orders WHERE client_id = $1")
+            .bind(client_id.to_string())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::reading)?;
+        match row {
+            Some(row) => Ok(Some((order_row(&row)?, self.executions(client_id).await?))),
+            None => Ok(None),
+        }
+    }
+
+    /// Counts over everything recorded.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub async fn summary(&self) -> Result<Summary, StoreError> {
+        let strategies = self.strategies().await?;
+        Ok(Summary {
+            host_starts: self.count("SELECT COUNT(*) FROM host_starts").await?,
+            orders: self.count("SELECT COUNT(*) FROM orders").await?,
+            cancelled: self.count("SELECT COUNT(*) FROM orders WHERE state LIKE '%\"canceled\"%'").await?,
+            fills: self.count("SELECT COUNT(*) FROM fills").await?,
+            refusals: self.count("SELECT COUNT(*) FROM refusals").await?,
+            equity_first: self.equity("SELECT equity FROM equity ORDER BY time LIMIT 1").await?,
+            equity_last: self.equity("SELECT equity FROM equity ORDER BY time DESC LIMIT 1").await?,
+            strategies,
+        })
+    }
+
+    async fn executions(&self, client_id: &ClientOrderId) -> Result<BTreeSet<ExecutionId>, StoreError> {
+        let ids: Vec<String> = query_scalar("SELECT execution_id FROM fills WHERE client_id = $1")
+            .bind(client_id.to_string())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::reading)?;
+        Ok(ids.into_iter().map(ExecutionId::new).collect())
+    }
+
+    async fn strategies(&self) -> Result<Vec<StrategySummary>, StoreError> {
+        let rows: Vec<(String, i64, i64, i64)> = query_as(
+            "SELECT s.strategy, \
+             (SELECT COUNT(*) FROM orders o WHERE o.strategy = s.strategy), \
+             (SELECT COUNT(*) FROM fills f WHERE f.strategy = s.strategy), \
+             (SELECT COUNT(*) FROM refusals r WHERE r.strategy = s.strategy) \
+             FROM (SELECT strategy FROM orders UNION SELECT strategy FROM refusals) s ORDER BY s.strategy",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::reading)?;
+        let books = self.load().await?.sub_books;
+        let summary = |(name, orders, fills, refusals): (String, i64, i64, i64)| {
+            let strategy = StrategyName::parse(&name).map_err(StoreError::reading)?;
+            let realised =
+                books.iter().filter(|book| book.strategy == strategy).map(|book| book.cash + book.cost).sum();
+            let count = i64::unsigned_abs;
+            let (orders, fills, refusals) = (count(orders), count(fills), count(refusals));
+            Ok(StrategySummary { strategy, orders, fills, refusals, realised })
+        };
+        rows.into_iter().map(summary).collect()
+    }
+
+    async fn count(&self, sql: &'static str) -> Result<u64, StoreError> {
+        let count: i64 = query_scalar(sql).fetch_one(&self.readers).await.map_err(StoreError::reading)?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn equity(&self, sql: &'static str) -> Result<Option<Usd>, StoreError> {
+        let text: Option<String> =
+            query_scalar(sql).fetch_optional(&self.readers).await.map_err(StoreError::reading)?;
+        text.map(|text| text.parse().map_err(StoreError::reading)).transpose()
+    }
+}
+
+fn order_row(row: &SqliteRow) -> Result<OrderRow, StoreError> {
+    let limit_price = text(row, "limit_price")?.map(|price| price.parse()).transpose();
+    let kind = match limit_price.map_err(StoreError::reading)? {
+        Some(limit_price) => OrderKind::Limit { limit_price },
+        None => OrderKind::Market,
+    };
+    let strategy_id = text(row, "strategy_id")?.map(|id| id.parse().map(StrategyOrderId)).transpose();
+    let incarnation: i64 = row.try_get("incarnation").map_err(StoreError::reading)?;
+    Ok(OrderRow {
+        request: OrderRequest {
+            client_id: parsed(row, "client_id")?,
+            symbol: Symbol::new(required(row, "symbol")?),
+            side: side(&required(row, "side")?)?,
+            qty: parsed(row, "qty")?,
+            kind,
+            time_in_force: time_in_force(&required(row, "time_in_force")?)?,
+            extended_hours: row.try_get("extended_hours").map_err(StoreError::reading)?,
+        },
+        strategy_id: strategy_id.map_err(StoreError::reading)?,
+        incarnation: u32::try_from(incarnation).map_err(StoreError::reading)?,
+        state: required(row, "state")?,
+        is_open: row.try_get("is_open").map_err(StoreError::reading)?,
+        broker_id: text(row, "broker_id")?.map(BrokerOrderId::new),
+        filled_qty: parsed(row, "filled_qty")?,
+        filled_notional: parsed(row, "filled_notional")?,
+        recorded_at: MarketTime::from_nanos(row.try_get("recorded_at").map_err(StoreError::reading)?),
+    })
+}
+
+fn sub_book_row(row: &SqliteRow) -> Result<SubBookRow, StoreError> {
+    Ok(SubBookRow {
+        strategy: StrategyName::parse(&required(row, "strategy")?).map_err(StoreError::reading)?,
+        symbol: Symbol::new(required(row, "symbol")?),
+        qty: parsed(row, "qty")?,
+        cost: parsed(row, "cost")?,
+        cash: parsed(row, "cash")?,
+    })
+}
+
+fn text(row: &SqliteRow, column: &str) -> Result<Option<String>, StoreError> {
+    row.try_get(column).map_err(StoreError::reading)
+}
+
+fn required(row: &SqliteRow, column: &str) -> Result<String, StoreError> {
+    row.try_get(column).map_err(StoreError::reading)
+}
+
+fn parsed<T: FromStr>(row: &SqliteRow, column: &str) -> Result<T, StoreError>
+where
+    T::Err: std::fmt::Display,
+{
+    required(row, column)?.parse().map_err(|error| StoreError::reading(format!("column {column}: {error}")))
+}
+
+fn side(word: &str) -> Result<Side, StoreError> {
+    [Side::Buy, Side::Sell]
+        .into_iter()
+        .find(|side| side.as_str() == word)
+        .ok_or_else(|| StoreError::reading(format!("{word:?} is not a side")))
+}
+
+fn time_in_force(word: &str) -> Result<TimeInForce, StoreError> {
+    [TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]
+        .into_iter()
+        .find(|time_in_force| time_in_force.as_str() == word)
+        .ok_or_else(|| StoreError::reading(format!("{word:?} is not a time in force")))
+}
