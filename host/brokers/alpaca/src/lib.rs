@@ -1,0 +1,77 @@
+//! The adapter for Alpaca: trading, market data over REST, and both streams, behind the broker port.
+//!
+//! Every request and every stream handshake passes a [`Gate`] first. Nothing is repeated here: no retries, no
+//! redirects, no proxies, and the bytes of an order leave at most once, if their permit says yes at that
+//! moment. The facts about the broker are those of its API in 2026; `wire` holds its shapes, `map` what they
+//! mean to us, `outcome` what an answer means to the caller.
+
+#![forbid(unsafe_code)]
+
+mod body;
+mod broker;
+mod config;
+mod data_stream;
+mod decode;
+mod history;
+mod limits;
+mod map;
+mod order_stream;
+mod outcome;
+mod rest;
+mod socket;
+mod tls;
+mod wire;
+
+use std::sync::Arc;
+
+pub use config::{AlpacaConfig, ConfigError, Secret};
+pub use data_stream::AlpacaData;
+pub use order_stream::AlpacaOrders;
+use sandpit_broker::Gate;
+
+use crate::{rest::Rest, socket::Endpoint};
+
+/// Alpaca, as [`sandpit_broker::Broker`], [`sandpit_broker::History`], [`sandpit_broker::DataFeed`] and
+/// [`sandpit_broker::OrderFeed`]. Share it in an `Arc`.
+pub struct Alpaca {
+    trading: Rest,
+    data: Rest,
+    order_stream: Endpoint,
+    data_stream: Endpoint,
+    feed: String,
+    key_id: Secret,
+    secret: Secret,
+}
+
+impl Alpaca {
+    /// Prepares the connections; nothing is sent. Trading requests pass `gate`, market data passes
+    /// `data_gate`: Alpaca counts them apart.
+    ///
+    /// # Errors
+    /// When an address or key of `config` cannot be used; see [`ConfigError`].
+    pub fn new(
+        config: AlpacaConfig,
+        gate: Arc<dyn Gate>,
+        data_gate: Arc<dyn Gate>,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let tls = tls::client_config()?;
+        let client = rest::client(&config, tls.clone())?;
+        let tls = Arc::new(tls);
+        let stream = |url, gate: &Arc<dyn Gate>| Endpoint {
+            url,
+            tls: Arc::clone(&tls),
+            gate: Arc::clone(gate),
+            timeout: config.timeout,
+        };
+        Ok(Self {
+            order_stream: stream(config.trading_stream_url, &gate),
+            data_stream: stream(config.data_stream_url, &data_gate),
+            trading: Rest::new(client.clone(), &config.trading_url, gate),
+            data: Rest::new(client, &config.data_url, data_gate),
+            feed: config.feed,
+            key_id: config.key_id,
+            secret: config.secret,
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! Market data, from streams and REST alike.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::Deserialize;
+
+use super::{number::count, stamp::Stamp};
+
+/// A bar; over REST its symbol is the key it stands under.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BarWire<'a> {
+    #[serde(rename = "S", default, borrow)]
+    pub(crate) symbol: Cow<'a, str>,
+    pub(crate) t: Stamp,
+    pub(crate) o: f64,
+    pub(crate) h: f64,
+    pub(crate) l: f64,
+    pub(crate) c: f64,
+    #[serde(default, deserialize_with = "count")]
+    pub(crate) v: u64,
+    #[serde(default)]
+    pub(crate) vw: Option<f64>,
+}
+
+/// A quote. Sizes are shares (since 2025-11-03); a price of 0 means that the side is empty.
+#[derive(Debug, Deserialize)]
+pub(crate) struct QuoteWire<'a> {
+    #[serde(rename = "S", default, borrow)]
+    pub(crate) symbol: Cow<'a, str>,
+    pub(crate) t: Stamp,
+    #[serde(default)]
+    pub(crate) bp: f64,
+    #[serde(default, deserialize_with = "count")]
+    pub(crate) bs: u64,
+    #[serde(default)]
+    pub(crate) ap: f64,
+    #[serde(rename = "as", default, deserialize_with = "count")]
+    pub(crate) ask_size: u64,
+}
+
+/// A trade.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TradeWire<'a> {
+    #[serde(rename = "S", default, borrow)]
+    pub(crate) symbol: Cow<'a, str>,
+    pub(crate) t: Stamp,
+    pub(crate) p: f64,
+    #[serde(default, deserialize_with = "count")]
+    pub(crate) s: u64,
+}
+
+/// `success` and `error` messages of the data stream.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NoticeWire {
+    #[serde(default)]
+    pub(crate) code: u16,
+    #[serde(default)]
+    pub(crate) msg: String,
+}
+
+/// The `subscription` message: always the complete current set.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct SubscriptionWire {
+    #[serde(default)]
+    pub(crate) bars: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) quotes: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) trades: Option<Vec<String>>,
+}
+
+/// A page of `GET /v2/stocks/bars`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BarsWire<'a> {
+    #[serde(default, borrow)]
+    pub(crate) bars: Option<BTreeMap<String, Option<Vec<BarWire<'a>>>>>,
+    #[serde(default)]
+    pub(crate) next_page_token: Option<String>,
+}
+
+/// `GET /v2/stocks/quotes/latest`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct QuotesWire<'a> {
+    #[serde(default, borrow)]
+    pub(crate) quotes: Option<BTreeMap<String, Option<QuoteWire<'a>>>>,
+}

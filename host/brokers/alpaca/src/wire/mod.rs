@@ -1,0 +1,8 @@
+//! What goes over the wire, as Alpaca writes it: tolerant of missing fields, of numbers as text, of unknown
+//! words.
+
+pub(crate) mod account;
+pub(crate) mod market;
+pub(crate) mod number;
+pub(crate) mod order;
+pub(crate) mod stamp;

@@ -1,0 +1,91 @@
+//! Orders and trade updates.
+
+use sandpit_types::{ExecutionId, OrderStatus, Price, Qty, TradeEvent};
+use serde::{Deserialize, Serialize};
+
+use super::{number::decimal, stamp::Stamp};
+
+/// An order as we send it. Decimals go as text.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubmitWire<'a> {
+    pub(crate) symbol: &'a str,
+    pub(crate) qty: String,
+    pub(crate) side: &'static str,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) time_in_force: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_price: Option<String>,
+    pub(crate) extended_hours: bool,
+    pub(crate) client_order_id: String,
+}
+
+/// An order as it comes. Only what we read.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct OrderWire {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) client_order_id: Option<String>,
+    #[serde(default)]
+    pub(crate) symbol: Option<String>,
+    #[serde(default)]
+    pub(crate) side: Option<String>,
+    #[serde(default, deserialize_with = "decimal")]
+    pub(crate) qty: Option<Qty>,
+    #[serde(default, deserialize_with = "decimal")]
+    pub(crate) filled_qty: Option<Qty>,
+    #[serde(default, deserialize_with = "decimal")]
+    pub(crate) filled_avg_price: Option<Price>,
+    #[serde(default, deserialize_with = "decimal")]
+    pub(crate) limit_price: Option<Price>,
+    pub(crate) status: OrderStatus,
+    #[serde(default)]
+    pub(crate) submitted_at: Option<Stamp>,
+    #[serde(default)]
+    pub(crate) created_at: Option<Stamp>,
+    #[serde(default)]
+    pub(crate) updated_at: Option<Stamp>,
+    #[serde(default)]
+    pub(crate) legs: Option<Vec<OrderWire>>,
+}
+
+/// A message of the trade-updates stream, looked at only so far as to know what it is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamHead {
+    pub(crate) stream: String,
+}
+
+/// Its payload, read again once the stream is known.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamBody<T> {
+    pub(crate) data: T,
+}
+
+/// The answer to `auth`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Authorization {
+    pub(crate) status: String,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+}
+
+/// The answer to `listen`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Listening {
+    pub(crate) streams: Vec<String>,
+}
+
+/// A trade update.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpdateWire {
+    pub(crate) event: TradeEvent,
+    #[serde(default)]
+    pub(crate) execution_id: Option<ExecutionId>,
+    #[serde(default, deserialize_with = "decimal")]
+    pub(crate) price: Option<Price>,
+    #[serde(default, deserialize_with = "decimal")]
+    pub(crate) qty: Option<Qty>,
+    #[serde(default)]
+    pub(crate) timestamp: Option<Stamp>,
+    pub(crate) order: OrderWire,
+}

@@ -1,0 +1,9 @@
+//! The adapter against real sockets on loopback: what each kind of answer, or of silence, means to the
+//! caller.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod data;
+mod orders;
+mod rest;
+mod support;

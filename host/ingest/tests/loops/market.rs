@@ -1,0 +1,204 @@
+//! The market-data loop.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sandpit_broker::{StreamError, Subscription};
+use sandpit_ingest::{Ingest, IngestConfig, IngestStats, MarketSink, StreamState};
+use sandpit_types::{MarketClock, MarketEvent, MarketTime, SessionDay, StreamHealth, Symbol};
+use tokio::task::JoinHandle;
+
+use crate::fakes::{Books, FastClock, Feed, Hands, bar, opening, quote, reins, until};
+
+/// A minute of the market is half a second here.
+const SPEED: u32 = 120;
+
+#[derive(Clone, Default)]
+struct Delivered(Arc<Mutex<Vec<MarketEvent>>>);
+
+impl MarketSink for Delivered {
+    fn deliver(&mut self, event: &MarketEvent) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Delivered {
+    fn health(&self) -> Vec<StreamHealth> {
+        let events = self.0.lock().unwrap();
+        events
+            .iter()
+            .filter_map(|event| match event {
+                MarketEvent::Health(health, _) => Some(*health),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The starts of the bars of `symbol`, as minutes since the origin.
+    fn minutes(&self, symbol: &Symbol) -> Vec<u64> {
+        let events = self.0.lock().unwrap();
+        events
+            .iter()
+            .filter_map(|event| match event {
+                MarketEvent::Bar(bar) if bar.symbol == *symbol => {
+                    Some(bar.start.since(origin()).as_secs() / 60)
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+struct Running {
+    delivered: Delivered,
+    stats: Arc<IngestStats>,
+    books: Arc<Books>,
+    clock: Arc<FastClock>,
+    hands: Hands,
+    task: JoinHandle<()>,
+}
+
+fn origin() -> MarketTime {
+    MarketTime::parse("2013-10-07T13:30:00Z").unwrap()
+}
+
+fn symbol() -> Symbol {
+    Symbol::new("SPY")
+}
+
+fn start(feed: Arc<Feed<Vec<MarketEvent>>>) -> Running {
+    start_since(feed, origin())
+}
+
+fn start_since(feed: Arc<Feed<Vec<MarketEvent>>>, since: MarketTime) -> Running {
+    let clock = FastClock::new(origin(), SPEED);
+    let books = Arc::new(Books { clock: Arc::clone(&clock), fails: AtomicBool::new(false) });
+    let subscription = Subscription { bars: vec![symbol()], quotes: vec![symbol()], trades: Vec::new() };
+    let config = IngestConfig {
+        days: vec![SessionDay { open: origin(), close: origin() + Duration::from_secs(23_400) }],
+        since,
+        bars_grace: IngestConfig::BARS_GRACE,
+        watches: IngestConfig::usual_watches(&subscription),
+        subscription,
+        seed: 1,
+    };
+    let ingest = Ingest::new(config, feed, Arc::clone(&books), Arc::clone(&clock) as Arc<dyn MarketClock>);
+    let (stats, delivered) = (ingest.stats(), Delivered::default());
+    let (hands, reins) = reins();
+    let task = tokio::spawn(ingest.run(delivered.clone(), reins));
+    Running { delivered, stats, books, clock, hands, task }
+}
+
+impl Running {
+    async fn stop(self) {
+        self.hands.stop.send(true).expect("the loop runs");
+        self.task.await.expect("it ends in peace");
+    }
+
+    fn fresh_quote(&self) -> Vec<MarketEvent> {
+        vec![MarketEvent::Quote(quote(&symbol(), self.clock.now()))]
+    }
+
+    /// Bars of `symbol` are the minutes 0, 1, 2 and so on: none missing, none twice.
+    fn assert_whole(&self) {
+        let minutes = self.delivered.minutes(&symbol());
+        let expected: Vec<u64> = (0..minutes.len() as u64).collect();
+        assert_eq!(minutes, expected);
+    }
+}
+
+#[tokio::test]
+async fn rest_carries_the_data_and_the_gap_is_filled() {
+    let (first, one) = opening();
+    let (second, two) = opening();
+    let feed = Feed::new(vec![one, two]);
+    let running = start(Arc::clone(&feed));
+    first.send(Ok(running.fresh_quote())).unwrap();
+    until("the stream", || running.stats.connection.state() == StreamState::Live).await;
+    until("health", || running.delivered.health() == [StreamHealth::Live]).await;
+    let now = running.clock.now().minute();
+    first.send(Ok(vec![MarketEvent::Bar(bar(&symbol(), now))])).unwrap();
+    first.send(Err(StreamError::Down { message: "pulled".to_owned() })).unwrap();
+
+    until("polls", || running.delivered.health().last() == Some(&StreamHealth::Fallback)).await;
+    until("the new connection", || running.stats.connection.opens() == 2).await;
+    // While the gap is filled, the stream has the bar of this minute already, and REST has it too.
+    let bar_now = MarketEvent::Bar(bar(&symbol(), running.clock.now().minute() - Duration::from_secs(60)));
+    second.send(Ok(vec![bar_now])).unwrap();
+    second.send(Ok(running.fresh_quote())).unwrap();
+    until("health", || running.delivered.health().last() == Some(&StreamHealth::Live)).await;
+    until("the gap", || running.stats.gaps_filled() >= 1).await;
+    running.assert_whole();
+    let health = running.delivered.health();
+    assert_eq!(health, [StreamHealth::Live, StreamHealth::Stale, StreamHealth::Fallback, StreamHealth::Live]);
+    assert_eq!(running.stats.connection.falls(), 1);
+    assert_eq!(running.stats.health(), StreamHealth::Live);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_mute_stream_counts_as_down() {
+    let (mute, one) = opening();
+    let (talks, two) = opening();
+    let running = start(Feed::new(vec![one, two]));
+    until("the first connection", || running.stats.connection.opens() == 1).await;
+    until("its fall", || running.stats.connection.falls() == 1).await;
+    assert!(mute.is_closed(), "the mute socket was dropped");
+    assert!(running.delivered.health().contains(&StreamHealth::Fallback), "{:?}", running.delivered.health());
+    until("the second connection", || running.stats.connection.opens() == 2).await;
+    talks.send(Ok(running.fresh_quote())).unwrap();
+    until("health", || running.delivered.health().last() == Some(&StreamHealth::Live)).await;
+    running.assert_whole();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn without_rest_the_stream_goes_on_and_says_what_is_missing() {
+    let (hand, one) = opening();
+    let running = start_since(Feed::new(vec![one]), origin() - Duration::from_secs(600));
+    running.books.fails.store(true, Ordering::SeqCst);
+    until("the connection", || running.stats.connection.opens() == 1).await;
+    let keeps_talking = async {
+        loop {
+            hand.send(Ok(running.fresh_quote())).unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = keeps_talking => unreachable!("it never ends"),
+        () = until("the end of the tries", || running.stats.gaps_open() == 1) => {}
+    }
+    until("quotes", || running.stats.quotes() > 0).await;
+    assert_eq!(running.stats.connection.falls(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn probes_are_answered_while_a_connection_hangs() {
+    let running = start(Feed::new(vec![None]));
+    until("the try", || running.stats.connection.state() == StreamState::Opening).await;
+    running.hands.probes.send(41).await.expect("the loop runs");
+    until("the answer", || running.hands.pulse.nonce() == 41).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn tries_are_paced_while_the_broker_is_away() {
+    let refused = || Some(Err(StreamError::Occupied { message: "406".to_owned() }));
+    let feed = Feed::new(vec![refused(), refused()]);
+    let running = start(Arc::clone(&feed));
+    until("three tries", || feed.opens.load(Ordering::SeqCst) == 3).await;
+    assert!(
+        running.clock.now().since(origin()) >= SPEED * Duration::from_millis(500 + 1_000),
+        "half the schedule"
+    );
+    assert_eq!(running.stats.connection.opens(), 0);
+    until("polls", || running.delivered.health().last() == Some(&StreamHealth::Fallback)).await;
+    running.assert_whole();
+    running.stop().await;
+}

@@ -1,0 +1,90 @@
+//! The trade-updates loop.
+
+use std::sync::{Arc, Mutex};
+
+use sandpit_broker::StreamError;
+use sandpit_ingest::{StreamState, UpdateLoop, UpdateSink};
+use sandpit_types::{
+    BrokerOrder, BrokerOrderId, MarketTime, OrderStatus, Qty, Side, Symbol, TradeEvent, TradeUpdate,
+};
+
+use crate::fakes::{Feed, opening, reins, until};
+
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Told {
+    fn say(&self, word: &str) {
+        self.0.lock().unwrap().push(word.to_owned());
+    }
+
+    fn words(&self) -> String {
+        self.0.lock().unwrap().join(" ")
+    }
+}
+
+impl UpdateSink for Told {
+    async fn update(&mut self, update: TradeUpdate) {
+        self.say(update.order.id.as_str());
+    }
+
+    async fn up(&mut self) {
+        self.say("up");
+    }
+
+    async fn down(&mut self) {
+        self.say("down");
+    }
+}
+
+fn update(id: &str) -> TradeUpdate {
+    TradeUpdate {
+        event: TradeEvent::New,
+        execution_id: None,
+        price: None,
+        qty: None,
+        time: MarketTime::EPOCH,
+        order: BrokerOrder {
+            id: BrokerOrderId::new(id),
+            client_id: String::new(),
+            symbol: Symbol::new("SPY"),
+            side: Side::Buy,
+            qty: None,
+            filled_qty: Qty::ZERO,
+            filled_avg_price: None,
+            limit_price: None,
+            status: OrderStatus::New,
+            submitted_at: MarketTime::EPOCH,
+            updated_at: MarketTime::EPOCH,
+        },
+    }
+}
+
+fn down() -> StreamError {
+    StreamError::Down { message: "pulled".to_owned() }
+}
+
+#[tokio::test]
+async fn falls_are_told_once_and_nothing_is_lost() {
+    let (first, one) = opening();
+    let (second, two) = opening();
+    let feed = Feed::new(vec![Some(Err(down())), Some(Err(down())), one, two, None]);
+    let updates = UpdateLoop::new(feed, 9);
+    let (stats, told) = (updates.stats(), Told::default());
+    let (hands, reins) = reins();
+    let task = tokio::spawn(updates.run(told.clone(), reins));
+    for id in ["a", "b"] {
+        first.send(Ok(update(id))).unwrap();
+    }
+    first.send(Err(down())).unwrap();
+    second.send(Ok(update("c"))).unwrap();
+    until("all of it", || told.words() == "down up a b down up c").await;
+    assert_eq!((stats.updates(), stats.connection.opens(), stats.connection.falls()), (3, 2, 3));
+    assert_eq!(stats.connection.state(), StreamState::Proving);
+    hands.probes.send(7).await.expect("the loop runs");
+    until("the answer", || hands.pulse.nonce() == 7).await;
+    drop(second);
+    until("the next fall", || told.words() == "down up a b down up c down").await;
+    hands.stop.send(true).expect("the loop runs");
+    task.await.expect("it ends in peace");
+}
