@@ -1,0 +1,396 @@
+//! The loop: wait for an observation or the next turn, ask the machine, perform what it says. Nothing here
+//! decides, and nothing here waits for anybody.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    time::Duration,
+};
+
+use nix::sys::signalfd::SignalFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use sandpit_contract::{BootTime, Exit, Latch, PROTOCOL, ToHost, ToObserver, ToWatchdog};
+
+use crate::{
+    ambient,
+    broker::{Client, Lanes},
+    config::Config,
+    error::Error,
+    host::HostProcess,
+    latch::{self, LatchWriter},
+    log::{Level, Log},
+    machine::{Input, Machine, Now, Output},
+    mailbox::{Inbox, Mailbox, mailbox},
+    memory,
+    proof::{Command, Report},
+    socket::{Connection, Listener, Received},
+};
+
+/// Length of a turn: how often files are looked at and time is told.
+const TURN: Duration = Duration::from_millis(50);
+/// How often memory is measured.
+const MEMORY_EVERY: Duration = Duration::from_secs(1);
+/// Connections at a time; a further one takes the place of the oldest that is not the host's.
+const MAX_CONNECTIONS: usize = 16;
+/// Messages read from one peer in one turn, so that a flood starves nobody.
+const MAX_MESSAGES_A_TURN: usize = 32;
+/// Latches that wait for the disk: one is written, one is the next try.
+const LATCH_DEPTH: usize = 2;
+
+/// Everything at the edges.
+pub(crate) struct Daemon {
+    config: Config,
+    machine: Machine,
+    listener: Listener,
+    signals: SignalFd,
+    inbox: Inbox,
+    lanes: Lanes,
+    latches: SyncSender<Latch>,
+    log: Log,
+    peers: BTreeMap<u64, Connection>,
+    next_peer: u64,
+    /// The peer that is the host.
+    host_peer: Option<u64>,
+    /// The peer whose hello is being judged.
+    candidate: Option<u64>,
+    host: Option<HostProcess>,
+    host_rss: Option<u64>,
+    last_refused: Option<u32>,
+    memory_due: BootTime,
+    exit: bool,
+}
+
+impl Daemon {
+    /// Opens everything that a kill will need.
+    ///
+    /// # Errors
+    /// When the state directory, the socket, a thread or a descriptor is refused.
+    pub(crate) fn open(config: Config, client: Client, signals: SignalFd, log: Log) -> Result<Self, Error> {
+        let found = latch::read(&config.state_dir);
+        let writer = LatchWriter::prepare(&config.state_dir)?;
+        if found.is_some() {
+            let unusable = |cause| Error::StateUnusable { path: config.state_dir.clone(), cause };
+            writer.disarm().map_err(unusable)?;
+            log.write(Level::Error, "[KILL] latch found: killed until an operator re-arms".into());
+        }
+        let address = |cause| Error::Address { path: config.socket.clone(), cause };
+        let listener = Listener::bind(&config.socket).map_err(address)?;
+        let (mailbox, inbox) = mailbox()?;
+        let lanes = Lanes::start(&Arc::new(client), &mailbox)?;
+        let latches = start_latch_thread(writer, mailbox)?;
+        let now = ambient::now();
+        // Nonces of an earlier life are below: a host cannot answer this one with what it heard from that
+        // one.
+        let settings = config.settings(now.boot.as_nanos());
+        Ok(Self {
+            machine: Machine::new(settings, found, now),
+            config,
+            listener,
+            signals,
+            inbox,
+            lanes,
+            latches,
+            log,
+            peers: BTreeMap::new(),
+            next_peer: 0,
+            host_peer: None,
+            candidate: None,
+            host: None,
+            host_rss: None,
+            last_refused: None,
+            memory_due: now.boot,
+            exit: false,
+        })
+    }
+
+    /// Runs until it is told to stop.
+    pub(crate) fn run(mut self) -> Exit {
+        self.log.write(Level::Notice, format!("watching at {}", self.config.socket.display()));
+        let mut turn_due = ambient::boot_time();
+        while !self.exit {
+            let now = ambient::boot_time();
+            if turn_due <= now {
+                self.turn();
+                turn_due = now + TURN;
+            }
+            self.wait(turn_due.since(ambient::boot_time()));
+            self.collect();
+        }
+        self.log.flush();
+        Exit::Ok
+    }
+
+    /// What happens every turn, whoever speaks. The flag is looked at before any lease is granted.
+    fn turn(&mut self) {
+        let files = latch::look(&self.config.state_dir, &self.config.kill_switch_file);
+        self.tell(Input::Files(files));
+        self.measure();
+        self.tell(Input::Tick);
+    }
+
+    fn wait(&self, longest: Duration) {
+        let mut waiting = vec![
+            PollFd::new(&self.listener, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.inbox, PollFlags::IN),
+        ];
+        waiting.extend(self.host.iter().map(|host| PollFd::new(host, PollFlags::IN)));
+        waiting.extend(self.peers.values().map(|peer| PollFd::new(peer, PollFlags::IN)));
+        let longest = Timespec::try_from(longest.min(TURN)).expect("a turn is short");
+        // Interrupted or not: everything is looked at without waiting.
+        let _: rustix::io::Result<usize> = poll(&mut waiting, Some(&longest));
+    }
+
+    fn collect(&mut self) {
+        while let Ok(Some(_)) = self.signals.read_signal() {
+            self.tell(Input::Stop);
+        }
+        for input in self.inbox.take() {
+            self.tell(input);
+        }
+        // The host's last words come before its end: a trip must not be taken for a crash.
+        self.hear_peers();
+        self.reap();
+        self.accept();
+    }
+
+    fn accept(&mut self) {
+        for connection in (0..MAX_CONNECTIONS).map_while(|_| self.listener.accept()) {
+            if self.peers.len() >= MAX_CONNECTIONS {
+                let oldest = self.peers.keys().copied().find(|id| Some(*id) != self.host_peer);
+                oldest.and_then(|id| self.peers.remove(&id));
+            }
+            self.peers.insert(self.next_peer, connection);
+            self.next_peer += 1;
+        }
+    }
+
+    fn hear_peers(&mut self) {
+        let ids: Vec<u64> = self.peers.keys().copied().collect();
+        for id in ids {
+            for _ in 0..MAX_MESSAGES_A_TURN {
+                match self.peers.get(&id).map_or(Received::Closed, Connection::receive) {
+                    Received::Message(message) => self.hear(id, message),
+                    Received::Garbage(why) => self.drop_peer(id, &why),
+                    Received::Nothing => break,
+                    Received::Closed => {
+                        self.drop_peer(id, "");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn drop_peer(&mut self, id: u64, why: &str) {
+        let gone = self.peers.remove(&id);
+        if let (Some(peer), false) = (gone, why.is_empty()) {
+            self.log.write(Level::Warning, format!("peer pid={} was cut off: {why}", peer.pid()));
+        }
+        if self.host_peer == Some(id) {
+            self.host_peer = None;
+            self.tell(Input::HostLeft);
+        }
+    }
+
+    fn hear(&mut self, id: u64, message: ToWatchdog) {
+        let is_host = self.host_peer == Some(id);
+        match message {
+            ToWatchdog::Hello { protocol, epoch, mode } => self.judge(id, protocol, epoch, mode),
+            ToWatchdog::Beat(beat) if is_host => self.tell(Input::Beat(beat)),
+            ToWatchdog::Trip { reason } if is_host => self.tell(Input::Trip { reason }),
+            ToWatchdog::Bye { reason } if is_host => self.tell(Input::Bye { reason }),
+            ToWatchdog::Beat(_) | ToWatchdog::Trip { .. } | ToWatchdog::Bye { .. } => {
+                self.drop_peer(id, "it is not the host");
+            }
+            ToWatchdog::Status => self.answer_status(id),
+            ToWatchdog::Kill { reason } => {
+                self.tell(Input::OperatorKill { reason });
+                self.send(id, &ToObserver::KillTaken);
+            }
+        }
+    }
+
+    fn judge(&mut self, id: u64, protocol: u32, epoch: u64, mode: String) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let expected = self.config.host.uid.unwrap_or_else(|| rustix::process::getuid().as_raw());
+        let (pid, uid) = (peer.pid(), peer.uid());
+        if protocol != PROTOCOL {
+            self.refuse(
+                id,
+                format!("it speaks protocol {protocol}, this watchdog {PROTOCOL}: use one version"),
+            );
+        } else if uid != expected {
+            self.refuse(id, format!("user {uid} is not the host's user {expected}: set `[host] uid`"));
+        } else {
+            self.candidate = Some(id);
+            self.tell(Input::HostJoined { pid, epoch, mode });
+            self.candidate = None;
+        }
+    }
+
+    /// A refused host comes again and again: it is named once.
+    fn refuse(&mut self, id: u64, reason: String) {
+        let pid = self.peers.get(&id).map(Connection::pid);
+        if pid.is_some() && self.last_refused != pid {
+            self.last_refused = pid;
+            let text = format!("a host was refused pid={}: {reason}", pid.unwrap_or_default());
+            self.log.write(Level::Warning, text);
+        }
+        self.send(id, &ToHost::Withheld { reason, nonce: 0 });
+        self.drop_peer(id, "");
+    }
+
+    fn accept_host(&mut self) {
+        let Some(id) = self.candidate else {
+            return;
+        };
+        if let Some(old) = self.host_peer.replace(id).filter(|old| *old != id) {
+            self.peers.remove(&old);
+        }
+        if self.host.is_none() {
+            let pidfd = self.peers.get_mut(&id).and_then(|peer| Some((peer.pid(), peer.take_pidfd()?)));
+            match pidfd {
+                Some((pid, pidfd)) => self.host = Some(HostProcess::adopt(pid, pidfd)),
+                // Gone between its hello and now.
+                None => self.tell(Input::HostEnded(crate::machine::Ending::default())),
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        let has_ended = |host: &HostProcess| {
+            let mut ended = [PollFd::new(host, PollFlags::IN)];
+            poll(&mut ended, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+        };
+        if let Some(host) = self.host.take_if(|host| has_ended(host)) {
+            if let Some(id) = self.host_peer.take() {
+                self.peers.remove(&id);
+            }
+            self.host_rss = None;
+            self.tell(Input::HostEnded(host.ending()));
+        }
+    }
+
+    fn measure(&mut self) {
+        let now = ambient::boot_time();
+        if let (Some(host), true) = (&self.host, self.memory_due <= now) {
+            self.memory_due = now + MEMORY_EVERY;
+            let usage = memory::measure(host.pid(), self.config.budget_bytes(), &memory::read_file);
+            self.host_rss = usage.map(|usage| usage.rss);
+            if let Some(usage) = usage {
+                self.tell(Input::Memory { percent: usage.percent() });
+            }
+        }
+    }
+
+    fn answer_status(&mut self, id: u64) {
+        let mut status = self.machine.status(self.host_rss, ambient::boot_time());
+        if !self.send(id, &ToObserver::Status(Box::new(status.clone()))) {
+            // Loop names can fill a packet; an answer without them is better than none.
+            status.loops.clear();
+            self.send(id, &ToObserver::Status(Box::new(status)));
+        }
+    }
+
+    fn send<M: serde::Serialize>(&self, id: u64, message: &M) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.send(message))
+    }
+
+    fn send_host(&self, message: &ToHost) {
+        if let Some(id) = self.host_peer {
+            self.send(id, message);
+        }
+    }
+
+    /// Tells the machine and performs what it answers; what comes of that is told next.
+    fn tell(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now = ambient::now();
+            for output in self.machine.on(input, now) {
+                inputs.extend(self.perform(output, now));
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output, now: Now) -> Option<Input> {
+        match output {
+            Output::Grant { epoch, deadline, nonce } => {
+                self.send_host(&ToHost::Lease { epoch, deadline, nonce });
+            }
+            Output::Withhold { reason, nonce } => self.send_host(&ToHost::Withheld { reason, nonce }),
+            Output::Drain { reason } => self.send_host(&ToHost::Drain { reason }),
+            Output::Accept => self.accept_host(),
+            Output::Refuse { reason } => {
+                if let Some(id) = self.candidate {
+                    self.refuse(id, reason);
+                }
+            }
+            Output::SignalKill => self.signal(HostProcess::kill),
+            Output::SignalTerm => self.signal(HostProcess::terminate),
+            Output::StartHost => return Some(self.start_host()),
+            Output::WriteLatch(latch) => {
+                if self.latches.try_send(latch).is_err() {
+                    return Some(Input::LatchWritten(Err("the disk does not answer".into())));
+                }
+            }
+            Output::Broker(command) => return self.ask_broker(command, now),
+            Output::Log(level, text) => self.log.write(level, text),
+            Output::Exit => self.exit = true,
+        }
+        None
+    }
+
+    fn signal(&self, signal: impl Fn(&HostProcess) -> std::io::Result<()>) {
+        if let Some(Err(error)) = self.host.as_ref().map(signal) {
+            self.log.write(Level::Error, format!("the host could not be signalled: {error}"));
+        }
+    }
+
+    fn start_host(&mut self) -> Input {
+        match HostProcess::spawn(&self.config.host.command) {
+            Ok(host) => {
+                let pid = host.pid();
+                self.log.write(Level::Notice, format!("host started pid={pid}"));
+                self.host = Some(host);
+                Input::HostSpawned { pid }
+            }
+            Err(error) => Input::SpawnFailed { cause: error.to_string() },
+        }
+    }
+
+    /// Every command is answered, also the one that finds its lane full.
+    fn ask_broker(&self, command: Command, now: Now) -> Option<Input> {
+        let full = || "the lane is full".to_owned();
+        let report = match &command {
+            Command::Warm => Report::Warmed(Err(full())),
+            Command::Suspend => Report::Suspended(Err(full())),
+            Command::CancelAll | Command::CancelEach(_) => Report::Cancelled(Err(full())),
+            Command::Read => Report::Read { started: now.boot, result: Err(full()) },
+        };
+        (!self.lanes.send(command)).then_some(Input::Broker(report))
+    }
+}
+
+/// A disk may hang for ever: it gets a thread of its own.
+fn start_latch_thread(mut writer: LatchWriter, mailbox: Mailbox) -> Result<SyncSender<Latch>, Error> {
+    let (latches, waiting) = sync_channel::<Latch>(LATCH_DEPTH);
+    let write = move || {
+        while let Ok(latch) = waiting.recv() {
+            let result = writer.write(&latch).map_err(|error| error.to_string());
+            if !mailbox.post(Input::LatchWritten(result)) {
+                return;
+            }
+            // Best effort: without it the next latch takes its space when it is written.
+            let _: std::io::Result<()> = writer.refill();
+        }
+    };
+    std::thread::Builder::new().name("latch".into()).stack_size(crate::STACK_BYTES).spawn(write)?;
+    Ok(latches)
+}

@@ -1,0 +1,89 @@
+//! Why something did not work, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+use sandpit_contract::Exit;
+
+/// Each variant is a decision: for a command, the exit code; for a kill, whether a try may have had an
+/// effect.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The configuration is wrong; the text says where and what is valid.
+    #[error("{0}")]
+    Config(String),
+    /// The state directory cannot be created or written.
+    #[error(
+        "the state directory {path} cannot be used: {cause}; give the watchdog a directory that it may write"
+    )]
+    StateUnusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Another watchdog has it.
+    #[error("another watchdog runs on the state directory {path}; there is one watchdog a directory")]
+    StateInUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The socket cannot be bound.
+    #[error("the socket {path} cannot be used: {cause}; name a free path of at most 107 bytes")]
+    Address {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The kill flag exists, so nothing may be armed.
+    #[error("the kill flag {path} is there: find out why, remove it, then arm again")]
+    Flagged {
+        /// Which.
+        path: PathBuf,
+    },
+    /// No watchdog answers.
+    #[error("no watchdog answers at {path}: {cause}; is `sandpit-watchdog run` running?")]
+    NoWatchdog {
+        /// Its socket.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The broker gave no answer, or half of one. What was asked may have happened.
+    #[error("no answer from the broker: {0}")]
+    BrokerSilent(String),
+    /// The broker answered, but with no success.
+    #[error("the broker answered with status {status}: {message}")]
+    BrokerStatus {
+        /// The HTTP status.
+        status: u16,
+        /// The broker's words, shortened.
+        message: String,
+    },
+    /// The broker answered with success, but not in the shape that proves it.
+    #[error("the broker's answer proves nothing: {0}")]
+    BrokerUnproven(&'static str),
+    /// The system refused a thread or a descriptor.
+    #[error("the system refuses what the watchdog needs to start: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Error {
+    /// The exit code of a command that ends with it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::Config,
+            Self::StateUnusable { .. } | Self::StateInUse { .. } => Exit::State,
+            Self::Address { .. } => Exit::Address,
+            Self::Flagged { .. } => Exit::Killed,
+            Self::BrokerSilent(_) | Self::BrokerStatus { .. } | Self::BrokerUnproven(_) => Exit::Broker,
+            Self::NoWatchdog { .. } | Self::System(_) => Exit::Failed,
+        }
+    }
+}
+
+impl From<ureq::Error> for Error {
+    fn from(error: ureq::Error) -> Self {
+        Self::BrokerSilent(error.to_string())
+    }
+}

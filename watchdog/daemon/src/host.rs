@@ -1,0 +1,98 @@
+//! The host as a process: started, held by pidfd, signalled, reaped. Never by number.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::{CommandExt, ExitStatusExt},
+    },
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
+};
+
+use crate::machine::Ending;
+
+/// A host that is, or was a moment ago, alive.
+pub(crate) struct HostProcess {
+    pid: u32,
+    pidfd: OwnedFd,
+    child: Option<Child>,
+}
+
+impl HostProcess {
+    /// Starts `command` (program and arguments) as our child. It dies with us: an orphan would meet the host
+    /// that the next watchdog starts. The kernel binds that to the calling *thread*, so only the main thread
+    /// may call this.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub(crate) fn spawn(command: &[String]) -> io::Result<Self> {
+        let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let parent = getpid();
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null());
+        // SAFETY: between fork and exec only system calls are made: prctl, getppid, sigprocmask. No
+        // allocation, no lock.
+        #[expect(unsafe_code, reason = "the only way to set the child's death signal and signal mask")]
+        unsafe {
+            command.pre_exec(move || prepare_child(parent));
+        }
+        let mut child = command.spawn()?;
+        let pid = child.id();
+        // The child is not reaped yet, so its number cannot mean another process.
+        let opened = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(rustix::io::Errno::SRCH);
+        match opened.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+            Ok(pidfd) => Ok(Self { pid, pidfd, child: Some(child) }),
+            Err(errno) => {
+                child.kill()?;
+                child.wait()?;
+                Err(errno.into())
+            }
+        }
+    }
+
+    /// Takes a host that somebody else started; `pidfd` came with its connection.
+    pub(crate) fn adopt(pid: u32, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd, child: None }
+    }
+
+    /// Its process id, for reading `/proc` and for showing.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        pidfd_send_signal(&self.pidfd, Signal::KILL).map_err(io::Error::from)
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) -> io::Result<()> {
+        pidfd_send_signal(&self.pidfd, Signal::TERM).map_err(io::Error::from)
+    }
+
+    /// Reaps it; to be called once its pidfd is readable.
+    pub(crate) fn ending(mut self) -> Ending {
+        let status = self.child.as_mut().and_then(|child| child.wait().ok());
+        status.map(|status| Ending { code: status.code(), signal: status.signal() }).unwrap_or_default()
+    }
+}
+
+impl AsFd for HostProcess {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+/// In the child, before exec.
+fn prepare_child(parent: Pid) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() != Some(parent) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    // The watchdog reads its signals from a descriptor and blocks them; a host expects them open.
+    nix::sys::signal::SigSet::empty().thread_set_mask().map_err(io::Error::from)
+}

@@ -1,0 +1,635 @@
+use proptest::prelude::*;
+use sandpit_contract::{Beat, BrokerProof, LoopBeat};
+
+use super::{table::Action as A, *};
+use crate::{
+    liveness::Limits,
+    proof::{Command, Report, Scope, Sighting, Terms},
+};
+
+fn settings(mode: HostMode) -> Settings {
+    let ms = Duration::from_millis;
+    Settings {
+        mode,
+        limits: Limits { stall: ms(2000), replace: ms(3500), start: ms(60_000) },
+        restart_backoff: vec![ms(100), ms(500)],
+        terms: Terms { scope: Scope::Account, confirm: ms(60_000), requests_per_minute: 20 },
+        drain_percent: 80,
+        kill_percent: 92,
+        first_nonce: 100,
+    }
+}
+
+const ARMED: Files = Files { flag: Presence::Absent, armed: Presence::Present, latch: Presence::Absent };
+const DISARMED: Files = Files { armed: Presence::Absent, ..ARMED };
+const FLAGGED: Files = Files { flag: Presence::Present, ..ARMED };
+const LATCHED: Files = Files { latch: Presence::Present, ..DISARMED };
+
+/// A machine in virtual time, with a host that answers as long as `is_alive` and a disk and broker that are
+/// told when.
+struct Bench {
+    machine: Machine,
+    ms: u64,
+    files: Files,
+    is_alive: bool,
+    epoch: u64,
+    pid: u32,
+    newest_nonce: u64,
+    sequence: u64,
+    seen: Vec<Output>,
+}
+
+impl Bench {
+    fn new(mode: HostMode, latch: Option<Latch>) -> Self {
+        let now = Now { boot: BootTime::from_nanos(0), unix_s: 1000 };
+        Self {
+            machine: Machine::new(settings(mode), latch, now),
+            ms: 0,
+            files: DISARMED,
+            is_alive: true,
+            epoch: 7,
+            pid: 41,
+            newest_nonce: 0,
+            sequence: 0,
+            seen: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { boot: BootTime::from_nanos(self.ms * 1_000_000), unix_s: 1000 + self.ms / 1000 }
+    }
+
+    fn tell(&mut self, input: Input) {
+        let outputs = self.machine.on(input, self.now());
+        for output in outputs {
+            self.seen.push(output.clone());
+            match output {
+                Output::Grant { nonce, .. } | Output::Withhold { nonce, .. } => self.newest_nonce = nonce,
+                Output::StartHost => {
+                    self.pid += 1;
+                    self.tell(Input::HostSpawned { pid: self.pid });
+                }
+                Output::Drain { .. } | Output::Accept | Output::Refuse { .. } | Output::SignalKill => {}
+                Output::SignalTerm | Output::WriteLatch(_) | Output::Broker(_) | Output::Log(..) => {}
+                Output::Exit => {}
+            }
+        }
+    }
+
+    fn join(&mut self) {
+        self.tell(Input::HostJoined { pid: self.pid, epoch: self.epoch, mode: "paper".into() });
+        self.sequence = 0;
+    }
+
+    /// Turns of 50 ms, with a beat in each while the host lives.
+    fn run(&mut self, ms: u64) {
+        for _ in 0..ms / 50 {
+            self.ms += 50;
+            self.tell(Input::Files(self.files));
+            self.tell(Input::Tick);
+            if self.is_alive {
+                self.sequence += 1;
+                let one = |name: &str| LoopBeat {
+                    name: name.into(),
+                    progress: self.sequence,
+                    nonce: self.newest_nonce,
+                };
+                let loops = vec![one("ingest"), one("store")];
+                self.tell(Input::Beat(Beat { epoch: self.epoch, sequence: self.sequence, loops }));
+            }
+        }
+    }
+
+    fn leased(mode: HostMode) -> Self {
+        let mut bench = Self::new(mode, None);
+        bench.files = ARMED;
+        bench.run(50);
+        bench.join();
+        bench.run(1000);
+        assert_eq!(bench.machine.state, State::Leased);
+        bench.seen.clear();
+        bench
+    }
+
+    fn killed() -> Self {
+        let mut bench = Self::leased(HostMode::Spawn);
+        bench.files = FLAGGED;
+        bench.run(50);
+        bench.is_alive = false;
+        bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+        bench.tell(Input::LatchWritten(Ok(())));
+        bench.files = Files { flag: Presence::Present, ..LATCHED };
+        bench.run(50);
+        assert_eq!(bench.machine.state, State::Killed);
+        bench
+    }
+
+    fn saw(&self, word: &str) -> bool {
+        self.seen.iter().any(|output| format!("{output:?}").contains(word))
+    }
+
+    #[track_caller]
+    fn check(&mut self, state: State, seen: &[&str], not: &[&str]) {
+        assert_eq!(self.machine.state, state, "{:?}", self.seen);
+        for word in seen {
+            assert!(self.saw(word), "{word} is missing: {:?}", self.seen);
+        }
+        for word in not {
+            assert!(!self.saw(word), "{word} is there: {:?}", self.seen);
+        }
+        self.seen.clear();
+    }
+}
+
+fn letter(action: A) -> char {
+    match action {
+        A::Stay => '.',
+        A::Impossible => '-',
+        A::Kill => 'K',
+        A::KillAgain => 'k',
+        A::Seal => 'E',
+        A::Rearm => 'M',
+        A::Begin => 'B',
+        A::Await => 'A',
+        A::Lease => 'L',
+        A::Suspect => 'U',
+        A::Drain => 'D',
+        A::LetGo => 'l',
+        A::Replace => 'R',
+        A::SignalKill => 's',
+        A::Schedule => 'S',
+        A::Restart => 'T',
+        A::Rest => 'r',
+        A::RestIfGone => 'g',
+        A::Stop => 'Q',
+        A::StopAfterKill => 'q',
+        A::Exit => 'X',
+        A::KillAndExit => 'x',
+    }
+}
+
+#[test]
+fn every_pair_of_the_table() {
+    use Event as E;
+    let events = [
+        E::Armed,
+        E::Disarmed,
+        E::Rearmed,
+        E::Kill(Layer::Flag),
+        E::Joined,
+        E::Advancing,
+        E::Stalled,
+        E::Hung,
+        E::Leaking,
+        E::Overweight,
+        E::EndedToRestart,
+        E::EndedForGood,
+        E::Sealed,
+        E::Overdue,
+        E::Stop,
+        E::Bye,
+    ];
+    // Columns as above. `.` stay, `-` impossible, K kill, k kill again, s SIGKILL, B begin, A await, L lease,
+    // U suspect, D drain, l let go, R replace, S schedule, T restart, r rest, g rest if gone, E seal,
+    // M re-arm, Q stop, q stop after the kill, X exit, x SIGKILL and exit.
+    let table = [
+        (State::Disarmed, "B.-K.....s..--Q."),
+        (State::Armed, "-r-KA---..----Q."),
+        (State::Starting, "-r-K.L.R.RSr-RQl"),
+        (State::Leased, "-r-KA.URDRSr--Ql"),
+        (State::Suspect, "-r-KAL.RDRSr--Ql"),
+        (State::Draining, "..-K.....RSr-RQ."),
+        (State::Restarting, ".g-K......Sr-TQ."),
+        (State::Stopping, "..-K......XX-xX."),
+        (State::Killing, "---.k.......Ekq."),
+        (State::Killed, "--M.k---..----X."),
+    ];
+    for (state, row) in table {
+        assert_eq!(
+            events.map(|event| letter(decide(state, event))).iter().collect::<String>(),
+            row,
+            "{state:?}"
+        );
+    }
+}
+
+#[test]
+fn a_lease_follows_proof_and_is_renewed_four_times_a_second() {
+    let mut bench = Bench::new(HostMode::Spawn, None);
+    bench.run(1000);
+    bench.check(State::Disarmed, &["Warm"], &["StartHost", "Grant"]);
+    bench.files = ARMED;
+    bench.run(50);
+    bench.check(State::Starting, &["StartHost"], &["Grant"]);
+    bench.join();
+    bench.is_alive = false;
+    bench.run(1000);
+    bench.check(State::Starting, &["Accept", "Withhold"], &["Grant"]);
+    bench.is_alive = true;
+    bench.run(1000);
+    bench.check(State::Leased, &["Grant"], &[]);
+    bench.run(10_000);
+    let nonces: Vec<u64> = bench
+        .seen
+        .iter()
+        .filter_map(|o| if let Output::Grant { nonce, .. } = o { Some(*nonce) } else { None })
+        .collect();
+    assert!((39..=41).contains(&nonces.len()) && nonces.is_sorted_by(|a, b| a < b), "{nonces:?}");
+    let left = bench.machine.status(None, bench.now().boot).lease_ms_left;
+    assert!((1700..=2000).contains(&left), "{left}");
+}
+
+#[test]
+fn disarming_takes_the_lease_and_leaves_the_host() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.files = Files { armed: Presence::Unknown, ..ARMED };
+    bench.run(50);
+    bench.check(State::Disarmed, &["Withhold"], &["Grant", "SignalKill"]);
+    bench.files = ARMED;
+    bench.run(200);
+    bench.check(State::Leased, &["Grant"], &["StartHost"]);
+}
+
+#[test]
+fn a_hang_is_noticed_then_replaced() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.is_alive = false;
+    bench.run(1900);
+    bench.check(State::Leased, &["Grant"], &["Withhold"]);
+    bench.run(150);
+    bench.check(State::Suspect, &["Withhold"], &["SignalKill"]);
+    bench.run(1500);
+    bench.check(State::Restarting, &["SignalKill"], &["Grant", "StartHost"]);
+    bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+    bench.check(State::Starting, &["StartHost", "host restarted reason=the host is silent"], &["[KILL]"]);
+    // One that came back in time keeps its life.
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.is_alive = false;
+    bench.run(2100);
+    bench.is_alive = true;
+    bench.run(100);
+    bench.check(State::Leased, &["Withhold", "Grant"], &["SignalKill"]);
+}
+
+#[test]
+fn a_pause_of_the_machine_is_no_hang() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.ms += 30_000;
+    bench.run(1000);
+    bench.check(State::Leased, &["stood still", "Grant"], &["SignalKill"]);
+}
+
+#[test]
+fn a_crash_is_restarted_at_once_and_a_row_of_them_kills() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    let end = |bench: &mut Bench| bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));
+    bench.is_alive = false;
+    end(&mut bench);
+    bench.check(State::Starting, &["StartHost", "host restarted reason=code=101"], &[]);
+    end(&mut bench);
+    bench.run(50);
+    bench.check(State::Restarting, &[], &["StartHost"]);
+    bench.run(50);
+    bench.check(State::Starting, &["StartHost"], &[]);
+    bench.tell(Input::HostEnded(Ending { code: Some(31), signal: None }));
+    bench.run(500);
+    bench.check(State::Starting, &["StartHost"], &[]);
+    end(&mut bench);
+    bench.check(State::Killing, &["[KILL] layer=crash-loop", "WriteLatch", "Suspend"], &["StartHost"]);
+}
+
+#[test]
+fn codes_that_forbid_a_restart_are_obeyed() {
+    for code in [0, 10, 21] {
+        let mut bench = Bench::leased(HostMode::Spawn);
+        bench.is_alive = false;
+        bench.tell(Input::HostEnded(Ending { code: Some(code), signal: None }));
+        bench.run(60_000);
+        bench.check(State::Armed, &["not restarted"], &["StartHost", "[KILL]", "impossible"]);
+    }
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::HostEnded(Ending { code: Some(20), signal: None }));
+    bench.check(State::Killing, &["[KILL] layer=trip", "WriteLatch"], &["SignalKill"]);
+}
+
+#[test]
+fn a_kill_fences_first_and_waits_for_nothing() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::Broker(Report::Warmed(Ok(false))));
+    bench.files = FLAGGED;
+    bench.tell(Input::Files(FLAGGED));
+    let position =
+        |word: &str| bench.seen.iter().position(|o| format!("{o:?}").starts_with(word)).expect(word);
+    assert!(position("Withhold") < position("WriteLatch"));
+    assert!(position("WriteLatch") < position("SignalKill"));
+    assert!(position("SignalKill") < position("Broker(Suspend)"));
+    assert!(bench.saw("suspended: true") && bench.saw("epoch: 7"));
+    bench.run(200);
+    bench.check(State::Killing, &["CancelAll", "[KILL] layer=flag"], &["Grant", "StartHost"]);
+    bench.run(200);
+    bench.check(State::Killing, &["Broker(Read)"], &[]);
+    // An unkillable host is signalled again; the latch is tried again.
+    bench.tell(Input::LatchWritten(Err("no space".into())));
+    bench.run(2000);
+    bench.check(State::Killing, &["SignalKill", "WriteLatch"], &["Grant"]);
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.check(State::Killing, &[], &["sealed"]);
+    bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+    bench.check(State::Killed, &["[KILL] host gone signal=9", "sealed"], &["StartHost"]);
+}
+
+#[test]
+fn a_suspension_that_was_there_before_is_not_ours() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::Broker(Report::Warmed(Ok(true))));
+    bench.tell(Input::Trip { reason: "limit".into() });
+    bench.check(
+        State::Killing,
+        &["suspended: false", "Broker(Suspend)", "[KILL] layer=trip reason=limit"],
+        &[],
+    );
+}
+
+#[test]
+fn only_a_human_leads_out_of_a_kill() {
+    let mut bench = Bench::killed();
+    bench.seen.clear();
+    for files in [ARMED, DISARMED, FLAGGED, LATCHED] {
+        // `armed` next to the latch, or next to the flag, is no permission.
+        bench.files = Files { latch: Presence::Present, ..files };
+        bench.run(10_000);
+        bench.check(State::Killed, &[], &["Grant", "StartHost", "impossible"]);
+    }
+    bench.files = FLAGGED;
+    bench.run(1000);
+    bench.check(State::Killed, &[], &["StartHost"]);
+    bench.files = ARMED;
+    bench.run(50);
+    bench.check(State::Starting, &["re-armed", "StartHost"], &["impossible"]);
+}
+
+#[test]
+fn an_armed_file_that_the_kill_could_not_remove_is_no_permission() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::OperatorKill { reason: "test".into() });
+    bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+    bench.is_alive = false;
+    for _ in 0..5 {
+        bench.tell(Input::LatchWritten(Err("read-only".into())));
+        bench.run(2000);
+    }
+    bench.check(State::Killing, &["WriteLatch"], &["Grant", "StartHost"]);
+}
+
+#[test]
+fn a_latch_of_an_earlier_life_starts_killed_and_seeks_the_proof() {
+    let latch = Latch { at_unix_s: 5, layer: Layer::Flag, reason: "x".into(), epoch: 3, suspended: true };
+    let mut bench = Bench::new(HostMode::Spawn, Some(latch));
+    bench.files = LATCHED;
+    bench.run(1000);
+    bench.check(State::Killed, &["Suspend", "CancelAll", "Read"], &["StartHost", "WriteLatch"]);
+    let status = bench.machine.status(None, bench.now().boot);
+    assert_eq!(status.broker, Some(BrokerProof::PendingAtBroker));
+    assert_eq!(status.kill.map(|kill| kill.at_unix_s), Some(5));
+}
+
+#[test]
+fn a_host_that_comes_to_a_killed_watchdog_is_killed() {
+    let latch = Latch { at_unix_s: 5, layer: Layer::Flag, reason: "x".into(), epoch: 3, suspended: true };
+    let mut bench = Bench::new(HostMode::Attach, Some(latch));
+    bench.files = LATCHED;
+    bench.join();
+    bench.check(State::Killing, &["Accept", "SignalKill"], &["Grant"]);
+    bench.tell(Input::HostEnded(Ending::default()));
+    bench.check(State::Killed, &["host gone"], &["impossible"]);
+}
+
+#[test]
+fn there_is_one_host() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::HostJoined { pid: 999, epoch: 8, mode: "paper".into() });
+    bench.check(State::Leased, &["Refuse"], &["Accept", "Withhold"]);
+    // Its own second connection proves itself anew.
+    bench.join();
+    bench.check(State::Starting, &["Accept", "Withhold"], &[]);
+    bench.run(500);
+    bench.check(State::Leased, &["Grant"], &[]);
+    let mut bench = Bench::new(HostMode::Spawn, None);
+    bench.join();
+    bench.check(State::Disarmed, &["Refuse"], &["Accept"]);
+}
+
+#[test]
+fn an_attached_host_is_restarted_by_somebody_else() {
+    let mut bench = Bench::new(HostMode::Attach, None);
+    bench.files = ARMED;
+    bench.run(50);
+    bench.check(State::Armed, &[], &["StartHost"]);
+    bench.join();
+    bench.run(1000);
+    bench.check(State::Leased, &["Grant"], &[]);
+    bench.is_alive = false;
+    bench.run(4000);
+    bench.check(State::Restarting, &["SignalKill"], &[]);
+    bench.tell(Input::HostEnded(Ending::default()));
+    bench.run(1000);
+    bench.check(State::Armed, &[], &["StartHost", "Grant"]);
+    bench.pid += 1;
+    bench.is_alive = true;
+    bench.join();
+    bench.run(1000);
+    bench.check(State::Leased, &["host restarted", "Grant"], &[]);
+}
+
+#[test]
+fn memory_drains_then_kills_the_process_not_the_trading() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    for percent in [85, 85, 79, 80, 80] {
+        bench.tell(Input::Memory { percent });
+    }
+    bench.check(State::Leased, &[], &["Drain"]);
+    bench.tell(Input::Memory { percent: 80 });
+    bench.check(State::Draining, &["Withhold", "Drain"], &["SignalKill"]);
+    bench.tell(Input::HostEnded(Ending { code: Some(30), signal: None }));
+    bench.check(State::Starting, &["StartHost", "host restarted reason=memory at 80 %"], &["[KILL]"]);
+    bench.join();
+    bench.run(1000);
+    bench.tell(Input::Memory { percent: 92 });
+    bench.check(State::Restarting, &["SignalKill"], &["[KILL]"]);
+    // One that does not drain in time.
+    let mut bench = Bench::leased(HostMode::Spawn);
+    (0..3).for_each(|_| bench.tell(Input::Memory { percent: 90 }));
+    bench.run(10_000);
+    bench.check(State::Restarting, &["Drain", "SignalKill"], &[]);
+}
+
+#[test]
+fn a_host_that_said_goodbye_is_waited_for_and_not_started_again() {
+    for (code, signal) in [(Some(0), None), (None, Some(9)), (None, None)] {
+        let mut bench = Bench::leased(HostMode::Spawn);
+        bench.tell(Input::Bye { reason: "as asked".into() });
+        bench.tell(Input::HostLeft);
+        bench.is_alive = false;
+        bench.run(9000);
+        bench.check(State::Draining, &["Withhold"], &["Grant", "SignalKill", "Drain {"]);
+        bench.run(1000);
+        bench.check(State::Restarting, &["SignalKill"], &[]);
+        bench.tell(Input::HostEnded(Ending { code, signal }));
+        bench.run(20_000);
+        bench.check(State::Armed, &["not restarted"], &["StartHost", "impossible"]);
+    }
+}
+
+#[test]
+fn stopping_takes_the_host_along_within_a_bound() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::Stop);
+    bench.check(State::Stopping, &["Withhold", "SignalTerm"], &["Exit", "SignalKill"]);
+    bench.tell(Input::HostEnded(Ending { code: Some(0), signal: None }));
+    bench.check(State::Stopping, &["Exit"], &["StartHost"]);
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::Stop);
+    bench.run(10_000);
+    bench.check(State::Stopping, &["SignalKill", "Exit"], &[]);
+    let mut bench = Bench::leased(HostMode::Attach);
+    bench.tell(Input::Stop);
+    bench.check(State::Leased, &["Exit"], &["SignalTerm", "SignalKill"]);
+    let mut bench = Bench::killed();
+    bench.tell(Input::Stop);
+    assert!(bench.saw("Exit"));
+    // A kill outranks the stop, and is on disk before the end.
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::Stop);
+    bench.tell(Input::OperatorKill { reason: "now".into() });
+    bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+    bench.check(State::Killing, &["WriteLatch", "SignalKill"], &["Exit"]);
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.check(State::Killed, &["Exit"], &[]);
+}
+
+#[derive(Clone, Debug)]
+enum Move {
+    Run(u64),
+    Files(Files),
+    Alive(bool),
+    Join(u32),
+    End(Option<i32>),
+    Latch(bool),
+    Trip,
+    Bye,
+    Left,
+    Memory(u32),
+    Read(usize),
+    Fail,
+    Stop,
+    Pause(u64),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let presence = || prop_oneof![Just(Presence::Absent), Just(Presence::Present), Just(Presence::Unknown)];
+    let files =
+        (presence(), presence(), presence()).prop_map(|(flag, armed, latch)| Files { flag, armed, latch });
+    let code = prop_oneof![Just(0), Just(10), Just(20), Just(30), Just(101)];
+    let one = prop_oneof![
+        6 => (1u64..60).prop_map(|turns| Move::Run(turns * 50)),
+        3 => Just(Move::Files(ARMED)),
+        1 => files.prop_map(Move::Files),
+        2 => any::<bool>().prop_map(Move::Alive),
+        4 => (0u32..2).prop_map(Move::Join),
+        2 => proptest::option::of(code).prop_map(Move::End),
+        2 => any::<bool>().prop_map(Move::Latch),
+        1 => Just(Move::Trip),
+        1 => Just(Move::Bye),
+        1 => Just(Move::Left),
+        1 => (70u32..100).prop_map(Move::Memory),
+        2 => (0usize..3).prop_map(Move::Read),
+        1 => Just(Move::Fail),
+        1 => Just(Move::Stop),
+        1 => (0u64..20_000).prop_map(Move::Pause),
+    ];
+    proptest::collection::vec(one, 1..60)
+}
+
+fn make(bench: &mut Bench, one: &Move) {
+    match one {
+        Move::Run(ms) => bench.run(*ms),
+        Move::Files(files) => {
+            bench.files = *files;
+            bench.tell(Input::Files(*files));
+        }
+        Move::Alive(is_alive) => bench.is_alive = *is_alive,
+        Move::Join(offset) => {
+            bench.epoch += 1;
+            bench.tell(Input::HostJoined {
+                pid: bench.pid + offset,
+                epoch: bench.epoch,
+                mode: "paper".into(),
+            });
+        }
+        Move::End(code) if bench.machine.host.is_some() => {
+            let signal = code.is_none().then_some(9);
+            bench.tell(Input::HostEnded(Ending { code: *code, signal }));
+        }
+        Move::End(_) => {}
+        Move::Latch(true) => bench.tell(Input::LatchWritten(Ok(()))),
+        Move::Latch(false) => bench.tell(Input::LatchWritten(Err("no".into()))),
+        Move::Trip => bench.tell(Input::Trip { reason: "t".into() }),
+        Move::Bye => bench.tell(Input::Bye { reason: "b".into() }),
+        Move::Left => bench.tell(Input::HostLeft),
+        Move::Memory(percent) => bench.tell(Input::Memory { percent: *percent }),
+        Move::Read(open) => {
+            let sighting = Sighting { open: (0..*open).map(|n| n.to_string()).collect(), reserved: vec![] };
+            let started = bench.now().boot;
+            bench.tell(Input::Broker(Report::Read { started, result: Ok(sighting) }));
+        }
+        Move::Fail => bench.tell(Input::Broker(Report::Cancelled(Err("5xx".into())))),
+        Move::Stop => bench.tell(Input::Stop),
+        Move::Pause(ms) => bench.ms += ms,
+    }
+}
+
+proptest! {
+    /// The promises of the fence, over anything that may happen in any order.
+    #[test]
+    fn the_fence_holds(script in moves(), is_spawn in any::<bool>()) {
+        let mut bench = Bench::new(if is_spawn { HostMode::Spawn } else { HostMode::Attach }, None);
+        for one in &script {
+            let was_killed = bench.machine.kill.is_some();
+            bench.seen.clear();
+            make(&mut bench, one);
+            let granted = bench.saw("Grant {");
+            let re_armed = bench.saw("re-armed by an operator");
+            prop_assert!(!bench.saw("impossible"), "{:?}", bench.seen);
+            if granted {
+                prop_assert!(bench.files == ARMED, "a lease while {:?}", bench.files);
+                prop_assert!(!was_killed || re_armed, "a lease after a kill");
+            }
+            if was_killed && !re_armed {
+                prop_assert!(bench.machine.kill.is_some(), "un-killed by nobody");
+                prop_assert!(!bench.saw("StartHost"), "a host started while killed");
+            }
+            if re_armed {
+                prop_assert!(bench.files == ARMED);
+            }
+            let state = bench.machine.state;
+            prop_assert_eq!(bench.machine.kill.is_some(), matches!(state, State::Killing | State::Killed));
+            prop_assert!(state != State::Armed || bench.machine.host.is_none());
+            // A loop that stands still for long has no lease, whatever came between.
+            let loops = bench.machine.status(None, bench.now().boot).loops;
+            let is_stuck = loops.iter().any(|one| one.age_ms > 2100);
+            bench.seen.clear();
+            bench.tell(Input::Tick);
+            let is_granted = bench.saw("Grant {") && !bench.saw("stood still");
+            prop_assert!(!(is_stuck && is_granted), "a lease for a stuck loop");
+        }
+    }
+}
+
+#[test]
+fn a_command_that_finds_no_lane_is_an_answer() {
+    let mut bench = Bench::killed();
+    bench.seen.clear();
+    bench.tell(Input::Broker(Report::Suspended(Err("the lane is full".into()))));
+    bench.run(300);
+    assert!(bench.seen.contains(&Output::Broker(Command::Suspend)), "{:?}", bench.seen);
+}

@@ -1,0 +1,186 @@
+//! What goes into the machine and what comes out.
+
+use std::time::Duration;
+
+use sandpit_contract::{Beat, BootTime, Latch};
+
+use crate::{
+    liveness::Limits,
+    log::Level,
+    proof::{Command, Report, Terms},
+};
+
+/// Who starts the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostMode {
+    /// The watchdog.
+    Spawn,
+    /// Somebody else.
+    Attach,
+}
+
+/// What does not change.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Who starts the host.
+    pub(crate) mode: HostMode,
+    /// How long a loop may stand still.
+    pub(crate) limits: Limits,
+    /// Delays of the second and later restarts in a row.
+    pub(crate) restart_backoff: Vec<Duration>,
+    /// How a kill seeks its proof.
+    pub(crate) terms: Terms,
+    /// Memory, per cent of its limit, at which the host is drained.
+    pub(crate) drain_percent: u32,
+    /// Memory, per cent of its limit, at which the host is replaced at once.
+    pub(crate) kill_percent: u32,
+    /// Nonces count up from here.
+    pub(crate) first_nonce: u64,
+}
+
+/// Both clocks at one moment: one decides, the other goes into records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Decides.
+    pub(crate) boot: BootTime,
+    /// Goes into records, seconds since 1970.
+    pub(crate) unix_s: u64,
+}
+
+/// Whether a file is there. What cannot be known is neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It is not there, and could be.
+    Absent,
+    /// Something is there, of any type.
+    Present,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// The files that decide, as seen in one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Files {
+    /// The kill flag.
+    pub(crate) flag: Presence,
+    /// A human's permission.
+    pub(crate) armed: Presence,
+    /// The mark of a kill.
+    pub(crate) latch: Presence,
+}
+
+/// How a process ended. Both unknown when it was not our child.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// Its exit code.
+    pub(crate) code: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+}
+
+/// What the daemon observed.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// The files, at the start of every turn.
+    Files(Files),
+    /// The host was started.
+    HostSpawned {
+        /// Its process.
+        pid: u32,
+    },
+    /// The host could not be started.
+    SpawnFailed {
+        /// Why.
+        cause: String,
+    },
+    /// A host of the right user and protocol said hello.
+    HostJoined {
+        /// Its process, by the kernel's word.
+        pid: u32,
+        /// Its life.
+        epoch: u64,
+        /// Its mode, for the log.
+        mode: String,
+    },
+    /// The host's connection ended; the process may live.
+    HostLeft,
+    /// The host's report.
+    Beat(Beat),
+    /// The host asks to be killed.
+    Trip {
+        /// Why.
+        reason: String,
+    },
+    /// The host says that it ends.
+    Bye {
+        /// Why.
+        reason: String,
+    },
+    /// The host's process ended.
+    HostEnded(Ending),
+    /// A sample of the host's memory.
+    Memory {
+        /// Of its limit.
+        percent: u32,
+    },
+    /// The latch is on disk, or why not.
+    LatchWritten(Result<(), String>),
+    /// The broker's answer.
+    Broker(Report),
+    /// An operator kills.
+    OperatorKill {
+        /// Why.
+        reason: String,
+    },
+    /// The watchdog is to stop.
+    Stop,
+    /// A turn has come.
+    Tick,
+}
+
+/// What the daemon is to do, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// To the host: trade until then.
+    Grant {
+        /// The life it is granted to.
+        epoch: u64,
+        /// When it ends.
+        deadline: BootTime,
+        /// To be brought back by every loop.
+        nonce: u64,
+    },
+    /// To the host: do not trade.
+    Withhold {
+        /// Why.
+        reason: String,
+        /// To be brought back by every loop.
+        nonce: u64,
+    },
+    /// To the host: save and end.
+    Drain {
+        /// Why.
+        reason: String,
+    },
+    /// The peer that said hello is the host from now on.
+    Accept,
+    /// The peer that said hello is not: tell it, and close.
+    Refuse {
+        /// Why.
+        reason: String,
+    },
+    /// SIGKILL the host.
+    SignalKill,
+    /// SIGTERM the host.
+    SignalTerm,
+    /// Start the host.
+    StartHost,
+    /// Put the latch on disk and remove `armed`; answered by `LatchWritten`.
+    WriteLatch(Latch),
+    /// Ask the broker; answered by `Broker`.
+    Broker(Command),
+    /// A line for the log.
+    Log(Level, String),
+    /// End the process.
+    Exit,
+}

@@ -1,0 +1,149 @@
+//! `sandpit-watchdog`: the process that grants the host its right to trade, and takes it away.
+//!
+//! It shares no code with the host but the contract. Pure parts decide (`machine`, `liveness`, `proof`,
+//! `restart`, the parsing in `memory`, `broker` and `config`); the others are edges. The main loop never
+//! waits for a disk, a broker, a log reader or a host: each of those has a thread, a bounded queue or a write
+//! that is dropped.
+
+mod ambient;
+mod broker;
+mod config;
+mod daemon;
+mod error;
+mod host;
+mod latch;
+mod liveness;
+mod log;
+mod machine;
+mod mailbox;
+mod memory;
+mod operator;
+mod proof;
+mod restart;
+mod socket;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use nix::sys::{
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
+};
+use rustix::{
+    mm::{MlockAllFlags, mlockall},
+    process::{Resource, getrlimit},
+};
+use sandpit_contract::Exit;
+
+use crate::{
+    broker::Client,
+    config::{Config, Credentials},
+    daemon::Daemon,
+    error::Error,
+    log::Log,
+};
+
+/// Stack of each worker thread; TLS needs most of it.
+pub(crate) const STACK_BYTES: usize = 512 * 1024;
+
+/// Grants the host its right to trade, and takes it away.
+#[derive(Parser)]
+#[command(name = "sandpit-watchdog")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch the host until stopped.
+    Run {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Allow trading; after a kill, allow it again.
+    Arm {
+        /// Why, for the record.
+        #[arg(long)]
+        reason: String,
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Show how a running watchdog stands.
+    Status {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Kill: no lease, no host, no open order, until `arm`.
+    Kill {
+        /// Why, for the record.
+        #[arg(long)]
+        reason: String,
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    // Half a watchdog is worse than none: without it the host has no lease, and whoever supervises us starts
+    // us again.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::exit(i32::from(Exit::Failed.code()));
+    }));
+    let load = |path: &PathBuf| Config::load(path, ambient::variable);
+    let result = match Arguments::parse().command {
+        Command::Run { config } => load(&config).and_then(run),
+        Command::Arm { reason, config } => {
+            load(&config).and_then(|config| say(operator::arm(&config, &reason)))
+        }
+        Command::Status { config, json } => {
+            load(&config).and_then(|config| say(operator::status(&config, json)))
+        }
+        Command::Kill { reason, config } => {
+            load(&config).and_then(|config| say(operator::kill(&config, &reason)))
+        }
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("sandpit-watchdog: {error}");
+            error.exit().into()
+        }
+    }
+}
+
+fn say(answer: Result<String, Error>) -> Result<Exit, Error> {
+    println!("{}", answer?);
+    Ok(Exit::Ok)
+}
+
+fn run(config: Config) -> Result<Exit, Error> {
+    let credentials = Credentials::of(ambient::variable)?;
+    let client = Client::new(&config.broker.trading_url, credentials, config.scope());
+    let _lock = latch::lock(&config.state_dir)?;
+    // Blocked before the first thread starts, so that every thread inherits it and only the descriptor tells.
+    let stop = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+    stop.thread_block().map_err(std::io::Error::from)?;
+    let signals = SignalFd::with_flags(&stop, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
+    let signals = signals.map_err(std::io::Error::from)?;
+    lock_memory();
+    let log = Log::start(ambient::variable("JOURNAL_STREAM").is_some())?;
+    Ok(Daemon::open(config, client, signals, log)?.run())
+}
+
+/// A watchdog that waits for swap is late. Best effort: with a limit on locked memory, what comes later is
+/// not locked, or it could not be allocated at all.
+fn lock_memory() {
+    let is_unlimited = getrlimit(Resource::Memlock).current.is_none();
+    let later = if is_unlimited { MlockAllFlags::FUTURE } else { MlockAllFlags::empty() };
+    let _: rustix::io::Result<()> = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT | later);
+}

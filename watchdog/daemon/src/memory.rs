@@ -1,0 +1,224 @@
+//! How much of its memory the host has used up.
+//!
+//! Numerator: the working set of its cgroup (usage without inactive file pages), or its resident memory where
+//! the cgroup is ours too. Denominator: the smallest limit above it, else a budget, else half of the machine.
+
+/// Reads one file of `/proc` or `/sys`; `None` when it is not there.
+pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// One sample, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// The numerator.
+    pub(crate) used: u64,
+    /// The denominator.
+    pub(crate) limit: u64,
+    /// The host's resident memory.
+    pub(crate) rss: u64,
+}
+
+impl Usage {
+    /// Per cent of the limit.
+    pub(crate) fn percent(self) -> u32 {
+        u32::try_from(u128::from(self.used) * 100 / u128::from(self.limit.max(1))).unwrap_or(u32::MAX)
+    }
+}
+
+/// The two layouts of the memory controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V1,
+    V2,
+}
+
+impl Version {
+    fn root(self) -> &'static str {
+        match self {
+            Self::V1 => "/sys/fs/cgroup/memory",
+            Self::V2 => "/sys/fs/cgroup",
+        }
+    }
+
+    fn usage_file(self) -> &'static str {
+        match self {
+            Self::V1 => "memory.usage_in_bytes",
+            Self::V2 => "memory.current",
+        }
+    }
+
+    fn limit_file(self) -> &'static str {
+        match self {
+            Self::V1 => "memory.limit_in_bytes",
+            Self::V2 => "memory.max",
+        }
+    }
+
+    fn inactive_key(self) -> &'static str {
+        match self {
+            Self::V1 => "total_inactive_file",
+            Self::V2 => "inactive_file",
+        }
+    }
+}
+
+/// The edge: the running system's files.
+pub(crate) fn read_file(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+/// Measures process `pid`; `budget` in bytes. `None` when the process is gone.
+pub(crate) fn measure(pid: u32, budget: Option<u64>, read: Read<'_>) -> Option<Usage> {
+    let rss = keyed(&read(&format!("/proc/{pid}/status"))?, "VmRSS:")? * 1024;
+    let machine = read("/proc/meminfo").and_then(|text| keyed(&text, "MemTotal:")).map(|kib| kib * 1024);
+    let theirs = read(&format!("/proc/{pid}/cgroup")).and_then(|text| cgroup_of(&text));
+    let ours = read("/proc/self/cgroup").and_then(|text| cgroup_of(&text));
+    let folders = theirs.as_ref().map(|(version, path)| (*version, folders(*version, path, read)));
+    let smallest = folders.as_ref().and_then(|(version, folders)| {
+        let limit = |folder: &String| number(&read(&format!("{folder}/{}", version.limit_file()))?);
+        folders.iter().filter_map(limit).filter(|limit| machine.is_none_or(|machine| *limit < machine)).min()
+    });
+    let working_set = match &folders {
+        Some((version, folders)) if theirs != ours => {
+            folders.first().and_then(|folder| working_set(*version, folder, read))
+        }
+        Some(_) | None => None,
+    };
+    let limit = match (smallest, budget) {
+        (Some(limit), Some(budget)) => limit.min(budget),
+        (Some(limit), None) => limit,
+        (None, Some(budget)) => budget,
+        (None, None) => machine? / 2,
+    };
+    Some(Usage { used: working_set.unwrap_or(rss), limit, rss })
+}
+
+/// From `/proc/PID/cgroup`: which layout carries the memory controller, and the path in it.
+fn cgroup_of(text: &str) -> Option<(Version, String)> {
+    let line = |line: &str| {
+        let mut parts = line.splitn(3, ':');
+        Some((parts.next()?.to_owned(), parts.next()?.to_owned(), parts.next()?.to_owned()))
+    };
+    let lines: Vec<_> = text.lines().filter_map(line).collect();
+    let v1 = lines.iter().find(|(_, controllers, _)| controllers.split(',').any(|name| name == "memory"));
+    let v2 = lines.iter().find(|(number, ..)| number == "0");
+    v1.map(|line| (Version::V1, line.2.clone())).or_else(|| v2.map(|line| (Version::V2, line.2.clone())))
+}
+
+/// The cgroup's folder and those above it. A path from outside our namespace does not exist here: then the
+/// root.
+fn folders(version: Version, path: &str, read: Read<'_>) -> Vec<String> {
+    let root = version.root();
+    let path = path.trim_end_matches('/');
+    let exists = read(&format!("{root}{path}/{}", version.usage_file())).is_some();
+    let mut rest = if exists { path } else { "" };
+    let mut folders = Vec::new();
+    loop {
+        folders.push(format!("{root}{rest}"));
+        match rest.rsplit_once('/') {
+            Some((above, _)) => rest = above,
+            None => return folders,
+        }
+    }
+}
+
+fn working_set(version: Version, folder: &str, read: Read<'_>) -> Option<u64> {
+    let usage = number(&read(&format!("{folder}/{}", version.usage_file()))?)?;
+    let inactive = keyed(&read(&format!("{folder}/memory.stat"))?, version.inactive_key())?;
+    Some(usage.saturating_sub(inactive))
+}
+
+/// A file of one number; `max` is none.
+fn number(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+/// The number behind a key at a line's start.
+fn keyed(text: &str, key: &str) -> Option<u64> {
+    let mut words = text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some(key)).then_some(words)
+    })?;
+    words.next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    const STATUS: (&str, &str) =
+        ("/proc/7/status", "Name:\tsandpit\nVmPeak:\t  9 kB\nVmRSS:\t   102400 kB\n");
+    const MEMINFO: (&str, &str) = ("/proc/meminfo", "MemTotal:        2097152 kB\nMemFree: 1 kB\n");
+
+    fn check(tree: &[(&str, &str)], budget_mb: Option<u64>, expected_mb: Option<(u64, u64)>) {
+        let read =
+            |path: &str| tree.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
+        let usage = measure(7, budget_mb.map(|mb| mb * MIB), &read);
+        assert_eq!(usage.map(|usage| (usage.used / MIB, usage.limit / MIB)), expected_mb, "{tree:?}");
+    }
+
+    #[test]
+    fn a_service_under_version_2() {
+        let tree = [
+            STATUS,
+            MEMINFO,
+            ("/proc/7/cgroup", "0::/system.slice/sandpit.service\n"),
+            ("/proc/self/cgroup", "0::/system.slice/sandpit-watchdog.service\n"),
+            ("/sys/fs/cgroup/system.slice/sandpit.service/memory.current", "314572800\n"),
+            (
+                "/sys/fs/cgroup/system.slice/sandpit.service/memory.stat",
+                "anon 1\ninactive_file 104857600\nx 1\n",
+            ),
+            ("/sys/fs/cgroup/system.slice/sandpit.service/memory.max", "max\n"),
+            ("/sys/fs/cgroup/system.slice/memory.max", "1073741824\n"),
+        ];
+        check(&tree, None, Some((200, 1024)));
+        check(&tree, Some(512), Some((200, 512)));
+        check(&tree, Some(4096), Some((200, 1024)));
+    }
+
+    #[test]
+    fn a_service_under_version_1() {
+        let tree = [
+            STATUS,
+            MEMINFO,
+            ("/proc/7/cgroup", "9:name=systemd:/a\n4:memory:/a/b\n0::/\n"),
+            ("/proc/self/cgroup", "4:memory:/a/c\n0::/\n"),
+            ("/sys/fs/cgroup/memory/a/b/memory.usage_in_bytes", "209715200"),
+            ("/sys/fs/cgroup/memory/a/b/memory.stat", "inactive_file 0\ntotal_inactive_file 52428800\n"),
+            ("/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "536870912"),
+            ("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "268435456"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712"),
+        ];
+        check(&tree, None, Some((150, 256)));
+    }
+
+    #[test]
+    fn a_shared_or_unlimited_cgroup_counts_resident_memory() {
+        let shared = [
+            STATUS,
+            MEMINFO,
+            ("/proc/7/cgroup", "4:memory:/pod/x\n"),
+            ("/proc/self/cgroup", "4:memory:/pod/x\n"),
+            // The path is one of outside; inside, the root is the pod.
+            ("/sys/fs/cgroup/memory/memory.usage_in_bytes", "999999999"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "419430400"),
+        ];
+        check(&shared, None, Some((100, 400)));
+        check(&[STATUS, MEMINFO], None, Some((100, 1024)));
+        check(&[STATUS, MEMINFO], Some(200), Some((100, 200)));
+        check(&[MEMINFO], None, None);
+    }
+
+    #[test]
+    fn per_cent_are_whole_and_bounded() {
+        assert_eq!(Usage { used: 80, limit: 100, rss: 0 }.percent(), 80);
+        assert_eq!(Usage { used: u64::MAX, limit: 0, rss: 0 }.percent(), u32::MAX);
+    }
+
+    #[test]
+    fn this_very_process_can_be_measured() {
+        let usage = measure(std::process::id(), None, &read_file).expect("we are alive");
+        assert!(usage.rss > 0 && usage.limit > 0, "{usage:?}");
+    }
+}

@@ -1,0 +1,250 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const TERMS: Terms =
+    Terms { scope: Scope::Account, confirm: Duration::from_secs(60), requests_per_minute: 20 };
+
+fn at(ms: u64) -> BootTime {
+    BootTime::from_nanos(ms * 1_000_000)
+}
+
+/// A broker in virtual time: answers `delay_ms` after the command.
+struct Bench {
+    proof: Proof,
+    ms: u64,
+    delay_ms: u64,
+    waiting: Vec<(u64, u64, Command)>,
+    open: Vec<String>,
+    reserved: Vec<String>,
+    is_down: bool,
+    /// A cancel takes effect.
+    cancels: bool,
+    sent: Vec<(u64, Command)>,
+    lines: Vec<String>,
+}
+
+impl Bench {
+    fn new(terms: Terms, open: usize) -> Self {
+        Self {
+            proof: Proof::new(terms, at(0)),
+            ms: 0,
+            delay_ms: 20,
+            waiting: Vec::new(),
+            open: (0..open).map(|n| format!("o{n}")).collect(),
+            reserved: Vec::new(),
+            is_down: false,
+            cancels: true,
+            sent: Vec::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, ms: u64) {
+        for _ in 0..ms / 10 {
+            let due = self.proof.due(at(self.ms));
+            for command in due {
+                self.sent.push((self.ms, command.clone()));
+                self.waiting.push((self.ms, self.ms + self.delay_ms, command));
+            }
+            let (ready, later): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.waiting).into_iter().partition(|(_, due, _)| *due <= self.ms);
+            self.waiting = later;
+            for (started, _, command) in ready {
+                let report = self.answer(started, command);
+                self.lines.extend(self.proof.on(report, at(self.ms)));
+            }
+            self.ms += 10;
+        }
+    }
+
+    fn answer(&mut self, started: u64, command: Command) -> Report {
+        let down = || "down".to_owned();
+        match command {
+            Command::Warm => Report::Warmed(Ok(false)),
+            Command::Suspend => Report::Suspended(if self.is_down { Err(down()) } else { Ok(()) }),
+            Command::CancelAll | Command::CancelEach(_) if self.is_down => Report::Cancelled(Err(down())),
+            Command::CancelAll => {
+                let taken = self.open.len();
+                if self.cancels {
+                    self.open.clear();
+                }
+                Report::Cancelled(Ok(taken))
+            }
+            Command::CancelEach(ids) => {
+                if self.cancels {
+                    self.open.retain(|id| !ids.contains(id));
+                }
+                Report::Cancelled(Ok(ids.len()))
+            }
+            Command::Read => {
+                let sighting = Sighting { open: self.open.clone(), reserved: self.reserved.clone() };
+                Report::Read {
+                    started: at(started),
+                    result: if self.is_down { Err(down()) } else { Ok(sighting) },
+                }
+            }
+        }
+    }
+
+    /// Requests in the busiest minute.
+    fn busiest(&self) -> usize {
+        let cost = |command: &Command| match command {
+            Command::Warm | Command::Suspend | Command::CancelAll => 1,
+            Command::CancelEach(ids) => ids.len(),
+            Command::Read => 2,
+        };
+        let within = |from: u64| self.sent.iter().filter(move |(ms, _)| (from..from + 60_000).contains(ms));
+        self.sent.iter().map(|(from, _)| within(*from).map(|(_, c)| cost(c)).sum()).max().unwrap_or(0)
+    }
+
+    #[track_caller]
+    fn check(&self, level: BrokerProof) {
+        assert_eq!(self.proof.level(), level, "{:?} {:?}", self.sent, self.lines);
+    }
+}
+
+use BrokerProof::{ConfirmedZero, PendingAtBroker, ZeroSeen};
+
+#[test]
+fn suspend_cancel_zero_confirmed() {
+    let mut bench = Bench::new(TERMS, 500);
+    bench.check(PendingAtBroker);
+    bench.run(300);
+    assert_eq!(bench.sent[0], (0, Command::Suspend));
+    assert_eq!(bench.sent[1].1, Command::CancelAll);
+    assert!(bench.sent[1].0 <= 200);
+    bench.check(ZeroSeen);
+    assert!(
+        bench.lines.iter().any(|line| line.starts_with("ZERO_SEEN open=0 after_ms=")),
+        "{:?}",
+        bench.lines
+    );
+    bench.run(59_000);
+    bench.check(ZeroSeen);
+    bench.run(10_000);
+    bench.check(ConfirmedZero);
+    bench.run(600_000);
+    bench.check(ConfirmedZero);
+    assert!(bench.busiest() <= 20 + 4, "{}", bench.busiest());
+}
+
+#[test]
+fn no_step_waits_longer_than_200_ms_for_another() {
+    let mut bench = Bench::new(TERMS, 1);
+    bench.delay_ms = 100_000;
+    bench.run(1000);
+    let times: Vec<u64> = bench.sent.iter().map(|(ms, _)| *ms).collect();
+    assert_eq!(times, [0, 200, 400], "{:?}", bench.sent);
+}
+
+#[test]
+fn an_order_that_lands_late_is_cancelled_and_opens_a_new_window() {
+    let mut bench = Bench::new(TERMS, 0);
+    bench.run(30_000);
+    bench.check(ZeroSeen);
+    bench.open.push("late".into());
+    bench.cancels = false;
+    bench.run(7000);
+    bench.check(PendingAtBroker);
+    bench.cancels = true;
+    bench.run(10_000);
+    bench.check(ZeroSeen);
+    bench.run(50_000);
+    bench.check(ZeroSeen);
+    bench.run(20_000);
+    bench.check(ConfirmedZero);
+    bench.open.push("very late".into());
+    bench.run(12_200);
+    assert!(bench.lines.iter().any(|line| line.starts_with("PENDING_AT_BROKER open=1")), "{:?}", bench.lines);
+    bench.run(1000);
+    bench.check(ZeroSeen);
+}
+
+#[test]
+fn hidden_legs_and_endless_cancels_stay_pending() {
+    let mut bench = Bench::new(TERMS, 0);
+    bench.reserved.push("AAPL".into());
+    bench.run(120_000);
+    bench.check(PendingAtBroker);
+    let mut bench = Bench::new(TERMS, 3);
+    bench.cancels = false;
+    bench.run(600_000);
+    bench.check(PendingAtBroker);
+    assert!(bench.sent.iter().any(|(_, command)| matches!(command, Command::CancelEach(_))));
+    assert!(bench.busiest() <= 180, "{}", bench.busiest());
+}
+
+#[test]
+fn a_broker_that_is_down_is_tried_for_ever_and_gently() {
+    let mut bench = Bench::new(TERMS, 2);
+    bench.is_down = true;
+    bench.run(300_000);
+    bench.check(PendingAtBroker);
+    assert!(bench.busiest() <= 80, "{}", bench.busiest());
+    bench.is_down = false;
+    bench.run(21_000);
+    bench.check(ZeroSeen);
+    // A failed read within the window opens a new one.
+    bench.run(40_000);
+    bench.is_down = true;
+    bench.run(7000);
+    bench.is_down = false;
+    bench.run(40_000);
+    bench.check(ZeroSeen);
+    bench.run(40_000);
+    bench.check(ConfirmedZero);
+}
+
+#[test]
+fn scope_ours_never_suspends_and_names_each_order() {
+    let mut bench = Bench::new(Terms { scope: Scope::Ours, ..TERMS }, 70);
+    bench.run(60_000);
+    bench.check(ZeroSeen);
+    assert!(
+        bench.sent.iter().all(|(_, c)| !matches!(c, Command::Suspend | Command::CancelAll)),
+        "{:?}",
+        bench.sent
+    );
+    assert!(bench.busiest() <= 180, "{}", bench.busiest());
+}
+
+#[test]
+fn a_short_window_for_drills_still_needs_three_reads() {
+    let mut bench = Bench::new(Terms { confirm: Duration::from_secs(1), ..TERMS }, 1);
+    bench.run(1000);
+    bench.check(ZeroSeen);
+    bench.run(1000);
+    bench.check(ConfirmedZero);
+}
+
+#[test]
+fn an_answer_to_an_earlier_kill_is_no_proof() {
+    let mut proof = Proof::new(TERMS, at(1000));
+    proof.on(Report::Read { started: at(999), result: Ok(Sighting::default()) }, at(1001));
+    assert_eq!(proof.level(), PendingAtBroker);
+}
+
+proptest! {
+    /// Confirmed means: a whole window of reads, every one of which showed nothing.
+    #[test]
+    fn never_confirmed_with_an_open_order_within_the_window(
+        steps in proptest::collection::vec((0u64..8000, 0usize..10), 1..80),
+    ) {
+        let mut proof = Proof::new(TERMS, at(0));
+        let (mut ms, mut last_open) = (0, 0);
+        for (gap, open) in steps {
+            ms += gap;
+            let open = open.saturating_sub(8);
+            if open > 0 {
+                last_open = ms;
+            }
+            let sighting = Sighting { open: vec!["x".into(); open], reserved: Vec::new() };
+            proof.due(at(ms));
+            proof.on(Report::Read { started: at(ms), result: Ok(sighting) }, at(ms));
+            let confirmed = proof.level() == ConfirmedZero;
+            let quiet_ms = ms - last_open;
+            prop_assert!(!confirmed || quiet_ms >= 60_000, "confirmed {quiet_ms} ms after an open order");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! When the host may be started again, and when its crashes have become a reason to kill.
+
+use std::time::Duration;
+
+/// A host that held leases for so long before it ended had started well: its end opens a new row of crashes.
+pub(crate) const STEADY: Duration = Duration::from_secs(30);
+
+/// The back-off of restarts: the first is immediate, then the configured delays, then no more.
+#[derive(Debug)]
+pub(crate) struct Restarts {
+    delays: Vec<Duration>,
+    in_a_row: usize,
+}
+
+impl Restarts {
+    /// With the delays of the second and later restarts.
+    pub(crate) fn new(delays: Vec<Duration>) -> Self {
+        Self { delays, in_a_row: 0 }
+    }
+
+    /// The host ended after holding leases for `leased`. How long to wait, or `None`: it has outlasted the
+    /// back-off.
+    pub(crate) fn ended(&mut self, leased: Duration) -> Option<Duration> {
+        if leased >= STEADY {
+            self.in_a_row = 0;
+        }
+        self.in_a_row += 1;
+        match self.in_a_row {
+            1 => Some(Duration::ZERO),
+            row => self.delays.get(row - 2).copied(),
+        }
+    }
+
+    /// A human looked at it.
+    pub(crate) fn reset(&mut self) {
+        self.in_a_row = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(leases_s: &[u64], expected_ms: &[Option<u64>]) {
+        let mut restarts = Restarts::new(vec![Duration::from_millis(100), Duration::from_millis(500)]);
+        let got: Vec<_> = leases_s.iter().map(|&s| restarts.ended(Duration::from_secs(s))).collect();
+        let expected: Vec<_> = expected_ms.iter().map(|ms| ms.map(Duration::from_millis)).collect();
+        assert_eq!(got, expected, "{leases_s:?}");
+    }
+
+    #[test]
+    fn the_first_is_immediate_and_the_row_ends() {
+        check(&[0, 0, 0, 0, 0], &[Some(0), Some(100), Some(500), None, None]);
+        check(&[0, 29, 30, 0], &[Some(0), Some(100), Some(0), Some(100)]);
+    }
+}
