@@ -1,0 +1,39 @@
+//! The only place in the host that reads the world: clocks, chance, environment.
+
+use std::{collections::BTreeMap, fs::File, io::Read};
+
+use nix::time::{ClockId, clock_gettime};
+use sandpit_contract::BootTime;
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+
+/// Time since the machine booted, asleep included.
+pub(crate) fn boot_now() -> BootTime {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("every Linux has CLOCK_BOOTTIME");
+    let secs = u64::try_from(time.tv_sec()).unwrap_or(0);
+    BootTime::from_nanos(secs * 1_000_000_000 + u64::try_from(time.tv_nsec()).unwrap_or(0))
+}
+
+/// Fresh randomness for this life's epoch and seeds.
+///
+/// # Errors
+/// When the kernel's random device cannot be read.
+pub(crate) fn fresh_u64() -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// The environment, without what is not Unicode.
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Memory of this process that is in RAM; zero when the system does not say.
+pub(crate) fn resident_bytes() -> u64 {
+    let (Ok(own), Ok(mut system)) = (sysinfo::get_current_pid(), System::new()) else { return 0 };
+    let memory = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), true, memory);
+    system.process(own).map_or(0, sysinfo::Process::memory)
+}

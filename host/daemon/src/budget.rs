@@ -1,0 +1,323 @@
+//! The async edge of the request budget: everything that wants to send waits here.
+//!
+//! There is no task behind it: every waiting request drives the limiter itself, sleeping until the next
+//! moment at which something may go, so there is nothing that could die and leave the others waiting.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sandpit_broker::{Admission, Class, Gate, GateError, RateHint};
+use sandpit_cores::{Limiter, Priority, Quota, Request, Ticket, Usage, Verdict};
+use sandpit_types::{MarketClock, MarketTime, StrategyName};
+use tokio::sync::{Notify, oneshot};
+
+/// The longest sleep, real time: the market clock may be set, and then a sleep computed before would be too
+/// long.
+const LONGEST_NAP: Duration = Duration::from_secs(1);
+
+/// The shortest sleep, real time: a clock that rounds down must not make a busy loop.
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
+
+/// One quota and the queue for it.
+pub(crate) struct Budget {
+    clock: Arc<dyn MarketClock>,
+    state: Mutex<State>,
+    /// Something happened after which a request may go sooner than its sleeper thinks.
+    changed: Notify,
+}
+
+struct State {
+    limiter: Limiter,
+    /// Who is to be told the verdict on a ticket.
+    waiters: BTreeMap<Ticket, oneshot::Sender<Verdict>>,
+    stopping: bool,
+}
+
+impl Budget {
+    /// A budget nothing of which is spent.
+    pub(crate) fn new(quota: Quota, clock: Arc<dyn MarketClock>) -> Self {
+        let state = State { limiter: Limiter::new(quota), waiters: BTreeMap::new(), stopping: false };
+        Self { clock, state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Figures for metrics and the live view.
+    pub(crate) fn usage(&self) -> Usage {
+        self.state().limiter.usage(self.clock.now())
+    }
+
+    /// From now on only cancels are let out; all others, those that wait included, end in
+    /// [`GateError::Stopping`].
+    pub(crate) fn stop(&self) {
+        self.state().stopping = true;
+        self.changed.notify_waiters();
+    }
+
+    async fn admit(
+        &self,
+        class: Class,
+        strategy: Option<&StrategyName>,
+        deadline: Option<MarketTime>,
+    ) -> Result<(), GateError> {
+        let request = Request { priority: priority(class), strategy: strategy.cloned(), deadline };
+        let (place, mut verdict) = self.queue(request)?;
+        loop {
+            let changed = self.changed.notified();
+            let nap = self.turn();
+            if self.state().stopping && class != Class::Cancel {
+                return Err(GateError::Stopping);
+            }
+            tokio::select! {
+                biased;
+                told = &mut verdict => {
+                    return place.settle(told.expect("a ticket's waiter is dropped with its place, or told"));
+                }
+                () = changed => {}
+                () = tokio::time::sleep(nap) => {}
+            }
+        }
+    }
+
+    fn queue(&self, request: Request) -> Result<(Place<'_>, oneshot::Receiver<Verdict>), GateError> {
+        let mut state = self.state();
+        let ticket = state
+            .limiter
+            .enqueue(request, self.clock.now())
+            .map_err(|full| GateError::Full { limit: full.limit })?;
+        let (tell, verdict) = oneshot::channel();
+        state.waiters.insert(ticket, tell);
+        Ok((Place { budget: self, ticket: Some(ticket) }, verdict))
+    }
+
+    /// Hands out every verdict that is due, and says how long to sleep.
+    fn turn(&self) -> Duration {
+        let mut state = self.state();
+        for (ticket, verdict) in state.limiter.poll(self.clock.now()) {
+            if let Some(waiter) = state.waiters.remove(&ticket) {
+                // A waiter that goes away at this very moment has spent its slot: nothing is sent for it.
+                let _ = waiter.send(verdict);
+            }
+        }
+        let nap = state.limiter.deadline().map_or(LONGEST_NAP, |at| self.clock.real_until(at));
+        nap.clamp(SHORTEST_NAP, LONGEST_NAP)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere must not take the way out of the market with it: the limiter is whole between
+        // calls.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gate for Budget {
+    fn acquire<'a>(
+        &'a self,
+        class: Class,
+        strategy: Option<&'a StrategyName>,
+        deadline: Option<MarketTime>,
+    ) -> Admission<'a> {
+        Box::pin(self.admit(class, strategy, deadline))
+    }
+
+    fn observe(&self, hint: RateHint) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        match hint {
+            RateHint::Remaining { requests, reset } => state.limiter.observe_remaining(requests, reset, now),
+            RateHint::TooMany { after } => state.limiter.observe_too_many(after, now),
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+}
+
+/// A place in the queue, given up when its future is dropped.
+struct Place<'a> {
+    budget: &'a Budget,
+    ticket: Option<Ticket>,
+}
+
+impl Place<'_> {
+    fn settle(mut self, verdict: Verdict) -> Result<(), GateError> {
+        self.ticket = None;
+        match verdict {
+            Verdict::Go => Ok(()),
+            Verdict::Late => Err(GateError::Late),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let mut state = self.budget.state();
+            state.limiter.withdraw(ticket);
+            state.waiters.remove(&ticket);
+        }
+    }
+}
+
+const fn priority(class: Class) -> Priority {
+    match class {
+        Class::Cancel => Priority::Cancel,
+        Class::Reduce => Priority::Reduce,
+        Class::Enter => Priority::Enter,
+        Class::Poll => Priority::Poll,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// A market clock that stands until a test moves it.
+    struct HandClock(AtomicI64);
+
+    impl HandClock {
+        fn set(&self, secs: i64) {
+            self.0.store(MarketTime::from_secs(secs).as_nanos(), Ordering::SeqCst);
+        }
+    }
+
+    impl MarketClock for HandClock {
+        fn now(&self) -> MarketTime {
+            MarketTime::from_nanos(self.0.load(Ordering::SeqCst))
+        }
+
+        fn real_until(&self, _: MarketTime) -> Duration {
+            Duration::from_millis(5)
+        }
+    }
+
+    const QUOTA: Quota = Quota { limit: 4, span: Duration::from_secs(60), share: 4, reserve: 0, leave: 0 };
+
+    fn desk() -> (Arc<HandClock>, Arc<Budget>) {
+        let clock = Arc::new(HandClock(AtomicI64::new(0)));
+        (clock.clone(), Arc::new(Budget::new(QUOTA, clock)))
+    }
+
+    fn send(budget: &Arc<Budget>, class: Class, late_at: Option<i64>) -> JoinHandle<Result<(), GateError>> {
+        let budget = budget.clone();
+        let strategy = StrategyName::new("s");
+        tokio::spawn(async move {
+            budget.acquire(class, Some(&strategy), late_at.map(MarketTime::from_secs)).await
+        })
+    }
+
+    async fn outcome(task: JoinHandle<Result<(), GateError>>) -> Result<(), GateError> {
+        tokio::time::timeout(Duration::from_secs(10), task)
+            .await
+            .expect("an outcome within 10 s")
+            .expect("no panic")
+    }
+
+    /// Waits until so many requests wait, the most urgent first.
+    async fn waiting(budget: &Budget, expected: [usize; 4]) {
+        let reached = async {
+            while budget.usage().waiting != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), reached).await.expect("requests queue within 10 s");
+    }
+
+    /// Spends the whole limit at time zero.
+    async fn spend(budget: &Arc<Budget>) {
+        for _ in 0..QUOTA.limit {
+            assert_eq!(outcome(send(budget, Class::Poll, None)).await, Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_exceeds_the_limit_waits_for_the_window() {
+        let (clock, budget) = desk();
+        spend(&budget).await;
+        let enter = send(&budget, Class::Enter, None);
+        waiting(&budget, [0, 0, 1, 0]).await;
+        clock.set(59);
+        let cancels: Vec<_> = (0..4).map(|_| send(&budget, Class::Cancel, None)).collect();
+        waiting(&budget, [4, 0, 1, 0]).await;
+        assert_eq!(budget.usage().granted, 4, "nothing before the window has slid");
+        clock.set(60);
+        for cancel in cancels {
+            assert_eq!(outcome(cancel).await, Ok(()));
+        }
+        assert!(!enter.is_finished(), "the cancels came later and went first");
+        clock.set(120);
+        assert_eq!(outcome(enter).await, Ok(()));
+        assert_eq!(budget.usage().used, 1);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_request_leaves_nothing_behind() {
+        let (clock, budget) = desk();
+        spend(&budget).await;
+        let dropped = send(&budget, Class::Enter, None);
+        let kept = send(&budget, Class::Enter, None);
+        waiting(&budget, [0, 0, 2, 0]).await;
+        dropped.abort();
+        waiting(&budget, [0, 0, 1, 0]).await;
+        assert_eq!(budget.state().waiters.len(), 1);
+        clock.set(60);
+        assert_eq!(outcome(kept).await, Ok(()));
+        assert_eq!(budget.usage().used, 1);
+        assert!(budget.state().waiters.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_request_past_its_deadline_is_late() {
+        let (clock, budget) = desk();
+        spend(&budget).await;
+        let late = send(&budget, Class::Enter, Some(30));
+        waiting(&budget, [0, 0, 1, 0]).await;
+        clock.set(30);
+        assert_eq!(outcome(late).await, Err(GateError::Late));
+    }
+
+    #[tokio::test]
+    async fn the_broker_is_heard() {
+        let (clock, budget) = desk();
+        budget.observe(RateHint::TooMany { after: Some(Duration::from_secs(10)) });
+        let paused = send(&budget, Class::Cancel, None);
+        waiting(&budget, [1, 0, 0, 0]).await;
+        clock.set(10);
+        assert_eq!(outcome(paused).await, Ok(()));
+        budget.observe(RateHint::Remaining { requests: 0, reset: MarketTime::from_secs(30) });
+        let held = send(&budget, Class::Cancel, None);
+        waiting(&budget, [1, 0, 0, 0]).await;
+        clock.set(30);
+        assert_eq!(outcome(held).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so() {
+        let (_, budget) = desk();
+        spend(&budget).await;
+        let limit = sandpit_cores::MAX_WAITING_EACH;
+        let queued: Vec<_> = (0..limit).map(|_| send(&budget, Class::Enter, None)).collect();
+        waiting(&budget, [0, 0, limit, 0]).await;
+        assert_eq!(outcome(send(&budget, Class::Enter, None)).await, Err(GateError::Full { limit }));
+        queued.iter().for_each(JoinHandle::abort);
+        waiting(&budget, [0; 4]).await;
+    }
+
+    #[tokio::test]
+    async fn only_cancels_go_out_of_a_host_that_stops() {
+        let (clock, budget) = desk();
+        spend(&budget).await;
+        let enter = send(&budget, Class::Enter, None);
+        let cancel = send(&budget, Class::Cancel, None);
+        waiting(&budget, [1, 0, 1, 0]).await;
+        budget.stop();
+        assert_eq!(outcome(enter).await, Err(GateError::Stopping));
+        clock.set(60);
+        assert_eq!(outcome(cancel).await, Ok(()));
+        assert_eq!(outcome(send(&budget, Class::Poll, None)).await, Err(GateError::Stopping));
+    }
+}

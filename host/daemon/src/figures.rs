@@ -1,0 +1,209 @@
+//! The host's figures, put together for the monitor from everybody's counters.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering},
+};
+
+use sandpit_execution::{DeskCounts, DeskStats};
+use sandpit_ingest::{ConnectionStats, IngestStats, UpdateStats};
+use sandpit_monitor::{
+    BudgetFigures, DataFigures, LatencyFigures, LoopFigures, OpenOrderFigures, OrderFigures, PositionFigures,
+    Snapshot, StrategyFigures, StreamFigures,
+};
+use sandpit_types::{HostEpoch, MarketClock, Qty, Symbol, Usd};
+
+use crate::{
+    ambient, budget::Budget, clock::BrokerClock, config::Config, fan_out::DataCounts, lease::Lease,
+    loops::Loops, strategies::Strategy, tape::Tape,
+};
+
+/// Where the figures come from.
+pub(crate) struct Figures {
+    mode: &'static str,
+    epoch: HostEpoch,
+    clock: Arc<BrokerClock>,
+    strategies: Vec<Arc<Strategy>>,
+    budgets: [(&'static str, Arc<Budget>); 2],
+    /// The right to trade, in a mode that needs one.
+    pub(crate) lease: Option<Arc<Lease>>,
+    /// Newest prices.
+    pub(crate) tape: Arc<Tape>,
+    /// Every loop.
+    pub(crate) loops: Arc<Loops>,
+    /// Market data delivered.
+    pub(crate) data: Arc<DataCounts>,
+    equity: RwLock<Option<(Usd, Usd)>>,
+    running: OnceLock<Running>,
+}
+
+/// The counters of what runs only after the books are reconciled.
+pub(crate) struct Running {
+    /// The desk's.
+    pub(crate) desk: Arc<DeskStats>,
+    /// The market-data stream's.
+    pub(crate) ingest: Arc<IngestStats>,
+    /// The trade-updates stream's.
+    pub(crate) updates: Arc<UpdateStats>,
+}
+
+impl Figures {
+    /// Figures of a host that has not begun to trade.
+    pub(crate) fn new(
+        config: &Config,
+        epoch: HostEpoch,
+        clock: Arc<BrokerClock>,
+        strategies: &[Arc<Strategy>],
+        budgets: [(&'static str, Arc<Budget>); 2],
+    ) -> Self {
+        Self {
+            mode: config.mode.as_str(),
+            epoch,
+            clock,
+            strategies: strategies.to_vec(),
+            budgets,
+            lease: config.mode.posts().then(Arc::default),
+            tape: Arc::default(),
+            loops: Arc::default(),
+            data: Arc::default(),
+            equity: RwLock::new(None),
+            running: OnceLock::new(),
+        }
+    }
+
+    /// The books are reconciled; these are the counters from here on.
+    pub(crate) fn set_running(&self, running: Running) {
+        // Called once in a life.
+        let _ = self.running.set(running);
+    }
+
+    /// The account was read; the first reading is the start.
+    pub(crate) fn set_equity(&self, equity: Usd) {
+        let mut pair = self.equity.write().unwrap_or_else(PoisonError::into_inner);
+        *pair = Some((pair.map_or(equity, |(start, _)| start), equity));
+    }
+
+    /// Everything at this moment.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let running = self.running.get();
+        let desk = running.map(|running| running.desk.read()).unwrap_or_default();
+        let equity = *self.equity.read().unwrap_or_else(PoisonError::into_inner);
+        Snapshot {
+            market_time: self.clock.now().to_string(),
+            mode: self.mode.to_owned(),
+            epoch: self.epoch.to_string(),
+            reconciled: running.is_some(),
+            lease_ms_left: self.lease.as_ref().map(|lease| lease.left_nanos(ambient::boot_now()) / 1_000_000),
+            equity_usd: equity.map(|(_, now)| now.to_f64()),
+            equity_start_usd: equity.map(|(start, _)| start.to_f64()),
+            rss_bytes: ambient::resident_bytes(),
+            data: self.data(),
+            orders: self.orders(&desk),
+            strategies: self.strategies.iter().map(|strategy| self.strategy(strategy, &desk)).collect(),
+            streams: running.map(streams).unwrap_or_default(),
+            budgets: self.budgets.iter().map(|(name, budget)| budget_figures(name, budget)).collect(),
+            refusals: desk.refused.iter().map(|(refusal, count)| (refusal.to_string(), *count)).collect(),
+            positions: positions(&desk),
+            open_orders: open_orders(&desk),
+            loops: self
+                .loops
+                .beats()
+                .into_iter()
+                .map(|beat| LoopFigures { name: beat.name, progress: beat.progress })
+                .collect(),
+        }
+    }
+
+    fn data(&self) -> DataFigures {
+        DataFigures {
+            bars: self.data.bars.load(Ordering::Relaxed),
+            quotes: self.data.quotes.load(Ordering::Relaxed),
+            trades: self.data.trades.load(Ordering::Relaxed),
+        }
+    }
+
+    fn orders(&self, desk: &DeskCounts) -> OrderFigures {
+        let intents =
+            self.strategies.iter().map(|strategy| strategy.counters.intents.load(Ordering::Relaxed)).sum();
+        let micros = |span: std::time::Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        OrderFigures {
+            intents,
+            refused: desk.refused.values().sum(),
+            submitted: desk.orders,
+            rejected: desk.rejected,
+            fills: desk.fills,
+            cancels: desk.cancels,
+            open: desk.open,
+            unknown: desk.unknown,
+            latency: LatencyFigures {
+                count: desk.submits,
+                mean_us: micros(desk.submit_total).checked_div(desk.submits).unwrap_or(0),
+                max_us: micros(desk.submit_max),
+            },
+        }
+    }
+
+    fn strategy(&self, strategy: &Strategy, desk: &DeskCounts) -> StrategyFigures {
+        let counts = desk.strategies.get(&strategy.name).cloned().unwrap_or_default();
+        let gain = |symbol: &Symbol| {
+            let (qty, paid) = desk.sub_books.get(&(strategy.name.clone(), symbol.clone()))?;
+            let mark = self.tape.last(symbol).mark()?;
+            Some(mark * *qty - *paid * *qty)
+        };
+        let unrealised: Usd = strategy.instruments.iter().filter_map(gain).sum();
+        StrategyFigures {
+            name: strategy.name.to_string(),
+            state: strategy.counters.state().to_owned(),
+            events: strategy.counters.events.load(Ordering::Relaxed),
+            intents: strategy.counters.intents.load(Ordering::Relaxed),
+            refused: counts.refused,
+            orders: counts.orders,
+            fills: counts.fills,
+            realised_usd: counts.realised.to_f64(),
+            unrealised_usd: unrealised.to_f64(),
+            strikes: strategy.counters.strikes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn streams(running: &Running) -> Vec<StreamFigures> {
+    let stream = |name: &str, connection: &ConnectionStats| StreamFigures {
+        name: name.to_owned(),
+        state: connection.state().as_str().to_owned(),
+        reconnects: connection.opens().saturating_sub(1),
+    };
+    vec![
+        stream("market-data", &running.ingest.connection),
+        stream("trade-updates", &running.updates.connection),
+    ]
+}
+
+fn budget_figures(name: &str, budget: &Budget) -> BudgetFigures {
+    let usage = budget.usage();
+    BudgetFigures {
+        name: name.to_owned(),
+        used: usage.used as u64,
+        limit: usage.limit as u64,
+        queued: usage.waiting.iter().sum::<usize>() as u64,
+        requests: usage.granted,
+        http_429: usage.pauses,
+    }
+}
+
+/// The sum of all sub-books; what is flat is left out, as the broker does.
+fn positions(desk: &DeskCounts) -> Vec<PositionFigures> {
+    let mut sums: BTreeMap<&Symbol, Qty> = BTreeMap::new();
+    for ((_, symbol), (qty, _)) in &desk.sub_books {
+        *sums.entry(symbol).or_default() += *qty;
+    }
+    let held = sums.into_iter().filter(|(_, qty)| !qty.is_zero());
+    held.map(|(symbol, qty)| PositionFigures { symbol: symbol.to_string(), qty: qty.to_string() }).collect()
+}
+
+fn open_orders(desk: &DeskCounts) -> Vec<OpenOrderFigures> {
+    let figures = |(client_id, symbol): (&sandpit_types::ClientOrderId, &Symbol)| OpenOrderFigures {
+        client_order_id: client_id.to_string(),
+        symbol: symbol.to_string(),
+    };
+    desk.open_orders.iter().map(figures).collect()
+}

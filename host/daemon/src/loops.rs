@@ -1,0 +1,54 @@
+//! The register of loops: whose pulse is read, and through which queue a nonce goes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sandpit_contract::{LoopBeat, MAX_LOOPS};
+use sandpit_types::Pulse;
+
+/// Puts a nonce into a loop's own queue, without waiting. A full queue may drop it: a loop that works through
+/// a full queue proves its life by that.
+pub(crate) type Probe = Box<dyn Fn(u64) + Send + Sync>;
+
+struct Entry {
+    name: String,
+    pulse: Arc<Pulse>,
+    probe: Probe,
+}
+
+/// Every loop that has to be alive for trading to be right.
+#[derive(Default)]
+pub(crate) struct Loops(Mutex<Vec<Entry>>);
+
+impl Loops {
+    /// Adds a loop. Beyond [`MAX_LOOPS`] it is not watched; the plugin loader refuses more strategies than
+    /// that.
+    pub(crate) fn add(&self, name: impl Into<String>, pulse: Arc<Pulse>, probe: Probe) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() < MAX_LOOPS {
+            entries.push(Entry { name: name.into(), pulse, probe });
+        }
+    }
+
+    /// Forgets a loop that ended in good order.
+    pub(crate) fn remove(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| entry.name != name);
+    }
+
+    /// Sends a nonce through every loop's own queue.
+    pub(crate) fn probe(&self, nonce: u64) {
+        for entry in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            (entry.probe)(nonce);
+        }
+    }
+
+    /// How far every loop has come.
+    pub(crate) fn beats(&self) -> Vec<LoopBeat> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let beat = |entry: &Entry| LoopBeat {
+            name: entry.name.clone(),
+            progress: entry.pulse.progress(),
+            nonce: entry.pulse.nonce(),
+        };
+        entries.iter().map(beat).collect()
+    }
+}

@@ -1,0 +1,131 @@
+//! `sandpit`: runs trading strategies. Configuration and wiring; every decision is made in a crate of its own.
+
+mod ambient;
+mod budget;
+mod clock;
+mod config;
+mod dry_run;
+mod fan_out;
+mod figures;
+mod lease;
+mod loops;
+mod losses;
+mod permit;
+mod review;
+mod run;
+mod sessions;
+mod strategies;
+mod tape;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use config::Config;
+use run::Failure;
+use sandpit_contract::Exit;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+#[derive(Parser)]
+#[command(name = "sandpit", version, about = "Runs trading strategies, unattended")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Trade until told to stop.
+    Run {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Look at a configuration without using it.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Compile one plugin, in a process of its own: the trading process never runs a compiler.
+    #[command(hide = true)]
+    CompilePlugin {
+        /// A core module or component.
+        input: PathBuf,
+        /// Where the compiled form goes.
+        output: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether the file and the environment are valid.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let exit = match Cli::parse().command {
+        Command::Run { config } => {
+            log_to_stderr();
+            or_say(run(&config), "stopped")
+        }
+        Command::Config(ConfigCommand::Check { config }) => {
+            or_say(load(&config).map(|_| Exit::Ok), "the configuration is valid")
+        }
+        Command::CompilePlugin { input, output } => compile(&input, &output),
+    };
+    exit.into()
+}
+
+fn load(path: &Path) -> Result<Config, Failure> {
+    Config::load(path, &ambient::environment()).map_err(|error| Failure::new(Exit::Config, error))
+}
+
+fn run(path: &Path) -> Result<Exit, Failure> {
+    let config = load(path)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let ending = runtime.block_on(run::run(config));
+    // What is still waiting for a peer that never answers must not keep the process.
+    runtime.shutdown_background();
+    ending
+}
+
+/// One sentence either way.
+fn or_say(outcome: Result<Exit, Failure>, success: &str) -> Exit {
+    match outcome {
+        Ok(Exit::Ok) => {
+            eprintln!("{success}");
+            Exit::Ok
+        }
+        Ok(exit) => exit,
+        Err(failure) => {
+            eprintln!("error: {}", failure.sentence);
+            failure.exit
+        }
+    }
+}
+
+fn compile(input: &Path, output: &Path) -> Exit {
+    match sandpit_strategy::compile_file(input, output) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            eprintln!("{error}");
+            Exit::Plugin
+        }
+    }
+}
+
+/// Lines on stderr; the level by `RUST_LOG`, `info` if it says nothing.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+}

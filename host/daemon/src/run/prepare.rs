@@ -1,0 +1,161 @@
+//! Everything that can be wrong is found here, in the order of its cost: files, plugins, address, broker.
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use sandpit_alpaca::{Alpaca, AlpacaConfig};
+use sandpit_broker::{Broker, BrokerError};
+use sandpit_contract::Exit;
+use sandpit_cores::Quota;
+use sandpit_monitor::Monitor;
+use sandpit_strategy::Engine;
+use sandpit_types::{HostEpoch, MarketTime, Symbol};
+
+use super::Failure;
+use crate::{
+    ambient,
+    budget::Budget,
+    clock::BrokerClock,
+    config::Config,
+    dry_run::DryRun,
+    figures::Figures,
+    sessions::Sessions,
+    strategies::{self, Strategy},
+};
+
+/// Requests a minute at the market-data API; the free plan allows 200.
+const DATA_RPM: u32 = 180;
+/// One strategy's share of those; there is no strategy behind a data request.
+const DATA_RESERVE: u32 = 0;
+/// How long a request to the broker may take, real time.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The calendar is read for so many days before and after today.
+const CALENDAR_DAYS: u32 = 10;
+
+/// What is needed to trade, all of it usable.
+pub(super) struct Prepared {
+    pub(super) config: Config,
+    pub(super) folder: PathBuf,
+    pub(super) epoch: HostEpoch,
+    pub(super) seed: u64,
+    pub(super) engine: Engine,
+    pub(super) strategies: Vec<Arc<Strategy>>,
+    pub(super) clock: Arc<BrokerClock>,
+    pub(super) sessions: Sessions,
+    pub(super) alpaca: Arc<Alpaca>,
+    pub(super) budgets: [(&'static str, Arc<Budget>); 2],
+    pub(super) figures: Arc<Figures>,
+    pub(super) monitor: Monitor,
+}
+
+/// Prepares a host.
+///
+/// # Errors
+/// See [`Failure`]; each has the exit code of its kind.
+pub(super) async fn prepare(config: Config) -> Result<Prepared, Failure> {
+    let folder = usable_folder(&config)?;
+    let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
+    let (epoch, seed) = (HostEpoch(random()?), random()?);
+    let engine = Engine::new().map_err(|error| Failure::new(Exit::Plugin, error))?;
+    let strategies = strategies::load(&config, &engine, &folder.join("compiled"))
+        .map_err(|error| Failure::new(Exit::Plugin, error))?;
+
+    let clock = Arc::new(BrokerClock::new(MarketTime::EPOCH, config.clock_speed, ambient::boot_now));
+    let trading = Quota { limit: config.requests_per_minute, ..Quota::default() };
+    let data =
+        Quota { limit: DATA_RPM, share: DATA_RPM, reserve: DATA_RESERVE, leave: 0, ..Quota::default() };
+    let budgets = [("trading", trading), ("data", data)]
+        .map(|(name, quota)| (name, Arc::new(Budget::new(quota, clock.clone()))));
+    let figures = Arc::new(Figures::new(&config, epoch, clock.clone(), &strategies, budgets.clone()));
+    let monitor = monitor(&config, &figures).await?;
+
+    let alpaca = Alpaca::new(alpaca_config(&config), budgets[0].1.clone(), budgets[1].1.clone())
+        .map_err(|error| Failure::new(Exit::Config, error))?;
+    let alpaca = Arc::new(alpaca);
+    let sessions = meet_broker(&config, &alpaca, &clock).await?;
+    Ok(Prepared {
+        config,
+        folder,
+        epoch,
+        seed,
+        engine,
+        strategies,
+        clock,
+        sessions,
+        alpaca,
+        budgets,
+        figures,
+        monitor,
+    })
+}
+
+impl Prepared {
+    /// The in-process broker of a dry run.
+    pub(super) fn dry_run(&self) -> DryRun {
+        DryRun::new(&self.symbols(), self.clock.clone(), self.seed)
+    }
+
+    /// Every symbol that a strategy trades.
+    pub(super) fn symbols(&self) -> Vec<Symbol> {
+        self.strategies.iter().flat_map(|strategy| strategy.instruments.iter().cloned()).collect()
+    }
+
+    /// The symbols of strategies that want trades. Quotes and bars are wanted of all: the gates need prices.
+    pub(super) fn trade_symbols(&self) -> Vec<Symbol> {
+        let wanting = self.strategies.iter().filter(|strategy| strategy.wants_trades());
+        wanting.flat_map(|strategy| strategy.instruments.iter().cloned()).collect()
+    }
+}
+
+/// One folder a mode, so that a dry run never sees the orders of an account.
+fn usable_folder(config: &Config) -> Result<PathBuf, Failure> {
+    let folder = config.state_dir.join(config.mode.as_str());
+    let probe = folder.join(".writable");
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&probe, ""))
+        .and_then(|()| fs::remove_file(&probe))
+        .map_err(|error| {
+        let what = format!("the state folder {} cannot be used: {error}", folder.display());
+        Failure::new(
+            Exit::State,
+            what + "; name another as state_dir or give this user the right to write there",
+        )
+    })?;
+    Ok(folder)
+}
+
+async fn monitor(config: &Config, figures: &Arc<Figures>) -> Result<Monitor, Failure> {
+    let token = config.panel_token.as_ref().map(|token| token.expose().to_owned());
+    let source = figures.clone();
+    let monitor = Monitor::bind(config.listen, Arc::new(move || source.snapshot()), token).await;
+    monitor.map_err(|error| {
+        let what = format!("cannot listen on {}: {error}; name another address as `listen`", config.listen);
+        Failure::new(Exit::Address, what)
+    })
+}
+
+fn alpaca_config(config: &Config) -> AlpacaConfig {
+    let endpoints = config.endpoints.clone();
+    AlpacaConfig {
+        trading_url: endpoints.trading_url,
+        data_url: endpoints.data_url,
+        trading_stream_url: endpoints.trading_stream_url,
+        data_stream_url: endpoints.data_stream_url,
+        feed: config.feed.clone(),
+        key_id: config.key_id.clone(),
+        secret: config.secret.clone(),
+        timeout: REQUEST_TIMEOUT,
+    }
+}
+
+/// Sets the clock by the broker's, and reads its calendar.
+async fn meet_broker(config: &Config, alpaca: &Alpaca, clock: &BrokerClock) -> Result<Sessions, Failure> {
+    let failed = |error: BrokerError| {
+        let what = format!("cannot start with the broker at {}: {error}", config.endpoints.trading_url);
+        Failure::new(Exit::Broker, what)
+    };
+    let now = alpaca.clock().await.map_err(failed)?.now;
+    clock.set(now);
+    let span = Duration::from_secs(86_400) * CALENDAR_DAYS;
+    let days = alpaca.calendar(now - span, now + span).await.map_err(failed)?;
+    Ok(Sessions::new(days))
+}

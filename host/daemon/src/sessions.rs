@@ -1,0 +1,86 @@
+//! When the market is open, from the broker's calendar.
+
+use std::time::Duration;
+
+use sandpit_types::{MarketTime, SessionDay};
+
+/// Extended hours begin so long before the regular session (4:00 for 9:30 in New York).
+const BEFORE_OPEN: Duration = Duration::from_secs(5 * 3_600 + 1_800);
+/// Extended hours end so long after the regular session (20:00 for 16:00).
+const AFTER_CLOSE: Duration = Duration::from_secs(4 * 3_600);
+
+/// The sessions the host knows of, oldest first.
+#[derive(Clone, Debug)]
+pub(crate) struct Sessions(Vec<SessionDay>);
+
+impl Sessions {
+    /// From the broker's calendar.
+    pub(crate) fn new(mut days: Vec<SessionDay>) -> Self {
+        days.sort_by_key(|day| day.open);
+        Self(days)
+    }
+
+    /// The days.
+    pub(crate) fn days(&self) -> &[SessionDay] {
+        &self.0
+    }
+
+    /// Whether the regular session is open at `now`.
+    pub(crate) fn is_open(&self, now: MarketTime) -> bool {
+        self.0.iter().any(|day| day.open <= now && now < day.close)
+    }
+
+    /// Whether orders for extended hours may fill at `now`.
+    pub(crate) fn is_extended_open(&self, now: MarketTime) -> bool {
+        self.0.iter().any(|day| day.open - BEFORE_OPEN <= now && now < day.close + AFTER_CLOSE)
+    }
+
+    /// The start of the newest session that has begun by `now`.
+    pub(crate) fn last_open(&self, now: MarketTime) -> Option<MarketTime> {
+        self.0.iter().map(|day| day.open).rfind(|open| *open <= now)
+    }
+
+    /// The first of the last `minutes` minutes of regular sessions before `now`; as far back as the calendar goes when
+    /// it knows fewer.
+    pub(crate) fn minutes_back(&self, now: MarketTime, minutes: u32) -> MarketTime {
+        let mut left = Duration::from_secs(u64::from(minutes) * 60);
+        let mut start = now;
+        for day in self.0.iter().rev().filter(|day| day.open < now) {
+            let end = day.close.min(now);
+            let length = end.since(day.open);
+            if length >= left {
+                return end - left;
+            }
+            left -= length;
+            start = day.open;
+        }
+        start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_day_in_new_york() {
+        let at = |text: &str| MarketTime::parse(text).expect(text);
+        let day = SessionDay { open: at("2013-10-07T13:30:00Z"), close: at("2013-10-07T20:00:00Z") };
+        let sessions = Sessions::new(vec![day]);
+        let check = |text: &str, expected: (bool, bool)| {
+            assert_eq!((sessions.is_open(at(text)), sessions.is_extended_open(at(text))), expected, "{text}");
+        };
+        check("2013-10-07T07:59:59Z", (false, false));
+        check("2013-10-07T08:00:00Z", (false, true));
+        check("2013-10-07T13:30:00Z", (true, true));
+        check("2013-10-07T20:00:00Z", (false, true));
+        check("2013-10-08T00:00:00Z", (false, false));
+        assert_eq!(sessions.last_open(at("2013-10-07T13:29:59Z")), None);
+        let back = |now: &str, minutes: u32| sessions.minutes_back(at(now), minutes).to_string();
+        assert_eq!(back("2013-10-07T13:40:00Z", 5), "2013-10-07T13:35:00Z");
+        assert_eq!(back("2013-10-07T13:40:00Z", 500), "2013-10-07T13:30:00Z");
+        assert_eq!(back("2013-10-08T01:00:00Z", 5), "2013-10-07T19:55:00Z");
+        assert_eq!(back("2013-10-07T01:00:00Z", 5), "2013-10-07T01:00:00Z");
+        assert_eq!(sessions.last_open(at("2013-10-08T00:00:00Z")), Some(day.open));
+    }
+}

@@ -1,0 +1,15 @@
+//! Box 5: what the host shows of itself. `/health`, `/metrics` and `/status` on one port, from one
+//! [`Snapshot`].
+//!
+//! It reads; it never decides and never touches an order.
+
+mod health;
+mod http;
+mod metrics;
+mod snapshot;
+
+pub use http::{Monitor, Source};
+pub use snapshot::{
+    BudgetFigures, DataFigures, LatencyFigures, LoopFigures, OpenOrderFigures, OrderFigures, PositionFigures,
+    Snapshot, StrategyFigures, StreamFigures,
+};
