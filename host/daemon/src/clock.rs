@@ -41,9 +41,10 @@ impl BrokerClock {
         *anchor = Anchor { market, real: (self.real)() };
     }
 
-    /// Takes note of a stamp the broker put on something that has happened.
+    /// Takes note of a stamp the broker put on something that has happened. Only a compressed market is moved
+    /// by it: of a real one, a single wrong stamp must not carry the clock away.
     pub(crate) fn observe(&self, stamp: MarketTime) {
-        if stamp > self.now() {
+        if self.speed > 1.0 && stamp > self.now() {
             self.set(stamp);
         }
     }
@@ -94,5 +95,13 @@ mod tests {
         check(2_000);
         REAL_NANOS.fetch_add(1_000_000_000, Ordering::Relaxed);
         check(2_050);
+
+        let real_market = BrokerClock::new(MarketTime::from_secs(1_000), 1.0, real);
+        real_market.observe(MarketTime::from_secs(90_000));
+        assert_eq!(
+            real_market.now(),
+            MarketTime::from_secs(1_000),
+            "a wrong stamp does not move a real market"
+        );
     }
 }

@@ -52,6 +52,7 @@ impl Figures {
     pub(crate) fn new(
         config: &Config,
         epoch: HostEpoch,
+        lease: Option<Arc<Lease>>,
         clock: Arc<BrokerClock>,
         strategies: &[Arc<Strategy>],
         budgets: [(&'static str, Arc<Budget>); 2],
@@ -62,7 +63,7 @@ impl Figures {
             clock,
             strategies: strategies.to_vec(),
             budgets,
-            lease: config.mode.posts().then(Arc::default),
+            lease,
             tape: Arc::default(),
             loops: Arc::default(),
             data: Arc::default(),

@@ -9,9 +9,9 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, Sender, channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use nix::{
@@ -22,33 +22,45 @@ use nix::{
 use sandpit_contract::{Beat, BootTime, MAX_MESSAGE_BYTES, PROTOCOL, ToHost, ToWatchdog, decode, encode};
 use sandpit_types::HostEpoch;
 
-use crate::loops::Loops;
+use crate::{ambient, loops::Loops};
 
 /// How often progress is reported, milliseconds of real time.
 const BEAT_MS: u16 = 100;
+/// How long the last word to the watchdog may take, real time.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The right to trade as the host holds it: one deadline, read without a lock immediately before a POST is
 /// written.
 #[derive(Debug, Default)]
-pub(crate) struct Lease(AtomicU64);
+pub(crate) struct Lease {
+    deadline: AtomicU64,
+    revoked: AtomicBool,
+}
 
 impl Lease {
     /// Whether the right is held at `now`.
     pub(crate) fn holds(&self, now: BootTime) -> bool {
-        now.as_nanos() < self.0.load(Ordering::Acquire)
+        self.left_nanos(now) > 0
     }
 
     /// Nanoseconds of real time until it ends; zero when it has.
     pub(crate) fn left_nanos(&self, now: BootTime) -> u64 {
-        self.0.load(Ordering::Acquire).saturating_sub(now.as_nanos())
+        let left = self.deadline.load(Ordering::Acquire).saturating_sub(now.as_nanos());
+        if self.revoked.load(Ordering::Acquire) { 0 } else { left }
     }
 
-    fn grant(&self, deadline: BootTime) {
-        self.0.store(deadline.as_nanos(), Ordering::Release);
+    /// Gives the right up for good: no later grant brings it back in this life.
+    pub(crate) fn revoke(&self) {
+        self.revoked.store(true, Ordering::Release);
     }
 
-    fn withdraw(&self) {
-        self.0.store(0, Ordering::Release);
+    pub(crate) fn grant(&self, deadline: BootTime) {
+        self.deadline.store(deadline.as_nanos(), Ordering::Release);
+    }
+
+    /// Takes the right away until the next grant; says whether there was one.
+    fn withdraw(&self) -> bool {
+        self.deadline.swap(0, Ordering::AcqRel) != 0
     }
 }
 
@@ -62,11 +74,10 @@ pub(crate) enum Order {
     },
 }
 
-/// The lease thread and what is sent through it.
+/// The lease thread.
 pub(crate) struct LeaseClient {
-    outgoing: Sender<ToWatchdog>,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<(LeaseParts, Option<OwnedFd>)>,
 }
 
 /// What the thread needs.
@@ -91,34 +102,58 @@ impl LeaseClient {
     /// # Errors
     /// When no thread can be started.
     pub(crate) fn start(parts: LeaseParts) -> std::io::Result<Self> {
-        let (outgoing, queue) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let thread =
-            std::thread::Builder::new().name("lease".into()).spawn(move || run(&parts, &queue, &stopped))?;
-        Ok(Self { outgoing, stop, thread })
+        let thread = std::thread::Builder::new().name("lease".into()).spawn(move || {
+            let socket = run(&parts, &stopped);
+            (parts, socket)
+        })?;
+        Ok(Self { stop, thread })
     }
 
-    /// Sends `message` (a trip, a farewell) and ends the thread; the right to trade ends with it.
-    pub(crate) fn finish(self, message: ToWatchdog) {
-        // A send fails only when the thread is gone, and then there is nobody to tell.
-        let _ = self.outgoing.send(message);
+    /// Gives the right up, ends the thread, and says a last word; whether the watchdog has taken it. Waits at
+    /// most [`LAST_WORD`].
+    #[must_use = "a trip that did not arrive has to reach the watchdog in another way"]
+    pub(crate) fn finish(self, message: &ToWatchdog) -> bool {
         self.stop.store(true, Ordering::Release);
-        let _ = self.thread.join();
+        let Ok((parts, mut socket)) = self.thread.join() else { return false };
+        let end = ambient::boot_now() + LAST_WORD;
+        while ambient::boot_now() < end {
+            match socket.take().map_or_else(|| open(&parts), Ok) {
+                Ok(fd) => {
+                    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+                    let _ = poll(&mut fds, PollTimeout::from(BEAT_MS));
+                    match write(&fd, message) {
+                        Ok(true) => return true,
+                        Ok(false) => socket = Some(fd),
+                        Err(_) => {}
+                    }
+                }
+                Err(_) => {
+                    let _ = poll(&mut [], PollTimeout::from(BEAT_MS));
+                }
+            }
+        }
+        false
     }
 }
 
-/// Connects for as long as the host lives; each connection is served until it breaks.
-fn run(parts: &LeaseParts, queue: &Receiver<ToWatchdog>, stop: &AtomicBool) {
+/// Connects for as long as the host lives; each connection is served until it breaks. Gives back the last one
+/// if it still stands.
+fn run(parts: &LeaseParts, stop: &AtomicBool) -> Option<OwnedFd> {
     let mut sequence = 0;
+    let mut standing = None;
     while !stop.load(Ordering::Acquire) {
         if let Ok(socket) = open(parts) {
-            serve(parts, &socket, queue, stop, &mut sequence);
+            standing = serve(parts, socket, stop, &mut sequence);
         }
         // A watchdog that is away, or that refuses this host, is not asked more often than it is told.
-        let _ = poll(&mut [], PollTimeout::from(BEAT_MS));
+        if standing.is_none() {
+            let _ = poll(&mut [], PollTimeout::from(BEAT_MS));
+        }
     }
-    parts.lease.withdraw();
+    parts.lease.revoke();
+    standing
 }
 
 fn open(parts: &LeaseParts) -> nix::Result<OwnedFd> {
@@ -130,44 +165,32 @@ fn open(parts: &LeaseParts) -> nix::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Never waits: a peer that does not read loses beats, not our time.
-fn write(fd: &OwnedFd, message: &ToWatchdog) -> nix::Result<()> {
+/// Never waits: a peer that does not read loses beats, not our time. Says whether the message went out.
+fn write(fd: &OwnedFd, message: &ToWatchdog) -> nix::Result<bool> {
     let bytes = encode(message).map_err(|_| Errno::EMSGSIZE)?;
     match send(fd.as_raw_fd(), &bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
-        Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn serve(
-    parts: &LeaseParts,
-    fd: &OwnedFd,
-    queue: &Receiver<ToWatchdog>,
-    stop: &AtomicBool,
-    sequence: &mut u64,
-) {
+/// Beats and listens until the connection breaks, or until it is time to stop: then it is given back.
+fn serve(parts: &LeaseParts, fd: OwnedFd, stop: &AtomicBool, sequence: &mut u64) -> Option<OwnedFd> {
     let mut packet = vec![0; MAX_MESSAGE_BYTES];
-    loop {
-        let stopping = stop.load(Ordering::Acquire);
-        while let Ok(message) = queue.try_recv() {
-            if write(fd, &message).is_err() {
-                return;
-            }
-        }
-        if stopping {
-            return;
-        }
+    while !stop.load(Ordering::Acquire) {
         *sequence += 1;
         let beat = Beat { epoch: parts.epoch.0, sequence: *sequence, loops: parts.loops.beats() };
-        if write(fd, &ToWatchdog::Beat(beat)).is_err() {
-            return;
+        if write(&fd, &ToWatchdog::Beat(beat)).is_err() {
+            return None;
         }
         let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(BEAT_MS));
-        if !read_all(parts, fd, &mut packet) {
-            return;
+        if !read_all(parts, &fd, &mut packet) {
+            return None;
         }
     }
+    Some(fd)
 }
 
 /// Takes in what has come; `false` when the connection is over.
@@ -193,7 +216,7 @@ fn take(parts: &LeaseParts, packet: &[u8]) {
             parts.loops.probe(nonce);
         }
         Ok(ToHost::Withheld { reason, nonce }) => {
-            if parts.lease.0.swap(0, Ordering::AcqRel) != 0 {
+            if parts.lease.withdraw() {
                 tracing::warn!(%reason, "the watchdog withholds the right to trade");
             }
             parts.loops.probe(nonce);

@@ -2,7 +2,7 @@
 
 use sandpit_cores::{LossBreaker, Trip};
 use sandpit_risk::Limits;
-use sandpit_types::{Account, MarketTime};
+use sandpit_types::{Account, MarketTime, Usd};
 
 use crate::sessions::Sessions;
 
@@ -21,8 +21,8 @@ impl Losses {
 
     /// Takes a reading of the account; says which limit it reached.
     ///
-    /// The day is measured from the equity at the close before it, which the broker knows: a restart in the middle of
-    /// a losing day does not begin a new one.
+    /// The day is measured from the equity at the close before it, which the broker knows: a restart in the
+    /// middle of a losing day does not begin a new one.
     pub(crate) fn on(&mut self, account: &Account, now: MarketTime) -> Option<Trip> {
         let day = self.sessions.last_open(now);
         if day != self.day {
@@ -31,11 +31,16 @@ impl Losses {
         }
         self.breaker.record(Some(account.equity), now)
     }
+
+    /// The equity that can be believed; `None` while a reading has jumped and no other agreed with it.
+    pub(crate) fn equity(&self) -> Option<Usd> {
+        self.breaker.equity()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use sandpit_types::{SessionDay, Usd};
+    use sandpit_types::SessionDay;
 
     use super::*;
 
@@ -53,6 +58,8 @@ mod tests {
         };
         let mut losses = Losses::new(&Limits::default(), Sessions::new(vec![day]));
         assert_eq!(losses.on(&account("98100"), at("2013-10-07T15:00:00Z")), None);
+        assert_eq!(losses.on(&account("500000"), at("2013-10-07T15:10:00Z")), None);
+        assert_eq!(losses.equity(), None, "a jump is not believed at once");
         let trip = losses.on(&account("97900"), at("2013-10-07T15:30:00Z"));
         assert!(matches!(trip, Some(Trip::Day { .. })), "{trip:?}");
     }

@@ -1,4 +1,5 @@
-//! `sandpit`: runs trading strategies. Configuration and wiring; every decision is made in a crate of its own.
+//! `sandpit`: runs trading strategies. Configuration and wiring; every decision is made in a crate of its
+//! own.
 
 mod ambient;
 mod budget;
@@ -7,6 +8,7 @@ mod config;
 mod dry_run;
 mod fan_out;
 mod figures;
+mod flag;
 mod lease;
 mod loops;
 mod losses;

@@ -4,7 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use sandpit_broker::{GateError, Permit};
 
-use crate::{ambient, lease::Lease};
+use crate::{
+    ambient,
+    flag::{self, Flag},
+    lease::Lease,
+};
 
 /// A POST needs a valid lease, and no kill flag.
 pub(crate) struct TradePermit {
@@ -21,9 +25,11 @@ impl TradePermit {
 
 impl Permit for TradePermit {
     fn check(&self) -> Result<(), GateError> {
-        // A flag of any type counts, a dangling link too, hence no `exists`.
-        let flagged = std::fs::symlink_metadata(&self.kill_switch_file).is_ok();
-        if !flagged && self.lease.holds(ambient::boot_now()) { Ok(()) } else { Err(GateError::NoLease) }
+        let free = match flag::look(&self.kill_switch_file) {
+            Flag::Absent => self.lease.holds(ambient::boot_now()),
+            Flag::Present | Flag::Unknown(_) => false,
+        };
+        if free { Ok(()) } else { Err(GateError::NoLease) }
     }
 }
 
@@ -38,11 +44,24 @@ impl Permit for DryRunPermit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn no_lease_no_trade() {
-        let permit = TradePermit::new(Arc::new(Lease::default()), "/nonexistent/kill".into());
+    fn a_flag_or_a_missing_lease_stops_every_post() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("kill");
+        let lease = Arc::new(Lease::default());
+        let permit = TradePermit::new(lease.clone(), file.clone());
         assert_eq!(permit.check(), Err(GateError::NoLease));
+        lease.grant(ambient::boot_now() + Duration::from_secs(60));
+        assert_eq!(permit.check(), Ok(()));
+        std::fs::write(&file, "").expect("written");
+        assert_eq!(permit.check(), Err(GateError::NoLease));
+        std::fs::remove_file(&file).expect("removed");
+        lease.revoke();
+        lease.grant(ambient::boot_now() + Duration::from_secs(60));
+        assert_eq!(permit.check(), Err(GateError::NoLease), "a revoked lease does not come back");
     }
 }

@@ -1,24 +1,44 @@
 //! Between strategy and desk: what the world looks like to an order, and what the gates say of it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use rust_decimal::Decimal;
+use sandpit_contract::BootTime;
 use sandpit_cores::orders::{Books, Order};
 use sandpit_execution::Review;
 use sandpit_risk::{Approved, Gates, OpenOrder, Situation};
-use sandpit_types::{Account, MarketClock, MarketTime, Refusal, Side, StrategyName, Submit, Symbol, Usd};
+use sandpit_types::{
+    Account, MarketClock, MarketTime, Price, Refusal, Side, StrategyName, Submit, Symbol, Usd,
+};
 
-use crate::{ambient, lease::Lease, sessions::Sessions, tape::Tape};
+use crate::{
+    ambient,
+    lease::Lease,
+    losses::Losses,
+    run::{Ending, Endings},
+    sessions::Sessions,
+    tape::Tape,
+};
+
+/// An account read longer ago than this, in market time and in real time both, is not known any more.
+const ACCOUNT_AGE: Duration = Duration::from_secs(60);
+const ACCOUNT_AGE_REAL: Duration = Duration::from_secs(15);
+
+/// The account as the broker last reported it.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    account: Account,
+    /// When it was asked for: orders recorded since may be missing in it.
+    asked_at: MarketTime,
+    taken_at: BootTime,
+}
 
 /// The gates, and everything they look at besides the books.
 pub(crate) struct Reviewer {
     /// The gates with the limits in force.
     pub(crate) gates: Gates,
+    /// The loss breakers, and which equity can be believed.
+    pub(crate) losses: Losses,
     /// Newest prices.
     pub(crate) tape: Arc<Tape>,
     /// When the market is open.
@@ -27,12 +47,12 @@ pub(crate) struct Reviewer {
     pub(crate) owners: BTreeMap<Symbol, StrategyName>,
     /// The right to trade; `None` in a mode that sends nothing.
     pub(crate) lease: Option<Arc<Lease>>,
-    /// Set when a breaker or an operator froze trading.
-    pub(crate) frozen: Arc<AtomicBool>,
     /// Market time.
     pub(crate) clock: Arc<dyn MarketClock>,
-    /// The account as last reported, and when.
-    pub(crate) account: Option<(Account, MarketTime)>,
+    /// Where a breaker that trips says so.
+    pub(crate) endings: Endings,
+    /// The newest reading of the account.
+    pub(crate) account: Option<Reading>,
 }
 
 impl Review for Reviewer {
@@ -47,8 +67,12 @@ impl Review for Reviewer {
         self.gates.check(strategy, submit, &situation, now)
     }
 
-    fn account(&mut self, account: &Account) {
-        self.account = Some((account.clone(), self.clock.now()));
+    fn account(&mut self, account: &Account, asked_at: MarketTime) {
+        let taken_at = ambient::boot_now();
+        self.account = Some(Reading { account: account.clone(), asked_at, taken_at });
+        if let Some(trip) = self.losses.on(account, self.clock.now()) {
+            self.endings.give(Ending::Kill { reason: trip.to_string() });
+        }
     }
 }
 
@@ -62,10 +86,12 @@ impl Reviewer {
     ) -> Situation {
         let symbol = &submit.symbol;
         let last = self.tape.last(symbol);
-        let account = self.account.as_ref().map(|(account, _)| account);
+        let account = self.known_account(now);
+        let disputed = books.disputed(symbol);
         Situation {
-            frozen: self.frozen.load(Ordering::Relaxed)
-                || account.is_none_or(|account| account.trading_blocked),
+            // An account that is not known, a symbol of which the broker holds another quantity than the
+            // books: no risk is added where the facts are missing.
+            frozen: account.is_none_or(|account| account.trading_blocked) || disputed.is_some(),
             lease: self.lease.as_ref().is_none_or(|lease| lease.holds(ambient::boot_now())),
             reconciled: books.is_reconciled(),
             order_stream_up: books.is_order_stream_up(),
@@ -73,10 +99,10 @@ impl Reviewer {
             extended_open: self.sessions.is_extended_open(now),
             quote: last.quote,
             last_price: last.price,
-            equity: account.map(|account| account.equity).filter(|equity| equity.is_positive()),
+            equity: account.and(self.losses.equity()),
             buying_power: account.map(|account| account.buying_power),
             position: books.sub_book(strategy, symbol).qty,
-            account_position: books.position(symbol),
+            account_position: disputed.unwrap_or_else(|| books.position(symbol)),
             open_orders: books
                 .open_on(symbol)
                 .map(open_order)
@@ -89,23 +115,33 @@ impl Reviewer {
             known_id: books.is_known(strategy, submit.id),
         }
     }
-}
 
-impl Reviewer {
-    /// What buys will cost that the broker's buying power does not show yet: those it has not confirmed, and those
-    /// recorded since the account was read. What it has taken since is counted twice, which errs on the safe side.
+    /// The newest reading, while it is young enough.
+    fn known_account(&self, now: MarketTime) -> Option<&Account> {
+        let reading = self.account.as_ref()?;
+        let old = now.since(reading.asked_at) > ACCOUNT_AGE;
+        let old_in_real_time = ambient::boot_now().since(reading.taken_at) > ACCOUNT_AGE_REAL;
+        (!(old && old_in_real_time)).then_some(&reading.account)
+    }
+
+    /// What buys will cost that the broker's buying power does not show yet: those it has not confirmed, and
+    /// those recorded since the account was asked for. What it has taken since is counted twice, which
+    /// errs on the safe side.
     fn pending_exposure(&self, books: &Books) -> Usd {
-        let read_at = self.account.as_ref().map_or(MarketTime::EPOCH, |(_, at)| *at);
-        let is_new = |order: &Order| order.recorded_at >= read_at || !order.state().is_at_broker();
+        let asked_at = self.account.as_ref().map_or(MarketTime::EPOCH, |reading| reading.asked_at);
+        let is_new = |order: &Order| order.recorded_at >= asked_at || !order.state().is_at_broker();
         let recent = books.open_orders().filter(|order| order.request.side == Side::Buy && is_new(order));
         let cost = |order: &Order| {
-            let price =
-                order.request.kind.limit_price().or_else(|| self.tape.last(&order.request.symbol).mark());
-            price.map(|price| price * order.remaining())
+            let limit = order.request.kind.limit_price();
+            let price = limit.or_else(|| self.tape.last(&order.request.symbol).mark());
+            price.unwrap_or(UNPRICED) * order.remaining()
         };
-        recent.filter_map(cost).sum()
+        recent.map(cost).sum()
     }
 }
+
+/// What a share costs of which no price is known: more than any buying power.
+const UNPRICED: Price = Price::new(Decimal::from_parts(1_000_000_000, 0, 0, false, 0));
 
 fn open_order(order: &Order) -> OpenOrder {
     OpenOrder {

@@ -40,8 +40,8 @@ impl Sessions {
         self.0.iter().map(|day| day.open).rfind(|open| *open <= now)
     }
 
-    /// The first of the last `minutes` minutes of regular sessions before `now`; as far back as the calendar goes when
-    /// it knows fewer.
+    /// The first of the last `minutes` minutes of regular sessions before `now`; as far back as the calendar
+    /// goes when it knows fewer.
     pub(crate) fn minutes_back(&self, now: MarketTime, minutes: u32) -> MarketTime {
         let mut left = Duration::from_secs(u64::from(minutes) * 60);
         let mut start = now;

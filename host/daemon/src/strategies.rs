@@ -75,7 +75,8 @@ pub(crate) enum StrategiesError {
     None(std::path::PathBuf),
     /// Two want one symbol.
     #[error(
-        "{first} and {second} both want {symbol}: give each its own `instruments` in the .toml beside its .wasm"
+        "{first} and {second} both want {symbol}: give each its own `instruments` in the .toml beside its \
+         .wasm"
     )]
     Shared {
         /// The first.
@@ -146,7 +147,7 @@ pub(crate) fn owners(
 
 /// What a strategy has to know before the first live event.
 pub(crate) struct Beginning<'a> {
-    /// The reconciled books, for open orders; positions come from the desk when it starts.
+    /// The reconciled books.
     pub(crate) books: &'a Books,
     /// The account.
     pub(crate) account: &'a Account,
@@ -199,6 +200,12 @@ impl Strategy {
     fn feed(&self, beginning: &Beginning<'_>) {
         let Account { equity, buying_power, .. } = *beginning.account;
         self.inbox.push(StrategyEvent::Account { equity, buying_power });
+        for (owner, symbol, held) in beginning.books.sub_books() {
+            if *owner == self.name {
+                let (symbol, qty, avg_price) = (symbol.clone(), held.qty, held.avg_price());
+                self.inbox.push(StrategyEvent::Position { symbol, qty, avg_price });
+            }
+        }
         for order in beginning.books.open_of(&self.name) {
             let Some(id) = order.strategy_id else { continue };
             self.inbox.push(StrategyEvent::OpenOrder {
@@ -220,7 +227,8 @@ fn loop_name(name: &StrategyName) -> String {
     format!("strategy:{name}")
 }
 
-/// From a strategy's thread to the desk. It waits when the desk's queue is full: the strategy is the one to slow down.
+/// From a strategy's thread to the desk. It waits when the desk's queue is full: the strategy is the one to
+/// slow down.
 fn forward(output: StrategyOutput, counters: &Counters, desk: &mpsc::Sender<DeskInput>, loops: &Loops) {
     match output {
         StrategyOutput::Intents { strategy, incarnation, intents, event_time: _ } => {

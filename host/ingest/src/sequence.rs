@@ -465,7 +465,8 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Truth {
         symbols: usize,
-        /// By symbol and minute: how many seconds after the minute the stream sends the bar, if there is one.
+        /// By symbol and minute: how many seconds after the minute the stream sends the bar, if there is
+        /// one.
         delays: Vec<Vec<Option<i64>>>,
         rest_lag: i64,
     }

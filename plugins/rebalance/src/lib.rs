@@ -4,8 +4,8 @@
 //! ```text
 //!            every N minutes: targets              nothing left to trade, or the close
 //!   idle ────────────────────────────> trading ──────────────────────────────────────> idle
-//!                                      │  at every minute: a stale order is cancelled, the next one crosses
-//!                                      └─ then, and at every fill and finished order: sells go out, buys once
+//!                                      │  each minute: a stale order is cancelled, the next one crosses
+//!                                      └─ then, and at each fill and finished order: sells go out, buys once
 //!                                         nothing is left to sell
 //! ```
 //!
@@ -63,8 +63,8 @@ struct Slot {
     crosses: bool,
     /// Whether the last order failed: the next one waits for the next minute.
     waits: bool,
-    /// What updates say is filled of the newest order, and what fills of it have come: while they differ, the
-    /// position is behind and no order may be worked out from it.
+    /// What updates say is filled of the newest order, and what fills of it have come: while they differ,
+    /// the position is behind and no order may be worked out from it.
     told: Qty,
     heard: Qty,
 }

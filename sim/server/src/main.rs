@@ -128,6 +128,6 @@ fn cannot_listen(args: &Args, error: &std::io::Error) -> String {
 
 /// One sentence for the user, and the exit code.
 fn fail(code: ExitCode, why: &str) -> ExitCode {
-    eprintln!("sandpit-sim: {why}");
+    eprintln!("error: {why}");
     code
 }

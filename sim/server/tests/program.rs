@@ -97,10 +97,10 @@ fn a_broken_line_is_named_and_nothing_is_started() {
     let message = fails(sim(&["--data", &path]), 14);
     assert_eq!(
         message,
-        format!("sandpit-sim: {path}:2: volume \"x\" is not a whole number from 0 to 1000000000000\n")
+        format!("error: {path}:2: volume \"x\" is not a whole number from 0 to 1000000000000\n")
     );
     let message = fails(sim(&["--data", "/no/such/file.csv"]), 14);
-    assert!(message.starts_with("sandpit-sim: /no/such/file.csv: No such file"), "{message}");
+    assert!(message.starts_with("error: /no/such/file.csv: No such file"), "{message}");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_port_in_use_is_named() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sandpit-sim"));
     command.args(["--listen", &address]);
     let message = fails(command, 13);
-    assert!(message.starts_with(&format!("sandpit-sim: {address} is in use")), "{message}");
+    assert!(message.starts_with(&format!("error: {address} is in use")), "{message}");
 }
 
 #[test]

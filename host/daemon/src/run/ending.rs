@@ -1,12 +1,17 @@
 //! Reasons to end, and who watches for them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sandpit_contract::Exit;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     task::JoinHandle,
+};
+
+use crate::{
+    flag::{self, Flag},
+    lease::Lease,
 };
 
 /// How often the kill switch file is looked for, real time.
@@ -56,21 +61,28 @@ impl Ending {
     }
 }
 
-/// Collects reasons; the first one counts.
+/// Collects reasons; the first one counts, but a kill always does.
 #[derive(Clone)]
-pub(crate) struct Endings(mpsc::UnboundedSender<Ending>);
+pub(crate) struct Endings {
+    sender: mpsc::UnboundedSender<Ending>,
+    lease: Option<Arc<Lease>>,
+}
 
 impl Endings {
-    /// The collector and where the first reason comes out. Few are ever sent: each part reports once.
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Ending>) {
+    /// The collector and where the reasons come out. Few are ever sent: each part reports once. `lease` is
+    /// given in a mode that posts.
+    pub(crate) fn new(lease: Option<Arc<Lease>>) -> (Self, mpsc::UnboundedReceiver<Ending>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
+        (Self { sender, lease }, receiver)
     }
 
-    /// Gives a reason.
+    /// Gives a reason. A kill takes the right to trade at this very moment, before anybody is told.
     pub(crate) fn give(&self, ending: Ending) {
-        // Nobody listens any more once the first reason was taken.
-        let _ = self.0.send(ending);
+        if let (Ending::Kill { .. }, Some(lease)) = (&ending, &self.lease) {
+            lease.revoke();
+        }
+        // Nobody listens any more once the host has ended.
+        let _ = self.sender.send(ending);
     }
 
     /// Watches for SIGTERM and SIGINT.
@@ -94,18 +106,25 @@ impl Endings {
     /// Watches for the kill switch file.
     pub(crate) fn watch_flag(&self, file: PathBuf) {
         let endings = self.clone();
-        tokio::spawn(async move {
+        let watch = async move {
+            let mut said = false;
             loop {
-                // Any type of file counts, a dangling link too, hence no `exists`.
-                if std::fs::symlink_metadata(&file).is_ok() {
-                    endings.give(Ending::Kill {
-                        reason: format!("the kill switch file {} exists", file.display()),
-                    });
-                    return;
+                match flag::look(&file) {
+                    Flag::Absent => said = false,
+                    Flag::Present => {
+                        let reason = format!("the kill switch file {} exists", file.display());
+                        return endings.give(Ending::Kill { reason });
+                    }
+                    Flag::Unknown(error) if !said => {
+                        tracing::error!(%error, file = %file.display(), "cannot see the kill switch file");
+                        said = true;
+                    }
+                    Flag::Unknown(_) => {}
                 }
                 tokio::time::sleep(FLAG_LOOK).await;
             }
-        });
+        };
+        self.watch_task("the watch for the kill switch file", tokio::spawn(watch));
     }
 
     /// Watches a part that has to run for as long as the host does.

@@ -1,16 +1,21 @@
 //! `sandpit run`: prepare everything that can be wrong, reconcile, then trade until there is a reason to end.
 
+mod end;
 mod ending;
 mod prepare;
 mod spawn;
-mod trade;
+mod start;
 
 use std::{fmt, sync::Arc};
 
-pub(crate) use ending::Ending;
+pub(crate) use ending::{Ending, Endings};
 use sandpit_contract::Exit;
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::config::{Config, Mode};
+use crate::{
+    config::{Config, Mode},
+    flag::{self, Flag},
+};
 
 /// Why the host did not run: one sentence and an exit code.
 #[derive(Debug)]
@@ -31,26 +36,55 @@ impl Failure {
 /// Runs the host with a checked configuration.
 ///
 /// # Errors
-/// When something that is needed cannot be used. Nothing was half-started then: files and addresses are looked at
-/// before the broker is asked, and the broker before the database is touched.
+/// When something that is needed cannot be used. Nothing was half-started then: files and addresses are
+/// looked at before the broker is asked, and the broker before the database is touched.
 pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
-    if std::fs::symlink_metadata(&config.kill_switch_file).is_ok() {
-        let file = config.kill_switch_file.display();
-        tracing::error!("[KILL] the kill switch file {file} exists: not starting");
-        return Ok(Exit::Killed);
+    let file = config.kill_switch_file.display().to_string();
+    match flag::look(&config.kill_switch_file) {
+        Flag::Absent => {}
+        Flag::Present => {
+            tracing::error!("[KILL] the kill switch file {file} exists: not starting");
+            return Ok(Exit::Killed);
+        }
+        Flag::Unknown(error) => {
+            let what = format!("cannot look for the kill switch file {file}: {error}; name a readable place");
+            return Err(Failure::new(Exit::Config, what));
+        }
     }
+    let lease = config.mode.posts().then(Arc::default);
+    let (endings, mut reasons) = Endings::new(lease.clone());
+    endings.watch_signals().map_err(|error| Failure::new(Exit::Failed, error))?;
+    endings.watch_flag(config.kill_switch_file.clone());
+    // A start may take long; it can be ended at any point, because nothing was sent yet.
+    let host = tokio::select! {
+        host = start(config, lease, &endings) => host?,
+        ending = next(&mut reasons) => return Ok(ending.exit()),
+    };
+    let ending = next(&mut reasons).await;
+    Ok(host.end(ending, &mut reasons).await.exit())
+}
+
+async fn start(
+    config: Config,
+    lease: Option<Arc<crate::lease::Lease>>,
+    endings: &Endings,
+) -> Result<end::Host, Failure> {
     let mode = config.mode;
-    let prepared = prepare::prepare(config).await?;
-    let ending = match mode {
+    let prepared = prepare::prepare(config, lease).await?;
+    match mode {
         Mode::DryRun => {
-            let dry_run = prepared.dry_run();
+            let dry_run = prepared.parts.dry_run();
             let (broker, orders) = (Arc::new(dry_run.clone()), Arc::new(dry_run.clone()));
-            trade::trade(prepared, broker, orders, Some(dry_run)).await?
+            start::start(prepared, broker, orders, Some(dry_run), endings).await
         }
         Mode::Paper | Mode::Live => {
-            let alpaca = prepared.alpaca.clone();
-            trade::trade(prepared, alpaca.clone(), alpaca, None).await?
+            let alpaca = prepared.parts.alpaca.clone();
+            start::start(prepared, alpaca.clone(), alpaca, None, endings).await
         }
-    };
-    Ok(ending.exit())
+    }
+}
+
+/// The next reason to end. The sender lives as long as the host, so there always is one.
+async fn next(reasons: &mut UnboundedReceiver<Ending>) -> Ending {
+    reasons.recv().await.unwrap_or(Ending::Asked)
 }

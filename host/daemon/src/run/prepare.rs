@@ -1,7 +1,13 @@
 //! Everything that can be wrong is found here, in the order of its cost: files, plugins, address, broker.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use nix::fcntl::{Flock, FlockArg};
 use sandpit_alpaca::{Alpaca, AlpacaConfig};
 use sandpit_broker::{Broker, BrokerError};
 use sandpit_contract::Exit;
@@ -18,6 +24,7 @@ use crate::{
     config::Config,
     dry_run::DryRun,
     figures::Figures,
+    lease::Lease,
     sessions::Sessions,
     strategies::{self, Strategy},
 };
@@ -28,13 +35,23 @@ const DATA_RPM: u32 = 180;
 const DATA_RESERVE: u32 = 0;
 /// How long a request to the broker may take, real time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The calendar is read for so many days before and after today.
-const CALENDAR_DAYS: u32 = 10;
+/// The calendar is read for so many days before today, for warm-up.
+const CALENDAR_BACK: Duration = Duration::from_secs(10 * 86_400);
+/// And for so many after it; before it runs out, the host asks to be restarted.
+const CALENDAR_AHEAD: Duration = Duration::from_secs(370 * 86_400);
 
 /// What is needed to trade, all of it usable.
 pub(super) struct Prepared {
+    pub(super) parts: Parts,
+    pub(super) monitor: Monitor,
+}
+
+/// Everything but the monitor, which is served while the rest starts.
+pub(super) struct Parts {
     pub(super) config: Config,
     pub(super) folder: PathBuf,
+    /// Held for as long as the process lives.
+    pub(super) lock: Flock<File>,
     pub(super) epoch: HostEpoch,
     pub(super) seed: u64,
     pub(super) engine: Engine,
@@ -44,15 +61,15 @@ pub(super) struct Prepared {
     pub(super) alpaca: Arc<Alpaca>,
     pub(super) budgets: [(&'static str, Arc<Budget>); 2],
     pub(super) figures: Arc<Figures>,
-    pub(super) monitor: Monitor,
 }
 
 /// Prepares a host.
 ///
 /// # Errors
 /// See [`Failure`]; each has the exit code of its kind.
-pub(super) async fn prepare(config: Config) -> Result<Prepared, Failure> {
+pub(super) async fn prepare(config: Config, lease: Option<Arc<Lease>>) -> Result<Prepared, Failure> {
     let folder = usable_folder(&config)?;
+    let lock = lock(&folder)?;
     let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
     let (epoch, seed) = (HostEpoch(random()?), random()?);
     let engine = Engine::new().map_err(|error| Failure::new(Exit::Plugin, error))?;
@@ -65,16 +82,17 @@ pub(super) async fn prepare(config: Config) -> Result<Prepared, Failure> {
         Quota { limit: DATA_RPM, share: DATA_RPM, reserve: DATA_RESERVE, leave: 0, ..Quota::default() };
     let budgets = [("trading", trading), ("data", data)]
         .map(|(name, quota)| (name, Arc::new(Budget::new(quota, clock.clone()))));
-    let figures = Arc::new(Figures::new(&config, epoch, clock.clone(), &strategies, budgets.clone()));
+    let figures = Arc::new(Figures::new(&config, epoch, lease, clock.clone(), &strategies, budgets.clone()));
     let monitor = monitor(&config, &figures).await?;
 
     let alpaca = Alpaca::new(alpaca_config(&config), budgets[0].1.clone(), budgets[1].1.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let alpaca = Arc::new(alpaca);
     let sessions = meet_broker(&config, &alpaca, &clock).await?;
-    Ok(Prepared {
+    let parts = Parts {
         config,
         folder,
+        lock,
         epoch,
         seed,
         engine,
@@ -84,11 +102,11 @@ pub(super) async fn prepare(config: Config) -> Result<Prepared, Failure> {
         alpaca,
         budgets,
         figures,
-        monitor,
-    })
+    };
+    Ok(Prepared { parts, monitor })
 }
 
-impl Prepared {
+impl Parts {
     /// The in-process broker of a dry run.
     pub(super) fn dry_run(&self) -> DryRun {
         DryRun::new(&self.symbols(), self.clock.clone(), self.seed)
@@ -123,6 +141,18 @@ fn usable_folder(config: &Config) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
+/// One host a folder: two would write each other's orders.
+fn lock(folder: &Path) -> Result<Flock<File>, Failure> {
+    let path = folder.join("lock");
+    let file = File::create(&path);
+    let file =
+        file.map_err(|error| Failure::new(Exit::State, format!("cannot open {}: {error}", path.display())))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
+        let what = format!("{} is locked ({error}): another host runs with this state_dir", path.display());
+        Failure::new(Exit::State, what)
+    })
+}
+
 async fn monitor(config: &Config, figures: &Arc<Figures>) -> Result<Monitor, Failure> {
     let token = config.panel_token.as_ref().map(|token| token.expose().to_owned());
     let source = figures.clone();
@@ -155,7 +185,6 @@ async fn meet_broker(config: &Config, alpaca: &Alpaca, clock: &BrokerClock) -> R
     };
     let now = alpaca.clock().await.map_err(failed)?.now;
     clock.set(now);
-    let span = Duration::from_secs(86_400) * CALENDAR_DAYS;
-    let days = alpaca.calendar(now - span, now + span).await.map_err(failed)?;
+    let days = alpaca.calendar(now - CALENDAR_BACK, now + CALENDAR_AHEAD).await.map_err(failed)?;
     Ok(Sessions::new(days))
 }

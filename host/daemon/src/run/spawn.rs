@@ -11,13 +11,14 @@ use sandpit_types::{MarketClock, MarketTime, Pulse, TradeUpdate};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::Instant,
 };
 
 use super::{
     ending::{Ending, Endings},
-    prepare::Prepared,
+    prepare::Parts,
 };
-use crate::{dry_run::DryRun, fan_out::FanOut, losses::Losses, review::Reviewer, strategies::Mail};
+use crate::{dry_run::DryRun, fan_out::FanOut, review::Reviewer, strategies::Mail};
 
 /// Outputs of the desk that may wait for the strategies.
 const DESK_OUTPUTS: usize = 4_096;
@@ -29,10 +30,14 @@ const TICK: Duration = Duration::from_millis(100);
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// And never more often than this, real time.
 const CLOCK_FLOOR: Duration = Duration::from_secs(2);
+/// An answer about the time that took longer is not used, real time.
+const CLOCK_LATE: Duration = Duration::from_secs(1);
+/// With less of the calendar left the host asks to be restarted, market time.
+const CALENDAR_LEFT: Duration = Duration::from_secs(3 * 86_400);
 
 /// What every loop is started with.
 pub(super) struct Spawner<'a> {
-    pub(super) prepared: &'a Prepared,
+    pub(super) prepared: &'a Parts,
     pub(super) endings: &'a Endings,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) inputs: &'a mpsc::Sender<DeskInput>,
@@ -102,47 +107,53 @@ impl Spawner<'_> {
     }
 
     fn mail(&self, mut outputs: mpsc::Receiver<DeskOutput>) {
-        let prepared = self.prepared;
-        let mail = Mail::new(&prepared.strategies, prepared.clock.clone());
-        let mut losses = Losses::new(&prepared.config.limits, prepared.sessions.clone());
-        let (figures, clock, endings) =
-            (prepared.figures.clone(), prepared.clock.clone(), self.endings.clone());
-        tokio::spawn(async move {
+        let mail = Mail::new(&self.prepared.strategies, self.prepared.clock.clone());
+        let figures = self.prepared.figures.clone();
+        let deliver = async move {
             while let Some(output) = outputs.recv().await {
                 if let DeskOutput::Account(account) = &output {
                     figures.set_equity(account.equity);
-                    if let Some(trip) = losses.on(account, clock.now()) {
-                        endings.give(Ending::Kill { reason: trip.to_string() });
-                    }
                 }
                 mail.deliver(output);
             }
-        });
+        };
+        self.endings.watch_task("mail", tokio::spawn(deliver));
     }
 
-    /// Keeps market time by the broker's clock.
-    pub(super) fn clock<B: Broker>(&self, broker: Arc<B>) {
-        let (clock, mut stopped) = (self.prepared.clock.clone(), self.stopped.clone());
-        tokio::spawn(async move {
+    /// Keeps market time by the broker's clock, and asks for a restart before the calendar runs out.
+    pub(super) fn clock(&self) {
+        let (clock, alpaca) = (self.prepared.clock.clone(), self.prepared.alpaca.clone());
+        let (endings, mut stopped) = (self.endings.clone(), self.stopped.clone());
+        let last_close = self.prepared.sessions.days().last().map(|day| day.close);
+        let renew_at = last_close.map(|close| close - CALENDAR_LEFT).filter(|at| *at > clock.now());
+        let keep = async move {
             loop {
                 let wait = clock.real_until(clock.now() + CLOCK_EVERY).max(CLOCK_FLOOR);
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     _ = stopped.wait_for(|stop| *stop) => return,
                 }
-                match broker.clock().await {
-                    Ok(told) => clock.set(told.now),
+                let asked = Instant::now();
+                match alpaca.clock().await {
+                    // An answer that was long under way tells an old time.
+                    Ok(told) if asked.elapsed() < CLOCK_LATE => clock.set(told.now),
+                    Ok(_) => tracing::debug!("the broker's answer about the time came late"),
                     Err(error) => tracing::debug!(%error, "the broker did not say the time"),
                 }
+                if renew_at.is_some_and(|at| clock.now() > at) {
+                    endings.give(Ending::Drain { reason: "the calendar has to be read again".into() });
+                    return;
+                }
             }
-        });
+        };
+        self.endings.watch_task("the clock", tokio::spawn(keep));
     }
 
     /// Tells strategies the time. With `probe`, proves every loop's life, which the watchdog does otherwise.
     pub(super) fn ticks(&self, probe: bool) {
         let (clock, loops) = (self.prepared.clock.clone(), self.prepared.figures.loops.clone());
         let (strategies, mut stopped) = (self.prepared.strategies.clone(), self.stopped.clone());
-        tokio::spawn(async move {
+        let tick = async move {
             let mut nonce = 0;
             loop {
                 tokio::select! {
@@ -158,7 +169,8 @@ impl Spawner<'_> {
                     loops.probe(nonce);
                 }
             }
-        });
+        };
+        self.endings.watch_task("the ticker", tokio::spawn(tick));
     }
 
     fn reins(&self, name: &'static str) -> Reins {

@@ -1,0 +1,139 @@
+//! The end of a host, in order and within bounds.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::fcntl::Flock;
+use sandpit_contract::ToWatchdog;
+use sandpit_execution::{DeskEnd, DeskInput};
+use sandpit_store::Store;
+use sandpit_strategy::{Runner, StrategyEvent};
+use tokio::{
+    sync::{
+        mpsc::{Sender, UnboundedReceiver},
+        watch,
+    },
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::Ending;
+use crate::{budget::Budget, lease::LeaseClient, strategies::Strategy};
+
+/// How long strategies, and then desk and store, may take to end; real time. The watchdog waits for 10 s in
+/// all.
+const STRATEGIES_LIMIT: Duration = Duration::from_secs(3);
+const DESK_LIMIT: Duration = Duration::from_secs(5);
+const STORE_LIMIT: Duration = Duration::from_secs(1);
+
+/// What has to be ended.
+pub(super) struct Host {
+    pub(super) kill_switch_file: PathBuf,
+    pub(super) lease: Option<LeaseClient>,
+    pub(super) runners: Vec<Runner>,
+    pub(super) strategies: Vec<Arc<Strategy>>,
+    pub(super) budgets: [(&'static str, Arc<Budget>); 2],
+    pub(super) inputs: Sender<DeskInput>,
+    pub(super) desk: JoinHandle<DeskEnd>,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) store: Store,
+    /// Goes with the process: no other host may use the folder before.
+    pub(super) _lock: Flock<File>,
+}
+
+impl Host {
+    /// Ends everything for this reason, or for a kill that comes while it ends; gives back the one that
+    /// counted.
+    pub(super) async fn end(self, ending: Ending, reasons: &mut UnboundedReceiver<Ending>) -> Ending {
+        match ending {
+            Ending::Kill { reason } => self.kill(reason),
+            ending @ (Ending::Asked | Ending::Drain { .. } | Ending::Broken { .. }) => {
+                let file = self.kill_switch_file.clone();
+                tokio::select! {
+                    () = self.wind_down(&ending) => ending,
+                    reason = killed(reasons) => {
+                        // The watchdog was told goodbye already: the flag is the way that is left.
+                        raise(&file, &reason);
+                        Ending::Kill { reason }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing is saved or resolved: what is open at the broker is the watchdog's now.
+    fn kill(self, reason: String) -> Ending {
+        tracing::error!("[KILL] {reason}: the host ends and is not restarted");
+        if let Some(lease) = self.lease
+            && !lease.finish(&ToWatchdog::Trip { reason: reason.clone() })
+        {
+            tracing::error!("[KILL] the watchdog does not hear the trip; raising the kill switch file");
+            raise(&self.kill_switch_file, &reason);
+        }
+        Ending::Kill { reason }
+    }
+
+    async fn wind_down(self, ending: &Ending) {
+        tracing::info!(reason = ending.text(), "ending");
+        // First of all the farewell: from here on loops that stand still are no hang, and nothing new is
+        // sent.
+        if let (Some(lease), Ending::Asked | Ending::Drain { .. }) = (self.lease, ending)
+            && !lease.finish(&ToWatchdog::Bye { reason: ending.text() })
+        {
+            tracing::warn!("the watchdog does not hear the farewell");
+        }
+        for strategy in &self.strategies {
+            strategy.inbox.push(StrategyEvent::Stop(ending.text()));
+        }
+        let runners = self.runners;
+        let joined = tokio::task::spawn_blocking(move || runners.into_iter().all(Runner::join));
+        if !matches!(timeout(STRATEGIES_LIMIT, joined).await, Ok(Ok(true))) {
+            tracing::error!("a strategy did not end in good order");
+        }
+        let (inputs, desk) = (self.inputs, self.desk);
+        let drained = async move {
+            // The desk is gone already when it was the part that broke.
+            let _ = inputs.send(DeskInput::Drain).await;
+            desk.await
+        };
+        match timeout(DESK_LIMIT, drained).await {
+            Ok(Ok(DeskEnd::Drained { unresolved: 0 } | DeskEnd::Stopped)) => {}
+            Ok(Ok(DeskEnd::Drained { unresolved })) => {
+                tracing::warn!(unresolved, "orders of unknown outcome are left to the next start");
+            }
+            Ok(Err(_)) | Err(_) => {
+                tracing::error!("the desk did not end in good order; the next start reconciles");
+            }
+        }
+        // An error means that nobody is left to be stopped.
+        let _ = self.stop.send(true);
+        for (_, budget) in &self.budgets {
+            budget.stop();
+        }
+        if timeout(STORE_LIMIT, self.store.close()).await.is_err() {
+            tracing::warn!("the database did not close in time; what was committed is safe");
+        }
+    }
+}
+
+/// Waits for a kill among the reasons.
+async fn killed(reasons: &mut UnboundedReceiver<Ending>) -> String {
+    loop {
+        match reasons.recv().await {
+            Some(Ending::Kill { reason }) => return reason,
+            Some(Ending::Asked | Ending::Drain { .. } | Ending::Broken { .. }) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Raises the flag, so that the watchdog kills as soon as it looks.
+fn raise(file: &Path, reason: &str) {
+    if let Err(error) = std::fs::write(file, format!("{reason}\n")) {
+        tracing::error!(%error, file = %file.display(), "[KILL] the kill switch file cannot be raised");
+    }
+}

@@ -1,0 +1,198 @@
+//! The wiring: reconcile, then start every loop.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use sandpit_broker::{Broker, History, OrderFeed, Permit};
+use sandpit_contract::Exit;
+use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, Reconciled};
+use sandpit_risk::Gates;
+use sandpit_store::{Record, Store};
+use sandpit_strategy::{Runner, StrategyEvent};
+use sandpit_types::{Bar, MarketClock, MarketTime, Pulse};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Ending, Endings, Failure,
+    end::Host,
+    prepare::{Parts, Prepared},
+    spawn::Spawner,
+};
+use crate::{
+    dry_run::DryRun,
+    figures::Running,
+    lease::{LeaseClient, LeaseParts, Order},
+    losses::Losses,
+    permit::{DryRunPermit, TradePermit},
+    review::Reviewer,
+    strategies::{self, Beginning, Strategy},
+};
+
+/// Inputs that may wait for the desk.
+const DESK_INPUTS: usize = 4_096;
+
+/// Reconciles and starts every loop. `dry_run` is given when the venue in this process is the broker.
+///
+/// # Errors
+/// When the store cannot be opened, the broker does not answer, or a strategy does not start.
+pub(super) async fn start<B: Broker, O: OrderFeed>(
+    prepared: Prepared,
+    broker: Arc<B>,
+    orders: Arc<O>,
+    dry_run: Option<DryRun>,
+    endings: &Endings,
+) -> Result<Host, Failure> {
+    let (stop, stopped) = watch::channel(false);
+    endings.watch_task("monitor", tokio::spawn(prepared.monitor.serve(stopped.clone())));
+    let prepared = prepared.parts;
+    let lease = start_lease(&prepared, endings)?;
+    let store_pulse = Arc::new(Pulse::default());
+    let store = open_store(&prepared, store_pulse.clone()).await?;
+    let mut desk = desk(&prepared, broker, store.clone(), endings)?;
+    let found = desk.reconcile().await.map_err(|error| Failure::new(exit_of(&error), error))?;
+    say(&found);
+    prepared.figures.set_equity(found.account.equity);
+
+    let since = prepared.clock.now().minute();
+    let warmup = warmup(&prepared, since).await;
+    let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
+    let beginning = Beginning { books: desk.books(), account: &found.account, warmup: &warmup };
+    let runners = start_strategies(&prepared, &beginning, &inputs)?;
+
+    let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
+    spawner.store(&store, store_pulse);
+    let stats = desk.stats();
+    let desk = spawner.desk(desk, desk_inputs);
+    let updates = spawner.updates(orders);
+    spawner.clock();
+    spawner.ticks(lease.is_none());
+    // Last, so that no strategy sees the market before it knows what it holds.
+    let ingest = spawner.ingest(since, dry_run);
+    prepared.figures.set_running(Running { desk: stats, ingest, updates });
+    tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
+    let Parts { config, strategies, budgets, lock, .. } = prepared;
+    let kill_switch_file = config.kill_switch_file;
+    Ok(Host { kill_switch_file, lease, runners, strategies, budgets, inputs, desk, stop, store, _lock: lock })
+}
+
+fn say(found: &Reconciled) {
+    let (open, adopted, fills) = (found.open, found.adopted, found.fills);
+    tracing::info!(open, adopted, fills, "reconciled with the broker");
+    for difference in &found.positions {
+        tracing::error!(?difference, "the broker holds another quantity than the books");
+    }
+}
+
+fn exit_of(error: &DeskError) -> Exit {
+    match error {
+        DeskError::Broker(_) => Exit::Broker,
+        DeskError::Store(_) | DeskError::Stored { .. } => Exit::State,
+    }
+}
+
+fn start_lease(prepared: &Parts, endings: &Endings) -> Result<Option<LeaseClient>, Failure> {
+    let Some(lease) = prepared.figures.lease.clone() else { return Ok(None) };
+    let endings = endings.clone();
+    let parts = LeaseParts {
+        socket: prepared.config.watchdog_socket.clone(),
+        epoch: prepared.epoch,
+        mode: prepared.config.mode.as_str(),
+        lease,
+        loops: prepared.figures.loops.clone(),
+        orders: Box::new(move |order| match order {
+            Order::Drain { reason } => endings.give(Ending::Drain { reason }),
+        }),
+    };
+    LeaseClient::start(parts).map(Some).map_err(|error| Failure::new(Exit::Failed, error))
+}
+
+async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failure> {
+    let path = prepared.folder.join("sandpit.db");
+    if !prepared.config.mode.posts() {
+        // The venue of a dry run starts flat, and so must its books.
+        put_aside(&path).map_err(|error| {
+            Failure::new(Exit::State, format!("cannot move {} aside: {error}", path.display()))
+        })?;
+    }
+    let failed = |error| Failure::new(Exit::State, error);
+    let store = Store::open(&path, pulse).await.map_err(failed)?;
+    let (epoch, mode) = (prepared.epoch, prepared.config.mode.as_str().to_owned());
+    let start = Record::HostStart { epoch, mode, time: prepared.clock.now() };
+    store.commit(vec![start]).await.map_err(failed)?;
+    Ok(store)
+}
+
+/// Keeps the database of the dry run before as `previous.db`.
+fn put_aside(path: &Path) -> io::Result<()> {
+    for ending in ["db", "db-wal", "db-shm"] {
+        let (old, kept) = (path.with_extension(ending), path.with_file_name(format!("previous.{ending}")));
+        for outcome in [fs::remove_file(&kept), fs::rename(&old, &kept)] {
+            match outcome {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn desk<B: Broker>(
+    prepared: &Parts,
+    broker: Arc<B>,
+    store: Store,
+    endings: &Endings,
+) -> Result<Desk<B, Reviewer>, Failure> {
+    let owners =
+        strategies::owners(&prepared.strategies).map_err(|error| Failure::new(Exit::Plugin, error))?;
+    let lease = prepared.figures.lease.clone();
+    let permit: Arc<dyn Permit> = match &lease {
+        Some(lease) => Arc::new(TradePermit::new(lease.clone(), prepared.config.kill_switch_file.clone())),
+        None => Arc::new(DryRunPermit),
+    };
+    let review = Reviewer {
+        gates: Gates::new(prepared.config.limits.clone()),
+        losses: Losses::new(&prepared.config.limits, prepared.sessions.clone()),
+        tape: prepared.figures.tape.clone(),
+        sessions: prepared.sessions.clone(),
+        owners,
+        lease,
+        clock: prepared.clock.clone(),
+        endings: endings.clone(),
+        account: None,
+    };
+    let config = DeskConfig::new(prepared.epoch);
+    let pulse = Arc::default();
+    Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
+}
+
+/// Bars of the past, as many as the neediest strategy wants. Without them strategies start cold, which is
+/// said.
+async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
+    let wanted = prepared.strategies.iter().map(|strategy| strategy.warmup_bars()).max().unwrap_or(0);
+    let from = prepared.sessions.minutes_back(until, wanted);
+    if wanted == 0 || from >= until {
+        return Vec::new();
+    }
+    prepared.alpaca.bars(&prepared.symbols(), from, until).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "no bars of the past: strategies start without warm-up");
+        Vec::new()
+    })
+}
+
+fn start_strategies(
+    prepared: &Parts,
+    beginning: &Beginning<'_>,
+    inputs: &mpsc::Sender<DeskInput>,
+) -> Result<Vec<Runner>, Failure> {
+    let start = |(index, strategy): (usize, &Arc<Strategy>)| {
+        let seed = prepared.seed.wrapping_add(index as u64);
+        let loops = &prepared.figures.loops;
+        let (engine, config) = (&prepared.engine, &prepared.config);
+        let runner = strategy.start(engine, config, seed, beginning, inputs.clone(), loops);
+        let runner = runner.map_err(|error| Failure::new(Exit::Plugin, error))?;
+        let inbox = strategy.inbox.clone();
+        let probe = Box::new(move |nonce| inbox.push(StrategyEvent::Probe(nonce)));
+        loops.add(strategy.loop_name(), strategy.pulse.clone(), probe);
+        Ok(runner)
+    };
+    prepared.strategies.iter().enumerate().map(start).collect()
+}
