@@ -1,7 +1,7 @@
 //! Pure state machines: no I/O, no clock, no unseeded chance.
 //!
-//! One shape everywhere: an input and the time go in, a decision comes out, and `deadline()` says when to ask again
-//! without an input. The edges wait, ask and act.
+//! One shape everywhere: an input and the time go in, a decision comes out, and `deadline()` says when to ask
+//! again without an input. The edges wait, ask and act.
 
 mod backoff;
 mod breaker;

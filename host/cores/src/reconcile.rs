@@ -65,7 +65,7 @@ pub fn orders(books: &Books, open_at_broker: &[BrokerOrder]) -> Vec<Difference> 
             OrderState::Recorded
             | OrderState::Sending { .. }
             | OrderState::NotSent
-            | OrderState::NeverArrived
+            | OrderState::NeverArrived { .. }
             | OrderState::Terminal(_) => false,
         })
         .map(|order| Difference::Missing { client_id: order.client_id().clone() });

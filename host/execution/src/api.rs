@@ -25,8 +25,8 @@ pub trait Review: Send + 'static {
         now: MarketTime,
     ) -> Result<Approved, Refusal>;
 
-    /// The account was read again.
-    fn account(&mut self, account: &Account);
+    /// The account was read again. It was asked for at `asked_at`: what happened since may not be in it.
+    fn account(&mut self, account: &Account, asked_at: MarketTime);
 }
 
 /// What the desk is told.
@@ -133,17 +133,23 @@ impl DeskConfig {
 }
 
 /// What reconciling at the start found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconciled {
+    /// The account.
+    pub account: Account,
     /// Orders of ours that are open now.
     pub open: usize,
     /// Orders of ours that the store lacked and the broker has.
     pub adopted: usize,
     /// Open orders that are not ours; they are left alone.
     pub foreign: usize,
-    /// Fills that happened while no host was looking.
+    /// Orders of ours that the broker's list lacks. They are looked up while the desk runs, and until
+    /// that is done no entries are taken.
+    pub missing: usize,
+    /// Fills that happened while no host was looking, of the orders that are still open at the broker.
     pub fills: usize,
-    /// Symbols of which the broker holds another quantity than the books.
+    /// Symbols of which the broker holds another quantity than the books, and no open order of ours can be
+    /// the reason. They are disputed in the books, as are those that an order may yet explain.
     pub positions: Vec<PositionDifference>,
 }
 
@@ -158,8 +164,8 @@ pub enum DeskError {
     Broker(#[from] BrokerError),
     /// The store holds something that this version does not understand.
     #[error(
-        "the database holds what this version of sandpit does not understand: {what}; \
-         run the version that wrote it"
+        "the database holds what this version of sandpit does not understand: {what}; run the version that \
+         wrote it"
     )]
     Stored {
         /// What is not understood.

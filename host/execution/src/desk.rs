@@ -98,19 +98,22 @@ impl<B: Broker, R: Review> Desk<B, R> {
     }
 
     /// At the start: the stored orders, the broker's truth, and the difference as events. Afterwards the
-    /// books are reconciled and [`Desk::run`] may begin. Orders of unknown outcome keep their exposure and
-    /// are resolved while it runs.
+    /// books are reconciled and [`Desk::run`] may begin. Orders of unknown outcome, and those that the
+    /// broker's list lacks, keep their exposure and are resolved while it runs; until then entries are
+    /// refused.
     ///
     /// # Errors
     /// [`DeskError`]; the desk must not run then.
     pub async fn reconcile(&mut self) -> Result<Reconciled, DeskError> {
         self.load().await?;
         let broker = self.broker.clone();
+        let asked_at = self.clock.now();
         let account = self.persist(|| broker.account()).await?;
         let listed = self.persist(|| broker.open_orders()).await?;
-        self.machine.take_account(account, self.clock.now());
+        self.machine.take_account(account.clone(), asked_at, self.clock.now());
         let fills_before = self.stats.read().fills;
-        let mut found = Reconciled::default();
+        let (positions, open) = (Vec::new(), 0);
+        let mut found = Reconciled { account, open, adopted: 0, foreign: 0, missing: 0, fills: 0, positions };
         for difference in reconcile::orders(&self.machine.books, &listed) {
             match difference {
                 Difference::Known { client_id, shown } => self.seen(&client_id, shown),
@@ -119,12 +122,16 @@ impl<B: Broker, R: Review> Desk<B, R> {
                     found.foreign += 1;
                     self.machine.foreigner(&shown, self.clock.now());
                 }
-                Difference::Missing { client_id } => self.missing(&client_id).await,
+                // There may be hundreds after a night, so the start does not wait for them.
+                Difference::Missing { client_id } => {
+                    found.missing += 1;
+                    self.machine.hurry_look_up(&client_id, self.clock.now());
+                }
             }
         }
         // After the orders: their fills are in the positions.
         let positions = self.persist(|| broker.positions()).await?;
-        found.positions = reconcile::positions(&self.machine.books, &positions);
+        found.positions = self.machine.first_positions(&positions, self.clock.now());
         found.fills = usize::try_from(self.stats.read().fills - fills_before).unwrap_or(usize::MAX);
         found.open = self.machine.books.open_count();
         self.save().await?;
@@ -195,6 +202,10 @@ impl<B: Broker, R: Review> Desk<B, R> {
             }
         };
         let post = self.posts.remove(&id);
+        if outcome.is_none() && post.is_none() {
+            // What it was to bring is waited for in vain. Only a new life can be trusted.
+            self.machine.mode = Mode::Stopping;
+        }
         let lost = |id| {
             let result =
                 Err(BrokerError::OutcomeUnknown { message: "its task ended without an answer".into() });
@@ -321,6 +332,11 @@ impl<B: Broker, R: Review> Desk<B, R> {
         shown: BrokerOrder,
         found: &mut Reconciled,
     ) -> Result<(), DeskError> {
+        if self.machine.books.order(id).is_some() {
+            // The broker's list had it twice: orders move between its pages while it is read.
+            self.seen(id, shown);
+            return Ok(());
+        }
         match self.store.order(id).await? {
             Some((row, executions)) => {
                 let order = rows::stored(row, executions)?;
@@ -333,20 +349,6 @@ impl<B: Broker, R: Review> Desk<B, R> {
             }
         }
         Ok(())
-    }
-
-    /// The books have it open and the broker's list lacks it: over, or never arrived. Without an answer it
-    /// stays open, and is asked for again while the desk runs.
-    async fn missing(&mut self, id: &ClientOrderId) {
-        let result = self.broker.order_by_client_id(id).await;
-        let now = self.clock.now();
-        match result {
-            Ok(shown) => self.seen(id, shown),
-            Err(BrokerError::NotFound { .. }) => {
-                self.machine.absorb(id, &OrderEvent::NotFound { at: now }, now, "not there at the start");
-            }
-            Err(error) => tracing::warn!(order = %id, %error, "could not be looked up yet"),
-        }
     }
 
     /// Commits what reconciling found, before anything new.

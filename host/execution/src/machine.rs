@@ -2,11 +2,13 @@
 
 mod absorb;
 mod answers;
+mod disputes;
 mod errands;
 mod intents;
 mod ledger;
 mod polls;
 mod sends;
+mod story;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -26,10 +28,12 @@ use sandpit_types::{
 use tracing::warn;
 
 use self::{
+    disputes::Disputes,
     errands::Errands,
     ledger::{Ledger, Next, Then},
     polls::{Poll, Sync},
     sends::Sends,
+    story::Story,
 };
 use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review};
 
@@ -96,8 +100,8 @@ pub(crate) struct Machine<R> {
     positions: Poll,
     sync: Option<Sync>,
     foreign: BTreeSet<BrokerOrderId>,
-    /// Position differences of the last read: one that is still there at the next is real.
-    unlike: Vec<sandpit_cores::reconcile::PositionDifference>,
+    disputes: Disputes,
+    story: Story,
     said: BTreeSet<String>,
     /// Whether the books changed since they were published.
     is_changed: bool,
@@ -123,7 +127,8 @@ impl<R: Review> Machine<R> {
             fetching: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
-            unlike: Vec::new(),
+            disputes: Disputes::default(),
+            story: Story::default(),
             said: BTreeSet::new(),
             is_changed: true,
             chance: Chance(seed),
@@ -180,6 +185,7 @@ impl<R: Review> Machine<R> {
             Mode::Open | Mode::Draining => self.ask(now),
             Mode::Stopping => {}
         }
+        self.close_story(now, self.mode == Mode::Stopping);
         self.settle(now);
         self.publish();
         std::mem::take(&mut self.actions)
@@ -211,7 +217,7 @@ impl<R: Review> Machine<R> {
         for (errand, id) in self.errands.due(now) {
             self.run_errand(errand, id);
         }
-        self.check_sync();
+        self.check_sync(now);
     }
 
     /// When [`Machine::turn`] has to be called although nothing happened.
@@ -310,9 +316,13 @@ impl<R: Review> Machine<R> {
         if self.said.len() >= MAX_SAID {
             self.said.clear();
         }
-        if !self.said.insert(text.clone()) {
-            return;
+        if self.said.insert(text.clone()) {
+            self.raise(text, now);
         }
+    }
+
+    /// Tells a human, without waiting for the disk.
+    fn raise(&mut self, text: String, now: MarketTime) {
         warn!("{text}");
         self.stats.write(|counts| counts.alerts += 1);
         self.ledger.record(Record::Notice { time: now, subject: "alert", detail: text.clone() });

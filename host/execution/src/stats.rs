@@ -59,6 +59,8 @@ pub struct StrategyCounts {
     pub fills: u64,
     /// Orders refused.
     pub refused: u64,
+    /// Refusals and signals of which no row was kept, because there were too many in one minute.
+    pub not_kept: u64,
     /// Cancels asked for.
     pub cancels: u64,
     /// Realised profit and loss over all lives of the host.

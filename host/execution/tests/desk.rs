@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +14,7 @@ use sandpit_broker::{Broker, BrokerError, GateError, Permit, SendTerms};
 use sandpit_cores::orders::Books;
 use sandpit_execution::{Desk, DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, DeskStats, Review};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
-use sandpit_store::Store;
+use sandpit_store::{OrderRow, Record, Store};
 use sandpit_types::{
     Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, ExecutionId, HostEpoch, Intent, MarketClock,
     MarketTime, OrderKind, OrderRequest, OrderStatus, Position, Price, Pulse, Qty, Quote, Refusal,
@@ -81,7 +81,7 @@ impl Review for Calm {
         Gates::new(Limits::default()).check(strategy, submit, &situation, now)
     }
 
-    fn account(&mut self, _: &Account) {}
+    fn account(&mut self, _: &Account, _: MarketTime) {}
 }
 
 #[derive(Default)]
@@ -92,7 +92,13 @@ struct FakeBroker {
     /// POSTs never arrive and never end.
     hangs: AtomicBool,
     panics: AtomicBool,
+    panics_at_positions: AtomicBool,
     unauthorized: AtomicBool,
+    look_ups: AtomicUsize,
+    /// Look-ups wait until this is over.
+    look_ups_hang: AtomicBool,
+    /// The list of open orders has each of them twice.
+    lists_twice: AtomicBool,
 }
 
 impl FakeBroker {
@@ -167,15 +173,25 @@ impl Broker for FakeBroker {
     }
 
     async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<BrokerOrder, BrokerError> {
+        self.look_ups.fetch_add(1, Ordering::SeqCst);
+        while self.look_ups_hang.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let found = self.orders().into_iter().find(|order| order.ours().as_ref() == Some(id));
         found.ok_or_else(|| BrokerError::NotFound { message: "order not found".into() })
     }
 
     async fn open_orders(&self) -> Result<Vec<BrokerOrder>, BrokerError> {
-        self.read(self.orders().into_iter().filter(|order| !order.status.is_terminal()).collect())
+        let mut open = self.orders();
+        open.retain(|order| !order.status.is_terminal());
+        if self.lists_twice.load(Ordering::SeqCst) {
+            open.extend(open.clone());
+        }
+        self.read(open)
     }
 
     async fn positions(&self) -> Result<Vec<Position>, BrokerError> {
+        assert!(!self.panics_at_positions.load(Ordering::SeqCst), "a defect of the adapter");
         let held: Qty = self.orders().iter().map(|order| order.side.signed(order.filled_qty)).sum();
         self.read(vec![Position {
             symbol: Symbol::new("SPY"),
@@ -296,6 +312,15 @@ impl Bench {
         .await;
     }
 
+    /// Reads outputs until the desk ends by itself.
+    async fn ends_by_itself(&mut self) -> DeskEnd {
+        let wait = async {
+            while self.outputs.recv().await.is_some() {}
+            (&mut self.desk).await.expect("without a panic")
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("it ends in time")
+    }
+
     async fn end(self) -> DeskEnd {
         let Self { outputs, desk, .. } = self;
         drop(outputs);
@@ -341,9 +366,9 @@ async fn an_order_goes_out_and_its_fill_comes_back() {
     bench.tell(DeskInput::Stop).await;
     assert_eq!(bench.end().await, DeskEnd::Stopped);
     assert_eq!(stats.read().fills, 1, "one fill, told twice by the stream");
-    let summary = store.summary().await.expect("reads");
-    assert_eq!((summary.orders, summary.fills), (1, 1));
-    assert!(summary.equity_last.is_some());
+    let id = ClientOrderId { strategy: name(), epoch: HostEpoch(1), sequence: 1 };
+    let (row, executions) = store.order(&id).await.expect("reads").expect("is there");
+    assert!(!row.is_open && executions.len() == 1, "{row:?}");
 }
 
 #[tokio::test]
@@ -387,14 +412,8 @@ async fn a_probe_is_answered_while_the_broker_hangs() {
     let pulse = bench.pulse.clone();
     until(|| pulse.nonce() == 9).await;
     bench.tell(DeskInput::Drain).await;
-    let outputs = &mut bench.outputs;
     // The drain is bounded although the outcome stays unknown.
-    let drained = async {
-        while outputs.recv().await.is_some() {}
-        (&mut bench.desk).await.expect("without a panic")
-    };
-    let end = tokio::time::timeout(PATIENCE, drained).await.expect("in time");
-    assert_eq!(end, DeskEnd::Drained { unresolved: 1 });
+    assert_eq!(bench.ends_by_itself().await, DeskEnd::Drained { unresolved: 1 });
 }
 
 #[tokio::test]
@@ -430,4 +449,80 @@ async fn a_desk_that_cannot_reconcile_does_not_start() {
     broker.unauthorized.store(true, Ordering::SeqCst);
     let error = Bench::start(&path, broker, 1).await.err().expect("does not start");
     assert!(matches!(error, DeskError::Broker(BrokerError::Unauthorized { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_defect_anywhere_else_ends_the_desk() {
+    let (_directory, path) = place();
+    let mut bench = Bench::start(&path, Arc::default(), 1).await.expect("starts");
+    bench.submit(1).await;
+    bench.broker.panics_at_positions.store(true, Ordering::SeqCst);
+    assert_eq!(bench.ends_by_itself().await, DeskEnd::Stopped);
+}
+
+#[tokio::test]
+async fn a_start_does_not_wait_for_orders_that_ended_overnight() {
+    let (_directory, path) = place();
+    let broker = Arc::new(FakeBroker::default());
+    let mut first = Bench::start(&path, broker.clone(), 1).await.expect("starts");
+    for id in 1..=3 {
+        first.submit(id).await;
+        first.hear_status(OrderStatus::New).await;
+    }
+    first.desk.abort();
+    assert!(first.desk.await.expect_err("it was killed").is_cancelled());
+    (0..3).for_each(|index| drop(broker.fill(index, 10)));
+    broker.look_ups_hang.store(true, Ordering::SeqCst);
+
+    let start = Bench::start(&path, broker.clone(), 2);
+    let mut second = tokio::time::timeout(PATIENCE, start).await.expect("in time").expect("starts");
+    assert_eq!((second.found.open, second.found.missing, second.found.fills), (3, 3, 0));
+    assert!(second.found.positions.is_empty(), "they may be the reason: {:?}", second.found.positions);
+    assert!(second.found.account.equity.is_positive());
+    until(|| broker.look_ups.load(Ordering::SeqCst) >= 3).await;
+    second.ask(1).await;
+    let refused = second.hear(|output| matches!(output, DeskOutput::Refused { .. })).await;
+    assert!(matches!(refused, DeskOutput::Refused { refusal: Refusal::OrderStreamDown, .. }), "{refused:?}");
+    assert_eq!(second.stats.read().open, 3, "their exposure stays reserved");
+    broker.look_ups_hang.store(false, Ordering::SeqCst);
+    second.submit(2).await;
+    let counts = second.stats.read();
+    assert_eq!((counts.fills, counts.open, counts.alerts), (3, 1, 0));
+}
+
+#[tokio::test]
+async fn an_order_that_the_list_has_twice_is_one_order() {
+    let check = async |is_stored: bool| {
+        let (_directory, path) = place();
+        let broker = Arc::new(FakeBroker::default());
+        let request = OrderRequest {
+            client_id: ClientOrderId { strategy: name(), epoch: HostEpoch(1), sequence: 1 },
+            symbol: Symbol::new("SPY"),
+            side: Side::Buy,
+            qty: qty(10),
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+        };
+        broker.accept(&request);
+        broker.lists_twice.store(true, Ordering::SeqCst);
+        if is_stored {
+            let row = OrderRow {
+                request,
+                strategy_id: Some(StrategyOrderId(1)),
+                incarnation: 0,
+                state: "\"not_sent\"".into(),
+                is_open: false,
+                broker_id: None,
+                filled_qty: Qty::ZERO,
+                filled_notional: Usd::ZERO,
+                recorded_at: MarketTime::EPOCH,
+            };
+            store(&path).await.commit(vec![Record::Order(Box::new(row))]).await.expect("writes");
+        }
+        let bench = Bench::start(&path, broker, 2).await.expect("starts");
+        assert_eq!((bench.found.open, bench.found.adopted), (1, usize::from(!is_stored)));
+    };
+    check(true).await;
+    check(false).await;
 }

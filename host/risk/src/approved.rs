@@ -1,17 +1,16 @@
 //! The proof that an order passed every gate.
 
-use sandpit_types::{StrategyName, Submit, Usd};
+use sandpit_types::{StrategyName, Submit};
 
 /// An order that passed every gate. Only [`Gates::check`](crate::Gates::check) makes one, and it cannot be
 /// copied: one approval, one order.
 ///
 /// ```
 /// use sandpit_risk::Approved;
-/// use sandpit_types::{StrategyName, Submit, Usd};
+/// use sandpit_types::{StrategyName, Submit};
 ///
-/// fn pass_on(approved: Approved) -> (StrategyName, Submit, bool, Usd) {
-///     let (reduces, exposure) = (approved.reduces(), approved.exposure());
-///     (approved.strategy().clone(), approved.submit().clone(), reduces, exposure)
+/// fn pass_on(approved: Approved) -> (StrategyName, Submit, bool) {
+///     (approved.strategy().clone(), approved.submit().clone(), approved.reduces())
 /// }
 /// ```
 ///
@@ -19,10 +18,10 @@ use sandpit_types::{StrategyName, Submit, Usd};
 ///
 /// ```compile_fail,E0451
 /// use sandpit_risk::Approved;
-/// use sandpit_types::{StrategyName, Submit, Usd};
+/// use sandpit_types::{StrategyName, Submit};
 ///
 /// fn forge(strategy: StrategyName, submit: Submit) -> Approved {
-///     Approved { strategy, submit, reduces: true, exposure: Usd::ZERO }
+///     Approved { strategy, submit, reduces: true }
 /// }
 /// ```
 #[derive(Debug, PartialEq, Eq)]
@@ -31,12 +30,11 @@ pub struct Approved {
     strategy: StrategyName,
     submit: Submit,
     reduces: bool,
-    exposure: Usd,
 }
 
 impl Approved {
-    pub(crate) const fn new(strategy: StrategyName, submit: Submit, reduces: bool, exposure: Usd) -> Self {
-        Self { strategy, submit, reduces, exposure }
+    pub(crate) const fn new(strategy: StrategyName, submit: Submit, reduces: bool) -> Self {
+        Self { strategy, submit, reduces }
     }
 
     /// The strategy that asked for it.
@@ -52,10 +50,5 @@ impl Approved {
     /// Whether it lowers the risk: it takes from the position and cannot turn it round.
     pub const fn reduces(&self) -> bool {
         self.reduces
-    }
-
-    /// What it adds to the exposure until it is seen in the books; zero when it reduces.
-    pub const fn exposure(&self) -> Usd {
-        self.exposure
     }
 }

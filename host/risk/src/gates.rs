@@ -87,9 +87,9 @@ impl Gates {
         for gate in GATES {
             gate(&case)?;
         }
-        let (reduces, exposure) = (case.reduces(), case.added_exposure());
+        let reduces = case.reduces();
         self.rates.note(strategy, now);
-        Ok(Approved::new(strategy.clone(), submit.clone(), reduces, exposure))
+        Ok(Approved::new(strategy.clone(), submit.clone(), reduces))
     }
 }
 
@@ -168,11 +168,6 @@ impl Case<'_> {
     fn notional(&self) -> Usd {
         let price = self.submit.kind.limit_price().or_else(|| self.market_price(self.submit.side));
         price.map_or(Usd::new(Decimal::MAX), |price| price * self.submit.qty)
-    }
-
-    /// What it adds to the exposure.
-    fn added_exposure(&self) -> Usd {
-        if self.reduces() { Usd::ZERO } else { self.notional() }
     }
 }
 

@@ -7,7 +7,7 @@
 //! Order of the gates: shape, duplicate id, ownership, frozen, lease, reconciled, order stream, session,
 //! stale data, price collar, order notional, position limit, gross exposure, buying power, no shorts,
 //! self-cross, order rate, open orders. Orders that lower the risk pass the gates that bound it: frozen,
-//! order notional, position limit, gross exposure and buying power.
+//! order stream, order notional, position limit, gross exposure and buying power.
 
 mod approved;
 mod gates;

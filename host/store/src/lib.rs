@@ -16,7 +16,7 @@ mod store;
 mod writer;
 
 pub use error::StoreError;
-pub use load::{Stored, StrategySummary, Summary};
+pub use load::Stored;
 pub use record::{OrderChange, OrderRow, Record, SubBookRow};
 pub use store::{MAX_QUEUED, Store};
 pub use writer::MAX_BATCH;

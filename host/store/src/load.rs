@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, str::FromStr};
 
 use sandpit_types::{
     BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderKind, OrderRequest, Side, StrategyName,
-    StrategyOrderId, Symbol, TimeInForce, Usd,
+    StrategyOrderId, Symbol, TimeInForce,
 };
-use sqlx::{Row, query, query_as, query_scalar, sqlite::SqliteRow};
+use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
 
 use crate::{OrderRow, Store, StoreError, SubBookRow};
 
@@ -17,42 +17,6 @@ pub struct Stored {
     pub open_orders: Vec<(OrderRow, BTreeSet<ExecutionId>)>,
     /// Every sub-book.
     pub sub_books: Vec<SubBookRow>,
-}
-
-/// Counts over all lives of the host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Lives of the host.
-    pub host_starts: u64,
-    /// Orders recorded.
-    pub orders: u64,
-    /// Of these, cancelled at the broker.
-    pub cancelled: u64,
-    /// Fills counted.
-    pub fills: u64,
-    /// Orders refused.
-    pub refusals: u64,
-    /// The first equity recorded.
-    pub equity_first: Option<Usd>,
-    /// The last equity recorded.
-    pub equity_last: Option<Usd>,
-    /// Each strategy, by name.
-    pub strategies: Vec<StrategySummary>,
-}
-
-/// Counts of one strategy over all lives of the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StrategySummary {
-    /// Which one.
-    pub strategy: StrategyName,
-    /// Orders recorded.
-    pub orders: u64,
-    /// Fills counted.
-    pub fills: u64,
-    /// Orders refused.
-    pub refusals: u64,
-    /// Realised profit and loss.
-    pub realised: Usd,
 }
 
 impl Store {
@@ -98,24 +62,6 @@ impl Store {
         }
     }
 
-    /// Counts over everything recorded.
-    ///
-    /// # Errors
-    /// [`StoreError::Read`].
-    pub async fn summary(&self) -> Result<Summary, StoreError> {
-        let strategies = self.strategies().await?;
-        Ok(Summary {
-            host_starts: self.count("SELECT COUNT(*) FROM host_starts").await?,
-            orders: self.count("SELECT COUNT(*) FROM orders").await?,
-            cancelled: self.count("SELECT COUNT(*) FROM orders WHERE state LIKE '%\"canceled\"%'").await?,
-            fills: self.count("SELECT COUNT(*) FROM fills").await?,
-            refusals: self.count("SELECT COUNT(*) FROM refusals").await?,
-            equity_first: self.equity("SELECT equity FROM equity ORDER BY time LIMIT 1").await?,
-            equity_last: self.equity("SELECT equity FROM equity ORDER BY time DESC LIMIT 1").await?,
-            strategies,
-        })
-    }
-
     async fn executions(&self, client_id: &ClientOrderId) -> Result<BTreeSet<ExecutionId>, StoreError> {
         let ids: Vec<String> = query_scalar("SELECT execution_id FROM fills WHERE client_id = $1")
             .bind(client_id.to_string())
@@ -123,40 +69,6 @@ impl Store {
             .await
             .map_err(StoreError::reading)?;
         Ok(ids.into_iter().map(ExecutionId::new).collect())
-    }
-
-    async fn strategies(&self) -> Result<Vec<StrategySummary>, StoreError> {
-        let rows: Vec<(String, i64, i64, i64)> = query_as(
-            "SELECT s.strategy, \
-             (SELECT COUNT(*) FROM orders o WHERE o.strategy = s.strategy), \
-             (SELECT COUNT(*) FROM fills f WHERE f.strategy = s.strategy), \
-             (SELECT COUNT(*) FROM refusals r WHERE r.strategy = s.strategy) \
-             FROM (SELECT strategy FROM orders UNION SELECT strategy FROM refusals) s ORDER BY s.strategy",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::reading)?;
-        let books = self.load().await?.sub_books;
-        let summary = |(name, orders, fills, refusals): (String, i64, i64, i64)| {
-            let strategy = StrategyName::parse(&name).map_err(StoreError::reading)?;
-            let realised =
-                books.iter().filter(|book| book.strategy == strategy).map(|book| book.cash + book.cost).sum();
-            let count = i64::unsigned_abs;
-            let (orders, fills, refusals) = (count(orders), count(fills), count(refusals));
-            Ok(StrategySummary { strategy, orders, fills, refusals, realised })
-        };
-        rows.into_iter().map(summary).collect()
-    }
-
-    async fn count(&self, sql: &'static str) -> Result<u64, StoreError> {
-        let count: i64 = query_scalar(sql).fetch_one(&self.readers).await.map_err(StoreError::reading)?;
-        Ok(count.unsigned_abs())
-    }
-
-    async fn equity(&self, sql: &'static str) -> Result<Option<Usd>, StoreError> {
-        let text: Option<String> =
-            query_scalar(sql).fetch_optional(&self.readers).await.map_err(StoreError::reading)?;
-        text.map(|text| text.parse().map_err(StoreError::reading)).transpose()
     }
 }
 

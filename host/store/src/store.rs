@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Record, StoreError,
-    writer::{self, Job},
+    writer::{Job, Writer},
 };
 
 /// Commits that may wait for the writer; past it [`Store::commit`] waits before it queues.
@@ -56,17 +56,19 @@ impl Store {
             .disable_statement_logging();
         let opening = |error| StoreError::opening(path.to_owned(), &error);
         let mut connection = options.connect().await.map_err(opening)?;
+        // A file that vanishes while it is in use is not replaced by an empty one.
+        let options = options.create_if_missing(false);
         sqlx::migrate!("../../migrations/sqlite")
             .run(&mut connection)
             .await
             .map_err(|error| StoreError::migrating(path.to_owned(), &error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.read_only(true).create_if_missing(false))
+            .connect_with(options.clone().read_only(true))
             .await
             .map_err(opening)?;
         let (queue, jobs) = mpsc::channel(MAX_QUEUED);
-        tokio::spawn(writer::run(connection, jobs, pulse));
+        tokio::spawn(Writer::new(options, connection).run(jobs, pulse));
         Ok(Self { queue, readers })
     }
 

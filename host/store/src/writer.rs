@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sandpit_types::Pulse;
-use sqlx::{Connection, SqliteConnection, query};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, query, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
@@ -22,66 +22,105 @@ pub(crate) enum Job {
 
 type Commit = (Vec<Record>, oneshot::Sender<Result<(), StoreError>>);
 
-/// Writes until all handles are gone or one says close.
-pub(crate) async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>, pulse: Arc<Pulse>) {
-    let mut jobs = Vec::with_capacity(MAX_BATCH);
-    let mut closing = None;
-    while closing.is_none() && queue.recv_many(&mut jobs, MAX_BATCH).await > 0 {
-        let mut commits = Vec::new();
-        let mut nonce = None;
-        for job in jobs.drain(..) {
-            match job {
-                Job::Commit { records, done } => commits.push((records, done)),
-                Job::Probe(newest) => nonce = Some(newest),
-                Job::Close(done) => closing = Some(done),
+/// The connection that writes.
+pub(crate) struct Writer {
+    options: SqliteConnectOptions,
+    /// `None` after a failed write. SQLite may have rolled back by itself (a full disk) while the driver
+    /// still counts a transaction as open, and then no later commit of this connection can be believed.
+    connection: Option<SqliteConnection>,
+}
+
+impl Writer {
+    /// Writes by `connection`, and after a failure by new ones made with `options`.
+    pub(crate) const fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
+        Self { options, connection: Some(connection) }
+    }
+
+    /// Writes until all handles are gone or one says close.
+    pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>, pulse: Arc<Pulse>) {
+        let mut jobs = Vec::with_capacity(MAX_BATCH);
+        let mut closing = None;
+        while closing.is_none() && queue.recv_many(&mut jobs, MAX_BATCH).await > 0 {
+            let mut commits = Vec::new();
+            let mut nonce = None;
+            for job in jobs.drain(..) {
+                match job {
+                    Job::Commit { records, done } => commits.push((records, done)),
+                    Job::Probe(newest) => nonce = Some(newest),
+                    Job::Close(done) => closing = Some(done),
+                }
+            }
+            self.write_all(commits, &pulse).await;
+            if let Some(nonce) = nonce {
+                pulse.answer(nonce);
             }
         }
-        write_all(&mut connection, commits, &pulse).await;
-        if let Some(nonce) = nonce {
-            pulse.answer(nonce);
+        // Whoever still waits sees the channel close.
+        drop(queue);
+        if let Some(connection) = self.connection {
+            close(connection).await;
+        }
+        if let Some(done) = closing {
+            done.send(()).ok();
         }
     }
-    // Whoever still waits sees the channel close.
-    drop(queue);
+
+    /// One transaction for all; if that fails, one each, so that one bad commit fails alone.
+    async fn write_all(&mut self, commits: Vec<Commit>, pulse: &Pulse) {
+        if commits.is_empty() {
+            return;
+        }
+        let together = self.write(commits.iter().flat_map(|(records, _)| records)).await;
+        let alone = commits.len() == 1;
+        for (records, done) in commits {
+            let result = match &together {
+                Ok(()) => Ok(()),
+                Err(error) if alone => Err(error.clone()),
+                Err(_) => self.write(records.iter()).await,
+            };
+            if result.is_ok() {
+                pulse.work();
+            }
+            // Nobody may be waiting any more; the records are written all the same.
+            done.send(result).ok();
+        }
+    }
+
+    async fn write(&mut self, records: impl Iterator<Item = &Record>) -> Result<(), StoreError> {
+        let failed = |error: sqlx::Error| StoreError::Write { cause: error.to_string() };
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.options.connect().await.map_err(failed)?,
+        };
+        match transact(&mut connection, records).await {
+            Ok(()) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Err(error) => {
+                close(connection).await;
+                Err(failed(error))
+            }
+        }
+    }
+}
+
+/// Closing rolls back what is open.
+async fn close(connection: SqliteConnection) {
     if let Err(error) = connection.close().await {
         warn!(%error, "the database did not close cleanly; nothing committed is lost");
     }
-    if let Some(done) = closing {
-        done.send(()).ok();
-    }
 }
 
-/// One transaction for all; if that fails, one each, so that one bad commit fails alone.
-async fn write_all(connection: &mut SqliteConnection, commits: Vec<Commit>, pulse: &Pulse) {
-    if commits.is_empty() {
-        return;
-    }
-    let together = write(connection, commits.iter().flat_map(|(records, _)| records)).await;
-    let alone = commits.len() == 1;
-    for (records, done) in commits {
-        let result = match &together {
-            Ok(()) => Ok(()),
-            Err(error) if alone => Err(error.clone()),
-            Err(_) => write(connection, records.iter()).await,
-        };
-        if result.is_ok() {
-            pulse.work();
-        }
-        // Nobody may be waiting any more; the records are written all the same.
-        done.send(result).ok();
-    }
-}
-
-async fn write(
+async fn transact(
     connection: &mut SqliteConnection,
     records: impl Iterator<Item = &Record>,
-) -> Result<(), StoreError> {
-    let failed = |error: sqlx::Error| StoreError::Write { cause: error.to_string() };
-    let mut transaction = connection.begin().await.map_err(failed)?;
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
     for record in records {
-        insert(&mut transaction, record).await.map_err(failed)?;
+        insert(&mut transaction, record).await?;
     }
-    transaction.commit().await.map_err(failed)
+    transaction.commit().await
 }
 
 async fn insert(connection: &mut SqliteConnection, record: &Record) -> Result<(), sqlx::Error> {
@@ -92,8 +131,8 @@ async fn insert(connection: &mut SqliteConnection, record: &Record) -> Result<()
             let client_id = fill.client_id.to_string();
             // Again after a failed commit that was written after all: the sub-book after it is the same.
             query(
-                "INSERT INTO fills VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-                 ON CONFLICT (client_id, execution_id) DO NOTHING",
+                "INSERT INTO fills VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (client_id, \
+                 execution_id) DO NOTHING",
             )
             .bind(client_id)
             .bind(fill.execution_id.as_str())
@@ -145,9 +184,10 @@ async fn insert_story(connection: &mut SqliteConnection, record: &Record) -> Res
 
 async fn insert_order(connection: &mut SqliteConnection, row: &OrderRow) -> Result<(), sqlx::Error> {
     let request = &row.request;
+    // Again after a failed commit that was written after all: the changes that followed stand in the row.
     query(
-        "INSERT INTO orders VALUES \
-         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        "INSERT INTO orders VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+         $17, $18) ON CONFLICT (client_id) DO NOTHING",
     )
     .bind(request.client_id.to_string())
     .bind(request.client_id.strategy.as_str())
@@ -191,8 +231,8 @@ async fn insert_change(connection: &mut SqliteConnection, change: &OrderChange) 
         return Err(sqlx::Error::RowNotFound);
     }
     query(
-        "INSERT INTO order_changes SELECT $1, COALESCE(MAX(change_number), 0) + 1, $2, $3, $4, $5 \
-         FROM order_changes WHERE client_id = $1",
+        "INSERT INTO order_changes SELECT $1, COALESCE(MAX(change_number), 0) + 1, $2, $3, $4, $5 FROM \
+         order_changes WHERE client_id = $1",
     )
     .bind(client_id.as_str())
     .bind(change.time.as_nanos())
@@ -206,8 +246,8 @@ async fn insert_change(connection: &mut SqliteConnection, change: &OrderChange) 
 
 async fn upsert_sub_book(connection: &mut SqliteConnection, row: &SubBookRow) -> Result<(), sqlx::Error> {
     query(
-        "INSERT INTO sub_books VALUES ($1, $2, $3, $4, $5) ON CONFLICT (strategy, symbol) \
-         DO UPDATE SET qty = excluded.qty, cost = excluded.cost, cash = excluded.cash",
+        "INSERT INTO sub_books VALUES ($1, $2, $3, $4, $5) ON CONFLICT (strategy, symbol) DO UPDATE SET qty \
+         = excluded.qty, cost = excluded.cost, cash = excluded.cash",
     )
     .bind(row.strategy.as_str())
     .bind(row.symbol.as_str())
@@ -217,4 +257,56 @@ async fn upsert_sub_book(connection: &mut SqliteConnection, row: &SubBookRow) ->
     .execute(connection)
     .await
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_types::MarketTime;
+
+    use super::*;
+    use crate::Store;
+
+    async fn notices(path: &std::path::Path) -> i64 {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true);
+        let mut reader = options.connect().await.expect("opens");
+        sqlx::query_scalar("SELECT COUNT(*) FROM notices").fetch_one(&mut reader).await.expect("reads")
+    }
+
+    fn notice(bytes: usize) -> Record {
+        Record::Notice { time: MarketTime::EPOCH, subject: "test", detail: "x".repeat(bytes) }
+    }
+
+    #[tokio::test]
+    async fn after_a_full_disk_commits_are_durable_again() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let path = directory.path().join("host.db");
+        Store::open(&path, Arc::default()).await.expect("opens").close().await;
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+            .disable_statement_logging();
+        // The pragma holds for one connection, so each that the writer makes has it anew.
+        let full = options.clone().pragma("max_page_count", "60");
+        let connection = full.connect().await.expect("opens");
+        let mut writer = Writer::new(full, connection);
+        writer.write([notice(1)].iter()).await.expect("fits");
+        for _ in 0..3 {
+            let error = writer.write([notice(1), notice(1_000_000)].iter()).await.expect_err("full");
+            assert!(error.to_string().contains("full"), "{error}");
+            assert_eq!(notices(&path).await, 1, "all or nothing");
+        }
+        writer.write([notice(1)].iter()).await.expect("what fits is taken");
+        assert_eq!(notices(&path).await, 2, "and seen by others, so it is committed");
+        writer.options = options;
+        writer
+            .write([notice(1), notice(1_000_000)].iter())
+            .await
+            .expect_err("the connection is as full as it was");
+        writer.write([notice(1), notice(1_000_000)].iter()).await.expect("there is room");
+        // Dropped without close, as by a death.
+        drop(writer);
+        let store = Store::open(&path, Arc::default()).await.expect("opens again");
+        assert_eq!(notices(&path).await, 4);
+        store.close().await;
+    }
 }

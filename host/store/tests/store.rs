@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use sandpit_store::{OrderChange, OrderRow, Record, Store, StoreError, SubBookRow};
 use sandpit_types::{
-    BrokerOrderId, ClientOrderId, ExecutionId, Fill, HostEpoch, MarketTime, OrderKind, OrderRequest, Price,
-    Pulse, Qty, Refusal, Side, Signal, StrategyName, StrategyOrderId, Symbol, TimeInForce, Usd,
+    BrokerOrderId, ClientOrderId, ExecutionId, Fill, HostEpoch, MarketTime, OrderKind, OrderRequest, Pulse,
+    Qty, Refusal, Side, Signal, StrategyName, StrategyOrderId, Symbol, TimeInForce, Usd,
 };
 
 fn name() -> StrategyName {
@@ -118,62 +118,62 @@ async fn a_commit_is_all_or_nothing_and_fails_alone() {
     let row = order(1);
     store.commit(vec![Record::Order(Box::new(row.clone()))]).await.expect("writes");
     store.commit(vec![fill(&row, "x1")]).await.expect("writes");
-    // Queued together: the second takes a client id again, the third a strategy's id, the fourth changes an
-    // order that is not there.
+    // Queued together: the third takes a strategy's id again, the second and the fourth change an order that
+    // is not there.
     let mut twin = order(2);
     twin.strategy_id = row.strategy_id;
     let stranger = change(&order(9), "\"x\"", true);
-    let (good, repeated, duplicate, unknown) = tokio::join!(
+    let (good, half, duplicate, unknown) = tokio::join!(
         store.commit(vec![fill(&row, "x2")]),
-        store.commit(vec![Record::Order(Box::new(order(3))), Record::Order(Box::new(row.clone()))]),
+        store.commit(vec![Record::Order(Box::new(order(3))), Record::Change(Box::new(stranger.clone()))]),
         store.commit(vec![Record::Order(Box::new(twin))]),
         store.commit(vec![Record::Change(Box::new(stranger))]),
     );
     good.expect("is not touched by the others");
-    for bad in [repeated, duplicate, unknown] {
+    for bad in [half, duplicate, unknown] {
         assert!(matches!(bad, Err(StoreError::Write { .. })), "{bad:?}");
     }
     store.commit(vec![fill(&row, "x1")]).await.expect("a fill again is the same fill");
+    let working = change(&row, "{\"working\":\"new\"}", true);
+    store.commit(vec![Record::Change(Box::new(working.clone()))]).await.expect("writes");
+    store.commit(vec![Record::Order(Box::new(row.clone()))]).await.expect("an order again is the same order");
+    let (stored, _) = store.order(&row.request.client_id).await.expect("reads").expect("is there");
+    assert_eq!(stored.state, working.state, "what followed stands");
     let (_, executions) = store.order(&row.request.client_id).await.expect("reads").expect("is there");
     assert_eq!(executions.len(), 2);
     assert!(store.order(&order(3).request.client_id).await.expect("reads").is_none(), "half a commit");
 }
 
 #[tokio::test]
-async fn the_summary_counts_everything() {
+async fn every_kind_of_record_is_kept() {
     let directory = tempfile::tempdir().expect("tempdir");
-    let store = open(&directory.path().join("host.db")).await.expect("opens");
-    assert_eq!(store.summary().await.expect("reads"), sandpit_store::Summary::default());
+    let path = directory.path().join("host.db");
+    let store = open(&path).await.expect("opens");
     let time = MarketTime::from_secs(1);
     let row = order(1);
-    let equity = |time, usd: &str| Record::Equity {
-        time: MarketTime::from_secs(time),
-        equity: usd.parse().expect("usd"),
-        cash: Usd::ZERO,
-    };
     let signal = Signal { symbol: None, reason: "crossed".into() };
     let records = vec![
         Record::HostStart { epoch: HostEpoch(1), mode: "paper".into(), time },
         Record::Order(Box::new(row.clone())),
         fill(&row, "x1"),
-        equity(5, "100002"),
-        equity(4, "100001"),
+        Record::Equity { time, equity: "100001".parse().expect("usd"), cash: Usd::ZERO },
         Record::Refusal { time, strategy: name(), id: StrategyOrderId(1), refusal: Refusal::Late },
         Record::Signal { time, strategy: name(), signal },
         Record::Notice { time, subject: "foreign-order", detail: "by hand".into() },
     ];
     store.commit(records).await.expect("writes");
-    let summary = store.summary().await.expect("reads");
-    assert_eq!(
-        (summary.host_starts, summary.orders, summary.fills, summary.refusals, summary.cancelled),
-        (1, 1, 1, 1, 0)
-    );
-    assert_eq!(summary.equity_first, Some(Usd::new(100_001.into())));
-    assert_eq!(summary.equity_last, Some(Usd::new(100_002.into())));
-    let strategy = summary.strategies.first().expect("one");
-    assert_eq!((strategy.orders, strategy.fills, strategy.refusals), (1, 1, 1));
-    assert_eq!(strategy.realised, "1".parse().expect("usd"));
-    assert!(Price::ZERO.is_zero());
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
+    let check = async |select: &'static str, expected: &str| {
+        let found: String = sqlx::query_scalar(select).fetch_one(&pool).await.expect("one row");
+        assert_eq!(found, expected, "{select}");
+    };
+    check("SELECT mode FROM host_starts", "paper").await;
+    check("SELECT equity FROM equity", "100001").await;
+    check("SELECT reason FROM refusals", "late").await;
+    check("SELECT reason FROM signals", "crossed").await;
+    check("SELECT subject FROM notices", "foreign-order").await;
+    check("SELECT execution_id FROM fills", "x1").await;
 }
 
 #[tokio::test]

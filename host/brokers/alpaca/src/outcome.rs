@@ -5,7 +5,8 @@
 //! | 2xx, understood | done | done |
 //! | 2xx, not understood | `Malformed` | `OutcomeUnknown` |
 //! | 401; 403 that speaks of the key | `Unauthorized` | `Unauthorized` |
-//! | 404 | `NotFound` | `Rejected` |
+//! | 404 with the broker's words and code | `NotFound` | `Rejected` |
+//! | 404 in other words | `Unavailable`: a load balancer may have said it | `OutcomeUnknown` |
 //! | 429 | `RetryAfter` | `RetryAfter` |
 //! | 4xx with the broker's words | `Rejected` | `Rejected`; a client id used before: `OutcomeUnknown` |
 //! | 408, 4xx in other words | `Rejected` | `OutcomeUnknown`: a proxy may have said it |
@@ -60,7 +61,9 @@ impl Answer {
         Err(match self.status {
             401 => BrokerError::Unauthorized { message },
             403 if speaks_of_the_key(code, &message) => BrokerError::Unauthorized { message },
-            404 => BrokerError::NotFound { message },
+            // It frees the exposure of an order, so a balancer that knows no such path must not say it.
+            404 if code.is_some() => BrokerError::NotFound { message },
+            404 => BrokerError::Unavailable { message: format!("HTTP 404: {message}") },
             429 => BrokerError::RetryAfter { after: self.retry_after.unwrap_or(DEFAULT_PAUSE) },
             400..=499 => BrokerError::Rejected { http_status: self.status, code, message },
             status => BrokerError::Unavailable { message: format!("HTTP {status}: {message}") },

@@ -91,6 +91,8 @@ pub struct Books {
     keys: BTreeMap<Key, ClientOrderId>,
     lives: BTreeMap<StrategyName, (HostEpoch, u32)>,
     closed: VecDeque<ClientOrderId>,
+    /// What the broker holds of the symbols of which it surely holds another quantity than the sub-books.
+    disputed: BTreeMap<Symbol, Qty>,
     reconciled: bool,
     order_stream_up: bool,
 }
@@ -114,6 +116,25 @@ impl Books {
     /// Notes that the order stream is up or down.
     pub const fn set_order_stream_up(&mut self, up: bool) {
         self.order_stream_up = up;
+    }
+
+    /// What the broker holds of a symbol of which the sub-books say otherwise, by its last report and our
+    /// fills since; `None` while both agree.
+    pub fn disputed(&self, symbol: &Symbol) -> Option<Qty> {
+        self.disputed.get(symbol).copied()
+    }
+
+    /// All disputed symbols, each with what the broker holds.
+    pub const fn disputes(&self) -> &BTreeMap<Symbol, Qty> {
+        &self.disputed
+    }
+
+    /// Notes what the broker holds of a disputed symbol; `None` ends the dispute.
+    pub fn set_disputed(&mut self, symbol: &Symbol, at_broker: Option<Qty>) {
+        match at_broker {
+            Some(qty) => self.disputed.insert(symbol.clone(), qty),
+            None => self.disputed.remove(symbol),
+        };
     }
 
     /// Takes in a new order, in state [`OrderState::Recorded`].
@@ -190,6 +211,9 @@ impl Books {
         for fill in &fills {
             let key = (client_id.strategy.clone(), fill.symbol.clone());
             self.sub_books.entry(key).or_default().apply(fill.side, fill.qty, fill.price);
+            if let Some(at_broker) = self.disputed.get_mut(&fill.symbol) {
+                *at_broker += fill.side.signed(fill.qty);
+            }
         }
         if order.state.is_settled() {
             self.unsettled.remove(client_id);
@@ -344,5 +368,5 @@ const fn execution(event: &OrderEvent) -> Option<&Execution> {
 }
 
 const fn is_concluded(state: &OrderState) -> bool {
-    matches!(state, OrderState::NotSent | OrderState::Rejected { .. } | OrderState::NeverArrived)
+    matches!(state, OrderState::NotSent | OrderState::Rejected { .. } | OrderState::NeverArrived { .. })
 }

@@ -62,19 +62,20 @@ impl Books {
     }
 
     /// The largest the position can become, in shares without sign, if the open orders of one side fill and
-    /// those of the other do not.
+    /// those of the other do not. Of a disputed symbol, the broker's word counts if it is the worse.
     pub fn worst_position(&self, symbol: &Symbol) -> Qty {
-        let held = self.position(symbol);
-        let up = held + self.pending(symbol, Side::Buy);
-        let down = held - self.pending(symbol, Side::Sell);
-        up.abs().max(down.abs())
+        let (buys, sells) = (self.pending(symbol, Side::Buy), self.pending(symbol, Side::Sell));
+        let worst = |held: Qty| (held + buys).abs().max((held - sells).abs());
+        let ours = worst(self.position(symbol));
+        self.disputed(symbol).map_or(ours, |at_broker| ours.max(worst(at_broker)))
     }
 
-    /// Symbols with a position or an open order.
+    /// Symbols with a position, here or at the broker by its word, or an open order.
     pub fn exposed_symbols(&self) -> BTreeSet<Symbol> {
         let held =
             self.sub_books().filter(|(.., sub_book)| !sub_book.qty.is_zero()).map(|(_, symbol, _)| symbol);
-        held.chain(self.open_orders().map(|order| &order.request.symbol)).cloned().collect()
+        let open = self.open_orders().map(|order| &order.request.symbol);
+        held.chain(open).chain(self.disputes().keys()).cloned().collect()
     }
 
     /// The worst positions of all symbols together, at `price_of`; where that has none, at the highest of

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `Terminal` is what the broker said, never what we conclude. `NotSent`, `Rejected` and `NeverArrived` are
-//! our conclusions: they free the exposure, and a snapshot that shows the order after all brings it back.
+//! our conclusions: they free the exposure, and a snapshot that shows the order after all brings it back,
+//! with the wish to cancel it, if there was one.
 
 use std::time::Duration;
 
@@ -49,9 +50,14 @@ pub enum OrderState {
         /// Whether the broker was asked again and does not have it: orders have executed in spite of such an
         /// answer (alpaca-trade-api-js#255).
         confirmed: bool,
+        /// Whether a cancel has to follow should it be there after all.
+        cancel: bool,
     },
     /// The broker did not know it for the whole of [`INCONCLUSIVE`].
-    NeverArrived,
+    NeverArrived {
+        /// Whether a cancel has to follow should it be there after all.
+        cancel: bool,
+    },
     /// The broker says that it is over.
     Terminal(OrderStatus),
 }
@@ -65,7 +71,7 @@ impl OrderState {
             | Self::Unknown { .. }
             | Self::Working(_)
             | Self::Cancelling(_) => true,
-            Self::NotSent | Self::Rejected { .. } | Self::NeverArrived | Self::Terminal(_) => false,
+            Self::NotSent | Self::Rejected { .. } | Self::NeverArrived { .. } | Self::Terminal(_) => false,
         }
     }
 
@@ -77,28 +83,14 @@ impl OrderState {
             | Self::Unknown { .. }
             | Self::Working(_)
             | Self::Cancelling(_) => false,
-            Self::Rejected { confirmed } => *confirmed,
-            Self::NotSent | Self::NeverArrived | Self::Terminal(_) => true,
+            Self::Rejected { confirmed, .. } => *confirmed,
+            Self::NotSent | Self::NeverArrived { .. } | Self::Terminal(_) => true,
         }
     }
 
     /// Whether the broker has said that the order exists, and it is not over.
     pub const fn is_at_broker(&self) -> bool {
         matches!(self, Self::Working(_) | Self::Cancelling(_))
-    }
-
-    /// Whether a cancel was asked for and its end is not seen.
-    pub const fn wants_cancel(&self) -> bool {
-        match self {
-            Self::Sending { cancel } | Self::Unknown { cancel, .. } => *cancel,
-            Self::Cancelling(_) => true,
-            Self::Recorded
-            | Self::Working(_)
-            | Self::NotSent
-            | Self::Rejected { .. }
-            | Self::NeverArrived
-            | Self::Terminal(_) => false,
-        }
     }
 
     /// What a strategy is told.
@@ -108,7 +100,7 @@ impl OrderState {
             Self::Working(status) | Self::Terminal(status) => status.clone(),
             Self::Cancelling(_) => OrderStatus::PendingCancel,
             Self::NotSent => OrderStatus::Canceled,
-            Self::Rejected { .. } | Self::NeverArrived => OrderStatus::Rejected,
+            Self::Rejected { .. } | Self::NeverArrived { .. } => OrderStatus::Rejected,
         }
     }
 }
@@ -214,9 +206,9 @@ pub fn step(state: OrderState, event: &OrderEvent) -> Result<OrderState, Impossi
         OrderState::Unknown { since, cancel } => unknown(since, cancel, event),
         OrderState::Working(status) => at_broker(status, false, event),
         OrderState::Cancelling(status) => at_broker(status, true, event),
-        OrderState::NotSent => concluded(OrderState::NotSent, event),
-        OrderState::Rejected { confirmed } => rejected(confirmed, event),
-        OrderState::NeverArrived => concluded(OrderState::NeverArrived, event),
+        OrderState::NotSent => concluded(OrderState::NotSent, false, event),
+        OrderState::Rejected { confirmed, cancel } => rejected(confirmed, cancel, event),
+        OrderState::NeverArrived { cancel } => never_arrived(cancel, event),
         OrderState::Terminal(status) => terminal(status, event),
     }
 }
@@ -241,7 +233,7 @@ fn sending(cancel: bool, event: &OrderEvent) -> Result<OrderState, ImpossiblePai
         OrderEvent::Accepted(order) | OrderEvent::Snapshot(order) | OrderEvent::Execution(_, order) => {
             Ok(placed(&order.status, cancel))
         }
-        OrderEvent::Rejected => Ok(OrderState::Rejected { confirmed: false }),
+        OrderEvent::Rejected => Ok(OrderState::Rejected { confirmed: false, cancel }),
         OrderEvent::NotSent => Ok(OrderState::NotSent),
         OrderEvent::OutcomeUnknown { at } | OrderEvent::Reloaded { at } => {
             Ok(OrderState::Unknown { since: *at, cancel })
@@ -258,7 +250,9 @@ fn unknown(since: MarketTime, cancel: bool, event: &OrderEvent) -> Result<OrderS
         OrderEvent::Accepted(order) | OrderEvent::Snapshot(order) | OrderEvent::Execution(_, order) => {
             Ok(placed(&order.status, cancel))
         }
-        OrderEvent::NotFound { at } if at.since(since) >= INCONCLUSIVE => Ok(OrderState::NeverArrived),
+        OrderEvent::NotFound { at } if at.since(since) >= INCONCLUSIVE => {
+            Ok(OrderState::NeverArrived { cancel })
+        }
         OrderEvent::NotFound { .. } | OrderEvent::OutcomeUnknown { .. } => {
             Ok(OrderState::Unknown { since, cancel })
         }
@@ -284,15 +278,16 @@ fn at_broker(status: OrderStatus, cancel: bool, event: &OrderEvent) -> Result<Or
         OrderEvent::Rejected | OrderEvent::OutcomeUnknown { .. } | OrderEvent::Reloaded { .. } => {
             Ok(same(status))
         }
-        OrderEvent::Sent | OrderEvent::NotSent | OrderEvent::NotFound { .. } => {
-            impossible(same(status), event)
-        }
+        // It had the order and has forgotten it, as after the reset of a paper account. That is no end of it.
+        OrderEvent::NotFound { .. } => Ok(same(status)),
+        OrderEvent::Sent | OrderEvent::NotSent => impossible(same(status), event),
     }
 }
 
-fn rejected(confirmed: bool, event: &OrderEvent) -> Result<OrderState, ImpossiblePair> {
+fn rejected(confirmed: bool, cancel: bool, event: &OrderEvent) -> Result<OrderState, ImpossiblePair> {
     match event {
-        OrderEvent::NotFound { .. } => Ok(OrderState::Rejected { confirmed: true }),
+        OrderEvent::NotFound { .. } => Ok(OrderState::Rejected { confirmed: true, cancel }),
+        OrderEvent::CancelAsked => Ok(OrderState::Rejected { confirmed, cancel: true }),
         OrderEvent::Sent
         | OrderEvent::Accepted(_)
         | OrderEvent::Rejected
@@ -300,17 +295,31 @@ fn rejected(confirmed: bool, event: &OrderEvent) -> Result<OrderState, Impossibl
         | OrderEvent::OutcomeUnknown { .. }
         | OrderEvent::Snapshot(_)
         | OrderEvent::Execution(..)
-        | OrderEvent::CancelAsked
-        | OrderEvent::Reloaded { .. } => concluded(OrderState::Rejected { confirmed }, event),
+        | OrderEvent::Reloaded { .. } => concluded(OrderState::Rejected { confirmed, cancel }, cancel, event),
+    }
+}
+
+fn never_arrived(cancel: bool, event: &OrderEvent) -> Result<OrderState, ImpossiblePair> {
+    match event {
+        OrderEvent::CancelAsked => Ok(OrderState::NeverArrived { cancel: true }),
+        OrderEvent::Sent
+        | OrderEvent::Accepted(_)
+        | OrderEvent::Rejected
+        | OrderEvent::NotSent
+        | OrderEvent::OutcomeUnknown { .. }
+        | OrderEvent::NotFound { .. }
+        | OrderEvent::Snapshot(_)
+        | OrderEvent::Execution(..)
+        | OrderEvent::Reloaded { .. } => concluded(OrderState::NeverArrived { cancel }, cancel, event),
     }
 }
 
 /// We concluded that there is no such order at the broker.
-fn concluded(state: OrderState, event: &OrderEvent) -> Result<OrderState, ImpossiblePair> {
+fn concluded(state: OrderState, cancel: bool, event: &OrderEvent) -> Result<OrderState, ImpossiblePair> {
     match event {
         // The broker's word stands above our conclusion.
         OrderEvent::Accepted(order) | OrderEvent::Snapshot(order) | OrderEvent::Execution(_, order) => {
-            Ok(placed(&order.status, false))
+            Ok(placed(&order.status, cancel))
         }
         OrderEvent::NotFound { .. } | OrderEvent::CancelAsked | OrderEvent::Reloaded { .. } => Ok(state),
         OrderEvent::Sent | OrderEvent::Rejected | OrderEvent::NotSent | OrderEvent::OutcomeUnknown { .. } => {

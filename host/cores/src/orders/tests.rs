@@ -134,25 +134,34 @@ fn the_table() {
     check("sent", Sending { cancel: false }, 0, 0);
     check("sent accepted", Working(OrderStatus::PendingNew), 0, 0);
     check("sent accepted new", Working(OrderStatus::New), 0, 0);
-    check("sent rejected", Rejected { confirmed: false }, 0, 0);
-    check("sent rejected reloaded cancel", Rejected { confirmed: false }, 0, 0);
-    check("sent rejected 404@130", Rejected { confirmed: true }, 0, 0);
+    let rejected = |confirmed, cancel| Rejected { confirmed, cancel };
+    check("sent rejected", rejected(false, false), 0, 0);
+    check("sent rejected reloaded cancel", rejected(false, true), 0, 0);
+    check("sent rejected 404@130", rejected(true, false), 0, 0);
+    check("sent cancel rejected 404@130", rejected(true, true), 0, 0);
     check("sent not-sent", NotSent, 0, 0);
     check("cancel", NotSent, 0, 0);
     check("!new !accepted !rejected !404@130 !unknown", Recorded, 0, 0);
     check("reloaded", unknown(150, false), 0, 0);
     check("sent cancel reloaded", unknown(150, true), 0, 0);
     check("sent unknown 404@130 404@159", unknown(100, false), 0, 0);
-    check("sent unknown 404@130 404@160", NeverArrived, 0, 0);
+    check("sent unknown 404@130 404@160", NeverArrived { cancel: false }, 0, 0);
     check("sent unknown 404@160 new", Working(OrderStatus::New), 0, 0);
+    // The wish to cancel survives our conclusions.
+    check("sent cancel unknown 404@160 new", Cancelling(OrderStatus::New), 0, 0);
+    check("sent unknown 404@160 cancel new", Cancelling(OrderStatus::New), 0, 0);
+    check("sent cancel rejected 404@130 new", Cancelling(OrderStatus::New), 0, 0);
     check("sent unknown new", Working(OrderStatus::New), 0, 0);
     check("sent unknown cancel new", Cancelling(OrderStatus::New), 0, 0);
     check("sent cancel accepted new", Cancelling(OrderStatus::New), 0, 0);
     check("sent accepted cancel cancelled", Terminal(OrderStatus::Canceled), 0, 0);
     check("sent accepted odd", Working(OrderStatus::Other("pending_review".into())), 0, 0);
-    check("sent accepted !sent !not-sent !404@160", Working(OrderStatus::PendingNew), 0, 0);
+    check("sent accepted !sent !not-sent", Working(OrderStatus::PendingNew), 0, 0);
+    // The broker has forgotten it: it is not over before the broker says so.
+    check("sent accepted new 404@160", Working(OrderStatus::New), 0, 0);
+    check("sent accepted new cancel 404@160", Cancelling(OrderStatus::New), 0, 0);
     check("sent rejected new", Working(OrderStatus::New), 0, 0);
-    check("sent rejected !sent !not-sent !unknown", Rejected { confirmed: false }, 0, 0);
+    check("sent rejected !sent !not-sent !unknown", rejected(false, false), 0, 0);
     check("sent accepted !twin", Working(OrderStatus::PendingNew), 0, 0);
 }
 
@@ -221,6 +230,27 @@ fn exposure_counts_what_is_held_and_what_may_fill() {
     assert_eq!(books.worst_position(&spy), Qty::new(10.into()));
     assert_eq!(books.gross_exposure(|_| Some(Price::new(50.into()))), Usd::new(500.into()));
     assert_eq!(books.gross_exposure(|_| None), Usd::new(1000.into()), "at average cost");
+}
+
+#[test]
+fn a_dispute_counts_the_worse_of_both_words_and_follows_our_fills() {
+    let mut books = Books::default();
+    let (spy, sell) = (Symbol::new("SPY"), request(1, Side::Sell, 10));
+    let shares = |qty: i64| Qty::new(qty.into());
+    books.record(new_order(sell.clone()), at(0)).expect("fresh");
+    books.apply(&sell.client_id, &OrderEvent::Sent).expect("recorded");
+    assert_eq!(books.disputed(&spy), None);
+    for (at_broker, worst) in [(25, 25), (5, 10), (-5, 15)] {
+        books.set_disputed(&spy, Some(shares(at_broker)));
+        assert_eq!(books.worst_position(&spy), shares(worst), "{at_broker} at the broker");
+    }
+    books.apply(&sell.client_id, &event("fill-a4", &sell)).expect("sending");
+    assert_eq!(books.disputed(&spy), Some(shares(-9)));
+    // What only the broker has is exposed too.
+    books.set_disputed(&Symbol::new("QQQ"), Some(shares(3)));
+    assert_eq!(books.gross_exposure(|_| Some(Price::new(1.into()))), Usd::new((15 + 3).into()));
+    books.set_disputed(&spy, None);
+    assert_eq!(books.worst_position(&spy), shares(10));
 }
 
 #[test]
@@ -369,6 +399,6 @@ proptest! {
             prop_assert!(state.is_open());
         }
         state = step(state, &OrderEvent::NotFound { at: since + INCONCLUSIVE }).expect("possible");
-        prop_assert_eq!(state, OrderState::NeverArrived);
+        prop_assert_eq!(state, OrderState::NeverArrived { cancel: false });
     }
 }

@@ -17,6 +17,11 @@ impl<R: Review> Machine<R> {
         Ok(())
     }
 
+    /// Has an order looked up as soon as there is room.
+    pub(crate) fn hurry_look_up(&mut self, id: &ClientOrderId, now: MarketTime) {
+        self.errands.hurry(Errand::LookUp, id, now);
+    }
+
     /// Applies an event to an order, and records and tells what came of it.
     pub(crate) fn absorb(&mut self, id: &ClientOrderId, event: &OrderEvent, now: MarketTime, note: &str) {
         let before = self.books.order(id).and_then(|order| order.update(now));
@@ -57,12 +62,16 @@ impl<R: Review> Machine<R> {
         for fill in &applied.fills {
             let side = fill.side.as_str();
             info!(order = %id, symbol = %fill.symbol, side, qty = %fill.qty, price = %fill.price, "fill");
+            self.disputes.filled(&fill.symbol);
             let strategy = id.strategy.clone();
-            // First what is held now, then the fill: a strategy that handles the fill reads the position after it.
+            // First what is held now, then the fill: whoever handles the fill reads the position after it.
             self.tell_sub_book(strategy.clone(), fill.symbol.clone());
             if let Some(id) = strategy_id {
                 self.tell(DeskOutput::Fill { strategy, id, fill: fill.clone() });
             }
+        }
+        if applied.fills.iter().any(|fill| self.books.disputed(&fill.symbol).is_some()) {
+            self.positions.hurry(now);
         }
         let realised = self.books.realised(&id.strategy);
         self.stats.write(|counts| {
@@ -77,15 +86,15 @@ impl<R: Review> Machine<R> {
     pub(super) fn tend(&mut self, id: &ClientOrderId, now: MarketTime) {
         match self.books.order(id).map(|order| order.state()) {
             // A rejected order may be there after all, so it is looked up once.
-            Some(OrderState::Unknown { .. } | OrderState::Rejected { confirmed: false }) => {
+            Some(OrderState::Unknown { .. } | OrderState::Rejected { confirmed: false, .. }) => {
                 self.errands.want(Errand::LookUp, id, now + ASK_AGAIN);
             }
             Some(OrderState::Cancelling(_)) => self.errands.want(Errand::Cancel, id, now),
             Some(OrderState::Recorded | OrderState::Sending { .. } | OrderState::Working(_)) => {}
             Some(
                 OrderState::NotSent
-                | OrderState::Rejected { confirmed: true }
-                | OrderState::NeverArrived
+                | OrderState::Rejected { confirmed: true, .. }
+                | OrderState::NeverArrived { .. }
                 | OrderState::Terminal(_),
             )
             | None => self.errands.forget(id),

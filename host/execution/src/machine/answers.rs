@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use sandpit_broker::{BrokerError, GateError};
-use sandpit_cores::orders::{OrderEvent, OrderState};
+use sandpit_cores::orders::{INCONCLUSIVE, OrderEvent, OrderState};
 use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime, Refusal};
 use tracing::{info, warn};
 
 use super::{ASK_AGAIN, Action, Machine, errands::Errand};
 use crate::Review;
+
+/// How often an order is asked for that the broker had and has forgotten. There may be hundreds, and
+/// each question costs the request budget.
+const FORGOTTEN_EVERY: Duration = Duration::from_secs(600);
 
 impl<R: Review> Machine<R> {
     pub(super) fn submitted(
@@ -104,6 +108,7 @@ impl<R: Review> Machine<R> {
         match result {
             Ok(order) => {
                 self.errands.done(Errand::LookUp, id);
+                self.answered(id);
                 self.absorb(id, &OrderEvent::Snapshot(order), now, "looked up");
             }
             Err(BrokerError::NotFound { .. }) => self.not_found(id, now),
@@ -116,11 +121,39 @@ impl<R: Review> Machine<R> {
 
     fn not_found(&mut self, id: &ClientOrderId, now: MarketTime) {
         self.errands.again(Errand::LookUp, id, now, self.chance.next());
+        self.answered(id);
         self.absorb(id, &OrderEvent::NotFound { at: now }, now, "the broker does not know it");
-        if self.books.order(id).map(|order| order.state()) == Some(&OrderState::NeverArrived) {
-            self.stats.write(|counts| counts.never_arrived += 1);
-            self.alert(format!("order {id} never arrived at the broker; it was not sent again"), now);
+        match self.books.order(id).map(|order| order.state()) {
+            Some(OrderState::NeverArrived { .. }) => {
+                self.stats.write(|counts| counts.never_arrived += 1);
+                self.alert(format!("order {id} never arrived at the broker; it was not sent again"), now);
+            }
+            Some(OrderState::Working(_) | OrderState::Cancelling(_)) => self.forgotten(id, now),
+            Some(
+                OrderState::Recorded
+                | OrderState::Sending { .. }
+                | OrderState::Unknown { .. }
+                | OrderState::NotSent
+                | OrderState::Rejected { .. }
+                | OrderState::Terminal(_),
+            )
+            | None => {}
         }
+    }
+
+    /// The broker had the order and does not know it any more.
+    fn forgotten(&mut self, id: &ClientOrderId, now: MarketTime) {
+        let recorded_at = self.books.order(id).map_or(now, |order| order.recorded_at);
+        if now.since(recorded_at) < INCONCLUSIVE {
+            // Some of the broker's machines may not have heard of a young order yet.
+            return;
+        }
+        self.errands.put_off(Errand::LookUp, id, now + FORGOTTEN_EVERY);
+        let text = format!(
+            "the broker has forgotten order {id}, which it had; its exposure stays reserved and the broker \
+             is asked again from time to time; was the account reset?"
+        );
+        self.alert(text, now);
     }
 }
 

@@ -50,6 +50,13 @@ impl Errands {
         }
     }
 
+    /// Sees to it that one that waits does not run before `at`.
+    pub(super) fn put_off(&mut self, errand: Errand, id: &ClientOrderId, at: MarketTime) {
+        if let Some(entry) = self.entries.get_mut(&(errand, id.clone())) {
+            entry.due = entry.due.map(|due| due.max(at));
+        }
+    }
+
     /// What is to be done for an order ends.
     pub(super) fn forget(&mut self, id: &ClientOrderId) {
         for errand in [Errand::Cancel, Errand::LookUp] {

@@ -8,7 +8,7 @@ use sandpit_types::{
 };
 use tracing::info;
 
-use super::{Action, Machine, Mode, Then, sends::Terms};
+use super::{Action, Machine, Mode, Then, sends::Terms, story::Kind};
 use crate::{DeskOutput, Review, rows};
 
 impl<R: Review> Machine<R> {
@@ -27,7 +27,8 @@ impl<R: Review> Machine<R> {
             Intent::Cancel(id) => self.cancel_one(strategy, incarnation, id, now),
             Intent::CancelAll => self.cancel_all(strategy, now),
             Intent::Signal(signal) => {
-                self.ledger.record(Record::Signal { time: now, strategy: strategy.clone(), signal });
+                let record = Record::Signal { time: now, strategy: strategy.clone(), signal };
+                self.keep_story(strategy, Kind::Signal, record, now);
             }
             Intent::SetTimer { .. } | Intent::CancelTimer(_) => {}
         }
@@ -93,8 +94,9 @@ impl<R: Review> Machine<R> {
         refusal: Refusal,
         now: MarketTime,
     ) {
+        let record = Record::Refusal { time: now, strategy: strategy.clone(), id, refusal };
+        self.keep_story(strategy, Kind::Refusal, record, now);
         let strategy = strategy.clone();
-        self.ledger.record(Record::Refusal { time: now, strategy: strategy.clone(), id, refusal });
         self.stats.write(|counts| {
             *counts.refused.entry(refusal).or_default() += 1;
             counts.strategies.entry(strategy.clone()).or_default().refused += 1;

@@ -9,7 +9,7 @@ use sandpit_cores::{
     reconcile::{self, Difference},
 };
 use sandpit_store::Record;
-use sandpit_types::{Account, BrokerOrder, ClientOrderId, MarketTime, Position};
+use sandpit_types::{Account, BrokerOrder, ClientOrderId, MarketTime};
 use tracing::{info, warn};
 
 use super::{Action, Machine, errands::Errand};
@@ -27,6 +27,8 @@ pub(super) struct Poll {
     every: Duration,
     /// `None` while it runs; due from the start.
     due: Option<MarketTime>,
+    /// When the last one was started.
+    asked_at: MarketTime,
     /// Asked for while it ran: what it brings may be older than the reason.
     again: bool,
     backoff: Backoff,
@@ -35,7 +37,8 @@ pub(super) struct Poll {
 impl Poll {
     pub(super) const fn new(every: Duration) -> Self {
         let backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
-        Self { every, due: Some(MarketTime::EPOCH), again: false, backoff }
+        let (due, asked_at) = (Some(MarketTime::EPOCH), MarketTime::EPOCH);
+        Self { every, due, asked_at, again: false, backoff }
     }
 
     pub(super) fn hurry(&mut self, now: MarketTime) {
@@ -54,12 +57,16 @@ impl Poll {
         if self.due.is_none_or(|at| at > now) {
             return false;
         }
-        self.due = if is_needed { None } else { Some(now + self.every) };
+        if is_needed {
+            (self.due, self.asked_at) = (None, now);
+        } else {
+            self.due = Some(now + self.every);
+        }
         is_needed
     }
 
     /// It ended. `true` when what it brought is newer than every reason to ask.
-    fn ended(&mut self, is_ok: bool, now: MarketTime, random: u64) -> bool {
+    pub(super) fn ended(&mut self, is_ok: bool, now: MarketTime, random: u64) -> bool {
         let is_new = !std::mem::take(&mut self.again);
         let wait = if is_ok {
             self.backoff.succeed();
@@ -90,6 +97,7 @@ impl<R: Review> Machine<R> {
             self.actions.push(Action::ReadAccount);
         }
         if self.positions.start(now, true) {
+            self.disputes.begin();
             self.actions.push(Action::ReadPositions);
         }
     }
@@ -108,7 +116,11 @@ impl<R: Review> Machine<R> {
                 }
                 Difference::Foreign { shown } => self.foreigner(&shown, now),
                 Difference::Missing { client_id } => {
-                    self.errands.hurry(Errand::LookUp, &client_id, now);
+                    if self.sync.is_some() {
+                        self.errands.hurry(Errand::LookUp, &client_id, now);
+                    } else {
+                        self.errands.want(Errand::LookUp, &client_id, now);
+                    }
                     missing.insert(client_id);
                 }
             }
@@ -119,48 +131,38 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    /// Entries are allowed again once every order that the list lacked has been asked for.
-    pub(super) fn check_sync(&mut self) {
+    /// Entries are allowed again once the broker has answered about every order that the list lacked.
+    pub(super) fn check_sync(&mut self, now: MarketTime) {
         let Some(sync) = self.sync.as_mut().filter(|sync| sync.listed) else { return };
+        // Over meanwhile, by the stream's word.
         sync.asking.retain(|id| self.errands.is_wanted(Errand::LookUp, id));
         if sync.asking.is_empty() {
             self.sync = None;
             self.books.set_order_stream_up(true);
+            // What differed may have been the fills that are known now.
+            self.positions.hurry(now);
+        }
+    }
+
+    /// The broker has answered about an order, be it that it knows no such order.
+    pub(super) fn answered(&mut self, id: &ClientOrderId) {
+        if let Some(sync) = &mut self.sync {
+            sync.asking.remove(id);
         }
     }
 
     pub(super) fn account_read(&mut self, result: Result<Account, BrokerError>, now: MarketTime) {
         self.account.ended(result.is_ok(), now, self.chance.next());
         match result {
-            Ok(account) => self.take_account(account, now),
+            Ok(account) => self.take_account(account, self.account.asked_at, now),
             Err(error) => warn!(%error, "the account cannot be read"),
         }
     }
 
-    pub(crate) fn take_account(&mut self, account: Account, now: MarketTime) {
-        self.review.account(&account);
+    pub(crate) fn take_account(&mut self, account: Account, asked_at: MarketTime, now: MarketTime) {
+        self.review.account(&account, asked_at);
         self.ledger.record(Record::Equity { time: now, equity: account.equity, cash: account.cash });
         self.actions.push(Action::Tell(DeskOutput::Account(account)));
-    }
-
-    pub(super) fn positions_read(&mut self, result: Result<Vec<Position>, BrokerError>, now: MarketTime) {
-        self.positions.ended(result.is_ok(), now, self.chance.next());
-        let found = match result {
-            Ok(positions) => reconcile::positions(&self.books, &positions),
-            Err(error) => return warn!(%error, "the positions cannot be read"),
-        };
-        // A fill may be under way while we ask; a difference that two reads agree on is real.
-        let last = std::mem::replace(&mut self.unlike, found.clone());
-        for real in found.iter().filter(|difference| last.contains(difference)) {
-            self.alert(
-                format!(
-                    "the broker holds {} {}, the books say {}; \
-                     look for trades made by hand or by another program",
-                    real.broker, real.symbol, real.ours
-                ),
-                now,
-            );
-        }
     }
 
     /// Reports an order that is not ours, once, and leaves it alone.

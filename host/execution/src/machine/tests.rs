@@ -3,7 +3,7 @@
 mod storm;
 mod world;
 
-use sandpit_types::{OrderStatus, Refusal, Side};
+use sandpit_types::{Intent, OrderStatus, Qty, Refusal, Side, Signal};
 
 use self::world::{Post, World, secs};
 use super::*;
@@ -104,6 +104,201 @@ fn an_order_that_comes_to_light_after_all_counts_again() {
     world.calm();
     assert_eq!(world.machine.books.open_count(), 1);
     assert_eq!(alerts(&world), 2, "never arrived, and there after all");
+}
+
+#[test]
+fn an_order_that_comes_to_light_after_all_is_still_cancelled() {
+    let mut world = World::new();
+    world.next_post = Post::Late(secs(300));
+    world.submit(1, Side::Buy, 10);
+    world.calm();
+    world.cancel(1);
+    world.calm_for(secs(200));
+    assert_eq!(world.machine.books.open_count(), 0);
+    world.calm_for(secs(200));
+    world.hear_all();
+    world.calm_for(secs(10));
+    assert_eq!(world.venue.orders[0].shown.status, OrderStatus::Canceled);
+}
+
+#[test]
+fn an_order_that_the_broker_has_forgotten_blocks_nothing_and_stays_reserved() {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 10);
+    world.calm_for(secs(100));
+    // The account is reset.
+    world.venue.orders.clear();
+    world.venue.stream.clear();
+    world.machine.input(DeskInput::OrderStreamDown, world.now);
+    world.machine.input(DeskInput::OrderStreamUp, world.now);
+    world.calm();
+    assert!(world.machine.books.is_order_stream_up(), "every question is answered");
+    assert_eq!((world.machine.books.open_count(), alerts(&world)), (1, 1));
+    world.submit(2, Side::Buy, 10);
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 2);
+    world.look_ups = 0;
+    world.calm_for(secs(3600));
+    assert_eq!(
+        (world.machine.books.open_count(), alerts(&world)),
+        (2, 1),
+        "it is not over, and was told once"
+    );
+    assert!((5..=7).contains(&world.look_ups), "asked {} times in an hour", world.look_ups);
+}
+
+#[test]
+fn entries_wait_for_every_answer_about_what_the_list_lacks() {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 10);
+    world.calm();
+    world.venue.fill(0, 10);
+    world.venue.stream.clear();
+    world.machine.input(DeskInput::OrderStreamUp, world.now);
+    for action in world.turn() {
+        world.run(vec![action]);
+    }
+    let look_up = world.turn();
+    assert!(matches!(look_up.as_slice(), [Action::LookUp(_)]), "{look_up:?}");
+    assert!(!world.machine.books.is_order_stream_up());
+    world.network_works = false;
+    world.run(look_up);
+    world.calm_for(secs(20));
+    assert!(!world.machine.books.is_order_stream_up(), "no answer is no answer");
+    world.network_works = true;
+    world.calm_for(secs(60));
+    assert!(world.machine.books.is_order_stream_up());
+    assert_eq!(world.machine.books.position(&world::spy()), world::qty(10));
+}
+
+/// Runs a script of position reads and fills over an order of 100 shares: `begin` starts a read, `read=N`
+/// ends it with N shares at the broker, `fill=N` is a fill of ours as we hear of it, `down` and `up` are the
+/// stream's.
+fn check_dispute(script: &str, disputed: Option<i64>, alerted: usize, ended: usize) {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 100);
+    world.calm();
+    for word in script.split_whitespace() {
+        match word.split_once('=') {
+            Some(("read", shares)) => {
+                let mut at_broker = world.position();
+                at_broker.qty = world::qty(shares.parse().expect(script));
+                world.machine.positions_read(Ok(vec![at_broker]), world.now);
+            }
+            Some(("fill", shares)) => {
+                world.venue.fill(0, shares.parse().expect(script));
+                world.hear_all();
+            }
+            None if word == "down" => world.machine.input(DeskInput::OrderStreamDown, world.now),
+            None if word == "up" => {
+                world.machine.input(DeskInput::OrderStreamUp, world.now);
+                world.calm();
+            }
+            _ => world.machine.disputes.begin(),
+        }
+    }
+    assert_eq!(world.machine.books.disputed(&world::spy()), disputed.map(world::qty), "{script}");
+    for action in world.turn() {
+        if let Action::Commit(_) = action {
+            world.run(vec![action]);
+        }
+    }
+    assert_eq!(alerts(&world), alerted, "{script}");
+    assert_eq!(world.disk.notices("dispute-over").len(), ended, "{script}");
+}
+
+#[test]
+fn a_difference_from_the_broker_is_disputed_when_it_lasts() {
+    check_dispute("begin read=10", None, 0, 0);
+    check_dispute("begin read=10 begin read=10", Some(10), 1, 0);
+    check_dispute("begin read=10 begin read=11", Some(11), 1, 0);
+    // A fill that one side has seen before the other.
+    check_dispute("begin read=4 fill=4 begin read=4", None, 0, 0);
+    check_dispute("begin read=4 begin fill=4 read=4", None, 0, 0);
+    check_dispute("begin read=4 begin fill=4 read=9", None, 0, 0);
+    check_dispute("begin read=4 fill=4 begin read=8 fill=4 begin read=12 fill=4", None, 0, 0);
+    check_dispute("begin read=4 begin fill=4 read=9 begin read=9", None, 0, 0);
+    check_dispute("begin read=4 begin fill=4 read=9 begin read=9 begin read=9", Some(9), 1, 0);
+    // Unheard fills may be the reason.
+    check_dispute("down begin read=10 begin read=10 begin read=10", None, 0, 0);
+    check_dispute("down begin read=10 begin read=10 up begin read=10", None, 0, 0);
+    check_dispute("down begin read=10 up begin read=10 begin read=10", Some(10), 1, 0);
+    // It follows the broker, and our fills in between.
+    check_dispute("begin read=10 begin read=10 begin read=12 begin read=12", Some(12), 1, 0);
+    check_dispute("begin read=10 begin read=10 fill=4", Some(14), 1, 0);
+    check_dispute("begin read=10 begin read=10 fill=4 begin read=14", Some(14), 1, 0);
+    // It ends when a read agrees that no fill has blurred; then a new one is told again.
+    check_dispute("begin read=10 begin read=10 begin fill=4 read=4", Some(14), 1, 0);
+    check_dispute("begin read=10 begin read=10 begin read=0", None, 1, 1);
+    check_dispute("begin read=10 begin read=10 begin read=0 begin read=10 begin read=10", Some(10), 2, 1);
+}
+
+#[test]
+fn a_difference_at_the_start_is_disputed_at_once() {
+    let mut world = World::new();
+    let mut at_broker = world.position();
+    at_broker.qty = world::qty(7);
+    let found = world.machine.first_positions(&[at_broker.clone()], world.now);
+    assert_eq!(found.len(), 1);
+    world.calm();
+    assert_eq!(alerts(&world), 1);
+    world.calm_for(secs(60));
+    assert_eq!(world.machine.books.disputed(&world::spy()), None, "the broker holds nothing after all");
+
+    // An order that is open may be the reason: nobody is told before it is certain.
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 10);
+    world.calm();
+    assert!(world.machine.first_positions(&[at_broker], world.now).is_empty());
+    assert_eq!(world.machine.books.disputed(&world::spy()), Some(Qty::new(7.into())));
+    world.calm_for(secs(60));
+    assert_eq!((world.machine.books.disputed(&world::spy()), alerts(&world)), (None, 0));
+    assert!(world.disk.notices("dispute-over").is_empty());
+}
+
+#[test]
+fn the_account_is_as_old_as_the_question() {
+    let mut world = World::new();
+    let asked_at = world.now + secs(10);
+    world.now = asked_at;
+    let read = world.turn();
+    world.now = world.now + secs(5);
+    world.run(read);
+    assert_eq!(world.machine.review.asked_at, Some(asked_at));
+}
+
+#[test]
+fn rows_of_a_strategy_that_is_refused_on_every_quote_are_bounded() {
+    let mut world = World::new();
+    world.now = world.now.minute() + secs(60);
+    world.machine.input(DeskInput::OrderStreamDown, world.now);
+    for id in 0..500 {
+        world.submit(id, Side::Buy, 10);
+        world.intent(Intent::Signal(Signal { symbol: None, reason: "again".into() }));
+    }
+    world.calm();
+    assert_eq!(told(&world).len(), 500, "the strategy is told each refusal");
+    let count = |world: &World, fits: fn(&Record) -> bool| {
+        world.disk.story.iter().filter(|record| fits(record)).count() as u64
+    };
+    let refusals = |record: &Record| matches!(record, Record::Refusal { .. });
+    let signals = |record: &Record| matches!(record, Record::Signal { .. });
+    let kept = super::story::MAX_ROWS_PER_MINUTE;
+    assert_eq!((count(&world, refusals), count(&world, signals)), (kept, kept));
+    let counts = world.machine.stats.read().strategies[&world::name()].clone();
+    assert_eq!((counts.refused, counts.not_kept), (500, 1000 - 2 * kept));
+    assert!(world.disk.notices("not-kept").is_empty());
+    world.calm_for(secs(60));
+    assert_eq!(world.disk.notices("not-kept").len(), 1);
+    assert!(world.disk.notices("not-kept")[0].ends_with("440 refusals and 440 signals are not kept"));
+    // The next minute has its own, and a stop does not forget it.
+    for id in 0..=kept {
+        world.submit(id, Side::Buy, 10);
+    }
+    world.machine.input(DeskInput::Stop, world.now);
+    world.calm();
+    assert_eq!(count(&world, refusals), 2 * kept);
+    assert_eq!(world.disk.notices("not-kept").len(), 2);
 }
 
 #[test]

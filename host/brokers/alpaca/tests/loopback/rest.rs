@@ -130,6 +130,11 @@ async fn every_answer_means_one_thing() {
         "not found",
     )
     .await;
+    // A 404 counts only in the broker's own words.
+    for balancer in ["<html>404 Not Found</html>", "", r#"{"message":"no Route matched with those values"}"#]
+    {
+        check(Reply::json(404, balancer), "unknown", "unavailable", "unavailable").await;
+    }
     check(Reply::json(408, r#"{"message":"too slow"}"#), "unknown", "rejected", "rejected").await;
     check(
         Reply::json(422, r#"{"code":40010001,"message":"qty must be > 0"}"#),

@@ -140,6 +140,7 @@ proptest! {
         prop_assert_eq!(world.machine.unresolved(), 0);
         prop_assert_eq!(world.machine.books.open_count(), 0, "open in the books, over at the broker");
         prop_assert_eq!(world.machine.books.position(&spy()), world.venue.position());
+        prop_assert_eq!(world.machine.books.disputed(&spy()), None);
         let stored = world.disk.sub_books.get(&(name(), spy())).map_or(Qty::ZERO, |row| row.qty);
         prop_assert_eq!(stored, world.venue.position(), "the disk is behind");
         for order in &world.venue.orders {

@@ -38,7 +38,11 @@ pub(super) fn qty(shares: i64) -> Qty {
 }
 
 /// Every gate in a calm market and a rich account, asked afresh each time.
-pub(super) struct Calm;
+#[derive(Default)]
+pub(super) struct Calm {
+    /// When the account was last asked for.
+    pub(super) asked_at: Option<MarketTime>,
+}
 
 impl Review for Calm {
     fn review(
@@ -73,7 +77,9 @@ impl Review for Calm {
         Gates::new(Limits::default()).check(strategy, submit, &situation, now)
     }
 
-    fn account(&mut self, _: &Account) {}
+    fn account(&mut self, _: &Account, asked_at: MarketTime) {
+        self.asked_at = Some(asked_at);
+    }
 }
 
 /// What becomes of a POST.
@@ -95,6 +101,8 @@ pub(super) struct Disk {
     pub(super) orders: BTreeMap<ClientOrderId, OrderRow>,
     pub(super) fills: BTreeSet<(ClientOrderId, ExecutionId)>,
     pub(super) sub_books: BTreeMap<(StrategyName, Symbol), SubBookRow>,
+    /// The rest.
+    pub(super) story: Vec<Record>,
 }
 
 impl Disk {
@@ -119,13 +127,24 @@ impl Disk {
                     self.fills.insert((fill.client_id, fill.execution_id));
                     self.sub_books.insert((after.strategy.clone(), after.symbol.clone()), after);
                 }
-                Record::Equity { .. }
+                told @ (Record::Equity { .. }
                 | Record::Signal { .. }
                 | Record::Refusal { .. }
                 | Record::HostStart { .. }
-                | Record::Notice { .. } => {}
+                | Record::Notice { .. }) => self.story.push(told),
             }
         }
+    }
+
+    /// The notices on one subject.
+    pub(super) fn notices(&self, on: &str) -> Vec<&str> {
+        self.story
+            .iter()
+            .filter_map(|record| match record {
+                Record::Notice { subject, detail, .. } if *subject == on => Some(detail.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 
     fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
@@ -260,6 +279,7 @@ pub(super) struct World {
     pub(super) network_works: bool,
     pub(super) next_post: Post,
     pub(super) lost_cancels: u32,
+    pub(super) look_ups: u32,
     pub(super) told: Vec<DeskOutput>,
     pub(super) now: MarketTime,
     pub(super) incarnation: u32,
@@ -278,6 +298,7 @@ impl World {
             network_works: true,
             next_post: Post::Works,
             lost_cancels: 0,
+            look_ups: 0,
             told: Vec::new(),
             now: MarketTime::from_secs(1_000_000),
             incarnation: 0,
@@ -313,7 +334,7 @@ impl World {
         self.intent(Intent::Cancel(StrategyOrderId(id)));
     }
 
-    fn intent(&mut self, intent: Intent) {
+    pub(super) fn intent(&mut self, intent: Intent) {
         let (strategy, incarnation) = (name(), self.incarnation);
         self.machine.input(DeskInput::Intents { strategy, incarnation, intents: vec![intent] }, self.now);
     }
@@ -438,6 +459,7 @@ impl World {
                 Outcome::Cancelled { id, result }
             }
             Action::LookUp(id) => {
+                self.look_ups += 1;
                 let shown = self.venue.by_client_id(&id).map(|index| self.venue.orders[index].shown.clone());
                 let not_found = BrokerError::NotFound { message: "order not found".into() };
                 Outcome::LookedUp { id, result: asked().and_then(|()| shown.ok_or(not_found)) }
@@ -486,7 +508,7 @@ impl World {
         }
     }
 
-    fn position(&self) -> Position {
+    pub(super) fn position(&self) -> Position {
         let held = self.venue.position();
         Position {
             symbol: spy(),
@@ -499,7 +521,7 @@ impl World {
 }
 
 fn machine(epoch: u64) -> Machine<Calm> {
-    Machine::new(DeskConfig::new(HostEpoch(epoch)), Calm, Arc::new(DeskStats::default()), epoch)
+    Machine::new(DeskConfig::new(HostEpoch(epoch)), Calm::default(), Arc::new(DeskStats::default()), epoch)
 }
 
 fn account() -> Account {
