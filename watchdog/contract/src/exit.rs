@@ -21,8 +21,6 @@ pub enum Exit {
     Broker,
     /// Killed: by the flag, a limit, an operator. Never restarted automatically.
     Killed,
-    /// Not armed, or the watchdog is not there although the mode needs it. Never restarted automatically.
-    NotArmed,
     /// Drained and ended on request of the watchdog; to be restarted.
     Drained,
     /// An internal failure, said in the log; to be restarted.
@@ -31,7 +29,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, for tables in documents and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Usage,
         Self::Config,
@@ -41,7 +39,6 @@ impl Exit {
         Self::Data,
         Self::Broker,
         Self::Killed,
-        Self::NotArmed,
         Self::Drained,
         Self::Failed,
     ];
@@ -58,7 +55,6 @@ impl Exit {
             Self::Data => 14,
             Self::Broker => 15,
             Self::Killed => 20,
-            Self::NotArmed => 21,
             Self::Drained => 30,
             Self::Failed => 31,
         }
@@ -69,7 +65,8 @@ impl Exit {
         Self::ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
     }
 
-    /// Whether a supervisor may start the process again by itself.
+    /// Whether a supervisor may start the process again by itself. One that has just restarted the process
+    /// may also try [`Exit::Address`] again: the predecessor's address may take a moment to come free.
     pub const fn may_restart(self) -> bool {
         match self {
             Self::Broker | Self::Drained | Self::Failed => true,
@@ -80,8 +77,7 @@ impl Exit {
             | Self::State
             | Self::Address
             | Self::Data
-            | Self::Killed
-            | Self::NotArmed => false,
+            | Self::Killed => false,
         }
     }
 }

@@ -21,6 +21,12 @@ pub(crate) fn now() -> Now {
     Now { boot: boot_time(), unix_s: since_1970.map_or(0, |since| since.as_secs()) }
 }
 
+/// A command that asks again waits between two questions; the watchdog's own loop never does.
+#[expect(clippy::disallowed_methods, reason = "a command of an operator has no event to wait for")]
+pub(crate) fn pause(span: std::time::Duration) {
+    std::thread::sleep(span);
+}
+
 /// A variable of the environment; an empty one counts as absent.
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

@@ -4,7 +4,10 @@
 //! No proxy of the environment, no redirects, no retries of its own, short time-outs. Three lanes, each a
 //! thread with a queue of its own, so that a slow answer to one command delays no other.
 
+mod sighting;
+
 use std::{
+    collections::BTreeSet,
     io,
     sync::{
         Arc,
@@ -14,10 +17,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use ureq::{
-    Agent, Body,
-    http::{Response, StatusCode},
-};
+use ureq::{Agent, Body, http::Response};
 
 use crate::{
     ambient,
@@ -25,15 +25,16 @@ use crate::{
     error::Error,
     machine::Input,
     mailbox::Mailbox,
-    proof::{Command, Report, Scope, Sighting},
+    proof::{Command, Report, Scope, Sighting, Unread},
 };
+use sighting::{sighting, text};
 
-/// Begins every client order id of ours.
-pub(crate) const PREFIX: &str = "sp-";
 /// A connection must stand within this time.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// A request must be answered within this time.
 const CALL_WAIT: Duration = Duration::from_secs(5);
+/// A suspension waits at most so long to learn whether it is the first.
+const ASK_WAIT: Duration = Duration::from_millis(200);
 /// Connections are kept warm at least so long.
 const IDLE: Duration = Duration::from_secs(90);
 /// An answer is never longer: 500 orders with legs take about 2 MB.
@@ -42,8 +43,8 @@ const MAX_BODY_BYTES: u64 = 16 << 20;
 const LANE_DEPTH: usize = 4;
 /// The broker lists at most so many orders.
 const PAGE: usize = 500;
-/// States of an order that is over. Any other, known or not, is open.
-const OVER: [&str; 5] = ["filled", "canceled", "expired", "rejected", "replaced"];
+/// So many pages are read before the answer counts as no proof.
+const MAX_PAGES: usize = 10;
 
 /// The client.
 pub(crate) struct Client {
@@ -73,7 +74,16 @@ impl Client {
     /// # Errors
     /// When the broker does not say.
     pub(crate) fn is_suspended(&self) -> Result<bool, Error> {
-        let (_, body) = self.call("GET", "/v2/account/configurations", None)?;
+        self.ask_suspended(CALL_WAIT)
+    }
+
+    /// As [`Self::is_suspended`], but a suspension waits for it: no answer in time is none.
+    pub(crate) fn was_suspended(&self) -> Option<bool> {
+        self.ask_suspended(ASK_WAIT).ok()
+    }
+
+    fn ask_suspended(&self, wait: Duration) -> Result<bool, Error> {
+        let body = self.call("GET", "/v2/account/configurations", None, wait)?;
         body.get("suspend_trade")
             .and_then(Value::as_bool)
             .ok_or(Error::BrokerUnproven("no `suspend_trade` in it"))
@@ -85,10 +95,11 @@ impl Client {
     /// When the broker does not confirm it.
     pub(crate) fn suspend(&self, suspend: bool) -> Result<(), Error> {
         let change = json!({ "suspend_trade": suspend });
-        let (_, body) = self.call("PATCH", "/v2/account/configurations", Some(&change))?;
+        let body = self.call("PATCH", "/v2/account/configurations", Some(&change), CALL_WAIT)?;
         match body.get("suspend_trade").and_then(Value::as_bool) {
-            Some(now) if now != suspend => Err(Error::BrokerUnproven("`suspend_trade` did not change")),
-            Some(_) | None => Ok(()),
+            Some(now) if now == suspend => Ok(()),
+            Some(_) => Err(Error::BrokerUnproven("`suspend_trade` did not change")),
+            None => Err(Error::BrokerUnproven("no `suspend_trade` in it")),
         }
     }
 
@@ -97,7 +108,7 @@ impl Client {
     /// # Errors
     /// When the broker does not take the request.
     pub(crate) fn cancel_all(&self) -> Result<usize, Error> {
-        let (_, body) = self.call("DELETE", "/v2/orders", None)?;
+        let body = self.call("DELETE", "/v2/orders", None, CALL_WAIT)?;
         let taken = |row: &&Value| row.get("status").and_then(Value::as_u64).is_some_and(|s| s < 300);
         Ok(body.as_array().map_or(0, |rows| rows.iter().filter(taken).count()))
     }
@@ -111,7 +122,7 @@ impl Client {
         let mut taken = 0;
         let mut failure = None;
         for id in ids {
-            match self.call("DELETE", &format!("/v2/orders/{id}"), None) {
+            match self.call("DELETE", &format!("/v2/orders/{id}"), None, CALL_WAIT) {
                 Ok(_) => taken += 1,
                 Err(Error::BrokerStatus { status: 404 | 422, .. }) => {}
                 // Each of the others would wait as long.
@@ -122,18 +133,55 @@ impl Client {
         failure.map_or(Ok(taken), Err)
     }
 
-    /// Looks for anything open.
+    /// Looks for anything open. In scope `ours` every page counts, because foreign orders may fill the first
+    /// ones, and the legs of a parent that is over are listed only as rows of their own.
     ///
     /// # Errors
-    /// When either read fails or is not a list.
+    /// When a read fails, is not a list, or does not end.
     pub(crate) fn look(&self) -> Result<Sighting, Error> {
-        let path = format!("/v2/orders?status=open&limit={PAGE}&nested=true");
-        let (_, orders) = self.call("GET", &path, None)?;
-        let (_, positions) = self.call("GET", "/v2/positions", None)?;
-        sighting(&orders, &positions, self.scope)
+        let (nested, flat) = match self.scope {
+            Scope::Account => (self.page(true, None)?, Vec::new()),
+            Scope::Ours => (self.open_orders(true)?, self.open_orders(false)?),
+        };
+        let positions = self.call("GET", "/v2/positions", None, CALL_WAIT)?;
+        sighting(&nested, &flat, &positions, self.scope)
     }
 
-    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(StatusCode, Value), Error> {
+    /// Every page, newest orders first.
+    fn open_orders(&self, nested: bool) -> Result<Vec<Value>, Error> {
+        let mut orders: Vec<Value> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut until = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.page(nested, until.as_deref())?;
+            let is_last = page.len() < PAGE;
+            let next = if is_last { None } else { Some(page_end(&page)?) };
+            for order in page {
+                let id = text(&order, "id").ok_or(Error::BrokerUnproven("an order has no id"))?;
+                if seen.insert(id.to_owned()) {
+                    orders.push(order);
+                }
+            }
+            if is_last {
+                return Ok(orders);
+            }
+            until = next;
+        }
+        Err(Error::BrokerUnproven("there are more pages of orders than are read"))
+    }
+
+    fn page(&self, nested: bool, until: Option<&str>) -> Result<Vec<Value>, Error> {
+        let mut path = format!("/v2/orders?status=open&limit={PAGE}&direction=desc&nested={nested}");
+        if let Some(until) = until {
+            path += &format!("&until={}", until.replace('+', "%2B"));
+        }
+        match self.call("GET", &path, None, CALL_WAIT)? {
+            Value::Array(orders) => Ok(orders),
+            _ => Err(Error::BrokerUnproven("the orders are not a list")),
+        }
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<&Value>, wait: Duration) -> Result<Value, Error> {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -141,17 +189,23 @@ impl Client {
             .header("APCA-API-SECRET-KEY", &self.credentials.secret_key);
         let built = |error: ureq::http::Error| Error::BrokerSilent(error.to_string());
         let response = match body {
-            None => self.agent.run(request.body(()).map_err(built)?)?,
+            None => {
+                let request = request.body(()).map_err(built)?;
+                let request = self.agent.configure_request(request).timeout_global(Some(wait)).build();
+                self.agent.run(request)?
+            }
             Some(body) => {
                 let request = request.header("Content-Type", "application/json");
-                self.agent.run(request.body(body.to_string()).map_err(built)?)?
+                let request = request.body(body.to_string()).map_err(built)?;
+                let request = self.agent.configure_request(request).timeout_global(Some(wait)).build();
+                self.agent.run(request)?
             }
         };
         answer(response)
     }
 }
 
-fn answer(mut response: Response<Body>) -> Result<(StatusCode, Value), Error> {
+fn answer(mut response: Response<Body>) -> Result<Value, Error> {
     let status = response.status();
     let text = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_string()?;
     if !status.is_success() {
@@ -159,68 +213,20 @@ fn answer(mut response: Response<Body>) -> Result<(StatusCode, Value), Error> {
         return Err(Error::BrokerStatus { status: status.as_u16(), message });
     }
     if text.is_empty() {
-        return Ok((status, Value::Null));
+        return Ok(Value::Null);
     }
-    let body = serde_json::from_str(&text).map_err(|_| Error::BrokerUnproven("it is not JSON"))?;
-    Ok((status, body))
+    serde_json::from_str(&text).map_err(|_| Error::BrokerUnproven("it is not JSON"))
 }
 
-/// What is open, from the two lists.
-fn sighting(orders: &Value, positions: &Value, scope: Scope) -> Result<Sighting, Error> {
-    let orders = orders.as_array().ok_or(Error::BrokerUnproven("the orders are not a list"))?;
-    let positions = positions.as_array().ok_or(Error::BrokerUnproven("the positions are not a list"))?;
-    let mut seen = Sighting::default();
-    let mut foreign = Vec::new();
-    for order in orders {
-        let is_ours = text(order, "client_order_id").is_some_and(|id| id.starts_with(PREFIX));
-        if scope == Scope::Account || is_ours {
-            open_ids(order, &mut seen.open)?;
-        } else {
-            foreign.extend(text(order, "symbol"));
-        }
-    }
-    for position in positions {
-        let symbol = text(position, "symbol").unwrap_or_default();
-        // In scope `ours` a foreign order on the symbol explains a reservation.
-        if is_reserved(position) && !foreign.contains(&symbol) {
-            seen.reserved.push(symbol.into());
-        }
-    }
-    Ok(seen)
-}
-
-/// The order's id and those of its legs, as far as they are not over.
-fn open_ids(order: &Value, ids: &mut Vec<String>) -> Result<(), Error> {
-    if !text(order, "status").is_some_and(|status| OVER.contains(&status)) {
-        let id = text(order, "id").ok_or(Error::BrokerUnproven("an order has no id"))?;
-        // It goes into a path: nothing but what an id is made of.
-        if !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            return Err(Error::BrokerUnproven("an order's id is not one"));
-        }
-        ids.push(id.into());
-    }
-    let legs = order.get("legs").and_then(Value::as_array);
-    legs.into_iter().flatten().try_for_each(|leg| open_ids(leg, ids))
-}
-
-/// Part of the position is held for an order, listed or not. A quantity that is not a number counts as held.
-fn is_reserved(position: &Value) -> bool {
-    let number = |key| match position.get(key) {
-        Some(Value::String(text)) => text.parse::<f64>().ok().map(f64::abs),
-        Some(Value::Number(number)) => number.as_f64().map(f64::abs),
-        Some(_) | None => None,
-    };
-    match position.get("qty_available") {
-        None | Some(Value::Null) => false,
-        Some(_) => match (number("qty_available"), number("qty")) {
-            (Some(available), Some(all)) => available < all,
-            (None, _) | (_, None) => true,
-        },
-    }
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key).and_then(Value::as_str)
+/// Where the next page begins: `until` is exclusive, and the page may have cut orders of one moment in two,
+/// so the moment before the last one counts. What comes twice is known by its id.
+fn page_end(page: &[Value]) -> Result<String, Error> {
+    let moments = page.iter().rev().map(|order| text(order, "submitted_at"));
+    let moments: Option<Vec<&str>> = moments.collect();
+    let moments = moments.ok_or(Error::BrokerUnproven("an order has no `submitted_at`"))?;
+    let is_plain = |moment: &str| moment.chars().all(|c| c.is_ascii_alphanumeric() || "+-:.".contains(c));
+    let end = moments.iter().find(|moment| Some(*moment) != moments.first() && is_plain(moment));
+    end.map(|end| (*end).to_owned()).ok_or(Error::BrokerUnproven("a whole page of orders is of one moment"))
 }
 
 /// The three threads.
@@ -249,7 +255,7 @@ impl Lanes {
     /// Never waits. False when the lane is full, which means that the machine lost count.
     pub(crate) fn send(&self, command: Command) -> bool {
         let lane = match &command {
-            Command::Suspend => &self.suspend,
+            Command::Suspend { .. } | Command::Check => &self.suspend,
             Command::CancelAll | Command::CancelEach(_) => &self.cancel,
             Command::Warm | Command::Read => &self.read,
         };
@@ -257,12 +263,28 @@ impl Lanes {
     }
 }
 
+fn unread(error: Error) -> Unread {
+    match error {
+        Error::BrokerStatus { status: 401 | 403, .. } => Unread::KeyRefused(error.to_string()),
+        error => Unread::Other(error.to_string()),
+    }
+}
+
 fn work(client: &Client, waiting: &Receiver<Command>, mailbox: &Mailbox) {
     while let Ok(command) = waiting.recv() {
         let words = |error: Error| error.to_string();
         let report = match command {
-            Command::Warm => Report::Warmed(client.is_suspended().map_err(words)),
-            Command::Suspend => Report::Suspended(client.suspend(true).map_err(words)),
+            Command::Warm => Report::Warmed(client.is_suspended().map_err(unread)),
+            Command::Check => Report::Checked(client.is_suspended().map_err(words)),
+            Command::Suspend { asks } => {
+                if asks
+                    && let Some(before) = client.was_suspended()
+                    && !mailbox.post(Input::Broker(Report::SuspendedBefore(before)))
+                {
+                    return;
+                }
+                Report::Suspended(client.suspend(true).map_err(words))
+            }
             Command::CancelAll => Report::Cancelled(client.cancel_all().map_err(words)),
             Command::CancelEach(ids) => Report::Cancelled(client.cancel_each(&ids).map_err(words)),
             Command::Read => {

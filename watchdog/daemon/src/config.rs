@@ -188,6 +188,11 @@ impl Config {
                 "`kill_switch_file` is missing, and KILL_SWITCH_FILE is not set",
             ),
             (
+                [&self.state_dir, &self.socket, &self.kill_switch_file].iter().all(|path| path.is_absolute()),
+                "`state_dir`, `socket` and `kill_switch_file` (or KILL_SWITCH_FILE) must be absolute paths: \
+                 every command has to mean the same files, wherever it is run",
+            ),
+            (
                 self.socket.as_os_str().len() <= MAX_SOCKET_BYTES,
                 "`socket` is longer than the 107 bytes that a Unix socket's path may have",
             ),
@@ -341,8 +346,11 @@ trading_url = "http://127.0.0.1:1"
         check(("[broker]", "[liveness]\nstall_ms = 4000\n[broker]"), Some("stall_ms < replace_ms"));
         check(("[broker]", "[memory]\nkill_percent = 101\n[broker]"), Some("kill_percent"));
         check(("[broker]", "[liveness]\nstal_ms = 4000\n[broker]"), Some("did you mean `stall_ms`"));
-        check(("/s/lease.sock", &"x".repeat(108)), Some("107 bytes"));
+        check(("/s/lease.sock", &format!("/{}", "x".repeat(107))), Some("107 bytes"));
         check(("= \"/s\"", "= "), Some("line 2"));
+        check(("= \"/s\"", "= \"s\""), Some("must be absolute"));
+        check(("\"/s/lease.sock\"", "\"lease.sock\""), Some("must be absolute"));
+        check(("\"/s/KILL\"", "\"./KILL\""), Some("must be absolute"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The loop: wait for an observation or the next turn, ask the machine, perform what it says. Nothing here
 //! decides, and nothing here waits for anybody.
 
+mod peers;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -12,7 +14,7 @@ use std::{
 
 use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use sandpit_contract::{BootTime, Exit, Latch, PROTOCOL, ToHost, ToObserver, ToWatchdog};
+use sandpit_contract::{BootTime, Exit, Latch, ToHost};
 
 use crate::{
     ambient,
@@ -25,18 +27,14 @@ use crate::{
     machine::{Input, Machine, Now, Output},
     mailbox::{Inbox, Mailbox, mailbox},
     memory,
-    proof::{Command, Report},
-    socket::{Connection, Listener, Received},
+    proof::{Command, Report, Unread},
+    socket::{Connection, Listener},
 };
 
 /// Length of a turn: how often files are looked at and time is told.
 const TURN: Duration = Duration::from_millis(50);
 /// How often memory is measured.
 const MEMORY_EVERY: Duration = Duration::from_secs(1);
-/// Connections at a time; a further one takes the place of the oldest that is not the host's.
-const MAX_CONNECTIONS: usize = 16;
-/// Messages read from one peer in one turn, so that a flood starves nobody.
-const MAX_MESSAGES_A_TURN: usize = 32;
 /// Latches that wait for the disk: one is written, one is the next try.
 const LATCH_DEPTH: usize = 2;
 
@@ -157,118 +155,16 @@ impl Daemon {
         self.accept();
     }
 
-    fn accept(&mut self) {
-        for connection in (0..MAX_CONNECTIONS).map_while(|_| self.listener.accept()) {
-            if self.peers.len() >= MAX_CONNECTIONS {
-                let oldest = self.peers.keys().copied().find(|id| Some(*id) != self.host_peer);
-                oldest.and_then(|id| self.peers.remove(&id));
-            }
-            self.peers.insert(self.next_peer, connection);
-            self.next_peer += 1;
-        }
-    }
-
-    fn hear_peers(&mut self) {
-        let ids: Vec<u64> = self.peers.keys().copied().collect();
-        for id in ids {
-            for _ in 0..MAX_MESSAGES_A_TURN {
-                match self.peers.get(&id).map_or(Received::Closed, Connection::receive) {
-                    Received::Message(message) => self.hear(id, message),
-                    Received::Garbage(why) => self.drop_peer(id, &why),
-                    Received::Nothing => break,
-                    Received::Closed => {
-                        self.drop_peer(id, "");
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    fn drop_peer(&mut self, id: u64, why: &str) {
-        let gone = self.peers.remove(&id);
-        if let (Some(peer), false) = (gone, why.is_empty()) {
-            self.log.write(Level::Warning, format!("peer pid={} was cut off: {why}", peer.pid()));
-        }
-        if self.host_peer == Some(id) {
-            self.host_peer = None;
-            self.tell(Input::HostLeft);
-        }
-    }
-
-    fn hear(&mut self, id: u64, message: ToWatchdog) {
-        let is_host = self.host_peer == Some(id);
-        match message {
-            ToWatchdog::Hello { protocol, epoch, mode } => self.judge(id, protocol, epoch, mode),
-            ToWatchdog::Beat(beat) if is_host => self.tell(Input::Beat(beat)),
-            ToWatchdog::Trip { reason } if is_host => self.tell(Input::Trip { reason }),
-            ToWatchdog::Bye { reason } if is_host => self.tell(Input::Bye { reason }),
-            ToWatchdog::Beat(_) | ToWatchdog::Trip { .. } | ToWatchdog::Bye { .. } => {
-                self.drop_peer(id, "it is not the host");
-            }
-            ToWatchdog::Status => self.answer_status(id),
-            ToWatchdog::Kill { reason } => {
-                self.tell(Input::OperatorKill { reason });
-                self.send(id, &ToObserver::KillTaken);
-            }
-        }
-    }
-
-    fn judge(&mut self, id: u64, protocol: u32, epoch: u64, mode: String) {
-        let Some(peer) = self.peers.get(&id) else {
-            return;
-        };
-        let expected = self.config.host.uid.unwrap_or_else(|| rustix::process::getuid().as_raw());
-        let (pid, uid) = (peer.pid(), peer.uid());
-        if protocol != PROTOCOL {
-            self.refuse(
-                id,
-                format!("it speaks protocol {protocol}, this watchdog {PROTOCOL}: use one version"),
-            );
-        } else if uid != expected {
-            self.refuse(id, format!("user {uid} is not the host's user {expected}: set `[host] uid`"));
-        } else {
-            self.candidate = Some(id);
-            self.tell(Input::HostJoined { pid, epoch, mode });
-            self.candidate = None;
-        }
-    }
-
-    /// A refused host comes again and again: it is named once.
-    fn refuse(&mut self, id: u64, reason: String) {
-        let pid = self.peers.get(&id).map(Connection::pid);
-        if pid.is_some() && self.last_refused != pid {
-            self.last_refused = pid;
-            let text = format!("a host was refused pid={}: {reason}", pid.unwrap_or_default());
-            self.log.write(Level::Warning, text);
-        }
-        self.send(id, &ToHost::Withheld { reason, nonce: 0 });
-        self.drop_peer(id, "");
-    }
-
-    fn accept_host(&mut self) {
-        let Some(id) = self.candidate else {
-            return;
-        };
-        if let Some(old) = self.host_peer.replace(id).filter(|old| *old != id) {
-            self.peers.remove(&old);
-        }
-        if self.host.is_none() {
-            let pidfd = self.peers.get_mut(&id).and_then(|peer| Some((peer.pid(), peer.take_pidfd()?)));
-            match pidfd {
-                Some((pid, pidfd)) => self.host = Some(HostProcess::adopt(pid, pidfd)),
-                // Gone between its hello and now.
-                None => self.tell(Input::HostEnded(crate::machine::Ending::default())),
-            }
-        }
-    }
-
     fn reap(&mut self) {
         let has_ended = |host: &HostProcess| {
             let mut ended = [PollFd::new(host, PollFlags::IN)];
             poll(&mut ended, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
         };
-        if let Some(host) = self.host.take_if(|host| has_ended(host)) {
+        if !self.host.as_ref().is_some_and(has_ended) {
+            return;
+        }
+        self.hear_last_words();
+        if let Some(host) = self.host.take() {
             if let Some(id) = self.host_peer.take() {
                 self.peers.remove(&id);
             }
@@ -286,25 +182,6 @@ impl Daemon {
             if let Some(usage) = usage {
                 self.tell(Input::Memory { percent: usage.percent() });
             }
-        }
-    }
-
-    fn answer_status(&mut self, id: u64) {
-        let mut status = self.machine.status(self.host_rss, ambient::boot_time());
-        if !self.send(id, &ToObserver::Status(Box::new(status.clone()))) {
-            // Loop names can fill a packet; an answer without them is better than none.
-            status.loops.clear();
-            self.send(id, &ToObserver::Status(Box::new(status)));
-        }
-    }
-
-    fn send<M: serde::Serialize>(&self, id: u64, message: &M) -> bool {
-        self.peers.get(&id).is_some_and(|peer| peer.send(message))
-    }
-
-    fn send_host(&self, message: &ToHost) {
-        if let Some(id) = self.host_peer {
-            self.send(id, message);
         }
     }
 
@@ -348,7 +225,10 @@ impl Daemon {
     }
 
     fn signal(&self, signal: impl Fn(&HostProcess) -> std::io::Result<()>) {
-        if let Some(Err(error)) = self.host.as_ref().map(signal) {
+        if let Some(Err(error)) = self.host.as_ref().map(signal)
+            // Gone already: its end comes next.
+            && error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error())
+        {
             self.log.write(Level::Error, format!("the host could not be signalled: {error}"));
         }
     }
@@ -369,8 +249,9 @@ impl Daemon {
     fn ask_broker(&self, command: Command, now: Now) -> Option<Input> {
         let full = || "the lane is full".to_owned();
         let report = match &command {
-            Command::Warm => Report::Warmed(Err(full())),
-            Command::Suspend => Report::Suspended(Err(full())),
+            Command::Warm => Report::Warmed(Err(Unread::Other(full()))),
+            Command::Check => Report::Checked(Err(full())),
+            Command::Suspend { .. } => Report::Suspended(Err(full())),
             Command::CancelAll | Command::CancelEach(_) => Report::Cancelled(Err(full())),
             Command::Read => Report::Read { started: now.boot, result: Err(full()) },
         };

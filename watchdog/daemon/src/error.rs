@@ -27,6 +27,12 @@ pub(crate) enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// Another watchdog has the socket.
+    #[error("another watchdog uses the socket {path}; give each watchdog a `socket` of its own")]
+    SocketInUse {
+        /// Which.
+        path: PathBuf,
+    },
     /// The socket cannot be bound.
     #[error("the socket {path} cannot be used: {cause}; name a free path of at most 107 bytes")]
     Address {
@@ -39,6 +45,18 @@ pub(crate) enum Error {
     #[error("the kill flag {path} is there: find out why, remove it, then arm again")]
     Flagged {
         /// Which.
+        path: PathBuf,
+    },
+    /// Nobody can tell whether the kill flag exists.
+    #[error("whether the kill flag {path} is there cannot be seen: its directory must be there and readable")]
+    Unseen {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A kill came while `arm` ran.
+    #[error("not armed: a kill came meanwhile, its latch in {path} stays; find out why, then arm again")]
+    KilledMeanwhile {
+        /// The state directory.
         path: PathBuf,
     },
     /// No watchdog answers.
@@ -74,8 +92,9 @@ impl Error {
         match self {
             Self::Config(_) => Exit::Config,
             Self::StateUnusable { .. } | Self::StateInUse { .. } => Exit::State,
+            Self::SocketInUse { .. } | Self::Unseen { .. } => Exit::State,
             Self::Address { .. } => Exit::Address,
-            Self::Flagged { .. } => Exit::Killed,
+            Self::Flagged { .. } | Self::KilledMeanwhile { .. } => Exit::Killed,
             Self::BrokerSilent(_) | Self::BrokerStatus { .. } | Self::BrokerUnproven(_) => Exit::Broker,
             Self::NoWatchdog { .. } | Self::System(_) => Exit::Failed,
         }

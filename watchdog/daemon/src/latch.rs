@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::FileExt,
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +19,10 @@ use crate::{
 const LOCK_FILE: &str = "watchdog.lock";
 /// A latch's space, taken before it is needed: a full disk must not stop a kill.
 const SPARE_FILE: &str = "latch.spare";
+/// Where `arm` moves a latch before it removes it.
+const TAKEN_FILE: &str = "latch.taken";
+/// A latch is never longer; of somebody else's file no more is read.
+const MAX_LATCH_BYTES: u64 = 64 * 1024;
 /// Bytes taken: more than the longest latch.
 const SPARE_BYTES: usize = 4096;
 
@@ -41,13 +45,37 @@ pub(crate) struct Lock {
 /// When it cannot be written, or another watchdog has it.
 pub(crate) fn lock(path: &Path) -> Result<Lock, Error> {
     create(path)?;
-    let unusable = |cause| Error::StateUnusable { path: path.into(), cause };
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK_FILE));
-    let file = open.map_err(unusable)?;
+    match lock_file(&path.join(LOCK_FILE)) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(Error::StateInUse { path: path.into() }),
+        Err(cause) => Err(Error::StateUnusable { path: path.into(), cause }),
+    }
+}
+
+/// Takes the socket's path, by a file of its own next to it: a second watchdog must not put its socket in
+/// place of the first one's.
+///
+/// # Errors
+/// When the directory cannot be written, or another watchdog has the path.
+pub(crate) fn lock_socket(path: &Path) -> Result<Lock, Error> {
+    let address = |cause| Error::Address { path: path.into(), cause };
+    path.parent().map_or(Ok(()), fs::create_dir_all).map_err(address)?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    match lock_file(Path::new(&name)) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(Error::SocketInUse { path: path.into() }),
+        Err(cause) => Err(address(cause)),
+    }
+}
+
+/// `None` when somebody else has it.
+fn lock_file(path: &Path) -> io::Result<Option<Lock>> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock { _file: file }),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::StateInUse { path: path.into() }),
-        Err(errno) => Err(unusable(errno.into())),
+        Ok(()) => Ok(Some(Lock { _file: file })),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -111,17 +139,24 @@ impl LatchWriter {
     /// # Errors
     /// When the latch is not on disk; `armed` may be gone or not, the caller tries again.
     pub(crate) fn write(&mut self, latch: &Latch) -> io::Result<()> {
-        let spare = match self.spare.take() {
-            Some(spare) => spare,
-            None => take_space(&self.state_dir)?,
-        };
-        let mut bytes = latch.to_bytes();
-        bytes.resize(bytes.len().max(SPARE_BYTES), b' ');
-        spare.write_all_at(&bytes, 0)?;
-        spare.sync_all()?;
-        fs::rename(self.state_dir.join(SPARE_FILE), self.state_dir.join(LATCH_FILE))?;
-        self.directory.sync_all()?;
-        self.disarm()
+        let placed = self.place(latch);
+        // Whatever became of the latch: without `armed` nobody trades.
+        let disarmed = self.disarm();
+        placed.and(disarmed)
+    }
+
+    /// The space is given up only once it has become the latch.
+    fn place(&mut self, latch: &Latch) -> io::Result<()> {
+        self.refill()?;
+        if let Some(spare) = &self.spare {
+            let mut bytes = latch.to_bytes();
+            bytes.resize(bytes.len().max(SPARE_BYTES), b' ');
+            spare.write_all_at(&bytes, 0)?;
+            spare.sync_all()?;
+            fs::rename(self.state_dir.join(SPARE_FILE), self.state_dir.join(LATCH_FILE))?;
+            self.spare = None;
+        }
+        self.directory.sync_all()
     }
 
     /// Removes `armed`; done once more at a start with a latch, which a crash may have left half done.
@@ -150,20 +185,93 @@ fn take_space(state_dir: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Arms: writes `armed`, then removes the latch, each made to last.
+/// Which latch it is: another one with the same words is another one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    bytes: Vec<u8>,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+/// The latch that is there now, for [`arm`].
 ///
 /// # Errors
-/// When either does not last; then the directory still says *killed* or *not armed*.
-pub(crate) fn arm(state_dir: &Path, armed: &Armed) -> io::Result<()> {
-    let directory = File::open(state_dir)?;
+/// When one is there that cannot be read.
+pub(crate) fn mark(state_dir: &Path) -> io::Result<Option<Mark>> {
+    mark_of(&state_dir.join(LATCH_FILE))
+}
+
+fn mark_of(path: &Path) -> io::Result<Option<Mark>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let found = file.metadata()?;
+    let mut bytes = Vec::new();
+    file.take(MAX_LATCH_BYTES).read_to_end(&mut bytes)?;
+    Ok(Some(Mark { bytes, inode: found.ino(), changed: (found.mtime(), found.mtime_nsec()) }))
+}
+
+/// Arms: writes `armed`, then removes the latch that was `read`, each made to last. A kill that came since
+/// then is not undone: its latch, or the flag, stays, and `armed` goes.
+///
+/// # Errors
+/// [`Error::KilledMeanwhile`] and [`Error::Flagged`]; or when either file does not last: then the directory
+/// still says *killed* or *not armed*.
+pub(crate) fn arm(state_dir: &Path, flag: &Path, read: Option<&Mark>, armed: &Armed) -> Result<(), Error> {
+    let unusable = |cause| Error::StateUnusable { path: state_dir.into(), cause };
+    let directory = File::open(state_dir).map_err(unusable)?;
+    write_armed(state_dir, &directory, armed).map_err(unusable)?;
+    let freed = check_flag(flag).and_then(|()| remove_latch(state_dir, read));
+    if freed.is_err() {
+        remove(&state_dir.join(ARMED_FILE)).map_err(unusable)?;
+    }
+    directory.sync_all().map_err(unusable)?;
+    freed
+}
+
+/// Nothing is armed while the flag is there, or cannot be seen.
+///
+/// # Errors
+/// In both cases.
+pub(crate) fn check_flag(flag: &Path) -> Result<(), Error> {
+    match presence(flag) {
+        Presence::Absent => Ok(()),
+        Presence::Present => Err(Error::Flagged { path: flag.into() }),
+        Presence::Unknown => Err(Error::Unseen { path: flag.into() }),
+    }
+}
+
+fn write_armed(state_dir: &Path, directory: &File, armed: &Armed) -> io::Result<()> {
     let fresh = state_dir.join("armed.new");
     let mut file = File::create(&fresh)?;
     file.write_all(&armed.to_bytes())?;
     file.sync_all()?;
     fs::rename(&fresh, state_dir.join(ARMED_FILE))?;
-    directory.sync_all()?;
-    remove(&state_dir.join(LATCH_FILE))?;
     directory.sync_all()
+}
+
+/// Compares before, so that a fresh latch is never out of its place, and once more what was really taken, so
+/// that none is lost between the look and the move.
+fn remove_latch(state_dir: &Path, read: Option<&Mark>) -> Result<(), Error> {
+    let unusable = |cause| Error::StateUnusable { path: state_dir.into(), cause };
+    let killed = || Error::KilledMeanwhile { path: state_dir.into() };
+    let (latch, taken) = (state_dir.join(LATCH_FILE), state_dir.join(TAKEN_FILE));
+    if mark_of(&latch).map_err(unusable)?.as_ref() != read {
+        return Err(killed());
+    }
+    if read.is_none() {
+        return Ok(());
+    }
+    match fs::rename(&latch, &taken) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(killed()),
+        renamed => renamed.map_err(unusable)?,
+    }
+    if mark_of(&taken).map_err(unusable)?.as_ref() != read {
+        fs::rename(&taken, &latch).map_err(unusable)?;
+        return Err(killed());
+    }
+    remove(&taken).map_err(unusable)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -177,6 +285,66 @@ fn remove(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn armed() -> Armed {
+        Armed { at_unix_s: 1, reason: "test".into() }
+    }
+
+    /// As the command does it, with `meanwhile` between its first read and its last look.
+    fn arm_while(dir: &Path, meanwhile: impl FnOnce()) -> Result<(), Error> {
+        let read = mark(dir).expect("readable");
+        meanwhile();
+        arm(dir, &dir.join("flag"), read.as_ref(), &armed())
+    }
+
+    #[test]
+    fn a_kill_that_comes_while_arm_runs_is_not_undone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path();
+        let see = || {
+            let files = look(path, &path.join("flag"));
+            (files.armed, files.latch)
+        };
+        let mut writer = LatchWriter::prepare(path).expect("space");
+        // A first kill, and then one with the very same words.
+        for _ in 0..2 {
+            let result = arm_while(path, || writer.write(&latch()).expect("written"));
+            assert!(matches!(result, Err(Error::KilledMeanwhile { .. })), "{result:?}");
+            assert_eq!(see(), (Presence::Absent, Presence::Present));
+        }
+        let result = arm_while(path, || fs::write(path.join("flag"), b"").expect("written"));
+        assert!(matches!(result, Err(Error::Flagged { .. })), "{result:?}");
+        assert_eq!(see(), (Presence::Absent, Presence::Present));
+        fs::remove_file(path.join("flag")).expect("ours");
+        arm_while(path, || {}).expect("armed");
+        assert_eq!(see(), (Presence::Present, Presence::Absent));
+        assert_eq!(presence(&path.join(TAKEN_FILE)), Presence::Absent);
+    }
+
+    #[test]
+    fn a_latch_that_cannot_be_written_disarms_and_keeps_its_space() {
+        let dir = tempfile::tempdir().expect("a directory");
+        arm_while(dir.path(), || {}).expect("armed");
+        // Something of another type is in the latch's place.
+        fs::create_dir_all(dir.path().join(LATCH_FILE).join("sub")).expect("created");
+        let mut writer = LatchWriter::prepare(dir.path()).expect("space");
+        writer.write(&latch()).expect_err("a directory is there");
+        assert_eq!(presence(&dir.path().join(ARMED_FILE)), Presence::Absent);
+        assert!(writer.spare.is_some(), "no space has to be found for the next try");
+        fs::remove_dir_all(dir.path().join(LATCH_FILE)).expect("ours");
+        writer.write(&latch()).expect("written");
+        assert_eq!(read(dir.path()), Some(latch()));
+    }
+
+    #[test]
+    fn there_is_one_watchdog_a_socket() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let socket = dir.path().join("sub/s");
+        let first = lock_socket(&socket).expect("ours");
+        assert!(matches!(lock_socket(&socket), Err(Error::SocketInUse { .. })));
+        drop(first);
+        lock_socket(&socket).expect("ours again");
+    }
+
     fn latch() -> Latch {
         Latch { at_unix_s: 7, layer: Layer::Flag, reason: "x".repeat(400), epoch: 9, suspended: true }
     }
@@ -185,12 +353,11 @@ mod tests {
     fn a_latch_takes_the_place_of_armed_and_an_operator_takes_it_back() {
         let dir = tempfile::tempdir().expect("a directory");
         let flag = dir.path().join("flag");
-        let armed = Armed { at_unix_s: 1, reason: "test".into() };
         let see = || {
             let files = look(dir.path(), &flag);
             (files.armed, files.latch)
         };
-        arm(dir.path(), &armed).expect("armed");
+        arm_while(dir.path(), || {}).expect("armed");
         assert_eq!(see(), (Presence::Present, Presence::Absent));
         let mut writer = LatchWriter::prepare(dir.path()).expect("space");
         for _ in 0..2 {
@@ -198,7 +365,7 @@ mod tests {
             assert_eq!(see(), (Presence::Absent, Presence::Present));
             assert_eq!(read(dir.path()), Some(latch()));
         }
-        arm(dir.path(), &armed).expect("re-armed");
+        arm_while(dir.path(), || {}).expect("re-armed");
         assert_eq!(see(), (Presence::Present, Presence::Absent));
         assert_eq!(read(dir.path()), None);
     }

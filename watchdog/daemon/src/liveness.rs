@@ -9,6 +9,9 @@ use sandpit_contract::{Beat, BootTime, LoopStatus, MAX_LOOPS};
 /// not.
 const MAY_LEAVE: &str = "strategy:";
 
+/// Without these a host trades nothing safely: one sends orders, the other records them first.
+const MUST_BE_THERE: [&str; 2] = ["execution", "store"];
+
 /// How long a loop may stand still.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -23,7 +26,7 @@ pub(crate) struct Limits {
 /// The judgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Not every loop has brought a nonce back yet.
+    /// Not every loop has brought a nonce back yet, or one that must be there is not.
     Unproven,
     /// Every loop has, and none stands still.
     Advancing,
@@ -118,7 +121,12 @@ impl Loops {
         if let Some((name, seen)) = self.seen.iter().find(|(_, seen)| age(seen) >= limits.stall) {
             return Verdict::Stalled(text(name, seen));
         }
-        if self.seen.values().all(|seen| seen.proven) { Verdict::Advancing } else { Verdict::Unproven }
+        let is_whole = MUST_BE_THERE.iter().all(|name| self.seen.contains_key(*name));
+        if is_whole && self.seen.values().all(|seen| seen.proven) {
+            Verdict::Advancing
+        } else {
+            Verdict::Unproven
+        }
     }
 
     /// For an observer.
@@ -168,21 +176,22 @@ mod tests {
 
     #[test]
     fn a_loop_lives_by_its_own_progress() {
-        let good = |sequence, progress| beat(sequence, &[("a", progress, 15), ("b", progress, 15)]);
+        let good =
+            |sequence, progress| beat(sequence, &[("execution", progress, 15), ("store", progress, 15)]);
         check(&[], 100_000, "Unproven");
         check(&[(0, beat(1, &[]))], 1000, "Unproven");
         check(&[(0, good(1, 1))], 100, "Advancing");
-        check(&[(0, beat(1, &[("a", 1, 9)]))], 100, "Unproven");
-        check(&[(0, beat(1, &[("a", 1, 21)]))], 100, "Unproven");
+        check(&[(0, beat(1, &[("execution", 1, 9)]))], 100, "Unproven");
+        check(&[(0, beat(1, &[("execution", 1, 21)]))], 100, "Unproven");
         // Beats flow, one loop stands still.
-        let stuck = |sequence, progress| beat(sequence, &[("a", progress, 15), ("b", 1, 15)]);
+        let stuck = |sequence, progress| beat(sequence, &[("execution", progress, 15), ("store", 1, 15)]);
         check(&[(0, good(1, 1)), (1999, stuck(2, 2))], 1999, "Advancing");
-        check(&[(0, good(1, 1)), (1999, stuck(2, 2))], 2000, "Stalled(\"loop b");
-        check(&[(0, good(1, 1)), (3400, stuck(2, 2))], 3500, "Hung(\"loop b");
+        check(&[(0, good(1, 1)), (1999, stuck(2, 2))], 2000, "Stalled(\"loop store");
+        check(&[(0, good(1, 1)), (3400, stuck(2, 2))], 3500, "Hung(\"loop store");
         // It came back.
         check(&[(0, good(1, 1)), (2500, good(2, 2))], 2600, "Advancing");
         // A loop that has proved nothing may take the start's time, silence may not.
-        let loading = |sequence| beat(sequence, &[("a", 0, 0)]);
+        let loading = |sequence| beat(sequence, &[("execution", 0, 0)]);
         check(&[(0, loading(1)), (9000, loading(2))], 10_000, "Stalled");
         check(&[(0, loading(1)), (59_000, loading(2))], 60_000, "Hung");
         check(&[(0, loading(1))], 3500, "Hung(\"the host is silent");
@@ -190,14 +199,26 @@ mod tests {
 
     #[test]
     fn a_strategy_may_leave_and_a_room_may_not() {
-        let both = beat(1, &[("store", 1, 15), ("strategy:x", 1, 15)]);
-        check(&[(0, both.clone()), (3000, beat(2, &[("store", 2, 15)]))], 3600, "Advancing");
-        check(&[(0, both), (3000, beat(2, &[("strategy:x", 2, 15)]))], 3600, "Hung(\"loop store");
+        let both = beat(1, &[("execution", 1, 15), ("store", 1, 15), ("strategy:x", 1, 15)]);
+        let gone = beat(2, &[("execution", 2, 15), ("store", 2, 15)]);
+        check(&[(0, both.clone()), (3000, gone)], 3600, "Advancing");
+        check(
+            &[(0, both), (3000, beat(2, &[("execution", 2, 15), ("strategy:x", 2, 15)]))],
+            3600,
+            "Hung(\"loop store",
+        );
+        // Neither may be missing from the start.
+        check(&[(0, beat(1, &[("execution", 1, 15), ("x", 1, 15)]))], 100, "Unproven");
+        check(&[(0, beat(1, &[("store", 1, 15), ("x", 1, 15)]))], 100, "Unproven");
     }
 
     #[test]
     fn an_old_or_boundless_beat_is_nothing() {
-        check(&[(0, beat(5, &[("a", 1, 15)])), (3000, beat(5, &[("a", 2, 15)]))], 3600, "Hung");
+        check(
+            &[(0, beat(5, &[("execution", 1, 15)])), (3000, beat(5, &[("execution", 2, 15)]))],
+            3600,
+            "Hung",
+        );
         let many: Vec<(String, u64, u64)> = (0..=MAX_LOOPS).map(|n| (format!("l{n}"), 1, 15)).collect();
         let many: Vec<(&str, u64, u64)> = many.iter().map(|(name, p, n)| (name.as_str(), *p, *n)).collect();
         check(&[(0, beat(1, &many))], 100, "Unproven");
@@ -207,7 +228,7 @@ mod tests {
     fn a_pause_of_our_own_ages_nobody() {
         let mut loops = Loops::new(1, at(0));
         loops.issued(1);
-        loops.on_beat(&beat(1, &[("a", 1, 1)]), at(0));
+        loops.on_beat(&beat(1, &[("execution", 1, 1), ("store", 1, 1)]), at(0));
         loops.rebase(Duration::from_secs(10));
         assert_eq!(loops.verdict(LIMITS, at(11_000)), Verdict::Advancing);
         assert!(matches!(loops.verdict(LIMITS, at(12_000)), Verdict::Stalled(_)));
@@ -222,7 +243,7 @@ mod tests {
             for step in &times {
                 now += step;
                 sequence += 1;
-                loops.on_beat(&beat(sequence, &[("a", sequence, 1), ("b", 1, 1)]), at(now));
+                loops.on_beat(&beat(sequence, &[("execution", sequence, 1), ("store", 1, 1)]), at(now));
                 let is_stuck = now - times[0] >= 2000;
                 let advancing = loops.verdict(LIMITS, at(now)) == Verdict::Advancing;
                 prop_assert_eq!(advancing, !is_stuck, "{} ms after the first of {:?}", now, times);

@@ -12,11 +12,11 @@ mod vocabulary;
 
 use std::time::Duration;
 
-use sandpit_contract::{BootTime, KillStatus, Latch, Layer, State, Status};
+use sandpit_contract::{BootTime, Exit, KillStatus, Latch, Layer, State, Status};
 
-pub(crate) use self::vocabulary::{Ending, Files, HostMode, Input, Now, Output, Presence, Settings};
+pub(crate) use self::vocabulary::{Account, Ending, Files, HostMode, Input, Now, Output, Presence, Settings};
 use self::{
-    kill::Kill,
+    kill::{Kill, Writing},
     table::{Action, Event, decide},
 };
 use crate::{liveness::Loops, log::Level, proof::Proof, restart::Restarts};
@@ -29,6 +29,9 @@ const GRANT_EVERY: Duration = Duration::from_millis(250);
 const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// A host that does not die of a SIGKILL gets another one.
 const SIGNAL_AGAIN: Duration = Duration::from_secs(2);
+/// Why there is no lease while the broker refuses us.
+const KEY_REFUSED: &str =
+    "the broker refuses the watchdog's key: check APCA_API_KEY_ID and APCA_API_SECRET_KEY";
 /// A stopping watchdog waits so long for its host, or for its latch.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -73,6 +76,9 @@ pub(crate) struct Machine {
     why_gone: Option<String>,
     /// How long the last host held leases.
     leased_for: Duration,
+    last_exit: Option<Exit>,
+    /// The host was started again after another: an address of that one may not be free yet.
+    is_retry: bool,
     deadline: Option<BootTime>,
     nonce: u64,
     grant_due: BootTime,
@@ -81,6 +87,11 @@ pub(crate) struct Machine {
     memory_percent: Option<u32>,
     samples_over: u32,
     was_suspended: Option<bool>,
+    account: Account,
+    warm_failure: Option<String>,
+    /// Of the last look.
+    flag: Presence,
+    unseen: Option<&'static str>,
     out: Vec<Output>,
 }
 
@@ -89,13 +100,14 @@ impl Machine {
     pub(crate) fn new(settings: Settings, latch: Option<Latch>, now: Now) -> Self {
         let kill = latch.map(|latch| Kill {
             latch,
-            is_written: true,
+            writing: Writing::Done,
             was_seen: true,
-            write_again: None,
             proof: Proof::new(settings.terms, now.boot),
         });
         Self {
             state: if kill.is_some() { State::Killed } else { State::Disarmed },
+            // A flag next to the latch of an earlier life is the one that put it there.
+            flag: if kill.is_some() { Presence::Present } else { Presence::Absent },
             host: None,
             is_armed: false,
             is_stopping: false,
@@ -104,6 +116,8 @@ impl Machine {
             restart_count: 0,
             why_gone: None,
             leased_for: Duration::ZERO,
+            last_exit: None,
+            is_retry: false,
             deadline: None,
             nonce: settings.first_nonce,
             grant_due: now.boot,
@@ -112,6 +126,9 @@ impl Machine {
             memory_percent: None,
             samples_over: 0,
             was_suspended: None,
+            account: Account::Unread,
+            warm_failure: None,
+            unseen: None,
             out: Vec::new(),
             settings,
         }
@@ -150,6 +167,7 @@ impl Machine {
             }
             Action::Kill => self.begin_kill(event, why, now),
             Action::KillAgain => self.kill_again(now),
+            Action::KillMore => self.kill_more(event, why, now),
             Action::Seal => self.seal(),
             Action::Rearm => self.rearm(now),
             Action::Begin => self.begin(now),
@@ -201,14 +219,15 @@ impl Machine {
         self.nonce += 1;
         host.loops.issued(self.nonce);
         let nonce = self.nonce;
-        if self.state == State::Leased && self.is_armed && self.kill.is_none() {
+        let may_trade = self.is_armed && self.account == Account::Read && self.kill.is_none();
+        if self.state == State::Leased && may_trade {
             let deadline = now + LEASE;
             host.lease_end = Some(deadline);
             host.leased_since.get_or_insert(now);
             self.out.push(Output::Grant { epoch, deadline, nonce });
         } else {
             host.lease_end = None;
-            self.out.push(Output::Withhold { reason: withheld(self.state).into(), nonce });
+            self.out.push(Output::Withhold { reason: self.withheld().into(), nonce });
         }
     }
 
@@ -282,7 +301,12 @@ impl Machine {
 
     /// The host is gone and may come again.
     fn schedule(&mut self, now: Now) {
-        match (self.restarts.ended(self.leased_for), self.settings.mode) {
+        let leased_for = std::mem::take(&mut self.leased_for);
+        let delay = match self.last_exit.take() {
+            Some(Exit::Broker) => Some(self.restarts.broker_away(leased_for)),
+            Some(_) | None => self.restarts.ended(leased_for),
+        };
+        match (delay, self.settings.mode) {
             (None, _) => {
                 let why = self.why_gone.take().unwrap_or_default();
                 let text = format!("the host keeps ending, and its back-off is used up; last: {why}");
@@ -292,10 +316,8 @@ impl Machine {
             (Some(_), HostMode::Spawn) if !self.is_armed => self.rest(now),
             (Some(delay), HostMode::Spawn) => {
                 self.enter(State::Restarting, now);
+                // The next turn at the earliest: a host that cannot be started must not deafen the loop.
                 self.deadline = Some(now.boot + delay);
-                if delay.is_zero() {
-                    self.step(Event::Overdue, "", now);
-                }
             }
         }
     }
@@ -325,18 +347,26 @@ impl Machine {
         self.deadline = Some(now.boot + STOP_WAIT);
         self.out.push(Output::SignalTerm);
     }
-}
 
-/// Why a connected host has no lease.
-fn withheld(state: State) -> &'static str {
-    match state {
-        State::Disarmed => "not armed: run `sandpit-watchdog arm --reason TEXT`",
-        State::Armed | State::Starting => "not every loop has proved itself yet",
-        State::Leased => "not armed",
-        State::Suspect => "a loop stands still",
-        State::Draining => "draining",
-        State::Restarting => "the host is being replaced",
-        State::Stopping => "the watchdog stops",
-        State::Killing | State::Killed => "killed",
+    /// Why a connected host has no lease.
+    fn withheld(&self) -> &'static str {
+        match (self.state, self.account) {
+            (State::Disarmed, _) => {
+                self.unseen.unwrap_or("not armed: run `sandpit-watchdog arm --reason TEXT`")
+            }
+            (State::Draining, _) => "draining",
+            (State::Restarting, _) => "the host is being replaced",
+            (State::Stopping, _) => "the watchdog stops",
+            (State::Killing | State::Killed, _) => "killed",
+            (State::Armed | State::Starting | State::Leased | State::Suspect, Account::KeyRefused) => {
+                KEY_REFUSED
+            }
+            (State::Armed | State::Starting | State::Leased | State::Suspect, Account::Unread) => {
+                "the watchdog has not read the account at the broker yet"
+            }
+            (State::Armed | State::Starting, Account::Read) => "not every loop has proved itself yet",
+            (State::Leased, Account::Read) => "not armed",
+            (State::Suspect, Account::Read) => "a loop stands still",
+        }
     }
 }

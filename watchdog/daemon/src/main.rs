@@ -94,9 +94,9 @@ enum Command {
 fn main() -> ExitCode {
     // Half a watchdog is worse than none: without it the host has no lease, and whoever supervises us starts
     // us again.
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
+    // The usual report would wait for whoever holds standard error.
+    std::panic::set_hook(Box::new(|panic| {
+        log::last_words(std::io::stderr(), &format!("sandpit-watchdog: {panic}"));
         std::process::exit(i32::from(Exit::Failed.code()));
     }));
     let load = |path: &PathBuf| Config::load(path, ambient::variable);
@@ -130,6 +130,7 @@ fn run(config: Config) -> Result<Exit, Error> {
     let credentials = Credentials::of(ambient::variable)?;
     let client = Client::new(&config.broker.trading_url, credentials, config.scope());
     let _lock = latch::lock(&config.state_dir)?;
+    let _socket_lock = latch::lock_socket(&config.socket)?;
     // Blocked before the first thread starts, so that every thread inherits it and only the descriptor tells.
     let stop = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
     stop.thread_block().map_err(std::io::Error::from)?;

@@ -72,13 +72,14 @@ pub(crate) fn measure(pid: u32, budget: Option<u64>, read: Read<'_>) -> Option<U
     let machine = read("/proc/meminfo").and_then(|text| keyed(&text, "MemTotal:")).map(|kib| kib * 1024);
     let theirs = read(&format!("/proc/{pid}/cgroup")).and_then(|text| cgroup_of(&text));
     let ours = read("/proc/self/cgroup").and_then(|text| cgroup_of(&text));
-    let folders = theirs.as_ref().map(|(version, path)| (*version, folders(*version, path, read)));
+    let is_shared = theirs == ours;
+    let folders = theirs.as_ref().map(|(version, path)| (*version, folders(*version, path, is_shared, read)));
     let smallest = folders.as_ref().and_then(|(version, folders)| {
         let limit = |folder: &String| number(&read(&format!("{folder}/{}", version.limit_file()))?);
         folders.iter().filter_map(limit).filter(|limit| machine.is_none_or(|machine| *limit < machine)).min()
     });
     let working_set = match &folders {
-        Some((version, folders)) if theirs != ours => {
+        Some((version, folders)) if !is_shared => {
             folders.first().and_then(|folder| working_set(*version, folder, read))
         }
         Some(_) | None => None,
@@ -105,12 +106,16 @@ fn cgroup_of(text: &str) -> Option<(Version, String)> {
 }
 
 /// The cgroup's folder and those above it. A path from outside our namespace does not exist here: then the
-/// root.
-fn folders(version: Version, path: &str, read: Read<'_>) -> Vec<String> {
+/// root, if the cgroup is ours too; of another one nothing here tells.
+fn folders(version: Version, path: &str, is_shared: bool, read: Read<'_>) -> Vec<String> {
     let root = version.root();
     let path = path.trim_end_matches('/');
     let exists = read(&format!("{root}{path}/{}", version.usage_file())).is_some();
-    let mut rest = if exists { path } else { "" };
+    let mut rest = match (exists, is_shared) {
+        (true, _) => path,
+        (false, true) => "",
+        (false, false) => return Vec::new(),
+    };
     let mut folders = Vec::new();
     loop {
         folders.push(format!("{root}{rest}"));
@@ -205,6 +210,11 @@ mod tests {
             ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "419430400"),
         ];
         check(&shared, None, Some((100, 400)));
+        // That of another container is not the root that we see.
+        let mut other = shared;
+        other[3].1 = "4:memory:/pod/y\n";
+        check(&other, None, Some((100, 1024)));
+        check(&other, Some(300), Some((100, 300)));
         check(&[STATUS, MEMINFO], None, Some((100, 1024)));
         check(&[STATUS, MEMINFO], Some(200), Some((100, 200)));
         check(&[MEMINFO], None, None);

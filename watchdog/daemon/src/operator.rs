@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
-use sandpit_contract::{Armed, Status, ToObserver, ToWatchdog};
+use sandpit_contract::{Armed, State, Status, ToObserver, ToWatchdog};
 
 use crate::{
     ambient,
@@ -16,6 +16,10 @@ use crate::{
 
 /// A running watchdog answers within this time.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// A `kill` waits so long until it is on disk and the host gone.
+const SEAL_WAIT: Duration = Duration::from_secs(3);
+/// Between two questions whether it is.
+const SEAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Arms, whether or not a watchdog runs; a running one notices. Lifts a suspension that our kill put there.
 ///
@@ -23,9 +27,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// While the flag is there, when the suspension cannot be lifted, or when the files cannot be written.
 pub(crate) fn arm(config: &Config, reason: &str) -> Result<String, Error> {
     latch::create(&config.state_dir)?;
-    if latch::presence(&config.kill_switch_file) == Presence::Present {
-        return Err(Error::Flagged { path: config.kill_switch_file.clone() });
-    }
+    latch::check_flag(&config.kill_switch_file)?;
+    let unusable = |cause| Error::StateUnusable { path: config.state_dir.clone(), cause };
+    // Before its words: a kill that comes from here on leaves another latch than this.
+    let mark = latch::mark(&config.state_dir).map_err(unusable)?;
     let client = match latch::read(&config.state_dir) {
         Some(latch) if latch.suspended => Some(client(config)?),
         Some(_) | None => None,
@@ -34,16 +39,19 @@ pub(crate) fn arm(config: &Config, reason: &str) -> Result<String, Error> {
         client.suspend(false)?;
     }
     let armed = Armed { at_unix_s: ambient::now().unix_s, reason: reason.into() };
-    let unusable = |cause| Error::StateUnusable { path: config.state_dir.clone(), cause };
-    latch::arm(&config.state_dir, &armed).map_err(unusable)?;
-    // The killed watchdog may have been about to suspend once more; from here on it will not.
-    if let Some(client) = &client
-        && client.is_suspended()?
-    {
-        client.suspend(false)?;
-    }
-    let lifted = if client.is_some() { "; the suspension at the broker is lifted" } else { "" };
-    Ok(format!("armed: {reason}{lifted}"))
+    latch::arm(&config.state_dir, &config.kill_switch_file, mark.as_ref(), &armed)?;
+    Ok(match client.map(|client| lift_again(&client)) {
+        None => format!("armed: {reason}"),
+        Some(Ok(())) => format!("armed: {reason}; the suspension at the broker is lifted"),
+        Some(Err(error)) => {
+            format!("armed, but whether trading is still suspended at the broker is not known: {error}")
+        }
+    })
+}
+
+/// The killed watchdog may have been about to suspend once more; once armed it will not.
+fn lift_again(client: &Client) -> Result<(), Error> {
+    if client.is_suspended()? { client.suspend(false) } else { Ok(()) }
 }
 
 fn client(config: &Config) -> Result<Client, Error> {
@@ -58,12 +66,32 @@ fn client(config: &Config) -> Result<Client, Error> {
 pub(crate) fn kill(config: &Config, reason: &str) -> Result<String, Error> {
     let asked = ask(&config.socket, &ToWatchdog::Kill { reason: reason.into() }, ANSWER_WAIT);
     match asked {
-        Ok(ToObserver::KillTaken) => Ok("killed: the watchdog took it; `status` shows the proof".into()),
+        Ok(ToObserver::KillTaken) if is_sealed(config) => {
+            Ok("killed: the watchdog took it; `status` shows the proof".into())
+        }
+        Ok(ToObserver::KillTaken) => Ok("taken: no lease is granted; but not on disk yet, or the host is \
+                                         not gone yet; `status` shows when it is `killed`"
+            .into()),
         Ok(ToObserver::Status(_)) | Err(_) => {
             put_flag(&config.kill_switch_file, reason)?;
             let flag = config.kill_switch_file.display();
             Ok(format!("no watchdog answers: the flag {flag} is there now, and kills when one runs"))
         }
+    }
+}
+
+/// Whether the kill is sealed within [`SEAL_WAIT`].
+fn is_sealed(config: &Config) -> bool {
+    let end = ambient::boot_time() + SEAL_WAIT;
+    loop {
+        let answer = ask(&config.socket, &ToWatchdog::Status, ANSWER_WAIT);
+        if matches!(&answer, Ok(ToObserver::Status(status)) if status.state == State::Killed) {
+            return true;
+        }
+        if end <= ambient::boot_time() {
+            return false;
+        }
+        ambient::pause(SEAL_PAUSE);
     }
 }
 

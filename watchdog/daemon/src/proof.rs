@@ -10,27 +10,25 @@
 //! is needed because a request of the dead host may still land. It never ends: whatever appears is cancelled
 //! again.
 
+mod pace;
+
 use std::time::Duration;
 
 use sandpit_contract::{BootTime, BrokerProof};
+
+use self::pace::{Budget, CREDITS, Lane, backoff};
 
 /// The cancel waits at most so long for the suspension to be answered, and the first read for the cancel.
 const STEP_WAIT: Duration = Duration::from_millis(200);
 /// After an answered cancel the broker gets so long before it is asked.
 const SETTLE: Duration = Duration::from_millis(50);
-/// First and longest pause between tries.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
-/// Requests that a kill may send at once.
-const BURST: u64 = 60;
-/// Refill while something is open: the host is dead, its share of the account's quota is free. With [`BURST`]
+/// Refill while something is open: the host is dead, its share of the account's quota is free. With the burst
 /// it stays within 180 in any minute.
 const OPEN_PER_MINUTE: u64 = 120;
 /// Single cancels in one round.
 const ROUND: usize = 20;
 /// A window must hold at least so many agreeing reads.
 const AGREE: u32 = 3;
-/// A credit is a 60 000th of a request, so that a millisecond at one request a minute is one credit.
-const CREDITS: u64 = 60_000;
 
 /// Whose orders a kill touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +45,13 @@ pub(crate) enum Command {
     /// Open the connection and learn whether the account is suspended, before it is needed.
     Warm,
     /// Suspend trading.
-    Suspend,
+    Suspend {
+        /// Ask first, for a bounded time, whether it is suspended already: answered by `SuspendedBefore`
+        /// too.
+        asks: bool,
+    },
+    /// Ask whether our suspension still stands.
+    Check,
     /// Cancel every open order of the account.
     CancelAll,
     /// Cancel these.
@@ -65,13 +69,26 @@ pub(crate) struct Sighting {
     pub(crate) reserved: Vec<String>,
 }
 
+/// Why the account could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// The broker does not take the key (401 or 403).
+    KeyRefused(String),
+    /// Anything else: it may pass.
+    Other(String),
+}
+
 /// From the broker.
 #[derive(Clone, Debug)]
 pub(crate) enum Report {
     /// Whether the account was suspended.
-    Warmed(Result<bool, String>),
+    Warmed(Result<bool, Unread>),
+    /// Whether it was suspended before our first suspension; not said when the broker does not say.
+    SuspendedBefore(bool),
     /// The suspension was taken.
     Suspended(Result<(), String>),
+    /// Whether our suspension still stands.
+    Checked(Result<bool, String>),
     /// So many cancels were taken.
     Cancelled(Result<usize, String>),
     /// A read that began at `started`.
@@ -94,68 +111,6 @@ pub(crate) struct Terms {
     pub(crate) requests_per_minute: u64,
 }
 
-#[derive(Debug, Default)]
-struct Lane {
-    busy: bool,
-    due: Option<BootTime>,
-    failures: u32,
-}
-
-impl Lane {
-    fn is_ready(&self, now: BootTime) -> bool {
-        !self.busy && self.due.is_some_and(|due| due <= now)
-    }
-
-    fn sent(&mut self) {
-        *self = Self { busy: true, due: None, failures: self.failures };
-    }
-
-    fn answered(&mut self) {
-        *self = Self { busy: false, due: self.due, failures: 0 };
-    }
-
-    fn by(&mut self, at: BootTime) {
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
-    }
-
-    fn failed(&mut self, now: BootTime) {
-        let failures = self.failures.saturating_add(1);
-        *self = Self { busy: false, due: Some(now + backoff(failures)), failures };
-    }
-}
-
-fn backoff(tries: u32) -> Duration {
-    let doublings = tries.saturating_sub(1).min(10);
-    (BACKOFF.0 * 2_u32.pow(doublings)).min(BACKOFF.1)
-}
-
-/// Requests that may be sent: a burst, then a rate.
-#[derive(Debug)]
-struct Budget {
-    credits: u64,
-    at: BootTime,
-}
-
-impl Budget {
-    fn refill(&mut self, per_minute: u64, now: BootTime) {
-        let ms = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
-        if ms > 0 {
-            self.credits = self.credits.saturating_add(ms.saturating_mul(per_minute)).min(BURST * CREDITS);
-            self.at = now;
-        }
-    }
-
-    fn left(&self) -> usize {
-        usize::try_from(self.credits / CREDITS).unwrap_or(usize::MAX)
-    }
-
-    fn take(&mut self, requests: usize) -> bool {
-        let rest = self.credits.checked_sub(requests as u64 * CREDITS);
-        self.credits = rest.unwrap_or(self.credits);
-        rest.is_some()
-    }
-}
-
 /// The search for the proof, from the kill on.
 #[derive(Debug)]
 pub(crate) struct Proof {
@@ -163,8 +118,13 @@ pub(crate) struct Proof {
     began: BootTime,
     level: BrokerProof,
     suspend: Lane,
+    check: Lane,
     cancel: Lane,
     read: Lane,
+    /// The first suspension asks whether it is the first.
+    asks: bool,
+    /// What a host may still send, no window can exclude.
+    is_host_alive: bool,
     budget: Budget,
     last: Sighting,
     rounds: u32,
@@ -173,9 +133,14 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
-    /// Begins.
+    /// Begins with a kill.
+    pub(crate) fn of_kill(terms: Terms, is_host_alive: bool, now: BootTime) -> Self {
+        Self { asks: true, is_host_alive, ..Self::new(terms, now) }
+    }
+
+    /// Begins again, for the kill of an earlier life.
     pub(crate) fn new(terms: Terms, now: BootTime) -> Self {
-        let first = |at| Lane { due: Some(at), ..Lane::default() };
+        let first = Lane::first;
         let (suspend, cancel, read) = match terms.scope {
             Scope::Account => (first(now), first(now + STEP_WAIT), first(now + STEP_WAIT + STEP_WAIT)),
             Scope::Ours => (Lane::default(), Lane::default(), first(now)),
@@ -185,9 +150,12 @@ impl Proof {
             began: now,
             level: BrokerProof::PendingAtBroker,
             suspend,
+            check: Lane::default(),
             cancel,
             read,
-            budget: Budget { credits: BURST * CREDITS, at: now },
+            asks: false,
+            is_host_alive: false,
+            budget: Budget::full(now),
             last: Sighting::default(),
             rounds: 0,
             agreed: 0,
@@ -200,20 +168,50 @@ impl Proof {
         self.level
     }
 
+    /// A host process is there, or has ended. A request of its last moment may still land, so the window
+    /// begins again either way.
+    pub(crate) fn host_is(&mut self, is_alive: bool) {
+        self.is_host_alive = is_alive;
+        self.open_window();
+    }
+
+    /// Somebody kills once more: everything is done and proved again.
+    pub(crate) fn insist(&mut self, now: BootTime) {
+        if self.terms.scope == Scope::Account {
+            self.suspend.by(now);
+            self.cancel.by(now + STEP_WAIT);
+        }
+        self.read.by(now + STEP_WAIT);
+        self.open_window();
+    }
+
+    fn open_window(&mut self) {
+        self.since = None;
+        self.agreed = 0;
+        if self.level == BrokerProof::ConfirmedZero {
+            self.level = BrokerProof::ZeroSeen;
+        }
+    }
+
     /// What is to be sent now. Each command must be answered by one report.
     pub(crate) fn due(&mut self, now: BootTime) -> Vec<Command> {
         let per_minute =
             if self.last.open.is_empty() { self.terms.requests_per_minute } else { OPEN_PER_MINUTE };
         self.budget.refill(per_minute, now);
         let mut commands = Vec::new();
-        if self.suspend.is_ready(now) && self.budget.take(1) {
+        if self.suspend.is_ready(now) && self.budget.take(1 + usize::from(self.asks)) {
             self.suspend.sent();
-            commands.push(Command::Suspend);
+            commands.push(Command::Suspend { asks: std::mem::take(&mut self.asks) });
+        }
+        // One after the other on their lane.
+        if self.check.is_ready(now) && !self.suspend.busy && self.budget.take(1) {
+            self.check.sent();
+            commands.push(Command::Check);
         }
         if self.cancel.is_ready(now) {
             commands.extend(self.cancel_command());
         }
-        if self.read.is_ready(now) && self.budget.take(2) {
+        if self.read.is_ready(now) && self.budget.take(self.read_requests()) {
             self.read.sent();
             commands.push(Command::Read);
         }
@@ -249,9 +247,11 @@ impl Proof {
     /// Takes an answer in; the lines belong into the log.
     pub(crate) fn on(&mut self, report: Report, now: BootTime) -> Vec<String> {
         match report {
-            Report::Warmed(_) => Vec::new(),
+            Report::Warmed(_) | Report::SuspendedBefore(_) => Vec::new(),
+            Report::Checked(result) => self.checked(result, now),
             Report::Suspended(Ok(())) => {
                 self.suspend.answered();
+                self.check.by(now + self.steady() * 2);
                 self.cancel_soon(now);
                 vec![format!("suspended after_ms={}", self.after_ms(now))]
             }
@@ -282,6 +282,25 @@ impl Proof {
                     self.since = None;
                 }
                 vec![format!("{} read failed, tried again: {cause}", self.level.word())]
+            }
+        }
+    }
+
+    /// An `arm` that failed half way, or somebody at the broker's site, may have lifted it.
+    fn checked(&mut self, result: Result<bool, String>, now: BootTime) -> Vec<String> {
+        match result {
+            Ok(stands) => {
+                self.check.answered();
+                self.check.by(now + self.steady() * 2);
+                if stands {
+                    return Vec::new();
+                }
+                self.suspend.by(now);
+                vec!["the suspension was lifted by somebody: suspended again".into()]
+            }
+            Err(cause) => {
+                self.check.failed(now);
+                vec![format!("the suspension could not be read, tried again: {cause}")]
             }
         }
     }
@@ -324,7 +343,7 @@ impl Proof {
             BrokerProof::ConfirmedZero => was,
             BrokerProof::PendingAtBroker | BrokerProof::ZeroSeen => {
                 let whole = started >= since + self.terms.confirm && self.agreed >= AGREE;
-                if whole { BrokerProof::ConfirmedZero } else { BrokerProof::ZeroSeen }
+                if whole && !self.is_host_alive { BrokerProof::ConfirmedZero } else { BrokerProof::ZeroSeen }
             }
         };
         self.read.by(now + self.pace());
@@ -332,9 +351,24 @@ impl Proof {
         (was != self.level).then(line).into_iter().collect()
     }
 
-    /// Between reads that show nothing: two requests each, within the rate; rarer once confirmed.
+    /// Requests of one read, as long as one page holds the orders: one list, or two in scope `ours`, and the
+    /// positions.
+    fn read_requests(&self) -> usize {
+        match self.terms.scope {
+            Scope::Account => 2,
+            Scope::Ours => 3,
+        }
+    }
+
+    /// Between reads, within the rate.
+    fn steady(&self) -> Duration {
+        let credits = self.read_requests() as u64 * CREDITS;
+        Duration::from_millis(credits / self.terms.requests_per_minute.max(1))
+    }
+
+    /// Between reads that show nothing; rarer once confirmed.
     fn pace(&self) -> Duration {
-        let steady = Duration::from_millis(2 * CREDITS / self.terms.requests_per_minute.max(1));
+        let steady = self.steady();
         match self.level {
             BrokerProof::ConfirmedZero => steady * 2,
             BrokerProof::PendingAtBroker | BrokerProof::ZeroSeen => steady.min(self.terms.confirm / 4),

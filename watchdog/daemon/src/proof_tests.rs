@@ -18,6 +18,8 @@ struct Bench {
     open: Vec<String>,
     reserved: Vec<String>,
     is_down: bool,
+    /// Somebody lifted the suspension.
+    is_lifted: bool,
     /// A cancel takes effect.
     cancels: bool,
     sent: Vec<(u64, Command)>,
@@ -34,6 +36,7 @@ impl Bench {
             open: (0..open).map(|n| format!("o{n}")).collect(),
             reserved: Vec::new(),
             is_down: false,
+            is_lifted: false,
             cancels: true,
             sent: Vec::new(),
             lines: Vec::new(),
@@ -62,7 +65,13 @@ impl Bench {
         let down = || "down".to_owned();
         match command {
             Command::Warm => Report::Warmed(Ok(false)),
-            Command::Suspend => Report::Suspended(if self.is_down { Err(down()) } else { Ok(()) }),
+            Command::Check if self.is_down => Report::Checked(Err(down())),
+            Command::Check => Report::Checked(Ok(!self.is_lifted)),
+            Command::Suspend { .. } if self.is_down => Report::Suspended(Err(down())),
+            Command::Suspend { .. } => {
+                self.is_lifted = false;
+                Report::Suspended(Ok(()))
+            }
             Command::CancelAll | Command::CancelEach(_) if self.is_down => Report::Cancelled(Err(down())),
             Command::CancelAll => {
                 let taken = self.open.len();
@@ -90,9 +99,10 @@ impl Bench {
     /// Requests in the busiest minute.
     fn busiest(&self) -> usize {
         let cost = |command: &Command| match command {
-            Command::Warm | Command::Suspend | Command::CancelAll => 1,
+            Command::Warm | Command::Check | Command::CancelAll => 1,
+            Command::Suspend { asks } => 1 + usize::from(*asks),
             Command::CancelEach(ids) => ids.len(),
-            Command::Read => 2,
+            Command::Read => self.proof.read_requests(),
         };
         let within = |from: u64| self.sent.iter().filter(move |(ms, _)| (from..from + 60_000).contains(ms));
         self.sent.iter().map(|(from, _)| within(*from).map(|(_, c)| cost(c)).sum()).max().unwrap_or(0)
@@ -111,7 +121,7 @@ fn suspend_cancel_zero_confirmed() {
     let mut bench = Bench::new(TERMS, 500);
     bench.check(PendingAtBroker);
     bench.run(300);
-    assert_eq!(bench.sent[0], (0, Command::Suspend));
+    assert_eq!(bench.sent[0], (0, Command::Suspend { asks: false }));
     assert_eq!(bench.sent[1].1, Command::CancelAll);
     assert!(bench.sent[1].0 <= 200);
     bench.check(ZeroSeen);
@@ -126,7 +136,63 @@ fn suspend_cancel_zero_confirmed() {
     bench.check(ConfirmedZero);
     bench.run(600_000);
     bench.check(ConfirmedZero);
-    assert!(bench.busiest() <= 20 + 4, "{}", bench.busiest());
+    assert!(bench.busiest() <= 20 + 4 + 5, "{}", bench.busiest());
+}
+
+#[test]
+fn a_suspension_that_somebody_lifts_is_put_back() {
+    for open in [0, 1] {
+        let mut bench = Bench::new(TERMS, open);
+        // With an order that cannot be cancelled as well as with the proof complete.
+        bench.cancels = false;
+        bench.run(200_000);
+        bench.sent.clear();
+        bench.is_lifted = true;
+        bench.run(13_000);
+        assert!(!bench.is_lifted, "{:?}", bench.sent);
+        assert!(bench.lines.iter().any(|line| line.contains("lifted by somebody")), "{:?}", bench.lines);
+    }
+}
+
+#[test]
+fn only_the_first_suspension_of_a_kill_asks() {
+    let mut bench = Bench::new(TERMS, 0);
+    bench.proof = Proof::of_kill(TERMS, false, at(0));
+    bench.is_down = true;
+    bench.run(3000);
+    let asks: Vec<bool> = bench
+        .sent
+        .iter()
+        .filter_map(|(_, c)| if let Command::Suspend { asks } = c { Some(*asks) } else { None })
+        .collect();
+    assert!(asks.len() > 2 && asks[0] && !asks[1..].contains(&true), "{asks:?}");
+}
+
+#[test]
+fn a_living_host_caps_the_proof_and_its_end_opens_the_window() {
+    let mut bench = Bench::new(TERMS, 0);
+    bench.proof = Proof::of_kill(TERMS, true, at(0));
+    bench.run(300_000);
+    bench.check(ZeroSeen);
+    bench.proof.host_is(false);
+    bench.run(59_000);
+    bench.check(ZeroSeen);
+    bench.run(20_000);
+    bench.check(ConfirmedZero);
+}
+
+#[test]
+fn a_further_kill_does_everything_again() {
+    let mut bench = Bench::new(TERMS, 0);
+    bench.run(100_000);
+    bench.check(ConfirmedZero);
+    bench.sent.clear();
+    bench.proof.insist(at(bench.ms));
+    bench.run(500);
+    bench.check(ZeroSeen);
+    for command in [Command::Suspend { asks: false }, Command::CancelAll, Command::Read] {
+        assert!(bench.sent.iter().any(|(_, sent)| *sent == command), "{command:?} in {:?}", bench.sent);
+    }
 }
 
 #[test]
@@ -202,7 +268,7 @@ fn scope_ours_never_suspends_and_names_each_order() {
     bench.run(60_000);
     bench.check(ZeroSeen);
     assert!(
-        bench.sent.iter().all(|(_, c)| !matches!(c, Command::Suspend | Command::CancelAll)),
+        bench.sent.iter().all(|(_, c)| !matches!(c, Command::Suspend { .. } | Command::CancelAll)),
         "{:?}",
         bench.sent
     );

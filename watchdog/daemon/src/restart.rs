@@ -5,6 +5,9 @@ use std::time::Duration;
 /// A host that held leases for so long before it ended had started well: its end opens a new row of crashes.
 pub(crate) const STEADY: Duration = Duration::from_secs(30);
 
+/// While the broker cannot be reached the host is tried again this often, at the least and at the most.
+const BROKER_AWAY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+
 /// The back-off of restarts: the first is immediate, then the configured delays, then no more.
 #[derive(Debug)]
 pub(crate) struct Restarts {
@@ -21,13 +24,25 @@ impl Restarts {
     /// The host ended after holding leases for `leased`. How long to wait, or `None`: it has outlasted the
     /// back-off.
     pub(crate) fn ended(&mut self, leased: Duration) -> Option<Duration> {
-        if leased >= STEADY {
-            self.in_a_row = 0;
-        }
+        self.forget_after(leased);
         self.in_a_row += 1;
         match self.in_a_row {
             1 => Some(Duration::ZERO),
             row => self.delays.get(row - 2).copied(),
+        }
+    }
+
+    /// The host ended because it could not reach the broker: no fault of its own, so it neither counts nor
+    /// ends. How long to wait: the longest configured delay, within [`BROKER_AWAY`].
+    pub(crate) fn broker_away(&mut self, leased: Duration) -> Duration {
+        self.forget_after(leased);
+        let longest = self.delays.iter().max().copied().unwrap_or_default();
+        longest.clamp(BROKER_AWAY.0, BROKER_AWAY.1)
+    }
+
+    fn forget_after(&mut self, leased: Duration) {
+        if leased >= STEADY {
+            self.in_a_row = 0;
         }
     }
 
@@ -52,5 +67,17 @@ mod tests {
     fn the_first_is_immediate_and_the_row_ends() {
         check(&[0, 0, 0, 0, 0], &[Some(0), Some(100), Some(500), None, None]);
         check(&[0, 29, 30, 0], &[Some(0), Some(100), Some(0), Some(100)]);
+    }
+
+    #[test]
+    fn a_broker_that_is_away_never_ends_the_row() {
+        let ms = Duration::from_millis;
+        for (delays, expected) in
+            [(vec![], 5000), (vec![ms(100)], 5000), (vec![ms(9000), ms(1)], 9000), (vec![ms(90_000)], 30_000)]
+        {
+            let mut restarts = Restarts::new(delays.clone());
+            assert!((0..100).all(|_| restarts.broker_away(Duration::ZERO) == ms(expected)), "{delays:?}");
+            assert_eq!(restarts.ended(Duration::ZERO), Some(Duration::ZERO));
+        }
     }
 }

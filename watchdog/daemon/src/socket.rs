@@ -32,8 +32,8 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds `path`. A socket that an earlier life left there is replaced: the lock of the state directory
-    /// says that nobody uses it.
+    /// Binds `path`. A socket that an earlier life left there is replaced: the caller holds the lock of the
+    /// path, so nobody uses it.
     ///
     /// # Errors
     /// When the address cannot be taken, or something else than a socket is there.
@@ -140,7 +140,8 @@ impl AsFd for Connection {
 /// # Errors
 /// When no watchdog listens there, or none answers in time.
 pub(crate) fn ask(path: &Path, question: &ToWatchdog, wait: Duration) -> io::Result<ToObserver> {
-    let fd = new_socket(SocketFlags::CLOEXEC)?;
+    // A watchdog whose queue of callers is full would keep a blocking `connect` for ever.
+    let fd = new_socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     connect(&fd, &SocketAddrUnix::new(path)?)?;
     let packet = encode(question).map_err(io::Error::other)?;
     send(&fd, &packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
@@ -196,6 +197,28 @@ mod tests {
         let message = ToHost::Withheld { reason: "x".repeat(8000), nonce: 1 };
         let sent = (0..10_000).take_while(|_| connection.send(&message)).count();
         assert!(sent < 10_000, "the queue has an end");
+    }
+
+    #[test]
+    fn a_question_to_a_stopped_watchdog_ends() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("s");
+        let listener = Listener::bind(&path).expect("bound");
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            // Each one that is accepted by nobody fills the queue.
+            let callers: Vec<_> = (0..BACKLOG + 2)
+                .map_while(|_| {
+                    let fd = new_socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).expect("a socket");
+                    connect(&fd, &SocketAddrUnix::new(&path).expect("short")).ok().map(|()| fd)
+                })
+                .collect();
+            let answer = ask(&path, &ToWatchdog::Status, Duration::from_millis(10));
+            let _: Result<(), _> = tell.send((callers.len(), answer.is_err()));
+        });
+        let (callers, failed) = told.recv_timeout(Duration::from_secs(10)).expect("it does not hang");
+        assert!(callers > 0 && failed);
+        drop(listener);
     }
 
     #[test]

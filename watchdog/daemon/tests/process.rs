@@ -4,7 +4,7 @@ mod bench;
 
 use std::{fs, time::Duration};
 
-use bench::{Bench, Broker, boot_ms, bound, fake_host_main, signal};
+use bench::{Bench, boot_ms, bound, fake_host_main, signal};
 use sandpit_contract::{BrokerProof, State};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -156,17 +156,58 @@ fn the_host_dies_with_the_watchdog_that_started_it() {
 
 #[test]
 fn a_broker_that_is_down_leaves_the_kill_pending() {
-    let mut bench = Bench::new("spawn");
+    let bench = Bench::new("spawn");
     bench.arm();
-    bench.broker = Broker::nowhere();
-    bench.write_config(&bench.config_text());
     let dog = bench.run();
     bench.leased(10 * SECOND);
+    bench.broker.go_down();
     fs::write(bench.flag(), b"").expect("a flag");
     dog.line("[KILL] host gone signal=9", 5 * SECOND);
     dog.line("[KILL] PENDING_AT_BROKER read failed", 5 * SECOND);
     let killed = bench.wait(5 * SECOND, |status| status.state == State::Killed);
     assert_eq!(killed.broker, Some(BrokerProof::PendingAtBroker));
+}
+
+#[test]
+fn a_trip_behind_the_last_beats_is_heard() {
+    let bench = Bench::new("spawn");
+    bench.arm();
+    let dog = bench.run();
+    bench.leased(10 * SECOND);
+    fs::write(bench.state("flood"), b"").expect("a word to the fake host");
+    dog.line("[KILL] layer=trip reason=behind the beats", 5 * SECOND);
+    bench.wait(5 * SECOND, |status| status.state == State::Killed);
+    assert_eq!(bench.host_starts(), 1);
+}
+
+#[test]
+fn a_key_that_is_refused_has_no_lease() {
+    let bench = Bench::new("spawn");
+    bench.broker.refuse_key(true);
+    bench.arm();
+    let dog = bench.run();
+    dog.line("the broker did not answer the watchdog", 5 * SECOND);
+    let status = bench.wait(5 * SECOND, |status| status.loops.len() == 2);
+    assert_eq!((status.state, status.lease_ms_left), (State::Starting, 0));
+    bench.broker.refuse_key(false);
+    bench.leased(10 * SECOND);
+}
+
+#[test]
+fn arming_with_a_broker_that_fails_behind_it_is_said() {
+    let bench = Bench::new("spawn");
+    bench.arm();
+    let dog = bench.run();
+    bench.leased(10 * SECOND);
+    let (code, text) = bench.command(&["kill", "--reason", "drill"]);
+    assert!(code == Some(0) && text.contains("killed: the watchdog took it"), "{code:?} {text}");
+    assert!(bench.state("latch").exists() && !bench.state("armed").exists());
+    assert!(!bound(5 * SECOND, || bench.broker.is_suspended()), "suspended");
+    drop(dog);
+    bench.broker.fail_after_patch();
+    let (code, text) = bench.command(&["arm", "--reason", "checked"]);
+    assert!(code == Some(0) && text.contains("armed, but"), "{code:?} {text}");
+    assert!(bench.state("armed").exists() && !bench.state("latch").exists());
 }
 
 #[test]
@@ -193,6 +234,11 @@ fn a_bad_start_is_one_sentence_and_a_code() {
     let _dog = bench.run();
     bench.wait(5 * SECOND, |status| status.state == State::Disarmed);
     check(12, "another watchdog runs", &["run"]);
+    bench.write_config(&good.replacen("state\"", "state/other\"", 1));
+    check(12, "another watchdog uses the socket", &["run"]);
+    bench.write_config(&good.replacen(&format!("{:?}", bench.state("lease.sock")), "\"lease.sock\"", 1));
+    check(10, "must be absolute", &["run"]);
+    bench.write_config(&good);
     let (code, text) = bench.command_without_key(&["run"]);
     assert!(code == Some(10) && text.contains("APCA_API_KEY_ID"), "{code:?} {text}");
 }

@@ -1,6 +1,6 @@
 //! What a kill does, and how a human leads out of it.
 
-use sandpit_contract::{BootTime, Latch, State};
+use sandpit_contract::{BootTime, Latch, Layer, State};
 
 use super::{Event, Machine, Now, Output, SIGNAL_AGAIN, STOP_WAIT};
 use crate::{
@@ -11,17 +11,29 @@ use crate::{
 /// A reason is never longer, so that a latch always fits its space.
 const MAX_REASON_CHARS: usize = 400;
 
+/// Where the newest latch is on its way to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writing {
+    /// It was handed over, and the answer has not come.
+    Asked {
+        /// Another reason has come since: one more is to be written after it.
+        again: bool,
+    },
+    /// It could not be written, and is tried again then.
+    Due(BootTime),
+    /// It is on disk.
+    Done,
+}
+
 /// The kill in force.
 #[derive(Debug)]
 pub(super) struct Kill {
     /// What is, or is to be, on disk.
     pub(super) latch: Latch,
-    /// It is on disk.
-    pub(super) is_written: bool,
+    /// How far that is.
+    pub(super) writing: Writing,
     /// It was seen on disk after that: only then may its absence mean that a human took it away.
     pub(super) was_seen: bool,
-    /// When a latch that could not be written is tried again.
-    pub(super) write_again: Option<BootTime>,
     /// The search for the proof at the broker.
     pub(super) proof: Proof,
 }
@@ -38,19 +50,65 @@ impl Machine {
         self.pulse(now.boot);
         let reason: String = why.chars().take(MAX_REASON_CHARS).collect();
         let epoch = self.host.as_ref().and_then(|host| host.epoch).unwrap_or(0);
-        let suspended = self.settings.terms.scope == Scope::Account && self.was_suspended != Some(true);
+        // What nobody has seen lifted, we do not claim to have put there; the answer to the first suspension
+        // may still correct it.
+        let suspended = self.settings.terms.scope == Scope::Account && self.was_suspended == Some(false);
         let latch = Latch { at_unix_s: now.unix_s, layer, reason: reason.clone(), epoch, suspended };
         self.out.push(Output::WriteLatch(latch.clone()));
         if self.host.is_some() {
             self.out.push(Output::SignalKill);
         }
         self.deadline = Some(now.boot + if self.is_stopping { STOP_WAIT } else { SIGNAL_AGAIN });
-        let mut proof = Proof::new(self.settings.terms, now.boot);
+        let mut proof = Proof::of_kill(self.settings.terms, self.host.is_some(), now.boot);
         self.out.extend(proof.due(now.boot).into_iter().map(Output::Broker));
-        self.kill = Some(Kill { latch, is_written: false, was_seen: false, write_again: None, proof });
-        let layer = serde_json::to_value(layer).ok().and_then(|word| word.as_str().map(String::from));
-        self.log(Level::Error, format!("[KILL] layer={} reason={reason}", layer.unwrap_or_default()));
+        self.kill = Some(Kill { latch, writing: Writing::Asked { again: false }, was_seen: false, proof });
+        self.log(Level::Error, format!("[KILL] layer={} reason={reason}", word(layer)));
         self.log(Level::Error, "[KILL] PENDING_AT_BROKER: nothing is read yet".into());
+    }
+
+    /// Another reason while killed. An `arm` that runs just now has read the latch before this reason was
+    /// there: it must not find the same one when it removes it.
+    pub(super) fn kill_more(&mut self, event: Event, why: &str, now: Now) {
+        let (Event::Kill(layer), Some(kill)) = (event, &mut self.kill) else {
+            return;
+        };
+        let reason: String = why.chars().take(MAX_REASON_CHARS).collect();
+        kill.latch.at_unix_s = now.unix_s;
+        // Before the seal it is an echo of the first reason.
+        if self.state == State::Killed {
+            kill.latch.layer = layer;
+            kill.latch.reason.clone_from(&reason);
+        }
+        kill.proof.insist(now.boot);
+        self.out.extend(kill.proof.due(now.boot).into_iter().map(Output::Broker));
+        self.log(Level::Error, format!("[KILL] again layer={} reason={reason}", word(layer)));
+        self.write_latch_anew(now);
+    }
+
+    /// Not sealed until it is there.
+    pub(super) fn write_latch_anew(&mut self, now: Now) {
+        if let Some(kill) = &mut self.kill {
+            kill.was_seen = false;
+            kill.writing = match kill.writing {
+                Writing::Asked { .. } => Writing::Asked { again: true },
+                Writing::Due(_) | Writing::Done => {
+                    self.out.push(Output::WriteLatch(kill.latch.clone()));
+                    Writing::Asked { again: false }
+                }
+            };
+        }
+        if self.state == State::Killed {
+            self.state = State::Killing;
+            self.deadline = Some(now.boot + SIGNAL_AGAIN);
+        }
+    }
+
+    /// What the broker said just before our first suspension.
+    pub(super) fn learn_suspension(&mut self, was_suspended: bool, now: Now) {
+        if let Some(kill) = self.kill.as_mut().filter(|kill| kill.latch.suspended == was_suspended) {
+            kill.latch.suspended = !was_suspended;
+            self.write_latch_anew(now);
+        }
     }
 
     pub(super) fn kill_again(&mut self, now: Now) {
@@ -88,4 +146,9 @@ impl Machine {
         self.is_stopping = true;
         self.deadline = Some(now.boot + STOP_WAIT);
     }
+}
+
+fn word(layer: Layer) -> String {
+    let word = serde_json::to_value(layer).ok();
+    word.and_then(|word| word.as_str().map(String::from)).unwrap_or_default()
 }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use sandpit_contract::{Beat, Exit, Layer, State};
 
-use super::{Ending, Event, Files, Host, HostMode, Input, Machine, Now, Output, Presence};
+use super::{
+    Account, Ending, Event, Files, Host, HostMode, Input, KEY_REFUSED, Machine, Now, Output, Presence,
+    kill::Writing,
+};
 use crate::{
     liveness::{Loops, Verdict},
     log::Level,
-    proof::{Command, Report},
+    proof::{Command, Report, Unread},
 };
 
 /// A loop turn later than this means that the machine or the watchdog stood still.
@@ -17,6 +20,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LATCH_AGAIN: Duration = Duration::from_secs(1);
 /// The broker connection is kept warm.
 const WARM_EVERY: Duration = Duration::from_secs(60);
+/// A read of the account that failed is tried again.
+const WARM_AGAIN: Duration = Duration::from_secs(3);
 /// So many samples above the drain limit, one a second, are a leak and no spike.
 const DRAIN_SAMPLES: u32 = 3;
 
@@ -29,6 +34,8 @@ impl Machine {
             Input::SpawnFailed { cause } => {
                 self.why_gone = Some(format!("the host could not be started: {cause}"));
                 self.log(Level::Error, format!("the host could not be started: {cause}"));
+                self.leased_for = Duration::ZERO;
+                self.last_exit = None;
                 self.step(Event::EndedToRestart, "", now);
             }
             Input::HostJoined { pid, epoch, mode } => self.on_joined(pid, epoch, &mode, now),
@@ -51,26 +58,48 @@ impl Machine {
     }
 
     fn on_files(&mut self, files: Files, now: Now) {
-        if self.kill.is_none() && files.flag == Presence::Present {
-            self.step(Event::Kill(Layer::Flag), "the flag file is there", now);
-        } else if self.kill.is_none() && files.latch == Presence::Present {
-            self.step(Event::Kill(Layer::Operator), "a latch file was put there", now);
+        let is_new_flag = files.flag == Presence::Present && self.flag != Presence::Present;
+        self.flag = files.flag;
+        let unseen = files.unseen();
+        if let Some(text) = unseen.filter(|_| unseen != self.unseen) {
+            self.log(Level::Warning, format!("no lease is granted: {text}"));
         }
+        self.unseen = unseen;
         let is_armed = files.armed == Presence::Present
             && files.latch == Presence::Absent
             && files.flag == Presence::Absent;
-        if let Some(kill) = &mut self.kill {
-            kill.was_seen |= kill.is_written && files.latch == Presence::Present;
-            if is_armed && kill.was_seen && self.state == State::Killed {
-                self.log(Level::Notice, "re-armed by an operator".into());
-                self.step(Event::Rearmed, "", now);
-            }
+        if self.kill.is_some() {
+            self.on_files_killed(files, is_armed, is_new_flag, now);
+        } else if files.flag == Presence::Present {
+            self.step(Event::Kill(Layer::Flag), "the flag file is there", now);
+        } else if files.latch == Presence::Present {
+            self.step(Event::Kill(Layer::Operator), "a latch file was put there", now);
         } else if is_armed != self.is_armed {
             self.is_armed = is_armed;
             if !is_armed {
                 self.log(Level::Warning, "not armed any more: no lease is granted".into());
             }
             self.step(if is_armed { Event::Armed } else { Event::Disarmed }, "", now);
+        }
+    }
+
+    fn on_files_killed(&mut self, files: Files, is_armed: bool, is_new_flag: bool, now: Now) {
+        let Some(kill) = &mut self.kill else {
+            return;
+        };
+        let is_written = kill.writing == Writing::Done;
+        kill.was_seen |= is_written && files.latch == Presence::Present;
+        // An `arm` removed one that it had not read, or one that the flag still stands for.
+        let may_be_gone = kill.was_seen && files.flag != Presence::Present;
+        let is_lost = is_written && files.latch == Presence::Absent && !may_be_gone;
+        if is_new_flag {
+            self.step(Event::Kill(Layer::Flag), "the flag file is there", now);
+        } else if is_lost {
+            self.log(Level::Error, "[KILL] the latch is not there: written again".into());
+            self.write_latch_anew(now);
+        } else if is_armed && kill.was_seen && self.state == State::Killed {
+            self.log(Level::Notice, "re-armed by an operator".into());
+            self.step(Event::Rearmed, "", now);
         }
     }
 
@@ -97,6 +126,9 @@ impl Machine {
         host.is_connected = true;
         host.lease_end = None;
         host.loops = Loops::new(first_nonce, now.boot);
+        if let Some(kill) = &mut self.kill {
+            kill.proof.host_is(true);
+        }
         self.step(Event::Joined, "", now);
         self.grant_due = now.boot;
     }
@@ -123,7 +155,10 @@ impl Machine {
         let host = self.host.take();
         let leased_since = host.as_ref().and_then(|host| host.leased_since);
         self.leased_for = leased_since.map_or(Duration::ZERO, |since| now.boot.since(since));
-        if self.kill.is_some() {
+        self.memory_percent = None;
+        self.samples_over = 0;
+        if let Some(kill) = &mut self.kill {
+            kill.proof.host_is(false);
             self.log(Level::Error, format!("[KILL] host gone {how}"));
             self.seal_if_done(now);
             return;
@@ -134,10 +169,11 @@ impl Machine {
             self.step(Event::Kill(Layer::Trip), "the host ended with the code of a kill", now);
             return;
         }
-        // An unknown code is a panic or somebody else's: worth another try. Without a code, after a goodbye,
-        // the host's last word stands.
+        // Without a code, after a goodbye, the host's last word stands.
         let said_bye = host.is_some_and(|host| host.said_bye) && ending.code.is_none();
-        if !said_bye && exit.is_none_or(Exit::may_restart) {
+        self.is_retry = !said_bye && self.may_restart(exit, leased_since.is_some());
+        self.last_exit = exit;
+        if self.is_retry {
             self.why_gone.get_or_insert(how);
             self.step(Event::EndedToRestart, "", now);
         } else {
@@ -150,8 +186,18 @@ impl Machine {
         }
     }
 
+    /// The watchdog started this one after another that ended: an address may not be free yet.
+    fn may_restart(&self, exit: Option<Exit>, was_leased: bool) -> bool {
+        match exit {
+            Some(Exit::Address) => self.is_retry && !was_leased,
+            Some(exit) => exit.may_restart(),
+            // A panic's code, or somebody else's: worth another try.
+            None => true,
+        }
+    }
+
     fn seal_if_done(&mut self, now: Now) {
-        let is_written = self.kill.as_ref().is_some_and(|kill| kill.is_written);
+        let is_written = self.kill.as_ref().is_some_and(|kill| kill.writing == Writing::Done);
         if self.state == State::Killing && is_written && self.host.is_none() {
             self.step(Event::Sealed, "", now);
         }
@@ -161,26 +207,31 @@ impl Machine {
         let Some(kill) = &mut self.kill else {
             return;
         };
+        let again = kill.writing == Writing::Asked { again: true };
         match result {
             Ok(()) => {
-                kill.is_written = true;
+                kill.writing = Writing::Done;
                 self.log(Level::Error, "[KILL] latch written".into());
+                if again {
+                    self.write_latch_anew(now);
+                }
                 self.seal_if_done(now);
             }
             Err(cause) => {
-                kill.write_again = Some(now.boot + LATCH_AGAIN);
+                kill.writing = Writing::Due(now.boot + LATCH_AGAIN);
                 self.log(Level::Error, format!("[KILL] latch not written, tried again: {cause}"));
             }
         }
     }
 
     fn on_report(&mut self, report: Report, now: Now) {
-        match (report, &mut self.kill) {
-            (Report::Warmed(Ok(is_suspended)), None) => self.was_suspended = Some(is_suspended),
-            (Report::Warmed(Err(cause)), _) => {
-                self.log(Level::Warning, format!("the broker did not answer the watchdog: {cause}"));
-            }
-            (report, Some(kill)) => {
+        match report {
+            Report::Warmed(result) => self.on_warmed(result, now),
+            Report::SuspendedBefore(was_suspended) => self.learn_suspension(was_suspended, now),
+            Report::Suspended(_) | Report::Checked(_) | Report::Cancelled(_) | Report::Read { .. } => {
+                let Some(kill) = &mut self.kill else {
+                    return;
+                };
                 let lines = kill.proof.on(report, now.boot);
                 // The next step need not wait for the next turn.
                 self.out.extend(kill.proof.due(now.boot).into_iter().map(Output::Broker));
@@ -188,7 +239,33 @@ impl Machine {
                     self.log(Level::Error, format!("[KILL] {line}"));
                 }
             }
-            (Report::Suspended(_) | Report::Cancelled(_) | Report::Read { .. }, None) => {}
+        }
+    }
+
+    /// What a kill could not reach is not traded.
+    fn on_warmed(&mut self, result: Result<bool, Unread>, now: Now) {
+        let cause = match result {
+            Ok(is_suspended) => {
+                if self.kill.is_none() {
+                    self.was_suspended = Some(is_suspended);
+                }
+                self.account = Account::Read;
+                self.warm_failure = None;
+                return;
+            }
+            Err(Unread::Other(cause)) => cause,
+            Err(Unread::KeyRefused(cause)) => {
+                self.account = Account::KeyRefused;
+                if self.state == State::Leased {
+                    self.step(Event::Stalled, KEY_REFUSED, now);
+                }
+                cause
+            }
+        };
+        self.warm_due = now.boot + WARM_AGAIN;
+        if self.warm_failure.as_ref() != Some(&cause) {
+            self.log(Level::Warning, format!("the broker did not answer the watchdog: {cause}"));
+            self.warm_failure = Some(cause);
         }
     }
 
@@ -217,6 +294,7 @@ impl Machine {
             match host.loops.verdict(self.settings.limits, now.boot) {
                 Verdict::Unproven => {}
                 Verdict::Advancing if !host.is_connected => {}
+                Verdict::Advancing if self.account != Account::Read => self.wait_for_account(now),
                 Verdict::Advancing => self.step(Event::Advancing, "", now),
                 Verdict::Stalled(which) => self.step(Event::Stalled, &which, now),
                 Verdict::Hung(which) => self.step(Event::Hung, &which, now),
@@ -238,14 +316,27 @@ impl Machine {
         if let Some(host) = &mut self.host {
             host.loops.rebase(gap);
         }
+        // A kill is not put off.
+        if self.kill.is_none() {
+            self.deadline = self.deadline.map(|deadline| deadline + gap);
+        }
+    }
+
+    /// The host is ready and we are not: that is no delay of its own.
+    fn wait_for_account(&mut self, now: Now) {
+        if self.state == State::Starting {
+            self.deadline = Some(now.boot + self.settings.limits.start);
+        }
     }
 
     fn tick_kill(&mut self, now: Now) {
         let Some(kill) = &mut self.kill else {
             return;
         };
-        if !kill.is_written && kill.write_again.is_some_and(|at| at <= now.boot) {
-            kill.write_again = None;
+        if let Writing::Due(at) = kill.writing
+            && at <= now.boot
+        {
+            kill.writing = Writing::Asked { again: false };
             self.out.push(Output::WriteLatch(kill.latch.clone()));
         }
         self.out.extend(kill.proof.due(now.boot).into_iter().map(Output::Broker));

@@ -69,6 +69,8 @@ pub(super) enum Action {
     Kill,
     /// Kill again whatever is still, or again, there.
     KillAgain,
+    /// Another reason while killed: a latch that is newer than whatever an `arm` has read.
+    KillMore,
     /// The kill is sealed.
     Seal,
     /// Leave the kill.
@@ -246,7 +248,8 @@ fn killing(event: Event) -> Action {
         E::Sealed => Action::Seal,
         E::Joined | E::Overdue => Action::KillAgain,
         E::Stop => Action::StopAfterKill,
-        E::Kill(_) | E::Advancing | E::Stalled | E::Hung | E::Leaking | E::Overweight => Action::Stay,
+        E::Kill(_) => Action::KillMore,
+        E::Advancing | E::Stalled | E::Hung | E::Leaking | E::Overweight => Action::Stay,
         E::Bye | E::EndedToRestart | E::EndedForGood => Action::Stay,
         E::Armed | E::Disarmed | E::Rearmed => Action::Impossible,
     }
@@ -257,7 +260,8 @@ fn killed(event: Event) -> Action {
         E::Joined => Action::KillAgain,
         E::Rearmed => Action::Rearm,
         E::Stop => Action::Exit,
-        E::Kill(_) | E::Bye | E::Leaking | E::Overweight => Action::Stay,
+        E::Kill(_) => Action::KillMore,
+        E::Bye | E::Leaking | E::Overweight => Action::Stay,
         E::Advancing | E::Stalled | E::Hung | E::EndedToRestart | E::EndedForGood => Action::Impossible,
         E::Armed | E::Disarmed | E::Sealed | E::Overdue => Action::Impossible,
     }

@@ -4,7 +4,7 @@ use sandpit_contract::{Beat, BrokerProof, LoopBeat};
 use super::{table::Action as A, *};
 use crate::{
     liveness::Limits,
-    proof::{Command, Report, Scope, Sighting, Terms},
+    proof::{Command, Report, Scope, Sighting, Terms, Unread},
 };
 
 fn settings(mode: HostMode) -> Settings {
@@ -36,6 +36,10 @@ struct Bench {
     pid: u32,
     newest_nonce: u64,
     sequence: u64,
+    /// What the broker says when the account is read.
+    account: Result<bool, Unread>,
+    /// A host can be started.
+    can_start: bool,
     seen: Vec<Output>,
 }
 
@@ -51,6 +55,8 @@ impl Bench {
             pid: 41,
             newest_nonce: 0,
             sequence: 0,
+            account: Ok(false),
+            can_start: true,
             seen: Vec::new(),
         }
     }
@@ -65,6 +71,13 @@ impl Bench {
             self.seen.push(output.clone());
             match output {
                 Output::Grant { nonce, .. } | Output::Withhold { nonce, .. } => self.newest_nonce = nonce,
+                Output::Broker(Command::Warm) => {
+                    self.tell(Input::Broker(Report::Warmed(self.account.clone())));
+                }
+                Output::StartHost if !self.can_start => {
+                    assert!(self.seen.len() < 10_000, "it never comes back to the loop");
+                    self.tell(Input::SpawnFailed { cause: "no such file".into() });
+                }
                 Output::StartHost => {
                     self.pid += 1;
                     self.tell(Input::HostSpawned { pid: self.pid });
@@ -94,7 +107,7 @@ impl Bench {
                     progress: self.sequence,
                     nonce: self.newest_nonce,
                 };
-                let loops = vec![one("ingest"), one("store")];
+                let loops = vec![one("execution"), one("ingest"), one("store")];
                 self.tell(Input::Beat(Beat { epoch: self.epoch, sequence: self.sequence, loops }));
             }
         }
@@ -147,6 +160,7 @@ fn letter(action: A) -> char {
         A::Impossible => '-',
         A::Kill => 'K',
         A::KillAgain => 'k',
+        A::KillMore => 'm',
         A::Seal => 'E',
         A::Rearm => 'M',
         A::Begin => 'B',
@@ -189,9 +203,10 @@ fn every_pair_of_the_table() {
         E::Stop,
         E::Bye,
     ];
-    // Columns as above. `.` stay, `-` impossible, K kill, k kill again, s SIGKILL, B begin, A await, L lease,
-    // U suspect, D drain, l let go, R replace, S schedule, T restart, r rest, g rest if gone, E seal,
-    // M re-arm, Q stop, q stop after the kill, X exit, x SIGKILL and exit.
+    // Columns as above. `.` stay, `-` impossible, K kill, k kill again, m kill more, s SIGKILL, B
+    // begin, A await, L lease, U suspect, D drain, l let go, R replace, S schedule, T restart, r
+    // rest, g rest if gone, E seal, M re-arm, Q stop, q stop after the kill, X exit, x SIGKILL and
+    // exit.
     let table = [
         (State::Disarmed, "B.-K.....s..--Q."),
         (State::Armed, "-r-KA---..----Q."),
@@ -201,8 +216,8 @@ fn every_pair_of_the_table() {
         (State::Draining, "..-K.....RSr-RQ."),
         (State::Restarting, ".g-K......Sr-TQ."),
         (State::Stopping, "..-K......XX-xX."),
-        (State::Killing, "---.k.......Ekq."),
-        (State::Killed, "--M.k---..----X."),
+        (State::Killing, "---mk.......Ekq."),
+        (State::Killed, "--Mmk---..----X."),
     ];
     for (state, row) in table {
         assert_eq!(
@@ -261,6 +276,7 @@ fn a_hang_is_noticed_then_replaced() {
     bench.run(1500);
     bench.check(State::Restarting, &["SignalKill"], &["Grant", "StartHost"]);
     bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+    bench.run(50);
     bench.check(State::Starting, &["StartHost", "host restarted reason=the host is silent"], &["[KILL]"]);
     // One that came back in time keeps its life.
     let mut bench = Bench::leased(HostMode::Spawn);
@@ -285,6 +301,8 @@ fn a_crash_is_restarted_at_once_and_a_row_of_them_kills() {
     let end = |bench: &mut Bench| bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));
     bench.is_alive = false;
     end(&mut bench);
+    bench.check(State::Restarting, &[], &["StartHost"]);
+    bench.run(50);
     bench.check(State::Starting, &["StartHost", "host restarted reason=code=101"], &[]);
     end(&mut bench);
     bench.run(50);
@@ -300,7 +318,7 @@ fn a_crash_is_restarted_at_once_and_a_row_of_them_kills() {
 
 #[test]
 fn codes_that_forbid_a_restart_are_obeyed() {
-    for code in [0, 10, 21] {
+    for code in [0, 10, 13] {
         let mut bench = Bench::leased(HostMode::Spawn);
         bench.is_alive = false;
         bench.tell(Input::HostEnded(Ending { code: Some(code), signal: None }));
@@ -322,7 +340,7 @@ fn a_kill_fences_first_and_waits_for_nothing() {
         |word: &str| bench.seen.iter().position(|o| format!("{o:?}").starts_with(word)).expect(word);
     assert!(position("Withhold") < position("WriteLatch"));
     assert!(position("WriteLatch") < position("SignalKill"));
-    assert!(position("SignalKill") < position("Broker(Suspend)"));
+    assert!(position("SignalKill") < position("Broker(Suspend { asks: true })"));
     assert!(bench.saw("suspended: true") && bench.saw("epoch: 7"));
     bench.run(200);
     bench.check(State::Killing, &["CancelAll", "[KILL] layer=flag"], &["Grant", "StartHost"]);
@@ -333,7 +351,7 @@ fn a_kill_fences_first_and_waits_for_nothing() {
     bench.run(2000);
     bench.check(State::Killing, &["SignalKill", "WriteLatch"], &["Grant"]);
     bench.tell(Input::LatchWritten(Ok(())));
-    bench.check(State::Killing, &[], &["sealed"]);
+    bench.check(State::Killing, &["latch written"], &["sealed"]);
     bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
     bench.check(State::Killed, &["[KILL] host gone signal=9", "sealed"], &["StartHost"]);
 }
@@ -345,7 +363,7 @@ fn a_suspension_that_was_there_before_is_not_ours() {
     bench.tell(Input::Trip { reason: "limit".into() });
     bench.check(
         State::Killing,
-        &["suspended: false", "Broker(Suspend)", "[KILL] layer=trip reason=limit"],
+        &["suspended: false", "Broker(Suspend", "[KILL] layer=trip reason=limit"],
         &[],
     );
 }
@@ -354,15 +372,31 @@ fn a_suspension_that_was_there_before_is_not_ours() {
 fn only_a_human_leads_out_of_a_kill() {
     let mut bench = Bench::killed();
     bench.seen.clear();
-    for files in [ARMED, DISARMED, FLAGGED, LATCHED] {
+    for files in [FLAGGED, ARMED, DISARMED, LATCHED] {
         // `armed` next to the latch, or next to the flag, is no permission.
         bench.files = Files { latch: Presence::Present, ..files };
         bench.run(10_000);
         bench.check(State::Killed, &[], &["Grant", "StartHost", "impossible"]);
     }
+    // Without the latch the flag still stands, and so does the kill.
     bench.files = FLAGGED;
     bench.run(1000);
-    bench.check(State::Killed, &[], &["StartHost"]);
+    bench.check(State::Killing, &["[KILL] again layer=flag", "WriteLatch"], &["StartHost"]);
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.run(1000);
+    bench.check(State::Killing, &["the latch is not there", "WriteLatch"], &["StartHost"]);
+    bench.files = ARMED;
+    bench.run(1000);
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.run(1000);
+    bench.check(
+        State::Killing,
+        &["sealed", "the latch is not there", "WriteLatch"],
+        &["StartHost", "re-armed"],
+    );
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.files = LATCHED;
+    bench.run(50);
     bench.files = ARMED;
     bench.run(50);
     bench.check(State::Starting, &["re-armed", "StartHost"], &["impossible"]);
@@ -451,6 +485,7 @@ fn memory_drains_then_kills_the_process_not_the_trading() {
     bench.tell(Input::Memory { percent: 80 });
     bench.check(State::Draining, &["Withhold", "Drain"], &["SignalKill"]);
     bench.tell(Input::HostEnded(Ending { code: Some(30), signal: None }));
+    bench.run(50);
     bench.check(State::Starting, &["StartHost", "host restarted reason=memory at 80 %"], &["[KILL]"]);
     bench.join();
     bench.run(1000);
@@ -507,6 +542,197 @@ fn stopping_takes_the_host_along_within_a_bound() {
     bench.check(State::Killed, &["Exit"], &[]);
 }
 
+#[test]
+fn a_host_that_cannot_be_started_after_a_long_life_leaves_the_loop_alive() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.run(40_000);
+    bench.seen.clear();
+    (bench.is_alive, bench.can_start) = (false, false);
+    bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));
+    bench.check(State::Restarting, &[], &["StartHost"]);
+    bench.run(50);
+    bench.check(State::Restarting, &["StartHost", "could not be started"], &["[KILL]"]);
+    // The long life counts once; then the back-off of 100 and 500 ms ends in a kill.
+    bench.run(700);
+    bench.check(State::Killing, &["[KILL] layer=crash-loop"], &[]);
+}
+
+#[test]
+fn a_broker_that_is_away_is_waited_for_and_never_a_crash_loop() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.is_alive = false;
+    for _ in 0..20 {
+        bench.tell(Input::HostEnded(Ending { code: Some(15), signal: None }));
+        bench.run(4900);
+        bench.check(State::Restarting, &[], &["StartHost", "[KILL]"]);
+        bench.run(100);
+        bench.check(State::Starting, &["StartHost"], &["[KILL]"]);
+    }
+}
+
+#[test]
+fn an_address_that_is_not_free_yet_is_tried_again_after_a_crash_only() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.is_alive = false;
+    let end =
+        |bench: &mut Bench, code| bench.tell(Input::HostEnded(Ending { code: Some(code), signal: None }));
+    end(&mut bench, 101);
+    bench.run(50);
+    end(&mut bench, 13);
+    bench.run(100);
+    bench.check(State::Starting, &["StartHost"], &["not restarted"]);
+    let mut bench = Bench::new(HostMode::Spawn, None);
+    bench.files = ARMED;
+    bench.run(50);
+    end(&mut bench, 13);
+    bench.run(60_000);
+    bench.check(State::Armed, &["not restarted"], &["[KILL]"]);
+}
+
+#[test]
+fn what_a_kill_could_not_reach_is_not_traded() {
+    let key = || Err(Unread::KeyRefused("401".into()));
+    for (account, why) in [(Err(Unread::Other("down".into())), "has not read the account"), (key(), "key")] {
+        let mut bench = Bench::new(HostMode::Spawn, None);
+        (bench.files, bench.account) = (ARMED, account);
+        bench.run(50);
+        bench.join();
+        bench.run(200_000);
+        bench.check(State::Starting, &["Withhold", why], &["Grant", "SignalKill", "[KILL]"]);
+        bench.account = Ok(false);
+        bench.run(3100);
+        bench.check(State::Leased, &["Grant"], &[]);
+        // A broker that is away later is none of the host's business; a key that is refused is.
+        bench.account = Err(Unread::Other("down".into()));
+        bench.run(61_000);
+        bench.check(State::Leased, &["Grant", "did not answer"], &["Withhold"]);
+        bench.account = key();
+        bench.run(3100);
+        bench.check(State::Suspect, &["Withhold { reason: \"the broker refuses"], &["SignalKill"]);
+        bench.run(60_000);
+        bench.check(State::Suspect, &["Withhold"], &["Grant", "SignalKill"]);
+        bench.account = Ok(false);
+        bench.run(3100);
+        bench.check(State::Leased, &["Grant"], &[]);
+    }
+}
+
+#[test]
+fn another_reason_while_killed_writes_a_fresh_latch() {
+    // An operator's `arm` has read the latch; a trip, an operator or the flag comes before it removes it.
+    let trip = Input::Trip { reason: "limit".into() };
+    let operator = Input::OperatorKill { reason: "stop".into() };
+    let flag = Input::Files(Files { flag: Presence::Present, ..LATCHED });
+    for (input, layer) in [(trip, "trip"), (operator, "operator"), (flag, "flag")] {
+        let mut bench = Bench::killed();
+        bench.files = LATCHED;
+        bench.run(1000);
+        bench.seen.clear();
+        bench.tell(input);
+        bench.check(State::Killing, &["WriteLatch", &format!("[KILL] again layer={layer}")], &[]);
+        bench.files = ARMED;
+        bench.run(1000);
+        bench.tell(Input::LatchWritten(Ok(())));
+        // Gone again without having been seen: that was not an `arm` which has read it.
+        bench.run(50);
+        bench.check(State::Killing, &["the latch is not there", "WriteLatch"], &["re-armed", "StartHost"]);
+        bench.tell(Input::LatchWritten(Ok(())));
+        bench.files = LATCHED;
+        bench.run(50);
+        bench.check(State::Killed, &["sealed"], &["StartHost", "WriteLatch"]);
+    }
+    // While one is being written, the fresh one comes after it.
+    let mut bench = Bench::leased(HostMode::Attach);
+    bench.tell(Input::OperatorKill { reason: "one".into() });
+    bench.check(State::Killing, &["WriteLatch"], &[]);
+    bench.tell(Input::OperatorKill { reason: "two".into() });
+    bench.check(State::Killing, &["again"], &["WriteLatch"]);
+    bench.tell(Input::HostEnded(Ending::default()));
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.check(State::Killing, &["WriteLatch"], &["sealed"]);
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.check(State::Killed, &["sealed"], &["WriteLatch"]);
+}
+
+#[test]
+fn the_proof_waits_for_the_end_of_the_host() {
+    let mut bench = Bench::leased(HostMode::Attach);
+    bench.tell(Input::OperatorKill { reason: "now".into() });
+    let zeros = |bench: &mut Bench, seconds: u64| {
+        for _ in 0..seconds {
+            bench.run(1000);
+            let started = bench.now().boot;
+            bench.tell(Input::Broker(Report::Read { started, result: Ok(Sighting::default()) }));
+        }
+        bench.machine.status(None, bench.now().boot).broker
+    };
+    assert_eq!(zeros(&mut bench, 200), Some(BrokerProof::ZeroSeen));
+    bench.tell(Input::HostEnded(Ending::default()));
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.is_alive = false;
+    assert_eq!(zeros(&mut bench, 59), Some(BrokerProof::ZeroSeen));
+    assert_eq!(zeros(&mut bench, 5), Some(BrokerProof::ConfirmedZero));
+    // Another host comes, and may have sent before it is killed.
+    bench.pid += 1;
+    bench.join();
+    assert_eq!(zeros(&mut bench, 100), Some(BrokerProof::ZeroSeen));
+}
+
+#[test]
+fn a_suspension_is_ours_when_the_broker_says_so() {
+    // Unknown at the kill, and then told: the latch is written once more.
+    let mut bench = Bench::new(HostMode::Spawn, None);
+    bench.account = Err(Unread::Other("down".into()));
+    bench.run(50);
+    bench.tell(Input::OperatorKill { reason: "x".into() });
+    bench.check(State::Killing, &["suspended: false"], &["suspended: true"]);
+    bench.tell(Input::Broker(Report::SuspendedBefore(false)));
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.check(State::Killing, &["suspended: true"], &["sealed"]);
+    // Known at the kill, but somebody else was faster.
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::OperatorKill { reason: "x".into() });
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.check(State::Killing, &["suspended: true"], &["suspended: false"]);
+    bench.tell(Input::Broker(Report::SuspendedBefore(true)));
+    bench.check(State::Killing, &["suspended: false"], &[]);
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.tell(Input::Broker(Report::SuspendedBefore(true)));
+    bench.check(State::Killing, &[], &["WriteLatch"]);
+}
+
+#[test]
+fn a_pause_takes_nobodys_time() {
+    let mut bench = Bench::new(HostMode::Spawn, None);
+    bench.files = ARMED;
+    bench.run(50);
+    bench.ms += 60_000;
+    bench.run(1000);
+    bench.check(State::Starting, &["stood still"], &["SignalKill"]);
+}
+
+#[test]
+fn a_new_host_has_no_memory_of_the_last() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    (0..2).for_each(|_| bench.tell(Input::Memory { percent: 85 }));
+    bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));
+    assert_eq!(bench.machine.status(None, bench.now().boot).memory_percent, None);
+    bench.run(50);
+    bench.join();
+    bench.run(1000);
+    bench.tell(Input::Memory { percent: 85 });
+    bench.check(State::Leased, &[], &["Drain"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_seen_is_named() {
+    let mut bench = Bench::new(HostMode::Attach, None);
+    bench.files = Files { flag: Presence::Unknown, ..ARMED };
+    bench.join();
+    bench.run(1000);
+    bench.check(State::Disarmed, &["Withhold { reason: \"the kill flag cannot be seen"], &["Grant"]);
+}
+
 #[derive(Clone, Debug)]
 enum Move {
     Run(u64),
@@ -520,6 +746,7 @@ enum Move {
     Left,
     Memory(u32),
     Read(usize),
+    Account(u8),
     Fail,
     Stop,
     Pause(u64),
@@ -529,7 +756,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     let presence = || prop_oneof![Just(Presence::Absent), Just(Presence::Present), Just(Presence::Unknown)];
     let files =
         (presence(), presence(), presence()).prop_map(|(flag, armed, latch)| Files { flag, armed, latch });
-    let code = prop_oneof![Just(0), Just(10), Just(20), Just(30), Just(101)];
+    let code = prop_oneof![Just(0), Just(10), Just(13), Just(15), Just(20), Just(30), Just(101)];
     let one = prop_oneof![
         6 => (1u64..60).prop_map(|turns| Move::Run(turns * 50)),
         3 => Just(Move::Files(ARMED)),
@@ -543,6 +770,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(Move::Left),
         1 => (70u32..100).prop_map(Move::Memory),
         2 => (0usize..3).prop_map(Move::Read),
+        1 => (0u8..4).prop_map(Move::Account),
         1 => Just(Move::Fail),
         1 => Just(Move::Stop),
         1 => (0u64..20_000).prop_map(Move::Pause),
@@ -582,6 +810,13 @@ fn make(bench: &mut Bench, one: &Move) {
             let started = bench.now().boot;
             bench.tell(Input::Broker(Report::Read { started, result: Ok(sighting) }));
         }
+        Move::Account(kind) => {
+            bench.account = match kind {
+                0 => Err(Unread::KeyRefused("403".into())),
+                1 => Err(Unread::Other("down".into())),
+                _ => Ok(false),
+            };
+        }
         Move::Fail => bench.tell(Input::Broker(Report::Cancelled(Err("5xx".into())))),
         Move::Stop => bench.tell(Input::Stop),
         Move::Pause(ms) => bench.ms += ms,
@@ -602,6 +837,8 @@ proptest! {
             prop_assert!(!bench.saw("impossible"), "{:?}", bench.seen);
             if granted {
                 prop_assert!(bench.files == ARMED, "a lease while {:?}", bench.files);
+                let account = bench.machine.account;
+                prop_assert!(account == Account::Read, "a lease with an account that is {account:?}");
                 prop_assert!(!was_killed || re_armed, "a lease after a kill");
             }
             if was_killed && !re_armed {
@@ -631,5 +868,5 @@ fn a_command_that_finds_no_lane_is_an_answer() {
     bench.seen.clear();
     bench.tell(Input::Broker(Report::Suspended(Err("the lane is full".into()))));
     bench.run(300);
-    assert!(bench.seen.contains(&Output::Broker(Command::Suspend)), "{:?}", bench.seen);
+    assert!(bench.saw("Broker(Suspend"), "{:?}", bench.seen);
 }

@@ -69,6 +69,29 @@ pub(crate) struct Files {
     pub(crate) latch: Presence,
 }
 
+impl Files {
+    /// The first of them that cannot be seen, and what to do about it.
+    pub(crate) fn unseen(self) -> Option<&'static str> {
+        let all = [
+            (self.flag, "the kill flag cannot be seen: its directory must be there and readable"),
+            (self.armed, "the file `armed` cannot be seen: the state directory must be there and readable"),
+            (self.latch, "the latch cannot be seen: the state directory must be there and readable"),
+        ];
+        all.into_iter().find_map(|(presence, text)| (presence == Presence::Unknown).then_some(text))
+    }
+}
+
+/// What is known of the account since this watchdog started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Account {
+    /// No read has succeeded yet: a kill might not reach it.
+    Unread,
+    /// A read has succeeded.
+    Read,
+    /// The broker does not take the key: a kill would not reach it.
+    KeyRefused,
+}
+
 /// How a process ended. Both unknown when it was not our child.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ending {

@@ -1,11 +1,12 @@
 //! A watchdog in a directory of its own, its host, and its broker.
 
+mod host;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -15,16 +16,12 @@ use std::{
 };
 
 use rustix::{
-    net::{
-        AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
-        socket_with,
-    },
     process::{Pid, Signal, kill_process, test_kill_process},
     time::{ClockId, clock_gettime},
 };
-use sandpit_contract::{
-    Beat, LoopBeat, MAX_MESSAGE_BYTES, PROTOCOL, State, Status, ToHost, ToWatchdog, decode, encode,
-};
+use sandpit_contract::{State, Status};
+
+pub(crate) use host::fake_host_main;
 
 const WATCHDOG: &str = env!("CARGO_BIN_EXE_sandpit-watchdog");
 
@@ -65,6 +62,9 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 #[derive(Default)]
 struct Account {
     open: usize,
+    is_down: bool,
+    fails_after_patch: bool,
+    refuses_key: bool,
     is_suspended: bool,
     requests: Vec<String>,
 }
@@ -90,18 +90,27 @@ impl Broker {
         Self { url, account }
     }
 
-    /// A port where nobody listens.
-    pub(crate) fn nowhere() -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-        Self { url: format!("http://{address}"), account: Arc::default() }
-    }
-
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().expect("no test panics with it")
     }
 
     pub(crate) fn open(&self, orders: usize) {
         self.account().open = orders;
+    }
+
+    /// From now on every connection ends without an answer.
+    pub(crate) fn go_down(&self) {
+        self.account().is_down = true;
+    }
+
+    /// As `go_down`, once the next change of the configuration is answered.
+    pub(crate) fn fail_after_patch(&self) {
+        self.account().fails_after_patch = true;
+    }
+
+    /// From now on the key is not taken.
+    pub(crate) fn refuse_key(&self, refuses: bool) {
+        self.account().refuses_key = refuses;
     }
 
     pub(crate) fn is_suspended(&self) -> bool {
@@ -136,7 +145,12 @@ fn answer(stream: &TcpStream, account: &Mutex<Account>) {
         }
         let request =
             format!("{} {}", line.trim().trim_end_matches(" HTTP/1.1"), String::from_utf8_lossy(&body));
-        let (status, text) = act(request.trim(), &mut account.lock().expect("no test panics with it"));
+        let mut account = account.lock().expect("no test panics with it");
+        if account.is_down {
+            return;
+        }
+        let (status, text) = act(request.trim(), &mut account);
+        drop(account);
         let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", text.len());
         let mut stream = stream;
         if stream.write_all((head + &text).as_bytes()).is_err() {
@@ -148,8 +162,12 @@ fn answer(stream: &TcpStream, account: &Mutex<Account>) {
 fn act(request: &str, account: &mut Account) -> (u16, String) {
     account.requests.push(request.into());
     let order = |n: usize| format!(r#"{{"id":"o{n}","status":"new","symbol":"A"}}"#);
+    if account.refuses_key {
+        return (401, String::new());
+    }
     match request.split(['?', ' ']).take(2).collect::<Vec<_>>()[..] {
         ["PATCH", _] => {
+            account.is_down = account.fails_after_patch;
             account.is_suspended = request.contains("true");
             (200, format!(r#"{{"suspend_trade":{}}}"#, account.is_suspended))
         }
@@ -200,9 +218,9 @@ impl Bench {
         let state = self.directory.path().join("state");
         let host = std::env::current_exe().expect("a path");
         format!(
-            "state_dir = {state:?}\nsocket = {:?}\nkill_switch_file = {:?}\n[host]\nmode = {:?}\n\
-             command = [{host:?}, \"--exact\", \"fake_host\", \"--ignored\", \"--nocapture\"]\n\
-             [broker]\ntrading_url = {:?}\n[kill]\nconfirm_ms = 1000\n",
+            "state_dir = {state:?}\nsocket = {:?}\nkill_switch_file = {:?}\n[host]\nmode = {:?}\ncommand = \
+             [{host:?}, \"--exact\", \"fake_host\", \"--ignored\", \"--nocapture\"]\n[broker]\ntrading_url \
+             = {:?}\n[kill]\nconfirm_ms = 1000\n",
             self.state("lease.sock"),
             self.flag(),
             self.mode,
@@ -326,44 +344,4 @@ impl Drop for Dog {
         let _: std::io::Result<()> = self.child.kill();
         let _: std::io::Result<std::process::ExitStatus> = self.child.wait();
     }
-}
-
-/// The host: says hello, answers every nonce through its one loop, trips when told to, ends when the socket
-/// does.
-pub(crate) fn fake_host_main() {
-    let Some(state) = std::env::var_os("FAKE_HOST_STATE").map(PathBuf::from) else {
-        return;
-    };
-    let pid = std::process::id();
-    let mut starts =
-        fs::OpenOptions::new().create(true).append(true).open(state.join("starts")).expect("opened");
-    writeln!(starts, "{pid}").expect("written");
-    let socket = dial(&state.join("lease.sock"));
-    let say = |message: &ToWatchdog| {
-        let packet = encode(message).expect("short");
-        send(&socket, &packet, SendFlags::NOSIGNAL).expect("the watchdog is there");
-    };
-    say(&ToWatchdog::Hello { protocol: PROTOCOL, epoch: u64::from(pid), mode: "paper".into() });
-    let mut packet = vec![0; MAX_MESSAGE_BYTES];
-    for sequence in 1.. {
-        let (bytes, _) = recv(&socket, &mut packet[..], RecvFlags::empty()).expect("the watchdog is there");
-        assert!(bytes > 0, "the watchdog hung up");
-        let nonce = match decode(&packet[..bytes]).expect("a message") {
-            ToHost::Lease { nonce, .. } | ToHost::Withheld { nonce, .. } => nonce,
-            ToHost::Drain { .. } => std::process::exit(30),
-        };
-        if state.join("trip").exists() {
-            say(&ToWatchdog::Trip { reason: "loss limit".into() });
-            std::process::exit(20);
-        }
-        let loops = vec![LoopBeat { name: "all".into(), progress: sequence, nonce }];
-        say(&ToWatchdog::Beat(Beat { epoch: u64::from(pid), sequence, loops }));
-    }
-}
-
-fn dial(path: &Path) -> OwnedFd {
-    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .expect("a socket");
-    connect(&socket, &SocketAddrUnix::new(path).expect("short")).expect("the watchdog listens");
-    socket
 }

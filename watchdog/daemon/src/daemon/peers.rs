@@ -1,0 +1,154 @@
+//! Who is connected, and what they say.
+
+use sandpit_contract::{PROTOCOL, ToHost, ToObserver, ToWatchdog};
+
+use super::Daemon;
+use crate::{
+    ambient,
+    host::HostProcess,
+    log::Level,
+    machine::{Ending, Input},
+    socket::{Connection, Received},
+};
+
+/// Connections at a time; a further one takes the place of the oldest that is not the host's.
+const MAX_CONNECTIONS: usize = 16;
+/// Messages read from one peer in one turn, so that a flood starves nobody.
+const MAX_MESSAGES_A_TURN: usize = 32;
+/// Messages read from a host that has ended: more than a socket's buffer holds, and no more can come.
+const MAX_LAST_MESSAGES: usize = 4096;
+
+impl Daemon {
+    pub(super) fn accept(&mut self) {
+        for connection in (0..MAX_CONNECTIONS).map_while(|_| self.listener.accept()) {
+            if self.peers.len() >= MAX_CONNECTIONS {
+                let oldest = self.peers.keys().copied().find(|id| Some(*id) != self.host_peer);
+                oldest.and_then(|id| self.peers.remove(&id));
+            }
+            self.peers.insert(self.next_peer, connection);
+            self.next_peer += 1;
+        }
+    }
+
+    pub(super) fn hear_peers(&mut self) {
+        let ids: Vec<u64> = self.peers.keys().copied().collect();
+        for id in ids {
+            self.hear_one(id, MAX_MESSAGES_A_TURN);
+        }
+    }
+
+    /// What the host said before its end: it must be heard before the end is judged.
+    pub(super) fn hear_last_words(&mut self) {
+        if let Some(id) = self.host_peer {
+            self.hear_one(id, MAX_LAST_MESSAGES);
+        }
+    }
+
+    fn hear_one(&mut self, id: u64, most: usize) {
+        for _ in 0..most {
+            match self.peers.get(&id).map_or(Received::Closed, Connection::receive) {
+                Received::Message(message) => self.hear(id, message),
+                Received::Garbage(why) => self.drop_peer(id, &why),
+                Received::Nothing => return,
+                Received::Closed => return self.drop_peer(id, ""),
+            }
+        }
+    }
+
+    fn drop_peer(&mut self, id: u64, why: &str) {
+        let gone = self.peers.remove(&id);
+        if let (Some(peer), false) = (gone, why.is_empty()) {
+            self.log.write(Level::Warning, format!("peer pid={} was cut off: {why}", peer.pid()));
+        }
+        if self.host_peer == Some(id) {
+            self.host_peer = None;
+            self.tell(Input::HostLeft);
+        }
+    }
+
+    fn hear(&mut self, id: u64, message: ToWatchdog) {
+        let is_host = self.host_peer == Some(id);
+        match message {
+            ToWatchdog::Hello { protocol, epoch, mode } => self.judge(id, protocol, epoch, mode),
+            ToWatchdog::Beat(beat) if is_host => self.tell(Input::Beat(beat)),
+            ToWatchdog::Trip { reason } if is_host => self.tell(Input::Trip { reason }),
+            ToWatchdog::Bye { reason } if is_host => self.tell(Input::Bye { reason }),
+            ToWatchdog::Beat(_) | ToWatchdog::Trip { .. } | ToWatchdog::Bye { .. } => {
+                self.drop_peer(id, "it is not the host");
+            }
+            ToWatchdog::Status => self.answer_status(id),
+            ToWatchdog::Kill { reason } => {
+                self.tell(Input::OperatorKill { reason });
+                self.send(id, &ToObserver::KillTaken);
+            }
+        }
+    }
+
+    fn judge(&mut self, id: u64, protocol: u32, epoch: u64, mode: String) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let expected = self.config.host.uid.unwrap_or_else(|| rustix::process::getuid().as_raw());
+        let (pid, uid) = (peer.pid(), peer.uid());
+        if protocol != PROTOCOL {
+            self.refuse(
+                id,
+                format!("it speaks protocol {protocol}, this watchdog {PROTOCOL}: use one version"),
+            );
+        } else if uid != expected {
+            self.refuse(id, format!("user {uid} is not the host's user {expected}: set `[host] uid`"));
+        } else {
+            self.candidate = Some(id);
+            self.tell(Input::HostJoined { pid, epoch, mode });
+            self.candidate = None;
+        }
+    }
+
+    /// A refused host comes again and again: it is named once.
+    pub(super) fn refuse(&mut self, id: u64, reason: String) {
+        let pid = self.peers.get(&id).map(Connection::pid);
+        if pid.is_some() && self.last_refused != pid {
+            self.last_refused = pid;
+            let text = format!("a host was refused pid={}: {reason}", pid.unwrap_or_default());
+            self.log.write(Level::Warning, text);
+        }
+        self.send(id, &ToHost::Withheld { reason, nonce: 0 });
+        self.drop_peer(id, "");
+    }
+
+    pub(super) fn accept_host(&mut self) {
+        let Some(id) = self.candidate else {
+            return;
+        };
+        if let Some(old) = self.host_peer.replace(id).filter(|old| *old != id) {
+            self.peers.remove(&old);
+        }
+        if self.host.is_none() {
+            let pidfd = self.peers.get_mut(&id).and_then(|peer| Some((peer.pid(), peer.take_pidfd()?)));
+            match pidfd {
+                Some((pid, pidfd)) => self.host = Some(HostProcess::adopt(pid, pidfd)),
+                // Gone between its hello and now.
+                None => self.tell(Input::HostEnded(Ending::default())),
+            }
+        }
+    }
+
+    fn answer_status(&mut self, id: u64) {
+        let mut status = self.machine.status(self.host_rss, ambient::boot_time());
+        if !self.send(id, &ToObserver::Status(Box::new(status.clone()))) {
+            // Loop names can fill a packet; an answer without them is better than none.
+            status.loops.clear();
+            self.send(id, &ToObserver::Status(Box::new(status)));
+        }
+    }
+
+    fn send<M: serde::Serialize>(&self, id: u64, message: &M) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.send(message))
+    }
+
+    pub(super) fn send_host(&self, message: &ToHost) {
+        if let Some(id) = self.host_peer {
+            self.send(id, message);
+        }
+    }
+}
