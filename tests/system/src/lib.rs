@@ -1,0 +1,32 @@
+//! Whole-system tests: the real binaries over loopback, started the way `cargo demo` starts them.
+//!
+//! `cargo xtask test` builds binaries and plugins before it runs these.
+
+mod demo;
+
+use std::path::{Path, PathBuf};
+
+pub use demo::{Demo, Ended, get_json, monotonic_ms, wait_for};
+
+/// The binary `name` as the workspace's build left it beside this test.
+///
+/// # Panics
+/// When it is not there: build the workspace first.
+pub fn binary(name: &str) -> PathBuf {
+    let here = std::env::current_exe().expect("a test knows its own path");
+    let folder = here.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is not built; run cargo xtask test", path.display());
+    path
+}
+
+/// The example plugin `name`, compiled to WebAssembly.
+///
+/// # Panics
+/// When it is not there: run `cargo xtask plugins` first.
+pub fn plugin(name: &str) -> PathBuf {
+    let target = binary("xtask").ancestors().nth(2).map(Path::to_owned).expect("target/PROFILE/xtask");
+    let path = target.join("plugins").join(format!("{name}.wasm"));
+    assert!(path.exists(), "{} is not built; run cargo xtask plugins", path.display());
+    path
+}

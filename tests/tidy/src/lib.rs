@@ -1,0 +1,202 @@
+//! The house rules that a machine checks: sizes of files and lines, who may import whom, documents that tell
+//! the truth about files. Function length is clippy's (`too-many-lines-threshold`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Columns a line may have.
+pub const MAX_COLUMNS: usize = 110;
+/// Lines a source file may have before its tests begin.
+pub const MAX_FILE_LINES: usize = 400;
+
+/// Folders that are not ours.
+const SKIPPED: [&str; 3] = ["target", ".git", "node_modules"];
+
+/// The workspace's folder.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("tests/tidy lies two folders deep").to_owned()
+}
+
+/// Every file of the workspace with this extension, in order.
+///
+/// # Panics
+/// When a folder cannot be read.
+pub fn files(root: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("readable folder") {
+            let path = entry.expect("readable entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !SKIPPED.contains(&name.as_str()) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether a file, named from the root, holds nothing but tests: those may be as long as their tables are.
+pub fn is_test(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file == "tests.rs"
+        || file.ends_with("_tests.rs")
+        || name.split('/').skip(1).any(|folder| folder == "tests")
+}
+
+/// What is too long in one source file.
+pub fn too_long(name: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let columns = line.chars().count();
+        if columns > MAX_COLUMNS {
+            found.push(format!("line {} has {columns} columns, at most {MAX_COLUMNS} are allowed", at + 1));
+        }
+    }
+    let code = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
+    if code > MAX_FILE_LINES && !is_test(name) {
+        found.push(format!(
+            "{code} lines before the tests, at most {MAX_FILE_LINES} are allowed: split it by duty"
+        ));
+    }
+    found
+}
+
+/// The `| path | may import |` rows of the import table in a document: folder to folders.
+pub fn import_table(document: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let rows = document.lines().skip_while(|line| !line.contains("| may import |"));
+    let rows = rows.skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').collect();
+        let paths =
+            |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();
+        let folder = paths(cells[0]).pop_first().expect("a folder in the first cell");
+        (folder, paths(cells.last().expect("cells")))
+    })
+    .collect()
+}
+
+/// The folders a crate imports, by its manifest; development dependencies are free.
+///
+/// # Panics
+/// When the manifest is not one.
+pub fn imports(manifest: &str, folder_of: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let manifest: toml::Table = manifest.parse().expect("a manifest");
+    let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+    dependencies.into_iter().flatten().filter_map(|(name, _)| folder_of.get(name).cloned()).collect()
+}
+
+/// Paths in backticks of a document that look like files or folders of ours: with a slash, or a known ending.
+pub fn named_paths(document: &str) -> Vec<String> {
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for line in document.lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            found.extend(line.split('`').skip(1).step_by(2).filter(|text| is_path(text)).map(str::to_owned));
+        }
+    }
+    found
+}
+
+fn is_path(text: &str) -> bool {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+    let ending =
+        [".rs", ".md", ".toml", ".wit", ".sql", ".service"].iter().any(|ending| text.ends_with(ending));
+    let ours = [
+        "host/",
+        "watchdog/",
+        "sim/",
+        "plugins/",
+        "wit/",
+        "tests/",
+        "xtask/",
+        "migrations/",
+        ".ci/",
+        "docs/",
+    ];
+    plain && (ending && !text.starts_with(['/', '.']) || ours.iter().any(|folder| text.starts_with(folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &Path) -> String {
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    #[test]
+    fn the_checks_can_fail() {
+        let long = "x\n".repeat(MAX_FILE_LINES + 1);
+        assert_eq!(too_long("a/src/b.rs", &"x".repeat(MAX_COLUMNS + 1)).len(), 1);
+        assert_eq!(too_long("a/src/b.rs", &long).len(), 1);
+        assert!(too_long("a/src/b.rs", &format!("x\n#[cfg(test)]\n{long}")).is_empty());
+        for name in ["a/src/b/tests.rs", "a/tests/b.rs", "a/src/b/tests/c.rs", "a/src/b_tests.rs"] {
+            assert!(too_long(name, &long).is_empty(), "{name}");
+        }
+        assert_eq!(too_long("tests/tidy/src/lib.rs", &long).len(), 1);
+        let table =
+            import_table("| path | duty | may import |\n|---|---|---|\n| `a/b` | x | `c`, `d/e` |\n\ntext");
+        assert_eq!(table["a/b"], ["c", "d/e"].map(str::to_owned).into());
+        assert_eq!(named_paths("see `host/x.rs`, `cargo demo` and\n```\n`tests/y.rs`\n```"), ["host/x.rs"]);
+    }
+
+    #[test]
+    fn files_and_lines_are_short() {
+        let root = root();
+        let mut found = Vec::new();
+        for file in files(&root, "rs") {
+            let name = file.strip_prefix(&root).expect("below the root").display().to_string();
+            found.extend(too_long(&name, &read(&file)).into_iter().map(|what| format!("{name}: {what}")));
+        }
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+
+    #[test]
+    fn imports_are_those_of_the_architecture() {
+        let root = root();
+        let table = import_table(&read(&root.join("ARCHITECTURE.md")));
+        let manifest: toml::Table = read(&root.join("Cargo.toml")).parse().expect("a manifest");
+        let members = manifest["workspace"]["members"].as_array().expect("members");
+        let members: Vec<_> =
+            members.iter().map(|member| member.as_str().expect("text").to_owned()).collect();
+        let name_of = |folder: &String| {
+            let manifest: toml::Table =
+                read(&root.join(folder).join("Cargo.toml")).parse().expect("a manifest");
+            (manifest["package"]["name"].as_str().expect("text").to_owned(), folder.clone())
+        };
+        let folder_of: BTreeMap<_, _> = members.iter().map(name_of).collect();
+        for folder in &members {
+            let imported = imports(&read(&root.join(folder).join("Cargo.toml")), &folder_of);
+            let Some(allowed) = table.get(folder) else {
+                panic!("{folder} is not in the import table of ARCHITECTURE.md");
+            };
+            let extra: Vec<_> = imported.difference(allowed).collect();
+            assert!(extra.is_empty(), "{folder} imports {extra:?}, which ARCHITECTURE.md does not allow");
+        }
+        let gone: Vec<_> = table.keys().filter(|folder| !members.contains(folder)).collect();
+        assert!(gone.is_empty(), "ARCHITECTURE.md lists {gone:?}, which are no members");
+    }
+
+    #[test]
+    fn documents_name_files_that_exist() {
+        let root = root();
+        for document in files(&root, "md") {
+            let text = read(&document);
+            let folder = document.parent().expect("a file lies in a folder");
+            for path in named_paths(&text) {
+                let there = root.join(&path).exists() || folder.join(&path).exists();
+                assert!(there, "{} names `{path}`, which does not exist", document.display());
+            }
+        }
+    }
+}

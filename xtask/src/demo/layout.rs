@@ -1,0 +1,110 @@
+//! The files of a demo: plugins with their manifests, both configurations, state folders.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+
+use super::{
+    Options,
+    process::{Binaries, Sim},
+};
+
+/// Where everything of one demo lies.
+pub(crate) struct Layout {
+    pub(crate) host_config: PathBuf,
+    pub(crate) watchdog_config: PathBuf,
+    pub(crate) kill_flag: PathBuf,
+    pub(crate) host_address: String,
+}
+
+impl Layout {
+    /// Writes all files under `folder`.
+    pub(crate) fn write(
+        folder: &Path,
+        binaries: &Binaries,
+        sim: &Sim,
+        plugins: &[PathBuf],
+        options: &Options,
+    ) -> anyhow::Result<Self> {
+        let folder = fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
+        let folder = folder.context("the demo's folder cannot be made")?;
+        for name in ["plugins", "host", "watchdog"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        copy_plugins(plugins, &folder.join("plugins"), &sim.symbols()?)?;
+        let layout = Self {
+            host_config: folder.join("host.toml"),
+            watchdog_config: folder.join("watchdog.toml"),
+            kill_flag: folder.join("kill"),
+            host_address: free_address()?,
+        };
+        fs::write(&layout.host_config, layout.host_text(&folder, sim, options.speed))?;
+        fs::write(&layout.watchdog_config, layout.watchdog_text(&folder, binaries, sim, options))?;
+        let addresses = serde_json::json!({"sim": sim.address, "host": layout.host_address});
+        fs::write(folder.join("addresses.json"), addresses.to_string())?;
+        Ok(layout)
+    }
+
+    fn host_text(&self, folder: &Path, sim: &Sim, speed: u32) -> String {
+        format!(
+            "mode = \"paper\"\nstate_dir = {state:?}\nplugins_dir = {plugins:?}\nlisten = \"{listen}\"\n\
+             kill_switch_file = {kill:?}\n\n[broker]\nurl = \"http://{sim}\"\nclock_speed = {speed}.0\n\n\
+             [watchdog]\nsocket = {socket:?}\n",
+            state = folder.join("host"),
+            plugins = folder.join("plugins"),
+            listen = self.host_address,
+            kill = self.kill_flag,
+            sim = sim.address,
+            socket = folder.join("lease.sock"),
+        )
+    }
+
+    fn watchdog_text(&self, folder: &Path, binaries: &Binaries, sim: &Sim, options: &Options) -> String {
+        let memory =
+            options.memory_mb.map(|mb| format!("\n[memory]\nbudget_mb = {mb}\n")).unwrap_or_default();
+        format!(
+            "state_dir = {state:?}\nsocket = {socket:?}\nkill_switch_file = {kill:?}\n\n\
+             [host]\nmode = \"spawn\"\ncommand = [{host:?}, \"run\", \"--config\", {config:?}]\n\n\
+             [broker]\ntrading_url = \"http://{sim}\"\n{memory}",
+            state = folder.join("watchdog"),
+            socket = folder.join("lease.sock"),
+            kill = self.kill_flag,
+            host = binaries.host,
+            config = self.host_config,
+            sim = sim.address,
+        )
+    }
+}
+
+/// The plugins that an earlier build left in `folder`.
+pub(crate) fn built_plugins(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("no plugins in {}", folder.display()))?;
+    let mut files: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    files.sort();
+    Ok(files)
+}
+
+/// Shares the symbols out: the moving-average strategy gets every second one, the rebalancer the others.
+fn copy_plugins(plugins: &[PathBuf], folder: &Path, symbols: &[String]) -> anyhow::Result<()> {
+    for plugin in plugins {
+        let name = plugin.file_stem().context("a plugin has a name")?.to_string_lossy().into_owned();
+        fs::copy(plugin, folder.join(format!("{name}.wasm")))?;
+        let odd = usize::from(name == "rebalance");
+        let own: Vec<_> = symbols.iter().skip(odd).step_by(2).collect();
+        // A rebalancer that acts as often as this shows what it does within one session.
+        let parameters = if name == "rebalance" { "every_minutes = 10\ndrift = 0.002\n" } else { "" };
+        let manifest = format!("instruments = {own:?}\n\n[parameters]\n{parameters}");
+        fs::write(folder.join(format!("{name}.toml")), manifest)?;
+    }
+    Ok(())
+}
+
+/// An address of this machine with a port that was free a moment ago.
+fn free_address() -> anyhow::Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(listener.local_addr()?.to_string())
+}

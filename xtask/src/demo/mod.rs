@@ -1,0 +1,158 @@
+//! `cargo demo`: sim, watchdog and host with both example strategies, in a temporary folder, on loopback
+//! only.
+
+mod figures;
+mod layout;
+mod process;
+mod view;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::Args;
+use figures::Figures;
+use layout::Layout;
+use process::{Binaries, Stack};
+
+use crate::ambient;
+
+/// How often the processes are asked for their figures.
+const LOOK: Duration = Duration::from_millis(250);
+/// The host must show its first figures within this time.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Exit code after a kill, the same number as the host's own.
+const KILLED: u8 = 20;
+
+/// What a demo is made of.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Options {
+    /// Market data to replay: CSV or CSV.gz files of bars, quotes or trades. Without it the market is
+    /// synthetic.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Market seconds in a real second.
+    #[arg(long, default_value_t = 195)]
+    speed: u32,
+    /// End after so many seconds of real time, whatever the market says.
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+    /// How many sessions of the data to run: a number or `all`.
+    #[arg(long, default_value = "1")]
+    sessions: String,
+    /// Seed of the synthetic market.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// The host's memory budget: at 80 % of it the watchdog drains and replaces the host.
+    #[arg(long, value_name = "N")]
+    memory_mb: Option<u64>,
+    /// Print one JSON object at the end instead of the live view and the table.
+    #[arg(long)]
+    json: bool,
+    /// Keep everything in this folder instead of a temporary one.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Use what is built already.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// Builds what is missing, runs the demo, prints its summary.
+pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
+    let plugin_dir = crate::target_dir(root).join("plugins");
+    let (binaries, plugins) = if options.no_build {
+        (Binaries::built(root), layout::built_plugins(&plugin_dir)?)
+    } else {
+        (Binaries::build(root)?, crate::plugins::build(root, &plugin_dir)?)
+    };
+    let start = ambient::now();
+    let temporary =
+        tempfile::Builder::new().prefix("sandpit-demo-").tempdir().context("no temporary folder")?;
+    let folder = options.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+
+    let asked_to_stop = Arc::new(AtomicBool::new(false));
+    let flag = asked_to_stop.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot listen for Ctrl-C")?;
+
+    let sim = binaries.start_sim(options)?;
+    let layout = Layout::write(&folder, &binaries, &sim, &plugins, options)?;
+    let mut stack = Stack::start(binaries, layout, sim)?;
+    eprintln!("Running. The emergency stop is: touch {}", stack.kill_flag().display());
+
+    let mut figures = Figures::default();
+    let end = watch(&mut stack, &mut figures, options, &asked_to_stop);
+    stack.look(&mut figures);
+    let stopped = stack.stop();
+    figures.wall_s = ambient::now().duration_since(start).as_secs_f64();
+    if options.json {
+        println!("{}", figures.to_json());
+    } else {
+        print!("{}", view::summary(&figures));
+    }
+    let end = end?;
+    stopped?;
+    Ok(verdict(&end, &figures))
+}
+
+/// Why a demo ended.
+enum End {
+    /// The last session is over, or the time the user gave.
+    Done,
+    /// Ctrl-C.
+    Interrupted,
+    /// The kill was pulled and the broker was seen empty for the whole confirmation.
+    Killed,
+}
+
+fn verdict(end: &End, figures: &Figures) -> ExitCode {
+    match end {
+        End::Killed => {
+            eprintln!("Killed: {}. The host was not restarted; arm again to trade.", figures.kill_text());
+            ExitCode::from(KILLED)
+        }
+        End::Interrupted => {
+            eprintln!("Stopped by Ctrl-C.");
+            ExitCode::SUCCESS
+        }
+        End::Done => ExitCode::SUCCESS,
+    }
+}
+
+/// Looks at the processes until there is a reason to end.
+fn watch(
+    stack: &mut Stack,
+    figures: &mut Figures,
+    options: &Options,
+    asked_to_stop: &AtomicBool,
+) -> anyhow::Result<End> {
+    let start = ambient::now();
+    let mut view = view::Live::new(options.json);
+    loop {
+        let since = ambient::now().duration_since(start);
+        stack.look(figures);
+        stack.check_alive()?;
+        view.show(figures);
+        if figures.killed() {
+            if figures.kill_is_confirmed() {
+                return Ok(End::Killed);
+            }
+        } else if figures.market_ended() || options.seconds.is_some_and(|limit| since.as_secs() >= limit) {
+            return Ok(End::Done);
+        }
+        if asked_to_stop.load(Ordering::Relaxed) {
+            return Ok(End::Interrupted);
+        }
+        anyhow::ensure!(
+            figures.host_was_seen() || since < START_LIMIT,
+            "the host did not come up within {START_LIMIT:?}; its log is above"
+        );
+        ambient::wait(LOOK);
+    }
+}

@@ -1,0 +1,73 @@
+//! The project's own commands: `cargo demo` and `cargo xtask …`.
+
+mod ambient;
+mod bench;
+mod debian_rust;
+mod demo;
+mod plugins;
+mod test;
+mod wasm_toolchain;
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, ensure};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Commands of the Sandpit workspace")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run sim, watchdog and host with both example strategies.
+    Demo(demo::Options),
+    /// Run every check and test of the workspace.
+    Test(test::Options),
+    /// Measure: one figure a line, `name value unit`.
+    Bench(bench::Options),
+    /// Build the example plugins to WebAssembly, into target/plugins.
+    Plugins,
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let result = match Cli::parse().command {
+        Task::Demo(options) => demo::run(&root, &options),
+        Task::Test(options) => test::run(&root, &options).map(|()| ExitCode::SUCCESS),
+        Task::Bench(options) => bench::run(&root, &options).map(|()| ExitCode::SUCCESS),
+        Task::Plugins => plugins::build(&root, &target_dir(&root).join("plugins")).map(|files| {
+            files.iter().for_each(|file| println!("{}", file.display()));
+            ExitCode::SUCCESS
+        }),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}
+
+/// Where cargo puts what it builds.
+fn target_dir(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+}
+
+/// Runs cargo in the workspace; its output is the user's to see.
+fn cargo<A: AsRef<OsStr>>(root: &Path, args: impl IntoIterator<Item = A>) -> anyhow::Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).args(args);
+    let status = command.status().context("cannot run cargo")?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! `cargo xtask test`: formatting, lints, documents, and every test, on the profile of the demo.
+
+use std::path::Path;
+
+use clap::Args;
+
+/// Which checks to run.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Options {
+    /// Only the tests: no formatting, lint or document checks.
+    #[arg(long)]
+    tests_only: bool,
+}
+
+/// Runs the checks; the first that fails ends it.
+pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
+    if !options.tests_only {
+        step("formatting");
+        crate::cargo(root, ["fmt", "--all", "--check"])?;
+    }
+    step("plugins");
+    crate::plugins::build(root, &crate::target_dir(root).join("plugins"))?;
+    step("binaries");
+    crate::cargo(root, ["build", "--workspace", "--bins"])?;
+    step("tests");
+    crate::cargo(root, ["nextest", "run", "--workspace", "--no-fail-fast"])?;
+    step("documentation examples");
+    crate::cargo(root, ["test", "--workspace", "--doc", "--quiet"])?;
+    if !options.tests_only {
+        step("lints");
+        crate::cargo(root, ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    }
+    Ok(())
+}
+
+fn step(name: &str) {
+    eprintln!("== {name}");
+}
