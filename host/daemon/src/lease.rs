@@ -35,6 +35,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 pub(crate) struct Lease {
     deadline: AtomicU64,
     revoked: AtomicBool,
+    watched: AtomicBool,
 }
 
 impl Lease {
@@ -47,6 +48,11 @@ impl Lease {
     pub(crate) fn left_nanos(&self, now: BootTime) -> u64 {
         let left = self.deadline.load(Ordering::Acquire).saturating_sub(now.as_nanos());
         if self.revoked.load(Ordering::Acquire) { 0 } else { left }
+    }
+
+    /// Whether a watchdog is connected: then it probes the loops.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
     }
 
     /// Gives the right up for good: no later grant brings it back in this life.
@@ -111,6 +117,15 @@ impl LeaseClient {
         Ok(Self { stop, thread })
     }
 
+    /// Gives the right up, ends the thread, and says farewell if the watchdog is connected.
+    pub(crate) fn leave(self, message: &ToWatchdog) {
+        self.stop.store(true, Ordering::Release);
+        if let Ok((_, Some(socket))) = self.thread.join() {
+            // A farewell that is lost looks like a crash, which is the safe side.
+            let _ = write(&socket, message);
+        }
+    }
+
     /// Gives the right up, ends the thread, and says a last word; whether the watchdog has taken it. Waits at
     /// most [`LAST_WORD`].
     #[must_use = "a trip that did not arrive has to reach the watchdog in another way"]
@@ -145,7 +160,9 @@ fn run(parts: &LeaseParts, stop: &AtomicBool) -> Option<OwnedFd> {
     let mut standing = None;
     while !stop.load(Ordering::Acquire) {
         if let Ok(socket) = open(parts) {
+            parts.lease.watched.store(true, Ordering::Relaxed);
             standing = serve(parts, socket, stop, &mut sequence);
+            parts.lease.watched.store(false, Ordering::Relaxed);
         }
         // A watchdog that is away, or that refuses this host, is not asked more often than it is told.
         if standing.is_none() {

@@ -46,8 +46,7 @@ pub enum PluginError {
     },
     /// Not WASM at all.
     #[error(
-        "{file} is not a WebAssembly file: build the strategy for wasm32-unknown-unknown, copy its .wasm \
-         here"
+        "{file} is not a WebAssembly file: build the strategy for wasm32-unknown-unknown, copy its .wasm here"
     )]
     NotWasm {
         /// The file.

@@ -59,7 +59,7 @@ pub struct Signal {
     pub reason: String,
 }
 
-/// Why a strategy's order was not sent. The name goes to the strategy, the log and the metrics.
+/// Why a strategy's order was not sent. The name goes to the strategy, the database and the metrics.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
 )]

@@ -53,6 +53,7 @@ pub(crate) struct OrderCounts {
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
     pub(crate) fills: u64,
+    pub(crate) cancels: u64,
 }
 
 /// Everything that is changed under the one lock.
@@ -86,6 +87,7 @@ impl Desk {
     fn tell(&mut self) {
         for event in self.engine.venue.drain_events() {
             self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
+            self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
             self.trades.publish(
                 |listening| listening.0,
                 || {

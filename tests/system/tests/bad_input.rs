@@ -128,10 +128,12 @@ fn a_port_in_use() {
 fn a_broken_line_in_a_data_file() {
     let setting = Setting::new();
     let data = setting.path("bars.csv");
-    let rows = "timestamp,symbol,open,high,low,close,volume\n2013-10-07T13:30:00.000Z,SPY,167.4,167.5,167.3,\
-                167.4,900\n";
-    fs::write(&data, format!("{rows}2013-10-07T13:31:00.000Z,SPY,167.4,oops,167.3,167.4,900\n"))
-        .expect("written");
+    let rows = [
+        "timestamp,symbol,open,high,low,close,volume",
+        "2013-10-07T13:30:00.000Z,SPY,167.4,167.5,167.3,167.4,900",
+        "2013-10-07T13:31:00.000Z,SPY,167.4,oops,167.3,167.4,900",
+    ];
+    fs::write(&data, rows.join("\n")).expect("written");
     let output =
         Command::new(binary("sandpit-sim")).args(["--listen", "127.0.0.1:0", "--data"]).arg(&data).output();
     check(&output.expect("sandpit-sim runs"), DATA, &["bars.csv:3", "oops"]);

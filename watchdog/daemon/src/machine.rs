@@ -352,7 +352,7 @@ impl Machine {
     fn withheld(&self) -> &'static str {
         match (self.state, self.account) {
             (State::Disarmed, _) => {
-                self.unseen.unwrap_or("not armed: run `sandpit-watchdog arm --reason TEXT`")
+                self.unseen.unwrap_or("not armed: run `sandpit-watchdog arm --reason TEXT --config FILE`")
             }
             (State::Draining, _) => "draining",
             (State::Restarting, _) => "the host is being replaced",

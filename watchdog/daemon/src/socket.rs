@@ -78,7 +78,7 @@ pub(crate) enum Received {
     Message(ToWatchdog),
     /// A packet that is none.
     Garbage(String),
-    /// Nothing for now.
+    /// Nothing has come.
     Nothing,
     /// The peer is gone.
     Closed,

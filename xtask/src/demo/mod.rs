@@ -20,7 +20,7 @@ use anyhow::Context;
 use clap::Args;
 use figures::Figures;
 use layout::Layout;
-use process::{Binaries, Stack};
+use process::{Binaries, Log, Stack};
 
 use crate::ambient;
 
@@ -81,19 +81,23 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let flag = asked_to_stop.clone();
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot listen for Ctrl-C")?;
 
-    let sim = binaries.start_sim(options)?;
+    let mut view = view::Live::new(options.json);
+    std::fs::create_dir_all(&folder).context("the demo's folder cannot be made")?;
+    let log = if view.takes_terminal() { Log::File(folder.join("log")) } else { Log::Here };
+    let sim = binaries.start_sim(options, &log)?;
     let layout = Layout::write(&folder, &binaries, &sim, &plugins, options)?;
-    let mut stack = Stack::start(binaries, layout, sim)?;
+    let mut stack = Stack::start(binaries, layout, sim, log.clone())?;
     eprintln!("Running. The emergency stop is: touch {}", stack.kill_flag().display());
 
     let mut figures = Figures::default();
-    let end = watch(&mut stack, &mut figures, options, &asked_to_stop);
+    let end = watch(&mut stack, &mut figures, &mut view, &log, options, &asked_to_stop);
     stack.look(&mut figures);
     let stopped = stack.stop();
     figures.wall_s = ambient::now().duration_since(start).as_secs_f64();
     if options.json {
         println!("{}", figures.to_json());
     } else {
+        log.notable().iter().for_each(|line| println!("{line}"));
         print!("{}", view::summary(&figures));
     }
     let end = end?;
@@ -129,16 +133,17 @@ fn verdict(end: &End, figures: &Figures) -> ExitCode {
 fn watch(
     stack: &mut Stack,
     figures: &mut Figures,
+    view: &mut view::Live,
+    log: &Log,
     options: &Options,
     asked_to_stop: &AtomicBool,
 ) -> anyhow::Result<End> {
     let start = ambient::now();
-    let mut view = view::Live::new(options.json);
     loop {
         let since = ambient::now().duration_since(start);
         stack.look(figures);
         stack.check_alive()?;
-        view.show(figures);
+        view.show(figures, &log.notable());
         if figures.killed() {
             if figures.kill_is_confirmed() {
                 return Ok(End::Killed);
@@ -151,7 +156,8 @@ fn watch(
         }
         anyhow::ensure!(
             figures.host_was_seen() || since < START_LIMIT,
-            "the host did not come up within {START_LIMIT:?}; its log is above"
+            "the host did not come up within {START_LIMIT:?}; see its log\n{}",
+            log.notable().join("\n")
         );
         ambient::wait(LOOK);
     }

@@ -2,7 +2,9 @@
 
 use std::{
     ffi::OsStr,
+    fs::OpenOptions,
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -15,7 +17,7 @@ use super::{Options, figures::Figures, layout::Layout};
 use crate::ambient;
 
 /// How long a process may take to end after it was asked to.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// The binaries of the workspace, built.
 #[derive(Clone)]
@@ -40,8 +42,8 @@ impl Binaries {
     }
 
     /// Starts the broker; its address is known when this returns.
-    pub(crate) fn start_sim(&self, options: &Options) -> anyhow::Result<Sim> {
-        let mut command = Command::new(&self.sim);
+    pub(crate) fn start_sim(&self, options: &Options, log: &Log) -> anyhow::Result<Sim> {
+        let mut command = command(&self.sim, log)?;
         command.args(["--listen", "127.0.0.1:0", "--speed", &options.speed.to_string()]);
         command.args(["--sessions", &options.sessions, "--seed", &options.seed.to_string()]);
         for file in &options.data {
@@ -54,17 +56,70 @@ impl Binaries {
         }
         match line.trim().strip_prefix("listening ") {
             Some(address) => Ok(Sim { address: address.to_owned(), process: Process("sandpit-sim", child) }),
-            None => bail!("sandpit-sim ended with {}; its reason is above", child.wait()?),
+            None => bail!("sandpit-sim ended with {}; {}", child.wait()?, log.place()),
         }
     }
+}
+
+/// Where the processes log.
+#[derive(Clone)]
+pub(crate) enum Log {
+    /// To our own standard error.
+    Here,
+    /// To a file, because the live view has the terminal.
+    File(PathBuf),
+}
+
+impl Log {
+    fn stdio(&self) -> anyhow::Result<Stdio> {
+        match self {
+            Self::Here => Ok(std::io::stderr().into()),
+            Self::File(path) => {
+                let file = OpenOptions::new().create(true).append(true).open(path);
+                Ok(file.with_context(|| format!("cannot write {}", path.display()))?.into())
+            }
+        }
+    }
+
+    /// Where a reason is to be found, for the end of a sentence.
+    fn place(&self) -> String {
+        match self {
+            Self::Here => "its reason is above".into(),
+            Self::File(_) => format!("its last words are\n{}", self.notable().join("\n")),
+        }
+    }
+
+    /// The last lines that a person should see: warnings, errors, and everything of the watchdog.
+    pub(crate) fn notable(&self) -> Vec<String> {
+        let Self::File(path) = self else { return Vec::new() };
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let is_notable = |line: &&str| NOTABLE.iter().any(|word| line.contains(word));
+        let mut lines: Vec<_> =
+            text.lines().rev().filter(is_notable).take(NOTABLE_LINES).map(str::to_owned).collect();
+        lines.reverse();
+        lines
+    }
+}
+
+/// What makes a line of the log worth the live view.
+const NOTABLE: [&str; 5] = [" WARN ", " ERROR ", "[KILL]", "watchdog: ", "error: "];
+/// So many of these lines are shown.
+const NOTABLE_LINES: usize = 6;
+
+/// A command in a process group of its own: a Ctrl-C reaches the demo alone, which then ends everything in
+/// order.
+fn command(program: &Path, log: &Log) -> anyhow::Result<Command> {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).stderr(log.stdio()?).process_group(0);
+    Ok(command)
 }
 
 /// A child that does not outlive its handle.
 struct Process(&'static str, Child);
 
 impl Process {
-    fn start(name: &'static str, program: &Path, args: &[&OsStr]) -> anyhow::Result<Self> {
-        let child = Command::new(program)
+    fn start(name: &'static str, program: &Path, args: &[&OsStr], log: &Log) -> anyhow::Result<Self> {
+        let child = command(program, log)?
             .args(args)
             .env("APCA_API_KEY_ID", "demo")
             .env("APCA_API_SECRET_KEY", "demo")
@@ -72,18 +127,17 @@ impl Process {
             .env_remove("DRY_RUN")
             .env_remove("NAV_USD")
             .env_remove("PANEL_TOKEN")
-            .stdin(Stdio::null())
             // Our own output is for the summary alone.
-            .stdout(std::io::stderr())
+            .stdout(log.stdio()?)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
         Ok(Self(name, child))
     }
 
-    fn check_alive(&mut self) -> anyhow::Result<()> {
+    fn check_alive(&mut self, log: &Log) -> anyhow::Result<()> {
         match self.1.try_wait()? {
             None => Ok(()),
-            Some(status) => bail!("{} ended with {status}; its reason is above", self.0),
+            Some(status) => bail!("{} ended with {status}; {}", self.0, log.place()),
         }
     }
 
@@ -147,20 +201,25 @@ pub(crate) struct Stack {
     layout: Layout,
     watchdog: Process,
     sim: Sim,
+    log: Log,
 }
 
 impl Stack {
     /// Arms, then starts the watchdog, which starts the host.
-    pub(crate) fn start(binaries: Binaries, layout: Layout, sim: Sim) -> anyhow::Result<Self> {
+    pub(crate) fn start(binaries: Binaries, layout: Layout, sim: Sim, log: Log) -> anyhow::Result<Self> {
         let config = layout.watchdog_config.as_os_str();
         let arm = ["arm", "--reason", "cargo demo", "--config"].map(OsStr::new);
-        let mut arming =
-            Process::start("sandpit-watchdog arm", &binaries.watchdog, &[&arm[..], &[config]].concat())?;
-        ensure!(arming.1.wait()?.success(), "sandpit-watchdog could not arm; its reason is above");
+        let mut arming = Process::start(
+            "sandpit-watchdog arm",
+            &binaries.watchdog,
+            &[&arm[..], &[config]].concat(),
+            &log,
+        )?;
+        ensure!(arming.1.wait()?.success(), "sandpit-watchdog could not arm; {}", log.place());
         let run = ["run", "--config"].map(OsStr::new);
         let watchdog =
-            Process::start("sandpit-watchdog", &binaries.watchdog, &[&run[..], &[config]].concat())?;
-        Ok(Self { binaries, layout, watchdog, sim })
+            Process::start("sandpit-watchdog", &binaries.watchdog, &[&run[..], &[config]].concat(), &log)?;
+        Ok(Self { binaries, layout, watchdog, sim, log })
     }
 
     pub(crate) fn kill_flag(&self) -> &Path {
@@ -183,8 +242,8 @@ impl Stack {
 
     /// Sim and watchdog have to live; the host may come and go.
     pub(crate) fn check_alive(&mut self) -> anyhow::Result<()> {
-        self.sim.process.check_alive()?;
-        self.watchdog.check_alive()
+        self.sim.process.check_alive(&self.log)?;
+        self.watchdog.check_alive(&self.log)
     }
 
     /// Ends everything in order: watchdog and with it the host, then the broker.

@@ -12,6 +12,9 @@ use super::figures::Figures;
 /// Without a terminal, a line is printed every so many looks (5 s).
 const QUIET_LOOKS: u32 = 20;
 
+/// A line of the log is cut here, so that it does not wrap.
+const LOG_COLUMNS: usize = 76;
+
 /// Draws over itself on a terminal, prints a line now and then elsewhere.
 pub(crate) struct Live {
     silent: bool,
@@ -26,14 +29,22 @@ impl Live {
         Self { silent, terminal: std::io::stdout().is_terminal(), lines: 0, looks: 0 }
     }
 
-    /// Shows the figures of this moment.
-    pub(crate) fn show(&mut self, figures: &Figures) {
+    /// Whether it draws over itself, so that nobody else may write to the terminal.
+    pub(crate) const fn takes_terminal(&self) -> bool {
+        self.terminal && !self.silent
+    }
+
+    /// Shows the figures of this moment, and below them the notable lines of the log.
+    pub(crate) fn show(&mut self, figures: &Figures, notable: &[String]) {
         self.looks += 1;
         if self.silent || !figures.host_was_seen() {
             return;
         }
         if self.terminal {
-            let text = frame(figures);
+            let mut text = frame(figures);
+            for line in notable {
+                let _ = writeln!(text, "  | {}", line.chars().take(LOG_COLUMNS).collect::<String>());
+            }
             let mut out = std::io::stdout().lock();
             // A terminal that is gone is no reason to stop the demo.
             let _ = if self.lines > 0 { write!(out, "\x1b[{}A\x1b[J", self.lines) } else { Ok(()) };

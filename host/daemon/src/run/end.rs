@@ -33,7 +33,7 @@ const STORE_LIMIT: Duration = Duration::from_secs(1);
 /// What has to be ended.
 pub(super) struct Host {
     pub(super) kill_switch_file: PathBuf,
-    pub(super) lease: Option<LeaseClient>,
+    pub(super) lease: LeaseClient,
     pub(super) runners: Vec<Runner>,
     pub(super) strategies: Vec<Arc<Strategy>>,
     pub(super) budgets: [(&'static str, Arc<Budget>); 2],
@@ -68,9 +68,7 @@ impl Host {
     /// Nothing is saved or resolved: what is open at the broker is the watchdog's now.
     fn kill(self, reason: String) -> Ending {
         tracing::error!("[KILL] {reason}: the host ends and is not restarted");
-        if let Some(lease) = self.lease
-            && !lease.finish(&ToWatchdog::Trip { reason: reason.clone() })
-        {
+        if !self.lease.finish(&ToWatchdog::Trip { reason: reason.clone() }) {
             tracing::error!("[KILL] the watchdog does not hear the trip; raising the kill switch file");
             raise(&self.kill_switch_file, &reason);
         }
@@ -81,10 +79,8 @@ impl Host {
         tracing::info!(reason = ending.text(), "ending");
         // First of all the farewell: from here on loops that stand still are no hang, and nothing new is
         // sent.
-        if let (Some(lease), Ending::Asked | Ending::Drain { .. }) = (self.lease, ending)
-            && !lease.finish(&ToWatchdog::Bye { reason: ending.text() })
-        {
-            tracing::warn!("the watchdog does not hear the farewell");
+        if matches!(ending, Ending::Asked | Ending::Drain { .. }) {
+            self.lease.leave(&ToWatchdog::Bye { reason: ending.text() });
         }
         for strategy in &self.strategies {
             strategy.inbox.push(StrategyEvent::Stop(ending.text()));

@@ -65,21 +65,20 @@ impl Ending {
 #[derive(Clone)]
 pub(crate) struct Endings {
     sender: mpsc::UnboundedSender<Ending>,
-    lease: Option<Arc<Lease>>,
+    lease: Arc<Lease>,
 }
 
 impl Endings {
-    /// The collector and where the reasons come out. Few are ever sent: each part reports once. `lease` is
-    /// given in a mode that posts.
-    pub(crate) fn new(lease: Option<Arc<Lease>>) -> (Self, mpsc::UnboundedReceiver<Ending>) {
+    /// The collector and where the reasons come out. Few are ever sent: each part reports once.
+    pub(crate) fn new(lease: Arc<Lease>) -> (Self, mpsc::UnboundedReceiver<Ending>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { sender, lease }, receiver)
     }
 
     /// Gives a reason. A kill takes the right to trade at this very moment, before anybody is told.
     pub(crate) fn give(&self, ending: Ending) {
-        if let (Ending::Kill { .. }, Some(lease)) = (&ending, &self.lease) {
-            lease.revoke();
+        if matches!(ending, Ending::Kill { .. }) {
+            self.lease.revoke();
         }
         // Nobody listens any more once the host has ended.
         let _ = self.sender.send(ending);

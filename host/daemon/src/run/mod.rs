@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::{
     config::{Config, Mode},
     flag::{self, Flag},
+    lease::Lease,
 };
 
 /// Why the host did not run: one sentence and an exit code.
@@ -51,7 +52,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
             return Err(Failure::new(Exit::Config, what));
         }
     }
-    let lease = config.mode.posts().then(Arc::default);
+    let lease = Arc::new(Lease::default());
     let (endings, mut reasons) = Endings::new(lease.clone());
     endings.watch_signals().map_err(|error| Failure::new(Exit::Failed, error))?;
     endings.watch_flag(config.kill_switch_file.clone());
@@ -64,11 +65,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
     Ok(host.end(ending, &mut reasons).await.exit())
 }
 
-async fn start(
-    config: Config,
-    lease: Option<Arc<crate::lease::Lease>>,
-    endings: &Endings,
-) -> Result<end::Host, Failure> {
+async fn start(config: Config, lease: Arc<Lease>, endings: &Endings) -> Result<end::Host, Failure> {
     let mode = config.mode;
     let prepared = prepare::prepare(config, lease).await?;
     match mode {

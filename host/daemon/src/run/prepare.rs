@@ -52,6 +52,7 @@ pub(super) struct Parts {
     pub(super) folder: PathBuf,
     /// Held for as long as the process lives.
     pub(super) lock: Flock<File>,
+    pub(super) lease: Arc<Lease>,
     pub(super) epoch: HostEpoch,
     pub(super) seed: u64,
     pub(super) engine: Engine,
@@ -67,7 +68,7 @@ pub(super) struct Parts {
 ///
 /// # Errors
 /// See [`Failure`]; each has the exit code of its kind.
-pub(super) async fn prepare(config: Config, lease: Option<Arc<Lease>>) -> Result<Prepared, Failure> {
+pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepared, Failure> {
     let folder = usable_folder(&config)?;
     let lock = lock(&folder)?;
     let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
@@ -82,7 +83,8 @@ pub(super) async fn prepare(config: Config, lease: Option<Arc<Lease>>) -> Result
         Quota { limit: DATA_RPM, share: DATA_RPM, reserve: DATA_RESERVE, leave: 0, ..Quota::default() };
     let budgets = [("trading", trading), ("data", data)]
         .map(|(name, quota)| (name, Arc::new(Budget::new(quota, clock.clone()))));
-    let figures = Arc::new(Figures::new(&config, epoch, lease, clock.clone(), &strategies, budgets.clone()));
+    let needed = config.mode.posts().then(|| lease.clone());
+    let figures = Arc::new(Figures::new(&config, epoch, needed, clock.clone(), &strategies, budgets.clone()));
     let monitor = monitor(&config, &figures).await?;
 
     let alpaca = Alpaca::new(alpaca_config(&config), budgets[0].1.clone(), budgets[1].1.clone())
@@ -93,6 +95,7 @@ pub(super) async fn prepare(config: Config, lease: Option<Arc<Lease>>) -> Result
         config,
         folder,
         lock,
+        lease,
         epoch,
         seed,
         engine,

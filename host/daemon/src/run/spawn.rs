@@ -24,7 +24,7 @@ use crate::{dry_run::DryRun, fan_out::FanOut, review::Reviewer, strategies::Mail
 const DESK_OUTPUTS: usize = 4_096;
 /// Nonces that may wait for a loop.
 const PROBES: usize = 16;
-/// How often strategies learn of the time, and in a dry run every loop is probed; real time.
+/// How often strategies learn of the time, and without a watchdog every loop is probed; real time.
 const TICK: Duration = Duration::from_millis(100);
 /// How often the broker is asked for the time, market time.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
@@ -149,10 +149,11 @@ impl Spawner<'_> {
         self.endings.watch_task("the clock", tokio::spawn(keep));
     }
 
-    /// Tells strategies the time. With `probe`, proves every loop's life, which the watchdog does otherwise.
-    pub(super) fn ticks(&self, probe: bool) {
+    /// Tells strategies the time, and proves every loop's life where no watchdog does.
+    pub(super) fn ticks(&self) {
         let (clock, loops) = (self.prepared.clock.clone(), self.prepared.figures.loops.clone());
-        let (strategies, mut stopped) = (self.prepared.strategies.clone(), self.stopped.clone());
+        let (strategies, lease) = (self.prepared.strategies.clone(), self.prepared.lease.clone());
+        let mut stopped = self.stopped.clone();
         let tick = async move {
             let mut nonce = 0;
             loop {
@@ -164,8 +165,8 @@ impl Spawner<'_> {
                 for strategy in &strategies {
                     strategy.inbox.push(StrategyEvent::Tick(now));
                 }
-                nonce += 1;
-                if probe {
+                if !lease.is_watched() {
+                    nonce += 1;
                     loops.probe(nonce);
                 }
             }

@@ -64,7 +64,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let desk = spawner.desk(desk, desk_inputs);
     let updates = spawner.updates(orders);
     spawner.clock();
-    spawner.ticks(lease.is_none());
+    spawner.ticks();
     // Last, so that no strategy sees the market before it knows what it holds.
     let ingest = spawner.ingest(since, dry_run);
     prepared.figures.set_running(Running { desk: stats, ingest, updates });
@@ -89,20 +89,20 @@ fn exit_of(error: &DeskError) -> Exit {
     }
 }
 
-fn start_lease(prepared: &Parts, endings: &Endings) -> Result<Option<LeaseClient>, Failure> {
-    let Some(lease) = prepared.figures.lease.clone() else { return Ok(None) };
+/// A dry run needs no right to trade, but it is watched like any other host where there is a watchdog.
+fn start_lease(prepared: &Parts, endings: &Endings) -> Result<LeaseClient, Failure> {
     let endings = endings.clone();
     let parts = LeaseParts {
         socket: prepared.config.watchdog_socket.clone(),
         epoch: prepared.epoch,
         mode: prepared.config.mode.as_str(),
-        lease,
+        lease: prepared.lease.clone(),
         loops: prepared.figures.loops.clone(),
         orders: Box::new(move |order| match order {
             Order::Drain { reason } => endings.give(Ending::Drain { reason }),
         }),
     };
-    LeaseClient::start(parts).map(Some).map_err(|error| Failure::new(Exit::Failed, error))
+    LeaseClient::start(parts).map_err(|error| Failure::new(Exit::Failed, error))
 }
 
 async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failure> {

@@ -82,10 +82,8 @@ fn echo() -> Wat {
             (call $say (i64.trunc_f64_s (local.get $volume))) (i32.const 2000)",
         on_quote: "(call $hush)
             (call $say (i64.extend_i32_u (local.get $of))) (call $say (local.get $at))
-            (call $say (i64.trunc_f64_s (local.get $bid))) (call $say (i64.trunc_f64_s (local.get \
-                   $bid_size)))
-            (call $say (i64.trunc_f64_s (local.get $ask))) (call $say (i64.trunc_f64_s (local.get \
-                   $ask_size)))
+            (call $say (i64.trunc_f64_s (local.get $bid))) (call $say (i64.trunc_f64_s (local.get $bid_size)))
+            (call $say (i64.trunc_f64_s (local.get $ask))) (call $say (i64.trunc_f64_s (local.get $ask_size)))
             (i32.const 2000)",
         on_trade: "(call $hush)
             (call $say (i64.extend_i32_u (local.get $of))) (call $say (local.get $at))
@@ -200,8 +198,8 @@ fn an_order_is_open_from_the_moment_it_is_wanted_until_its_end() {
     let plugin = Wat {
         on_bar: LIST,
         intents: vec![submit],
-        on_trade: "(call $hush) (call $open-orders (i32.const 128)) (call $say (i64.load32_u (i32.const \
-                   132)))
+        on_trade:
+            "(call $hush) (call $open-orders (i32.const 128)) (call $say (i64.load32_u (i32.const 132)))
             (i32.const 2000)",
         ..Wat::default()
     };
@@ -296,8 +294,8 @@ fn random_numbers_follow_from_the_seed() {
 fn the_manifest_grants_and_init_may_refuse() {
     let yard = Yard::new();
     // Says the length of its parameters and the number of its symbols.
-    let init = "(global.set $n (i64.extend_i32_u (i32.add (i32.mul (local.get 1) (i32.const 100)) \
-                (local.get 3))))
+    let init =
+        "(global.set $n (i64.extend_i32_u (i32.add (i32.mul (local.get 1) (i32.const 100)) (local.get 3))))
         (i32.const 32)";
     let on_bar = "(call $hush) (call $say (global.get $n)) (i32.const 2000)";
     let plugin = Wat { init, on_bar, ..Wat::default() };

@@ -297,8 +297,8 @@ mod tests {
             "Bar",
         );
         check(
-            "timestamp,symbol,bid_price,bid_size,ask_price,ask_size\r\n\r\n2013-10-07T08:00:00Z,SPY,0,0,167.\
-             27,20000\r\n",
+            "timestamp,symbol,bid_price,bid_size,ask_price,ask_size\r\n\r\n\
+             2013-10-07T08:00:00Z,SPY,0,0,167.27,20000\r\n",
             "Quote",
         );
         check(

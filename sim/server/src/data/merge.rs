@@ -50,12 +50,13 @@ mod tests {
     fn files_are_merged_by_the_time_they_are_known() {
         let read = |text: &'static str| Rows::read("x".into(), Box::new(text.as_bytes())).expect("header");
         let bars = read(
-            "timestamp,symbol,open,high,low,close,volume\n2013-10-07T13:30:00Z,A,1,1,1,1,1\n2013-10-07T13:\
-             31:00Z,A,1,1,1,1,1\n",
+            "timestamp,symbol,open,high,low,close,volume\n\
+             2013-10-07T13:30:00Z,A,1,1,1,1,1\n2013-10-07T13:31:00Z,A,1,1,1,1,1\n",
         );
         let quotes = read(
-            "timestamp,symbol,bid_price,bid_size,ask_price,ask_size\n2013-10-07T13:30:59Z,A,1,1,1,1\\
-             n2013-10-07T13:31:00Z,A,1,1,1,1\n2013-10-07T13:31:01Z,A,1,1,1,1\n",
+            "timestamp,symbol,bid_price,bid_size,ask_price,ask_size\n\
+             2013-10-07T13:30:59Z,A,1,1,1,1\n2013-10-07T13:31:00Z,A,1,1,1,1\n\
+             2013-10-07T13:31:01Z,A,1,1,1,1\n",
         );
         let order: Vec<_> = Merge::new(vec![bars, quotes])
             .map(|tick| (tick.event.time().as_nanos() / 1_000_000_000 % 3_600, tick.rank()))

@@ -140,8 +140,11 @@ mod tests {
         let trades = file(
             dir.path(),
             "t.csv",
-            "timestamp,symbol,price,size,exchange\n2013-10-04T19:59:59Z,OLD,1,100,P\n2013-10-07T12:00:00Z,\
-             SPY,1,100,P\n2013-10-08T13:30:00Z,SPY,1,100,P\n2013-10-08T13:30:30Z,IBM,1,100,P\n",
+            "timestamp,symbol,price,size,exchange\n\
+             2013-10-04T19:59:59Z,OLD,1,100,P\n\
+             2013-10-07T12:00:00Z,SPY,1,100,P\n\
+             2013-10-08T13:30:00Z,SPY,1,100,P\n\
+             2013-10-08T13:30:30Z,IBM,1,100,P\n",
         );
         let days = |only: Option<&[Symbol]>| {
             let survey = Survey::of(std::slice::from_ref(&trades), only).expect("sound");

@@ -26,6 +26,7 @@ pub(super) async fn show(State(sim): State<Arc<Sim>>) -> Response {
             "orders_accepted": orders.accepted,
             "orders_rejected": orders.rejected,
             "fills": orders.fills,
+            "cancels": orders.cancels,
             "open_orders": desk.engine.venue.open_orders().len(),
             "data_streams": desk.data.len(),
             "trade_streams": desk.trades.len(),
