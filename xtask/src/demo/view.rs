@@ -15,6 +15,9 @@ const QUIET_LOOKS: u32 = 20;
 /// A line of the log is cut here, so that it does not wrap.
 const LOG_COLUMNS: usize = 76;
 
+/// An RFC 3339 time without fractions.
+const SECONDS_COLUMNS: usize = "2013-10-07T13:30:00".len();
+
 /// Draws over itself on a terminal, prints a line now and then elsewhere.
 pub(crate) struct Live {
     silent: bool,
@@ -71,9 +74,9 @@ fn usd(value: Option<f64>) -> String {
 fn headline(figures: &Figures) -> String {
     let (sim, watchdog) = (figures.sim(), figures.watchdog());
     let kill = if figures.killed() { format!("  KILL {}", figures.kill_text()) } else { String::new() };
+    let market_time: String = text(&sim["market_time"]).chars().take(SECONDS_COLUMNS).collect();
     format!(
-        "{}  {}  orders {}  fills {}  equity {}  watchdog {}{kill}",
-        text(&sim["market_time"]),
+        "{market_time} UTC  {}  orders {}  fills {}  equity {}  watchdog {}{kill}",
         text(&sim["phase"]),
         text(&sim["orders_accepted"]),
         text(&sim["fills"]),
