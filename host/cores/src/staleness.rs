@@ -1,9 +1,10 @@
 //! Whether an open data stream has gone silent.
 //!
 //! A socket that is open and answers pings may deliver nothing for hours. Silence counts only while the
-//! session is open, and each channel has a patience of its own, because a minute bar comes once a minute and
-//! a quote of a liquid symbol every second. The first data after a subscription, or after the opening bell,
-//! has its own deadline: a broker may acknowledge a subscription and never serve it.
+//! session is open. Each channel owes its first data after a subscription, or after the opening bell, within
+//! a time of its own: a broker may acknowledge a subscription and never serve it. A channel that has proved
+//! itself may then be quiet while any other one flows, because a quiet symbol is no broken stream: only data
+//! of no kind at all, for the shortest gap of those channels, is silence.
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub struct Watch {
     pub channel: Channel,
     /// From the subscription or the opening to the first data, market time.
     pub first: Duration,
-    /// Between data, market time.
+    /// Between data of any channel, once this one has had its first, market time; the shortest one counts.
     pub gap: Duration,
 }
 
@@ -91,7 +92,14 @@ impl Staleness {
     /// The next moment at which a channel is overdue, and which; `None` while nothing is owed.
     pub fn deadline(&self) -> Option<(MarketTime, Channel)> {
         let owed_since = self.subscribed?.max(self.opened?);
-        self.watches.iter().flatten().map(|watch| (self.due(watch, owed_since), watch.channel)).min()
+        // What came before the bell, or over the connection before, says nothing about this one.
+        let since = |last: Option<MarketTime>| last.filter(|&last| last >= owed_since);
+        let newest = since(self.last.iter().copied().max().flatten());
+        let due = |watch: &Watch| match (since(self.last[watch.channel.index()]), newest) {
+            (Some(_), Some(newest)) => newest + watch.gap,
+            (Some(_) | None, _) => owed_since + watch.first,
+        };
+        self.watches.iter().flatten().map(|watch| (due(watch), watch.channel)).min()
     }
 
     /// Whether a channel is overdue. A closed market is never silent.
@@ -99,14 +107,6 @@ impl Staleness {
         match self.deadline() {
             Some((due, channel)) if due <= now => Health::Silent(channel),
             Some(_) | None => Health::Live,
-        }
-    }
-
-    fn due(&self, watch: &Watch, owed_since: MarketTime) -> MarketTime {
-        // What came before the bell, or over the connection before, says nothing about this one.
-        match self.last[watch.channel.index()].filter(|&last| last >= owed_since) {
-            Some(last) => last + watch.gap,
-            None => owed_since + watch.first,
         }
     }
 }
@@ -167,7 +167,12 @@ mod tests {
         check(&[(0, Open), (100, Subscribed)], Some((120, Quotes)));
         check(&[(0, Open), (0, Subscribed), (5, Data(Quotes))], Some((20, Quotes)));
         check(&[(0, Open), (0, Subscribed), (125, Data(Quotes))], Some((130, Bars)));
-        check(&[(0, Open), (0, Subscribed), (61, Data(Bars)), (130, Data(Quotes))], Some((136, Bars)));
+        check(&[(0, Open), (0, Subscribed), (61, Data(Bars)), (130, Data(Quotes))], Some((145, Quotes)));
+        // A quiet channel is no silence while another flows, be it one that nobody watches.
+        let proved = [(0, Open), (0, Subscribed), (5, Data(Quotes)), (14, Data(Bars))];
+        check(&proved, Some((29, Quotes)));
+        check(&[&proved[..], &[(28, Data(Bars)), (40, Data(Trades))]].concat(), Some((55, Quotes)));
+        check(&[&proved[..], &[(28, Data(Bars)), (30, Down), (31, Subscribed)]].concat(), Some((51, Quotes)));
         // A channel that nobody watches proves nothing about the others.
         check(&[(0, Open), (0, Subscribed), (10, Data(Trades))], Some((20, Quotes)));
         // Data before the bell does not make a silent session live, and late stamps do not turn time back.

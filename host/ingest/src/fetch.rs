@@ -40,18 +40,21 @@ impl Errand {
 pub(crate) struct Fetched {
     /// What was asked for.
     pub(crate) errand: Errand,
-    /// The events, bars first, in order.
-    pub(crate) result: Result<Vec<MarketEvent>, BrokerError>,
+    /// The events, bars first, in order: also those that came before a failure.
+    pub(crate) events: Vec<MarketEvent>,
+    /// Whether that is all.
+    pub(crate) result: Result<(), BrokerError>,
 }
 
 /// Runs an errand.
 pub(crate) fn fetch<H: History>(history: Arc<H>, wanted: Arc<Subscription>, errand: Errand) -> Task<Fetched> {
     Box::pin(async move {
+        let mut events = Vec::new();
         let result = match errand {
-            Errand::Fill { from, to } => bars(&*history, &wanted, from, to).await,
-            Errand::Poll { from, to } => poll(&*history, &wanted, from, to).await,
+            Errand::Fill { from, to } => bars(&*history, &wanted, from, to, &mut events).await,
+            Errand::Poll { from, to } => poll(&*history, &wanted, from, to, &mut events).await,
         };
-        Fetched { errand, result }
+        Fetched { errand, events, result }
     })
 }
 
@@ -60,12 +63,13 @@ async fn poll<H: History>(
     wanted: &Subscription,
     from: MarketTime,
     to: MarketTime,
-) -> Result<Vec<MarketEvent>, BrokerError> {
-    let mut events = bars(history, wanted, from, to).await?;
+    into: &mut Vec<MarketEvent>,
+) -> Result<(), BrokerError> {
+    bars(history, wanted, from, to, into).await?;
     if !wanted.quotes.is_empty() {
-        events.extend(history.latest_quotes(&wanted.quotes).await?.into_iter().map(MarketEvent::Quote));
+        into.extend(history.latest_quotes(&wanted.quotes).await?.into_iter().map(MarketEvent::Quote));
     }
-    Ok(events)
+    Ok(())
 }
 
 async fn bars<H: History>(
@@ -73,9 +77,11 @@ async fn bars<H: History>(
     wanted: &Subscription,
     from: MarketTime,
     to: MarketTime,
-) -> Result<Vec<MarketEvent>, BrokerError> {
+    into: &mut Vec<MarketEvent>,
+) -> Result<(), BrokerError> {
     if wanted.bars.is_empty() || from >= to {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    Ok(history.bars(&wanted.bars, from, to).await?.into_iter().map(MarketEvent::Bar).collect())
+    into.extend(history.bars(&wanted.bars, from, to).await?.into_iter().map(MarketEvent::Bar));
+    Ok(())
 }

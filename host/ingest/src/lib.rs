@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod config;
 mod fetch;
 mod life;
 mod market;
@@ -17,7 +18,8 @@ mod sessions;
 mod stats;
 mod updates;
 
-pub use market::{Ingest, IngestConfig, MarketSink};
+pub use config::IngestConfig;
+pub use market::{Ingest, MarketSink};
 pub use reins::Reins;
 pub use stats::{ConnectionStats, IngestStats, StreamState, UpdateStats};
 pub use updates::{UpdateLoop, UpdateSink};

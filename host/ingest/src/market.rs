@@ -6,15 +6,16 @@ use std::{
 };
 
 use sandpit_broker::{DataFeed, DataSession, History, StreamError, Subscription};
-use sandpit_cores::{Backoff, Channel, Health, Staleness, Watch};
-use sandpit_types::{MarketClock, MarketEvent, MarketTime, SessionDay, StreamHealth};
-use tokio::time::{Instant, sleep_until};
+use sandpit_cores::{Backoff, Channel, Health, Staleness};
+use sandpit_types::{MarketClock, MarketEvent, MarketTime, StreamHealth};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
+    IngestConfig,
     fetch::{Errand, Fetched, fetch},
     life::{Input, Life, Phase, Proof, Step},
     reins::{Reins, Task, advance, done, failed, stopped},
-    sequence::{Sequence, Source},
+    sequence::{Moment, Sequence, Source},
     stats::IngestStats,
 };
 
@@ -31,8 +32,10 @@ const SKEW: Duration = Duration::from_secs(5);
 const POLL_EVERY: Duration = Duration::from_secs(15);
 /// And never more often than this, real time.
 const POLL_FLOOR: Duration = Duration::from_millis(50);
-/// A gap is asked for this many times before the stream goes on without it.
-const FILL_TRIES: u32 = 5;
+/// From the first request for a gap to the moment at which the stream goes on without it; real time.
+const FILL_WITHIN: Duration = Duration::from_secs(20);
+/// A connection that is not open after this is a failed one, whatever it waits for; real time.
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
 /// The shortest and longest wait between those tries; real time.
 const FILL_WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 /// With nothing to wait for, the loop looks up this often.
@@ -44,44 +47,6 @@ const NAME: &str = "market data";
 pub trait MarketSink: Send {
     /// The next event.
     fn deliver(&mut self, event: &MarketEvent);
-}
-
-/// What ingest takes in, and its patience.
-#[derive(Clone, Debug)]
-pub struct IngestConfig {
-    /// The symbols.
-    pub subscription: Subscription,
-    /// Regular sessions to come, and the one under way.
-    pub days: Vec<SessionDay>,
-    /// Bars from this minute on are delivered, from history where the stream was not up yet.
-    pub since: MarketTime,
-    /// How long, after the newest bar of a minute, another one is waited for; real time.
-    pub bars_grace: Duration,
-    /// When a silent stream counts as down, by channel; market time, sessions only.
-    pub watches: Vec<Watch>,
-    /// Feeds the jitter of the waits.
-    pub seed: u64,
-}
-
-impl IngestConfig {
-    /// The usual grace for bars.
-    pub const BARS_GRACE: Duration = Duration::from_millis(300);
-
-    /// The usual patience: a minute for quotes and trades, if there are any, else three minutes for bars,
-    /// which come only for minutes with trades.
-    pub fn usual_watches(subscription: &Subscription) -> Vec<Watch> {
-        let ticks = Duration::from_secs(60);
-        let bars = Duration::from_secs(180);
-        [
-            (Channel::Bars, subscription.bars.is_empty(), bars),
-            (Channel::Quotes, subscription.quotes.is_empty(), ticks),
-            (Channel::Trades, subscription.trades.is_empty(), ticks),
-        ]
-        .into_iter()
-        .filter(|(_, is_empty, _)| !is_empty)
-        .map(|(channel, _, patience)| Watch { channel, first: patience, gap: patience })
-        .collect()
-    }
 }
 
 /// Keeps one market-data connection open for as long as the host lives; REST carries the data while it is
@@ -98,6 +63,8 @@ pub struct Ingest<F: DataFeed, H: History> {
     opening: Option<Task<Result<F::Session, StreamError>>>,
     fetching: Option<Task<Fetched>>,
     fill: Option<Fill>,
+    fill_within: Duration,
+    open_within: Duration,
     poll_at: Instant,
     heard_at: Instant,
     health: Option<StreamHealth>,
@@ -111,6 +78,8 @@ struct Fill {
     to: MarketTime,
     /// When to ask.
     at: Instant,
+    /// When to go on without it, even if an answer is still awaited.
+    until: Instant,
     backoff: Backoff,
 }
 
@@ -126,10 +95,10 @@ enum Happened<S> {
 impl<F: DataFeed, H: History> Ingest<F, H> {
     /// A loop over `feed` and `history`; nothing is sent before [`Self::run`].
     pub fn new(config: IngestConfig, feed: Arc<F>, history: Arc<H>, clock: Arc<dyn MarketClock>) -> Self {
-        let IngestConfig { subscription, days, since, bars_grace, watches, seed } = config;
+        let IngestConfig { subscription, days, since, bars_grace, ahead, watches, seed } = config;
         let now = Instant::now();
         Self {
-            sequence: Sequence::new(&subscription, days, since, bars_grace),
+            sequence: Sequence::new(&subscription, days, since, bars_grace, ahead),
             subscription: Arc::new(subscription),
             feed,
             history,
@@ -140,12 +109,21 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             opening: None,
             fetching: None,
             fill: None,
+            fill_within: FILL_WITHIN,
+            open_within: OPEN_WITHIN,
             poll_at: now,
             heard_at: now,
             health: None,
             buffer: Vec::new(),
             stats: Arc::default(),
         }
+    }
+
+    /// Other bounds than the usual 20 s for filling a gap and 30 s for opening a connection; real time.
+    #[must_use]
+    pub const fn with_bounds(mut self, fill_within: Duration, open_within: Duration) -> Self {
+        (self.fill_within, self.open_within) = (fill_within, open_within);
+        self
     }
 
     /// The counters.
@@ -186,7 +164,11 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         if self.life.deadline().is_some_and(|at| at <= now.into_std()) && self.step(Input::Due) == Step::Open
         {
             let (feed, subscription) = (Arc::clone(&self.feed), Arc::clone(&self.subscription));
-            self.opening = Some(Box::pin(async move { feed.open(&subscription).await }));
+            let within = self.open_within;
+            let late = move |_| StreamError::Down { message: format!("it is not open within {within:?}") };
+            self.opening = Some(Box::pin(async move {
+                timeout(within, feed.open(&subscription)).await.map_err(late).flatten()
+            }));
         }
         if self.fetching.is_some() {
             return;
@@ -217,8 +199,9 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let real = |at: MarketTime| now + self.clock.real_until(at);
         let (bell, minute) = self.sequence.deadline();
         let request = match &self.fill {
-            _ if self.fetching.is_some() => None,
-            Some(fill) => Some(fill.at),
+            Some(fill) if self.fetching.is_some() => Some(fill.until),
+            None if self.fetching.is_some() => None,
+            Some(fill) => Some(fill.at.min(fill.until)),
             None => self.polls().then_some(self.poll_at),
         };
         let silent = self.staleness.deadline().map(|(at, _)| real(at).max(self.heard_at + SILENCE_FLOOR));
@@ -248,8 +231,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
                 let to = (market + SKEW).minute();
                 let has_gap = self.sequence.gap_start() < to;
                 let at = if has_gap { now + self.clock.real_until(to + SETTLE) } else { now };
-                let backoff = Backoff::new(FILL_WAITS.0, FILL_WAITS.1).at_most(FILL_TRIES);
-                self.fill = Some(Fill { to, at, backoff });
+                let backoff = Backoff::new(FILL_WAITS.0, FILL_WAITS.1);
+                self.fill = Some(Fill { to, at, until: at + self.fill_within, backoff });
             }
             Err(error) => {
                 tracing::warn!(stream = NAME, %error, "the stream does not open");
@@ -262,13 +245,14 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let mut events = std::mem::take(&mut self.buffer);
         if !events.is_empty() {
             let (now, market) = (Instant::now(), self.clock.now());
+            let moment = Moment { real: now.into_std(), market };
             self.heard_at = now;
             self.step(Input::Data);
             for event in events.drain(..) {
                 if let Some(channel) = channel_of(&event) {
                     self.staleness.on_data(channel, market);
                 }
-                self.sequence.on(event, Source::Stream, now.into_std(), &mut |event| sink.deliver(event));
+                self.sequence.on(event, Source::Stream, moment, &mut |event| sink.deliver(event));
             }
         }
         self.buffer = events;
@@ -289,17 +273,17 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     }
 
     fn fetched(&mut self, fetched: Fetched, sink: &mut impl MarketSink) {
-        let now = Instant::now().into_std();
+        let now = Moment { real: Instant::now().into_std(), market: self.clock.now() };
         let emit = &mut |event: &MarketEvent| sink.deliver(event);
         let is_fill = matches!(fetched.errand, Errand::Fill { .. });
         if !is_fill {
             self.stats.polls.fetch_add(1, Ordering::Relaxed);
         }
+        for event in fetched.events {
+            self.sequence.on(event, Source::Rest, now, emit);
+        }
         match fetched.result {
-            Ok(events) => {
-                for event in events {
-                    self.sequence.on(event, Source::Rest, now, emit);
-                }
+            Ok(()) => {
                 if self.fill.take_if(|fill| fetched.errand.fills(fill.to)).is_some() {
                     self.stats.gaps_filled.fetch_add(1, Ordering::Relaxed);
                     self.sequence.release(now, emit);
@@ -309,7 +293,11 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             }
             Err(error) if is_fill => {
                 tracing::warn!(%error, "a gap in the bars is not filled yet");
-                self.fill_again(now, sink);
+                if let Some(fill) = &mut self.fill
+                    && let Some(wait) = fill.backoff.fail(self.life.draw())
+                {
+                    fill.at = Instant::from_std(now.real) + wait;
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "market data cannot be polled");
@@ -321,23 +309,22 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         }
     }
 
-    /// Live data is worth more than old bars: after some tries, the stream goes on without them.
-    fn fill_again(&mut self, now: std::time::Instant, sink: &mut impl MarketSink) {
-        let Some(fill) = &mut self.fill else { return };
-        if let Some(wait) = fill.backoff.fail(self.life.draw()) {
-            fill.at = Instant::from_std(now) + wait;
-            return;
-        }
+    /// Live data is worth more than old bars: after some time, the stream goes on without them. What is being
+    /// fetched is dropped, for it may hang.
+    fn give_up_a_late_fill(&mut self, now: Moment, sink: &mut impl MarketSink) {
+        let is_late = |fill: &mut Fill| fill.until.into_std() <= now.real;
+        let Some(fill) = self.fill.take_if(is_late) else { return };
+        self.fetching = None;
         let from = self.sequence.gap_start();
         tracing::error!(%from, to = %fill.to, "bars are missing: history cannot be reached");
         self.stats.gaps_open.fetch_add(1, Ordering::Relaxed);
-        self.fill = None;
         self.sequence.release(now, &mut |event| sink.deliver(event));
     }
 
     /// Bells, minutes whose grace is over, silence, and what all that says about the health of the data.
     fn look_at_the_clock(&mut self, sink: &mut impl MarketSink) {
         let (now, market) = (Instant::now(), self.clock.now());
+        self.give_up_a_late_fill(Moment { real: now.into_std(), market }, sink);
         self.sequence.on_time(market, now.into_std(), &mut |event| sink.deliver(event));
         let is_open = self.sequence.sessions().is_open(market);
         self.staleness.on_session(is_open, market);

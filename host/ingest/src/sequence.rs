@@ -31,6 +31,15 @@ pub(crate) enum Source {
     Rest,
 }
 
+/// When something happens, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// On the machine's clock, which graces are counted by.
+    pub(crate) real: Instant,
+    /// On the market's clock, as we know it.
+    pub(crate) market: MarketTime,
+}
+
 /// How many events were delivered, and how many were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -50,6 +59,8 @@ pub(crate) struct Counts {
     pub(crate) strangers: u64,
     /// Quotes and trades that did not fit while a gap was filled.
     pub(crate) let_go: u64,
+    /// Events stamped in the future: one of them would make all that follow look old.
+    pub(crate) too_early: u64,
 }
 
 /// The newest of each kind that was delivered of one symbol.
@@ -74,6 +85,7 @@ pub(crate) struct Sequence {
     newest: HashMap<Symbol, Newest>,
     bar_symbols: usize,
     grace: Duration,
+    ahead: Duration,
     since: MarketTime,
     gathering: Option<Gathering>,
     complete: Option<MarketTime>,
@@ -86,12 +98,14 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     /// A sequence of bars from the minute of `since` on, and of quotes and trades from now on. After the
-    /// newest bar of a minute, others are waited for during `grace`, real time.
+    /// newest bar of a minute, others are waited for during `grace`, real time. Events stamped more than
+    /// `ahead` after our market time are dropped.
     pub(crate) fn new(
         subscription: &Subscription,
         days: Vec<SessionDay>,
         since: MarketTime,
         grace: Duration,
+        ahead: Duration,
     ) -> Self {
         let all = [&subscription.bars, &subscription.quotes, &subscription.trades];
         let mut bar_symbols = subscription.bars.clone();
@@ -101,6 +115,7 @@ impl Sequence {
             newest: all.into_iter().flatten().map(|symbol| (symbol.clone(), Newest::default())).collect(),
             bar_symbols: bar_symbols.len(),
             grace,
+            ahead,
             since: since.minute(),
             gathering: None,
             complete: None,
@@ -144,7 +159,7 @@ impl Sequence {
     }
 
     /// The gap is filled: delivers what was held, in the order it came.
-    pub(crate) fn release(&mut self, now: Instant, emit: &mut impl FnMut(&MarketEvent)) {
+    pub(crate) fn release(&mut self, now: Moment, emit: &mut impl FnMut(&MarketEvent)) {
         let held = self.held.take().unwrap_or_default();
         self.held_ticks = 0;
         for event in held {
@@ -157,18 +172,21 @@ impl Sequence {
         &mut self,
         event: MarketEvent,
         source: Source,
-        now: Instant,
+        now: Moment,
         emit: &mut impl FnMut(&MarketEvent),
     ) {
+        if self.is_too_early(&event, now.market) {
+            return;
+        }
         if source == Source::Stream && self.is_holding() {
             return self.hold_back(event);
         }
         if !self.is_news(&event, source) {
             return;
         }
-        self.ring_before(event.time(), emit);
+        self.ring_before(&event, emit);
         match event {
-            MarketEvent::Bar(bar) => self.bar(bar, now, emit),
+            MarketEvent::Bar(bar) => self.bar(bar, now.real, emit),
             MarketEvent::Quote(_) => {
                 self.counts.quotes += 1;
                 emit(&event);
@@ -215,6 +233,17 @@ impl Sequence {
             (Some(Bell::Close(_)), Some(at)) => (None, Some(minute.map_or(at, |minute| minute.min(at)))),
             (bell, _) => (bell.map(Bell::time), minute),
         }
+    }
+
+    fn is_too_early(&mut self, event: &MarketEvent, market: MarketTime) -> bool {
+        let is_too_early = event.time().since(market) > self.ahead;
+        if is_too_early {
+            if self.counts.too_early == 0 {
+                tracing::error!(time = %event.time(), now = %market, "an event from the future is dropped");
+            }
+            self.counts.too_early += 1;
+        }
+        is_too_early
     }
 
     fn hold_back(&mut self, event: MarketEvent) {
@@ -292,9 +321,13 @@ impl Sequence {
         emit(&MarketEvent::BarsComplete(minute.start));
     }
 
-    /// Bells that rang before an event of `time`: data is a clock too, and never runs ahead of its session.
-    fn ring_before(&mut self, time: MarketTime, emit: &mut impl FnMut(&MarketEvent)) {
-        while let Some(bell) = self.sessions.next().filter(|bell| bell.time() < time) {
+    /// Bells that rang before an event: data is a clock too, and never runs ahead of its session. The closing
+    /// bell waits for a bar or for the grace: quotes and trades of the minute after overtake the last bars.
+    fn ring_before(&mut self, event: &MarketEvent, emit: &mut impl FnMut(&MarketEvent)) {
+        let is_bar = matches!(event, MarketEvent::Bar(_));
+        while let Some(bell) = self.sessions.next().filter(|bell| bell.time() < event.time())
+            && (is_bar || matches!(bell, Bell::Open(_)))
+        {
             self.ring(bell, emit);
         }
     }
@@ -317,6 +350,7 @@ mod tests {
     use super::*;
 
     const GRACE: Duration = Duration::from_millis(300);
+    const AHEAD: Duration = Duration::from_secs(5);
 
     #[expect(
         clippy::disallowed_methods,
@@ -368,20 +402,22 @@ mod tests {
     fn check(script: &str, expected: &str) {
         let zero = zero();
         let days = vec![SessionDay { open: at(60), close: at(300) }];
-        let mut sequence = Sequence::new(&of(2), days, at(0), GRACE);
+        let mut sequence = Sequence::new(&of(2), days, at(0), GRACE, AHEAD);
         let mut out = Vec::new();
         let mut emit = |event: &MarketEvent| out.push(text(event));
         for step in script.split_whitespace() {
             let (second, word) = step.split_once(':').expect("a step");
             let second: f64 = second.parse().expect("a second");
             let now = zero + Duration::from_secs_f64(second);
+            let market = MarketTime::from_nanos((second * 1e9) as i64);
+            let moment = Moment { real: now, market };
             let (source, word) = match word.strip_prefix('r').filter(|rest| rest.starts_with(['A', 'B'])) {
                 Some(rest) => (Source::Rest, rest),
                 None => (Source::Stream, word),
             };
             match word {
                 "hold" => sequence.hold(),
-                "release" => sequence.release(now, &mut emit),
+                "release" => sequence.release(moment, &mut emit),
                 "forget" => sequence.forget(),
                 "tick" => {}
                 word => {
@@ -390,10 +426,10 @@ mod tests {
                         Some(second) => quote(&symbol, at(second.parse().expect("a second"))),
                         None => bar(&symbol, at(word[1..].parse::<i64>().expect("a minute") * 60)),
                     };
-                    sequence.on(event, source, now, &mut emit);
+                    sequence.on(event, source, moment, &mut emit);
                 }
             }
-            sequence.on_time(MarketTime::from_nanos((second * 1e9) as i64), now, &mut emit);
+            sequence.on_time(market, now, &mut emit);
         }
         assert_eq!(out.join(" "), expected, "{script}");
     }
@@ -434,21 +470,41 @@ mod tests {
     }
 
     #[test]
+    fn a_stamp_of_the_future_freezes_nothing() {
+        check("70:A@75 71:A@77 76:A@76", "open A@75 A@76");
+        check("70:A@9000 71:A@71 120:A9 120:A1 120:B1", "open A@71 A1 B1 done1");
+        check("70:rA@9000 71:hold 71:A@9000 72:A@72 73:release", "open A@72");
+        let mut sequence = Sequence::new(&of(1), Vec::new(), at(0), GRACE, AHEAD);
+        let now = Moment { real: zero(), market: at(70) };
+        for time in [75, 76, 9_000] {
+            sequence.on(quote(&name(0), at(time)), Source::Stream, now, &mut |_| {});
+        }
+        assert_eq!((sequence.counts().quotes, sequence.counts().too_early), (1, 2));
+    }
+
+    #[test]
     fn bells_keep_their_place() {
         // Data is a clock too: the bell rings before the first data of its session, though our clock is slow.
         check("59:A@59 59.5:A@61 61:tick", "A@59 open A@61");
         // The last bars of the session come just after its end.
         check("299:tick 300:tick 300.1:A4 300.2:B4 300.6:tick", "open A4 B4 done4 close");
         check("299:tick 300:tick 300.2:A4 300.31:tick", "open A4 done4 close");
-        check("299:tick 300:tick 300.1:A@301", "open close A@301");
+        check("299:tick 300:tick 300.1:A@301", "open A@301");
+        // The close waits for them, though quotes come that are later.
+        check(
+            "299:tick 300:tick 300.1:A@300 300.15:A@301 300.2:A4 300.25:B4 300.6:tick",
+            "open A@300 A@301 A4 B4 done4 close",
+        );
+        check("299:A@299 301:A@301 301.1:tick 301.31:tick", "open A@299 A@301 close");
+        check("299:tick 361:A5", "open close A5");
         // They wait for a gap, whose bars come first.
         check("240:hold 301:tick 302:rA3 303:release 303.4:tick", "open A3 done3 close");
     }
 
     #[test]
     fn what_is_held_is_bounded_and_the_newest_stays() {
-        let zero = zero();
-        let mut sequence = Sequence::new(&of(1), Vec::new(), at(0), GRACE);
+        let zero = Moment { real: zero(), market: at(1_000_000) };
+        let mut sequence = Sequence::new(&of(1), Vec::new(), at(0), GRACE, AHEAD);
         let mut out = Vec::new();
         sequence.hold();
         sequence.on(bar(&name(0), at(0)), Source::Stream, zero, &mut |_| {});
@@ -510,12 +566,13 @@ mod tests {
     fn live_through(truth: &Truth, switches: &[i64]) -> (Vec<MarketEvent>, Counts) {
         const SETTLE: Duration = Duration::from_secs(5);
         let zero = zero();
-        let mut sequence = Sequence::new(&of(truth.symbols), Vec::new(), at(0), GRACE);
+        let mut sequence = Sequence::new(&of(truth.symbols), Vec::new(), at(0), GRACE, AHEAD);
         let mut out = Vec::new();
         let end = truth.delays[0].len() as i64 * 60 + 120;
         let (mut up, mut fill) = (false, None::<(MarketTime, MarketTime)>);
         for second in 0..end {
             let (market, now) = (at(second), zero + Duration::from_secs(second as u64));
+            let moment = Moment { real: now, market };
             let emit = &mut |event: &MarketEvent| out.push(event.clone());
             // The last connection holds, so that the books can be closed.
             let flips = switches.contains(&second) || (second == end - 60 && !up);
@@ -531,18 +588,18 @@ mod tests {
             }
             if up {
                 for event in truth.stream(second) {
-                    sequence.on(event, Source::Stream, now, emit);
+                    sequence.on(event, Source::Stream, moment, emit);
                 }
             }
             let poll = (!up && second % 15 == 0).then(|| (market - SETTLE).minute());
             let filled = fill.take_if(|(when, _)| *when <= market).map(|(_, to)| to);
             if let Some(to) = poll.or(filled) {
                 for event in truth.rest(sequence.gap_start(), to, second) {
-                    sequence.on(event, Source::Rest, now, emit);
+                    sequence.on(event, Source::Rest, moment, emit);
                 }
             }
             if filled.is_some() {
-                sequence.release(now, emit);
+                sequence.release(moment, emit);
             }
             sequence.on_time(market, now, emit);
         }

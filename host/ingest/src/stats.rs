@@ -134,6 +134,8 @@ counters! {
         strangers,
         /// Quotes and trades that did not fit while a gap was filled.
         let_go,
+        /// Events dropped because their stamps are in the future.
+        too_early,
         /// Gaps filled from REST.
         gaps_filled,
         /// Gaps that could not be filled: bars may be missing.
@@ -165,7 +167,8 @@ impl IngestStats {
     }
 
     pub(crate) fn set_counts(&self, counts: Counts) {
-        let Counts { bars, quotes, trades, minutes, late_bars, repeats, strangers, let_go } = counts;
+        let Counts { bars, quotes, trades, minutes, late_bars, repeats, strangers, let_go, too_early } =
+            counts;
         for (counter, value) in [
             (&self.bars, bars),
             (&self.quotes, quotes),
@@ -175,6 +178,7 @@ impl IngestStats {
             (&self.repeats, repeats),
             (&self.strangers, strangers),
             (&self.let_go, let_go),
+            (&self.too_early, too_early),
         ] {
             counter.store(value, Ordering::Relaxed);
         }

@@ -1,5 +1,7 @@
 //! The ordered list of gates.
 
+use std::time::Duration;
+
 use rust_decimal::Decimal;
 use sandpit_types::{MarketTime, Price, Qty, Quote, Refusal, Side, StrategyName, Submit, Usd};
 
@@ -25,6 +27,9 @@ mod shape;
 mod stale_data;
 
 use order_rate::{Rates, Used};
+
+/// A price stamped further ahead than this is no price: it would never grow old.
+const MAX_AHEAD: Duration = Duration::from_secs(60);
 
 /// One question to an order.
 type Gate = fn(&Case<'_>) -> Result<(), Refusal>;
@@ -140,7 +145,7 @@ impl Case<'_> {
     }
 
     fn is_fresh(&self, time: MarketTime) -> bool {
-        self.now.since(time) <= self.limits.price_age()
+        self.now.since(time) <= self.limits.price_age() && time.since(self.now) <= MAX_AHEAD
     }
 
     /// What a market order on `side` would pay or get: the far side of the quote, else the last price.

@@ -14,6 +14,10 @@ use crate::{
     wire::market::SubscriptionWire,
 };
 
+/// What to do about code 405 (fact sheet 4).
+const SYMBOL_LIMIT: &str = "the data plan has a limit of symbols for quotes and trades (Basic: 30, bars are \
+                            unlimited): subscribe to fewer of them";
+
 /// One open data connection.
 pub struct AlpacaData {
     socket: Socket,
@@ -95,6 +99,8 @@ fn unexpected(control: Control) -> StreamError {
             let message = format!("{message} (code {code})");
             match code {
                 401 | 402 | 409 | 411 => StreamError::Unauthorized { message },
+                // Asking again does not help: somebody has to ask for less.
+                405 => StreamError::Unauthorized { message: format!("{message}: {SYMBOL_LIMIT}") },
                 406 => StreamError::Occupied { message },
                 _ => StreamError::Down { message },
             }

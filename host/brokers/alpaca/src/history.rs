@@ -45,12 +45,15 @@ impl History for Alpaca {
             let query = [("symbols", &*names), ("feed", &*self.feed)];
             let answer = self.data.read(Method::GET, "/v2/stocks/quotes/latest", &query, Ask::POLL).await?;
             let wire: QuotesWire<'_> = answer.value()?;
+            let mut skipped = 0;
             quotes.extend(
                 wire.quotes
                     .iter()
                     .flatten()
-                    .filter_map(|(name, quote)| Some(map::quote(Symbol::new(&**name), quote.as_ref()?))),
+                    .filter_map(|(name, row)| Some((name, row.as_ref()?.good(&mut skipped)?)))
+                    .map(|(name, quote)| map::quote(Symbol::new(&**name), quote)),
             );
+            tell(skipped, "quotes");
         }
         Ok(quotes)
     }
@@ -83,16 +86,26 @@ impl Alpaca {
             query.extend(token.as_deref().map(|token| ("page_token", token)));
             let answer = self.data.read(Method::GET, "/v2/stocks/bars", &query, Ask::POLL).await?;
             let page: BarsWire<'_> = answer.value()?;
+            let mut skipped = 0;
             for (name, rows) in page.bars.iter().flatten() {
                 let symbol = Symbol::new(&**name);
-                into.extend(rows.iter().flatten().map(|row| map::bar(symbol.clone(), row)));
+                let good = rows.iter().flatten().filter_map(|row| row.good(&mut skipped));
+                into.extend(good.map(|row| map::bar(symbol.clone(), row)));
             }
+            tell(skipped, "bars");
             token = page.next_page_token.filter(|token| !token.is_empty());
             if token.is_none() {
                 return Ok(());
             }
         }
         Err(BrokerError::Malformed { message: format!("more than {MAX_BAR_PAGES} pages of bars") })
+    }
+}
+
+/// Rows that cannot be read are left out, but not in silence.
+fn tell(skipped: u64, what: &'static str) {
+    if skipped > 0 {
+        tracing::warn!(skipped, what, "rows of an answer cannot be read");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use sandpit_broker::{OrderFeed, OrderSession, StreamError};
-use sandpit_types::TradeUpdate;
+use sandpit_types::{ClientOrderId, TradeUpdate};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::time::timeout;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::{
     Alpaca, map,
     socket::{Socket, down},
-    wire::order::{Authorization, Listening, StreamBody, StreamHead, UpdateWire},
+    wire::order::{Authorization, Listening, OwnerWire, StreamBody, StreamHead, UpdateWire},
 };
 
 /// The one stream there is.
@@ -47,7 +47,7 @@ impl OrderSession for AlpacaOrders {
             return Ok(Some(update));
         }
         let frame = self.socket.frame().await?;
-        if stream_of(&frame)? == TRADE_UPDATES { update(&frame).map(Some) } else { Ok(None) }
+        if stream_of(&frame)? == TRADE_UPDATES { update(&frame) } else { Ok(None) }
     }
 }
 
@@ -75,7 +75,7 @@ impl AlpacaOrders {
             let frame = self.socket.frame().await?;
             match &*stream_of(&frame)? {
                 name if name == stream => return data(&frame),
-                TRADE_UPDATES if self.early.len() < MAX_EARLY => self.early.push_back(update(&frame)?),
+                TRADE_UPDATES if self.early.len() < MAX_EARLY => self.early.extend(update(&frame)?),
                 TRADE_UPDATES => return Err(down("too many updates before the greeting is over".to_owned())),
                 // A refusal to listen comes under the name of the authorization.
                 "authorization" => {
@@ -100,10 +100,25 @@ fn data<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, StreamError> {
 }
 
 /// An update that cannot be read may be a fill: the session ends, and what the books lack is asked for over
-/// REST.
-fn update(frame: &[u8]) -> Result<TradeUpdate, StreamError> {
-    map::update(data::<UpdateWire>(frame)?)
-        .map_err(|error| down(format!("an update cannot be read: {error}")))
+/// REST. Somebody else's (an option spread has neither symbol nor side) is logged and left out: it would
+/// come again after every new connection of ours.
+fn update(frame: &[u8]) -> Result<Option<TradeUpdate>, StreamError> {
+    let read = data::<UpdateWire>(frame).and_then(|wire| {
+        map::update(wire).map_err(|error| down(format!("an update cannot be read: {error}")))
+    });
+    match read {
+        Ok(update) => Ok(Some(update)),
+        Err(error) if is_foreign(frame) => {
+            tracing::warn!(%error, "an update of somebody else's order is skipped");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an update tells of an order that certainly is not ours: without any client id, nobody knows.
+fn is_foreign(frame: &[u8]) -> bool {
+    data::<OwnerWire>(frame).is_ok_and(|owner| owner.order.client_order_id.parse::<ClientOrderId>().is_err())
 }
 
 fn unreadable(error: serde_json::Error) -> StreamError {

@@ -73,8 +73,9 @@ pub enum StreamError {
         /// What happened.
         message: String,
     },
-    /// The key pair is not accepted.
-    #[error("the stream does not accept the API key: {message}")]
+    /// The key pair is not accepted, or the plan behind it does not allow the subscription. Trying again at
+    /// once will not help; a human has to look.
+    #[error("the stream refuses this account: {message}")]
     Unauthorized {
         /// The broker's words.
         message: String,

@@ -151,6 +151,10 @@ impl OrderSession for Session<TradeUpdate> {
 pub(crate) struct Books {
     pub(crate) clock: Arc<FastClock>,
     pub(crate) fails: AtomicBool,
+    /// Quotes fail, bars do not.
+    pub(crate) quotes_fail: AtomicBool,
+    /// Bars are never answered.
+    pub(crate) hangs: AtomicBool,
 }
 
 impl Books {
@@ -169,6 +173,9 @@ impl History for Books {
         from: MarketTime,
         to: MarketTime,
     ) -> Result<Vec<Bar>, BrokerError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let mut bars = Vec::new();
         let mut start = from;
         while start < to.min(self.clock.now().minute()) {
@@ -180,6 +187,9 @@ impl History for Books {
 
     async fn latest_quotes(&self, symbols: &[Symbol]) -> Result<Vec<Quote>, BrokerError> {
         let now = self.clock.now();
+        if self.quotes_fail.load(Ordering::SeqCst) {
+            return Err(BrokerError::Unavailable { message: "no quotes".to_owned() });
+        }
         self.answer(symbols.iter().map(|symbol| quote(symbol, now)).collect())
     }
 }

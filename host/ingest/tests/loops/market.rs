@@ -77,17 +77,21 @@ fn start(feed: Arc<Feed<Vec<MarketEvent>>>) -> Running {
 
 fn start_since(feed: Arc<Feed<Vec<MarketEvent>>>, since: MarketTime) -> Running {
     let clock = FastClock::new(origin(), SPEED);
-    let books = Arc::new(Books { clock: Arc::clone(&clock), fails: AtomicBool::new(false) });
+    let (no, fails) = (|| AtomicBool::new(false), AtomicBool::new(false));
+    let books = Arc::new(Books { clock: Arc::clone(&clock), fails, quotes_fail: no(), hangs: no() });
     let subscription = Subscription { bars: vec![symbol()], quotes: vec![symbol()], trades: Vec::new() };
     let config = IngestConfig {
         days: vec![SessionDay { open: origin(), close: origin() + Duration::from_secs(23_400) }],
         since,
         bars_grace: IngestConfig::BARS_GRACE,
+        // A second of real time.
+        ahead: Duration::from_secs(u64::from(SPEED)),
         watches: IngestConfig::usual_watches(&subscription),
         subscription,
         seed: 1,
     };
     let ingest = Ingest::new(config, feed, Arc::clone(&books), Arc::clone(&clock) as Arc<dyn MarketClock>);
+    let ingest = ingest.with_bounds(Duration::from_secs(2), Duration::from_millis(500));
     let (stats, delivered) = (ingest.stats(), Delivered::default());
     let (hands, reins) = reins();
     let task = tokio::spawn(ingest.run(delivered.clone(), reins));
@@ -175,6 +179,38 @@ async fn without_rest_the_stream_goes_on_and_says_what_is_missing() {
     }
     until("quotes", || running.stats.quotes() > 0).await;
     assert_eq!(running.stats.connection.falls(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_history_that_hangs_holds_nothing_up() {
+    let (hand, one) = opening();
+    let running = start_since(Feed::new(vec![one]), origin() - Duration::from_secs(600));
+    running.books.hangs.store(true, Ordering::SeqCst);
+    until("the connection", || running.stats.connection.opens() == 1).await;
+    hand.send(Ok(running.fresh_quote())).unwrap();
+    until("the open gap", || running.stats.gaps_open() == 1).await;
+    until("what was held", || running.stats.quotes() == 1).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_hangs_is_made_again() {
+    let (_hand, two) = opening();
+    let running = start(Feed::new(vec![None, two]));
+    until("the second try", || running.stats.connection.opens() == 1).await;
+    assert_eq!(running.stats.connection.falls(), 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn polled_bars_come_without_quotes_too() {
+    let running = start(Feed::new(Vec::new()));
+    running.books.quotes_fail.store(true, Ordering::SeqCst);
+    until("bars", || running.stats.bars() >= 2).await;
+    assert!(running.stats.polls_failed() > 0);
+    assert_eq!(running.stats.quotes(), 0);
+    running.assert_whole();
     running.stop().await;
 }
 

@@ -10,6 +10,8 @@ pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{super::world, check, *};
 
     #[test]
@@ -20,6 +22,12 @@ mod tests {
                 ("fresh", |_| (), Ok(())),
                 ("as old as allowed", |w| w.age(120), Ok(())),
                 ("older", |w| w.age(121), Err(Refusal::StaleData)),
+                ("as far ahead as allowed", |w| w.now = w.now - Duration::from_secs(60), Ok(())),
+                (
+                    "stamped in the future",
+                    |w| w.now = w.now - Duration::from_secs(61),
+                    Err(Refusal::StaleData),
+                ),
                 ("a bar, and no quote", |w| w.situation.quote = None, Ok(())),
                 ("a quote, and no trade yet", |w| w.situation.last_price = None, Ok(())),
                 (

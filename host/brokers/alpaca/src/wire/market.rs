@@ -2,9 +2,35 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
-use super::{number::count, stamp::Stamp};
+use super::{
+    number::{count, side_price},
+    stamp::Stamp,
+};
+
+/// A row of an answer: one that cannot be read costs only itself.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Row<T> {
+    /// It can be read.
+    Good(T),
+    /// It cannot.
+    Bad(IgnoredAny),
+}
+
+impl<T> Row<T> {
+    /// The row, if it can be read; else it is counted.
+    pub(crate) fn good(&self, skipped: &mut u64) -> Option<&T> {
+        match self {
+            Self::Good(row) => Some(row),
+            Self::Bad(_) => {
+                *skipped += 1;
+                None
+            }
+        }
+    }
+}
 
 /// A bar; over REST its symbol is the key it stands under.
 #[derive(Debug, Deserialize)]
@@ -28,11 +54,11 @@ pub(crate) struct QuoteWire<'a> {
     #[serde(rename = "S", default, borrow)]
     pub(crate) symbol: Cow<'a, str>,
     pub(crate) t: Stamp,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "side_price")]
     pub(crate) bp: f64,
     #[serde(default, deserialize_with = "count")]
     pub(crate) bs: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "side_price")]
     pub(crate) ap: f64,
     #[serde(rename = "as", default, deserialize_with = "count")]
     pub(crate) ask_size: u64,
@@ -73,7 +99,7 @@ pub(crate) struct SubscriptionWire {
 #[derive(Debug, Deserialize)]
 pub(crate) struct BarsWire<'a> {
     #[serde(default, borrow)]
-    pub(crate) bars: Option<BTreeMap<String, Option<Vec<BarWire<'a>>>>>,
+    pub(crate) bars: Option<BTreeMap<String, Option<Vec<Row<BarWire<'a>>>>>>,
     #[serde(default)]
     pub(crate) next_page_token: Option<String>,
 }
@@ -82,5 +108,5 @@ pub(crate) struct BarsWire<'a> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct QuotesWire<'a> {
     #[serde(default, borrow)]
-    pub(crate) quotes: Option<BTreeMap<String, Option<QuoteWire<'a>>>>,
+    pub(crate) quotes: Option<BTreeMap<String, Option<Row<QuoteWire<'a>>>>>,
 }

@@ -89,3 +89,15 @@ pub(crate) struct UpdateWire {
     pub(crate) timestamp: Option<Stamp>,
     pub(crate) order: OrderWire,
 }
+
+/// A trade update, looked at only so far as to know whose order it is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OwnerWire {
+    pub(crate) order: OwnerOrderWire,
+}
+
+/// Its order.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OwnerOrderWire {
+    pub(crate) client_order_id: String,
+}

@@ -66,6 +66,8 @@ const AUTHENTICATED: &str = r#"[{"T":"success","msg":"authenticated"}]"#;
 const SUBSCRIBED: &str = r#"[{"T":"subscription","trades":[],"quotes":["SPY"],"bars":["AAPL","SPY"]}]"#;
 const QUOTE: &str = r#"[{"T":"q","S":"SPY","bp":1,"bs":2,"ap":3,"as":4,"t":"2021-02-22T15:51:45Z"}]"#;
 
+const TOO_MANY: &str = r#"[{"T":"error","code":405,"msg":"symbol limit exceeded"}]"#;
+
 /// The server says these, each after it heard the client; an empty text is said by not speaking.
 async fn opens_with(
     welcome: &'static str,
@@ -118,10 +120,26 @@ async fn every_greeting_means_one_thing() {
         "unauthorized",
     )
     .await;
-    check(WELCOME, AUTHENTICATED, r#"[{"T":"error","code":405,"msg":"symbol limit exceeded"}]"#, "down")
-        .await;
+    check(WELCOME, AUTHENTICATED, TOO_MANY, "unauthorized").await;
     check(WELCOME, AUTHENTICATED, r#"[{"T":"subscription","quotes":["SPY"],"bars":["SPY"]}]"#, "down").await;
     check("not json", "", "", "down").await;
+}
+
+#[tokio::test]
+async fn too_many_symbols_name_the_limit() {
+    let authority = websocket(|mut server| async move {
+        for text in [WELCOME, AUTHENTICATED] {
+            say(&mut server, text).await;
+            hear(&mut server).await;
+        }
+        say(&mut server, TOO_MANY).await;
+        let _until_it_goes = server.next().await;
+    })
+    .await;
+    let Err(error) = alpaca(&authority, Arc::new(Notes::default())).open_data().await else {
+        panic!("refused")
+    };
+    assert!(error.to_string().contains("limit of symbols"), "{error}");
 }
 
 #[tokio::test]

@@ -64,7 +64,13 @@ async fn every_greeting_means_one_thing() {
 
 #[tokio::test]
 async fn updates_come_in_text_and_binary() {
-    let authority = websocket(|mut server| async move {
+    updates_until_one_cannot_be_read(true).await;
+    updates_until_one_cannot_be_read(false).await;
+}
+
+/// The last update is one of `ours` that lacks its symbol, or one of nobody knows which order.
+async fn updates_until_one_cannot_be_read(ours: bool) {
+    let authority = websocket(move |mut server| async move {
         assert_eq!(hear(&mut server).await, r#"{"action":"auth","key":"PKTEST","secret":"hush"}"#);
         say(&mut server, AUTHORIZED).await;
         let listen = hear(&mut server).await;
@@ -76,7 +82,19 @@ async fn updates_come_in_text_and_binary() {
         let _gone = server.send(Message::binary(update("partial_fill", fill))).await;
         say(&mut server, r#"{"stream":"account_updates","data":17}"#).await;
         say(&mut server, &update("restated", "")).await;
-        say(&mut server, r#"{"stream":"trade_updates","data":{"event":"fill"}}"#).await;
+        // Somebody else's spread has no symbol, and a stop of his a status that is no text.
+        for (field, odd) in
+            [(r#""symbol":"SPY""#, r#""symbol":null"#), (r#""status":"#, r#""status":7,"x":"#)]
+        {
+            let foreign =
+                update("fill", "").replace("sp-a-00000000000000ff-7", "by-hand").replace(field, odd);
+            say(&mut server, &foreign).await;
+        }
+        let odd = match ours {
+            true => update("fill", "").replace(r#""symbol":"SPY""#, r#""symbol":null"#),
+            false => r#"{"stream":"trade_updates","data":{"event":"fill"}}"#.to_owned(),
+        };
+        say(&mut server, &odd).await;
         let _until_it_goes = server.next().await;
     })
     .await;

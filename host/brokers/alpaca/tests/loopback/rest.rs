@@ -370,3 +370,24 @@ async fn bars_come_page_by_page_in_order() {
     assert!(notes.asked.lock().unwrap().iter().all(|asked| *asked == (Class::Poll, None)));
     assert_eq!(heard.lock().unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn a_bad_row_costs_only_itself() {
+    let stamp = "2021-03-16T13:30:00Z";
+    let bars = format!(
+        r#"{{"bars":{{"SPY":[{{"t":"{stamp}","o":1,"h":1,"l":1,"c":null,"v":1}},17,{{"t":"noon"}},
+        {{"t":"{stamp}","o":1,"h":1.5,"l":1,"c":1,"v":7,"vw":null}}],"AAPL":null}},"next_page_token":null}}"#
+    );
+    let quotes = format!(
+        r#"{{"quotes":{{"AAPL":{{"t":"{stamp}","bp":"x"}},
+        "SPY":{{"t":"{stamp}","bp":2,"bs":1,"ap":null}}}}}}"#
+    );
+    let (authority, _) = serve(vec![Reply::json(200, &bars), Reply::json(200, &quotes)]).await;
+    let adapter = alpaca(&authority, Arc::new(Notes::default()));
+    let symbols = [Symbol::new("SPY"), Symbol::new("AAPL")];
+    let from = MarketTime::parse(stamp).expect("a stamp");
+    let bars = adapter.bars(&symbols, from, from + Duration::from_secs(60)).await.expect("bars");
+    assert_eq!(bars.iter().map(|bar| (bar.high, bar.volume)).collect::<Vec<_>>(), [(1.5, 7)]);
+    let quotes = adapter.latest_quotes(&symbols).await.expect("quotes");
+    assert_eq!(quotes.iter().map(|quote| (quote.bid, quote.ask)).collect::<Vec<_>>(), [(2.0, 0.0)]);
+}
