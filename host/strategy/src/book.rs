@@ -26,6 +26,8 @@ pub(crate) struct Book {
     orders: BTreeMap<StrategyOrderId, OpenOrder>,
     pub(crate) equity: Usd,
     pub(crate) buying_power: Usd,
+    /// Since when the session is open, while it is.
+    pub(crate) session: Option<MarketTime>,
 }
 
 /// What is known of one instrument.
@@ -88,6 +90,7 @@ impl Book {
             orders: BTreeMap::new(),
             equity: Usd::ZERO,
             buying_power: Usd::ZERO,
+            session: None,
         }
     }
 
@@ -132,6 +135,8 @@ impl Book {
                     slot.quote = Some(quote.clone());
                 }
             }
+            StrategyEvent::Market(MarketEvent::SessionOpen(time)) => self.session = Some(*time),
+            StrategyEvent::Market(MarketEvent::SessionClose(_)) => self.session = None,
             StrategyEvent::Position { symbol, qty, avg_price } => {
                 if let Some(slot) = self.slot_of(symbol) {
                     (slot.qty, slot.avg_price) = (*qty, *avg_price);
@@ -156,7 +161,9 @@ impl Book {
             }
             StrategyEvent::Order(update) => self.on_update(update),
             StrategyEvent::Refused { id, refusal, .. } => self.on_refusal(*id, *refusal),
-            StrategyEvent::Market(_)
+            StrategyEvent::Market(
+                MarketEvent::Trade(_) | MarketEvent::BarsComplete(_) | MarketEvent::Health(..),
+            )
             | StrategyEvent::Fill { .. }
             | StrategyEvent::Tick(_)
             | StrategyEvent::Probe(_)

@@ -31,9 +31,10 @@ pub struct Bounds {
     /// least half of it is processor time of its own, so that a busy machine strikes nobody; ten times of it
     /// is the end anyhow.
     pub event_deadline: Duration,
-    /// Time, counted likewise, for a start: instantiation, `describe`, `init`, and on a restart the re-fed
-    /// bars.
+    /// Time, counted likewise, for a start: instantiation, `describe`, `init`.
     pub start_deadline: Duration,
+    /// Time, counted likewise, for all bars that a restart feeds again; each has [`Bounds::event_deadline`].
+    pub refeed_deadline: Duration,
     /// Linear memory, all memories together, bytes.
     pub memory_bytes: usize,
     /// Intents one event may cause.
@@ -55,6 +56,7 @@ impl Default for Bounds {
         Self {
             event_deadline: Duration::from_millis(100),
             start_deadline: Duration::from_secs(2),
+            refeed_deadline: Duration::from_secs(10),
             memory_bytes: 64 << 20,
             intents_per_event: 256,
             log_bytes: 64 << 10,

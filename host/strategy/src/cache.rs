@@ -103,12 +103,16 @@ impl Compiler {
             .args([input, output])
             .env_clear()
             .env("RAYON_NUM_THREADS", COMPILE_THREADS)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(no_compiler)?;
-        let ended = cap(&child, self.memory_cap_bytes).and_then(|()| ended(&child, COMPILE_TIMEOUT));
+        let ended = cap(&child, self.memory_cap_bytes).and_then(|()| {
+            // The end of its input is the child's sign to begin.
+            drop(child.stdin.take());
+            ended(&child, COMPILE_TIMEOUT)
+        });
         if !matches!(ended, Ok(true)) {
             end(&mut child);
         }
@@ -150,8 +154,8 @@ impl Compiler {
     }
 }
 
-/// Caps address space and processor time from outside, so that the child has no chance to forget it, and
-/// keeps an abort for lack of memory from writing a core.
+/// Caps address space and processor time from outside, before the child begins, so that it has no chance to
+/// forget it, and keeps an abort for lack of memory from writing a core.
 fn cap(child: &Child, memory_bytes: u64) -> rustix::io::Result<()> {
     let limits =
         [(Resource::As, memory_bytes), (Resource::Cpu, 2 * COMPILE_TIMEOUT.as_secs()), (Resource::Core, 0)];

@@ -1,7 +1,11 @@
 //! The compiling child: reads a plugin, checks it, compiles it, writes the result. It runs nothing of the
 //! plugin.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read},
+    path::Path,
+};
 
 use crate::{PluginError, check, engine};
 
@@ -17,12 +21,23 @@ pub const PLUGIN_BYTES_MAX: u64 = 64 << 20;
 /// When `input` cannot be read, is not a strategy for this host, or does not compile; when `output` cannot be
 /// written.
 pub fn compile_file(input: &Path, output: &Path) -> Result<(), PluginError> {
+    await_caps();
     let file = file_name(input);
     let component = check::to_component(&file, read_plugin(input)?)?;
     let compiled = engine::new_inner()?
         .precompile_component(&component)
         .map_err(|error| PluginError::Compile { file, detail: check::one_line(&format!("{error:#}")) })?;
     write_whole(output, &compiled)
+}
+
+/// The parent caps this process after it has started it, and then closes its input: nothing is read before
+/// that. A person who runs the command by hand has no caps to wait for.
+fn await_caps() {
+    let mut input = io::stdin();
+    if !input.is_terminal() {
+        // An input that cannot be read is at its end as well.
+        let _ = io::copy(&mut input, &mut io::sink());
+    }
 }
 
 /// The whole file.

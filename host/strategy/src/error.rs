@@ -264,4 +264,10 @@ pub enum Failure {
         /// The length of the queue.
         limit: usize,
     },
+    /// Our own code panicked on its behalf. What it is owed is not known any more.
+    #[error("the host panicked while it served this strategy: {message}: report it, then restart the host")]
+    Host {
+        /// The words of the panic.
+        message: String,
+    },
 }

@@ -2,9 +2,9 @@
 //! strategy.
 //!
 //! Quotes and trades conflate once more than [`CONFLATE_ABOVE`] events wait: a new one takes out the newest
-//! waiting one of its kind and instrument. Everything else is never dropped; when [`WAITING_MAX`] such events
-//! wait, the queue gives up and says so, and the strategy is quarantined, because its view of the world is
-//! wrong from then on.
+//! waiting one of its kind and instrument. A tick always takes out the one that waits: only the newest time
+//! is of use. Everything else is never dropped; when [`WAITING_MAX`] such events wait, the queue gives up and
+//! says so, and the strategy is quarantined, because its view of the world is wrong from then on.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -47,8 +47,9 @@ enum Kind {
 struct Queue {
     next: u64,
     kept: VecDeque<(u64, StrategyEvent)>,
-    conflatable: BTreeMap<u64, MarketEvent>,
+    conflatable: BTreeMap<u64, StrategyEvent>,
     newest: HashMap<(Kind, Symbol), u64>,
+    newest_tick: Option<u64>,
     conflated: u64,
     stop: Option<String>,
     overflow: Overflow,
@@ -130,11 +131,17 @@ impl Queue {
             _ if self.overflow != Overflow::No && !matches!(event, StrategyEvent::Probe(_)) => {}
             StrategyEvent::Market(MarketEvent::Quote(quote)) => {
                 let key = (Kind::Quote, quote.symbol.clone());
-                self.conflate(key, MarketEvent::Quote(quote));
+                self.conflate(key, StrategyEvent::Market(MarketEvent::Quote(quote)));
             }
             StrategyEvent::Market(MarketEvent::Trade(trade)) => {
                 let key = (Kind::Trade, trade.symbol.clone());
-                self.conflate(key, MarketEvent::Trade(trade));
+                self.conflate(key, StrategyEvent::Market(MarketEvent::Trade(trade)));
+            }
+            StrategyEvent::Tick(_) => {
+                if let Some(last) = self.newest_tick.replace(self.next) {
+                    self.conflatable.remove(&last);
+                }
+                self.add_conflatable(event);
             }
             event => self.keep(event),
         }
@@ -145,6 +152,7 @@ impl Queue {
             self.kept.clear();
             self.conflatable.clear();
             self.newest.clear();
+            self.newest_tick = None;
             self.overflow = if self.overflow == Overflow::Said { Overflow::Said } else { Overflow::Unsaid };
             return;
         }
@@ -152,12 +160,16 @@ impl Queue {
         self.next += 1;
     }
 
-    fn conflate(&mut self, key: (Kind, Symbol), event: MarketEvent) {
+    fn conflate(&mut self, key: (Kind, Symbol), event: StrategyEvent) {
         let lags = self.waiting() >= CONFLATE_ABOVE;
         let last = self.newest.insert(key, self.next);
         if lags && last.and_then(|last| self.conflatable.remove(&last)).is_some() {
             self.conflated += 1;
         }
+        self.add_conflatable(event);
+    }
+
+    fn add_conflatable(&mut self, event: StrategyEvent) {
         self.conflatable.insert(self.next, event);
         self.next += 1;
     }
@@ -173,7 +185,7 @@ impl Queue {
         let kept = self.kept.front().map_or(u64::MAX, |(sequence, _)| *sequence);
         let entry = self.conflatable.first_entry().filter(|entry| *entry.key() < kept);
         if let Some(entry) = entry {
-            return Some(Next::Event(StrategyEvent::Market(entry.remove())));
+            return Some(Next::Event(entry.remove()));
         }
         self.kept.pop_front().map(|(_, event)| Next::Event(event))
     }
@@ -251,6 +263,21 @@ mod tests {
         let events = drain(&inbox);
         assert_eq!(events[..1_000], (0..1_000).map(|minute| bar("A", minute)).collect::<Vec<_>>());
         assert_eq!(events[1_000..], [quote("A", 999), quote("B", 999), trade("A", 999)]);
+    }
+
+    #[test]
+    fn only_the_newest_tick_waits() {
+        let tick = |secs| StrategyEvent::Tick(MarketTime::from_secs(secs));
+        let inbox = inbox();
+        for event in [tick(1), bar("A", 1), tick(2), quote("A", 3), tick(4), bar("A", 2)] {
+            inbox.push(event);
+        }
+        assert_eq!(drain(&inbox), [bar("A", 1), quote("A", 3), tick(4), bar("A", 2)]);
+        // What was taken out is not taken for one that waits.
+        inbox.push(tick(5));
+        assert_eq!(drain(&inbox), [tick(5)]);
+        (0..100_000).for_each(|secs| inbox.push(tick(secs)));
+        assert_eq!((inbox.waiting(), inbox.conflated()), (1, 0));
     }
 
     #[test]

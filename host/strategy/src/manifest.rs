@@ -1,7 +1,13 @@
 //! What the operator grants a plugin: `NAME.toml` beside `NAME.wasm`.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
+use rustix::fs::OFlags;
 use sandpit_types::Symbol;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
@@ -32,18 +38,25 @@ impl Manifest {
     /// Reads the manifest beside `plugin`.
     ///
     /// # Errors
-    /// When there is one but it cannot be read, is not TOML, or has a key that means nothing.
+    /// When there is one but it is no regular file, cannot be read, is too long, is not TOML, or has a key
+    /// that means nothing.
     pub fn beside(plugin: &Path) -> Result<Self, PluginError> {
         let path = plugin.with_extension("toml");
-        let length = match fs::metadata(&path) {
+        let name = file_name(&path);
+        let file = match open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            outcome => outcome.map_err(PluginError::io("read", &path))?.len(),
+            outcome => outcome.map_err(PluginError::io("read", &path))?,
         };
-        if length > MANIFEST_BYTES_MAX {
-            return Err(error(&file_name(&path), 1, format!("longer than {MANIFEST_BYTES_MAX} bytes")));
+        if !file.metadata().map_err(PluginError::io("read", &path))?.is_file() {
+            return Err(error(&name, 1, "no regular file: put a plain text file there".into()));
         }
-        let text = fs::read_to_string(&path).map_err(PluginError::io("read", &path))?;
-        Self::parse(&file_name(&path), &text)
+        let mut bytes = Vec::new();
+        file.take(MANIFEST_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(PluginError::io("read", &path))?;
+        if bytes.len() as u64 > MANIFEST_BYTES_MAX {
+            return Err(error(&name, 1, format!("longer than {MANIFEST_BYTES_MAX} bytes")));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| error(&name, 1, "not UTF-8 text".into()))?;
+        Self::parse(&name, &text)
     }
 
     /// Reads the text of a manifest; `file` is its name in messages.
@@ -65,6 +78,11 @@ impl Manifest {
         };
         Ok(Self { parameters, instruments: read.instruments })
     }
+}
+
+/// Without waiting: opening a pipe would last until somebody writes to it.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
 fn error(file: &str, line: usize, detail: String) -> PluginError {
@@ -99,6 +117,34 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_regular_files_of_bounded_length_are_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let check = |name: &str, expected: &str| {
+            let found = Manifest::beside(&dir.path().join(name).with_extension("wasm"));
+            let shown = found.map_or_else(|error| error.to_string(), |it| format!("{:?}", it.instruments));
+            assert_eq!(shown, expected);
+        };
+        let path = |name: &str| dir.path().join(name).with_extension("toml");
+        check("none", "None");
+        std::fs::write(path("file"), "instruments = [\"SPY\"]").expect("a file");
+        std::os::unix::fs::symlink(path("file"), path("link")).expect("a link");
+        check("link", &format!("{:?}", Some([Symbol::new("SPY")])));
+        std::os::unix::fs::symlink("/dev/zero", path("zero")).expect("a link");
+        check("zero", "zero.toml:1: no regular file: put a plain text file there");
+        let made = std::process::Command::new("mkfifo").arg(path("pipe")).status().expect("runs");
+        assert!(made.success());
+        check("pipe", "pipe.toml:1: no regular file: put a plain text file there");
+        std::fs::create_dir(path("folder")).expect("a folder");
+        check("folder", "folder.toml:1: no regular file: put a plain text file there");
+        std::fs::write(path("long"), vec![b' '; MANIFEST_BYTES_MAX as usize + 1]).expect("a file");
+        check("long", "long.toml:1: longer than 1048576 bytes");
+        std::fs::write(path("full"), vec![b' '; MANIFEST_BYTES_MAX as usize]).expect("a file");
+        check("full", "None");
+        std::fs::write(path("binary"), b"\xff").expect("a file");
+        check("binary", "binary.toml:1: not UTF-8 text");
+    }
 
     #[test]
     fn manifests_are_read_or_refused_by_line() {

@@ -20,8 +20,8 @@ use crate::{
     host::Host,
 };
 
-/// Plugins one host runs.
-pub const PLUGINS_MAX: usize = 256;
+/// Plugins one host runs. Each is a loop of its own in the beat to the watchdog, which names at most 120.
+pub const PLUGINS_MAX: usize = 100;
 
 /// The plugins in a folder: its `.wasm` files, sorted by name.
 ///
@@ -225,6 +225,11 @@ mod tests {
         std::fs::create_dir(dir.path().join("c.wasm")).expect("a folder");
         let found = discover(dir.path()).expect("a listing");
         assert_eq!(found, ["a.wasm", "b.wasm"].map(|name| dir.path().join(name)));
+        for number in 0..PLUGINS_MAX {
+            std::fs::write(dir.path().join(format!("p{number}.wasm")), "").expect("a file");
+        }
+        let many = discover(dir.path()).expect_err("too many").to_string();
+        assert!(many.ends_with("holds more than 100 plugins: split them over several hosts"), "{many}");
         let missing = discover(&dir.path().join("none")).expect_err("no folder");
         assert!(missing.to_string().starts_with("there is no plugins folder /"), "{missing}");
     }

@@ -1,15 +1,20 @@
 //! The thread of one strategy.
 
 use std::{
+    any::Any,
+    panic::{self, AssertUnwindSafe},
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
-use sandpit_types::{Pulse, StrategyName};
+use sandpit_types::Pulse;
 
 use crate::{
-    Bounds, Engine, Inbox, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput, bounds::STACK_BYTES,
-    inbox::Next, session::Session,
+    Bounds, Engine, Inbox, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput,
+    bounds::{STACK_BYTES, TEXT_BYTES, cut},
+    check::one_line,
+    inbox::Next,
+    session::{Output, Session},
 };
 
 /// Stack of the thread: the guest's and as much again for ours.
@@ -18,7 +23,6 @@ const THREAD_STACK_BYTES: usize = 2 * STACK_BYTES + (1 << 20);
 /// A strategy that runs in a thread of its own until it is told to stop.
 #[derive(Debug)]
 pub struct Runner {
-    strategy: StrategyName,
     thread: JoinHandle<()>,
 }
 
@@ -28,7 +32,7 @@ impl Runner {
     ///
     /// `seed` decides its random numbers, each life gets others. `pulse` advances with each event and answers
     /// the nonces of [`StrategyEvent::Probe`], also while the strategy rests or is quarantined: the loop is
-    /// alive then.
+    /// alive then. A panic of ours quarantines the strategy and leaves the loop alive, too.
     ///
     /// # Errors
     /// When it is granted no instruments, fails or refuses to start, or no thread can be started.
@@ -43,27 +47,16 @@ impl Runner {
         mut output: impl FnMut(StrategyOutput) + Send + 'static,
         pulse: Arc<Pulse>,
     ) -> Result<Self, PluginError> {
-        let session = Session::start(engine, plugin, manifest, bounds, seed)?;
-        let strategy = plugin.name().clone();
+        let session = Session::start(engine, plugin, manifest, bounds, seed, Arc::clone(&pulse))?;
         let thread = thread::Builder::new()
-            .name(strategy.to_string())
+            .name(plugin.name().to_string())
             .stack_size(THREAD_STACK_BYTES)
             .spawn(move || serve(session, &inbox, &mut output, &pulse))
             .map_err(|source| PluginError::Thread { source })?;
-        Ok(Self { strategy, thread })
+        Ok(Self { thread })
     }
 
-    /// Which strategy.
-    pub fn strategy(&self) -> &StrategyName {
-        &self.strategy
-    }
-
-    /// Whether the thread has ended.
-    pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
-    }
-
-    /// Waits for the thread's end, which follows a [`StrategyEvent::Stop`]; false if it panicked instead.
+    /// Waits for the thread's end, which follows a [`StrategyEvent::Stop`]; false if it panicked there.
     pub fn join(self) -> bool {
         self.thread.join().is_ok()
     }
@@ -72,11 +65,31 @@ impl Runner {
 fn serve(mut session: Session, inbox: &Inbox, output: &mut dyn FnMut(StrategyOutput), pulse: &Pulse) {
     loop {
         match inbox.pop() {
-            Next::Overflowed => session.overflowed(output),
+            Next::Overflowed => guarded(&mut session, output, |session, output| session.overflowed(output)),
             Next::Event(StrategyEvent::Probe(nonce)) => pulse.answer(nonce),
             Next::Event(StrategyEvent::Stop(reason)) => return session.stop(&reason, output),
-            Next::Event(event) => session.on(&event, output),
+            Next::Event(event) => {
+                guarded(&mut session, output, |session, output| session.on(&event, output));
+            }
         }
         pulse.work();
     }
+}
+
+/// Does a piece of work; a panic in it ends the strategy, not the thread. Nothing of the session but its name
+/// is used after that.
+fn guarded(session: &mut Session, output: Output<'_>, work: impl FnOnce(&mut Session, Output<'_>)) {
+    let work = AssertUnwindSafe(|| work(session, output));
+    let Err(panic) = panic::catch_unwind(work) else { return };
+    let message = cut(&one_line(words(&*panic)), TEXT_BYTES).to_owned();
+    let last = AssertUnwindSafe(|| session.panicked(message, output));
+    if panic::catch_unwind(last).is_err() {
+        tracing::error!("the quarantine of a strategy could not be told: its output panicked");
+    }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }

@@ -8,9 +8,9 @@
 //!      +--- rest is over --+          +-- events were lost ----> Quarantined
 //! ```
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use sandpit_types::{Intent, MarketEvent, MarketTime, StrategyName};
+use sandpit_types::{Intent, MarketEvent, MarketTime, Pulse, StrategyName};
 
 use crate::{
     Bounds, Engine, Failure, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput,
@@ -18,6 +18,8 @@ use crate::{
     book::{Book, Instrument, Row, bar_end},
     bounds::TIMERS_MAX,
     compile::file_name,
+    deadline::Deadline,
+    engine::processor_time,
     guest::{Dead, Guest},
     host::Host,
     inbox::WAITING_MAX,
@@ -41,6 +43,8 @@ pub(crate) struct Session {
     /// Bars that a guest failed on: not re-fed to its successors.
     poison: Vec<(Instrument, MarketTime)>,
     life: Life,
+    /// Each re-fed bar is a piece of work of the loop.
+    pulse: Arc<Pulse>,
 }
 
 enum Life {
@@ -65,6 +69,7 @@ impl Session {
         manifest: &Manifest,
         bounds: Bounds,
         seed: u64,
+        pulse: Arc<Pulse>,
     ) -> Result<Self, PluginError> {
         let book = Book::new(plugin.instruments(manifest)?);
         let parameters =
@@ -80,6 +85,7 @@ impl Session {
             timers: Timers::default(),
             poison: Vec::new(),
             life: Life::Quarantined,
+            pulse,
         };
         let guest = session
             .give_birth(book)
@@ -88,7 +94,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Takes one event in, within one event's deadline; where a rest ends, also within one start's.
+    /// Takes one event in, within one event's deadline; where a rest ends, also within one start's and one
+    /// re-feed's.
     pub(crate) fn on(&mut self, event: &StrategyEvent, output: Output<'_>) {
         self.wake(event, output);
         match std::mem::replace(&mut self.life, Life::Quarantined) {
@@ -106,9 +113,17 @@ impl Session {
         if matches!(self.life, Life::Quarantined) {
             return;
         }
+        self.quarantine(Failure::Overflow { limit: WAITING_MAX }, output);
+    }
+
+    /// Our own code panicked in one of the other methods: the end, too.
+    pub(crate) fn panicked(&mut self, message: String, output: Output<'_>) {
+        self.quarantine(Failure::Host { message }, output);
+    }
+
+    fn quarantine(&mut self, reason: Failure, output: Output<'_>) {
         self.life = Life::Quarantined;
-        let (strategy, reason) = (self.strategy(), Failure::Overflow { limit: WAITING_MAX });
-        output(StrategyOutput::Quarantined { strategy, reason });
+        output(StrategyOutput::Quarantined { strategy: self.strategy(), reason });
     }
 
     /// Lets go of the strategy. A failure of its `stop` is logged and changes nothing.
@@ -276,8 +291,8 @@ impl Session {
         }
     }
 
-    /// A new life with the book of the old one: the bars it wants for its warm-up are fed again, intents
-    /// ignored.
+    /// A new life with the book of the old one: the bars it wants for its warm-up are fed again and between
+    /// them the open of the session, while that is on; intents are ignored.
     fn restart(&mut self, mut book: Book) -> Result<Box<Guest>, Box<Dead>> {
         let now = std::mem::take(&mut book.now);
         let rows = book.take_bars();
@@ -290,21 +305,59 @@ impl Session {
             }
         };
         let is_warmup = self.last_bars(&rows);
+        let mut whole = Deadline::new(self.bounds.refeed_deadline, self.engine.ticks());
+        let mut open = guest.book().session;
         for ((of, row), is_warmup) in rows.into_iter().zip(is_warmup) {
-            guest.book().advance(bar_end(row.start));
+            let end = bar_end(row.start);
+            if outcome.is_ok()
+                && let Some(at) = open.take_if(|at| *at < end)
+            {
+                outcome = self.reopen(&mut guest, at);
+            }
+            guest.book().advance(end);
             guest.book().add_bar(of, row);
             if outcome.is_ok() && is_warmup && !self.poison.contains(&(of, row.start)) {
-                outcome = guest.on_bar(of, row).map(drop);
-                if outcome.is_err() {
-                    self.poison.push((of, row.start));
-                }
+                outcome = self.feed_again(&mut guest, of, row, &mut whole);
             }
+        }
+        if outcome.is_ok()
+            && let Some(at) = open
+        {
+            outcome = self.reopen(&mut guest, at);
         }
         guest.book().advance(now);
         match outcome {
             Ok(()) => Ok(guest),
             Err(failure) => Err(Box::new(Dead { failure, book: guest.into_book() })),
         }
+    }
+
+    /// Feeds one bar again, within one event's deadline and what is left of the `whole` one.
+    fn feed_again(
+        &mut self,
+        guest: &mut Guest,
+        of: Instrument,
+        row: Row,
+        whole: &mut Deadline,
+    ) -> Result<(), Failure> {
+        let now = self.engine.ticks();
+        if whole.ticks_left(now) == 0 && whole.look(now, processor_time()).is_none() {
+            return Err(Failure::Timeout { call: "on-bar, on all bars again,", deadline: whole.span() });
+        }
+        guest.allow(self.bounds.event_deadline);
+        let outcome = guest.on_bar(of, row).map(drop);
+        if outcome.is_err() {
+            self.poison.push((of, row.start));
+        }
+        self.pulse.work();
+        outcome
+    }
+
+    /// Tells a new life of the session that opened at `at`.
+    fn reopen(&self, guest: &mut Guest, at: MarketTime) -> Result<(), Failure> {
+        guest.book().advance(at);
+        guest.allow(self.bounds.event_deadline);
+        guest.on_event(&types::Event::SessionOpen(at.as_nanos())).map(drop)
     }
 
     /// For each row whether it is among the last ones of its instrument that the strategy wants for its

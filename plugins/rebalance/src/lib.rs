@@ -11,7 +11,8 @@
 //!
 //! An order rests on our side of the spread at first. One that has not filled in time is cancelled and sent
 //! across. What is refused, rejected or cancelled waits for the next minute; no symbol gets more than a few
-//! orders per rebalance.
+//! orders per rebalance, those left out that the host was too busy to take. One event sends and cancels no
+//! more than a few dozen: the next one goes on.
 
 mod parameters;
 
@@ -27,6 +28,9 @@ pub use crate::parameters::Parameters;
 /// Orders per symbol and rebalance.
 const MAX_ORDERS: u8 = 4;
 
+/// Orders and cancels one event may cause: well below what the host takes of one event.
+const MAX_DEEDS: usize = 50;
+
 /// How long an order may wait in the host's queue: many orders at once meet the broker's rate limit, and wait
 /// their turn.
 const TIME_TO_LIVE: Duration = Duration::from_secs(60);
@@ -36,6 +40,9 @@ const UNKNOWN_ORDER: &str = "unknown-order";
 
 /// The host's answer to an order outside the session.
 const SESSION_CLOSED: &str = "session-closed";
+
+/// The host's answers that say nothing against the order, only that the host was busy: the try is given back.
+const BUSY: [&str; 3] = ["order-rate", "open-orders", "late"];
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -130,8 +137,8 @@ impl Strategy for Rebalance {
         if self.last_stretch.replace(stretch) != Some(stretch) {
             self.aim(ctx);
         }
-        self.cancel_stale(ctx);
-        self.trade(ctx);
+        let cancels = self.cancel_stale(ctx);
+        self.trade(ctx, MAX_DEEDS - cancels);
     }
 
     fn on_order_update(&mut self, ctx: &mut Ctx<'_>, update: &OrderUpdate) {
@@ -139,11 +146,11 @@ impl Strategy for Rebalance {
         if slot.is_newest(update.id) {
             slot.told = slot.told.max(update.filled);
         }
-        if !update.status.is_terminal() || self.is_closed {
+        if self.is_closed {
             return;
         }
-        slot.waits |= update.status != OrderStatus::Filled;
-        self.trade(ctx);
+        slot.waits |= update.status.is_terminal() && update.status != OrderStatus::Filled;
+        self.trade(ctx, MAX_DEEDS);
     }
 
     fn on_fill(&mut self, ctx: &mut Ctx<'_>, fill: &Fill) {
@@ -152,7 +159,7 @@ impl Strategy for Rebalance {
             slot.heard += fill.quantity;
         }
         if !self.is_closed {
-            self.trade(ctx);
+            self.trade(ctx, MAX_DEEDS);
         }
     }
 
@@ -162,7 +169,11 @@ impl Strategy for Rebalance {
         }
         let found = self.slots.iter().position(|slot| slot.is_newest(refusal.id));
         let Some(index) = found else { return };
-        self.slots[index].waits = true;
+        let slot = &mut self.slots[index];
+        slot.waits = true;
+        if BUSY.contains(&refusal.reason.as_str()) {
+            slot.orders_left = MAX_ORDERS.min(slot.orders_left + 1);
+        }
         ctx.signal(Instrument::all(self.slots.len()).nth(index), format!("refused: {}", refusal.reason));
         if refusal.reason == SESSION_CLOSED {
             self.close();
@@ -211,14 +222,19 @@ impl Rebalance {
         ctx.signal(None, format!("rebalance of {equity} USD: {sells} to sell, {buys} to buy"));
     }
 
-    /// Takes every symbol a step nearer to its target: sells first, buys once nothing is left to sell.
-    fn trade(&mut self, ctx: &mut Ctx<'_>) {
+    /// Takes symbols a step nearer to their targets, at most `most` of them: sells first, buys once nothing
+    /// is left to sell.
+    fn trade(&mut self, ctx: &mut Ctx<'_>, most: usize) {
         let open = ctx.open_orders();
         let gaps = self.gaps(ctx, &open);
         let side = if self.is_selling(ctx, &open) { Side::Sell } else { Side::Buy };
+        let mut left = most;
         for (instrument, gap) in gaps {
+            if left == 0 {
+                return;
+            }
             if side == side_of(gap) {
-                self.send(ctx, instrument, side, gap.abs());
+                left -= usize::from(self.send(ctx, instrument, side, gap.abs()));
             }
         }
     }
@@ -232,19 +248,22 @@ impl Rebalance {
             || Instrument::all(self.slots.len()).zip(&self.slots).any(has_more)
     }
 
-    /// Cancels what has rested for too long, and what was sent in an earlier life. Once a minute, until it is
-    /// gone.
-    fn cancel_stale(&mut self, ctx: &mut Ctx<'_>) {
+    /// Cancels what has rested for too long, and what was sent in an earlier life: once a minute, until it is
+    /// gone. Says how many it cancelled, at most [`MAX_DEEDS`].
+    fn cancel_stale(&mut self, ctx: &mut Ctx<'_>) -> usize {
+        let mut cancels = 0;
         let patience = Duration::from_secs(60 * u64::from(self.parameters.patience_minutes.max(1)));
         let now = ctx.now();
         for order in ctx.open_orders() {
             let slot = &mut self.slots[order.instrument.index()];
             let is_fresh = slot.sent.is_some_and(|(_, at)| now.since(at) < patience);
-            if !(is_fresh && slot.is_newest(order.id)) {
+            if cancels < MAX_DEEDS && !(is_fresh && slot.is_newest(order.id)) {
                 slot.crosses = true;
                 ctx.cancel(order.id);
+                cancels += 1;
             }
         }
+        cancels
     }
 
     /// What is left to trade of the symbols that have no open order and need not wait.
@@ -266,13 +285,15 @@ impl Rebalance {
         gaps
     }
 
-    fn send(&mut self, ctx: &mut Ctx<'_>, instrument: Instrument, side: Side, quantity: Qty) {
+    /// Sends an order, unless there is no price for it; whether it did.
+    fn send(&mut self, ctx: &mut Ctx<'_>, instrument: Instrument, side: Side, quantity: Qty) -> bool {
         let slot = &mut self.slots[instrument.index()];
-        let Some(price) = limit_price(ctx, instrument, slot, side) else { return };
+        let Some(price) = limit_price(ctx, instrument, slot, side) else { return false };
         slot.orders_left -= 1;
         (slot.told, slot.heard) = (Qty::ZERO, Qty::ZERO);
         let ticket = ctx.order(instrument, side, quantity).time_to_live(TIME_TO_LIVE).limit(price);
         slot.sent = Some((ticket.send(), ctx.now()));
+        true
     }
 }
 

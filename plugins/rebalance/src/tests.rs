@@ -1,4 +1,4 @@
-use sandpit_sdk::{Harness, OrderKind, Position, Submit};
+use sandpit_sdk::{Harness, Intent, OrderKind, Position, Submit};
 
 use super::*;
 
@@ -139,7 +139,7 @@ fn a_rest_of_an_order_is_bought_later() {
 #[test]
 fn what_is_refused_waits_for_the_next_minute_and_ends() {
     let mut desk = desk(PATIENT);
-    desk.refuse(Some("order-rate"));
+    desk.refuse(Some("stale-data"));
     desk.closes(&BOTH);
     assert_eq!(desk.submits().len(), 2, "one each a minute");
     (0..20).for_each(|_| desk.closes(&BOTH));
@@ -147,6 +147,46 @@ fn what_is_refused_waits_for_the_next_minute_and_ends() {
     desk.refuse(None);
     (0..10).for_each(|_| desk.closes(&BOTH));
     assert_eq!(held(&desk), [Qty::shares(100), Qty::shares(200)], "the next rebalance");
+}
+
+#[test]
+fn a_busy_host_uses_up_no_tries() {
+    let check = |reason: &str, tries: usize| {
+        let mut desk = desk(EAGER.replace(":5", ":60").as_str());
+        desk.refuse(Some(reason));
+        (0..20).for_each(|_| desk.closes(&BOTH));
+        assert_eq!(desk.submits().len(), 2 * tries, "{reason}");
+        desk.refuse(None);
+        desk.closes(&BOTH);
+        assert_eq!(held(&desk)[0].is_positive(), tries == 20, "{reason}");
+    };
+    BUSY.iter().for_each(|reason| check(reason, 20));
+    check("position-limit", usize::from(MAX_ORDERS));
+}
+
+#[test]
+fn one_event_sends_and_cancels_a_bounded_number() {
+    let symbols: Vec<String> = (0..300).map(|index| format!("S{index}")).collect();
+    let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let prices: Vec<_> = (0..300).map(|symbol| (symbol, 100.0)).collect();
+    let mut desk = Harness::<Rebalance>::new("", &names).expect("good parameters");
+    desk.limit_fills(Some(Qty::ZERO));
+    desk.closes(&prices);
+    // Another life meets 300 orders of the first one, and 300 symbols to trade.
+    assert_eq!(desk.open_orders().len(), 300, "updates let the rest follow");
+    let mut runner = sandpit_sdk::Runner::<Rebalance>::new();
+    runner.init("", &symbols).expect("good parameters");
+    let complete = sandpit_sdk::Event::BarsComplete(desk.now());
+    let is_deed = |intent: &&Intent| matches!(intent, Intent::Submit(_) | Intent::Cancel(_));
+    let deeds = |intents: &[Intent]| intents.iter().filter(is_deed).count();
+    assert_eq!(deeds(&runner.on_event(desk.host(), &complete)), MAX_DEEDS, "cancels");
+    let mut fresh = Harness::<Rebalance>::new("", &names).expect("good parameters");
+    fresh.ignore_intents(true);
+    fresh.closes(&prices);
+    assert_eq!(deeds(&fresh.intents()), MAX_DEEDS, "orders: nothing answered them");
+    desk.limit_fills(None);
+    (0..30).for_each(|_| desk.closes(&prices));
+    assert!((0..300).all(|symbol| desk.position(symbol).quantity.is_positive()));
 }
 
 #[test]

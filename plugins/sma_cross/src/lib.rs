@@ -28,8 +28,8 @@ const UNKNOWN_ORDER: &str = "unknown-order";
 /// The host's answer to an order outside the session.
 const SESSION_CLOSED: &str = "session-closed";
 
-/// Warms the averages up at their defaults, and a little beyond.
-const WARMUP_BARS: u32 = 60;
+/// Warms the averages up whatever the parameters: they are not known yet when it is asked.
+const WARMUP_BARS: u32 = parameters::MAX_BARS as u32;
 
 /// The strategy.
 pub struct SmaCross {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The longest average, in bars: a trading day.
-const MAX_BARS: usize = 390;
+pub(crate) const MAX_BARS: usize = 390;
 
 /// JSON Schema of [`Parameters`].
 pub(crate) const SCHEMA: &str = r#"{

@@ -214,3 +214,17 @@ fn defaults_trade_several_times_in_a_day() {
     assert!((6..60).contains(&trades), "{trades} orders");
     assert!(desk.open_orders().is_empty());
 }
+
+#[test]
+fn the_warm_up_is_long_enough_for_the_longest_average() {
+    let bars = SmaCross::describe().warmup_bars;
+    assert_eq!(bars, 390);
+    let mut desk =
+        Harness::<SmaCross>::new(r#"{"fast":1,"slow":390}"#, &["SPY"]).expect("the largest there is");
+    desk.ignore_intents(true);
+    (1..=bars).for_each(|bar| desk.close(SYMBOL, 1_000.0 - f64::from(bar)));
+    desk.ignore_intents(false);
+    desk.open_session();
+    desk.close(SYMBOL, 2_000.0);
+    assert!(held(&desk).is_positive(), "the first live bar crosses");
+}

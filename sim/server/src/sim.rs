@@ -24,6 +24,8 @@ use crate::{
 
 /// Longest real time between two looks at the market: the clock of the venue goes on without events, too.
 const LONGEST_NAP: Duration = Duration::from_millis(20);
+/// Shortest, so that other tasks get their turn.
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
 
 /// How the broker is set up.
 #[derive(Clone, Debug)]
@@ -157,14 +159,22 @@ impl Sim {
     /// Keeps the market going; never returns.
     pub async fn run(self: Arc<Self>) {
         loop {
-            let due = self.with(|desk, _| {
+            let nap = self.with(|desk, now| {
                 let next = desk.engine.next_due();
-                next.map_or(desk.engine.venue.deadline(), |at| at.min(desk.engine.venue.deadline()))
+                let deadline = desk.engine.venue.deadline();
+                self.nap(now, next.map_or(deadline, |at| at.min(deadline)))
             });
-            let nap = self.clock.real_until(due).min(LONGEST_NAP);
-            // At the end of the run the clock stands still before what is due next.
-            tokio::time::sleep(nap.max(Duration::from_millis(1))).await;
+            tokio::time::sleep(nap).await;
         }
+    }
+
+    /// How long nothing has to be done, in real time, when the next thing is due at market time `due`.
+    fn nap(&self, now: MarketTime, due: MarketTime) -> Duration {
+        // At the end of the run the clock stands still before what is due next, which never comes.
+        if self.schedule.phase(now) == RunPhase::Done {
+            return LONGEST_NAP;
+        }
+        self.clock.real_until(due).clamp(SHORTEST_NAP, LONGEST_NAP)
     }
 
     /// Counts a request and says how its sender stands, with the time of the quota's reset in UNIX seconds.
@@ -203,4 +213,34 @@ impl Sim {
 /// Takes a lock. A panic under it is a bug that the client whose turn it was has seen; the others go on.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_types::{SessionDay, Symbol};
+
+    use super::*;
+
+    #[test]
+    fn it_naps_until_what_is_due_and_long_when_all_is_over() {
+        let at = |text: &str| MarketTime::parse(&format!("2026-03-16T{text}Z")).expect(text);
+        let days = vec![SessionDay { open: at("13:30:00"), close: at("20:00:00") }];
+        let market = Market { symbols: vec![Symbol::new("SPY")], days, feed: Box::new(std::iter::empty()) };
+        let settings = Settings {
+            venue: VenueConfig::default(),
+            requests_per_minute: Settings::REQUESTS_PER_MINUTE,
+            speed: 60,
+            keys: Keys::any(),
+            auth_timeout: Settings::AUTH_TIMEOUT,
+        };
+        // The clock stands at the start of the run.
+        let sim = Sim::new(settings, market, Box::new(|| Duration::ZERO));
+        let start = at("13:25:00");
+        let check = |now, due, millis| assert_eq!(sim.nap(now, due), Duration::from_millis(millis));
+        check(start, start, 1);
+        check(start, start + Duration::from_millis(600), 10);
+        check(start, at("13:30:00"), 20);
+        check(at("20:01:00"), start, 20);
+        check(at("20:01:00"), at("20:01:00") + Duration::from_secs(86_400), 20);
+    }
 }

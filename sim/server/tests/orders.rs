@@ -207,4 +207,51 @@ fn a_suspended_account_takes_no_orders_but_cancels() {
     configure(json!({"suspend_trade": false}));
     assert_eq!(broker.post(market("SPY", "buy", 1)).status, 200);
     assert_eq!(configure(json!({"trade_confirm_email": "maybe"})).status, 422);
+    let fixed = configure(json!({"max_margin_multiplier": "4"}));
+    assert_eq!(fixed.status, 422);
+    assert!(text(&fixed.body, "message").contains("only suspend_trade and no_shorting"), "{}", fixed.text);
+}
+
+#[test]
+fn an_account_without_shorting_sells_only_what_it_has() {
+    let broker = Broker::in_session(settings());
+    let configure =
+        |body: Value| broker.send("PATCH", "/v2/account/configurations", Some("K"), &body.to_string());
+    assert_eq!(configure(json!({"no_shorting": true})).body["no_shorting"], true);
+    assert_eq!(broker.get("/v2/account")["shorting_enabled"], false);
+    let rejected = broker.post(market("SPY", "sell", 1));
+    assert_eq!((rejected.status, &rejected.body["code"]), (403, &json!(40_310_000)), "{}", rejected.text);
+    configure(json!({"no_shorting": false}));
+    assert_eq!(broker.get("/v2/account")["shorting_enabled"], true);
+    assert_eq!(broker.post(market("SPY", "sell", 1)).status, 200);
+}
+
+#[test]
+fn lists_begin_after_and_end_before_an_order() {
+    let broker = Broker::in_session(settings());
+    // All in one moment: times would not tell them apart.
+    let ids: Vec<String> =
+        (0..4).map(|_| text(&broker.post(limit("SPY", "buy", 1, 90.0)).body, "id").to_owned()).collect();
+    let check = |query: &str, expected: &[usize]| {
+        let found = broker.get(&format!("/v2/orders?{query}"));
+        let found: Vec<&str> =
+            found.as_array().expect("a list").iter().map(|order| text(order, "id")).collect();
+        let expected: Vec<&str> = expected.iter().map(|&number| ids[number].as_str()).collect();
+        assert_eq!(found, expected, "{query}");
+    };
+    let [first, second, _, last] = ids.as_slice() else { panic!("{ids:?}") };
+    check(&format!("before_order_id={last}"), &[2, 1, 0]);
+    check(&format!("before_order_id={last}&limit=1&status=all"), &[2]);
+    check(&format!("after_order_id={second}&direction=asc"), &[2, 3]);
+    check(&format!("after_order_id={first}&before_order_id={last}"), &[2, 1]);
+    check(&format!("after_order_id={last}"), &[]);
+    let none = "b0b6dd9d-8b9b-48a9-ba46-b9d54906e415";
+    for bad in [
+        format!("before_order_id={first}&until=2026-03-17"),
+        format!("after_order_id={first}&after=2026-03-01"),
+        format!("after_order_id={none}"),
+        "before_order_id=x".to_owned(),
+    ] {
+        assert_eq!(broker.call("GET", &format!("/v2/orders?{bad}")).status, 422, "{bad}");
+    }
 }

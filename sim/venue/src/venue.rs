@@ -74,6 +74,7 @@ pub struct Venue {
     /// The next change of phase or end of an order.
     next_due: MarketTime,
     suspended: bool,
+    no_shorting: bool,
     last_equity: Usd,
     ledger: Ledger,
     books: Vec<Book>,
@@ -112,6 +113,7 @@ impl Venue {
             next_change,
             next_due: next_change,
             suspended: false,
+            no_shorting: false,
             last_equity: config.cash,
             ledger: Ledger::new(config.cash, books.len()),
             books,
@@ -241,6 +243,11 @@ impl Venue {
         self.suspended
     }
 
+    /// The account configuration `no_shorting`: while it is set, short sales are rejected.
+    pub fn set_no_shorting(&mut self, no_shorting: bool) {
+        self.no_shorting = no_shorting;
+    }
+
     /// What happened since the last call, in order. Nothing is ever dropped: drain after every call.
     pub fn drain_events(&mut self) -> Vec<VenueEvent> {
         std::mem::take(&mut self.events)
@@ -288,6 +295,11 @@ impl Venue {
         self.index(id).map(|ix| &self.entry(ix).order)
     }
 
+    /// The place of an order among [`Venue::orders`].
+    pub fn place(&self, id: &BrokerOrderId) -> Option<usize> {
+        self.index(id).map(|ix| ix as usize)
+    }
+
     /// One order by its sender's id.
     pub fn by_client_id(&self, client_order_id: &str) -> Option<&VenueOrder> {
         self.by_client_id.get(client_order_id).map(|&ix| &self.entry(ix).order)
@@ -328,7 +340,7 @@ impl Venue {
             held_for_orders: self.ledger.held_power,
             multiplier: worth.multiplier(),
             realized_pl: self.ledger.realized,
-            shorting_enabled: self.config.shorting && worth.has_margin(),
+            shorting_enabled: self.may_short(&worth),
             suspended: self.suspended,
         }
     }
@@ -365,6 +377,10 @@ impl Venue {
 
     fn worth(&self) -> Worth {
         self.ledger.worth(|symbol, holding| self.mark(symbol, holding))
+    }
+
+    fn may_short(&self, worth: &Worth) -> bool {
+        self.config.shorting && !self.no_shorting && worth.has_margin()
     }
 
     fn mark(&self, symbol: usize, holding: &Holding) -> Price {

@@ -139,6 +139,67 @@ fn after_a_rest_it_starts_afresh_and_skips_what_it_failed_on() {
 }
 
 #[test]
+fn a_new_life_is_told_of_the_session_that_is_on() {
+    use sandpit_types::MarketEvent::{SessionClose, SessionOpen};
+    // Says the kind of each event it was told, and the bars it saw since the last one.
+    let plugin = Wat {
+        warmup_bars: 10,
+        on_bar: "(global.set $n (i64.add (global.get $n) (i64.const 1))) (i32.const 16)",
+        on_event: "(global.set $n (i64.add (i64.mul (global.get $n) (i64.const 10)) (i64.const 100)))
+            (i32.const 16)",
+        on_quote: "(unreachable)",
+        on_trade: "(call $hush) (call $say (global.get $n)) (i32.const 2000)",
+        ..Wat::default()
+    };
+    let check = |events: &[StrategyEvent], expected: i64| {
+        let mut session = Yard::new().session(&plugin).expect("it starts");
+        outputs(&mut session, events);
+        outputs(&mut session, &[quote("A", 600)]);
+        assert_eq!(said(&mut session, &[trade("A", 700)]), [expected], "{events:?}");
+    };
+    let open = StrategyEvent::Market(SessionOpen(at(120)));
+    let close = StrategyEvent::Market(SessionClose(at(500)));
+    check(&[bar("A", 0), bar("A", 1), bar("A", 2)], 3);
+    check(&[bar("A", 0), bar("A", 1), open.clone(), bar("A", 2), bar("A", 3)], 122);
+    check(std::slice::from_ref(&open), 100);
+    check(&[open, bar("A", 2), close], 1);
+}
+
+#[test]
+fn each_bar_of_a_restart_has_its_own_time_and_all_have_a_bound() {
+    // Each bar takes some milliseconds, all forty together far more than a start has.
+    let plugin = Wat {
+        warmup_bars: 40,
+        on_bar: "(global.set $n (i64.const 0))
+            (loop $again (global.set $n (i64.add (global.get $n) (i64.const 1)))
+              (br_if $again (i64.lt_u (global.get $n) (i64.const 20000000)))) (i32.const 16)",
+        on_quote: "(unreachable)",
+        on_trade: "(call $hush) (call $say (i64.const 1)) (i32.const 2000)",
+        ..Wat::default()
+    };
+    let run = |refeed: Duration| {
+        let tight = Bounds {
+            event_deadline: Duration::from_secs(2),
+            start_deadline: Duration::from_millis(50),
+            refeed_deadline: refeed,
+            ..bounds()
+        };
+        let mut session =
+            Yard::new().session_with(&plugin, tight, &crate::Manifest::default()).expect("it starts");
+        let bars: Vec<_> = (0..40).map(|minute| bar("A", minute)).collect();
+        outputs(&mut session, &bars);
+        outputs(&mut session, &[quote("A", 2_500)]);
+        outputs(&mut session, &[trade("A", 2_600)])
+    };
+    let found = run(Duration::from_secs(60));
+    assert!(matches!(found.as_slice(), [StrategyOutput::Intents { incarnation: 1, .. }]), "{found:?}");
+    let found = run(Duration::from_millis(10));
+    let [StrategyOutput::Struck { reason, strikes: 2, .. }] = found.as_slice() else { panic!("{found:?}") };
+    let text = "on-bar, on all bars again, ran out of time (10 ms): look for an endless loop, or do less";
+    assert_eq!(reason.to_string(), text);
+}
+
+#[test]
 fn the_third_strike_within_an_hour_is_the_last() {
     let mut session = Yard::new().session(&counting()).expect("it starts");
     let mut found = Vec::new();

@@ -6,7 +6,7 @@ mod running;
 mod threads;
 mod wat;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 use sandpit_types::{Bar, Intent, MarketEvent, MarketTime, Quote, Symbol, Trade};
 
@@ -56,7 +56,8 @@ impl Yard {
         bounds: Bounds,
         manifest: &Manifest,
     ) -> Result<Session, PluginError> {
-        Session::start(&self.engine, &self.load("test.wasm", &plugin.module())?, manifest, bounds, 42)
+        let plugin = self.load("test.wasm", &plugin.module())?;
+        Session::start(&self.engine, &plugin, manifest, bounds, 42, Arc::default())
     }
 }
 

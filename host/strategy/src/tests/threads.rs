@@ -27,6 +27,17 @@ struct Live {
 }
 
 fn spawn(yard: &Yard, file: &str, plugin: &Wat, events: &[StrategyEvent]) -> Live {
+    spawn_with(yard, file, plugin, events, |_| {})
+}
+
+/// With a look at each output before it goes on.
+fn spawn_with(
+    yard: &Yard,
+    file: &str,
+    plugin: &Wat,
+    events: &[StrategyEvent],
+    mut look: impl FnMut(&StrategyOutput) + Send + 'static,
+) -> Live {
     let plugin = yard.load(file, &plugin.module()).expect("it loads");
     let manifest = Manifest::default();
     let inbox = Arc::new(Inbox::new(plugin.instruments(&manifest).expect("symbols")));
@@ -34,7 +45,10 @@ fn spawn(yard: &Yard, file: &str, plugin: &Wat, events: &[StrategyEvent]) -> Liv
         inbox.push(event.clone());
     }
     let (pulse, (sender, outputs)) = (Arc::new(Pulse::default()), mpsc::channel());
-    let output = move |output| sender.send(output).expect("the test listens");
+    let output = move |output| {
+        look(&output);
+        sender.send(output).expect("the test listens");
+    };
     let runner = Runner::spawn(
         &yard.engine,
         &plugin,
@@ -54,6 +68,15 @@ impl Live {
         self.outputs.recv_timeout(PATIENCE).expect("an output in time")
     }
 
+    fn answers(&self, nonce: u64) -> bool {
+        self.inbox.push(StrategyEvent::Probe(nonce));
+        // A bound of yields, not of time: each lets the other thread run.
+        (0..10_000_000).any(|_| {
+            std::thread::yield_now();
+            self.pulse.nonce() == nonce
+        })
+    }
+
     fn stop(self) {
         self.inbox.push(StrategyEvent::Stop("the test is over".into()));
         while !matches!(self.next(), StrategyOutput::Stopped { .. }) {}
@@ -67,7 +90,6 @@ fn one_is_quarantined_while_the_other_trades_on() {
     let bad = Wat { on_quote: "(loop $again (br $again)) (unreachable)", ..Wat::default() };
     let good = Wat { on_quote: LIST, intents: vec![Wire::CancelAll], ..Wat::default() };
     let (bad, good) = (spawn(&yard, "bad.wasm", &bad, &[]), spawn(&yard, "good.wasm", &good, &[]));
-    assert_eq!(bad.runner.strategy().as_str(), "bad");
     let events = [100, 200, 300, 400].map(|secs| quote("A", secs));
     for event in &events {
         bad.inbox.push(event.clone());
@@ -83,12 +105,7 @@ fn one_is_quarantined_while_the_other_trades_on() {
     good.inbox.push(quote("A", 500));
     assert!(matches!(good.next(), StrategyOutput::Intents { .. }));
     // Its thread lives on: nonces are answered, so the watchdog has no quarrel with the host.
-    bad.inbox.push(StrategyEvent::Probe(77));
-    // A bound of yields, not of time: each lets the other thread run.
-    assert!((0..10_000_000).any(|_| {
-        std::thread::yield_now();
-        bad.pulse.nonce() == 77
-    }));
+    assert!(bad.answers(77));
     bad.stop();
     good.stop();
 }
@@ -99,6 +116,21 @@ fn too_far_behind_is_the_end() {
     let live = spawn(&Yard::new(), "slow.wasm", &Wat::default(), &events);
     let expected = Failure::Overflow { limit: WAITING_MAX };
     assert!(matches!(live.next(), StrategyOutput::Quarantined { reason, .. } if reason == expected));
+    live.stop();
+}
+
+#[test]
+fn a_panic_of_the_host_quarantines_and_the_loop_lives_on() {
+    let plugin = Wat { on_bar: LIST, intents: vec![Wire::CancelAll], ..Wat::default() };
+    let look = |output: &StrategyOutput| {
+        assert!(!matches!(output, StrategyOutput::Intents { .. }), "the desk\nfell over");
+    };
+    let live = spawn_with(&Yard::new(), "test.wasm", &plugin, &[bar("A", 1), bar("A", 2)], look);
+    let StrategyOutput::Quarantined { strategy, reason: Failure::Host { message } } = live.next() else {
+        panic!("no quarantine");
+    };
+    assert_eq!((strategy.as_str(), message.as_str()), ("test", "the desk fell over"));
+    assert!(live.answers(5));
     live.stop();
 }
 
@@ -114,7 +146,6 @@ fn the_pulse_counts_events() {
         live.inbox.push(bar("A", minute));
         assert!(matches!(live.next(), StrategyOutput::Intents { .. }));
     }
-    assert!(!live.runner.is_finished());
     let pulse = Arc::clone(&live.pulse);
     live.stop();
     assert!(pulse.progress() >= 5);

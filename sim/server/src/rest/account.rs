@@ -48,11 +48,10 @@ pub(super) async fn configure(
     let changed = sim.with(|desk, _| {
         desk.configuration.apply(change)?;
         desk.engine.venue.set_suspended(desk.configuration.suspends_trade());
+        desk.engine.venue.set_no_shorting(desk.configuration.forbids_shorting());
         Ok(desk.configuration.clone())
     });
-    changed
-        .map(|configuration| ok(&configuration))
-        .map_err(|field: &str| ApiError::parameter(format!("invalid {field}")))
+    changed.map(|configuration| ok(&configuration)).map_err(|why: String| ApiError::parameter(why))
 }
 
 pub(super) async fn clock(State(sim): State<Arc<Sim>>) -> Response {

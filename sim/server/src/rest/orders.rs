@@ -13,7 +13,10 @@ use sandpit_types::{BrokerOrderId, MarketTime, Side, Symbol};
 use sandpit_venue::{Venue, VenueOrder};
 use serde_json::{Value, json};
 
-use super::{ApiError, Params, ok, params::When};
+use super::{
+    ApiError, Params, ok,
+    params::{BadParam, When},
+};
 use crate::{
     sim::{Desk, Sim},
     wire::order::{OrderBody, OrderJson},
@@ -58,7 +61,8 @@ pub(super) async fn list(State(sim): State<Arc<Sim>>, params: Params) -> Result<
     let filter = Filter::new(&params)?;
     sim.with(|desk, _| {
         let venue = &desk.engine.venue;
-        let wanted = |order: &&VenueOrder| filter.wants(order, venue);
+        let places = filter.places(venue)?;
+        let wanted = |order: &&VenueOrder| filter.wants(order, venue, places);
         let orders: Vec<OrderJson<'_>> = match (filter.status, filter.ascending) {
             (Status::Open, false) => show_some(venue.open_orders().rev().filter(wanted), filter.limit),
             (Status::Open, true) => show_some(venue.open_orders().filter(wanted), filter.limit),
@@ -82,12 +86,17 @@ enum Status {
     All,
 }
 
+/// The places of the orders that a list begins after and ends before.
+type Places = (Option<usize>, Option<usize>);
+
 /// Which orders a list shows.
 struct Filter {
     status: Status,
     limit: usize,
     after: Option<MarketTime>,
     until: Option<MarketTime>,
+    after_order: Option<BrokerOrderId>,
+    before_order: Option<BrokerOrderId>,
     ascending: bool,
     symbols: Option<Vec<String>>,
     side: Option<Side>,
@@ -104,14 +113,25 @@ impl Filter {
                 }
             }))
         };
+        let order = |name: &'static str| -> Result<Option<BrokerOrderId>, ApiError> {
+            params.text(name).map(|id| order_id(id).map_err(|_| BadParam(name).into())).transpose()
+        };
+        let (after, until) = (moment("after")?, moment("until")?);
+        let (after_order, before_order) = (order("after_order_id")?, order("before_order_id")?);
+        if (after.is_some() || until.is_some()) && (after_order.is_some() || before_order.is_some()) {
+            let why = "before_order_id and after_order_id do not go with after and until";
+            return Err(ApiError::parameter(why));
+        }
         // Legs are a matter of order classes that are not offered: nested or not is the same.
         params.flag("nested")?;
         Ok(Self {
             status: [Status::Open, Status::Closed, Status::All]
                 [params.word("status", &["open", "closed", "all"])?],
             limit: params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?,
-            after: moment("after")?,
-            until: moment("until")?,
+            after,
+            until,
+            after_order,
+            before_order,
             ascending: params.word("direction", &["desc", "asc"])? == 1,
             symbols: params.list("symbols").map(|list| list.into_iter().map(str::to_owned).collect()),
             side: [None, Some(Side::Buy), Some(Side::Sell)][params.word("side", &["", "buy", "sell"])?],
@@ -119,13 +139,22 @@ impl Filter {
         })
     }
 
-    fn wants(&self, order: &VenueOrder, venue: &Venue) -> bool {
+    fn places(&self, venue: &Venue) -> Result<Places, ApiError> {
+        let place = |id: &Option<BrokerOrderId>, name| {
+            id.as_ref().map(|id| venue.place(id).ok_or(BadParam(name))).transpose()
+        };
+        Ok((place(&self.after_order, "after_order_id")?, place(&self.before_order, "before_order_id")?))
+    }
+
+    fn wants(&self, order: &VenueOrder, venue: &Venue, (after, before): Places) -> bool {
         let is_named = |names: &Vec<String>| {
             names.iter().any(|name| venue.resolve(name).is_some_and(|symbol| *symbol == order.symbol))
         };
         (self.status != Status::Closed || !order.is_open())
             && self.after.is_none_or(|after| order.submitted_at > after)
             && self.until.is_none_or(|until| order.submitted_at < until)
+            && after.is_none_or(|after| venue.place(&order.id) > Some(after))
+            && before.is_none_or(|before| venue.place(&order.id) < Some(before))
             && self.side.is_none_or(|side| order.side == side)
             && self.symbols.as_ref().is_none_or(is_named)
             && self.has_stocks

@@ -48,7 +48,8 @@ pub(crate) fn account(account: &VenueAccount, today: jiff::civil::Date) -> Value
     })
 }
 
-/// `GET /v2/account/configurations`. Only `suspend_trade` has an effect so far.
+/// `GET /v2/account/configurations`. Only `suspend_trade` and `no_shorting` have an effect; what else would
+/// change what the broker takes cannot be changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Configuration {
     trade_confirm_email: String,
@@ -95,22 +96,35 @@ impl Configuration {
         self.suspend_trade
     }
 
-    /// Applies a change; the name of the field when a value is not one of the broker's.
-    pub(crate) fn apply(&mut self, change: ConfigurationChange) -> Result<(), &'static str> {
+    /// Whether short sales are rejected.
+    pub(crate) fn forbids_shorting(&self) -> bool {
+        self.no_shorting
+    }
+
+    /// Applies a change, or says what is wrong with it: a value that is not one of the broker's, or a change
+    /// that would have no effect here.
+    pub(crate) fn apply(&mut self, change: ConfigurationChange) -> Result<(), String> {
         let one_of = |value: &Option<String>, words: &[&str]| {
             value.as_deref().is_none_or(|value| words.contains(&value))
         };
         if !one_of(&change.trade_confirm_email, &["all", "none"]) {
-            return Err("trade_confirm_email");
+            return Err("invalid trade_confirm_email".into());
         }
         if !one_of(&change.max_margin_multiplier, &["1", "2", "4"]) {
-            return Err("max_margin_multiplier");
+            return Err("invalid max_margin_multiplier".into());
+        }
+        let fixed = |field| {
+            Err(format!("{field} cannot be changed: only suspend_trade and no_shorting are supported yet"))
+        };
+        if change.max_margin_multiplier.is_some_and(|wanted| wanted != self.max_margin_multiplier) {
+            return fixed("max_margin_multiplier");
+        }
+        if change.fractional_trading.is_some_and(|wanted| wanted != self.fractional_trading) {
+            return fixed("fractional_trading");
         }
         set(&mut self.trade_confirm_email, change.trade_confirm_email);
         set(&mut self.suspend_trade, change.suspend_trade);
         set(&mut self.no_shorting, change.no_shorting);
-        set(&mut self.fractional_trading, change.fractional_trading);
-        set(&mut self.max_margin_multiplier, change.max_margin_multiplier);
         set(&mut self.ptp_no_exception_entry, change.ptp_no_exception_entry);
         set(&mut self.disable_overnight_trading, change.disable_overnight_trading);
         self.max_options_trading_level = change.max_options_trading_level.or(self.max_options_trading_level);
@@ -137,8 +151,18 @@ mod tests {
         assert_eq!(configuration, Configuration { suspend_trade: true, ..Configuration::default() });
         configuration.apply(change("{}")).expect("sound");
         assert!(configuration.suspends_trade());
-        let wrong = change(r#"{"suspend_trade":false,"max_margin_multiplier":"3"}"#);
-        assert_eq!(configuration.apply(wrong), Err("max_margin_multiplier"));
-        assert!(configuration.suspends_trade(), "nothing of a wrong change is applied");
+        let same = change(r#"{"max_margin_multiplier":"2","fractional_trading":true,"no_shorting":true}"#);
+        configuration.apply(same).expect("sound");
+        assert!(configuration.forbids_shorting());
+        let fixed = "cannot be changed: only suspend_trade and no_shorting are supported yet";
+        for (field, why) in [
+            (r#""max_margin_multiplier":"3""#, "invalid max_margin_multiplier"),
+            (r#""max_margin_multiplier":"4""#, &format!("max_margin_multiplier {fixed}")),
+            (r#""fractional_trading":false"#, &format!("fractional_trading {fixed}")),
+        ] {
+            let wrong = change(&format!(r#"{{"suspend_trade":false,{field}}}"#));
+            assert_eq!(configuration.apply(wrong), Err(why.to_owned()));
+            assert!(configuration.suspends_trade(), "nothing of a wrong change is applied");
+        }
     }
 }

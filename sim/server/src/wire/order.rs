@@ -269,6 +269,24 @@ mod tests {
     }
 
     #[test]
+    fn scientific_numbers_are_taken() {
+        let check = |price: &str, expected: &str| {
+            let body = format!(
+                r#"{{"symbol":"SPY","qty":1e2,"side":"buy","type":"limit","time_in_force":"day",
+                "limit_price":{price}}}"#
+            );
+            let order = parse(&body).expect(price);
+            let found = order.kind.limit_price().map(|price| price.to_string());
+            assert_eq!((order.qty.to_string().as_str(), found.as_deref()), ("100", Some(expected)));
+        };
+        check("1e-05", "0.00001");
+        check("1E-05", "0.00001");
+        check("\"1e-05\"", "0.00001");
+        check("1.5e+2", "150");
+        check("1e-7", "0.0000001");
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_the_brokers_words() {
         let check = |fields: &str, message: &str| {
             let mut body = serde_json::json!({

@@ -120,6 +120,7 @@ impl Broker {
         });
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .proxy(None)
             .timeout_global(Some(PATIENCE))
             .allow_non_standard_methods(true)
             .build();

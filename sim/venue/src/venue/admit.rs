@@ -96,7 +96,7 @@ impl Venue {
             Side::Buy if held.is_zero() && !book.open(Side::Sell).is_empty() => {
                 Err(Reject::BuyWhileShortOpen)
             }
-            Side::Sell if !self.config.shorting || !self.worth().has_margin() => Err(Reject::ShortNotAllowed),
+            Side::Sell if !self.may_short(&self.worth()) => Err(Reject::ShortNotAllowed),
             Side::Sell if is_fractional(order.qty) => Err(Reject::FractionalShort),
             Side::Sell => Ok(PositionIntent::SellToOpen),
             Side::Buy => Ok(PositionIntent::BuyToOpen),
