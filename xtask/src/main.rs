@@ -58,9 +58,15 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
 }
 
+/// The folder of the workspace's binaries: this one lies among them.
+fn binaries(root: &Path) -> PathBuf {
+    let own = std::env::current_exe().ok();
+    own.and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_else(|| root.join("target/debug"))
+}
+
 /// Where cargo puts what it builds.
 fn target_dir(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+    binaries(root).parent().map_or_else(|| root.join("target"), Path::to_owned)
 }
 
 /// Runs cargo in the workspace; its output is the user's to see.

@@ -20,13 +20,14 @@ struct Entry {
 pub(crate) struct Loops(Mutex<Vec<Entry>>);
 
 impl Loops {
-    /// Adds a loop. Beyond [`MAX_LOOPS`] it is not watched; the plugin loader refuses more strategies than
-    /// that.
+    /// Adds a loop. The plugin loader takes fewer strategies than a beat has room for.
+    ///
+    /// # Panics
+    /// Beyond [`MAX_LOOPS`]: a loop that is not watched must not run.
     pub(crate) fn add(&self, name: impl Into<String>, pulse: Arc<Pulse>, probe: Probe) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() < MAX_LOOPS {
-            entries.push(Entry { name: name.into(), pulse, probe });
-        }
+        assert!(entries.len() < MAX_LOOPS, "the plugin loader keeps the number of loops below {MAX_LOOPS}");
+        entries.push(Entry { name: name.into(), pulse, probe });
     }
 
     /// Forgets a loop that ended in good order.

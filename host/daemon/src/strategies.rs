@@ -13,12 +13,15 @@ use sandpit_cores::orders::Books;
 use sandpit_execution::{DeskInput, DeskOutput};
 use sandpit_strategy::{
     Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner,
-    StrategyEvent, StrategyOutput, discover,
+    StrategyEvent, StrategyOutput, WAITING_MAX, discover,
 };
 use sandpit_types::{Account, Bar, MarketClock, Pulse, StrategyName, Symbol};
 use tokio::sync::mpsc;
 
 use crate::{config::Config, loops::Loops};
+
+/// Bars of warm-up that one strategy may want in all: half of what its queue holds.
+const WARMUP_MAX: usize = WAITING_MAX / 2;
 
 /// What the monitor shows of one strategy.
 #[derive(Debug, Default)]
@@ -86,6 +89,18 @@ pub(crate) enum StrategiesError {
         /// What both want.
         symbol: Symbol,
     },
+    /// Its warm-up would not fit its queue.
+    #[error(
+        "{strategy} wants {bars} bars of warm-up for all its instruments, at most {limit} go: give it fewer"
+    )]
+    Warmup {
+        /// Which.
+        strategy: StrategyName,
+        /// How many it wants.
+        bars: usize,
+        /// The most.
+        limit: usize,
+    },
     /// This program does not know its own path, and so cannot start its compiler.
     #[error("cannot find this program's own file to compile plugins with: {0}")]
     NoCompiler(std::io::Error),
@@ -116,6 +131,10 @@ pub(crate) fn load(
         let manifest = Manifest::beside(&file)?;
         let name = plugin.name().clone();
         let instruments = plugin.instruments(&manifest)?;
+        let bars = instruments.len().saturating_mul(plugin.description().warmup_bars as usize);
+        if bars > WARMUP_MAX {
+            return Err(StrategiesError::Warmup { strategy: name, bars, limit: WARMUP_MAX });
+        }
         let inbox = Arc::new(Inbox::new(instruments.iter().cloned()));
         let (pulse, counters) = (Arc::default(), Arc::default());
         strategies.push(Arc::new(Strategy { name, instruments, inbox, pulse, counters, plugin, manifest }));
@@ -217,10 +236,25 @@ impl Strategy {
                 limit_price: order.request.kind.limit_price(),
             });
         }
-        for bar in beginning.warmup {
+        for bar in own_warmup(beginning.warmup, &self.instruments, self.warmup_bars() as usize) {
             self.inbox.push(StrategyEvent::Warmup(bar.clone()));
         }
     }
+}
+
+/// Of all bars, in their order, the last `count` of each of these symbols: as many as the strategy asked for.
+fn own_warmup<'a>(bars: &'a [Bar], symbols: &[Symbol], count: usize) -> impl Iterator<Item = &'a Bar> {
+    let mut left: BTreeMap<&Symbol, usize> = symbols.iter().map(|symbol| (symbol, count)).collect();
+    let wanted = |bar: &&Bar| match left.get_mut(&bar.symbol) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        Some(_) | None => false,
+    };
+    let mut own: Vec<_> = bars.iter().rev().filter(wanted).collect();
+    own.reverse();
+    own.into_iter()
 }
 
 fn loop_name(name: &StrategyName) -> String {
@@ -296,5 +330,31 @@ impl Mail {
         if let Some(strategy) = self.by_name.get(name) {
             strategy.inbox.push(event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_types::MarketTime;
+
+    use super::*;
+
+    #[test]
+    fn warm_up_is_the_last_bars_of_the_own_symbols_in_order() {
+        let bar = |symbol: &str, minute: i64| Bar {
+            symbol: Symbol::new(symbol),
+            start: MarketTime::from_secs(60 * minute),
+            open: 1.0,
+            high: 1.0,
+            low: 1.0,
+            close: 1.0,
+            volume: 1,
+            vwap: 1.0,
+        };
+        let bars = [bar("A", 1), bar("B", 1), bar("A", 2), bar("C", 2), bar("A", 3), bar("B", 3)];
+        let own = [Symbol::new("A"), Symbol::new("B")];
+        let got: Vec<_> = own_warmup(&bars, &own, 2).cloned().collect();
+        assert_eq!(got, [bar("B", 1), bar("A", 2), bar("A", 3), bar("B", 3)]);
+        assert_eq!(own_warmup(&bars, &own, 0).count(), 0);
     }
 }

@@ -114,6 +114,5 @@ fn a_host_that_outgrows_its_memory_is_drained_and_replaced() {
     let log = demo.log();
     assert!(log.contains("drain"), "{log}");
     assert!(log.contains("host ended code=30"), "{log}");
-    books_agree(&demo);
     nothing_doubled(&demo);
 }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use figures::Figures;
 use layout::Layout;
@@ -28,6 +28,9 @@ use crate::ambient;
 const LOOK: Duration = Duration::from_millis(250);
 /// The host must show its first figures within this time.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// The kill is confirmed after a minute of agreeing looks at the broker; the demo does not wait longer than
+/// this.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(150);
 /// Exit code after a kill, the same number as the host's own.
 const KILLED: u8 = 20;
 
@@ -76,6 +79,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let temporary =
         tempfile::Builder::new().prefix("sandpit-demo-").tempdir().context("no temporary folder")?;
     let folder = options.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    ensure!(
+        !folder.join("host").exists(),
+        "{} holds an earlier demo: name another folder, or remove it",
+        folder.display()
+    );
 
     let asked_to_stop = Arc::new(AtomicBool::new(false));
     let flag = asked_to_stop.clone();
@@ -100,6 +108,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         log.notable().iter().for_each(|line| println!("{line}"));
         print!("{}", view::summary(&figures));
     }
+    if end.is_err() || figures.killed() {
+        eprintln!("Everything is kept in {}", temporary.keep().display());
+    }
     let end = end?;
     stopped?;
     Ok(verdict(&end, &figures))
@@ -111,21 +122,23 @@ enum End {
     Done,
     /// Ctrl-C.
     Interrupted,
-    /// The kill was pulled and the broker was seen empty for the whole confirmation.
+    /// The kill was pulled, and confirmed or given up waiting for.
     Killed,
 }
 
 fn verdict(end: &End, figures: &Figures) -> ExitCode {
+    if figures.killed() {
+        let doubt =
+            if figures.kill_is_confirmed() { "" } else { " NOT CONFIRMED: look at the broker yourself." };
+        eprintln!("Killed: {}. The host was not restarted.{doubt}", figures.kill_text());
+        return ExitCode::from(KILLED);
+    }
     match end {
-        End::Killed => {
-            eprintln!("Killed: {}. The host was not restarted; arm again to trade.", figures.kill_text());
-            ExitCode::from(KILLED)
-        }
         End::Interrupted => {
             eprintln!("Stopped by Ctrl-C.");
             ExitCode::SUCCESS
         }
-        End::Done => ExitCode::SUCCESS,
+        End::Done | End::Killed => ExitCode::SUCCESS,
     }
 }
 
@@ -139,13 +152,15 @@ fn watch(
     asked_to_stop: &AtomicBool,
 ) -> anyhow::Result<End> {
     let start = ambient::now();
+    let mut killed_at = None;
     loop {
         let since = ambient::now().duration_since(start);
         stack.look(figures);
         stack.check_alive()?;
         view.show(figures, &log.notable());
         if figures.killed() {
-            if figures.kill_is_confirmed() {
+            let since_kill = ambient::now().duration_since(*killed_at.get_or_insert_with(ambient::now));
+            if figures.kill_is_confirmed() || since_kill > CONFIRM_LIMIT {
                 return Ok(End::Killed);
             }
         } else if figures.market_ended() || options.seconds.is_some_and(|limit| since.as_secs() >= limit) {
@@ -154,7 +169,7 @@ fn watch(
         if asked_to_stop.load(Ordering::Relaxed) {
             return Ok(End::Interrupted);
         }
-        anyhow::ensure!(
+        ensure!(
             figures.host_was_seen() || since < START_LIMIT,
             "the host did not come up within {START_LIMIT:?}; see its log\n{}",
             log.notable().join("\n")

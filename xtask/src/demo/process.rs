@@ -36,8 +36,8 @@ impl Binaries {
 
     /// The binaries as an earlier build left them.
     pub(crate) fn built(root: &Path) -> Self {
-        let target = crate::target_dir(root).join("debug");
-        let binary = |name: &str| target.join(name);
+        let folder = crate::binaries(root);
+        let binary = |name: &str| folder.join(name);
         Self { host: binary("sandpit"), watchdog: binary("sandpit-watchdog"), sim: binary("sandpit-sim") }
     }
 
@@ -163,9 +163,11 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Only reached with a living child after an error; there is nothing better to do with another one.
-        let _ = self.1.kill();
-        let _ = self.1.wait();
+        // Only reached with a living child after an error, which is what is told; a watchdog ends its host
+        // first.
+        if self.stop().is_err() {
+            let _ = self.1.kill();
+        }
     }
 }
 

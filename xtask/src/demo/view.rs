@@ -15,6 +15,10 @@ const QUIET_LOOKS: u32 = 20;
 /// A line of the log is cut here, so that it does not wrap.
 const LOG_COLUMNS: usize = 76;
 
+/// Lines that are wider than the terminal are cut, so that the view can go back over them.
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
+
 /// An RFC 3339 time without fractions.
 const SECONDS_COLUMNS: usize = "2013-10-07T13:30:00".len();
 
@@ -51,10 +55,11 @@ impl Live {
             let mut out = std::io::stdout().lock();
             // A terminal that is gone is no reason to stop the demo.
             let _ = if self.lines > 0 { write!(out, "\x1b[{}A\x1b[J", self.lines) } else { Ok(()) };
-            let _ = write!(out, "{text}").and_then(|()| out.flush());
+            let _ = write!(out, "{NO_WRAP}{text}{WRAP}").and_then(|()| out.flush());
             self.lines = text.lines().count();
         } else if self.looks % QUIET_LOOKS == 1 {
-            println!("{}", headline(figures));
+            // Nobody has to listen.
+            let _ = writeln!(std::io::stdout(), "{}", headline(figures));
         }
     }
 }

@@ -65,6 +65,8 @@ impl Spawner<'_> {
             days: prepared.sessions.days().to_vec(),
             since,
             bars_grace: IngestConfig::BARS_GRACE,
+            // A second of ours is as long as the market is compressed.
+            ahead: IngestConfig::AHEAD.max(Duration::from_secs(1).mul_f64(prepared.config.clock_speed)),
             seed: prepared.seed,
         };
         let figures = &prepared.figures;

@@ -1,6 +1,6 @@
 //! The wiring: reconcile, then start every loop.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use sandpit_broker::{Broker, History, OrderFeed, Permit};
 use sandpit_contract::Exit;
@@ -27,6 +27,8 @@ use crate::{
     strategies::{self, Beginning, Strategy},
 };
 
+/// So long after a minute's end the broker's history has its bar, market time.
+const SETTLE: Duration = Duration::from_secs(5);
 /// Inputs that may wait for the desk.
 const DESK_INPUTS: usize = 4_096;
 
@@ -52,7 +54,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     say(&found);
     prepared.figures.set_equity(found.account.equity);
 
-    let since = prepared.clock.now().minute();
+    // The minute before this may not be complete at the broker yet: ingest asks for it later.
+    let since = (prepared.clock.now() - SETTLE).minute();
     let warmup = warmup(&prepared, since).await;
     let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
     let beginning = Beginning { books: desk.books(), account: &found.account, warmup: &warmup };
