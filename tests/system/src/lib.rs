@@ -2,10 +2,12 @@
 //!
 //! `cargo xtask test` builds binaries and plugins before it runs these.
 
+mod books;
 mod demo;
 
 use std::path::{Path, PathBuf};
 
+pub use books::{differences, doubled, recorded};
 pub use demo::{Demo, Ended, get_json, monotonic_ms, wait_for};
 
 /// The binary `name` as the workspace's build left it beside this test.
