@@ -5,6 +5,7 @@ mod bench;
 mod debian_rust;
 mod demo;
 mod plugins;
+mod sdks;
 mod test;
 mod wasm_toolchain;
 
@@ -34,6 +35,8 @@ enum Task {
     Bench(bench::Options),
     /// Build the example plugins to WebAssembly, into target/plugins.
     Plugins,
+    /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
+    Sdks,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,10 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Plugins => plugins::build(&root, &target_dir(&root).join("plugins")).map(|files| {
             files.iter().for_each(|file| println!("{}", file.display()));
+            ExitCode::SUCCESS
+        }),
+        Task::Sdks => sdks::install(&root, &target_dir(&root).join("sdk")).map(|folders| {
+            folders.iter().for_each(|folder| println!("{}", folder.display()));
             ExitCode::SUCCESS
         }),
     };

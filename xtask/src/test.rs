@@ -20,6 +20,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     }
     step("plugins");
     crate::plugins::build(root, &crate::target_dir(root).join("plugins"))?;
+    step("SDKs");
+    crate::sdks::install(root, &crate::target_dir(root).join("sdk"))?;
     step("binaries");
     crate::cargo(root, ["build", "--workspace", "--bins"])?;
     step("tests");

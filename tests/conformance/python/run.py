@@ -1,0 +1,45 @@
+"""Plays topics against a broker: run.py ADDR:PORT TOPIC... One line of JSON a check."""
+
+import faulthandler
+import importlib
+import json
+import logging
+import sys
+import traceback
+
+import desk
+
+# Longer than every suite takes on a slow machine, shorter than the patience of the test runner.
+BOUND_SECS = 200
+
+
+def play(topic, broker):
+    """Every check of a topic, in the order of its file; one that fails does not keep the next from running."""
+    for name, fact, run in desk.checks_of(importlib.import_module(topic)):
+        detail = ""
+        try:
+            run(broker)
+        except Exception:
+            detail = shorten(traceback.format_exc())
+        line = {"check": f"{topic}.{name}", "fact": fact, "ok": not detail, "detail": detail}
+        print(json.dumps(line), flush=True)
+
+
+def shorten(text):
+    """The end of a traceback, without the frames of libraries."""
+    lines = [line for line in text.strip().splitlines() if "site-packages" not in line]
+    return "\n".join(lines[-8:])
+
+
+def main():
+    faulthandler.dump_traceback_later(BOUND_SECS, exit=True)
+    # The SDK logs every refused connection; the checks look at what it does.
+    logging.disable(logging.CRITICAL)
+    address, *topics = sys.argv[1:]
+    broker = desk.Desk(address)
+    for topic in topics:
+        play(topic, broker)
+    broker.close()
+
+
+main()
