@@ -12,9 +12,13 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+mod connection;
 pub mod data;
+mod desk;
 pub mod engine;
+pub mod faults;
 pub mod history;
+mod journal;
 pub mod keys;
 pub mod limit;
 pub mod listing;
@@ -25,6 +29,7 @@ pub mod sim;
 pub mod stream;
 mod wire;
 
-pub use market::{Market, Sessions};
+pub use connection::serve;
+pub use market::{Market, Rewind, Sessions};
 pub use rest::router;
 pub use sim::{Settings, Sim};

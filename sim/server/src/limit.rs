@@ -20,6 +20,51 @@ pub enum Api {
     Data,
 }
 
+impl Api {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trading => "trading",
+            Self::Data => "data",
+        }
+    }
+
+    /// Whose path this is: trading has what data does not.
+    pub fn of_path(path: &str) -> Self {
+        let is_data = ["/v2/stocks", "/v1beta1/", "/v1beta3/", "/v1/"].iter().any(|p| path.starts_with(p))
+            || ["/v2/iex", "/v2/sip", "/v2/delayed_sip", "/v2/test"].contains(&path);
+        if is_data { Self::Data } else { Self::Trading }
+    }
+}
+
+/// Requests a minute of each API, for each key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// Of the trading API.
+    pub trading: u32,
+    /// Of the market-data API.
+    pub data: u32,
+}
+
+impl Rates {
+    /// What the broker grants with a basic data plan.
+    pub const BASIC: Self = Self { trading: 200, data: 200 };
+    /// What the broker grants with the paid data plan.
+    pub const PLUS: Self = Self { trading: 200, data: 10_000 };
+
+    /// The same for both.
+    pub const fn both(requests_per_minute: u32) -> Self {
+        Self { trading: requests_per_minute, data: requests_per_minute }
+    }
+
+    const fn of(self, api: Api) -> u32 {
+        match api {
+            Api::Trading => self.trading,
+            Api::Data => self.data,
+        }
+    }
+}
+
 /// How a request stands with its quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -36,19 +81,33 @@ pub struct Standing {
 /// Counts requests in a sliding minute of market time.
 #[derive(Debug)]
 pub struct Quotas {
-    limit: u32,
-    sent: HashMap<(String, Api), VecDeque<Duration>>,
+    rates: Rates,
+    sent: HashMap<String, Windows>,
+}
+
+/// What one key sent, by API.
+#[derive(Debug, Default)]
+struct Windows {
+    trading: VecDeque<Duration>,
+    data: VecDeque<Duration>,
+}
+
+impl Windows {
+    fn is_over(&self, now: Duration) -> bool {
+        let is_over = |sent: &VecDeque<Duration>| sent.back().is_none_or(|&at| at + WINDOW <= now);
+        is_over(&self.trading) && is_over(&self.data)
+    }
 }
 
 impl Quotas {
-    /// Allows `limit` requests in any minute.
-    pub fn new(limit: u32) -> Self {
-        Self { limit, sent: HashMap::new() }
+    /// Allows so many requests in any minute.
+    pub fn new(rates: Rates) -> Self {
+        Self { rates, sent: HashMap::new() }
     }
 
     /// A request of `key` at `now`, market time since the start. One that is turned away does not count.
     pub fn on_request(&mut self, key: &str, api: Api, now: Duration) -> Standing {
-        let limit = self.limit;
+        let limit = self.rates.of(api);
         let Some(sent) = self.window(key, api, now) else {
             return Standing { admitted: false, limit, remaining: 0, reset: WINDOW };
         };
@@ -64,15 +123,32 @@ impl Quotas {
         Standing { admitted, limit, remaining, reset: (newest + WINDOW).saturating_sub(now) }
     }
 
+    /// How a request stands that nobody is charged with: its keys are no good.
+    pub fn of_nobody(&self, api: Api) -> Standing {
+        let limit = self.rates.of(api);
+        Standing { admitted: false, limit, remaining: limit, reset: Duration::ZERO }
+    }
+
+    /// Forgets everything that was sent.
+    pub fn clear(&mut self) {
+        self.sent.clear();
+    }
+
     fn window(&mut self, key: &str, api: Api, now: Duration) -> Option<&mut VecDeque<Duration>> {
-        let name = (key.to_owned(), api);
-        if self.sent.len() >= MAX_KEYS && !self.sent.contains_key(&name) {
-            self.sent.retain(|_, sent| sent.back().is_some_and(|&at| at + WINDOW > now));
+        if !self.sent.contains_key(key) {
+            if self.sent.len() >= MAX_KEYS {
+                self.sent.retain(|_, sent| !sent.is_over(now));
+            }
             if self.sent.len() >= MAX_KEYS {
                 return None;
             }
+            self.sent.insert(key.to_owned(), Windows::default());
         }
-        Some(self.sent.entry(name).or_default())
+        let windows = self.sent.get_mut(key)?;
+        Some(match api {
+            Api::Trading => &mut windows.trading,
+            Api::Data => &mut windows.data,
+        })
     }
 }
 
@@ -82,7 +158,7 @@ mod tests {
 
     #[test]
     fn never_more_than_the_limit_in_any_minute() {
-        let mut quotas = Quotas::new(5);
+        let mut quotas = Quotas::new(Rates::both(5));
         let mut admitted = Vec::new();
         for tenth in 0..3_000_u64 {
             let now = Duration::from_millis(tenth * 100 + (tenth * tenth) % 97);
@@ -97,28 +173,41 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_count_down_and_keys_are_apart() {
-        let mut quotas = Quotas::new(2);
-        let mut check = |key, api, secs, admitted, remaining, reset_secs| {
+    fn the_headers_count_down_and_keys_and_apis_are_apart() {
+        let mut quotas = Quotas::new(Rates { trading: 2, data: 3 });
+        let mut check = |key, api, secs, admitted, limit, remaining, reset_secs| {
             let standing = quotas.on_request(key, api, Duration::from_secs(secs));
             let reset = Duration::from_secs(reset_secs);
-            assert_eq!(standing, Standing { admitted, limit: 2, remaining, reset }, "{key} at {secs}");
+            assert_eq!(standing, Standing { admitted, limit, remaining, reset }, "{key} at {secs}");
         };
-        check("a", Api::Trading, 0, true, 1, 60);
-        check("a", Api::Trading, 10, true, 0, 60);
-        check("a", Api::Trading, 20, false, 0, 50);
-        check("a", Api::Data, 20, true, 1, 60);
-        check("b", Api::Trading, 20, true, 1, 60);
-        check("a", Api::Trading, 60, true, 0, 60);
+        check("a", Api::Trading, 0, true, 2, 1, 60);
+        check("a", Api::Trading, 10, true, 2, 0, 60);
+        check("a", Api::Trading, 20, false, 2, 0, 50);
+        check("a", Api::Data, 20, true, 3, 2, 60);
+        check("b", Api::Trading, 20, true, 2, 1, 60);
+        check("a", Api::Trading, 60, true, 2, 0, 60);
+        quotas.clear();
+        let standing = quotas.on_request("a", Api::Trading, Duration::from_secs(60));
+        assert_eq!((standing.admitted, standing.remaining), (true, 1), "forgotten");
     }
 
     #[test]
     fn keys_are_bounded() {
-        let mut quotas = Quotas::new(2);
+        let mut quotas = Quotas::new(Rates::both(2));
         for key in 0..MAX_KEYS {
             assert!(quotas.on_request(&key.to_string(), Api::Data, Duration::ZERO).admitted);
         }
         assert!(!quotas.on_request("one more", Api::Data, Duration::from_secs(59)).admitted);
         assert!(quotas.on_request("one more", Api::Data, Duration::from_secs(60)).admitted);
+    }
+
+    #[test]
+    fn paths_of_the_data_api() {
+        for path in ["/v2/stocks/bars", "/v2/iex", "/v1beta1/news"] {
+            assert_eq!(Api::of_path(path), Api::Data, "{path}");
+        }
+        for path in ["/v2/orders", "/stream", "/v2/account", "/v2/events/trades"] {
+            assert_eq!(Api::of_path(path), Api::Trading, "{path}");
+        }
     }
 }

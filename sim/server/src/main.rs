@@ -8,12 +8,11 @@ use std::{
     process::ExitCode,
 };
 
-use axum::serve::ListenerExt;
 use clap::{CommandFactory, Parser, error::ErrorKind as UsageError};
 use sandpit_sim::{
     Market, Sessions, Settings, Sim,
     keys::{KeyPair, Keys},
-    listing, router,
+    listing, serve as serve_broker,
 };
 use sandpit_venue::VenueConfig;
 use tokio::{net::TcpListener, signal::unix};
@@ -80,14 +79,8 @@ async fn serve(args: &Args, market: Market) -> ExitCode {
     // Whoever started us may have closed our output; that is no reason to stop.
     let _ = writeln!(std::io::stdout(), "listening {address}");
     tokio::spawn(sim.clone().run());
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY is not to be had");
-        }
-    });
     tokio::select! {
-        // The server retries what fails and never ends by itself.
-        _ = axum::serve(listener, router(sim)) => {}
+        () = serve_broker(listener, sim) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -109,7 +102,7 @@ fn settings(args: &Args) -> Settings {
         requests_per_minute: args.rpm,
         speed: args.speed,
         keys,
-        auth_timeout: Settings::AUTH_TIMEOUT,
+        ..Settings::default()
     }
 }
 

@@ -8,6 +8,9 @@ use sandpit_venue::Calendar;
 
 use crate::data::{DataError, Feed, FillIn, Generator, Survey, replay};
 
+/// Makes a market's feed once more, from its first event, under a seed.
+pub type Rewind = Box<dyn FnMut(u64) -> Result<Feed, DataError> + Send>;
+
 /// How many sessions are played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sessions {
@@ -42,6 +45,8 @@ pub struct Market {
     pub days: Vec<SessionDay>,
     /// The events, in order.
     pub feed: Feed,
+    /// Makes the feed again; without it the market can be played once only.
+    pub rewind: Option<Rewind>,
 }
 
 impl Market {
@@ -60,7 +65,10 @@ impl Market {
             survey.days.truncate(count);
         }
         let feed = replay(files, &survey)?;
-        Ok(Self { symbols: survey.symbols, days: survey.days, feed })
+        let (symbols, days) = (survey.symbols.clone(), survey.days.clone());
+        let files = files.to_owned();
+        let rewind: Rewind = Box::new(move |_| replay(&files, &survey));
+        Ok(Self { symbols, days, feed, rewind: Some(rewind) })
     }
 
     /// A seeded market that begins with the session of `first` and plays `count` of them.
@@ -81,9 +89,13 @@ impl Market {
         }
         let days: Vec<SessionDay> =
             sessions.take(count).map(|day| SessionDay { open: day.open, close: day.close }).collect();
-        let generator = Generator::new(seed, &symbols, &days);
-        let feed = FillIn::new(generator, symbols.iter().cloned().collect(), Default::default());
-        Ok(Self { symbols, days, feed: Box::new(feed) })
+        let (traded, played) = (symbols.clone(), days.clone());
+        let make = move |seed| -> Feed {
+            let generator = Generator::new(seed, &traded, &played);
+            Box::new(FillIn::new(generator, traded.iter().cloned().collect(), Default::default()))
+        };
+        let feed = make(seed);
+        Ok(Self { symbols, days, feed, rewind: Some(Box::new(move |seed| Ok(make(seed)))) })
     }
 }
 

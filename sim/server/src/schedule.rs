@@ -1,7 +1,7 @@
-//! The map from real time to market time: which stretches are played, and how fast.
+//! The map from played time to market time: which stretches are played, and what is jumped over.
 //!
 //! ```text
-//! real    0 ────────────────────> | ────────────────────> | (frozen)
+//! played  0 ────────────────────> | ────────────────────> | (frozen)
 //! market  lead · session · trail  | lead · session · trail|
 //!                                 ^ jump over the night
 //! ```
@@ -51,16 +51,15 @@ impl RunPhase {
     }
 }
 
-/// The stretches of one run, in order, and the speed.
+/// The stretches of one run, in order.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    speed: u32,
     stretches: Vec<Stretch>,
 }
 
 impl Schedule {
-    /// Plays `days`, in order, at `speed` market seconds a real second. A lead that would reach into the
-    /// session before is cut there.
+    /// Plays `days`, in order, with leads that are long enough for a run that begins at `speed` market seconds
+    /// a real second. A lead that would reach into the session before is cut there.
     ///
     /// # Panics
     /// When there is no day.
@@ -80,12 +79,7 @@ impl Schedule {
             session: *day,
             end: day.close + TRAIL,
         };
-        Self { speed, stretches: days.iter().map(stretch).collect() }
-    }
-
-    /// Market seconds a real second.
-    pub fn speed(&self) -> u32 {
-        self.speed
+        Self { stretches: days.iter().map(stretch).collect() }
     }
 
     /// The first moment.
@@ -93,9 +87,9 @@ impl Schedule {
         self.stretches[0].start
     }
 
-    /// Market time when the run has lasted `real`. Never goes back.
-    pub fn at(&self, real: Duration) -> MarketTime {
-        let mut left = self.flow(real);
+    /// Market time when so much of it has been played. Never goes back.
+    pub fn at(&self, played: Duration) -> MarketTime {
+        let mut left = played;
         for stretch in &self.stretches {
             let length = stretch.end.since(stretch.start);
             if left < length {
@@ -106,15 +100,10 @@ impl Schedule {
         self.end()
     }
 
-    /// How long the run has lasted in market time, jumps left out and the freeze ignored: what quotas run on.
-    pub fn flow(&self, real: Duration) -> Duration {
-        real.saturating_mul(self.speed)
-    }
-
-    /// How long the run lasts until market time `at`; for a moment in a jump, until the jump.
-    pub fn real_at(&self, at: MarketTime) -> Duration {
+    /// How much is played until market time `at`; for a moment in a jump, until the jump.
+    pub fn played_at(&self, at: MarketTime) -> Duration {
         let played = |stretch: &Stretch| at.min(stretch.end).since(stretch.start);
-        self.stretches.iter().map(played).sum::<Duration>() / self.speed
+        self.stretches.iter().map(played).sum()
     }
 
     /// Whether a moment is played, not jumped over.
@@ -133,7 +122,8 @@ impl Schedule {
         }
     }
 
-    fn end(&self) -> MarketTime {
+    /// The moment at which the run is over.
+    pub fn end(&self) -> MarketTime {
         self.stretches[self.stretches.len() - 1].end
     }
 }
@@ -158,7 +148,7 @@ mod tests {
     fn time_runs_jumps_and_stops() {
         let schedule = two_days(60);
         let check = |real_secs: u64, market: &str, phase: RunPhase| {
-            let now = schedule.at(Duration::from_secs(real_secs));
+            let now = schedule.at(Duration::from_secs(60 * real_secs));
             assert_eq!((now, schedule.phase(now)), (at(market), phase), "after {real_secs} s");
         };
         check(0, "16T13:25:00", RunPhase::Pre);
@@ -172,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn real_time_of_a_market_moment() {
+    fn played_time_of_a_market_moment() {
         let schedule = two_days(60);
         for secs in [0, 1, 5, 395, 396, 700, 792] {
-            let real = Duration::from_secs(secs);
-            assert_eq!(schedule.real_at(schedule.at(real)), real, "{secs}");
+            let played = Duration::from_secs(60 * secs);
+            assert_eq!(schedule.played_at(schedule.at(played)), played, "{secs}");
         }
-        assert_eq!(schedule.real_at(at("17T03:00:00")), Duration::from_secs(396), "in the jump");
+        assert_eq!(schedule.played_at(at("17T03:00:00")), Duration::from_secs(60 * 396), "in the jump");
         assert!(!schedule.is_played(at("17T03:00:00")) && schedule.is_played(at("16T20:01:00")));
     }
 

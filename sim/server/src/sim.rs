@@ -1,104 +1,91 @@
-//! The simulator as a whole: the engine, the listeners, the quotas and the clock, shared by all connections.
+//! The simulator as a whole: the desk, the quotas and the clock, shared by all connections.
 
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use sandpit_types::MarketTime;
-use sandpit_venue::{EventKind, VenueConfig};
+use sandpit_types::{MarketTime, Symbol, Usd};
+use sandpit_venue::VenueConfig;
 
+pub use crate::desk::Desk;
 use crate::{
     clock::{Elapsed, SimClock},
+    data::DataError,
     engine::Engine,
+    faults::{Rule, Target},
     keys::{KeyPair, Keys},
-    limit::{Api, Quotas, Standing},
-    market::Market,
+    limit::{Api, Quotas, Rates, Standing},
+    market::{Market, Rewind},
     schedule::{RunPhase, Schedule},
-    stream::{data::Subscription, hub::Hub, trades::Listening},
-    wire::{self, account::Configuration, clock::NewYork},
+    wire::clock::NewYork,
 };
 
 /// Longest real time between two looks at the market: the clock of the venue goes on without events, too.
 const LONGEST_NAP: Duration = Duration::from_millis(20);
 /// Shortest, so that other tasks get their turn.
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
+/// Most events that are played in one turn when the clock is set forward: listeners must be able to follow.
+const SLICE_EVENTS: usize = 1_024;
+/// Room that a listener must have for the next turn, in frames: an event makes a few at most.
+const SLICE_FRAMES: usize = 4 * SLICE_EVENTS;
+/// Longest real wait for listeners to make room; whoever has none then is dropped as too slow.
+const LISTENER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the broker is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The account and its rules.
     pub venue: VenueConfig,
-    /// Requests a minute of market time, for each key and each of the two APIs.
+    /// Requests a minute of market time to the trading API, for each key.
     pub requests_per_minute: u32,
+    /// The same for market data.
+    pub data_requests_per_minute: u32,
     /// Market seconds a real second.
     pub speed: u32,
     /// Who is let in.
     pub keys: Keys,
     /// Real time that a client of the data stream has to authenticate.
     pub auth_timeout: Duration,
+    /// What goes wrong from the start on; at most [`crate::faults::MAX_RULES`].
+    pub faults: Vec<Rule>,
 }
 
 impl Settings {
     /// The broker's limit on the trading API.
-    pub const REQUESTS_PER_MINUTE: u32 = 200;
+    pub const REQUESTS_PER_MINUTE: u32 = Rates::BASIC.trading;
+    /// Most cash, US dollars: beyond it positions would not fit into decimals.
+    pub const MAX_CASH: i64 = 1_000_000_000_000;
     /// What the broker's data stream grants.
     pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
-/// What was counted since the start.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct OrderCounts {
-    pub(crate) accepted: u64,
-    pub(crate) rejected: u64,
-    pub(crate) fills: u64,
-    pub(crate) cancels: u64,
-}
-
-/// Everything that is changed under the one lock.
-pub struct Desk {
-    /// The venue and its market.
-    pub(crate) engine: Engine,
-    /// Listeners of market data.
-    pub(crate) data: Hub<Subscription>,
-    /// Listeners of trade updates.
-    pub(crate) trades: Hub<Listening>,
-    pub(crate) configuration: Configuration,
-    pub(crate) counts: OrderCounts,
-}
-
-impl Desk {
-    /// Plays everything that is due and tells the listeners, in order.
-    fn catch_up(&mut self, now: MarketTime) {
-        while let Some((tick, played)) = self.engine.step(now) {
-            if played && let Some((channel, symbol)) = wire::market::channel(&tick.event) {
-                let number = self.engine.counts.trades;
-                let wants = |topic: &Subscription| topic.wants(channel, symbol.as_str());
-                self.data.publish(wants, || wire::market::message(&tick, number).into());
-            }
-            self.tell();
-        }
-        self.engine.venue.advance(now);
-        self.tell();
-    }
-
-    /// Tells the listeners what happened to orders.
-    fn tell(&mut self) {
-        for event in self.engine.venue.drain_events() {
-            self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
-            self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
-            self.trades.publish(
-                |listening| listening.0,
-                || {
-                    let update = wire::order::TradeUpdateJson::from(&event);
-                    serde_json::to_string(&update).expect("numbers and texts are always JSON").into()
-                },
-            );
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            venue: VenueConfig::default(),
+            requests_per_minute: Rates::BASIC.trading,
+            data_requests_per_minute: Rates::BASIC.data,
+            speed: 1,
+            keys: Keys::any(),
+            auth_timeout: Self::AUTH_TIMEOUT,
+            faults: Vec::new(),
         }
     }
+}
+
+/// A run cannot begin anew.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResetError {
+    /// The market was handed in as it came.
+    #[error("this market can be played once only; start another simulator")]
+    OnceOnly,
+    /// Its files are not what they were.
+    #[error("the market cannot be read again: {0}")]
+    Data(#[from] DataError),
 }
 
 /// The simulator.
@@ -106,32 +93,41 @@ pub struct Sim {
     settings: Settings,
     clock: SimClock,
     schedule: Arc<Schedule>,
+    symbols: Vec<Symbol>,
     desk: Mutex<Desk>,
+    rewind: Mutex<Option<Rewind>>,
     quotas: Mutex<Quotas>,
+    /// Held while the clock is being set forward.
+    advancing: tokio::sync::Mutex<()>,
     new_york: NewYork,
     requests: AtomicU64,
     too_many: AtomicU64,
+    /// Whether any fault may hit a request: most runs have none, and no request should wait for that.
+    has_request_faults: AtomicBool,
 }
 
 impl Sim {
     /// Sets up a broker over a market. `elapsed` is the real time since the run began and must never go back.
     ///
     /// # Panics
-    /// When the market has no session.
+    /// When the market has no session, or there are more faults than rules are allowed.
     pub fn new(settings: Settings, market: Market, elapsed: Elapsed) -> Arc<Self> {
         let schedule = Arc::new(Schedule::new(&market.days, settings.speed));
-        let desk = Desk {
-            engine: Engine::new(settings.venue.clone(), market, schedule.clone()),
-            data: Hub::default(),
-            trades: Hub::default(),
-            configuration: Configuration::default(),
-            counts: OrderCounts::default(),
-        };
+        let Market { symbols, feed, rewind, .. } = market;
+        let setup = settings.venue.clone();
+        let engine = Engine::new(setup.clone(), &symbols, feed, schedule.clone());
+        let mut desk = Desk::new(engine, setup, schedule.start(), schedule.end());
+        desk.arm(&settings.faults, schedule.start());
+        let rates = Rates { trading: settings.requests_per_minute, data: settings.data_requests_per_minute };
         Arc::new(Self {
-            clock: SimClock::new(schedule.clone(), elapsed),
+            clock: SimClock::new(schedule.clone(), settings.speed, elapsed),
             schedule,
+            symbols,
+            has_request_faults: AtomicBool::new(desk.faults.aim_at(Target::Request)),
             desk: Mutex::new(desk),
-            quotas: Mutex::new(Quotas::new(settings.requests_per_minute)),
+            rewind: Mutex::new(rewind),
+            quotas: Mutex::new(Quotas::new(rates)),
+            advancing: tokio::sync::Mutex::new(()),
             new_york: NewYork::new(),
             requests: AtomicU64::new(0),
             too_many: AtomicU64::new(0),
@@ -142,6 +138,16 @@ impl Sim {
     /// How the broker is set up.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The market's clock.
+    pub(crate) fn clock(&self) -> &SimClock {
+        &self.clock
+    }
+
+    /// Which stretches of time are played.
+    pub(crate) fn schedule(&self) -> &Schedule {
+        &self.schedule
     }
 
     /// Does something at the desk, at the present moment: all that happened until now has been played, and
@@ -156,16 +162,86 @@ impl Sim {
         result
     }
 
+    /// Does something to the rules of faults.
+    pub(crate) fn with_rules<R>(&self, deed: impl FnOnce(&mut Desk, MarketTime) -> R) -> R {
+        self.with(|desk, now| {
+            let result = deed(desk, now);
+            desk.rules_changed(now);
+            self.has_request_faults.store(desk.faults.aim_at(Target::Request), Ordering::Release);
+            result
+        })
+    }
+
+    /// Whether any fault may hit a request.
+    pub(crate) fn has_request_faults(&self) -> bool {
+        self.has_request_faults.load(Ordering::Acquire)
+    }
+
     /// Keeps the market going; never returns.
     pub async fn run(self: Arc<Self>) {
         loop {
-            let nap = self.with(|desk, now| {
-                let next = desk.engine.next_due();
-                let deadline = desk.engine.venue.deadline();
-                self.nap(now, next.map_or(deadline, |at| at.min(deadline)))
-            });
+            let nap = self.with(|desk, now| self.nap(now, desk.next_due()));
             tokio::time::sleep(nap).await;
         }
+    }
+
+    /// Sets the clock forward to where so much of the run has been played. Everything on the way is played in
+    /// order, in turns that listeners can follow; requests that come meanwhile see the market where it is.
+    pub(crate) async fn advance_to(&self, played: Duration) {
+        let _turn = self.advancing.lock().await;
+        while !self.advance_a_little(played) {
+            self.wait_for_listeners().await;
+        }
+    }
+
+    /// One turn; whether it was the last.
+    fn advance_a_little(&self, played: Duration) -> bool {
+        let mut desk = lock(&self.desk);
+        let target = self.schedule.at(played).max(self.clock.now());
+        let mut reached = None;
+        for _ in 0..SLICE_EVENTS {
+            let Some(at) = desk.play_next(target) else {
+                self.clock.forward_to(played);
+                desk.catch_up(target);
+                return true;
+            };
+            reached = Some(at);
+        }
+        if let Some(at) = reached {
+            self.clock.forward_to(self.schedule.played_at(at));
+        }
+        false
+    }
+
+    async fn wait_for_listeners(&self) {
+        let has_room = async {
+            while !lock(&self.desk).have_room(SLICE_FRAMES) {
+                tokio::time::sleep(SHORTEST_NAP).await;
+            }
+        };
+        // Whoever makes no room in this time is dropped when the next frames do not fit.
+        let _ = tokio::time::timeout(LISTENER_PATIENCE, has_room).await;
+    }
+
+    /// Begins the run anew: a fresh account and the market from its start. All streams are cut, the log is
+    /// empty, and the faults are those of the settings. The clock's gait stays.
+    pub(crate) async fn reset(&self, seed: Option<u64>, cash: Option<Usd>) -> Result<(), ResetError> {
+        let _turn = self.advancing.lock().await;
+        let mut desk = lock(&self.desk);
+        let mut setup = desk.setup.clone();
+        setup.seed = seed.unwrap_or(setup.seed);
+        setup.cash = cash.unwrap_or(setup.cash);
+        let mut rewind = lock(&self.rewind);
+        let feed = rewind.as_mut().ok_or(ResetError::OnceOnly)?(setup.seed)?;
+        let engine = Engine::new(setup.clone(), &self.symbols, feed, self.schedule.clone());
+        desk.reset(engine, setup, self.schedule.start());
+        desk.arm(&self.settings.faults, self.schedule.start());
+        self.has_request_faults.store(desk.faults.aim_at(Target::Request), Ordering::Release);
+        self.clock.restart();
+        lock(&self.quotas).clear();
+        self.requests.store(0, Ordering::Relaxed);
+        self.too_many.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// How long nothing has to be done, in real time, when the next thing is due at market time `due`.
@@ -174,13 +250,19 @@ impl Sim {
         if self.schedule.phase(now) == RunPhase::Done {
             return LONGEST_NAP;
         }
-        self.clock.real_until(due).clamp(SHORTEST_NAP, LONGEST_NAP)
+        self.clock.real_until(due).map_or(LONGEST_NAP, |nap| nap.clamp(SHORTEST_NAP, LONGEST_NAP))
     }
 
     /// Counts a request and says how its sender stands, with the time of the quota's reset in UNIX seconds.
-    pub(crate) fn admit(&self, pair: &KeyPair, api: Api) -> (Standing, i64) {
-        let standing = lock(&self.quotas).on_request(&pair.key, api, self.clock.flow());
-        if !standing.admitted {
+    /// Without keys nobody is charged.
+    pub(crate) fn admit(&self, pair: Option<&KeyPair>, api: Api) -> (Standing, i64) {
+        let mut quotas = lock(&self.quotas);
+        let standing = match pair {
+            Some(pair) => quotas.on_request(&pair.key, api, self.clock.flow()),
+            None => quotas.of_nobody(api),
+        };
+        drop(quotas);
+        if pair.is_some() && !standing.admitted {
             self.too_many.fetch_add(1, Ordering::Relaxed);
         }
         let reset = self.clock.now() + standing.reset;
@@ -217,23 +299,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use sandpit_types::{SessionDay, Symbol};
+    use sandpit_types::SessionDay;
 
     use super::*;
 
     #[test]
-    fn it_naps_until_what_is_due_and_long_when_all_is_over() {
+    fn it_naps_until_what_is_due_and_long_when_all_is_over_or_paused() {
         let at = |text: &str| MarketTime::parse(&format!("2026-03-16T{text}Z")).expect(text);
         let days = vec![SessionDay { open: at("13:30:00"), close: at("20:00:00") }];
-        let market = Market { symbols: vec![Symbol::new("SPY")], days, feed: Box::new(std::iter::empty()) };
-        let settings = Settings {
-            venue: VenueConfig::default(),
-            requests_per_minute: Settings::REQUESTS_PER_MINUTE,
-            speed: 60,
-            keys: Keys::any(),
-            auth_timeout: Settings::AUTH_TIMEOUT,
-        };
+        let symbols = vec![Symbol::new("SPY")];
+        let market = Market { symbols, days, feed: Box::new(std::iter::empty()), rewind: None };
         // The clock stands at the start of the run.
+        let settings = Settings { speed: 60, ..Settings::default() };
         let sim = Sim::new(settings, market, Box::new(|| Duration::ZERO));
         let start = at("13:25:00");
         let check = |now, due, millis| assert_eq!(sim.nap(now, due), Duration::from_millis(millis));
@@ -242,5 +319,7 @@ mod tests {
         check(start, at("13:30:00"), 20);
         check(at("20:01:00"), start, 20);
         check(at("20:01:00"), at("20:01:00") + Duration::from_secs(86_400), 20);
+        sim.clock().set_paused(true);
+        check(start, start, 20);
     }
 }

@@ -92,7 +92,7 @@ fn a_client_that_falls_behind_is_told_and_dropped() {
         let (symbol, time, bid_size) = (symbol.clone(), open(), size as u64);
         Tick::new(MarketEvent::Quote(Quote { symbol, time, bid: 1.0, bid_size, ask: 2.0, ask_size: 1 }))
     });
-    let broker = Broker::over(settings(), Market { symbols, days, feed: Box::new(burst) });
+    let broker = Broker::over(settings(), Market { symbols, days, feed: Box::new(burst), rewind: None });
     let keys = [("apca-api-key-id", "K"), ("apca-api-secret-key", "S")];
     let mut slow = broker.stream("/v2/iex", &keys);
     let mut other = broker.stream("/v2/iex", &keys);

@@ -2,12 +2,14 @@
 
 mod account;
 mod assets;
+mod control;
 mod data;
 mod error;
+mod faulty;
 mod orders;
 mod params;
 mod positions;
-mod status;
+mod record;
 
 pub(crate) use error::ApiError;
 pub(crate) use params::Params;
@@ -30,7 +32,13 @@ use crate::{keys::KeyPair, limit::Api, sim::Sim, stream};
 /// Largest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Every endpoint and stream of the broker, on one router.
+/// Every endpoint and stream of the broker, on one router. Faults that cut connections need [`crate::serve`];
+/// on another server they answer with an empty 502.
+///
+/// ```text
+/// record (number, log) ─> admit (keys, quota) ─> faulty ─> endpoint
+///                     └─> faulty ─> stream
+/// ```
 pub fn router(sim: Arc<Sim>) -> Router {
     let broker = Router::new()
         .route("/v2/account", get(account::show))
@@ -50,41 +58,33 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .route("/v2/stocks/{symbol}/quotes/latest", get(data::latest_quote_of))
         .fallback(async || ApiError::not_found("endpoint not found"))
         .method_not_allowed_fallback(async || ApiError::not_found("endpoint not found"))
+        .layer(from_fn_with_state(sim.clone(), faulty::request))
         .layer(from_fn_with_state(sim.clone(), admit))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
-    Router::new()
+    let streams = Router::new()
         .route("/stream", get(stream::trades))
         .route("/v2/iex", get(stream::data))
         .route("/v2/sip", get(stream::data))
+        .layer(from_fn_with_state(sim.clone(), faulty::handshake));
+    streams
         .merge(broker)
-        .layer(from_fn_with_state(sim.clone(), number))
-        .route("/sim/status", get(status::show))
+        .layer(from_fn_with_state(sim.clone(), record::request))
+        .merge(control::routes())
         .with_state(sim)
-}
-
-/// Counts a request and names it in the answer.
-async fn number(State(sim): State<Arc<Sim>>, request: Request, next: Next) -> Response {
-    let number = sim.number_request();
-    let mut response = next.run(request).await;
-    // Two odd factors spread the count over all digits, as a client expects of an id.
-    let (high, low) =
-        (number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number.wrapping_mul(0xbf58_476d_1ce4_e5b9));
-    set_header(&mut response, HeaderName::from_static("x-request-id"), &format!("{high:016x}{low:016x}"));
-    response
 }
 
 /// Lets a request in if its keys are good and its quota is not used up.
 async fn admit(State(sim): State<Arc<Sim>>, request: Request, next: Next) -> Response {
     let pair = KeyPair::from_headers(request.headers());
-    let Some(pair) = pair.filter(|pair| sim.settings().keys.accept(pair)) else {
-        return ApiError::data(StatusCode::UNAUTHORIZED, "unauthorized.").into_response();
-    };
-    let api = if request.uri().path().starts_with("/v2/stocks") { Api::Data } else { Api::Trading };
-    let (standing, reset) = sim.admit(&pair, api);
+    let pair = pair.filter(|pair| sim.settings().keys.accept(pair));
+    let api = Api::of_path(request.uri().path());
+    let (standing, reset) = sim.admit(pair.as_ref(), api);
     let mut response = if standing.admitted {
         next.run(request).await
+    } else if pair.is_some() {
+        too_many_requests()
     } else {
-        ApiError::trading(StatusCode::TOO_MANY_REQUESTS, 42_910_000, "rate limit exceeded").into_response()
+        ApiError::data(StatusCode::UNAUTHORIZED, "unauthorized.").into_response()
     };
     for (name, value) in [
         ("x-ratelimit-limit", i64::from(standing.limit)),
@@ -94,6 +94,11 @@ async fn admit(State(sim): State<Arc<Sim>>, request: Request, next: Next) -> Res
         set_header(&mut response, HeaderName::from_static(name), &value.to_string());
     }
     response
+}
+
+/// The broker's words for a quota that is used up.
+fn too_many_requests() -> Response {
+    ApiError::trading(StatusCode::TOO_MANY_REQUESTS, 42_910_000, "rate limit exceeded").into_response()
 }
 
 fn set_header(response: &mut Response, name: HeaderName, value: &str) {

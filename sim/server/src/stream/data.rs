@@ -177,6 +177,7 @@ impl Session for DataSession {
                     flush(&mut array, &mut messages);
                     messages.push(text.as_ref().into());
                 }
+                Frame::Cut => break,
             }
         }
         flush(&mut array, &mut messages);

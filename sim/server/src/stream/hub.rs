@@ -16,6 +16,8 @@ pub enum Frame {
     Data(Arc<str>),
     /// A control message, sent alone.
     Control(Arc<str>),
+    /// The connection ends here, without a word.
+    Cut,
 }
 
 /// The listeners of one stream. `T` says what each of them wants.
@@ -80,6 +82,19 @@ impl<T: Default> Hub<T> {
             let frame = written.clone().expect("written at the first listener");
             listener.queue.try_send(Frame::Data(frame)).is_ok()
         });
+    }
+
+    /// Cuts every listener off once it has got what waits for it. It counts until it has left.
+    pub fn cut(&mut self) {
+        self.listeners.retain_mut(|listener| {
+            listener.topic = T::default();
+            listener.queue.try_send(Frame::Cut).is_ok()
+        });
+    }
+
+    /// Whether every listener has room for so many frames.
+    pub fn have_room(&self, frames: usize) -> bool {
+        self.listeners.iter().all(|listener| listener.queue.capacity() >= frames)
     }
 
     /// Answers one listener and, with `topic`, changes what it wants from this very place of its queue on.

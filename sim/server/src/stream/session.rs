@@ -62,9 +62,12 @@ pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, sessio
     let joined = sim.with(|desk, _| S::hub(desk).join());
     let last_words = match joined {
         Some((id, frames)) => {
-            let words = converse(&sim, &mut socket, session, id, frames).await;
+            let end = converse(&sim, &mut socket, session, id, frames).await;
             sim.with(|desk, _| S::hub(desk).leave(id));
-            words
+            match end {
+                End::Cut => return,
+                End::Words(words) => words,
+            }
         }
         None => S::full(),
     };
@@ -75,14 +78,22 @@ pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, sessio
     let _ = timeout(WRITE_TIMEOUT, socket.close(None)).await;
 }
 
-/// The conversation; returns what to say at its end.
+/// How a conversation ends.
+enum End {
+    /// A fault: the connection is gone.
+    Cut,
+    /// With these last words, or none.
+    Words(Option<Arc<str>>),
+}
+
+/// The conversation; returns how it ended.
 async fn converse<S: Session>(
     sim: &Arc<Sim>,
     socket: &mut WebSocket,
     mut session: S,
     id: u64,
     mut frames: mpsc::Receiver<Frame>,
-) -> Option<Arc<str>> {
+) -> End {
     sim.with(|desk, _| S::hub(desk).answer(id, session.hello(), None));
     let overdue = tokio::time::sleep(sim.settings().auth_timeout);
     tokio::pin!(overdue);
@@ -93,10 +104,14 @@ async fn converse<S: Session>(
             count = frames.recv_many(&mut batch, MAX_BATCH) => {
                 // The hub dropped us: what still waits is not worth a slow client's time.
                 if count == 0 || frames.is_closed() {
-                    return S::slow();
+                    return End::Words(S::slow());
                 }
-                if !send(socket, S::write(&batch)).await {
-                    return None;
+                let cut = batch.iter().position(|frame| *frame == Frame::Cut);
+                if !send(socket, S::write(&batch[..cut.unwrap_or(count)])).await {
+                    return End::Words(None);
+                }
+                if cut.is_some() {
+                    return End::Cut;
                 }
                 batch.clear();
             }
@@ -106,12 +121,12 @@ async fn converse<S: Session>(
                     answer(sim, &mut session, id, &String::from_utf8_lossy(&bytes));
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Words(None),
             },
             () = &mut overdue, if authentication_due => {
                 authentication_due = false;
                 if let Some(words) = session.is_overdue() {
-                    return Some(words);
+                    return End::Words(Some(words));
                 }
             }
         }

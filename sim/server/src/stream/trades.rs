@@ -95,9 +95,10 @@ impl Session for TradeSession {
     /// Paper accounts get binary frames that hold JSON text.
     fn write(frames: &[Frame]) -> Vec<Message> {
         let binary = |frame: &Frame| match frame {
-            Frame::Data(text) | Frame::Control(text) => Message::binary(text.as_bytes().to_vec()),
+            Frame::Data(text) | Frame::Control(text) => Some(Message::binary(text.as_bytes().to_vec())),
+            Frame::Cut => None,
         };
-        frames.iter().map(binary).collect()
+        frames.iter().map_while(binary).collect()
     }
 }
 

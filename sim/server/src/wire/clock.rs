@@ -16,7 +16,7 @@ impl NewYork {
     }
 
     /// RFC 3339 with the offset of the season.
-    fn stamp(&self, time: MarketTime) -> String {
+    pub(crate) fn stamp(&self, time: MarketTime) -> String {
         time.to_jiff().to_zoned(self.0.clone()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
     }
 

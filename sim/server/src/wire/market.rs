@@ -114,6 +114,20 @@ pub(crate) fn channel(event: &MarketEvent) -> Option<(&'static str, &Symbol)> {
     }
 }
 
+/// Moves the stamp of an event by so many seconds, as a clock that is wrong would.
+pub(crate) fn skew(event: &mut MarketEvent, skew_secs: i64) {
+    let stamp = match event {
+        MarketEvent::Bar(bar) => &mut bar.start,
+        MarketEvent::Quote(quote) => &mut quote.time,
+        MarketEvent::Trade(trade) => &mut trade.time,
+        MarketEvent::BarsComplete(_)
+        | MarketEvent::SessionOpen(_)
+        | MarketEvent::SessionClose(_)
+        | MarketEvent::Health(..) => return,
+    };
+    *stamp = crate::desk::skewed(*stamp, skew_secs);
+}
+
 /// A data message of the stream; `number` is the id of a trade.
 pub(crate) fn message(tick: &Tick, number: u64) -> String {
     let written = match &tick.event {

@@ -11,9 +11,8 @@ use std::{
     time::Duration,
 };
 
-use sandpit_sim::{Market, Settings, Sim, data::Tick, keys::Keys, router};
+use sandpit_sim::{Market, Settings, Sim, data::Tick, serve};
 use sandpit_types::{Bar, MarketEvent, MarketTime, Quote, SessionDay, Symbol, Trade};
-use sandpit_venue::VenueConfig;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket, client::IntoClientRequest, http::HeaderName};
 
@@ -54,17 +53,16 @@ pub(crate) fn market() -> Market {
     }
     let close = MarketTime::parse("2026-03-16T20:00:00Z").expect("a time");
     let days = vec![SessionDay { open: open(), close }];
-    Market { symbols: vec![spy, ibm], days, feed: Box::new(ticks.into_iter()) }
+    Market { symbols: vec![spy, ibm], days, feed: Box::new(ticks.into_iter()), rewind: None }
+}
+
+/// The same market, which can be played again from its start.
+pub(crate) fn rewindable_market() -> Market {
+    Market { rewind: Some(Box::new(|_| Ok(market().feed))), ..market() }
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings {
-        venue: VenueConfig::default(),
-        requests_per_minute: Settings::REQUESTS_PER_MINUTE,
-        speed: 1,
-        keys: Keys::any(),
-        auth_timeout: Settings::AUTH_TIMEOUT,
-    }
+    Settings::default()
 }
 
 /// A broker that runs until it is dropped. It starts five minutes before the open.
@@ -113,7 +111,7 @@ impl Broker {
                 tokio::spawn(sim.clone().run());
                 ready.send(listener.local_addr().expect("an address")).expect("the test waits");
                 tokio::select! {
-                    served = axum::serve(listener, router(sim)) => served.expect("serves"),
+                    () = serve(listener, sim) => {}
                     _ = stopped => {}
                 }
             });
@@ -146,19 +144,62 @@ impl Broker {
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, key: Option<&str>, body: &str) -> Answer {
+        let answer = self.try_send(method, path, key, body);
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// Sends a request that may stay without an answer.
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        body: &str,
+    ) -> Result<Answer, ureq::Error> {
         let mut request =
             ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if let Some(key) = key {
             request = request.header("APCA-API-KEY-ID", key).header("APCA-API-SECRET-KEY", "S");
         }
-        let answered = self.agent.run(request.body(body.to_owned()).expect("a request"));
-        let mut response = answered.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let text = response.body_mut().read_to_string().expect("text");
-        Answer {
+        let mut response = self.agent.run(request.body(body.to_owned()).expect("a request"))?;
+        let text = response.body_mut().read_to_string()?;
+        Ok(Answer {
             status: response.status().as_u16(),
             body: serde_json::from_str(&text).unwrap_or_default(),
             headers: response.headers().clone(),
             text,
+        })
+    }
+
+    /// Works the controls; panics when they refuse.
+    pub(crate) fn control(&self, path: &str, body: Value) -> Value {
+        let answer = self.send("POST", path, None, &body.to_string());
+        assert!(answer.status < 300, "POST {path}: {} {}", answer.status, answer.text);
+        answer.body
+    }
+
+    /// The event log, line by line as it came.
+    pub(crate) fn log(&self) -> String {
+        self.send("GET", "/sim/log?limit=100000", None, "").text
+    }
+
+    /// The lines of the log that are of one kind.
+    pub(crate) fn log_of(&self, kind: &str) -> Vec<Value> {
+        let lines = self.log();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        lines.filter(|line| line["kind"] == kind).collect()
+    }
+
+    /// The status with which a stream refuses to begin.
+    pub(crate) fn refused_stream(&self, path: &str) -> u16 {
+        let request = format!("ws://{}{path}", self.address).into_client_request().expect("a request");
+        let socket = TcpStream::connect(self.address).expect("connects");
+        socket.set_read_timeout(Some(PATIENCE)).expect("sockets have timeouts");
+        match tungstenite::client(request, socket) {
+            Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+                response.status().as_u16()
+            }
+            other => panic!("{path}: {:?}", other.map(|_| "a stream")),
         }
     }
 
@@ -219,6 +260,24 @@ impl Stream {
     pub(crate) fn ask(&mut self, message: Value) -> Value {
         self.say(message);
         self.hear()
+    }
+
+    /// Whether the server answers a ping.
+    pub(crate) fn pings(&mut self) -> bool {
+        self.0.send(Message::Ping(vec![7].into())).expect("sends");
+        matches!(self.0.read(), Ok(Message::Pong(payload)) if *payload == [7])
+    }
+
+    /// Everything that comes until the server hangs up.
+    pub(crate) fn rest(&mut self) -> Vec<Value> {
+        let mut heard = Vec::new();
+        loop {
+            match self.0.read() {
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(Message::Close(_)) | Err(_) => return heard,
+                Ok(frame) => heard.push(serde_json::from_slice(&frame.into_data()).expect("JSON")),
+            }
+        }
     }
 
     /// Whether the server has hung up.

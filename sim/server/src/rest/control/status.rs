@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use serde_json::json;
 
-use crate::{schedule::RunPhase, sim::Sim};
+use crate::{rest::ok, schedule::RunPhase, sim::Sim};
 
 pub(super) async fn show(State(sim): State<Arc<Sim>>) -> Response {
     let (requests, http_429) = sim.request_counts();
@@ -14,7 +14,7 @@ pub(super) async fn show(State(sim): State<Arc<Sim>>) -> Response {
         let (data, orders) = (desk.engine.counts, desk.counts);
         json!({
             "market_time": now,
-            "speed": sim.settings().speed,
+            "speed": sim.clock().speed(),
             "phase": phase.as_str(),
             "ended": phase == RunPhase::Done,
             "symbols": desk.engine.venue.symbols().collect::<Vec<_>>(),
@@ -32,5 +32,5 @@ pub(super) async fn show(State(sim): State<Arc<Sim>>) -> Response {
             "trade_streams": desk.trades.len(),
         })
     });
-    super::ok(&status)
+    ok(&status)
 }

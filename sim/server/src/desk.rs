@@ -1,0 +1,295 @@
+//! Everything that is changed under the one lock: the engine, the listeners, the rules of faults, the log.
+//!
+//! Whatever is due is played in the order of its time: switches of the venue first, then the market, then
+//! messages that a fault has kept back.
+
+use std::collections::BTreeSet;
+
+use sandpit_types::{MarketTime, Symbol};
+use sandpit_venue::{EventKind, VenueConfig, VenueEvent};
+
+use crate::{
+    data::Tick,
+    engine::{Engine, Gap},
+    faults::{
+        Effect, Faults, Hit, Plan, Request, Rule, Stream, Venue,
+        line::{Line, Out},
+    },
+    journal::{Journal, Note},
+    stream::{data::Subscription, hub::Hub, trades::Listening},
+    wire::{self, account::Configuration},
+};
+
+/// What was counted since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OrderCounts {
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) fills: u64,
+    pub(crate) cancels: u64,
+}
+
+/// A market event on its way to the listeners; `number` is the id of a trade.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    tick: Tick,
+    number: u64,
+}
+
+/// The desk.
+pub struct Desk {
+    /// The venue and its market.
+    pub(crate) engine: Engine,
+    /// Listeners of market data.
+    pub(crate) data: Hub<Subscription>,
+    /// Listeners of trade updates.
+    pub(crate) trades: Hub<Listening>,
+    pub(crate) configuration: Configuration,
+    pub(crate) counts: OrderCounts,
+    pub(crate) journal: Journal,
+    pub(crate) faults: Faults,
+    /// How the venue was set up.
+    pub(crate) setup: VenueConfig,
+    /// The end of the run: what still waits on a line goes out then.
+    end: MarketTime,
+    data_line: Line<Told>,
+    trade_line: Line<VenueEvent>,
+    /// How faults make the venue behave, and when that changes.
+    venue: Venue,
+    venue_due: Option<MarketTime>,
+    /// Symbols that somebody at the controls has halted.
+    halted: BTreeSet<Symbol>,
+}
+
+impl Desk {
+    /// A desk with nobody listening.
+    pub(crate) fn new(engine: Engine, setup: VenueConfig, start: MarketTime, end: MarketTime) -> Self {
+        Self {
+            engine,
+            data: Hub::default(),
+            trades: Hub::default(),
+            configuration: Configuration::default(),
+            counts: OrderCounts::default(),
+            journal: Journal::default(),
+            faults: Faults::new(setup.seed, start),
+            setup,
+            end,
+            data_line: Line::default(),
+            trade_line: Line::default(),
+            venue: Venue::default(),
+            venue_due: None,
+            halted: BTreeSet::new(),
+        }
+    }
+
+    /// Everything anew over another engine; the listeners are cut off.
+    pub(crate) fn reset(&mut self, engine: Engine, setup: VenueConfig, start: MarketTime) {
+        self.data.cut();
+        self.trades.cut();
+        let (data, trades) = (std::mem::take(&mut self.data), std::mem::take(&mut self.trades));
+        *self = Self { data, trades, ..Self::new(engine, setup, start, self.end) };
+    }
+
+    /// Arms the rules of a run.
+    ///
+    /// # Panics
+    /// When there are too many.
+    pub(crate) fn arm(&mut self, rules: &[Rule], start: MarketTime) {
+        for rule in rules {
+            self.faults.add(rule.clone()).expect("at most MAX_RULES rules");
+        }
+        self.rules_changed(start);
+    }
+
+    /// Whether every listener has room for so many frames.
+    pub(crate) fn have_room(&self, frames: usize) -> bool {
+        self.data.have_room(frames) && self.trades.have_room(frames)
+    }
+
+    /// Plays everything that is due and tells the listeners, in order.
+    pub(crate) fn catch_up(&mut self, now: MarketTime) {
+        while self.play_next(now).is_some() {}
+        self.engine.venue.advance(now);
+        self.tell();
+    }
+
+    /// Plays what is due next, if it is due by `now`; returns its time.
+    pub(crate) fn play_next(&mut self, now: MarketTime) -> Option<MarketTime> {
+        let market = self.engine.next_due();
+        let line = self.line_due(now);
+        let at = earliest([self.venue_due, market, line]).filter(|at| *at <= now)?;
+        if self.venue_due == Some(at) {
+            self.engine.venue.advance(at);
+            self.switch_venue(at);
+        } else if market == Some(at) {
+            if let Some((tick, is_played)) = self.engine.step(at) {
+                self.tell_tick(tick, is_played);
+            }
+        } else {
+            self.let_out(if now >= self.end { END_OF_TIME } else { at });
+        }
+        self.tell();
+        Some(at)
+    }
+
+    /// When something has to be done next.
+    pub(crate) fn next_due(&mut self) -> MarketTime {
+        let market = self.engine.next_due();
+        let lines = earliest([self.data_line.deadline(), self.trade_line.deadline()]);
+        let venue = self.engine.venue.deadline();
+        earliest([self.venue_due, market, lines, Some(venue)]).unwrap_or(venue)
+    }
+
+    /// An event that is not the feed's comes to the market.
+    pub(crate) fn inject(&mut self, tick: Tick) {
+        self.engine.apply(&tick);
+        self.tell_tick(tick, true);
+        self.tell();
+    }
+
+    /// From now on the feed's prices of a symbol are so far away.
+    pub(crate) fn open_gap(&mut self, symbol: &Symbol, gap: Gap) {
+        self.engine.open_gap(symbol, gap);
+    }
+
+    /// What faults do to a request; noted in the log.
+    pub(crate) fn plan(&mut self, request: Request<'_>, now: MarketTime) -> Plan {
+        let plan = self.faults.on_request(request, now);
+        for hit in &plan.hits {
+            self.note_hit(*hit, &format!("{} {}", request.method, request.path), now);
+        }
+        plan
+    }
+
+    /// Notes something in the log.
+    pub(crate) fn note(&mut self, note: &Note<'_>, now: MarketTime) -> u64 {
+        self.journal.note(now, note)
+    }
+
+    /// Rules have come or gone: what depends on the time only is looked at anew.
+    pub(crate) fn rules_changed(&mut self, now: MarketTime) {
+        self.switch_venue(now);
+        self.tell();
+    }
+
+    /// A rule has gone: streams that were mute speak again.
+    pub(crate) fn end_mutes(&mut self) {
+        self.data_line.unmute();
+        self.trade_line.unmute();
+    }
+
+    fn note_hit(&mut self, hit: Hit, on: &str, now: MarketTime) {
+        self.journal.note(now, &Note::Fault { rule: hit.rule, fault: hit.fault, on });
+    }
+
+    /// When a line lets something out; at the end of the run, at once.
+    fn line_due(&self, now: MarketTime) -> Option<MarketTime> {
+        let due = earliest([self.data_line.deadline(), self.trade_line.deadline()]);
+        due.map(|due| if now >= self.end { due.min(now) } else { due })
+    }
+
+    fn let_out(&mut self, by: MarketTime) {
+        for out in self.data_line.due(by) {
+            self.send_data(out);
+        }
+        for out in self.trade_line.due(by) {
+            self.send_update(out);
+        }
+    }
+
+    /// The venue behaves as the rules want it from `now` on.
+    fn switch_venue(&mut self, now: MarketTime) {
+        let (venue, hits) = self.faults.venue(now);
+        for hit in hits {
+            self.note_hit(hit, "venue", now);
+        }
+        self.venue = venue;
+        self.venue_due = self.faults.next_change(now);
+    }
+
+    fn tell_tick(&mut self, tick: Tick, is_played: bool) {
+        let Some((_, symbol)) = wire::market::channel(&tick.event).filter(|_| is_played) else { return };
+        let (symbol, at) = (symbol.clone(), tick.event.time());
+        let told = Told { tick, number: self.engine.counts.trades };
+        if self.data_line.is_clear() && !self.faults.touch_messages() {
+            return self.send_data(Out::Send(told, 0));
+        }
+        let effects = match self.data_line.is_mute(at) {
+            true => Vec::new(),
+            false => self.effects(Stream::Data, &symbol, at),
+        };
+        for out in self.data_line.push(told, &effects, at) {
+            self.send_data(out);
+        }
+    }
+
+    /// Tells the listeners what happened to orders.
+    pub(crate) fn tell(&mut self) {
+        for event in self.engine.venue.drain_events() {
+            self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
+            self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
+            self.journal.note(event.time, &Note::Order((&event).into()));
+            self.tell_update(event);
+        }
+    }
+
+    fn tell_update(&mut self, event: VenueEvent) {
+        if self.trade_line.is_clear() && !self.faults.touch_messages() {
+            return self.send_update(Out::Send(event, 0));
+        }
+        let (symbol, at) = (event.order.symbol.clone(), event.time);
+        let effects = match self.trade_line.is_mute(at) {
+            true => Vec::new(),
+            false => self.effects(Stream::Trades, &symbol, at),
+        };
+        for out in self.trade_line.push(event, &effects, at) {
+            self.send_update(out);
+        }
+    }
+
+    fn effects(&mut self, stream: Stream, symbol: &Symbol, at: MarketTime) -> Vec<Effect> {
+        let effects = self.faults.on_message(stream, Some(symbol), at);
+        let on = format!("{} {symbol}", stream.as_str());
+        for (effect, hit) in &effects {
+            // A wrong stamp is on every message: there is nothing to tell of each.
+            if !matches!(effect, Effect::Skew(_)) {
+                self.note_hit(*hit, &on, at);
+            }
+        }
+        effects.into_iter().map(|(effect, _)| effect).collect()
+    }
+
+    fn send_data(&mut self, out: Out<Told>) {
+        let Out::Send(mut told, skew_secs) = out else { return self.data.cut() };
+        wire::market::skew(&mut told.tick.event, skew_secs);
+        if let Some((channel, symbol)) = wire::market::channel(&told.tick.event) {
+            let wants = |topic: &Subscription| topic.wants(channel, symbol.as_str());
+            self.data.publish(wants, || wire::market::message(&told.tick, told.number).into());
+        }
+    }
+
+    fn send_update(&mut self, out: Out<VenueEvent>) {
+        let Out::Send(mut event, skew_secs) = out else { return self.trades.cut() };
+        event.time = skewed(event.time, skew_secs);
+        self.trades.publish(
+            |listening| listening.0,
+            || {
+                let update = wire::order::TradeUpdateJson::from(&event);
+                serde_json::to_string(&update).expect("numbers and texts are always JSON").into()
+            },
+        );
+    }
+}
+
+/// Later than every moment of a market.
+const END_OF_TIME: MarketTime = MarketTime::from_nanos(i64::MAX);
+
+fn earliest<const N: usize>(times: [Option<MarketTime>; N]) -> Option<MarketTime> {
+    times.into_iter().flatten().min()
+}
+
+/// A time as a clock shows it that is wrong by so many seconds.
+pub(crate) fn skewed(time: MarketTime, skew_secs: i64) -> MarketTime {
+    let error = std::time::Duration::from_secs(skew_secs.unsigned_abs());
+    if skew_secs < 0 { time - error } else { time + error }
+}

@@ -1,0 +1,74 @@
+//! `/sim/faults`.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use serde_json::json;
+
+use super::{note, wrong};
+use crate::{
+    faults::Rule,
+    rest::{ApiError, json as answer, ok},
+    sim::Sim,
+};
+
+pub(super) async fn list(State(sim): State<Arc<Sim>>) -> Response {
+    let rules = sim.with(|desk, _| {
+        let show = |armed: &crate::faults::Armed| {
+            json!({
+                "id": armed.id,
+                "rule": armed.rule.as_written(),
+                "chances": armed.chances,
+                "hits": armed.hits,
+            })
+        };
+        desk.faults.rules().iter().map(show).collect::<Vec<_>>()
+    });
+    ok(&rules)
+}
+
+pub(super) async fn add(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<Response, ApiError> {
+    let rule = Rule::from_json(&body).map_err(wrong)?;
+    let id = sim.with_rules(|desk, now| {
+        let written = json!(rule.as_written());
+        let id = desk.faults.add(rule)?;
+        note(desk, "add_fault", json!({"id": id, "rule": written}), now);
+        Ok(id)
+    });
+    let id = id.map_err(|full: crate::faults::TooManyRules| wrong(full.to_string()))?;
+    Ok(answer(StatusCode::CREATED, &json!({"id": id})))
+}
+
+pub(super) async fn remove(
+    State(sim): State<Arc<Sim>>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let known = id.parse().ok().filter(|id| {
+        sim.with_rules(|desk, now| {
+            let is_known = desk.faults.remove(*id);
+            if is_known {
+                desk.end_mutes();
+                note(desk, "remove_fault", json!({"id": id}), now);
+            }
+            is_known
+        })
+    });
+    let id: u64 =
+        known.ok_or_else(|| ApiError::data(StatusCode::NOT_FOUND, format!("there is no fault {id}")))?;
+    Ok(ok(&json!({"id": id})))
+}
+
+pub(super) async fn remove_all(State(sim): State<Arc<Sim>>) -> Response {
+    let removed = sim.with_rules(|desk, now| {
+        let removed = desk.faults.clear();
+        desk.end_mutes();
+        note(desk, "remove_faults", json!({"removed": removed}), now);
+        removed
+    });
+    ok(&json!({"removed": removed}))
+}

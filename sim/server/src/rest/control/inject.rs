@@ -1,0 +1,182 @@
+//! `/sim/inject`: something happens in the market, now.
+//!
+//! ```json
+//! {"trade": {"symbol": "SPY", "price": 101.5, "size": 100}}
+//! {"quote": {"symbol": "SPY", "bid": 101.4, "bid_size": 300, "ask": 101.5, "ask_size": 200}}
+//! {"bar":   {"symbol": "SPY", "open": 1, "high": 2, "low": 1, "close": 2, "volume": 100}}
+//! {"gap":   {"symbol": "SPY", "percent": -5}}
+//! {"gap":   {"symbol": "SPY", "amount": 2.5}}
+//! ```
+//!
+//! A bar is that of the minute which has just ended. A gap moves every price that the feed brings from now on,
+//! bars included; gaps of one symbol add up.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{body::Bytes, extract::State, response::Response};
+use sandpit_types::{Bar, MarketEvent, MarketTime, Quote, Symbol, Trade};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{note, read, wrong};
+use crate::{
+    data::Tick,
+    engine::Gap,
+    rest::{ApiError, ok},
+    sim::{Desk, Sim},
+};
+
+/// Highest price, US dollars: as in data files.
+const MAX_PRICE: f64 = 1e7;
+/// Largest size and volume, shares: as in data files.
+const MAX_SIZE: u64 = 1_000_000_000_000;
+/// Largest gap, percent up.
+const MAX_PERCENT: f64 = 10_000.0;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What happens.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Injection {
+    Trade(TradeBody),
+    Quote(QuoteBody),
+    Bar(BarBody),
+    Gap(GapBody),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TradeBody {
+    symbol: String,
+    price: f64,
+    #[serde(default = "one_lot")]
+    size: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuoteBody {
+    symbol: String,
+    bid: f64,
+    #[serde(default = "one_lot")]
+    bid_size: u64,
+    ask: f64,
+    #[serde(default = "one_lot")]
+    ask_size: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BarBody {
+    symbol: String,
+    open: f64,
+    high: f64,
+    low: f64,
+    close: f64,
+    #[serde(default = "one_lot")]
+    volume: u64,
+    vwap: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GapBody {
+    symbol: String,
+    percent: Option<f64>,
+    amount: Option<f64>,
+}
+
+const fn one_lot() -> u64 {
+    100
+}
+
+pub(super) async fn inject(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<Response, ApiError> {
+    let injection: Injection = read(&body)?;
+    let written: Value = read(&body)?;
+    sim.with(|desk, now| {
+        let act = injection.check(desk, now)?;
+        note(desk, "inject", written, now);
+        match act {
+            Act::Tick(tick) => desk.inject(tick),
+            Act::Gap(symbol, gap) => desk.open_gap(&symbol, gap),
+        }
+        Ok(ok(&json!({"market_time": now})))
+    })
+}
+
+/// What is done at the desk.
+enum Act {
+    Tick(Tick),
+    Gap(Symbol, Gap),
+}
+
+impl Injection {
+    fn check(self, desk: &Desk, now: MarketTime) -> Result<Act, ApiError> {
+        let known = |name: &str| -> Result<Symbol, ApiError> {
+            let symbol = desk.engine.venue.resolve(name).cloned();
+            symbol.ok_or_else(|| wrong(format!("symbol not found: {name}")))
+        };
+        match self {
+            Self::Trade(TradeBody { symbol, price, size }) => {
+                let trade = Trade {
+                    symbol: known(&symbol)?,
+                    time: now,
+                    price: above_zero(price)?,
+                    size: sound(size)?,
+                };
+                Ok(Act::Tick(Tick::new(MarketEvent::Trade(trade))))
+            }
+            Self::Quote(QuoteBody { symbol, bid, bid_size, ask, ask_size }) => {
+                let (symbol, bid, ask) = (known(&symbol)?, not_below_zero(bid)?, not_below_zero(ask)?);
+                let (bid_size, ask_size) = (sound(bid_size)?, sound(ask_size)?);
+                let quote = Quote { symbol, time: now, bid, bid_size, ask, ask_size };
+                Ok(Act::Tick(Tick::new(MarketEvent::Quote(quote))))
+            }
+            Self::Bar(body) => {
+                let symbol = known(&body.symbol)?;
+                body.into_tick(symbol, now).map(Act::Tick)
+            }
+            Self::Gap(GapBody { symbol, percent, amount }) => {
+                let gap = match (percent, amount) {
+                    (Some(percent), None) if percent > -100.0 && percent <= MAX_PERCENT => {
+                        Gap::percent(percent)
+                    }
+                    (None, Some(amount)) if amount.abs() <= MAX_PRICE => Gap::amount(amount),
+                    (Some(_), None) => return Err(wrong("percent is above -100 and at most 10000")),
+                    (None, Some(_)) => return Err(wrong("amount is a price")),
+                    _ => return Err(wrong("a gap has a percent or an amount")),
+                };
+                Ok(Act::Gap(known(&symbol)?, gap))
+            }
+        }
+    }
+}
+
+impl BarBody {
+    fn into_tick(self, symbol: Symbol, now: MarketTime) -> Result<Tick, ApiError> {
+        let Self { open, high, low, close, volume, vwap, .. } = self;
+        for price in [open, high, low, close, vwap.unwrap_or(close)] {
+            above_zero(price)?;
+        }
+        if low > open.min(close) || high < open.max(close) {
+            return Err(wrong("a bar's prices lie between its low and its high"));
+        }
+        let vwap = vwap.unwrap_or((open + high + low + close) / 4.0);
+        // The venue knows a bar when its minute is over: this one is over now.
+        let start = now - MINUTE;
+        let bar = Bar { symbol, start, open, high, low, close, volume: sound(volume)?, vwap };
+        Ok(Tick { event: MarketEvent::Bar(bar), trades: 1 })
+    }
+}
+
+fn above_zero(price: f64) -> Result<f64, ApiError> {
+    if price > 0.0 && price <= MAX_PRICE { Ok(price) } else { Err(wrong("a price is above zero")) }
+}
+
+fn not_below_zero(price: f64) -> Result<f64, ApiError> {
+    if price == 0.0 { Ok(price) } else { above_zero(price) }
+}
+
+fn sound(size: u64) -> Result<u64, ApiError> {
+    if size <= MAX_SIZE { Ok(size) } else { Err(wrong(format!("at most {MAX_SIZE} shares"))) }
+}

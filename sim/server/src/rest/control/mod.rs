@@ -1,0 +1,68 @@
+//! `/sim`: the controls of the simulator. No key, no quota.
+//!
+//! | request | body | does |
+//! |---|---|---|
+//! | `GET /sim/status` | | what the simulator says of itself |
+//! | `GET /sim/clock` | | market time, gait, phase |
+//! | `POST /sim/clock` | `{"pause":true}`, `{"resume":true}`, `{"speed":60}`, `{"advance":"5m"}`, `{"advance_to":"2026-03-16T14:00:00Z"}`, several at once | works the clock; `advance` plays everything on the way, in order |
+//! | `POST /sim/inject` | see [`inject`] | makes something happen in the market, now |
+//! | `GET /sim/faults` | | the rules, and how often each hit |
+//! | `POST /sim/faults` | one rule, as in the file (see `crate::faults`) | arms it, answers its number |
+//! | `DELETE /sim/faults/{id}`, `DELETE /sim/faults` | | takes one away, or all |
+//! | `GET /sim/log?after=N&limit=N` | | the event log from number N + 1 on, one line of JSON each |
+//! | `POST /sim/reset` | `{"seed":7,"cash":"50000"}`, both optional, or nothing | the run from its start |
+//!
+//! What is wrong is answered with a 4xx and `{"message": "..."}`.
+
+mod clock;
+mod faults;
+mod inject;
+mod log;
+mod reset;
+mod status;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::StatusCode,
+    routing::{delete, get, post},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ApiError;
+use crate::{journal::Note, sim::Desk, sim::Sim};
+
+/// Largest body of a request to the controls, in bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The routes of the controls.
+pub(super) fn routes() -> Router<Arc<Sim>> {
+    Router::new()
+        .route("/sim/status", get(status::show))
+        .route("/sim/clock", get(clock::show).post(clock::set))
+        .route("/sim/inject", post(inject::inject))
+        .route("/sim/faults", get(faults::list).post(faults::add).merge(delete(faults::remove_all)))
+        .route("/sim/faults/{id}", delete(faults::remove))
+        .route("/sim/log", get(log::show))
+        .route("/sim/reset", post(reset::reset))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+}
+
+/// Something about a request to the controls is wrong.
+fn wrong(why: impl Into<String>) -> ApiError {
+    ApiError::data(StatusCode::UNPROCESSABLE_ENTITY, why)
+}
+
+/// A body of this shape; nothing stands for an empty object.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))
+}
+
+/// Notes that somebody worked the controls.
+fn note(desk: &mut Desk, action: &str, with: Value, now: sandpit_types::MarketTime) {
+    desk.note(&Note::Control { action, with }, now);
+}

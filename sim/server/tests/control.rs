@@ -1,0 +1,306 @@
+//! The controls under `/sim`: the clock, injections, the log, the start anew.
+
+mod common;
+
+use common::{Broker, market, open, rewindable_market, secs, settings};
+use sandpit_sim::{Market, Settings, data::Tick, stream::hub::MAX_WAITING};
+use sandpit_types::{MarketEvent, Quote};
+use serde_json::{Value, json};
+
+/// A broker whose market can be played again.
+fn broker() -> Broker {
+    Broker::over(settings(), rewindable_market())
+}
+
+fn limit_order(side: &str, qty: u32, price: f64, id: &str) -> Value {
+    json!({"symbol": "SPY", "qty": qty, "side": side, "type": "limit", "time_in_force": "day",
+        "limit_price": price, "client_order_id": id})
+}
+
+/// A stream of market data that is authenticated and subscribed.
+fn data_stream(broker: &Broker, channels: Value) -> common::Stream {
+    let mut stream = broker.stream("/v2/iex", &[]);
+    stream.hear();
+    assert_eq!(stream.ask(json!({"action": "auth", "key": "K", "secret": "S"}))[0]["msg"], "authenticated");
+    let mut subscribe = json!({"action": "subscribe"});
+    for (name, symbols) in channels.as_object().expect("channels") {
+        subscribe[name] = symbols.clone();
+    }
+    assert_eq!(stream.ask(subscribe)[0]["T"], "subscription");
+    stream
+}
+
+fn trade_stream(broker: &Broker) -> common::Stream {
+    let mut stream = broker.stream("/stream", &[]);
+    stream.ask(json!({"action": "auth", "key": "K", "secret": "S"}));
+    stream.ask(json!({"action": "listen", "data": {"streams": ["trade_updates"]}}));
+    stream
+}
+
+/// The next `count` messages of market data, however they are batched.
+fn messages(stream: &mut common::Stream, count: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    while found.len() < count {
+        found.extend(stream.hear().as_array().expect("an array").iter().cloned());
+    }
+    assert_eq!(found.len(), count, "{found:?}");
+    found
+}
+
+#[test]
+fn the_clock_is_paused_set_forward_and_let_go() {
+    let broker = broker();
+    let state = broker.control("/sim/clock", json!({"pause": true}));
+    assert_eq!((&state["paused"], &state["market_time"]), (&json!(true), &json!("2026-03-16T13:25:00Z")));
+    broker.pass(secs(1_000));
+    assert_eq!(broker.get("/v2/clock")["timestamp"], "2026-03-16T09:25:00-04:00", "it stands");
+    let state = broker.control("/sim/clock", json!({"advance": "5m 30s"}));
+    assert_eq!((&state["market_time"], &state["phase"]), (&json!("2026-03-16T13:30:30Z"), &json!("open")));
+    let state = broker.control("/sim/clock", json!({"advance_to": "2026-03-16T13:31:00Z"}));
+    assert_eq!(state["market_time"], "2026-03-16T13:31:00Z");
+    assert_eq!(broker.status()["quotes"], 14, "everything on the way was played");
+    let state = broker.control("/sim/clock", json!({"resume": true, "speed": 60}));
+    assert_eq!((&state["paused"], &state["speed"]), (&json!(false), &json!(60)));
+    broker.pass(secs(1));
+    assert_eq!(broker.status()["market_time"], "2026-03-16T13:32:00Z");
+    let state = broker.control("/sim/clock", json!({"advance": "100h"}));
+    assert_eq!((&state["market_time"], &state["ended"]), (&json!("2026-03-16T20:01:00Z"), &json!(true)));
+    assert_eq!(broker.send("GET", "/sim/clock", None, "").body, state);
+}
+
+#[test]
+fn wrong_controls_are_refused_in_words() {
+    let broker = Broker::in_session(settings());
+    let check = |path: &str, body: &str, status: u16, words: &str| {
+        let answer = broker.send("POST", path, None, body);
+        assert_eq!(answer.status, status, "{path} {body}: {}", answer.text);
+        let message = answer.body["message"].as_str().unwrap_or_default();
+        assert!(message.contains(words), "{path} {body}: {message}");
+    };
+    check("/sim/clock", r#"{"advance":"soon"}"#, 422, "advance is a time like");
+    check("/sim/clock", r#"{"advance":"-5m"}"#, 422, "advance is a time like");
+    check("/sim/clock", r#"{"advance":"10000h"}"#, 422, "at most a year");
+    check("/sim/clock", r#"{"advance":"5m","advance_to":"2026-03-16T14:00:00Z"}"#, 422, "only one");
+    check("/sim/clock", r#"{"advance_to":"2026-03-16T13:00:00Z"}"#, 422, "never set back");
+    check("/sim/clock", r#"{"speed":0}"#, 422, "from 1 to 100000");
+    check("/sim/clock", r#"{"sped":1}"#, 422, "unknown field");
+    check("/sim/clock", "{", 422, "EOF");
+    check("/sim/inject", r#"{"trade":{"symbol":"ZZZZ","price":1}}"#, 422, "symbol not found: ZZZZ");
+    check("/sim/inject", r#"{"trade":{"symbol":"SPY","price":-1}}"#, 422, "above zero");
+    check("/sim/inject", r#"{"trade":{"symbol":"SPY","price":1e400}}"#, 422, "number out of range");
+    check("/sim/inject", r#"{"gap":{"symbol":"SPY"}}"#, 422, "percent or an amount");
+    check("/sim/inject", r#"{"gap":{"symbol":"SPY","percent":-100}}"#, 422, "above -100");
+    check("/sim/inject", r#"{"bar":{"symbol":"SPY","open":1,"high":1,"low":2,"close":1}}"#, 422, "low");
+    check("/sim/inject", r#"{"storm":{}}"#, 422, "unknown variant");
+    check("/sim/faults", r#"{"kind":"rest"}"#, 422, "did you mean `reset`");
+    check("/sim/reset", "", 409, "played once only");
+    check("/sim/reset", r#"{"cash":"-1"}"#, 422, "above zero");
+    assert_eq!(broker.send("GET", "/sim/log?after=x", None, "").status, 422);
+    assert_eq!(broker.send("GET", "/sim/log?limit=0", None, "").status, 422);
+    assert_eq!(broker.send("DELETE", "/sim/faults/7", None, "").status, 404);
+    assert_eq!(broker.send("POST", "/sim/inject", None, &"x".repeat(100_000)).status, 413);
+}
+
+#[test]
+fn a_trade_a_quote_and_a_bar_come_to_everybody() {
+    let broker = Broker::in_session(settings());
+    let mut stream = data_stream(&broker, json!({"trades": ["SPY"], "quotes": ["SPY"], "bars": ["SPY"]}));
+    let mut updates = trade_stream(&broker);
+    let order = broker.post(limit_order("buy", 10, 99.0, "low")).body;
+    assert_eq!(updates.hear()["data"]["event"], "pending_new");
+    assert_eq!(updates.hear()["data"]["event"], "new");
+    broker.control("/sim/inject", json!({"trade": {"symbol": "SPY", "price": 98.5, "size": 7}}));
+    let heard = &messages(&mut stream, 1)[0];
+    assert_eq!((&heard["T"], &heard["p"], &heard["s"]), (&json!("t"), &json!(98.5), &json!(7)));
+    assert_eq!(heard["t"], "2026-03-16T13:30:10Z", "it happens now");
+    let quote = json!({"symbol": "SPY", "bid": 98.0, "ask": 98.9, "ask_size": 500});
+    broker.control("/sim/inject", json!({ "quote": quote }));
+    assert_eq!(messages(&mut stream, 1)[0]["ap"], 98.9);
+    assert_eq!(updates.hear()["data"]["event"], "fill");
+    let id = order["id"].as_str().expect("an id");
+    assert_eq!(broker.get(&format!("/v2/orders/{id}"))["filled_avg_price"], "98.9");
+    let bar = json!({"symbol": "SPY", "open": 1.0, "high": 3.0, "low": 1.0, "close": 2.0, "volume": 5});
+    broker.control("/sim/inject", json!({ "bar": bar }));
+    let heard = &messages(&mut stream, 1)[0];
+    assert_eq!(
+        (&heard["T"], &heard["h"], &heard["t"]),
+        (&json!("b"), &json!(3.0), &json!("2026-03-16T13:29:10Z"))
+    );
+}
+
+#[test]
+fn a_gap_moves_what_the_feed_brings_from_then_on() {
+    let broker = Broker::in_session(settings());
+    broker.control("/sim/inject", json!({"gap": {"symbol": "SPY", "percent": -10}}));
+    let ask =
+        |name: &str| broker.get("/v2/stocks/quotes/latest?symbols=SPY,IBM")["quotes"][name]["ap"].clone();
+    assert_eq!(ask("SPY"), 100.1, "what stands is as it was");
+    broker.pass(secs(10));
+    assert_eq!((ask("SPY"), ask("IBM")), (json!(90.09), json!(50.1)));
+    broker.control("/sim/inject", json!({"gap": {"symbol": "SPY", "amount": 5}}));
+    broker.pass(secs(60));
+    assert_eq!(ask("SPY"), 95.09);
+    let bars = broker.get("/v2/stocks/SPY/bars?timeframe=1Min&start=2026-03-16");
+    assert_eq!(bars["bars"][0]["c"], 95.09, "bars, too");
+}
+
+#[test]
+fn whoever_listens_can_follow_when_the_clock_is_set_forward() {
+    let Market { symbols, days, .. } = market();
+    let symbol = symbols[0].clone();
+    // Many times what may wait for one listener, over an hour.
+    let count = 4 * MAX_WAITING as u64;
+    let quotes = (0..count).map(move |n| {
+        let time = open() + std::time::Duration::from_millis(n * 50);
+        Tick::new(MarketEvent::Quote(Quote {
+            symbol: symbol.clone(),
+            time,
+            bid: 1.0,
+            bid_size: n,
+            ask: 2.0,
+            ask_size: 1,
+        }))
+    });
+    let broker = Broker::over(settings(), Market { symbols, days, feed: Box::new(quotes), rewind: None });
+    broker.control("/sim/clock", json!({"pause": true}));
+    let mut stream = data_stream(&broker, json!({"quotes": ["*"]}));
+    let reader = std::thread::spawn(move || {
+        let mut seen = 0;
+        while seen < count {
+            for message in stream.hear().as_array().expect("an array") {
+                assert_eq!(message["bs"], seen, "in order, none missing: {message}");
+                seen += 1;
+            }
+        }
+    });
+    broker.control("/sim/clock", json!({"advance": "2h"}));
+    reader.join().expect("every quote came");
+}
+
+#[test]
+fn the_log_tells_everything_that_changed_something_and_no_secrets() {
+    let broker = Broker::in_session(settings());
+    let order = limit_order("buy", 10, 101.0, "first").to_string();
+    broker.send("POST", "/v2/orders", Some("K"), &order);
+    broker.send("POST", "/v2/orders", Some("K"), "{");
+    broker.send("DELETE", "/v2/orders", Some("K"), "");
+    broker.send("DELETE", "/v2/orders", None, "");
+    broker.get("/v2/account");
+    broker.control("/sim/clock", json!({"pause": true}));
+    let log = broker.log();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let told: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let what = ["method", "event", "action", "status"].map(|name| match &line[name] {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            format!("{} {} {}", line["seq"], line["kind"].as_str().expect("a kind"), what.concat())
+        })
+        .collect();
+    let expected = [
+        "1 request POST",
+        "2 order pending_newpending_new",
+        "3 order newnew",
+        "4 order fillfilled",
+        "5 answer 200",
+        "6 request POST",
+        "7 answer 400",
+        "8 request DELETE",
+        "9 answer 207",
+        "10 request DELETE",
+        "11 answer 401",
+        "12 control clock",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((&lines[0]["path"], &lines[0]["body"]), (&json!("/v2/orders"), &json!(order)));
+    assert_eq!((&lines[4]["request"], &lines[4]["at"]), (&json!(1), &json!("2026-03-16T13:30:10Z")));
+    assert_eq!((&lines[3]["qty"], &lines[3]["price"]), (&json!("10"), &json!("100.1")));
+    assert!(!log.contains("APCA") && !log.contains("secret"), "{log}");
+    let some = broker.send("GET", "/sim/log?after=10&limit=1", None, "");
+    assert_eq!(
+        (some.header("content-type"), some.text.trim_end()),
+        ("application/x-ndjson", log.lines().nth(10).expect("a line"))
+    );
+}
+
+/// The same morning, every time: orders, cancels, faults, injections, the passing of time.
+fn a_morning(broker: &Broker) -> String {
+    broker.control("/sim/clock", json!({"pause": true}));
+    for kind in [
+        json!({"kind": "server_error", "status": 504, "deed": "done", "method": "POST", "path": "/v2/orders",
+            "probability": 0.3}),
+        json!({"kind": "latency", "delay_ms": [0, 3], "probability": 0.5}),
+        json!({"kind": "lose", "stream": "trades", "probability": 0.3}),
+        json!({"kind": "reorder", "stream": "data", "probability": 0.2}),
+    ] {
+        broker.control("/sim/faults", kind);
+    }
+    broker.control("/sim/clock", json!({"advance": "5m 5s"}));
+    for n in 0..40_u32 {
+        let (side, price) = if n % 3 == 0 { ("sell", 99.5) } else { ("buy", 99.0 + f64::from(n % 5)) };
+        broker.post(limit_order(side, n % 7 + 1, price, &format!("order {n}")));
+        match n % 10 {
+            3 => drop(broker.control("/sim/inject", json!({"gap": {"symbol": "SPY", "percent": -1}}))),
+            6 => drop(broker.call("DELETE", "/v2/orders")),
+            9 => drop(broker.call("DELETE", "/v2/positions?cancel_orders=true")),
+            _ => {}
+        }
+        broker.control("/sim/clock", json!({"advance": "7s"}));
+    }
+    broker.log()
+}
+
+#[test]
+fn the_same_seed_and_the_same_requests_give_the_same_log() {
+    let first = a_morning(&broker());
+    let broker = broker();
+    let second = a_morning(&broker);
+    assert_eq!(first, second, "another run");
+    assert!(first.lines().count() > 150, "{}", first.lines().count());
+    for word in
+        ["\"fault\":\"server_error\"", "\"fault\":\"reorder\"", "\"event\":\"fill\"", "\"kind\":\"control\""]
+    {
+        assert!(first.contains(word), "{word}");
+    }
+    broker.control("/sim/reset", json!({}));
+    assert_eq!(a_morning(&broker), first, "the same run anew");
+    broker.control("/sim/reset", json!({"seed": 2}));
+    let other = a_morning(&broker);
+    assert_ne!(other, first, "another seed");
+    broker.control("/sim/reset", json!({"seed": 1}));
+    assert_eq!(a_morning(&broker), first, "and back");
+}
+
+#[test]
+fn a_reset_begins_anew_and_cuts_the_streams() {
+    let broker = Broker::over(Settings { requests_per_minute: 5, ..settings() }, rewindable_market());
+    broker.pass(secs(310));
+    let mut data = data_stream(&broker, json!({"quotes": ["*"]}));
+    let mut updates = trade_stream(&broker);
+    assert_eq!(broker.post(limit_order("buy", 10, 101.0, "mine")).status, 200);
+    for _ in 0..4 {
+        broker.get("/v2/positions");
+    }
+    assert_eq!(broker.call("GET", "/v2/positions").status, 429);
+    broker.control("/sim/faults", json!({"kind": "reset"}));
+    let answer = broker.control("/sim/reset", json!({"cash": "5000", "seed": 9}));
+    assert_eq!(answer, json!({"seed": 9, "cash": "5000", "market_time": "2026-03-16T13:25:00Z"}));
+    assert_eq!(updates.rest().last().map(|update| update["data"]["event"].clone()), Some(json!("fill")));
+    data.rest();
+    assert_eq!(broker.log(), "");
+    assert_eq!(broker.send("GET", "/sim/faults", None, "").body, json!([]));
+    let account = broker.get("/v2/account");
+    assert_eq!((&account["cash"], &account["equity"]), (&json!("5000"), &json!("5000")));
+    assert_eq!(broker.get("/v2/positions"), json!([]));
+    assert_eq!(broker.get("/v2/stocks/quotes/latest?symbols=SPY"), json!({"quotes": {}}));
+    let status = broker.status();
+    assert_eq!((&status["quotes"], &status["fills"], &status["requests"]), (&json!(0), &json!(0), &json!(3)));
+    broker.pass(secs(310));
+    assert_eq!(broker.post(limit_order("buy", 10, 101.0, "mine")).status, 200, "the id is free again");
+    let mut data = data_stream(&broker, json!({"quotes": ["*"]}));
+    broker.pass(secs(10));
+    assert_eq!(data.hear()[0]["T"], "q");
+}
