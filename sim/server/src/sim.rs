@@ -19,6 +19,7 @@ use crate::{
     market::Market,
     schedule::{RunPhase, Schedule},
     stream::{data::Subscription, hub::Hub, trades::Listening},
+    trading::Trading,
     wire::{self, account::Configuration, clock::NewYork},
 };
 
@@ -66,6 +67,8 @@ pub struct Desk {
     pub(crate) data: Hub<Subscription>,
     /// Listeners of trade updates.
     pub(crate) trades: Hub<Listening>,
+    /// What is remembered of the account's trading.
+    pub(crate) trading: Trading,
     pub(crate) configuration: Configuration,
     pub(crate) counts: OrderCounts,
 }
@@ -73,7 +76,9 @@ pub struct Desk {
 impl Desk {
     /// Plays everything that is due and tells the listeners, in order.
     fn catch_up(&mut self, now: MarketTime) {
-        while let Some((tick, played)) = self.engine.step(now) {
+        while let Some(due) = self.engine.next_due().filter(|due| *due <= now) {
+            self.sample(due);
+            let Some((tick, played)) = self.engine.step(now) else { break };
             if played && let Some((channel, symbol)) = wire::market::channel(&tick.event) {
                 let number = self.engine.counts.trades;
                 let wants = |topic: &Subscription| topic.wants(channel, symbol.as_str());
@@ -81,8 +86,16 @@ impl Desk {
             }
             self.tell();
         }
+        self.sample(now);
         self.engine.venue.advance(now);
         self.tell();
+    }
+
+    /// Notes what the account is worth when a minute has ended before `now`.
+    fn sample(&mut self, now: MarketTime) {
+        if self.trading.equity.is_due(now) {
+            self.trading.equity.sample(self.engine.venue.account().equity, now);
+        }
     }
 
     /// Tells the listeners what happened to orders.
@@ -90,10 +103,11 @@ impl Desk {
         for event in self.engine.venue.drain_events() {
             self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
             self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
+            let update = self.trading.record(event);
             self.trades.publish(
                 |listening| listening.0,
                 || {
-                    let update = wire::order::TradeUpdateJson::from(&event);
+                    let update = wire::update::TradeUpdateJson::from(&update.event);
                     serde_json::to_string(&update).expect("numbers and texts are always JSON").into()
                 },
             );
@@ -120,8 +134,10 @@ impl Sim {
     /// When the market has no session.
     pub fn new(settings: Settings, market: Market, elapsed: Elapsed) -> Arc<Self> {
         let schedule = Arc::new(Schedule::new(&market.days, settings.speed));
+        let engine = Engine::new(settings.venue.clone(), market, schedule.clone());
         let desk = Desk {
-            engine: Engine::new(settings.venue.clone(), market, schedule.clone()),
+            trading: Trading::new(settings.venue.seed, settings.venue.cash, engine.venue.now()),
+            engine,
             data: Hub::default(),
             trades: Hub::default(),
             configuration: Configuration::default(),

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 
-use super::{ApiError, Params, ok};
+use super::{ApiError, Params, Segments, ok};
 use crate::{sim::Sim, wire::asset::AssetJson};
 
 pub(super) async fn list(State(sim): State<Arc<Sim>>, params: Params) -> Response {
@@ -28,7 +25,7 @@ pub(super) async fn list(State(sim): State<Arc<Sim>>, params: Params) -> Respons
 
 pub(super) async fn show(
     State(sim): State<Arc<Sim>>,
-    Path(name): Path<String>,
+    Segments(name): Segments<String>,
 ) -> Result<Response, ApiError> {
     sim.with(|desk, _| {
         let venue = &desk.engine.venue;

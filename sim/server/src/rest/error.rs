@@ -1,6 +1,7 @@
 //! Refusals of the API, with the broker's statuses, codes and words.
 
 use axum::{
+    extract::rejection::BytesRejection,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -57,6 +58,18 @@ impl ApiError {
             Some(code) => Self::trading(status, code, message),
             None => Self::data(status, message),
         }
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    /// The body is too large, or the client broke off.
+    fn from(rejection: BytesRejection) -> Self {
+        let status = rejection.status();
+        let why = rejection.body_text();
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::trading(status, 41_310_000, format!("request body is too large: {why}"));
+        }
+        Self::malformed(why)
     }
 }
 

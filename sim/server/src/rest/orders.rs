@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
+    extract::{State, rejection::BytesRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use sandpit_venue::{Venue, VenueOrder};
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, Params, ok,
+    ApiError, Params, Segments, ok,
     params::{BadParam, When},
 };
 use crate::{
@@ -31,7 +31,7 @@ pub(super) async fn submit(
     State(sim): State<Arc<Sim>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(ApiError::malformed);
+    let body = body.map_err(ApiError::from);
     sim.with(|desk, now| {
         let taken = body.and_then(|body| take(desk, &body, now));
         count(desk, taken.is_err());
@@ -161,7 +161,10 @@ impl Filter {
     }
 }
 
-pub(super) async fn show(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn show(
+    State(sim): State<Arc<Sim>>,
+    Segments(id): Segments<String>,
+) -> Result<Response, ApiError> {
     let id = order_id(&id)?;
     sim.with(|desk, _| {
         let order = desk.engine.venue.order(&id);
@@ -181,7 +184,7 @@ pub(super) async fn by_client_id(State(sim): State<Arc<Sim>>, params: Params) ->
 
 pub(super) async fn cancel(
     State(sim): State<Arc<Sim>>,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
 ) -> Result<Response, ApiError> {
     let id = order_id(&id)?;
     sim.with(|desk, now| desk.engine.venue.cancel(&id, now))?;

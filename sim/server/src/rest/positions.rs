@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use rust_decimal::Decimal;
 use sandpit_types::{MarketTime, Qty, Symbol};
 use sandpit_venue::Venue;
 use serde_json::json;
 
-use super::{ApiError, Params, ok, orders};
+use super::{ApiError, Params, Segments, ok, orders};
 use crate::{
     sim::{Desk, Sim},
     wire::{order::OrderJson, position::PositionJson},
@@ -28,7 +24,7 @@ pub(super) async fn list(State(sim): State<Arc<Sim>>) -> Response {
 
 pub(super) async fn show(
     State(sim): State<Arc<Sim>>,
-    Path(name): Path<String>,
+    Segments(name): Segments<String>,
 ) -> Result<Response, ApiError> {
     let position = sim.with(|desk, _| {
         let venue = &desk.engine.venue;
@@ -39,7 +35,7 @@ pub(super) async fn show(
 
 pub(super) async fn close(
     State(sim): State<Arc<Sim>>,
-    Path(name): Path<String>,
+    Segments(name): Segments<String>,
     params: Params,
 ) -> Result<Response, ApiError> {
     let part = Part::new(&params)?;

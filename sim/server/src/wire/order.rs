@@ -1,11 +1,9 @@
-//! Orders: the body of `POST /v2/orders`, the order object, and trade updates.
+//! Orders: the body of `POST /v2/orders`, and the order object.
 
 use std::borrow::Cow;
 
-use sandpit_types::{
-    BrokerOrderId, ExecutionId, MarketTime, OrderKind, Price, Qty, Side, Symbol, TimeInForce,
-};
-use sandpit_venue::{NewOrder, VenueEvent, VenueOrder};
+use sandpit_types::{BrokerOrderId, MarketTime, OrderKind, Price, Qty, Side, Symbol, TimeInForce};
+use sandpit_venue::{NewOrder, VenueOrder};
 use serde::{Deserialize, Serialize};
 
 use super::{Null, Text};
@@ -208,42 +206,6 @@ impl<'a> From<&'a VenueOrder> for OrderJson<'a> {
             subtag: Null::default(),
             source: Null::default(),
         }
-    }
-}
-
-/// A message of the trade-updates stream.
-#[derive(Serialize)]
-pub(crate) struct TradeUpdateJson<'a> {
-    stream: &'static str,
-    data: UpdateJson<'a>,
-}
-
-#[derive(Serialize)]
-struct UpdateJson<'a> {
-    event: &'static str,
-    execution_id: Option<&'a ExecutionId>,
-    timestamp: MarketTime,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    price: Option<Text<Price>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    qty: Option<Text<Qty>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position_qty: Option<Text<Qty>>,
-    order: OrderJson<'a>,
-}
-
-impl<'a> From<&'a VenueEvent> for TradeUpdateJson<'a> {
-    fn from(event: &'a VenueEvent) -> Self {
-        let data = UpdateJson {
-            event: event.kind.as_str(),
-            execution_id: event.execution_id.as_ref(),
-            timestamp: event.time,
-            price: event.price.map(Text),
-            qty: event.qty.map(Text),
-            position_qty: event.position_qty.map(Text),
-            order: OrderJson::from(&event.order),
-        };
-        Self { stream: "trade_updates", data }
     }
 }
 
