@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use sandpit_types::{
-    BrokerOrderId, ExecutionId, MarketTime, OrderKind, Price, Qty, Side, Symbol, TimeInForce,
-};
-use sandpit_venue::{NewOrder, VenueEvent, VenueOrder};
+use sandpit_types::{BrokerOrderId, ExecutionId, MarketTime, Price, Qty, Side, Symbol};
+use sandpit_venue::{Amount, Class, NewOrder, OrderKind, TimeInForce, VenueEvent, VenueOrder};
 use serde::{Deserialize, Serialize};
 
 use super::{Null, Text};
@@ -69,11 +67,13 @@ impl OrderBody<'_> {
         Ok(NewOrder {
             symbol: resolve(symbol),
             side: self.side()?,
-            qty: self.shares()?,
+            amount: Amount::Qty(self.shares()?),
             kind: self.kind()?,
             time_in_force: self.time_in_force()?,
             extended_hours: self.extended_hours.unwrap_or(false),
             client_order_id: self.client_order_id.filter(|id| !id.is_empty()),
+            class: Class::Simple,
+            position_intent: None,
         })
     }
 
@@ -142,7 +142,7 @@ pub(crate) struct OrderJson<'a> {
     symbol: &'a Symbol,
     asset_class: &'static str,
     notional: Null,
-    qty: Text<Qty>,
+    qty: Option<Text<Qty>>,
     filled_qty: Text<Qty>,
     filled_avg_price: Option<Text<Price>>,
     order_class: &'static str,
@@ -166,10 +166,7 @@ pub(crate) struct OrderJson<'a> {
 
 impl<'a> From<&'a VenueOrder> for OrderJson<'a> {
     fn from(order: &'a VenueOrder) -> Self {
-        let kind = match order.kind {
-            OrderKind::Market => "market",
-            OrderKind::Limit { .. } => "limit",
-        };
+        let kind = order.kind.as_str();
         Self {
             id: &order.id,
             client_order_id: &order.client_order_id,
@@ -188,7 +185,7 @@ impl<'a> From<&'a VenueOrder> for OrderJson<'a> {
             symbol: &order.symbol,
             asset_class: "us_equity",
             notional: Null::default(),
-            qty: Text(order.qty),
+            qty: order.qty().map(Text),
             filled_qty: Text(order.filled_qty),
             filled_avg_price: order.filled_avg_price().map(Text),
             order_class: "",
@@ -197,7 +194,7 @@ impl<'a> From<&'a VenueOrder> for OrderJson<'a> {
             side: order.side.as_str(),
             position_intent: order.position_intent.as_str(),
             time_in_force: order.time_in_force.as_str(),
-            limit_price: order.kind.limit_price().map(Text),
+            limit_price: order.limit_price.map(Text),
             stop_price: Null::default(),
             status: order.state.as_str(),
             extended_hours: order.extended_hours,
@@ -263,7 +260,7 @@ mod tests {
         let strings = r#"{"symbol":"SPY","qty":"1","side":"buy","type":"limit","time_in_force":"day",
             "limit_price":"100.10","order_class":"","client_order_id":""}"#;
         let order = parse(numbers).expect("sound");
-        assert_eq!(order.qty.to_string(), "1");
+        assert_eq!(order.amount.qty().expect("shares").to_string(), "1");
         assert_eq!(order.kind.limit_price().map(|price| price.to_string()), Some("100.1".into()));
         assert_eq!(order, parse(strings).expect("sound"));
     }
@@ -277,7 +274,10 @@ mod tests {
             );
             let order = parse(&body).expect(price);
             let found = order.kind.limit_price().map(|price| price.to_string());
-            assert_eq!((order.qty.to_string().as_str(), found.as_deref()), ("100", Some(expected)));
+            assert_eq!(
+                (order.amount.qty().expect("shares").to_string().as_str(), found.as_deref()),
+                ("100", Some(expected))
+            );
         };
         check("1e-05", "0.00001");
         check("1E-05", "0.00001");
