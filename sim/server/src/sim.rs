@@ -18,7 +18,11 @@ use crate::{
     limit::{Api, Quotas, Standing},
     market::Market,
     schedule::{RunPhase, Schedule},
-    stream::{data::Subscription, hub::Hub, trades::Listening},
+    stream::{
+        data::Subscription,
+        hub::Hub,
+        trades::{self, Listening, Places},
+    },
     trading::Trading,
     wire::{self, account::Configuration, clock::NewYork},
 };
@@ -41,6 +45,8 @@ pub struct Settings {
     pub keys: Keys,
     /// Real time that a client of the data stream has to authenticate.
     pub auth_timeout: Duration,
+    /// Most connections to the trade-updates stream at a time.
+    pub trade_connections: usize,
 }
 
 impl Settings {
@@ -48,6 +54,8 @@ impl Settings {
     pub const REQUESTS_PER_MINUTE: u32 = 200;
     /// What the broker's data stream grants.
     pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+    /// The broker lets one program of an account listen to its trade updates.
+    pub const TRADE_CONNECTIONS: usize = 1;
 }
 
 /// What was counted since the start.
@@ -94,6 +102,7 @@ impl Desk {
     /// Notes what the account is worth when a minute has ended before `now`.
     fn sample(&mut self, now: MarketTime) {
         if self.trading.equity.is_due(now) {
+            self.trading.note_fees(self.engine.venue.fees());
             self.trading.equity.sample(self.engine.venue.account().equity, now);
         }
     }
@@ -103,14 +112,17 @@ impl Desk {
         for event in self.engine.venue.drain_events() {
             self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
             self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
-            let update = self.trading.record(event);
-            self.trades.publish(
-                |listening| listening.0,
-                || {
-                    let update = wire::update::TradeUpdateJson::from(&update.event);
-                    serde_json::to_string(&update).expect("numbers and texts are always JSON").into()
-                },
-            );
+            self.trading.record(&event, &self.engine.venue);
+            for shape in [Listening::Json, Listening::Packed] {
+                self.trades.publish(
+                    |listening| *listening == shape,
+                    || {
+                        let update = wire::update::TradeUpdateJson::from(&event);
+                        let json = serde_json::to_string(&update).expect("always JSON");
+                        trades::in_shape(&json, shape)
+                    },
+                );
+            }
         }
     }
 }
@@ -123,6 +135,8 @@ pub struct Sim {
     desk: Mutex<Desk>,
     quotas: Mutex<Quotas>,
     new_york: NewYork,
+    /// Places at the trade-updates stream.
+    pub(crate) trade_places: Places,
     requests: AtomicU64,
     too_many: AtomicU64,
 }
@@ -149,6 +163,7 @@ impl Sim {
             desk: Mutex::new(desk),
             quotas: Mutex::new(Quotas::new(settings.requests_per_minute)),
             new_york: NewYork::new(),
+            trade_places: Places::new(settings.trade_connections),
             requests: AtomicU64::new(0),
             too_many: AtomicU64::new(0),
             settings,
@@ -248,6 +263,7 @@ mod tests {
             speed: 60,
             keys: Keys::any(),
             auth_timeout: Settings::AUTH_TIMEOUT,
+            trade_connections: Settings::TRADE_CONNECTIONS,
         };
         // The clock stands at the start of the run.
         let sim = Sim::new(settings, market, Box::new(|| Duration::ZERO));

@@ -5,7 +5,8 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use sandpit_venue::{CancelReject, Reject};
+use sandpit_types::BrokerOrderId;
+use sandpit_venue::{CancelReject, Reject, ReplaceReject};
 use serde_json::{Value, json};
 
 /// A status and the body that says why.
@@ -59,6 +60,17 @@ impl ApiError {
             None => Self::data(status, message),
         }
     }
+
+    /// With further fields in the body.
+    fn with(mut self, fields: Vec<(&'static str, String)>, related_orders: &[BrokerOrderId]) -> Self {
+        for (name, value) in fields {
+            self.body[name] = value.into();
+        }
+        if !related_orders.is_empty() {
+            self.body["related_orders"] = json!(related_orders);
+        }
+        self
+    }
 }
 
 impl From<BytesRejection> for ApiError {
@@ -75,14 +87,13 @@ impl From<BytesRejection> for ApiError {
 
 impl From<Reject> for ApiError {
     fn from(reject: Reject) -> Self {
-        let mut error = Self::from_http(reject.http());
-        for (name, value) in reject.fields() {
-            error.body[name] = value.into();
-        }
-        if !reject.related_orders().is_empty() {
-            error.body["related_orders"] = json!(reject.related_orders());
-        }
-        error
+        Self::from_http(reject.http()).with(reject.fields(), reject.related_orders())
+    }
+}
+
+impl From<ReplaceReject> for ApiError {
+    fn from(reject: ReplaceReject) -> Self {
+        Self::from_http(reject.http()).with(reject.fields(), reject.related_orders())
     }
 }
 

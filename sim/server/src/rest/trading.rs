@@ -32,7 +32,7 @@ pub(super) fn trading_routes() -> Router<Arc<Sim>> {
         .route("/v2/watchlists/{id}/{symbol}", delete(watchlists::remove))
         .route("/v2/orders", get(orders::list).post(orders::submit).delete(orders::cancel_all))
         .route("/v2/orders:by_client_order_id", get(orders::by_client_id))
-        .route("/v2/orders/{id}", get(orders::show).delete(orders::cancel))
+        .route("/v2/orders/{id}", get(orders::show).patch(orders::replace).delete(orders::cancel))
         .route("/v2/positions", get(positions::list).delete(positions::close_all))
         .route("/v2/positions/{asset}", get(positions::show).merge(delete(positions::close)))
         .route("/v2/events/trades", get(events::trades))

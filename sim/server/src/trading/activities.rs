@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use jiff::{civil::Date, tz::TimeZone};
 use sandpit_types::{BrokerOrderId, MarketTime, Price, Qty, Side, Symbol, Usd};
-use sandpit_venue::{EventKind, OrderState, VenueEvent};
+use sandpit_venue::{EventKind, FeeCharge, OrderState, VenueEvent};
 
 /// Most rows kept; the oldest go.
 const MAX_ROWS: usize = 262_144;
@@ -76,6 +76,17 @@ impl Activity {
         };
         let uuid = event.execution_id.as_ref()?.as_str().into();
         Some(Self { at: event.time, uuid, what: What::Fill(fill) })
+    }
+
+    /// The row of a fee.
+    pub(crate) fn fee(charge: &FeeCharge) -> Self {
+        let fee = Fee {
+            date: charge.date,
+            amount: charge.amount,
+            kind: charge.kind.as_str(),
+            description: charge.description.clone(),
+        };
+        Self { at: charge.created_at, uuid: charge.id.clone(), what: What::Fee(fee) }
     }
 
     /// The broker's word for it.

@@ -5,22 +5,22 @@
 pub(crate) mod activities;
 pub(crate) mod equity;
 pub(crate) mod history;
+pub(crate) mod today;
 pub(crate) mod ulid;
 pub(crate) mod updates;
 pub(crate) mod watchlists;
 
-use std::sync::Arc;
-
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use sandpit_types::{MarketTime, Usd};
-use sandpit_venue::VenueEvent;
+use sandpit_venue::{FeeCharge, Venue, VenueEvent};
 use uuid::{Builder, Uuid};
 
 use self::{
     activities::{Activities, Activity},
     equity::EquityCurve,
-    updates::{Update, Updates},
+    today::{Execution, Today},
+    updates::Updates,
     watchlists::Watchlists,
 };
 
@@ -36,9 +36,13 @@ pub(crate) struct Trading {
     pub(crate) activities: Activities,
     /// What the account was worth.
     pub(crate) equity: EquityCurve,
+    /// What was opened since the last close.
+    pub(crate) today: Today,
     /// Lists of symbols.
     pub(crate) watchlists: Watchlists,
     ids: ChaCha8Rng,
+    /// How many of the venue's fees are among the activities.
+    fees: usize,
 }
 
 impl Trading {
@@ -48,17 +52,32 @@ impl Trading {
             updates: Updates::default(),
             activities: Activities::default(),
             equity: EquityCurve::new(cash, now),
+            today: Today::default(),
             watchlists: Watchlists::default(),
+            fees: 0,
             ids: ChaCha8Rng::seed_from_u64(seed ^ SEED_SPREAD),
         }
     }
 
-    /// Remembers what happened to an order and tells the readers of the event stream.
-    pub(crate) fn record(&mut self, event: VenueEvent) -> Arc<Update> {
-        if let Some(row) = Activity::of(&event) {
+    /// Remembers what happened to an order of the venue and tells the readers of the event stream.
+    pub(crate) fn record(&mut self, event: &VenueEvent, venue: &Venue) {
+        self.note_fees(venue.fees());
+        if let Some(row) = Activity::of(event) {
             self.activities.push(row);
         }
-        self.updates.record(event)
+        if let (Some(qty), Some(price), Some(position)) = (event.qty, event.price, event.position_qty) {
+            let fill = Execution { side: event.order.side, qty, price, position };
+            self.today.on_fill(&event.order.symbol, fill, venue.calendar().next_close(event.time));
+        }
+        self.updates.record(event.clone());
+    }
+
+    /// Books the venue's fees that are new.
+    pub(crate) fn note_fees(&mut self, fees: &[FeeCharge]) {
+        for fee in &fees[self.fees..] {
+            self.activities.push(Activity::fee(fee));
+        }
+        self.fees = fees.len();
     }
 
     /// A new id.
@@ -71,8 +90,8 @@ impl Trading {
 
 #[cfg(test)]
 mod tests {
-    use sandpit_types::{OrderKind, Price, Qty, Side, Symbol, TimeInForce};
-    use sandpit_venue::NewOrder;
+    use sandpit_types::{Price, Qty, Side, Symbol};
+    use sandpit_venue::{Amount, Class, NewOrder, OrderKind, TimeInForce};
 
     /// A limit order that waits.
     pub(super) fn resting_order(symbol: Symbol) -> NewOrder {
@@ -80,10 +99,12 @@ mod tests {
             client_order_id: None,
             symbol,
             side: Side::Buy,
-            qty: Qty::from_nanos(1_000_000_000),
+            amount: Amount::Qty(Qty::from_nanos(1_000_000_000)),
             kind: OrderKind::Limit { limit_price: Price::from_nanos(1_000_000_000) },
             time_in_force: TimeInForce::Day,
             extended_hours: false,
+            class: Class::Simple,
+            position_intent: None,
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod market;
 pub(crate) mod order;
 pub(crate) mod position;
+pub(crate) mod request;
 pub(crate) mod update;
 pub(crate) mod watchlist;
 
