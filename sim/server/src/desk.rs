@@ -3,10 +3,10 @@
 //! Whatever is due is played in the order of its time: switches of the venue first, then the market, then
 //! messages that a fault has kept back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use sandpit_types::{MarketTime, Symbol};
-use sandpit_venue::{EventKind, VenueConfig, VenueEvent};
+use sandpit_venue::{EventKind, VenueConfig};
 
 use crate::{
     data::Tick,
@@ -16,7 +16,12 @@ use crate::{
         line::{Line, Out},
     },
     journal::{Journal, Note},
-    stream::{data::Subscription, hub::Hub, trades::Listening},
+    stream::{
+        data::Subscription,
+        hub::Hub,
+        trades::{self, Listening},
+    },
+    trading::{Trading, updates::Update},
     wire::{self, account::Configuration},
 };
 
@@ -44,6 +49,8 @@ pub struct Desk {
     pub(crate) data: Hub<Subscription>,
     /// Listeners of trade updates.
     pub(crate) trades: Hub<Listening>,
+    /// What is remembered of the account's trading.
+    pub(crate) trading: Trading,
     pub(crate) configuration: Configuration,
     pub(crate) counts: OrderCounts,
     pub(crate) journal: Journal,
@@ -53,7 +60,7 @@ pub struct Desk {
     /// The end of the run: what still waits on a line goes out then.
     end: MarketTime,
     data_line: Line<Told>,
-    trade_line: Line<VenueEvent>,
+    trade_line: Line<Arc<Update>>,
     /// How faults make the venue behave, and when that changes.
     venue: Venue,
     venue_due: Option<MarketTime>,
@@ -65,6 +72,7 @@ impl Desk {
     /// A desk with nobody listening.
     pub(crate) fn new(engine: Engine, setup: VenueConfig, start: MarketTime, end: MarketTime) -> Self {
         Self {
+            trading: Trading::new(setup.seed, setup.cash, engine.venue.now()),
             engine,
             data: Hub::default(),
             trades: Hub::default(),
@@ -109,6 +117,7 @@ impl Desk {
     /// Plays everything that is due and tells the listeners, in order.
     pub(crate) fn catch_up(&mut self, now: MarketTime) {
         while self.play_next(now).is_some() {}
+        self.sample(now);
         self.engine.venue.advance(now);
         self.tell();
     }
@@ -118,6 +127,7 @@ impl Desk {
         let market = self.engine.next_due();
         let line = self.line_due(now);
         let at = earliest([self.venue_due, market, line]).filter(|at| *at <= now)?;
+        self.sample(at);
         if self.venue_due == Some(at) {
             self.engine.venue.advance(at);
             self.switch_venue(at);
@@ -229,20 +239,29 @@ impl Desk {
             self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
             self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
             self.journal.note(event.time, &Note::Order((&event).into()));
-            self.tell_update(event);
+            let update = self.trading.record(event, &self.engine.venue);
+            self.tell_update(update);
         }
     }
 
-    fn tell_update(&mut self, event: VenueEvent) {
-        if self.trade_line.is_clear() && !self.faults.touch_messages() {
-            return self.send_update(Out::Send(event, 0));
+    /// Notes what the account is worth when a minute has ended before `now`.
+    fn sample(&mut self, now: MarketTime) {
+        if self.trading.equity.is_due(now) {
+            self.trading.note_fees(self.engine.venue.fees());
+            self.trading.equity.sample(self.engine.venue.account().equity, now);
         }
-        let (symbol, at) = (event.order.symbol.clone(), event.time);
+    }
+
+    fn tell_update(&mut self, update: Arc<Update>) {
+        if self.trade_line.is_clear() && !self.faults.touch_messages() {
+            return self.send_update(Out::Send(update, 0));
+        }
+        let (symbol, at) = (update.event.order.symbol.clone(), update.event.time);
         let effects = match self.trade_line.is_mute(at) {
             true => Vec::new(),
             false => self.effects(Stream::Trades, &symbol, at),
         };
-        for out in self.trade_line.push(event, &effects, at) {
+        for out in self.trade_line.push(update, &effects, at) {
             self.send_update(out);
         }
     }
@@ -268,16 +287,27 @@ impl Desk {
         }
     }
 
-    fn send_update(&mut self, out: Out<VenueEvent>) {
-        let Out::Send(mut event, skew_secs) = out else { return self.trades.cut() };
-        event.time = skewed(event.time, skew_secs);
-        self.trades.publish(
-            |listening| listening.0,
-            || {
-                let update = wire::order::TradeUpdateJson::from(&event);
-                serde_json::to_string(&update).expect("numbers and texts are always JSON").into()
-            },
-        );
+    fn send_update(&mut self, out: Out<Arc<Update>>) {
+        let Out::Send(mut update, skew_secs) = out else {
+            self.trading.updates.cut();
+            return self.trades.cut();
+        };
+        if skew_secs != 0 {
+            let mut skewed_update = (*update).clone();
+            skewed_update.event.time = skewed(update.event.time, skew_secs);
+            update = Arc::new(skewed_update);
+        }
+        self.trading.updates.tell(&update);
+        for shape in [Listening::Json, Listening::Packed] {
+            self.trades.publish(
+                |listening| *listening == shape,
+                || {
+                    let message = wire::update::TradeUpdateJson::from(&update.event);
+                    let json = serde_json::to_string(&message).expect("numbers and texts are always JSON");
+                    trades::in_shape(&json, shape)
+                },
+            );
+        }
     }
 }
 
