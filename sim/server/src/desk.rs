@@ -3,7 +3,11 @@
 //! Whatever is due is played in the order of its time: switches of the venue first, then the market, then
 //! messages that a fault has kept back.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    any::Any,
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use sandpit_types::{MarketTime, Symbol};
 use sandpit_venue::{EventKind, VenueConfig};
@@ -12,7 +16,7 @@ use crate::{
     data::Tick,
     engine::{Engine, Gap},
     faults::{
-        Effect, Faults, Hit, Plan, Request, Rule, Stream, Venue,
+        Deed, Effect, Faults, Hit, Plan, Request, Rule, Stream,
         line::{Line, Out},
     },
     journal::{Journal, Note},
@@ -61,11 +65,14 @@ pub struct Desk {
     end: MarketTime,
     data_line: Line<Told>,
     trade_line: Line<Arc<Update>>,
-    /// How faults make the venue behave, and when that changes.
-    venue: Venue,
+    /// When faults make the venue behave in another way.
     venue_due: Option<MarketTime>,
     /// Symbols that somebody at the controls has halted.
     halted: BTreeSet<Symbol>,
+    /// Symbols that are halted, by whomever.
+    is_halted: BTreeSet<Symbol>,
+    /// What connections held that have gone and still count, and until when.
+    ghosts: VecDeque<(MarketTime, Box<dyn Any + Send>)>,
 }
 
 impl Desk {
@@ -84,9 +91,10 @@ impl Desk {
             end,
             data_line: Line::default(),
             trade_line: Line::default(),
-            venue: Venue::default(),
             venue_due: None,
             halted: BTreeSet::new(),
+            is_halted: BTreeSet::new(),
+            ghosts: VecDeque::new(),
         }
     }
 
@@ -117,6 +125,8 @@ impl Desk {
     /// Plays everything that is due and tells the listeners, in order.
     pub(crate) fn catch_up(&mut self, now: MarketTime) {
         while self.play_next(now).is_some() {}
+        let is_over = now >= self.end;
+        self.ghosts.retain(|(until, _)| now < *until && !is_over);
         self.sample(now);
         self.engine.venue.advance(now);
         self.tell();
@@ -171,6 +181,34 @@ impl Desk {
         plan
     }
 
+    /// Whether one of the things of a request about all fails: its status, and whether it is done all the same.
+    pub(crate) fn fail_item(&mut self, path: &str, symbol: &Symbol, now: MarketTime) -> Option<(u16, Deed)> {
+        let (status, deed, hit) = self.faults.on_item(path, symbol, now)?;
+        self.note_hit(hit, &format!("{path} {symbol}"), now);
+        Some((status, deed))
+    }
+
+    /// A connection goes, with what it holds; a fault may let that count on.
+    pub(crate) fn leave(&mut self, stream: Stream, held: impl Any + Send, now: MarketTime) {
+        let Some((time, hit)) = self.faults.on_leave(stream, now) else { return };
+        self.note_hit(hit, stream.as_str(), now);
+        if self.ghosts.len() == MAX_GHOSTS {
+            self.ghosts.pop_front();
+        }
+        self.ghosts.push_back((now + time, Box::new(held)));
+    }
+
+    /// Somebody at the controls halts a symbol, or lets it trade again as far as he is concerned.
+    pub(crate) fn set_halted(&mut self, symbol: &Symbol, halted: bool, now: MarketTime) {
+        if halted {
+            self.halted.insert(symbol.clone());
+        } else {
+            self.halted.remove(symbol);
+        }
+        self.switch_venue(now);
+        self.tell();
+    }
+
     /// Notes something in the log.
     pub(crate) fn note(&mut self, note: &Note<'_>, now: MarketTime) -> u64 {
         self.journal.note(now, note)
@@ -213,7 +251,13 @@ impl Desk {
         for hit in hits {
             self.note_hit(hit, "venue", now);
         }
-        self.venue = venue;
+        self.engine.venue.set_stuck_cancels(venue.has_stuck_cancels);
+        let halted: BTreeSet<Symbol> = venue.halted.union(&self.halted).cloned().collect();
+        let changed: Vec<Symbol> = halted.symmetric_difference(&self.is_halted).cloned().collect();
+        for symbol in &changed {
+            self.engine.venue.set_halted(symbol, halted.contains(symbol));
+        }
+        self.is_halted = halted;
         self.venue_due = self.faults.next_change(now);
     }
 
@@ -311,6 +355,8 @@ impl Desk {
     }
 }
 
+/// Most connections that have gone and still count; the oldest are forgotten.
+const MAX_GHOSTS: usize = 1_024;
 /// Later than every moment of a market.
 const END_OF_TIME: MarketTime = MarketTime::from_nanos(i64::MAX);
 

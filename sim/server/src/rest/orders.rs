@@ -14,7 +14,7 @@ use sandpit_venue::{OrderState, Venue, VenueOrder};
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, Params, Segments, ok,
+    ApiError, Params, Segments, faulty, ok,
     params::{BadParam, When},
 };
 use crate::{
@@ -233,20 +233,24 @@ pub(super) async fn cancel_all(State(sim): State<Arc<Sim>>) -> Response {
 
 /// Cancels what is open and says for each order how it went.
 pub(super) fn cancel_every_order(desk: &mut Desk, now: MarketTime) -> Vec<Value> {
-    let venue = &mut desk.engine.venue;
-    let open: Vec<BrokerOrderId> = venue.open_orders().map(|order| order.id.clone()).collect();
-    let cancel = |id: BrokerOrderId| {
-        // What hangs on an order goes with it.
-        let has_gone = venue.order(&id).is_some_and(|order| !order.is_open());
-        match venue.cancel(&id, now) {
-            Err(reject) if !has_gone => {
-                let error = ApiError::from(reject);
-                json!({"id": id, "status": error.status().as_u16(), "body": error.into_body()})
-            }
-            Ok(()) | Err(_) => json!({"id": id, "status": 200}),
+    let open = desk.engine.venue.open_orders();
+    let open: Vec<(BrokerOrderId, Symbol)> =
+        open.map(|order| (order.id.clone(), order.symbol.clone())).collect();
+    let show = |(id, symbol): (BrokerOrderId, Symbol)| {
+        let canceled = faulty::item(desk, "/v2/orders", &symbol, now, |desk| cancel_if_open(desk, &id, now));
+        match canceled {
+            Ok(()) => json!({"id": id, "status": 200}),
+            Err(error) => json!({"id": id, "status": error.status().as_u16(), "body": error.into_body()}),
         }
     };
-    open.into_iter().map(cancel).collect()
+    open.into_iter().map(show).collect()
+}
+
+/// Cancels one of many orders. What hangs on an order has gone with it.
+fn cancel_if_open(desk: &mut Desk, id: &BrokerOrderId, now: MarketTime) -> Result<(), ApiError> {
+    let venue = &mut desk.engine.venue;
+    let has_gone = venue.order(id).is_some_and(|order| !order.is_open());
+    venue.cancel(id, now).or_else(|reject| if has_gone { Ok(()) } else { Err(reject.into()) })
 }
 
 /// The id of a path, with or without dashes.

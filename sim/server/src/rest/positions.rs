@@ -7,7 +7,7 @@ use sandpit_types::{MarketTime, Symbol};
 use sandpit_venue::{ClosePart, Venue, VenuePosition};
 use serde_json::json;
 
-use super::{ApiError, Params, Segments, ok, orders};
+use super::{ApiError, Params, Segments, faulty, ok, orders};
 use crate::{
     sim::{Desk, Sim},
     wire::{asset::permissions, order::Taken, position::PositionJson, request::decimal},
@@ -56,7 +56,12 @@ pub(super) async fn close_all(State(sim): State<Arc<Sim>>, params: Params) -> Re
             orders::cancel_every_order(desk, now);
         }
         let held: Vec<Symbol> = desk.engine.venue.positions().map(|position| position.symbol).collect();
-        let close = |symbol: Symbol| match close_one(desk, &symbol, ClosePart::All, now) {
+        let mut close_it = |symbol: &Symbol| {
+            faulty::item(desk, "/v2/positions", symbol, now, |desk| {
+                close_one(desk, symbol, ClosePart::All, now)
+            })
+        };
+        let close = |symbol: Symbol| match close_it(&symbol) {
             Ok(order) => json!({"symbol": symbol, "status": 200, "body": order}),
             Err(error) => {
                 json!({"symbol": symbol, "status": error.status().as_u16(), "body": error.into_body()})

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::session::{Answer, Session};
 use crate::{
+    faults::Stream,
     keys::{KeyPair, Keys},
     rest::ApiError,
     sim::Desk,
@@ -137,6 +138,7 @@ impl TradeSession {
 
 impl Session for TradeSession {
     type Topic = Listening;
+    const STREAM: Stream = Stream::Trades;
 
     fn hub(desk: &mut Desk) -> &mut Hub<Listening> {
         &mut desk.trades
