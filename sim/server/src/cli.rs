@@ -2,27 +2,68 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
-use sandpit_sim::{Sessions, data::MAX_FILES};
+use sandpit_sim::{Sessions, Settings, clock::MAX_SPEED, data::MAX_FILES};
 use sandpit_types::{Symbol, Usd};
+use sandpit_venue::{DayTradeRule, Realism};
 
 /// First day of the synthetic market when none is named: a Monday with nothing special about it.
 const DEFAULT_DATE: Date = date(2026, 3, 16);
-/// Most cash, US dollars: beyond it positions would not fit into decimals.
-const MAX_CASH: i64 = 1_000_000_000_000;
+/// What stands below the flags.
+const MORE: &str = "\
+Endpoints (paths as Alpaca has them; point a client's base URL here):
+  /v2/account, /v2/account/configurations, /v2/account/activities, /v2/account/portfolio/history
+  /v2/orders, /v2/positions, /v2/assets, /v2/watchlists, /v2/clock, /v2/calendar
+  /v2/events/trades                     trade updates as server-sent events
+  /v2/stocks/..., /v1beta1/news, ...    market data: bars, trades, quotes, latest, snapshots, news
+  ws /stream                            trade updates
+  ws /v2/iex, /v2/sip, ...              market data
+  Any key and secret are accepted unless --key and --secret are given.
+
+Controls (no key, JSON bodies):
+  GET  /sim/status
+  GET  /sim/clock
+  POST /sim/clock    {\"pause\":true} {\"resume\":true} {\"speed\":60} {\"advance\":\"5m\"}
+                     {\"advance_to\":\"2026-03-16T14:00:00Z\"}
+  POST /sim/inject   {\"trade\":{\"symbol\":\"SPY\",\"price\":101.5,\"size\":100}}
+                     {\"quote\":{\"symbol\":\"SPY\",\"bid\":101.4,\"ask\":101.5}}, also \"bar\"
+                     {\"gap\":{\"symbol\":\"SPY\",\"percent\":-5}} or \"amount\"
+                     {\"halt\":{\"symbol\":\"SPY\"}} {\"resume\":{\"symbol\":\"SPY\"}}
+                     {\"order\":{\"id\":\"...\",\"event\":\"rejected\"}}
+  GET  /sim/faults, POST /sim/faults    a rule as in the file, as JSON; answers its number
+  DELETE /sim/faults/N, DELETE /sim/faults
+  GET  /sim/log?after=N&limit=N         every change, its outcome, every order event: JSON lines
+  POST /sim/reset    {\"seed\":7,\"cash\":\"50000\"}   the run from its start, both optional
+
+Faults (--faults FILE: [[fault]] with a kind; POST /sim/faults: the same as a JSON object):
+  requests   latency {delay_ms}, rate_limit, server_error {status, deed}, reset {deed},
+             timeout {hold_ms, deed}, html {status, deed}, handshake_429, equity {amount | factor},
+             clock_skew {skew_secs, stamps}
+  207        partial_failure {status, deed}
+  streams    drop, mute {mute_secs}, duplicate, reorder, slow {delay_ms}, lose, replay {count},
+             ghost {ghost_secs}
+  venue      stuck_cancels, halt {symbol}
+  Where:     api = \"trading\" | \"data\", method, path (a prefix), stream = \"data\" | \"trades\", symbol
+  How often: first, every, probability, at_most
+  When:      from, until (moments), after_secs, until_secs (market seconds after the start)
+  deed = \"done\" does what was asked and lies about it; waits of requests are real time
+
+Exit codes:
+  0   stopped by a signal
+  1   it could not start
+  2   wrong usage
+  10  the file of faults is wrong
+  13  the address cannot be used
+  14  a data file is broken";
 
 /// A broker that speaks Alpaca's REST and WebSocket APIs, with virtual money, over real or random market
 /// data.
 ///
-/// One port serves everything: /v2/... (trading and market data), ws /stream (trade updates), ws /v2/iex and
-/// /v2/sip (market data), and /sim/status (what the simulator says of itself). When it is ready it prints
-/// `listening ADDR:PORT`.
-///
-/// Exit codes: 0 stopped by a signal, 2 wrong usage, 13 the address cannot be used, 14 a data file is broken.
+/// One port serves everything. When it is ready it prints `listening ADDR:PORT`.
 #[derive(Debug, Parser)]
-#[command(name = "sandpit-sim", version, verbatim_doc_comment)]
+#[command(name = "sandpit-sim", version, verbatim_doc_comment, after_long_help = MORE)]
 pub(crate) struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8090")]
@@ -53,7 +94,7 @@ pub(crate) struct Args {
 
     /// Market seconds per real second
     #[arg(long, value_name = "N", default_value_t = 1,
-        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SPEED)))]
     pub(crate) speed: u32,
 
     /// Cash at the start, US dollars
@@ -64,10 +105,25 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) always_open: bool,
 
-    /// Requests per minute of market time, for each key, for trading and market data each
-    #[arg(long, value_name = "N", default_value_t = sandpit_sim::Settings::REQUESTS_PER_MINUTE,
-        value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-    pub(crate) rpm: u32,
+    /// How true to life fills are. paper: Alpaca's paper engine (sizes do not count, one fill in ten is a
+    /// random part, no fees). live: sizes, latency, slippage and fees. exact: the quote and its size, no chance
+    #[arg(long, value_name = "HOW", default_value = "paper", verbatim_doc_comment)]
+    pub(crate) realism: HowReal,
+
+    /// Which rule limits day trading. intraday: margin within the day (since 2026-06-04). legacy: the pattern
+    /// day trader rule before it
+    #[arg(long, value_name = "RULE", default_value = "intraday", verbatim_doc_comment)]
+    pub(crate) day_trade_rule: DayTrading,
+
+    /// Requests per minute of market time, for each key, to trading and to market data each
+    /// [default: 200 to trading; to market data what the plan grants]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000),
+        verbatim_doc_comment)]
+    pub(crate) rpm: Option<u32>,
+
+    /// What is to go wrong, as TOML; more can be added while it runs, see below
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
 
     /// The only key that is accepted [default: any]
     #[arg(long, requires = "secret")]
@@ -76,6 +132,43 @@ pub(crate) struct Args {
     /// The secret of the key
     #[arg(long, requires = "key")]
     pub(crate) secret: Option<String>,
+}
+
+/// How true to life fills are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum HowReal {
+    Paper,
+    Live,
+    Exact,
+}
+
+impl HowReal {
+    /// The figures of it.
+    pub(crate) const fn figures(self) -> Realism {
+        match self {
+            Self::Paper => Realism::paper(),
+            Self::Live => Realism::live(),
+            Self::Exact => Realism::exact(),
+        }
+    }
+}
+
+/// Which rule limits day trading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum DayTrading {
+    Intraday,
+    Legacy,
+}
+
+impl From<DayTrading> for DayTradeRule {
+    fn from(rule: DayTrading) -> Self {
+        match rule {
+            DayTrading::Intraday => Self::Intraday,
+            DayTrading::Legacy => Self::Legacy,
+        }
+    }
 }
 
 impl Args {
@@ -97,8 +190,9 @@ fn parse_symbol(text: &str) -> Result<Symbol, String> {
 
 fn parse_cash(text: &str) -> Result<Usd, String> {
     let cash = text.parse::<Decimal>().ok();
-    let cash = cash.filter(|cash| *cash > Decimal::ZERO && *cash <= Decimal::from(MAX_CASH));
-    cash.map(Usd::new).ok_or_else(|| format!("an amount above zero and at most {MAX_CASH}"))
+    let most = Settings::MAX_CASH;
+    let cash = cash.filter(|cash| *cash > Decimal::ZERO && *cash <= Decimal::from(most));
+    cash.map(Usd::new).ok_or_else(|| format!("an amount above zero and at most {most}"))
 }
 
 #[cfg(test)]
@@ -122,6 +216,10 @@ mod tests {
         check(&[], true);
         check(&["--symbols", "SPY,BRK.B", "--sessions", "3", "--speed", "195", "--cash", "2500.50"], true);
         check(&["--data", "a.csv", "b.csv", "--data", "c.csv.gz", "--sessions", "all"], true);
+        check(&["--realism", "live", "--day-trade-rule", "legacy", "--faults", "f.toml", "--rpm", "5"], true);
+        check(&["--realism", "real"], false);
+        check(&["--day-trade-rule", "none"], false);
+        check(&["--rpm", "0"], false);
         check(&["--symbols", "spy"], false);
         check(&["--speed", "0"], false);
         check(&["--sessions", "0"], false);

@@ -3,20 +3,29 @@
 //! Whatever is due is played in the order of its time: switches of the venue first, then the market, then
 //! messages that a fault has kept back.
 
-use std::collections::BTreeSet;
+use std::{
+    any::Any,
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use sandpit_types::{MarketTime, Symbol};
-use sandpit_venue::{EventKind, VenueConfig, VenueEvent};
+use sandpit_venue::{EventKind, VenueConfig};
 
 use crate::{
     data::Tick,
     engine::{Engine, Gap},
     faults::{
-        Effect, Faults, Hit, Plan, Request, Rule, Stream, Venue,
+        Deed, Effect, Faults, Hit, Plan, Request, Rule, Stream,
         line::{Line, Out},
     },
     journal::{Journal, Note},
-    stream::{data::Subscription, hub::Hub, trades::Listening},
+    stream::{
+        data::Subscription,
+        hub::Hub,
+        trades::{self, Listening},
+    },
+    trading::{Trading, updates::Update},
     wire::{self, account::Configuration},
 };
 
@@ -44,6 +53,8 @@ pub struct Desk {
     pub(crate) data: Hub<Subscription>,
     /// Listeners of trade updates.
     pub(crate) trades: Hub<Listening>,
+    /// What is remembered of the account's trading.
+    pub(crate) trading: Trading,
     pub(crate) configuration: Configuration,
     pub(crate) counts: OrderCounts,
     pub(crate) journal: Journal,
@@ -53,18 +64,22 @@ pub struct Desk {
     /// The end of the run: what still waits on a line goes out then.
     end: MarketTime,
     data_line: Line<Told>,
-    trade_line: Line<VenueEvent>,
-    /// How faults make the venue behave, and when that changes.
-    venue: Venue,
+    trade_line: Line<Arc<Update>>,
+    /// When faults make the venue behave in another way.
     venue_due: Option<MarketTime>,
     /// Symbols that somebody at the controls has halted.
     halted: BTreeSet<Symbol>,
+    /// Symbols that are halted, by whomever.
+    is_halted: BTreeSet<Symbol>,
+    /// What connections held that have gone and still count, and until when.
+    ghosts: VecDeque<(MarketTime, Box<dyn Any + Send>)>,
 }
 
 impl Desk {
     /// A desk with nobody listening.
     pub(crate) fn new(engine: Engine, setup: VenueConfig, start: MarketTime, end: MarketTime) -> Self {
         Self {
+            trading: Trading::new(setup.seed, setup.cash, engine.venue.now()),
             engine,
             data: Hub::default(),
             trades: Hub::default(),
@@ -76,9 +91,10 @@ impl Desk {
             end,
             data_line: Line::default(),
             trade_line: Line::default(),
-            venue: Venue::default(),
             venue_due: None,
             halted: BTreeSet::new(),
+            is_halted: BTreeSet::new(),
+            ghosts: VecDeque::new(),
         }
     }
 
@@ -109,6 +125,9 @@ impl Desk {
     /// Plays everything that is due and tells the listeners, in order.
     pub(crate) fn catch_up(&mut self, now: MarketTime) {
         while self.play_next(now).is_some() {}
+        let is_over = now >= self.end;
+        self.ghosts.retain(|(until, _)| now < *until && !is_over);
+        self.sample(now);
         self.engine.venue.advance(now);
         self.tell();
     }
@@ -118,6 +137,7 @@ impl Desk {
         let market = self.engine.next_due();
         let line = self.line_due(now);
         let at = earliest([self.venue_due, market, line]).filter(|at| *at <= now)?;
+        self.sample(at);
         if self.venue_due == Some(at) {
             self.engine.venue.advance(at);
             self.switch_venue(at);
@@ -159,6 +179,34 @@ impl Desk {
             self.note_hit(*hit, &format!("{} {}", request.method, request.path), now);
         }
         plan
+    }
+
+    /// Whether one of the things of a request about all fails: its status, and whether it is done all the same.
+    pub(crate) fn fail_item(&mut self, path: &str, symbol: &Symbol, now: MarketTime) -> Option<(u16, Deed)> {
+        let (status, deed, hit) = self.faults.on_item(path, symbol, now)?;
+        self.note_hit(hit, &format!("{path} {symbol}"), now);
+        Some((status, deed))
+    }
+
+    /// A connection goes, with what it holds; a fault may let that count on.
+    pub(crate) fn leave(&mut self, stream: Stream, held: impl Any + Send, now: MarketTime) {
+        let Some((time, hit)) = self.faults.on_leave(stream, now) else { return };
+        self.note_hit(hit, stream.as_str(), now);
+        if self.ghosts.len() == MAX_GHOSTS {
+            self.ghosts.pop_front();
+        }
+        self.ghosts.push_back((now + time, Box::new(held)));
+    }
+
+    /// Somebody at the controls halts a symbol, or lets it trade again as far as he is concerned.
+    pub(crate) fn set_halted(&mut self, symbol: &Symbol, halted: bool, now: MarketTime) {
+        if halted {
+            self.halted.insert(symbol.clone());
+        } else {
+            self.halted.remove(symbol);
+        }
+        self.switch_venue(now);
+        self.tell();
     }
 
     /// Notes something in the log.
@@ -203,7 +251,13 @@ impl Desk {
         for hit in hits {
             self.note_hit(hit, "venue", now);
         }
-        self.venue = venue;
+        self.engine.venue.set_stuck_cancels(venue.has_stuck_cancels);
+        let halted: BTreeSet<Symbol> = venue.halted.union(&self.halted).cloned().collect();
+        let changed: Vec<Symbol> = halted.symmetric_difference(&self.is_halted).cloned().collect();
+        for symbol in &changed {
+            self.engine.venue.set_halted(symbol, halted.contains(symbol));
+        }
+        self.is_halted = halted;
         self.venue_due = self.faults.next_change(now);
     }
 
@@ -229,20 +283,29 @@ impl Desk {
             self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
             self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
             self.journal.note(event.time, &Note::Order((&event).into()));
-            self.tell_update(event);
+            let update = self.trading.record(event, &self.engine.venue);
+            self.tell_update(update);
         }
     }
 
-    fn tell_update(&mut self, event: VenueEvent) {
-        if self.trade_line.is_clear() && !self.faults.touch_messages() {
-            return self.send_update(Out::Send(event, 0));
+    /// Notes what the account is worth when a minute has ended before `now`.
+    fn sample(&mut self, now: MarketTime) {
+        if self.trading.equity.is_due(now) {
+            self.trading.note_fees(self.engine.venue.fees());
+            self.trading.equity.sample(self.engine.venue.account().equity, now);
         }
-        let (symbol, at) = (event.order.symbol.clone(), event.time);
+    }
+
+    fn tell_update(&mut self, update: Arc<Update>) {
+        if self.trade_line.is_clear() && !self.faults.touch_messages() {
+            return self.send_update(Out::Send(update, 0));
+        }
+        let (symbol, at) = (update.event.order.symbol.clone(), update.event.time);
         let effects = match self.trade_line.is_mute(at) {
             true => Vec::new(),
             false => self.effects(Stream::Trades, &symbol, at),
         };
-        for out in self.trade_line.push(event, &effects, at) {
+        for out in self.trade_line.push(update, &effects, at) {
             self.send_update(out);
         }
     }
@@ -268,19 +331,32 @@ impl Desk {
         }
     }
 
-    fn send_update(&mut self, out: Out<VenueEvent>) {
-        let Out::Send(mut event, skew_secs) = out else { return self.trades.cut() };
-        event.time = skewed(event.time, skew_secs);
-        self.trades.publish(
-            |listening| listening.0,
-            || {
-                let update = wire::order::TradeUpdateJson::from(&event);
-                serde_json::to_string(&update).expect("numbers and texts are always JSON").into()
-            },
-        );
+    fn send_update(&mut self, out: Out<Arc<Update>>) {
+        let Out::Send(mut update, skew_secs) = out else {
+            self.trading.updates.cut();
+            return self.trades.cut();
+        };
+        if skew_secs != 0 {
+            let mut skewed_update = (*update).clone();
+            skewed_update.event.time = skewed(update.event.time, skew_secs);
+            update = Arc::new(skewed_update);
+        }
+        self.trading.updates.tell(&update);
+        for shape in [Listening::Json, Listening::Packed] {
+            self.trades.publish(
+                |listening| *listening == shape,
+                || {
+                    let message = wire::update::TradeUpdateJson::from(&update.event);
+                    let json = serde_json::to_string(&message).expect("numbers and texts are always JSON");
+                    trades::in_shape(&json, shape)
+                },
+            );
+        }
     }
 }
 
+/// Most connections that have gone and still count; the oldest are forgotten.
+const MAX_GHOSTS: usize = 1_024;
 /// Later than every moment of a market.
 const END_OF_TIME: MarketTime = MarketTime::from_nanos(i64::MAX);
 

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, iter::Peekable, sync::Arc};
 
 use sandpit_types::{MarketEvent, MarketTime, Symbol};
-use sandpit_venue::{Venue, VenueConfig};
+use sandpit_venue::{Listing, Venue, VenueConfig};
 
 use crate::{
     data::{Feed, Tick},
     history::{History, StoredBar},
     schedule::Schedule,
+    wire::asset::permissions,
 };
 
 /// Events that were played to the market so far.
@@ -89,9 +90,10 @@ impl Engine {
     /// A venue at the start of `schedule`, or at the first event of the market if that lies before.
     pub fn new(config: VenueConfig, symbols: &[Symbol], feed: Feed, schedule: Arc<Schedule>) -> Self {
         let mut feed = feed.peekable();
+        let listings: Vec<Listing> = symbols.iter().map(permissions).collect();
         let first = feed.peek().map_or(schedule.start(), |tick| tick.event.time());
         Self {
-            venue: Venue::new(config, symbols, first.min(schedule.start())),
+            venue: Venue::with_listings(config, &listings, first.min(schedule.start())),
             history: History::default(),
             counts: DataCounts::default(),
             feed,

@@ -27,6 +27,7 @@ mod rest;
 pub mod schedule;
 pub mod sim;
 pub mod stream;
+mod trading;
 mod wire;
 
 pub use connection::serve;

@@ -11,7 +11,9 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind as UsageError};
 use sandpit_sim::{
     Market, Sessions, Settings, Sim,
+    faults::{self, Rule},
     keys::{KeyPair, Keys},
+    limit::Rates,
     listing, serve as serve_broker,
 };
 use sandpit_venue::VenueConfig;
@@ -19,6 +21,8 @@ use tokio::{net::TcpListener, signal::unix};
 
 use self::cli::Args;
 
+/// The file of faults is wrong.
+const EXIT_CONFIGURATION: u8 = 10;
 /// The address cannot be used.
 const EXIT_ADDRESS: u8 = 13;
 /// A data file is broken.
@@ -31,6 +35,10 @@ fn main() -> ExitCode {
     }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let faults = match faults(&args) {
+        Ok(rules) => rules,
+        Err(code) => return code,
+    };
     let market = match market(&args) {
         Ok(market) => market,
         Err(code) => return code,
@@ -39,7 +47,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(ExitCode::FAILURE, &format!("cannot start: {error}")),
     };
-    runtime.block_on(serve(&args, market))
+    runtime.block_on(serve(&args, settings(&args, faults), market))
+}
+
+/// What is to go wrong from the start on.
+fn faults(args: &Args) -> Result<Vec<Rule>, ExitCode> {
+    let Some(path) = &args.faults else { return Ok(Vec::new()) };
+    faults::read(path).map_err(|error| fail(ExitCode::from(EXIT_CONFIGURATION), &error.to_string()))
 }
 
 /// The market of the command line.
@@ -59,7 +73,7 @@ fn market(args: &Args) -> Result<Market, ExitCode> {
 }
 
 /// Listens, says so, and serves until a signal comes.
-async fn serve(args: &Args, market: Market) -> ExitCode {
+async fn serve(args: &Args, settings: Settings, market: Market) -> ExitCode {
     let bound = async {
         let listener = TcpListener::bind(args.listen).await?;
         let address = listener.local_addr()?;
@@ -75,7 +89,7 @@ async fn serve(args: &Args, market: Market) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(ExitCode::FAILURE, &format!("cannot wait for signals: {error}")),
     };
-    let sim = Sim::new(settings(args), market, Box::new(ambient::stopwatch()));
+    let sim = Sim::new(settings, market, Box::new(ambient::stopwatch()));
     // Whoever started us may have closed our output; that is no reason to stop.
     let _ = writeln!(std::io::stdout(), "listening {address}");
     tokio::spawn(sim.clone().run());
@@ -87,7 +101,8 @@ async fn serve(args: &Args, market: Market) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn settings(args: &Args) -> Settings {
+fn settings(args: &Args, faults: Vec<Rule>) -> Settings {
+    let plan = Rates::PLUS;
     let keys = match (&args.key, &args.secret) {
         (Some(key), Some(secret)) => Keys::only(KeyPair { key: key.clone(), secret: secret.clone() }),
         _ => Keys::any(),
@@ -97,9 +112,13 @@ fn settings(args: &Args) -> Settings {
             cash: args.cash,
             seed: args.seed,
             always_open: args.always_open,
+            realism: args.realism.figures(),
+            day_trade_rule: args.day_trade_rule.into(),
             ..VenueConfig::default()
         },
-        requests_per_minute: args.rpm,
+        requests_per_minute: args.rpm.unwrap_or(plan.trading),
+        data_requests_per_minute: args.rpm.unwrap_or(plan.data),
+        faults,
         speed: args.speed,
         keys,
         ..Settings::default()

@@ -21,6 +21,7 @@ use crate::{
     limit::{Api, Quotas, Rates, Standing},
     market::{Market, Rewind},
     schedule::{RunPhase, Schedule},
+    stream::trades::Places,
     wire::clock::NewYork,
 };
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub keys: Keys,
     /// Real time that a client of the data stream has to authenticate.
     pub auth_timeout: Duration,
+    /// Most connections to the trade-updates stream at a time.
+    pub trade_connections: usize,
     /// What goes wrong from the start on; at most [`crate::faults::MAX_RULES`].
     pub faults: Vec<Rule>,
 }
@@ -61,6 +64,8 @@ impl Settings {
     pub const MAX_CASH: i64 = 1_000_000_000_000;
     /// What the broker's data stream grants.
     pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+    /// The broker lets one program of an account listen to its trade updates.
+    pub const TRADE_CONNECTIONS: usize = 1;
 }
 
 impl Default for Settings {
@@ -72,6 +77,7 @@ impl Default for Settings {
             speed: 1,
             keys: Keys::any(),
             auth_timeout: Self::AUTH_TIMEOUT,
+            trade_connections: Self::TRADE_CONNECTIONS,
             faults: Vec::new(),
         }
     }
@@ -100,6 +106,8 @@ pub struct Sim {
     /// Held while the clock is being set forward.
     advancing: tokio::sync::Mutex<()>,
     new_york: NewYork,
+    /// Places at the trade-updates stream.
+    pub(crate) trade_places: Places,
     requests: AtomicU64,
     too_many: AtomicU64,
     /// Whether any fault may hit a request: most runs have none, and no request should wait for that.
@@ -129,6 +137,7 @@ impl Sim {
             quotas: Mutex::new(Quotas::new(rates)),
             advancing: tokio::sync::Mutex::new(()),
             new_york: NewYork::new(),
+            trade_places: Places::new(settings.trade_connections),
             requests: AtomicU64::new(0),
             too_many: AtomicU64::new(0),
             settings,

@@ -195,6 +195,19 @@ fn a_stream_that_lets_nobody_in() {
 }
 
 #[test]
+fn a_trade_stream_that_went_still_counts() {
+    let broker = with(json!({"kind": "ghost", "stream": "trades", "at_most": 1}));
+    drop(updates(&broker));
+    let has_gone = (0..1_000_000).any(|_| broker.log_of("fault").len() == 1);
+    assert!(has_gone, "the server has not noticed");
+    assert_eq!(broker.refused_stream("/stream"), 429);
+    broker.pass(secs(89));
+    assert_eq!(broker.refused_stream("/stream"), 429);
+    broker.pass(secs(1));
+    updates(&broker);
+}
+
+#[test]
 fn a_data_socket_is_dropped() {
     let broker = with(json!({"kind": "drop", "stream": "data", "every": 3, "at_most": 1}));
     let mut stream = quotes(&broker);
@@ -308,6 +321,37 @@ fn what_still_waits_at_the_end_of_the_run_comes_then() {
     let last = std::iter::repeat_with(|| stream.hear())
         .flat_map(|frame| frame.as_array().cloned().unwrap_or_default());
     assert!(last.take(1_000).any(|quote| quote["bp"] == 50.0));
+}
+
+#[test]
+fn some_of_many_fail() {
+    for (deed, open) in [("undone", 2), ("done", 0)] {
+        let rule =
+            json!({"kind": "partial_failure", "status": 500, "deed": deed, "path": "/v2/orders", "every": 2});
+        let broker = with(rule);
+        for id in ["a", "b", "c", "d"] {
+            assert_eq!(broker.post(resting("SPY", id)).status, 200);
+        }
+        let answer = broker.call("DELETE", "/v2/orders");
+        assert_eq!(answer.status, 207);
+        let results = answer.body.as_array().expect("a list").clone();
+        let statuses: Vec<&Value> = results.iter().map(|one| &one["status"]).collect();
+        assert_eq!(statuses, [200, 500, 200, 500]);
+        assert_eq!(results[1]["body"]["code"], 50_010_000);
+        assert_eq!(broker.get("/v2/orders").as_array().map(Vec::len), Some(open), "{deed}");
+    }
+    let broker = with(json!({"kind": "partial_failure", "status": 403, "symbol": "SPY"}));
+    broker.post(buy("a"));
+    broker
+        .post(json!({"symbol": "IBM", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}));
+    let answer = broker.call("DELETE", "/v2/positions");
+    let result = |symbol: &str| {
+        let results = answer.body.as_array().expect("a list");
+        results.iter().find(|one| one["symbol"] == symbol).expect(symbol)["status"].clone()
+    };
+    assert_eq!((result("SPY"), result("IBM")), (json!(403), json!(200)));
+    let left: Vec<Value> = broker.get("/v2/positions").as_array().expect("a list").clone();
+    assert_eq!(left.iter().map(|position| &position["symbol"]).collect::<Vec<_>>(), ["SPY"]);
 }
 
 #[test]

@@ -106,6 +106,19 @@ fn a_broken_line_is_named_and_nothing_is_started() {
 }
 
 #[test]
+fn a_wrong_file_of_faults_is_explained() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = file(dir.path(), "faults.toml", "[[fault]]\nkind = \"reset\"\nprobabilty = 0.5\n");
+    let message = fails(sim(&["--faults", &path]), 10);
+    assert_eq!(message, format!("error: {path}:3: unknown key `probabilty`; did you mean `probability`?\n"));
+    let message = fails(sim(&["--faults", "/no/such/faults.toml"]), 10);
+    assert!(message.starts_with("error: /no/such/faults.toml: No such file"), "{message}");
+    let path = file(dir.path(), "sound.toml", "[[fault]]\nkind = \"reset\"\npath = \"/v2\"\n");
+    let running = Running::start(&["--faults", &path]);
+    assert_eq!(running.status()["phase"], "pre", "controls are not hit by faults");
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -126,7 +139,26 @@ fn wrong_usage_is_explained() {
     check(&["--sped", "5"], "--speed");
     let help = sim(&["--help"]).output().expect("runs");
     let help = String::from_utf8(help.stdout).expect("text");
-    for flag in ["--listen", "--data", "--sessions", "--speed", "--rpm", "--always-open", "Exit codes"] {
+    for flag in [
+        "--listen",
+        "--symbols",
+        "--data",
+        "--sessions",
+        "--seed",
+        "--speed",
+        "--cash",
+        "--always-open",
+        "--realism",
+        "--day-trade-rule",
+        "--rpm",
+        "--faults",
+        "--key",
+        "Exit codes",
+        "/sim/inject",
+        "/sim/reset",
+        "partial_failure",
+        "stuck_cancels",
+    ] {
         assert!(help.contains(flag), "{flag} in {help}");
     }
 }

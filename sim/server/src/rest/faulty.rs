@@ -9,7 +9,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use rust_decimal::Decimal;
-use sandpit_types::MarketTime;
+use sandpit_types::{MarketTime, Symbol};
 use serde_json::Value;
 
 use super::{ApiError, record};
@@ -17,7 +17,7 @@ use crate::{
     desk::skewed,
     faults::{self, Deed, Plan, Reading, Step},
     limit::Api,
-    sim::Sim,
+    sim::{Desk, Sim},
     wire::clock::NewYork,
 };
 
@@ -83,6 +83,29 @@ pub(super) fn server_error(status: u16) -> ApiError {
     };
     let code = i64::from(status) * 100_000 + 10_000;
     ApiError::trading(StatusCode::from_u16(status).expect("checked with the rule"), code, words)
+}
+
+/// Does one of the things of a request about all, or lets it fail.
+pub(super) fn item<T>(
+    desk: &mut Desk,
+    path: &str,
+    symbol: &Symbol,
+    now: MarketTime,
+    deed: impl FnOnce(&mut Desk) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let Some((status, when)) = desk.fail_item(path, symbol, now) else { return deed(desk) };
+    if when == Deed::Done {
+        deed(desk)?;
+    }
+    Err(match status {
+        404 => ApiError::not_found(format!("not found: {symbol}")),
+        status @ (403 | 422) => {
+            let code = i64::from(status) * 100_000 + 10_000;
+            let status = StatusCode::from_u16(status).expect("checked with the rule");
+            ApiError::trading(status, code, "request cannot be processed")
+        }
+        status => server_error(status),
+    })
 }
 
 /// No answer. A server that cannot cut its connections sends this as it is.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::session::{Answer, Session};
 use crate::{
+    faults::Stream,
     keys::{KeyPair, Keys},
     sim::Desk,
     stream::hub::{Frame, Hub},
@@ -126,6 +127,7 @@ impl DataSession {
 
 impl Session for DataSession {
     type Topic = Subscription;
+    const STREAM: Stream = Stream::Data;
 
     fn hub(desk: &mut Desk) -> &mut Hub<Subscription> {
         &mut desk.data

@@ -11,6 +11,7 @@ use super::{
     upgrade::WebSocket,
 };
 use crate::{
+    faults::Stream,
     keys::Keys,
     sim::{Desk, Sim},
 };
@@ -37,7 +38,9 @@ impl<T> Answer<T> {
 }
 
 /// One side of a stream's conversation with one client. Pure: no socket, no clock.
-pub(crate) trait Session: Send {
+pub(crate) trait Session: Send + 'static {
+    /// Which stream this is.
+    const STREAM: Stream;
     /// What a connection wants to hear.
     type Topic: Default + Send;
 
@@ -58,12 +61,15 @@ pub(crate) trait Session: Send {
 }
 
 /// Speaks with one client until it goes, is too slow, or does not authenticate in time.
-pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, session: S) {
+pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, mut session: S) {
     let joined = sim.with(|desk, _| S::hub(desk).join());
     let last_words = match joined {
         Some((id, frames)) => {
-            let end = converse(&sim, &mut socket, session, id, frames).await;
-            sim.with(|desk, _| S::hub(desk).leave(id));
+            let end = converse(&sim, &mut socket, &mut session, id, frames).await;
+            sim.with(|desk, now| {
+                S::hub(desk).leave(id);
+                desk.leave(S::STREAM, session, now);
+            });
             match end {
                 End::Cut => return,
                 End::Words(words) => words,
@@ -90,7 +96,7 @@ enum End {
 async fn converse<S: Session>(
     sim: &Arc<Sim>,
     socket: &mut WebSocket,
-    mut session: S,
+    session: &mut S,
     id: u64,
     mut frames: mpsc::Receiver<Frame>,
 ) -> End {
@@ -116,9 +122,9 @@ async fn converse<S: Session>(
                 batch.clear();
             }
             message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => answer(sim, &mut session, id, text.as_str()),
+                Some(Ok(Message::Text(text))) => answer(sim, session, id, text.as_str()),
                 Some(Ok(Message::Binary(bytes))) => {
-                    answer(sim, &mut session, id, &String::from_utf8_lossy(&bytes));
+                    answer(sim, session, id, &String::from_utf8_lossy(&bytes));
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Words(None),

@@ -6,15 +6,20 @@
 //! {"bar":   {"symbol": "SPY", "open": 1, "high": 2, "low": 1, "close": 2, "volume": 100}}
 //! {"gap":   {"symbol": "SPY", "percent": -5}}
 //! {"gap":   {"symbol": "SPY", "amount": 2.5}}
+//! {"halt":  {"symbol": "SPY"}}
+//! {"resume": {"symbol": "SPY"}}
+//! {"order": {"id": "61e69015-8549-4bfd-b9c3-01e75843f47d", "event": "rejected"}}
 //! ```
 //!
 //! A bar is that of the minute which has just ended. A gap moves every price that the feed brings from now on,
-//! bars included; gaps of one symbol add up.
+//! bars included; gaps of one symbol add up. An order event is one of `rejected`, `done_for_day`, `stopped`,
+//! `suspended`, `calculated`, `canceled`, `expired` and `new` (back to work).
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{body::Bytes, extract::State, response::Response};
-use sandpit_types::{Bar, MarketEvent, MarketTime, Quote, Symbol, Trade};
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
+use sandpit_types::{Bar, BrokerOrderId, MarketEvent, MarketTime, Quote, Symbol, Trade};
+use sandpit_venue::{EventKind, ForceReject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,6 +47,22 @@ enum Injection {
     Quote(QuoteBody),
     Bar(BarBody),
     Gap(GapBody),
+    Halt(SymbolBody),
+    Resume(SymbolBody),
+    Order(OrderBody),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SymbolBody {
+    symbol: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderBody {
+    id: BrokerOrderId,
+    event: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,6 +120,14 @@ pub(super) async fn inject(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<R
         match act {
             Act::Tick(tick) => desk.inject(tick),
             Act::Gap(symbol, gap) => desk.open_gap(&symbol, gap),
+            Act::Halt(symbol, halted) => desk.set_halted(&symbol, halted, now),
+            Act::Order(id, event) => desk.engine.venue.force(&id, event, now).map_err(|reject| {
+                let status = match reject {
+                    ForceReject::NotFound { .. } => StatusCode::NOT_FOUND,
+                    ForceReject::Impossible(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                ApiError::data(status, reject.to_string())
+            })?,
         }
         Ok(ok(&json!({"market_time": now})))
     })
@@ -108,6 +137,8 @@ pub(super) async fn inject(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<R
 enum Act {
     Tick(Tick),
     Gap(Symbol, Gap),
+    Halt(Symbol, bool),
+    Order(BrokerOrderId, EventKind),
 }
 
 impl Injection {
@@ -147,6 +178,13 @@ impl Injection {
                     _ => return Err(wrong("a gap has a percent or an amount")),
                 };
                 Ok(Act::Gap(known(&symbol)?, gap))
+            }
+            Self::Halt(SymbolBody { symbol }) => Ok(Act::Halt(known(&symbol)?, true)),
+            Self::Resume(SymbolBody { symbol }) => Ok(Act::Halt(known(&symbol)?, false)),
+            Self::Order(OrderBody { id, event }) => {
+                let kind = EventKind::ALL.into_iter().find(|kind| kind.as_str() == event);
+                let kind = kind.ok_or_else(|| wrong(format!("{event} is no event of an order")))?;
+                Ok(Act::Order(id, kind))
             }
         }
     }
