@@ -1,9 +1,9 @@
 // Activities.
 "use strict";
 
-const { assert, topic, refused } = require("./desk");
+const { assert, topic, inSession, refused } = require("./desk");
 const { checks, check } = topic();
-module.exports = { checks };
+module.exports = { checks, before: inSession };
 
 const kept = {};
 

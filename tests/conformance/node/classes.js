@@ -1,9 +1,9 @@
 // Brackets, one-cancels-other and one-triggers-other.
 "use strict";
 
-const { assert, topic, refused } = require("./desk");
+const { assert, topic, inSession, refused } = require("./desk");
 const { checks, check } = topic();
-module.exports = { checks };
+module.exports = { checks, before: inSession };
 
 async function start(desk, symbol, price) {
   await desk.market.quote(symbol, price - 0.01, price + 0.01, 10_000);

@@ -38,6 +38,14 @@ async function refused(call, status, code, says = /./) {
   throw new Error(`not refused: ${JSON.stringify(found)}`);
 }
 
+/** What most topics begin with: the first day's session, nothing working, nothing held. */
+async function inSession(desk) {
+  await desk.market.advanceTo("2026-06-08", "10:00:00");
+  await desk.orders.deleteAllOrders();
+  const held = await desk.trading.positions.getAllOpenPositions();
+  for (const { symbol } of held) await desk.flat(symbol);
+}
+
 /** A client order id that nobody has used. */
 const fresh = (prefix = "conf") => `${prefix}-${randomUUID()}`;
 
@@ -171,4 +179,4 @@ class Desk {
   }
 }
 
-module.exports = { assert, topic, refused, fresh, Desk, streaming, KEY, SECRET, DECIMAL, UUID, STAMP };
+module.exports = { assert, topic, refused, inSession, fresh, Desk, streaming, KEY, SECRET, DECIMAL, UUID, STAMP };

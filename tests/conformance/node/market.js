@@ -1,7 +1,7 @@
 // The broker's control panel: its clock stands still unless a check moves it, and prices are what checks say.
 "use strict";
 
-const BOUND_MS = 15_000;
+const BOUND_MS = 10_000;
 const LOOK_MS = 10;
 // The days that are played lie in summer.
 const NEW_YORK = "-04:00";

@@ -1,9 +1,9 @@
 // GET /v2/orders: status, times and nested legs.
 "use strict";
 
-const { assert, topic } = require("./desk");
+const { assert, topic, inSession } = require("./desk");
 const { checks, check } = topic();
-module.exports = { checks };
+module.exports = { checks, before: inSession };
 
 check("closed", "2.5 closed are those that ended, all is everything", async (desk) => {
   const order = await desk.limit("buy", "KO", 10);

@@ -1,9 +1,9 @@
 // Orders by type, amount and time in force, while the market is open.
 "use strict";
 
-const { assert, topic, refused, fresh, UUID } = require("./desk");
+const { assert, topic, inSession, refused, fresh, UUID } = require("./desk");
 const { checks, check } = topic();
-module.exports = { checks };
+module.exports = { checks, before: inSession };
 
 check("market", "2.5 a market order fills at the offer, a sell at the bid", async (desk) => {
   await desk.market.quote("AAPL", 199.99, 200.01);

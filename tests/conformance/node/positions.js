@@ -1,9 +1,9 @@
 // Positions.
 "use strict";
 
-const { assert, topic, refused, DECIMAL } = require("./desk");
+const { assert, topic, inSession, refused, DECIMAL } = require("./desk");
 const { checks, check } = topic();
-module.exports = { checks };
+module.exports = { checks, before: inSession };
 
 const close = (desk, symbolOrAssetId, more = {}) => desk.trading.positions.deleteOpenPosition({ symbolOrAssetId, ...more });
 

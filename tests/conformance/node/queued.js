@@ -11,6 +11,7 @@ const kept = {};
 check("accepted", "6.1 an order for the regular session waits as accepted before the opening", async (desk) => {
   await desk.market.advanceTo(DAY, "9:25:00");
   await desk.market.quote("AAPL", 199.99, 200.01);
+  await desk.market.quote("MSFT", 399.99, 400.01);
   kept.order = await desk.buy("AAPL");
   assert.equal(kept.order.status, "accepted");
 });

@@ -1,9 +1,9 @@
 // The table of refusals: status, code and words.
 "use strict";
 
-const { assert, topic, refused, fresh } = require("./desk");
+const { assert, topic, inSession, refused, fresh } = require("./desk");
 const { checks, check } = topic();
-module.exports = { checks };
+module.exports = { checks, before: inSession };
 
 const PARAMETER = 40010001;
 const RULE = 42210000;

@@ -1,9 +1,9 @@
 // PATCH of an order.
 "use strict";
 
-const { assert, topic, refused, fresh } = require("./desk");
+const { assert, topic, inSession, refused, fresh } = require("./desk");
 const { checks, check } = topic();
-module.exports = { checks };
+module.exports = { checks, before: inSession };
 
 const change = (desk, order, patchOrderRequest) => desk.orders.patchOrderByOrderId({ orderId: order.id, patchOrderRequest });
 

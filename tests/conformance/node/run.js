@@ -9,21 +9,28 @@ const BOUND_MS = 200_000;
 
 /** Every check of a topic, in the order of its file; one that fails does not keep the next from running. */
 async function play(topic, desk) {
-  for (const { name, fact, run } of require(path.join(__dirname, topic)).checks) {
-    let detail = "";
-    try {
-      await run(desk);
-    } catch (error) {
-      detail = shorten(error);
-    }
+  const { checks, before } = require(path.join(__dirname, topic));
+  const trouble = before ? await attempt(before, desk) : "";
+  for (const { name, fact, run } of checks) {
+    const detail = trouble || (await attempt(run, desk));
     console.log(JSON.stringify({ check: `${topic}.${name}`, fact, ok: detail === "", detail }));
   }
+}
+
+/** What went wrong, or nothing. */
+async function attempt(run, desk) {
+  try {
+    await run(desk);
+  } catch (error) {
+    return shorten(error) || "an error without words";
+  }
+  return "";
 }
 
 /** What went wrong and where in our files. */
 function shorten(error) {
   const text = error instanceof Error ? error.stack ?? error.message : String(error);
-  return text.split("\n").filter((line) => !line.includes("node_modules") && !line.includes("node:")).slice(0, 8).join("\n");
+  return text.split("\n").filter((line) => !/node_modules|node:|run\.js/.test(line)).slice(0, 8).join("\n");
 }
 
 async function main() {

@@ -2,11 +2,11 @@
 // SDK has no method on the trading API.
 "use strict";
 
-const { assert, topic, KEY, SECRET, STAMP, UUID } = require("./desk");
+const { assert, topic, inSession, KEY, SECRET, STAMP, UUID } = require("./desk");
 const { Socket } = require("./listen");
 const { until } = require("./market");
 const { checks, check } = topic();
-module.exports = { checks };
+module.exports = { checks, before: inSession };
 
 const kept = {};
 

@@ -2,7 +2,9 @@
 
 from alpaca.trading.enums import OrderStatus
 
-from desk import BUY, DECIMAL, STAMP, check, equal, matches, refused
+from desk import BUY, DECIMAL, STAMP, check, equal, matches, refused, in_session
+
+before = in_session
 
 KEPT = {}
 

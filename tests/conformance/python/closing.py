@@ -30,7 +30,7 @@ def cls_too_late(desk):
 def close(desk):
     KEPT["day"] = desk.limit(BUY, "HD", 200)
     KEPT["gtc"] = desk.limit(BUY, "HD", 200, time_in_force=GTC)
-    KEPT["late"] = desk.limit(BUY, "HD", 200, extended_hours=True)
+    KEPT["late"] = desk.limit(BUY, "WMT", 50, extended_hours=True)
     desk.market.quote("HD", 351.99, 352.01, 10_000)
     desk.market.advance_to(TODAY, "16:00:10")
     equal(desk.fills(KEPT["cls"]).filled_avg_price, "352.01", "the closing price")
@@ -53,9 +53,14 @@ def others_live(desk):
 
 @check("6.1 the late session fills an order with extended_hours")
 def late_fill(desk):
+    desk.market.quote("WMT", 49.98, 50.00, 10_000)
+    equal(desk.fills(KEPT["late"]).filled_avg_price, "50", "price")
+
+
+@check("6.1 the late session does not fill an order without extended_hours")
+def no_late_fill(desk):
     desk.market.quote("HD", 199.98, 200.00, 10_000)
-    equal(desk.fills(KEPT["late"]).filled_avg_price, "200", "price")
-    equal(desk.see(KEPT["gtc"].id).status, OrderStatus.NEW, "a GTC order that is not for the late session")
+    equal(desk.see(KEPT["gtc"].id).status, OrderStatus.NEW, "status")
     desk.market.quote("HD", 351.99, 352.01, 10_000)
 
 
@@ -92,8 +97,8 @@ def last_equity(desk):
 def intraday_gain(desk):
     desk.market.quote("HD", 359.99, 360.01, 10_000)
     desk.market.trade("HD", 360)
-    figures = {name: float(value) for name, value in desk.position("HD").items()
-               if name in ("qty", "lastday_price", "current_price", "unrealized_intraday_pl", "change_today")}
+    names = ("qty", "lastday_price", "current_price", "unrealized_intraday_pl", "change_today")
+    figures = {name: float(desk.position("HD")[name]) for name in names}
     gain = figures["qty"] * (360 - figures["lastday_price"])
     assert abs(figures["unrealized_intraday_pl"] - gain) < 0.01, figures
     assert abs(figures["change_today"] - (360 / figures["lastday_price"] - 1)) < 1e-6, figures

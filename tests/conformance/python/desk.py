@@ -52,6 +52,14 @@ DECIMAL = r"-?\d+(\.\d+)?"
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z"
 
 
+def in_session(desk):
+    """What most topics begin with: the first day's session, nothing working, nothing held."""
+    desk.market.advance_to("2026-06-08", "10:00:00")
+    desk.trading.cancel_orders()
+    for symbol in {it["symbol"] for it in desk.raw.get("/positions")}:
+        desk.flat(symbol)
+
+
 class Refused:
     """How the broker refused, as the SDK tells it."""
 
@@ -112,7 +120,15 @@ class Desk:
         """The account's one trade-update stream, opened on first use."""
         if self._updates is None:
             self._updates = listen.Updates(f"{self.ws_base}/stream", KEY, SECRET)
+            until("the stream delivers", self.probe)
         return self._updates
+
+    def probe(self):
+        """The SDK does not wait for the broker's word that it listens: an order is made until one is announced."""
+        order = self.limit(BUY, "XOM", 1, extended_hours=True)
+        self.trading.cancel_order_by_id(order.id)
+        self.reaches(order.id, "canceled")
+        return self._updates.seen
 
     def close_updates(self):
         if self._updates is not None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import requests
 
-BOUND_SECS = 15
+BOUND_SECS = 10
 LOOK_SECS = 0.01
 NEW_YORK = ZoneInfo("America/New_York")
 

@@ -6,7 +6,9 @@ from alpaca.common.enums import Sort
 from alpaca.trading.enums import OrderClass, OrderSide, OrderStatus, QueryOrderStatus
 from alpaca.trading.requests import GetOrdersRequest, LimitOrderRequest, TakeProfitRequest
 
-from desk import BUY, DAY, SELL, check, equal
+from desk import BUY, DAY, SELL, check, equal, in_session
+
+before = in_session
 
 KEPT = []
 

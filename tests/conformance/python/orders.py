@@ -7,7 +7,9 @@ from alpaca.trading.requests import (
     GetOrderByIdRequest, LimitOrderRequest, MarketOrderRequest, StopLimitOrderRequest, StopOrderRequest,
     TrailingStopOrderRequest)
 
-from desk import BUY, DAY, DECIMAL, GTC, SELL, STAMP, check, equal, fresh, matches, refused
+from desk import BUY, DAY, DECIMAL, GTC, SELL, STAMP, check, equal, fresh, matches, refused, in_session
+
+before = in_session
 
 KEYS = """id client_order_id created_at updated_at submitted_at filled_at expired_at expires_at canceled_at
     failed_at replaced_at replaced_by replaces asset_id symbol asset_class notional qty filled_qty

@@ -12,7 +12,8 @@ KEPT = {}
 @check("6.1 an order that may not trade early waits as accepted")
 def accepted(desk):
     desk.market.advance_to(OPENING_DAY, "9:25:00")
-    desk.market.quote("AAPL", 199.99, 200.01)
+    for symbol, price in (("AAPL", 200), ("MSFT", 400), ("SPY", 600), ("KO", 70)):
+        desk.market.quote(symbol, price - 0.01, price + 0.01)
     KEPT["market"] = desk.buy("AAPL")
     equal(KEPT["market"].status, OrderStatus.ACCEPTED, "status")
     KEPT["limit"] = desk.limit(BUY, "AAPL", 150)

@@ -3,7 +3,9 @@
 from alpaca.trading.enums import PositionIntent, TimeInForce
 from alpaca.trading.requests import MarketOrderRequest, StopOrderRequest, TrailingStopOrderRequest
 
-from desk import BUY, DAY, GTC, SELL, check, equal, fresh, refused
+from desk import BUY, DAY, GTC, SELL, check, equal, fresh, refused, in_session
+
+before = in_session
 
 PARAMETER, RULE, FORBIDDEN = 40010001, 42210000, 40310000
 

@@ -5,7 +5,9 @@ from alpaca.trading.requests import (
     LimitOrderRequest, MarketOrderRequest, ReplaceOrderRequest, StopLossRequest, StopOrderRequest, TakeProfitRequest,
     TrailingStopOrderRequest)
 
-from desk import BUY, DAY, GTC, SELL, check, equal, fresh, refused
+from desk import BUY, DAY, GTC, SELL, check, equal, fresh, refused, in_session
+
+before = in_session
 
 
 def change(desk, order, **fields):

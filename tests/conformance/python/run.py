@@ -15,14 +15,21 @@ BOUND_SECS = 200
 
 def play(topic, broker):
     """Every check of a topic, in the order of its file; one that fails does not keep the next from running."""
-    for name, fact, run in desk.checks_of(importlib.import_module(topic)):
-        detail = ""
-        try:
-            run(broker)
-        except Exception:
-            detail = shorten(traceback.format_exc())
+    module = importlib.import_module(topic)
+    trouble = attempt(getattr(module, "before", lambda _: None), broker)
+    for name, fact, run in desk.checks_of(module):
+        detail = trouble or attempt(run, broker)
         line = {"check": f"{topic}.{name}", "fact": fact, "ok": not detail, "detail": detail}
         print(json.dumps(line), flush=True)
+
+
+def attempt(run, broker):
+    """What went wrong, or nothing."""
+    try:
+        run(broker)
+    except Exception:
+        return shorten(traceback.format_exc())
+    return ""
 
 
 def shorten(text):

@@ -124,6 +124,7 @@ def skew(desk):
 
 @check("3 a trade update may come twice: execution_id tells")
 def duplicate(desk):
+    desk.updates
     with desk.market.fault("duplicate", stream="trades"):
         order = desk.fills(desk.buy("AAPL"))
         until("two fills", lambda: desk.updates.names(order.id).count("fill") == 2)
@@ -195,6 +196,7 @@ def handshake(desk):
     desk.close_updates()
     with desk.market.fault("handshake_429", path="/stream", at_most=1):
         until("a refusal", lambda: refused_once(desk))
+    desk.updates
     order = desk.limit(BUY, "AAPL", 150)
     desk.trading.cancel_order_by_id(order.id)
     desk.updates.event(order.id, "canceled")
@@ -232,6 +234,7 @@ def no_size(desk):
 
 @check("6.6 paper charges no fees: cash moves by price and quantity alone")
 def no_fees(desk):
+    desk.market.quote("KO", 69.99, 70.01, 10_000)
     before = float(desk.raw.get_account()["cash"])
     desk.fills(desk.buy("KO", 10))
     desk.fills(desk.sell("KO", 10))

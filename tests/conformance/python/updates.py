@@ -9,8 +9,10 @@ import websockets.sync.client as ws
 from alpaca.trading.enums import OrderStatus, TradeEvent
 from alpaca.trading.requests import ReplaceOrderRequest
 
-from desk import BUY, DECIMAL, KEY, SECRET, SELL, STAMP, check, equal, matches
+from desk import BUY, DECIMAL, KEY, SECRET, SELL, STAMP, check, equal, matches, in_session
 from market import BOUND_SECS, until
+
+before = in_session
 
 KEPT = {}
 
