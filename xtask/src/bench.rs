@@ -12,7 +12,7 @@ pub(crate) struct Options {
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum Suite {
-    /// The matching engine alone: market events and orders a second.
+    /// The matching engine alone, market events and orders a second; then the server over real sockets.
     Venue,
 }
 
@@ -20,7 +20,8 @@ enum Suite {
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     match options.suite {
         Suite::Venue => {
-            crate::cargo(root, ["bench", "--quiet", "--package", "sandpit-venue", "--bench", "venue"])
+            crate::cargo(root, ["bench", "--quiet", "--package", "sandpit-venue", "--bench", "venue"])?;
+            crate::cargo(root, ["bench", "--quiet", "--package", "sandpit-sim", "--bench", "server"])
         }
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Broker, open, secs, settings};
+use common::{Broker, KEYS, open, secs, settings};
 use sandpit_sim::{Settings, faults::from_toml};
 use serde_json::{Value, json};
 
@@ -122,7 +122,7 @@ fn server_errors_before_and_after_the_deed() {
 fn resets_cut_the_connection_before_and_after_the_deed() {
     for (deed, is_done) in [("undone", false), ("done", true)] {
         let broker = with(json!({"kind": "reset", "deed": deed, "method": "POST"}));
-        let error = broker.try_send("POST", "/v2/orders", Some("K"), &buy("mine").to_string());
+        let error = broker.try_send("POST", "/v2/orders", &KEYS, &buy("mine").to_string());
         let error = error.err().expect("no answer").to_string();
         assert!(error.contains("reset"), "{deed}: {error}");
         assert_eq!(is_taken(&broker, "mine"), is_done, "{deed}");
@@ -137,7 +137,7 @@ fn a_time_out_holds_the_connection_and_then_cuts_it() {
         let broker = with(json!({"kind": "timeout", "hold_ms": 150, "deed": deed, "method": "POST"}));
         #[expect(clippy::disallowed_methods, reason = "the wait is real, and so is what measures it")]
         let start = Instant::now();
-        assert!(broker.try_send("POST", "/v2/orders", Some("K"), &buy("mine").to_string()).is_err());
+        assert!(broker.try_send("POST", "/v2/orders", &KEYS, &buy("mine").to_string()).is_err());
         assert!(start.elapsed() >= Duration::from_millis(150), "{:?}", start.elapsed());
         assert_eq!(is_taken(&broker, "mine"), is_done, "{deed}");
     }

@@ -4,9 +4,10 @@ mod common;
 
 use common::{Broker, open, secs, settings};
 use sandpit_sim::{
-    Settings,
+    Market, Settings,
     keys::{KeyPair, Keys},
 };
+use sandpit_types::Symbol;
 use serde_json::{Value, json};
 
 #[test]
@@ -61,7 +62,7 @@ fn the_quota_is_a_sliding_minute_of_market_time() {
 #[test]
 fn what_does_not_exist_is_not_found() {
     let broker = Broker::start(settings());
-    for (method, path) in [("GET", "/v2/nothing"), ("GET", "/"), ("PUT", "/v2/orders"), ("GET", "/v3/clock")]
+    for (method, path) in [("GET", "/v2/nothing"), ("GET", "/"), ("PUT", "/v2/orders"), ("GET", "/v4/clock")]
     {
         let answer = broker.call(method, path);
         assert_eq!((answer.status, &answer.body["message"]), (404, &json!("endpoint not found")), "{path}");
@@ -101,6 +102,160 @@ fn clock_calendar_and_assets() {
     assert_eq!(broker.get(&format!("/v2/assets/{id}"))["symbol"], "SPY");
     let missing = broker.call("GET", "/v2/assets/ZZZZ");
     assert_eq!((missing.status, &missing.body["code"]), (404, &json!(40_410_000)));
+}
+
+#[test]
+fn the_third_version_of_clock_and_calendar() {
+    let broker = Broker::start(settings());
+    let clock = broker.get("/v3/clock?markets=NYSE,XNAS");
+    assert_eq!(clock["clocks"].as_array().map(Vec::len), Some(2));
+    let nyse = json!({"acronym": "NYSE", "mic": "XNYS", "name": "New York Stock Exchange",
+        "timezone": "America/New_York"});
+    assert_eq!(
+        clock["clocks"][0],
+        json!({"market": nyse, "timestamp": "2026-03-16T09:25:00-04:00", "is_market_day": true,
+            "next_market_open": "2026-03-16T09:30:00-04:00", "next_market_close": "2026-03-16T16:00:00-04:00",
+            "phase": "pre", "phase_until": "2026-03-16T09:30:00-04:00"})
+    );
+    let check = |time: &str, phase: &str, is_market_day: bool| {
+        let clock = broker.get(&format!("/v3/clock?markets=NYSE&time={time}"));
+        let found = (&clock["clocks"][0]["phase"], &clock["clocks"][0]["is_market_day"]);
+        assert_eq!(found, (&json!(phase), &json!(is_market_day)), "{time}");
+    };
+    check("2026-03-16T15:00:00Z", "core", true);
+    check("2026-03-16T21:00:00Z", "post", true);
+    check("2026-03-17T01:00:00Z", "closed", true);
+    check("2026-03-15T15:00:00Z", "closed", false);
+    assert!(broker.get("/v3/clock")["clocks"].as_array().is_some_and(|clocks| clocks.len() > 1));
+
+    let day = |zone: &str, times: [&str; 4]| {
+        let [pre, open, close, end] = times.map(|time| format!("2025-11-28T{time}{zone}"));
+        json!({"date": "2025-11-28", "pre_start": pre, "pre_end": open, "core_start": open, "core_end": close,
+            "post_start": close, "post_end": end, "settlement_date": "2025-12-01"})
+    };
+    let friday = "start=2025-11-27&end=2025-11-30";
+    let calendar = broker.get(&format!("/v3/calendar/XNYS?{friday}"));
+    let local = day("-05:00", ["04:00:00", "09:30:00", "13:00:00", "17:00:00"]);
+    assert_eq!(calendar, json!({"market": nyse, "calendar": [local]}));
+    let calendar = broker.get(&format!("/v3/calendar/NYSE?{friday}&timezone=UTC"));
+    let utc = day("+00:00", ["09:00:00", "14:30:00", "18:00:00", "22:00:00"]);
+    assert_eq!(calendar["calendar"], json!([utc]));
+    assert_eq!(broker.get("/v3/calendar/NYSE")["calendar"].as_array().map(Vec::len), Some(6), "one week");
+    let settles = "start=2025-12-01&end=2025-12-01&date_type=SETTLEMENT";
+    let days = broker.get(&format!("/v2/calendar?{settles}"));
+    assert_eq!((&days[0]["date"], days.as_array().map(Vec::len)), (&json!("2025-11-28"), Some(1)));
+}
+
+#[test]
+fn assets_say_what_may_be_done() {
+    let symbols = ["SPY", "DIA", "DIS", "UNH", "XYZ"].map(Symbol::new).to_vec();
+    let broker = Broker::over(settings(), Market { symbols, ..common::market() });
+    let check = |symbol: &str, fractionable: bool, shortable: bool| {
+        let asset = broker.get(&format!("/v2/assets/{symbol}"));
+        let found = [&asset["fractionable"], &asset["shortable"], &asset["easy_to_borrow"]];
+        assert_eq!(found, [fractionable, shortable, shortable], "{asset}");
+        let borrow = if shortable { "easy_to_borrow" } else { "hard_to_borrow" };
+        assert_eq!(asset["borrow_status"], borrow);
+        for field in [
+            "id",
+            "class",
+            "exchange",
+            "symbol",
+            "name",
+            "status",
+            "tradable",
+            "marginable",
+            "attributes",
+            "maintenance_margin_requirement",
+            "margin_requirement_long",
+            "margin_requirement_short",
+            "cusip",
+        ] {
+            assert!(asset.get(field).is_some(), "{field}");
+        }
+    };
+    check("SPY", true, true);
+    check("DIA", false, true);
+    check("DIS", true, false);
+    check("UNH", false, false);
+    check("XYZ", true, true);
+    let list = |query: &str| -> Vec<String> {
+        let assets = broker.get(&format!("/v2/assets{query}"));
+        let assets = assets.as_array().expect("a list").iter();
+        assets.map(|asset| asset["symbol"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(list(""), ["SPY", "DIA", "DIS", "UNH", "XYZ"]);
+    assert_eq!(list("?status=active&asset_class=us_equity&exchange=ARCA"), ["SPY", "DIA"]);
+    assert_eq!(list("?attributes=fractional_eh_enabled"), ["SPY", "DIS"]);
+    assert_eq!(list("?attributes=ipo%2Chas_options"), ["SPY", "DIA", "DIS", "UNH"]);
+    for none in ["?status=inactive", "?asset_class=crypto", "?exchange=OTC", "?attributes=ipo"] {
+        assert_eq!(list(none), [""; 0], "{none}");
+    }
+}
+
+#[test]
+fn watchlists_by_id_and_by_name() {
+    let broker = Broker::start(settings());
+    let call = |method: &str, path: &str, body: Value| {
+        broker.send(method, &format!("/v2/watchlists{path}"), Some("K"), &body.to_string())
+    };
+    let symbols = |list: &Value| -> String {
+        let assets = list["assets"].as_array().expect("assets").iter();
+        assets.map(|asset| asset["symbol"].as_str().expect("a name")).collect::<Vec<_>>().join(" ")
+    };
+    let made = call("POST", "", json!({"name": "My list", "symbols": ["SPY", null]}));
+    assert_eq!((made.status, symbols(&made.body)), (200, "SPY".into()), "{}", made.text);
+    let id = made.body["id"].as_str().expect("an id").to_owned();
+    assert_eq!(made.body["account_id"], broker.get("/v2/account")["id"]);
+    assert_eq!(made.body["assets"][0]["class"], "us_equity");
+    let taken = call("POST", "", json!({"name": "My list", "symbols": []}));
+    assert_eq!((taken.status, &taken.body["code"]), (422, &json!(40_010_001)));
+    assert_eq!(taken.body["message"], "watchlist name must be unique");
+    assert_eq!(call("POST", "", json!({"symbols": []})).status, 422);
+    assert_eq!(call("POST", "", json!({"name": "Other", "symbols": ["ZZZZ"]})).status, 404);
+    let mut short = made.body.clone();
+    short.as_object_mut().expect("an object").remove("assets");
+    assert_eq!(broker.get("/v2/watchlists"), json!([short]), "lists leave the assets out");
+
+    let [by_id, by_name] = [format!("/{id}"), ":by_name?name=My%20list".to_owned()];
+    for path in [&by_id, &by_name, &format!("/{}", id.replace('-', ""))] {
+        assert_eq!(broker.get(&format!("/v2/watchlists{path}")), made.body, "{path}");
+    }
+    broker.pass(secs(1));
+    let added = call("POST", &by_id, json!({"symbol": "IBM"}));
+    assert_eq!((added.status, symbols(&added.body)), (200, "SPY IBM".into()));
+    assert!(added.body["updated_at"].as_str() > added.body["created_at"].as_str());
+    assert_eq!(symbols(&call("POST", &by_name, json!({"symbol": "IBM"})).body), "SPY IBM");
+    assert_eq!(call("POST", &by_id, json!({"symbol": "ZZZZ"})).status, 404);
+    assert_eq!(call("POST", &by_id, json!({})).status, 422);
+    let removed = call("DELETE", &format!("/{id}/SPY"), Value::Null);
+    assert_eq!((removed.status, symbols(&removed.body)), (200, "IBM".into()));
+    assert_eq!(call("DELETE", &format!("/{id}/SPY"), Value::Null).status, 404);
+    let changed = call("PUT", &by_name, json!({"name": "New", "symbols": ["IBM", "SPY"]}));
+    assert_eq!((&changed.body["name"], symbols(&changed.body)), (&json!("New"), "IBM SPY".into()));
+    assert_eq!(symbols(&call("PUT", &by_id, json!({"name": "New"})).body), "IBM SPY");
+    assert_eq!(call("GET", &by_name, Value::Null).status, 404);
+    let gone = call("DELETE", ":by_name?name=New", Value::Null);
+    assert_eq!((gone.status, gone.text.as_str()), (204, ""));
+    for method in ["GET", "DELETE"] {
+        let missing = call(method, &by_id, Value::Null);
+        assert_eq!((missing.status, &missing.body["code"]), (404, &json!(40_410_000)));
+    }
+    assert_eq!(broker.get("/v2/watchlists"), json!([]));
+}
+
+#[test]
+fn keys_come_in_three_ways() {
+    let only = Keys::only(KeyPair { key: "K".into(), secret: "S".into() });
+    let broker = Broker::start(Settings { keys: only, ..settings() });
+    let check = |authorization: &str, status: u16| {
+        let answer = broker.send_with("GET", "/v2/account", &[("authorization", authorization)], "");
+        assert_eq!(answer.status, status, "{authorization}");
+    };
+    check("Basic SzpT", 200);
+    check("Bearer S", 200);
+    check("Basic Szpubw==", 401);
+    check("Bearer other", 401);
 }
 
 #[test]

@@ -38,6 +38,12 @@ impl ApiError {
         Self::trading(StatusCode::BAD_REQUEST, 40_010_000, message)
     }
 
+    /// The body is larger than any that is meant.
+    pub(crate) fn too_large() -> Self {
+        let message = format!("request body is too large: at most {} bytes are taken", super::MAX_BODY_BYTES);
+        Self::trading(StatusCode::PAYLOAD_TOO_LARGE, 41_310_000, message)
+    }
+
     /// There is no such thing.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::trading(StatusCode::NOT_FOUND, 40_410_000, message)
@@ -76,12 +82,10 @@ impl ApiError {
 impl From<BytesRejection> for ApiError {
     /// The body is too large, or the client broke off.
     fn from(rejection: BytesRejection) -> Self {
-        let status = rejection.status();
-        let why = rejection.body_text();
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            return Self::trading(status, 41_310_000, format!("request body is too large: {why}"));
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::too_large();
         }
-        Self::malformed(why)
+        Self::malformed(rejection.body_text())
     }
 }
 

@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
     routing::{delete, get},
 };
 
-use super::{account, activities, assets, clock, events, orders, portfolio, positions, watchlists};
+use super::{
+    ApiError, MAX_BODY_BYTES, account, activities, assets, clock, events, orders, portfolio, positions,
+    watchlists,
+};
 use crate::sim::Sim;
 
 /// Account, orders, positions, watchlists, assets, clock, and trade updates as server-sent events.
@@ -36,4 +43,17 @@ pub(super) fn trading_routes() -> Router<Arc<Sim>> {
         .route("/v2/positions", get(positions::list).delete(positions::close_all))
         .route("/v2/positions/{asset}", get(positions::show).merge(delete(positions::close)))
         .route("/v2/events/trades", get(events::trades))
+        .route_layer(from_fn(refuse_huge))
+}
+
+/// Refuses a body that is announced to be too large before it is sent, and hangs up on it.
+async fn refuse_huge(request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse().ok()).is_none_or(|length: u64| length <= MAX_BODY_BYTES as u64)
+    {
+        return next.run(request).await;
+    }
+    let mut response = ApiError::too_large().into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }

@@ -14,7 +14,12 @@ use std::{
 use sandpit_sim::{Market, Settings, Sim, data::Tick, serve};
 use sandpit_types::{Bar, MarketEvent, MarketTime, Quote, SessionDay, Symbol, Trade};
 use serde_json::Value;
-use tokio_tungstenite::tungstenite::{self, Message, WebSocket, client::IntoClientRequest, http::HeaderName};
+use tokio_tungstenite::tungstenite::{
+    self, HandshakeError, Message, WebSocket, client::IntoClientRequest, http::HeaderName,
+};
+
+/// The keys of the usual client.
+pub(crate) const KEYS: [(&str, &str); 2] = [("APCA-API-KEY-ID", "K"), ("APCA-API-SECRET-KEY", "S")];
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -143,8 +148,18 @@ impl Broker {
         self.elapsed_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn send(&self, method: &str, path: &str, key: Option<&str>, body: &str) -> Answer {
-        let answer = self.try_send(method, path, key, body);
+        let keys = key.map(|key| [("APCA-API-KEY-ID", key), ("APCA-API-SECRET-KEY", "S")]);
+        self.send_with(method, path, keys.as_ref().map_or(&[], <[_; 2]>::as_slice), body)
+    }
+
+    pub(crate) fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let answer = self.try_send(method, path, headers, body);
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
@@ -153,13 +168,13 @@ impl Broker {
         &self,
         method: &str,
         path: &str,
-        key: Option<&str>,
+        headers: &[(&str, &str)],
         body: &str,
     ) -> Result<Answer, ureq::Error> {
         let mut request =
             ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        if let Some(key) = key {
-            request = request.header("APCA-API-KEY-ID", key).header("APCA-API-SECRET-KEY", "S");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let mut response = self.agent.run(request.body(body.to_owned()).expect("a request"))?;
         let text = response.body_mut().read_to_string()?;
@@ -222,6 +237,11 @@ impl Broker {
     }
 
     pub(crate) fn stream(&self, path: &str, headers: &[(&'static str, &str)]) -> Stream {
+        self.try_stream(path, headers).unwrap_or_else(|status| panic!("the handshake at {path}: {status}"))
+    }
+
+    /// A stream, or the status that turned its handshake away.
+    pub(crate) fn try_stream(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Stream, u16> {
         let mut request = format!("ws://{}{path}", self.address).into_client_request().expect("a request");
         for (name, value) in headers {
             let value = value.parse().expect("a header value");
@@ -229,8 +249,11 @@ impl Broker {
         }
         let socket = TcpStream::connect(self.address).expect("connects");
         socket.set_read_timeout(Some(PATIENCE)).expect("sockets have timeouts");
-        let (socket, _) = tungstenite::client(request, socket).expect("the handshake");
-        Stream(socket)
+        match tungstenite::client(request, socket) {
+            Ok((socket, _)) => Ok(Stream(socket)),
+            Err(HandshakeError::Failure(tungstenite::Error::Http(answer))) => Err(answer.status().as_u16()),
+            Err(error) => panic!("the handshake at {path}: {error}"),
+        }
     }
 }
 
