@@ -227,7 +227,4 @@ pub enum Reject {
         /// How many that is.
         limit: usize,
     },
-    /// The venue cannot do that yet.
-    #[error("not offered yet")]
-    NotOffered,
 }

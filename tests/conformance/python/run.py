@@ -6,11 +6,14 @@ import json
 import logging
 import sys
 import traceback
+from pathlib import Path
 
 import desk
 
 # Longer than every suite takes on a slow machine, shorter than the patience of the test runner.
 BOUND_SECS = 200
+HERE = Path(__file__).parent
+MOST_CHARACTERS = 1_000
 
 
 def play(topic, broker):
@@ -27,15 +30,11 @@ def attempt(run, broker):
     """What went wrong, or nothing."""
     try:
         run(broker)
-    except Exception:
-        return shorten(traceback.format_exc())
+    except Exception as error:
+        frames = [it for it in traceback.extract_tb(error.__traceback__) if Path(it.filename).parent == HERE]
+        where = " < ".join(f"{Path(it.filename).name}:{it.lineno}" for it in reversed(frames[1:]))
+        return f"{type(error).__name__}: {str(error)[:MOST_CHARACTERS]} ({where})"
     return ""
-
-
-def shorten(text):
-    """The end of a traceback, without the frames of libraries."""
-    lines = [line for line in text.strip().splitlines() if "site-packages" not in line]
-    return "\n".join(lines[-8:])
 
 
 def main():

@@ -26,8 +26,7 @@ impl Reject {
             | Self::TrailPriceInvalid
             | Self::TrailPercentInvalid { .. }
             | Self::ClientOrderIdTooLong
-            | Self::PercentInvalid
-            | Self::NotOffered => (422, PARAMETER),
+            | Self::PercentInvalid => (422, PARAMETER),
             Self::SubPenny { .. }
             | Self::TrailingTimeInForce
             | Self::TrailingNotSimple
