@@ -7,6 +7,7 @@ module.exports = { checks, before: inSession };
 
 async function start(desk, symbol, price) {
   await desk.market.quote(symbol, price - 0.01, price + 0.01, 10_000);
+  await desk.market.trade(symbol, price);
   await desk.flat(symbol);
 }
 
@@ -15,6 +16,12 @@ const legs = (order) => [
   order.legs.find((it) => it.type === "limit"),
   order.legs.find((it) => it.type === "stop" || it.type === "stop_limit"),
 ];
+
+/** The legs of an order, once it has filled. */
+async function entered(desk, order) {
+  await desk.fills(order);
+  return legs(await desk.orders.getOrderByOrderID({ orderId: order.id, nested: true }));
+}
 
 const bracket = (desk, symbol, profit, stop, more = {}) => desk.orders.bracket({
   symbol, qty: 2, side: "buy", takeProfit: { limitPrice: profit }, stopLoss: { stopPrice: stop }, ...more });
@@ -30,7 +37,7 @@ check("answer", "2.5 a bracket is answered with two held legs", async (desk) => 
 
 check("profit", "2.5 after the entry the take-profit works; when it fills the stop-loss is canceled", async (desk) => {
   await start(desk, "KO", 70);
-  const [profit, stop] = legs(await desk.fills(await bracket(desk, "KO", 75, 65)));
+  const [profit, stop] = await entered(desk, await bracket(desk, "KO", 75, 65));
   await desk.reaches(profit.id, "new");
   assert.equal((await desk.see(stop.id)).status, "held");
   await desk.market.quote("KO", 75, 75.02, 10_000);
@@ -40,7 +47,7 @@ check("profit", "2.5 after the entry the take-profit works; when it fills the st
 
 check("stop", "2.5 when the stop-loss fires the take-profit is canceled", async (desk) => {
   await start(desk, "KO", 70);
-  const [profit, stop] = legs(await desk.fills(await bracket(desk, "KO", 75, 65)));
+  const [profit, stop] = await entered(desk, await bracket(desk, "KO", 75, 65));
   await desk.market.quote("KO", 64.9, 64.92, 10_000);
   await desk.market.trade("KO", 64.91);
   await desk.fills(stop);

@@ -17,7 +17,7 @@ check("long", "2.6 a long position and its figures, all strings", async (desk) =
   await start(desk, 100);
   const position = await desk.trading.positions.getOpenPosition({ symbolOrAssetId: "INTC" });
   assert.deepEqual([position.side, position.qty, position.avgEntryPrice], ["long", "100", "40.01"]);
-  for (const name of ["marketValue", "costBasis", "unrealizedPl", "unrealizedPlpc", "currentPrice", "lastdayPrice"]) {
+  for (const name of ["marketValue", "costBasis", "unrealizedPl", "unrealizedPlpc", "currentPrice", "qtyAvailable"]) {
     assert.match(position[name], DECIMAL);
   }
 });

@@ -27,8 +27,15 @@ def legs(order):
     return by_type.get(OrderType.LIMIT), by_type.get(OrderType.STOP) or by_type.get(OrderType.STOP_LIMIT)
 
 
+def entered(desk, order):
+    """The legs of an order, once it has filled."""
+    desk.fills(order)
+    return legs(desk.group(order.id))
+
+
 def start(desk, symbol, price=70.0):
     desk.market.quote(symbol, round(price - 0.01, 2), round(price + 0.01, 2), 10_000)
+    desk.market.trade(symbol, price)
     desk.flat(symbol)
 
 
@@ -55,8 +62,7 @@ def cancel_entry(desk):
 @check("2.5 after the whole entry has filled the take-profit works and the stop-loss is held")
 def entry_fills(desk):
     start(desk, "KO")
-    order = desk.fills(bracket(desk, "KO", profit=75, stop=65))
-    profit, stop = legs(desk.see(order.id))
+    profit, stop = entered(desk, bracket(desk, "KO", profit=75, stop=65))
     desk.reaches(profit.id, "new")
     equal(desk.see(stop.id).status, OrderStatus.HELD, "stop-loss")
     equal(desk.position("KO")["qty_available"], "0", "the shares are held once")
@@ -79,7 +85,7 @@ def last_filled(desk, symbol):
 @check("2.5 a stop-loss whose price trades cancels the take-profit and sells")
 def stop_fires(desk):
     start(desk, "KO")
-    profit, stop = legs(desk.fills(bracket(desk, "KO", profit=75, stop=65)))
+    profit, stop = entered(desk, bracket(desk, "KO", profit=75, stop=65))
     desk.market.quote("KO", 64.90, 64.92, 10_000)
     desk.market.trade("KO", 64.91)
     equal(desk.fills(stop).filled_avg_price, "64.9", "price")
@@ -89,7 +95,7 @@ def stop_fires(desk):
 @check("2.5 one canceled exit cancels the other")
 def cancel_exit(desk):
     start(desk, "KO")
-    profit, stop = legs(desk.fills(bracket(desk, "KO", profit=75, stop=65)))
+    profit, stop = entered(desk, bracket(desk, "KO", profit=75, stop=65))
     desk.reaches(profit.id, "new")
     desk.trading.cancel_order_by_id(profit.id)
     desk.reaches(profit.id, "canceled")
@@ -100,8 +106,7 @@ def cancel_exit(desk):
 @check("2.5 a sell bracket is the mirror: profit below, stop above")
 def sell_bracket(desk):
     start(desk, "KO")
-    order = desk.fills(bracket(desk, "KO", profit=65, stop=75, side=SELL))
-    profit, stop = legs(order)
+    profit, stop = entered(desk, bracket(desk, "KO", profit=65, stop=75, side=SELL))
     equal((profit.side, stop.side), (BUY, BUY), "sides of the legs")
     desk.market.quote("KO", 64.98, 65.00, 10_000)
     desk.fills(profit)
@@ -115,7 +120,7 @@ def oto(desk):
         symbol="DIS", qty=2, side=BUY, time_in_force=GTC, order_class=OrderClass.OTO,
         stop_loss=StopLossRequest(stop_price=80)))
     equal((order.order_class, len(order.legs)), (OrderClass.OTO, 1), "class and legs")
-    order = desk.fills(order)
+    desk.fills(order)
     leg = desk.reaches(order.legs[0].id, "new")
     equal((leg.order_type, leg.stop_price), (OrderType.STOP, "80"), "the leg")
     desk.flat("DIS")
@@ -186,8 +191,6 @@ def no_wash(desk):
     start(desk, "KO")
     desk.hold("KO", 2)
     resting = desk.limit(SELL, "KO", 75)
-    order = desk.fills(bracket(desk, "KO", profit=80, stop=60, qty=1))
+    desk.fills(bracket(desk, "KO", profit=80, stop=60, qty=1))
     equal(desk.see(resting.id).status, OrderStatus.NEW, "the resting order")
-    for leg in order.legs[:1]:
-        desk.trading.cancel_order_by_id(leg.id)
     desk.flat("KO")

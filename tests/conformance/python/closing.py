@@ -13,6 +13,7 @@ KEPT = {}
 @check("2.5 CLS orders are taken until 3:50pm and wait")
 def cls(desk):
     desk.market.advance_to(TODAY, "15:45:00")
+    desk.updates
     desk.market.quote("HD", 349.99, 350.01, 10_000)
     desk.flat("HD")
     KEPT["cls"] = desk.buy("HD", time_in_force=CLS)

@@ -12,7 +12,7 @@ from alpaca.data.historical.screener import ScreenerClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderSide, TimeInForce
-from alpaca.trading.requests import LimitOrderRequest, MarketOrderRequest
+from alpaca.trading.requests import GetOrderByIdRequest, LimitOrderRequest, MarketOrderRequest
 
 import listen
 from market import Market, until
@@ -160,6 +160,10 @@ class Desk:
 
     def see(self, order_id):
         return self.trading.get_order_by_id(order_id)
+
+    def group(self, order_id):
+        """An order with its legs."""
+        return self.trading.get_order_by_id(order_id, GetOrderByIdRequest(nested=True))
 
     def reaches(self, order_id, status, nudge=None):
         """Waits until an order has a status, and returns it; `nudge` is done before each further look."""

@@ -78,7 +78,8 @@ def bracket(desk):
     equal(order.status, OrderStatus.ACCEPTED, "status")
     equal([leg.status for leg in order.legs], [OrderStatus.HELD] * 2, "the legs")
     desk.trading.cancel_order_by_id(order.id)
-    equal(desk.reaches(order.id, "canceled").legs[0].status, OrderStatus.CANCELED, "a leg afterwards")
+    desk.reaches(order.id, "canceled")
+    equal([leg.status for leg in desk.group(order.id).legs], [OrderStatus.CANCELED] * 2, "the legs afterwards")
 
 
 @check("2.1 after 9:28 OPG orders are refused: 403 40310000, with the hours")

@@ -119,7 +119,7 @@ def legs(desk):
     order = desk.trading.submit_order(MarketOrderRequest(
         symbol="WMT", qty=2, side=BUY, time_in_force=DAY, order_class="bracket",
         take_profit=TakeProfitRequest(limit_price=140), stop_loss=StopLossRequest(stop_price=100)))
-    order = desk.fills(order)
+    desk.fills(order)
     profit = next(leg for leg in order.legs if leg.order_type.value == "limit")
     profit = desk.reaches(profit.id, "new")
     refused(lambda: change(desk, profit, qty=1), 422, 42210000, "qty cannot be changed for advanced orders")
