@@ -26,6 +26,11 @@ impl SimClock {
         self.schedule.at((self.elapsed)())
     }
 
+    /// Real time since the start.
+    pub fn real(&self) -> Duration {
+        (self.elapsed)()
+    }
+
     /// Market time that has passed since the start, jumps left out; it goes on when the clock stands still.
     pub fn flow(&self) -> Duration {
         self.schedule.flow((self.elapsed)())

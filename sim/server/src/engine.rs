@@ -7,8 +7,9 @@ use sandpit_venue::{Venue, VenueConfig};
 
 use crate::{
     data::{Feed, Tick},
-    history::{History, StoredBar},
+    history::History,
     market::Market,
+    news::NewsDesk,
     schedule::Schedule,
 };
 
@@ -27,8 +28,10 @@ pub struct DataCounts {
 pub struct Engine {
     /// The matching engine.
     pub venue: Venue,
-    /// The bars that are over.
+    /// What was.
     pub history: History,
+    /// The news.
+    pub news: NewsDesk,
     /// What was played.
     pub counts: DataCounts,
     feed: Peekable<Feed>,
@@ -40,9 +43,12 @@ impl Engine {
     pub fn new(config: VenueConfig, market: Market, schedule: Arc<Schedule>) -> Self {
         let mut feed = market.feed.peekable();
         let first = feed.peek().map_or(schedule.start(), |tick| tick.event.time());
+        let news = NewsDesk::new(config.seed, &market.symbols, &market.days);
+        let venue = Venue::new(config, &market.symbols, first.min(schedule.start()));
         Self {
-            venue: Venue::new(config, &market.symbols, first.min(schedule.start())),
-            history: History::default(),
+            history: History::new(market.symbols.iter(), venue.calendar().clone()),
+            venue,
+            news,
             counts: DataCounts::default(),
             feed,
             schedule,
@@ -55,12 +61,10 @@ impl Engine {
     pub fn step(&mut self, now: MarketTime) -> Option<(Tick, bool)> {
         let tick = self.feed.next_if(|tick| tick.event.time() <= now)?;
         self.venue.on_market(&tick.event);
+        let tick = self.history.record(tick);
         let played = self.schedule.is_played(tick.event.time());
         let count = match &tick.event {
-            MarketEvent::Bar(bar) => {
-                self.history.push(StoredBar { bar: bar.clone(), trades: tick.trades });
-                &mut self.counts.bars
-            }
+            MarketEvent::Bar(_) => &mut self.counts.bars,
             MarketEvent::Quote(_) => &mut self.counts.quotes,
             MarketEvent::Trade(_) => &mut self.counts.trades,
             MarketEvent::BarsComplete(_)
@@ -70,6 +74,11 @@ impl Engine {
         };
         *count += u64::from(played);
         Some((tick, played))
+    }
+
+    /// Whether a moment is played, not jumped over.
+    pub fn is_played(&self, at: MarketTime) -> bool {
+        self.schedule.is_played(at)
     }
 
     /// When the next market event is due; `None` after the last.

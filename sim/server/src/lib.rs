@@ -19,12 +19,18 @@ pub mod keys;
 pub mod limit;
 pub mod listing;
 pub mod market;
+pub mod news;
 mod rest;
 pub mod schedule;
 pub mod sim;
 pub mod stream;
+mod tape;
 mod wire;
 
 pub use market::{Market, Sessions};
 pub use rest::router;
 pub use sim::{Settings, Sim};
+pub use wire::market::{
+    Article, BarMessage, CancelErrorMessage, CorrectionMessage, ImbalanceMessage, LuldMessage, MarketMessage,
+    QuoteMessage, Stamp, StatusMessage, TradeMessage, Word,
+};

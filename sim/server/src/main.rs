@@ -14,6 +14,7 @@ use sandpit_sim::{
     Market, Sessions, Settings, Sim,
     keys::{KeyPair, Keys},
     listing, router,
+    stream::data::Plan,
 };
 use sandpit_venue::VenueConfig;
 use tokio::{net::TcpListener, signal::unix};
@@ -110,6 +111,8 @@ fn settings(args: &Args) -> Settings {
         speed: args.speed,
         keys,
         auth_timeout: Settings::AUTH_TIMEOUT,
+        plan: Plan::default(),
+        connections_per_endpoint: Settings::CONNECTIONS_PER_ENDPOINT,
     }
 }
 

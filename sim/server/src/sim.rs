@@ -18,8 +18,13 @@ use crate::{
     limit::{Api, Quotas, Standing},
     market::Market,
     schedule::{RunPhase, Schedule},
-    stream::{data::Subscription, hub::Hub, trades::Listening},
-    wire::{self, account::Configuration, clock::NewYork},
+    stream::{
+        data::{Door, Outlet, Plan},
+        hub::Hub,
+        trades::Listening,
+    },
+    tape::Pending,
+    wire::{self, account::Configuration, clock::NewYork, market::MarketMessage},
 };
 
 /// Longest real time between two looks at the market: the clock of the venue goes on without events, too.
@@ -40,6 +45,10 @@ pub struct Settings {
     pub keys: Keys,
     /// Real time that a client of the data stream has to authenticate.
     pub auth_timeout: Duration,
+    /// What the account has paid for, as far as market data goes.
+    pub plan: Plan,
+    /// Connections that each key may have at each endpoint of the data stream.
+    pub connections_per_endpoint: u32,
 }
 
 impl Settings {
@@ -47,6 +56,8 @@ impl Settings {
     pub const REQUESTS_PER_MINUTE: u32 = 200;
     /// What the broker's data stream grants.
     pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+    /// The broker's limit on connections to the data stream.
+    pub const CONNECTIONS_PER_ENDPOINT: u32 = 1;
 }
 
 /// What was counted since the start.
@@ -63,7 +74,9 @@ pub struct Desk {
     /// The venue and its market.
     pub(crate) engine: Engine,
     /// Listeners of market data.
-    pub(crate) data: Hub<Subscription>,
+    pub(crate) data: Outlet,
+    /// Bars that are still to be told.
+    pub(crate) pending: Pending,
     /// Listeners of trade updates.
     pub(crate) trades: Hub<Listening>,
     pub(crate) configuration: Configuration,
@@ -72,15 +85,13 @@ pub struct Desk {
 
 impl Desk {
     /// Plays everything that is due and tells the listeners, in order.
-    fn catch_up(&mut self, now: MarketTime) {
-        while let Some((tick, played)) = self.engine.step(now) {
-            if played && let Some((channel, symbol)) = wire::market::channel(&tick.event) {
-                let number = self.engine.counts.trades;
-                let wants = |topic: &Subscription| topic.wants(channel, symbol.as_str());
-                self.data.publish(wants, || wire::market::message(&tick, number).into());
-            }
+    fn catch_up(&mut self, now: MarketTime, real: Duration) {
+        while let Some((tick, is_played)) = self.engine.step(now) {
+            self.tell_tick(&tick, is_played);
             self.tell();
         }
+        self.tell_between(now + Duration::from_nanos(1));
+        self.data.pass(now, real);
         self.engine.venue.advance(now);
         self.tell();
     }
@@ -109,6 +120,7 @@ pub struct Sim {
     desk: Mutex<Desk>,
     quotas: Mutex<Quotas>,
     new_york: NewYork,
+    door: Arc<Door>,
     requests: AtomicU64,
     too_many: AtomicU64,
 }
@@ -122,7 +134,8 @@ impl Sim {
         let schedule = Arc::new(Schedule::new(&market.days, settings.speed));
         let desk = Desk {
             engine: Engine::new(settings.venue.clone(), market, schedule.clone()),
-            data: Hub::default(),
+            data: Outlet::new(settings.venue.seed, schedule.start()),
+            pending: Pending::default(),
             trades: Hub::default(),
             configuration: Configuration::default(),
             counts: OrderCounts::default(),
@@ -133,6 +146,7 @@ impl Sim {
             desk: Mutex::new(desk),
             quotas: Mutex::new(Quotas::new(settings.requests_per_minute)),
             new_york: NewYork::new(),
+            door: Door::new(settings.plan, settings.connections_per_endpoint),
             requests: AtomicU64::new(0),
             too_many: AtomicU64::new(0),
             settings,
@@ -150,10 +164,22 @@ impl Sim {
         let mut desk = lock(&self.desk);
         // Read under the lock, so that the order of turns is the order of times.
         let now = self.clock.now();
-        desk.catch_up(now);
+        desk.catch_up(now, self.clock.real());
         let result = deed(&mut desk, now);
         desk.tell();
         result
+    }
+
+    /// Puts a message of the data stream into the market, at the present moment.
+    ///
+    /// # Errors
+    /// When it is none: see [`MarketMessage::read`].
+    pub fn inject(&self, told: serde_json::Value) -> Result<(), String> {
+        self.with(|desk, now| {
+            let message = MarketMessage::read(told, now)?;
+            desk.inject(message, now);
+            Ok(())
+        })
     }
 
     /// Keeps the market going; never returns.
@@ -205,6 +231,11 @@ impl Sim {
         }
     }
 
+    /// Who may come in to the data streams.
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
     pub(crate) fn new_york(&self) -> &NewYork {
         &self.new_york
     }
@@ -232,6 +263,8 @@ mod tests {
             speed: 60,
             keys: Keys::any(),
             auth_timeout: Settings::AUTH_TIMEOUT,
+            plan: Plan::default(),
+            connections_per_endpoint: Settings::CONNECTIONS_PER_ENDPOINT,
         };
         // The clock stands at the start of the run.
         let sim = Sim::new(settings, market, Box::new(|| Duration::ZERO));

@@ -44,18 +44,15 @@ pub fn router(sim: Arc<Sim>) -> Router {
         .route("/v2/orders/{id}", get(orders::show).delete(orders::cancel))
         .route("/v2/positions", get(positions::list).delete(positions::close_all))
         .route("/v2/positions/{asset}", get(positions::show).merge(delete(positions::close)))
-        .route("/v2/stocks/bars", get(data::bars))
-        .route("/v2/stocks/{symbol}/bars", get(data::bars_of))
-        .route("/v2/stocks/quotes/latest", get(data::latest_quotes))
-        .route("/v2/stocks/{symbol}/quotes/latest", get(data::latest_quote_of))
+        .merge(data::routes())
         .fallback(async || ApiError::not_found("endpoint not found"))
         .method_not_allowed_fallback(async || ApiError::not_found("endpoint not found"))
         .layer(from_fn_with_state(sim.clone(), admit))
+        .layer(from_fn_with_state(sim.clone(), stream::news_first))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     Router::new()
         .route("/stream", get(stream::trades))
-        .route("/v2/iex", get(stream::data))
-        .route("/v2/sip", get(stream::data))
+        .merge(stream::data_routes())
         .merge(broker)
         .layer(from_fn_with_state(sim.clone(), number))
         .route("/sim/status", get(status::show))
@@ -79,7 +76,7 @@ async fn admit(State(sim): State<Arc<Sim>>, request: Request, next: Next) -> Res
     let Some(pair) = pair.filter(|pair| sim.settings().keys.accept(pair)) else {
         return ApiError::data(StatusCode::UNAUTHORIZED, "unauthorized.").into_response();
     };
-    let api = if request.uri().path().starts_with("/v2/stocks") { Api::Data } else { Api::Trading };
+    let api = if data::is_data(request.uri().path()) { Api::Data } else { Api::Trading };
     let (standing, reset) = sim.admit(&pair, api);
     let mut response = if standing.admitted {
         next.run(request).await

@@ -1,13 +1,13 @@
-//! What the two streams have in common: a conversation that is pure, and the socket loop that speaks it.
+//! What the streams have in common: a conversation that is pure, and the socket loop that speaks it.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
-    hub::{Frame, Hub},
+    hub::{Frame, Frames, Hub},
     upgrade::WebSocket,
 };
 use crate::{
@@ -22,52 +22,60 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a conversation answers.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer<T> {
+pub(crate) struct Answer<T, M = Arc<str>> {
     /// Control messages, in order.
-    pub messages: Vec<Arc<str>>,
+    pub messages: Vec<M>,
     /// What the connection wants to hear from now on, if that changed.
     pub topic: Option<T>,
 }
 
-impl<T> Answer<T> {
+impl<T, M> Answer<T, M> {
     /// One message, no change.
-    pub(crate) fn say(message: Arc<str>) -> Self {
+    pub(crate) fn say(message: M) -> Self {
         Self { messages: vec![message], topic: None }
     }
 }
 
 /// One side of a stream's conversation with one client. Pure: no socket, no clock.
 pub(crate) trait Session: Send {
-    /// What a connection wants to hear.
-    type Topic: Default + Send;
+    /// What a connection wants to hear; the default is nothing.
+    type Topic: Default + PartialEq + Send;
+    /// What a message is written as.
+    type Message: Clone + Send;
 
     /// The stream's listeners.
-    fn hub(desk: &mut Desk) -> &mut Hub<Self::Topic>;
+    fn hub(desk: &mut Desk) -> &mut Hub<Self::Topic, Self::Message>;
     /// What is said first.
-    fn hello(&self) -> Vec<Arc<str>>;
-    /// Answers a message of the client.
-    fn on(&mut self, text: &str, keys: &Keys) -> Answer<Self::Topic>;
+    fn hello(&self) -> Vec<Self::Message>;
+    /// Answers a text message of the client.
+    fn on(&mut self, text: &str, keys: &Keys) -> Answer<Self::Topic, Self::Message>;
+    /// Answers a binary message; it holds text unless the conversation knows better.
+    fn on_binary(&mut self, bytes: &[u8], keys: &Keys) -> Answer<Self::Topic, Self::Message> {
+        self.on(&String::from_utf8_lossy(bytes), keys)
+    }
     /// What to say before hanging up if the time to authenticate is over now.
-    fn is_overdue(&self) -> Option<Arc<str>>;
+    fn is_overdue(&self) -> Option<Self::Message>;
     /// What to say before hanging up when there are too many connections.
-    fn full() -> Option<Arc<str>>;
+    fn full(&self) -> Option<Self::Message>;
     /// What to say before hanging up on a client that does not keep up.
-    fn slow() -> Option<Arc<str>>;
+    fn slow(&self) -> Option<Self::Message>;
     /// Frames as they go over the wire.
-    fn write(frames: &[Frame]) -> Vec<Message>;
+    fn write(frames: &[Frame<Self::Message>]) -> Vec<Message>;
 }
 
 /// Speaks with one client until it goes, is too slow, or does not authenticate in time.
-pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, session: S) {
+pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, mut session: S) {
     let joined = sim.with(|desk, _| S::hub(desk).join());
     let last_words = match joined {
         Some((id, frames)) => {
-            let words = converse(&sim, &mut socket, session, id, frames).await;
+            let words = converse(&sim, &mut socket, &mut session, id, frames).await;
             sim.with(|desk, _| S::hub(desk).leave(id));
             words
         }
-        None => S::full(),
+        None => session.full(),
     };
+    // Whatever the session holds is free for the next connection before the farewell, which may take long.
+    drop(session);
     if let Some(words) = last_words {
         send(&mut socket, S::write(&[Frame::Control(words)])).await;
     }
@@ -79,35 +87,38 @@ pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, sessio
 async fn converse<S: Session>(
     sim: &Arc<Sim>,
     socket: &mut WebSocket,
-    mut session: S,
+    session: &mut S,
     id: u64,
-    mut frames: mpsc::Receiver<Frame>,
-) -> Option<Arc<str>> {
+    mut frames: Frames<S::Message>,
+) -> Option<S::Message> {
     sim.with(|desk, _| S::hub(desk).answer(id, session.hello(), None));
     let overdue = tokio::time::sleep(sim.settings().auth_timeout);
     tokio::pin!(overdue);
     let mut authentication_due = true;
-    let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut batch = Vec::new();
     loop {
         tokio::select! {
             count = frames.recv_many(&mut batch, MAX_BATCH) => {
                 // The hub dropped us: what still waits is not worth a slow client's time.
                 if count == 0 || frames.is_closed() {
-                    return S::slow();
+                    return session.slow();
                 }
                 if !send(socket, S::write(&batch)).await {
                     return None;
                 }
                 batch.clear();
             }
-            message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => answer(sim, &mut session, id, text.as_str()),
-                Some(Ok(Message::Binary(bytes))) => {
-                    answer(sim, &mut session, id, &String::from_utf8_lossy(&bytes));
-                }
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-            },
+            message = socket.next() => {
+                let keys = &sim.settings().keys;
+                let Answer { messages, topic } = match message {
+                    Some(Ok(Message::Text(text))) => session.on(text.as_str(), keys),
+                    Some(Ok(Message::Binary(bytes))) => session.on_binary(&bytes, keys),
+                    // Pings are answered below us.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                };
+                sim.with(|desk, _| S::hub(desk).answer(id, messages, topic));
+            }
             () = &mut overdue, if authentication_due => {
                 authentication_due = false;
                 if let Some(words) = session.is_overdue() {
@@ -116,11 +127,6 @@ async fn converse<S: Session>(
             }
         }
     }
-}
-
-fn answer<S: Session>(sim: &Arc<Sim>, session: &mut S, id: u64, text: &str) {
-    let Answer { messages, topic } = session.on(text, &sim.settings().keys);
-    sim.with(|desk, _| S::hub(desk).answer(id, messages, topic));
 }
 
 /// Writes messages; whether the client took them in time.

@@ -54,6 +54,7 @@ impl TradeSession {
 
 impl Session for TradeSession {
     type Topic = Listening;
+    type Message = Arc<str>;
 
     fn hub(desk: &mut Desk) -> &mut Hub<Listening> {
         &mut desk.trades
@@ -84,11 +85,11 @@ impl Session for TradeSession {
         None
     }
 
-    fn full() -> Option<Arc<str>> {
+    fn full(&self) -> Option<Arc<str>> {
         None
     }
 
-    fn slow() -> Option<Arc<str>> {
+    fn slow(&self) -> Option<Arc<str>> {
         None
     }
 
