@@ -1,10 +1,9 @@
-//! The venue's rules, one table each.
+//! Market and limit orders, sessions, and what the account may do.
 
-mod common;
-
-use common::{check, check_with};
 use sandpit_types::{MarketTime, Side, Symbol};
 use sandpit_venue::{Amount, Class, NewOrder, OrderKind, Reject, TimeInForce, Venue, VenueConfig};
+
+use crate::common::{self, check, check_with};
 
 #[test]
 fn marketable_orders_fill_at_the_quote() {
