@@ -35,7 +35,8 @@
 //! * An order with a fraction of a share, or by notional, is filled by the broker: wholly, at the price shown,
 //!   whatever the size, of which it takes nothing. By notional: `notional / price` cut to nine decimals; a
 //!   closing one never more than the shares it reserved and those that are free.
-//!   These are its shares at the standing bid (a purchase that covers: offer; else the mark) at submission.
+//!   These are its shares at the standing bid (a purchase that covers: offer; else the mark, else what the
+//!   position cost on average) at submission.
 //! * `ioc` takes what it can at once, the rest is `canceled`; `fok` (with a limit) all or nothing. Sent for a
 //!   session to come, both meet its first quote.
 //! * `opg` waits for the regular session, meets its first quote once, the rest is `canceled`; with a calendar
@@ -51,7 +52,7 @@
 //!
 //! # Stops
 //! * Elected in the regular session only, by a trade at or through the stop. The trade counts when it is not
-//!   older than the newest one and lies within the standing real quote of this phase (bid <= price <= ask, a
+//!   older than the newest trade or bar (or it does not even mark) and lies within the standing real quote of this phase (bid <= price <= ask, a
 //!   side without a price does not bind); without such a quote it always counts. One that does not count is
 //!   the mark all the same. A symbol that never had a
 //!   trade elects by bars that began and ended in the session: high >= a buy's stop, low <= a sell's.
@@ -67,18 +68,25 @@
 //! # Groups
 //! * Legs exist from the start: `held`, the other side, same quantity and time in force, reserving nothing.
 //! * Bracket and OTO: when the entry has filled completely, the take-profit (or the one leg) becomes `new` and
-//!   is matched at once, before the next order is looked at; the stop-loss beside a take-profit stays `held`
+//!   its side is matched at once, in priority, before the next order of the entry's side is looked at; the stop-loss beside a take-profit stays `held`
 //!   and can be elected. If the shares for the exits are not free then, the first exit is `rejected`. The entry
 //!   ends without being filled: its legs are `canceled`. Entries that would close a position are refused.
 //! * OCO: the order itself is the take-profit; its stop-loss can be elected from the moment it works.
 //! * A take-profit fills in part: the stop-loss' quantity becomes what is left of it. An exit is filled or
 //!   ends: the other one is `canceled`. A stop-loss is elected: the take-profit is `canceled`, then the
 //!   stop-loss becomes `new` and is matched.
+//! * The base of a stop-loss is the entry's limit, for a market entry the mark, of an OCO both its limit and the
+//!   mark; without a mark that is not checked. The stop stays away from it by a thousandth and by a cent.
+//!
+//! # From outside
+//! `done_for_day` and `calculated` orders come back (`new`) when the next regular session begins, `suspended`
+//! ones only when they are told to; until then they do not fill, be a cancel under way or not. `stopped` fills.
 //!
 //! # Replaces
 //! `replaced` of the old order, then `new` of the new one, which carries the fills on (its `qty` is the total)
 //! and has new time priority. A held leg is replaced by a held one. A stop is elected anew, a trailing stop
-//! starts anew from the mark. An order that sleeps between sessions is replaced at once and sleeps on. With latency:
+//! starts anew from the mark. Groups keep the end of their time. A price that the kind has not is refused before
+//! quantities; nothing is asked again about shorts, intent and, if the time in force stays, hours. An order that sleeps between sessions is replaced at once and sleeps on. With latency:
 //! `pending_replace` until the replace arrives; if the old order is over by then, or the new quantity filled:
 //! `order_replace_rejected` of the old one and `rejected` of the new one.
 //!
@@ -99,7 +107,7 @@
 //!   offer * 1.04 (below 50 USD) or * 1.025; stops the most they become, trailing buys that of their first
 //!   stop; notional the notional; short sales max(limit or stop, offer * 1.03). While a replace is under way
 //!   the larger of both orders is held. Closing orders reserve their shares; two exits of a group once. An
-//!   order for what is not marginable holds as many times its worth as the multiplier was at submission. The
+//!   order (or replacement) for what is not marginable holds as many times its worth as the multiplier was at submission. The
 //!   price per share is settled at submission. Offer: the standing one however old, else the mark.
 //! * Power = equity * multiplier - worth of positions (without sign; what is not marginable counts multiplier
 //!   times), at least zero, - held, at least zero. The multiplier is 1 below 2000 USD of equity or at the
