@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use sandpit_types::{Bar, MarketTime, Price, Qty, Quote, Side, Symbol, Trade};
 
 use crate::Listing;
@@ -21,7 +21,7 @@ pub(crate) type OrderIx = u32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resting {
     pub(crate) ix: OrderIx,
-    /// `None` for a market order.
+    /// `None` for a market order, an elected sell stop or trailing stop.
     pub(crate) limit: Option<Price>,
 }
 
@@ -71,8 +71,18 @@ pub(crate) struct Book {
     pub(crate) last_close: Option<Price>,
     /// What our orders took of the sizes shown.
     taken: Sides<Qty>,
-    /// Open orders in price-time priority.
+    /// Open orders in price-time priority, stops that are not elected left out.
     open: Sides<Vec<Resting>>,
+    /// Stops that are not elected, in order of submission.
+    stops: Vec<(OrderIx, Side)>,
+    /// Whether a trade ever came: then bars elect no stops.
+    has_trades: bool,
+    /// Counts quotes, trades and bars: orders that filled in part by chance wait for the next.
+    pub(crate) turn: u64,
+    /// Whether an order waits for the next turn.
+    pub(crate) has_waiting: bool,
+    /// Nothing fills or is elected.
+    is_halted: bool,
     /// Whether an immediate order waits for its first quote.
     pub(crate) has_immediate: bool,
 }
@@ -106,6 +116,11 @@ impl Book {
             last_close: None,
             taken: Sides::default(),
             open: Sides::default(),
+            stops: Vec::new(),
+            has_trades: false,
+            turn: 1,
+            has_waiting: false,
+            is_halted: false,
             has_immediate: false,
         }
     }
@@ -116,28 +131,66 @@ impl Book {
             return false;
         }
         self.source = Source::Quotes;
+        self.turn += 1;
         self.show(quote.time, (quote.bid, quote.bid_size), (quote.ask, quote.ask_size));
         true
     }
 
-    pub(crate) fn on_trade(&mut self, trade: &Trade) {
-        self.set_last(trade.time, trade.price);
+    /// Takes a trade; returns its price if it may elect stops.
+    pub(crate) fn on_trade(&mut self, trade: &Trade) -> Option<Price> {
+        let is_newest = self.set_last(trade.time, trade.price);
+        self.has_trades = true;
+        self.turn += 1;
+        if !is_newest || self.stops.is_empty() {
+            return None;
+        }
+        price(trade.price).filter(|&price| self.is_inside(price))
+    }
+
+    /// Whether a trade's price lies within the standing real quote, if there is one.
+    fn is_inside(&self, traded: Price) -> bool {
+        !self.is_current
+            || self.source != Source::Quotes
+            || (price(self.quote.bid).is_none_or(|bid| bid <= traded)
+                && price(self.quote.ask).is_none_or(|ask| traded <= ask))
     }
 
     /// Takes a bar that was complete at `end`. Returns whether it made a quote, because no real one ever
-    /// came.
-    pub(crate) fn on_bar(&mut self, bar: &Bar, end: MarketTime) -> bool {
+    /// came; it is at least `spread_bp` basis points wide.
+    pub(crate) fn on_bar(&mut self, bar: &Bar, end: MarketTime, spread_bp: u32) -> bool {
         self.set_last(end, bar.close);
+        self.turn += 1;
         let Some(close) = price(bar.close) else { return false };
         if self.source == Source::Quotes || end < self.quote.time {
             return false;
         }
         let size = (bar.volume / BAR_SIZE_DIVISOR).max(MIN_BAR_SIZE);
-        let tick = close.tick();
-        // The close is the bid: one tick wide, and never at zero.
+        let width = close.get() * Decimal::new(i64::from(spread_bp), 4);
+        let ask = up_to_tick(Price::new(close.get() + width)).max(close + close.tick());
+        // The close is the bid: one tick wide at least, and never at zero.
         self.source = Source::Bars;
-        self.show(end, (bar.close, size), ((close + tick).to_f64(), size));
+        self.show(end, (bar.close, size), (ask.to_f64(), size));
         true
+    }
+
+    /// The lowest and highest price of a bar, if it may elect stops.
+    pub(crate) fn bar_range(&self, bar: &Bar) -> Option<(Price, Price)> {
+        if self.has_trades || self.stops.is_empty() {
+            return None;
+        }
+        Some((price(bar.low)?, price(bar.high)?))
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        self.is_halted
+    }
+
+    /// After a halt what was shown before is not for sale any more.
+    pub(crate) fn set_halted(&mut self, halted: bool) {
+        if self.is_halted && !halted {
+            self.forget_levels();
+        }
+        self.is_halted = halted;
     }
 
     fn show(&mut self, time: MarketTime, bid: (f64, u64), ask: (f64, u64)) {
@@ -148,10 +201,12 @@ impl Book {
         self.taken = Sides::default();
     }
 
-    fn set_last(&mut self, time: MarketTime, value: f64) {
-        if self.last.is_none_or(|(newest, _)| newest <= time) && price(value).is_some() {
+    fn set_last(&mut self, time: MarketTime, value: f64) -> bool {
+        let is_newest = self.last.is_none_or(|(newest, _)| newest <= time) && price(value).is_some();
+        if is_newest {
             self.last = Some((time, value));
         }
+        is_newest
     }
 
     /// A new phase begins: what was shown is not for sale any more.
@@ -177,6 +232,11 @@ impl Book {
         price(self.quote.ask).or_else(|| self.mark())
     }
 
+    /// The best guess at what a seller would get.
+    pub(crate) fn bid(&self) -> Option<Price> {
+        price(self.quote.bid).or_else(|| self.mark())
+    }
+
     /// What an order of this side meets now; `None` when nothing is shown there.
     pub(crate) fn level(&self, side: Side) -> Option<Level> {
         let (value, size) = match side {
@@ -185,6 +245,15 @@ impl Book {
         };
         let price = self.is_current.then(|| price(value))??;
         Some(Level { price, left: Qty::new(Decimal::from(size)) - *self.taken.of(side) })
+    }
+
+    /// The size shown to orders of this side, and what they took of it and beyond.
+    pub(crate) fn shown_and_taken(&self, side: Side) -> (Qty, Qty) {
+        let size = match side {
+            Side::Buy => self.quote.ask_size,
+            Side::Sell => self.quote.bid_size,
+        };
+        (Qty::new(Decimal::from(size)), *self.taken.of(side))
     }
 
     /// An order of this side took so many of the shares shown.
@@ -196,9 +265,20 @@ impl Book {
         !self.open.buy.is_empty() || !self.open.sell.is_empty()
     }
 
-    /// Open orders of one side in price-time priority, queued ones included.
+    /// Open orders of one side in price-time priority, queued ones included, stops left out.
     pub(crate) fn open(&self, side: Side) -> &[Resting] {
         self.open.of(side)
+    }
+
+    /// Stops that are not elected, in order of submission.
+    pub(crate) fn stops(&self) -> &[(OrderIx, Side)] {
+        &self.stops
+    }
+
+    /// Every open order of one side but held legs whose entry is not filled: stops last.
+    pub(crate) fn all(&self, side: Side) -> impl Iterator<Item = OrderIx> {
+        let stops = self.stops.iter().filter(move |stop| stop.1 == side).map(|stop| stop.0);
+        self.open(side).iter().map(|resting| resting.ix).chain(stops)
     }
 
     pub(crate) fn insert(&mut self, side: Side, resting: Resting) {
@@ -207,8 +287,14 @@ impl Book {
         list.insert(place, resting);
     }
 
+    pub(crate) fn insert_stop(&mut self, side: Side, ix: OrderIx) {
+        let place = self.stops.partition_point(|stop| stop.0 < ix);
+        self.stops.insert(place, (ix, side));
+    }
+
     pub(crate) fn remove(&mut self, side: Side, ix: OrderIx) {
         self.open.of_mut(side).retain(|resting| resting.ix != ix);
+        self.stops.retain(|stop| stop.0 != ix);
     }
 }
 
@@ -223,6 +309,17 @@ fn goes_before(side: Side, a: Resting, b: Resting) -> bool {
         },
         (None, None) | (Some(_), Some(_)) => a.ix < b.ix,
     }
+}
+
+/// The nearest price on a tick that is not below.
+pub(crate) fn up_to_tick(price: Price) -> Price {
+    to_tick(price, RoundingStrategy::ToPositiveInfinity)
+}
+
+/// The nearest price on a tick, rounded so.
+pub(crate) fn to_tick(price: Price, strategy: RoundingStrategy) -> Price {
+    let rounded = price.get().round_dp_with_strategy(price.tick().get().scale(), strategy);
+    Price::new(rounded.normalize())
 }
 
 /// A price of market data as money: whole cents as they are, anything else to six decimals; `None` for no
@@ -287,11 +384,11 @@ mod tests {
             volume: 5000,
             vwap: 10.0,
         };
-        assert!(book.on_bar(&bar, at(60)));
+        assert!(book.on_bar(&bar, at(60), 0));
         let quote = book.quote().expect("made from the bar").clone();
         assert_eq!((quote.bid, quote.ask, quote.ask_size), (10.0, 10.01, 500));
         assert!(book.on_quote(&Quote { time: at(61), bid: 10.0, ask: 10.05, ..quote }));
-        assert!(!book.on_bar(&bar, at(120)));
+        assert!(!book.on_bar(&bar, at(120), 0));
         assert_eq!(book.quote().expect("the real one").ask, 10.05);
         let older = Quote { time: at(60), ..book.quote().expect("a quote").clone() };
         assert!(!book.on_quote(&older));

@@ -1,8 +1,13 @@
-//! Names out of a seed: the same seed gives the same names.
+//! Names and chance out of a seed: the same seed gives the same ones.
+
+use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use uuid::{Builder, Uuid};
+
+/// What sets the stream of chance apart from the stream of names.
+const CHANCE: u64 = 0x6368_616e_6365_0001;
 
 /// Draws UUIDs.
 #[derive(Clone, Debug)]
@@ -17,6 +22,33 @@ impl Ids {
         let mut bytes = [0; 16];
         self.0.fill_bytes(&mut bytes);
         Builder::from_random_bytes(bytes).into_uuid()
+    }
+}
+
+/// Draws luck.
+#[derive(Clone, Debug)]
+pub(crate) struct Chance(ChaCha8Rng);
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed ^ CHANCE))
+    }
+
+    /// A number from `low` to `high`, both included; `low` without a draw when there is no choice. (The
+    /// remainder favours small numbers by less than one part in 2^32.)
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+        if high <= low { low } else { low + self.0.next_u64() % (high - low + 1) }
+    }
+
+    /// Whether something happens that happens so many times in a hundred.
+    pub(crate) fn happens(&mut self, percent: u32) -> bool {
+        percent > 0 && self.between(1, 100) <= u64::from(percent)
+    }
+
+    /// A time within these bounds, in whole microseconds.
+    pub(crate) fn time(&mut self, least: Duration, most: Duration) -> Duration {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.between(micros(least), micros(most)))
     }
 }
 
@@ -43,5 +75,15 @@ mod tests {
         assert_ne!(draw(7), draw(8));
         assert_ne!(asset_id("SPY"), asset_id("SPX"));
         assert_eq!(asset_id("SPY").get_version_num(), 4);
+    }
+
+    #[test]
+    fn chance_keeps_its_bounds() {
+        let mut chance = Chance::new(1);
+        let draws: Vec<u64> = (0..1000).map(|_| chance.between(3, 5)).collect();
+        assert!([3, 4, 5].iter().all(|n| draws.contains(n)) && draws.iter().all(|n| (3..=5).contains(n)));
+        assert!((0..1000).all(|_| !chance.happens(0) && chance.happens(100)));
+        let happened = (0..10_000).filter(|_| chance.happens(10)).count();
+        assert!((800..1200).contains(&happened), "{happened}");
     }
 }

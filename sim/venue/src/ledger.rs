@@ -4,7 +4,7 @@
 use rust_decimal::Decimal;
 use sandpit_types::{Price, Qty, Usd};
 
-use crate::{PositionIntent, account::decimal};
+use crate::account::decimal;
 
 /// Below this equity there is neither margin nor short selling.
 const MARGIN_EQUITY: Decimal = decimal(2000, 0);
@@ -31,6 +31,24 @@ pub(crate) struct Holding {
     pub(crate) cost: Usd,
     /// Shares that open orders mean to close, without sign; at most what is held.
     pub(crate) held: Qty,
+    /// Whether all of its worth is margin.
+    pub(crate) is_unmarginable: bool,
+}
+
+/// What an open order reserves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// Buying power, if it opens.
+    pub(crate) power: Usd,
+    /// Shares, if it closes.
+    pub(crate) shares: Qty,
+}
+
+impl Hold {
+    /// The larger of both, each for itself.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { power: self.power.max(other.power), shares: self.shares.max(other.shares) }
+    }
 }
 
 impl Holding {
@@ -48,16 +66,11 @@ pub(crate) struct Worth {
     /// Negative.
     pub(crate) short: Usd,
     pub(crate) maintenance: Usd,
-    /// What may still be bought, before open orders.
-    power: Usd,
+    /// What cannot be bought on margin, without sign.
+    pub(crate) unmarginable: Usd,
 }
 
 impl Worth {
-    /// How far cash reaches.
-    pub(crate) fn multiplier(&self) -> u32 {
-        if self.has_margin() { 2 } else { 1 }
-    }
-
     /// Whether the equity is enough for margin and short sales.
     pub(crate) fn has_margin(&self) -> bool {
         self.equity.get() >= MARGIN_EQUITY
@@ -67,11 +80,29 @@ impl Worth {
     pub(crate) fn gross(&self) -> Usd {
         self.long - self.short
     }
+
+    /// What the positions bind of a buying power that is so many times the equity.
+    pub(crate) fn bound(&self, multiplier: u32) -> Usd {
+        self.gross() + self.unmarginable * Decimal::from(multiplier.saturating_sub(1))
+    }
+
+    /// What the positions demand to be opened: half of their worth, all of what is not marginable.
+    pub(crate) fn initial_margin(&self) -> Usd {
+        (self.gross() + self.unmarginable) * decimal(5, 1)
+    }
+
+    /// Buying power of so many times the equity, before open orders.
+    pub(crate) fn power(&self, multiplier: u32) -> Usd {
+        (self.equity * Decimal::from(multiplier) - self.bound(multiplier)).max(Usd::ZERO)
+    }
 }
 
 impl Ledger {
-    pub(crate) fn new(cash: Usd, symbols: usize) -> Self {
-        Self { cash, realized: Usd::ZERO, held_power: Usd::ZERO, holdings: vec![Holding::default(); symbols] }
+    /// A ledger with one holding for each symbol; the flag says which are not marginable.
+    pub(crate) fn new(cash: Usd, unmarginable: impl Iterator<Item = bool>) -> Self {
+        let holdings =
+            unmarginable.map(|is_unmarginable| Holding { is_unmarginable, ..Holding::default() }).collect();
+        Self { cash, realized: Usd::ZERO, held_power: Usd::ZERO, holdings }
     }
 
     /// Books an execution. `qty` has a sign and does not flip the holding; returns the shares held after it.
@@ -91,22 +122,15 @@ impl Ledger {
         holding.qty
     }
 
-    /// An order of that intent reserves `qty` shares, valued at `price` each.
-    pub(crate) fn hold(&mut self, symbol: usize, intent: PositionIntent, qty: Qty, price: Price) {
-        if intent.opens() {
-            self.held_power += price * qty;
-        } else {
-            self.holdings[symbol].held += qty;
-        }
+    /// Something leaves the cash that is no execution.
+    pub(crate) fn pay(&mut self, amount: Usd) {
+        self.cash -= amount;
     }
 
-    /// The same shares are reserved no more.
-    pub(crate) fn release(&mut self, symbol: usize, intent: PositionIntent, qty: Qty, price: Price) {
-        if intent.opens() {
-            self.held_power -= price * qty;
-        } else {
-            self.holdings[symbol].held -= qty;
-        }
+    /// What an order reserves of a symbol changes.
+    pub(crate) fn rehold(&mut self, symbol: usize, old: Hold, new: Hold) {
+        self.held_power += new.power - old.power;
+        self.holdings[symbol].held += new.shares - old.shares;
     }
 
     /// The worth of everything; `mark` prices a holding by its index.
@@ -122,18 +146,15 @@ impl Ledger {
             } else {
                 worth.short += value;
             }
-            worth.maintenance += maintenance(price, holding.qty, value);
+            if holding.is_unmarginable {
+                worth.unmarginable += value.abs();
+                worth.maintenance += value.abs();
+            } else {
+                worth.maintenance += maintenance(price, holding.qty, value);
+            }
         }
         worth.equity = self.cash + worth.long + worth.short;
-        let multiplier = Decimal::from(worth.multiplier());
-        let free = worth.equity * multiplier - worth.gross();
-        worth.power = free.max(Usd::ZERO);
         worth
-    }
-
-    /// What may still be bought on margin, open orders taken off.
-    pub(crate) fn buying_power(&self, worth: &Worth) -> Usd {
-        (worth.power - self.held_power).max(Usd::ZERO)
     }
 }
 
@@ -177,7 +198,7 @@ mod tests {
     fn executions_move_cash_cost_and_profit() {
         // Shares and price of each execution; cash, cost and profit after all of them.
         let check = |script: &[(&str, &str)], cash: &str, cost: &str, realized: &str| {
-            let mut ledger = Ledger::new(Usd::new(decimal(1000, 0)), 1);
+            let mut ledger = Ledger::new(Usd::new(decimal(1000, 0)), [false].into_iter());
             for (shares, at) in script {
                 ledger.execute(0, qty(shares), price(at));
             }
@@ -198,10 +219,11 @@ mod tests {
     #[test]
     fn margin_and_maintenance() {
         let check = |cash: &str, shares: &str, at: &str, power: &str, maintenance: &str| {
-            let mut ledger = Ledger::new(cash.parse().expect(cash), 1);
+            let mut ledger = Ledger::new(cash.parse().expect(cash), [false].into_iter());
             ledger.execute(0, qty(shares), price(at));
             let worth = ledger.worth(|_, _| price(at));
-            let got = (ledger.buying_power(&worth).to_string(), worth.maintenance.to_string());
+            let multiplier = if worth.has_margin() { 2 } else { 1 };
+            let got = (worth.power(multiplier).to_string(), worth.maintenance.to_string());
             assert_eq!(got, (power.to_owned(), maintenance.to_owned()), "{cash} {shares} at {at}");
         };
         check("100000", "0", "1", "200000", "0");

@@ -1,8 +1,19 @@
-//! The venue: the calls it takes and the questions it answers.
+//! The venue: the calls it takes.
 
 mod admit;
+mod cancel;
+mod days;
+mod election;
+mod enter;
+mod fees;
+mod form;
+mod legs;
 mod life;
 mod matching;
+mod power;
+mod questions;
+mod replace;
+mod walk;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,31 +21,65 @@ use std::{
 };
 
 use rust_decimal::{Decimal, RoundingStrategy};
-use sandpit_types::{BrokerOrderId, MarketEvent, MarketTime, Price, Qty, Quote, Side, Symbol, Usd};
+use sandpit_types::{BrokerOrderId, MarketEvent, MarketTime, Price, Qty, Side, Symbol, Usd};
 use uuid::Uuid;
 
+use self::{days::DayTrades, fees::Fees, legs::Group, power::Margin};
 use crate::{
-    Amount, Calendar, CancelReject, Class, ClosePart, EventKind, FeeCharge, ForceReject, ImpossibleEvent,
-    Listing, NewOrder, OrderKind, PdtCheck, Phase, Reject, ReplaceReject, Replacement, TimeInForce,
-    VenueAccount, VenueConfig, VenueEvent, VenueOrder, VenuePosition,
-    account::{average, decimal},
+    Amount, Calendar, Class, ClosePart, Listing, NewOrder, OrderKind, PdtCheck, Phase, Reject, TimeInForce,
+    VenueConfig, VenueEvent, VenueOrder,
     book::{Book, OrderIx},
-    ids::Ids,
-    ledger::{Holding, Ledger, Worth},
+    ids::{Chance, Ids},
+    ledger::{Hold, Ledger},
 };
 
-/// How many orders a venue takes in its life; client order ids are remembered for ever.
+/// How many orders a venue takes in its life, legs and replacements included; client order ids are remembered
+/// for ever.
 const MAX_ORDERS: usize = 1 << 20;
 
 /// Virtual time ends here (the year 2200): later stamps count as this one.
 const END_OF_TIME: MarketTime = MarketTime::from_secs(7_258_118_400);
 
-/// An order, and the price at which its unfilled shares are reserved.
+/// An order, and what the venue alone needs to know of it.
 #[derive(Debug)]
 struct Entry {
     order: VenueOrder,
     symbol: usize,
+    /// The price at which its unfilled shares hold buying power.
     reserve: Price,
+    /// How many times its worth it holds: more than once when it is not marginable.
+    weight: Decimal,
+    /// Shares that a closing order by notional reserves.
+    notional_shares: Qty,
+    /// What the ledger holds for it now.
+    hold: Hold,
+    /// The limit that it works with; `None` for a market order and for a stop that is not elected.
+    limit: Option<Price>,
+    is_elected: bool,
+    /// Whether it was `new` once.
+    is_routed: bool,
+    /// A held leg, or a replacement under way: it reserves nothing and is in no book.
+    is_dormant: bool,
+    /// Whether it is suspended, done for the day or being settled, whatever is under way besides.
+    is_aside: bool,
+    /// When it arrives, if it is on its way.
+    arrives_at: Option<MarketTime>,
+    /// The turn of its book in which it filled in part by chance.
+    waits_since: u64,
+    /// Its group, by place.
+    group: Option<usize>,
+    /// The order that is to take its place, while that is under way.
+    replacement: Option<OrderIx>,
+}
+
+/// What falls due for an order. At one instant in this order, then in order of submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Task {
+    Arrive(OrderIx),
+    ArriveCancel(OrderIx),
+    /// Of the new order.
+    ArriveReplace(OrderIx),
+    End(OrderIx),
 }
 
 /// A broker and its exchange in one: takes market data, orders and the passing of time, makes events.
@@ -45,33 +90,51 @@ pub struct Venue {
     config: VenueConfig,
     calendar: Calendar,
     ids: Ids,
+    chance: Chance,
     account_id: Arc<str>,
     created_at: MarketTime,
     now: MarketTime,
     phase: Phase,
     next_change: MarketTime,
-    /// The next change of phase or end of an order.
+    /// The next change of phase, task or booking of fees.
     next_due: MarketTime,
+    /// The end of session whose auction is over.
+    auctioned_at: MarketTime,
+    /// The closing auction is on: `cls` orders work and no others.
+    in_auction: bool,
     suspended: bool,
     no_shorting: bool,
+    no_fractions: bool,
+    pdt_check: PdtCheck,
     last_equity: Usd,
+    margin: Margin,
+    day_trades: DayTrades,
     ledger: Ledger,
+    fees: Fees,
     books: Vec<Book>,
     by_symbol: HashMap<Symbol, usize>,
     /// In order of submission; an order's index is its name inside.
     entries: Vec<Entry>,
+    groups: Vec<Group>,
     by_id: HashMap<Uuid, OrderIx>,
     by_client_id: HashMap<Arc<str>, OrderIx>,
     open: BTreeSet<OrderIx>,
     /// Orders that wait for their session.
     queued: BTreeSet<OrderIx>,
-    /// When the time of each open order runs out.
-    timers: BTreeSet<(MarketTime, OrderIx)>,
+    /// Open orders for the close.
+    closing: BTreeSet<OrderIx>,
+    /// Orders that come back to work in the next session.
+    aside: BTreeSet<OrderIx>,
+    /// Orders whose cancel has arrived and does not end.
+    stuck: BTreeSet<OrderIx>,
+    has_stuck_cancels: bool,
+    tasks: BTreeSet<(MarketTime, Task)>,
     events: Vec<VenueEvent>,
 }
 
 impl Venue {
-    /// A venue with a fresh account that trades these symbols; one named twice counts once.
+    /// A venue with a fresh account that trades these symbols with every permission; one named twice counts
+    /// once.
     pub fn new(config: VenueConfig, symbols: &[Symbol], now: MarketTime) -> Self {
         let listings: Vec<Listing> = symbols.iter().cloned().map(Listing::open).collect();
         Self::with_listings(config, &listings, now)
@@ -92,23 +155,36 @@ impl Venue {
         let next_change = calendar.next_change(now);
         Self {
             account_id: ids.uuid().to_string().into(),
+            chance: Chance::new(config.seed),
             created_at: now,
             now,
             phase: calendar.phase(now),
             next_change,
             next_due: next_change,
+            auctioned_at: MarketTime::from_nanos(i64::MIN),
+            in_auction: false,
             suspended: false,
             no_shorting: false,
+            no_fractions: false,
+            pdt_check: PdtCheck::default(),
             last_equity: config.cash,
-            ledger: Ledger::new(config.cash, books.len()),
+            margin: Margin::default(),
+            day_trades: DayTrades::new(books.len()),
+            ledger: Ledger::new(config.cash, books.iter().map(|book| !book.listing.marginable)),
+            fees: Fees::default(),
             books,
             by_symbol,
             entries: Vec::new(),
+            groups: Vec::new(),
             by_id: HashMap::new(),
             by_client_id: HashMap::new(),
             open: BTreeSet::new(),
             queued: BTreeSet::new(),
-            timers: BTreeSet::new(),
+            closing: BTreeSet::new(),
+            aside: BTreeSet::new(),
+            stuck: BTreeSet::new(),
+            has_stuck_cancels: false,
+            tasks: BTreeSet::new(),
             events: Vec::new(),
             config,
             calendar,
@@ -121,41 +197,49 @@ impl Venue {
     /// venue does not know are passed over, and so is a quote that is older than the standing one.
     pub fn on_market(&mut self, event: &MarketEvent) {
         self.advance(event.time());
-        let (symbol, is_new_quote) = match event {
+        match event {
             MarketEvent::Quote(quote) => {
                 let Some(&symbol) = self.by_symbol.get(&quote.symbol) else { return };
-                (symbol, self.books[symbol].on_quote(quote))
+                if self.books[symbol].on_quote(quote) && self.books[symbol].has_open() {
+                    self.on_new_quote(symbol);
+                }
             }
             MarketEvent::Trade(trade) => {
                 let Some(&symbol) = self.by_symbol.get(&trade.symbol) else { return };
-                self.books[symbol].on_trade(trade);
-                (symbol, false)
+                if let Some(price) = self.books[symbol].on_trade(trade) {
+                    self.on_prices(symbol, price, price);
+                }
+                if self.books[symbol].has_waiting {
+                    self.match_book(symbol);
+                }
             }
             MarketEvent::Bar(bar) => {
                 let Some(&symbol) = self.by_symbol.get(&bar.symbol) else { return };
-                (symbol, self.books[symbol].on_bar(bar, event.time()))
+                let spread_bp = self.config.realism.bar_spread_bp;
+                let is_new_quote = self.books[symbol].on_bar(bar, event.time(), spread_bp);
+                if let Some((low, high)) = self.books[symbol].bar_range(bar)
+                    && self.calendar.is_open(bar.start)
+                {
+                    self.on_prices(symbol, low, high);
+                }
+                if is_new_quote && self.books[symbol].has_open() {
+                    self.on_new_quote(symbol);
+                }
             }
             MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
-            | MarketEvent::Health(..) => return,
-        };
-        if is_new_quote && self.books[symbol].has_open() {
-            self.match_book(symbol);
+            | MarketEvent::Health(..) => {}
         }
     }
 
-    /// Lets time pass: sessions begin and end, orders expire, queued orders begin to work. A time that is
-    /// past changes nothing.
+    /// Lets time pass: sessions begin and end, orders arrive and expire, queued orders begin to work, fees
+    /// are booked. A time that is past changes nothing.
     pub fn advance(&mut self, now: MarketTime) {
         let now = now.min(END_OF_TIME);
         while self.next_due <= now {
             self.now = self.now.max(self.next_due);
-            match self.timers.first().copied() {
-                // At the same moment orders end first: a day order does not see the phase after its own.
-                Some((at, ix)) if at <= self.next_change => self.run_out(ix),
-                Some(_) | None => self.change_phase(),
-            }
+            self.next_step(self.next_due);
             self.set_next_due();
         }
         self.now = self.now.max(now);
@@ -173,22 +257,7 @@ impl Venue {
     pub fn submit(&mut self, order: NewOrder, now: MarketTime) -> Result<BrokerOrderId, Reject> {
         self.advance(now);
         let admitted = self.admit(&order)?;
-        Ok(self.take(order, admitted))
-    }
-
-    /// Cancels an order at once. The id may be written with or without dashes.
-    ///
-    /// # Errors
-    /// When there is no such order, or it is done.
-    pub fn cancel(&mut self, id: &BrokerOrderId, now: MarketTime) -> Result<(), CancelReject> {
-        self.advance(now);
-        let Some(ix) = self.index(id) else { return Err(CancelReject::NotFound { id: id.clone() }) };
-        let state = self.entry(ix).order.state;
-        if state.is_terminal() {
-            return Err(CancelReject::Terminal { state });
-        }
-        self.end(ix, EventKind::Canceled);
-        Ok(())
+        Ok(self.take(order, &admitted))
     }
 
     /// Sends the market day order that closes a position, or a part of it.
@@ -220,72 +289,6 @@ impl Venue {
         self.submit(order, now)
     }
 
-    /// Replaces a working order: a new order takes its place, with its fills and with new time priority.
-    /// Returns the new order's id.
-    ///
-    /// # Errors
-    /// See [`ReplaceReject`]; nothing changed then.
-    pub fn replace(
-        &mut self,
-        id: &BrokerOrderId,
-        change: Replacement,
-        now: MarketTime,
-    ) -> Result<BrokerOrderId, ReplaceReject> {
-        self.advance(now);
-        let _ = change;
-        self.index(id).ok_or_else(|| ReplaceReject::NotFound { id: id.clone() })?;
-        Err(ReplaceReject::Order(Reject::NotOffered))
-    }
-
-    /// Makes something happen to an order from outside: `new` (back to work), `rejected`, `done_for_day`,
-    /// `stopped`, `suspended`, `calculated`, `canceled` or `expired`.
-    ///
-    /// # Errors
-    /// When there is no such order, or it cannot have that event; nothing changed then.
-    pub fn force(
-        &mut self,
-        id: &BrokerOrderId,
-        event: EventKind,
-        now: MarketTime,
-    ) -> Result<(), ForceReject> {
-        self.advance(now);
-        let ix = self.index(id).ok_or_else(|| ForceReject::NotFound { id: id.clone() })?;
-        let state = self.entry(ix).order.state;
-        Err(ImpossibleEvent { state, event }.into())
-    }
-
-    /// Halts a symbol, or lets it trade again. While it is halted orders are taken, and nothing fills or is
-    /// elected; after it the next quote counts.
-    pub fn set_halted(&mut self, symbol: &Symbol, halted: bool) {
-        let _ = (symbol, halted);
-    }
-
-    /// Whether a symbol is halted.
-    pub fn is_halted(&self, symbol: &Symbol) -> bool {
-        let _ = symbol;
-        false
-    }
-
-    /// While set, cancels stay in `pending_cancel`; clearing it lets them finish.
-    pub fn set_stuck_cancels(&mut self, stuck: bool) {
-        let _ = stuck;
-    }
-
-    /// The account configuration `max_margin_multiplier`: 1, 2 or 4, at first 4.
-    pub fn set_margin_limit(&mut self, max_multiplier: u32) {
-        let _ = max_multiplier;
-    }
-
-    /// The account configuration `fractional_trading`, at first on.
-    pub fn set_fractional(&mut self, allowed: bool) {
-        let _ = allowed;
-    }
-
-    /// The account configuration `pdt_check`, of use under the old rule only.
-    pub fn set_pdt_check(&mut self, check: PdtCheck) {
-        let _ = check;
-    }
-
     /// The account configuration `suspend_trade`: while it is set, new orders are rejected.
     pub fn set_suspended(&mut self, suspended: bool) {
         self.suspended = suspended;
@@ -301,160 +304,41 @@ impl Venue {
         self.no_shorting = no_shorting;
     }
 
+    /// The account configuration `max_margin_multiplier`: 1, 2 or 4, at first 4. With 1 there are neither
+    /// margin nor short sales.
+    pub fn set_margin_limit(&mut self, max_multiplier: u32) {
+        self.margin.limit = max_multiplier.max(1);
+    }
+
+    /// The account configuration `fractional_trading`, at first on.
+    pub fn set_fractional(&mut self, allowed: bool) {
+        self.no_fractions = !allowed;
+    }
+
+    /// The account configuration `pdt_check`, of use under the old rule only.
+    pub fn set_pdt_check(&mut self, check: PdtCheck) {
+        self.pdt_check = check;
+    }
+
+    /// Halts a symbol, or lets it trade again. While it is halted orders are taken, and nothing fills or is
+    /// elected; after it the next quote counts. A symbol that the venue does not know is passed over.
+    pub fn set_halted(&mut self, symbol: &Symbol, halted: bool) {
+        if let Some(&symbol) = self.by_symbol.get(symbol) {
+            self.books[symbol].set_halted(halted);
+        }
+    }
+
     /// What happened since the last call, in order. Nothing is ever dropped: drain after every call.
     pub fn drain_events(&mut self) -> Vec<VenueEvent> {
         std::mem::take(&mut self.events)
     }
-}
-
-/// Questions.
-impl Venue {
-    /// The venue's clock.
-    pub const fn now(&self) -> MarketTime {
-        self.now
-    }
-
-    /// What the exchange is doing now.
-    pub const fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    /// The calendar the venue goes by.
-    pub const fn calendar(&self) -> &Calendar {
-        &self.calendar
-    }
-
-    /// The symbols that are traded, in the order they were given.
-    pub fn symbols(&self) -> impl Iterator<Item = &Symbol> {
-        self.books.iter().map(|book| &book.symbol)
-    }
-
-    /// The id of a symbol, a UUID that is the same in every run; `None` when the venue does not know it.
-    pub fn asset_id(&self, symbol: &Symbol) -> Option<&Arc<str>> {
-        self.by_symbol.get(symbol).map(|&symbol| &self.books[symbol].asset_id)
-    }
-
-    /// The symbol that a text means: its own name, or its id with or without dashes.
-    pub fn resolve(&self, symbol_or_id: &str) -> Option<&Symbol> {
-        if let Some(&symbol) = self.by_symbol.get(symbol_or_id) {
-            return Some(&self.books[symbol].symbol);
-        }
-        let id = Uuid::parse_str(symbol_or_id).ok()?.to_string();
-        self.books.iter().find(|book| *book.asset_id == *id).map(|book| &book.symbol)
-    }
-
-    /// One order. The id may be written with or without dashes.
-    pub fn order(&self, id: &BrokerOrderId) -> Option<&VenueOrder> {
-        self.index(id).map(|ix| &self.entry(ix).order)
-    }
-
-    /// The place of an order among [`Venue::orders`].
-    pub fn place(&self, id: &BrokerOrderId) -> Option<usize> {
-        self.index(id).map(|ix| ix as usize)
-    }
-
-    /// One order by its sender's id.
-    pub fn by_client_id(&self, client_order_id: &str) -> Option<&VenueOrder> {
-        self.by_client_id.get(client_order_id).map(|&ix| &self.entry(ix).order)
-    }
-
-    /// All orders ever taken, in order of submission.
-    pub fn orders(&self) -> impl DoubleEndedIterator<Item = &VenueOrder> + ExactSizeIterator {
-        self.entries.iter().map(|entry| &entry.order)
-    }
-
-    /// Orders to which something may still happen, in order of submission.
-    pub fn open_orders(&self) -> impl DoubleEndedIterator<Item = &VenueOrder> + ExactSizeIterator {
-        self.open.iter().map(|&ix| &self.entry(ix).order)
-    }
-
-    /// Fees that were booked, in order.
-    pub fn fees(&self) -> &[FeeCharge] {
-        &[]
-    }
-
-    /// The last quote of a symbol, a made one if it has only bars; `None` before the first.
-    pub fn last_quote(&self, symbol: &Symbol) -> Option<&Quote> {
-        self.books[*self.by_symbol.get(symbol)?].quote()
-    }
-
-    /// The account now.
-    pub fn account(&self) -> VenueAccount {
-        let worth = self.worth();
-        let free = worth.equity - worth.gross() - self.ledger.held_power;
-        VenueAccount {
-            id: self.account_id.clone(),
-            account_number: format!("PA{}", self.account_id[..8].to_uppercase()).into(),
-            created_at: self.created_at,
-            cash: self.ledger.cash,
-            equity: worth.equity,
-            last_equity: self.last_equity,
-            long_market_value: worth.long,
-            short_market_value: worth.short,
-            initial_margin: worth.gross() * decimal(5, 1),
-            maintenance_margin: worth.maintenance,
-            last_maintenance_margin: Usd::ZERO,
-            sma: (worth.equity - worth.gross() * decimal(5, 1)).max(Usd::ZERO),
-            accrued_fees: Usd::ZERO,
-            buying_power: self.ledger.buying_power(&worth),
-            regt_buying_power: self.ledger.buying_power(&worth),
-            intraday_buying_power: self.ledger.buying_power(&worth),
-            day_trade_count: 0,
-            pattern_day_trader: false,
-            restricted: false,
-            non_marginable_buying_power: free.max(Usd::ZERO),
-            held_for_orders: self.ledger.held_power,
-            multiplier: worth.multiplier(),
-            realized_pl: self.ledger.realized,
-            shorting_enabled: self.may_short(&worth),
-            suspended: self.suspended,
-        }
-    }
-
-    /// Everything that is held, in the order of the symbols.
-    pub fn positions(&self) -> impl Iterator<Item = VenuePosition> {
-        (0..self.books.len()).filter_map(|symbol| self.position_at(symbol))
-    }
-
-    /// What is held of one symbol; `None` when flat.
-    pub fn position(&self, symbol: &Symbol) -> Option<VenuePosition> {
-        self.position_at(*self.by_symbol.get(symbol)?)
-    }
-
-    fn position_at(&self, symbol: usize) -> Option<VenuePosition> {
-        let (book, holding) = (&self.books[symbol], &self.ledger.holdings[symbol]);
-        let avg_entry_price = average(holding.cost, holding.qty)?;
-        let current_price = self.mark(symbol, holding);
-        let market_value = current_price * holding.qty;
-        let side = if holding.qty.is_positive() { Side::Buy } else { Side::Sell };
-        Some(VenuePosition {
-            symbol: book.symbol.clone(),
-            asset_id: book.asset_id.clone(),
-            qty: holding.qty,
-            qty_available: side.signed(holding.available()),
-            avg_entry_price,
-            cost_basis: holding.cost,
-            current_price,
-            market_value,
-            unrealized_pl: market_value - holding.cost,
-            lastday_price: book.last_close,
-        })
-    }
-
-    fn worth(&self) -> Worth {
-        self.ledger.worth(|symbol, holding| self.mark(symbol, holding))
-    }
-
-    fn may_short(&self, worth: &Worth) -> bool {
-        self.config.shorting && !self.no_shorting && worth.has_margin()
-    }
-
-    fn mark(&self, symbol: usize, holding: &Holding) -> Price {
-        self.books[symbol].mark().or_else(|| average(holding.cost, holding.qty)).unwrap_or(Price::ZERO)
-    }
 
     fn entry(&self, ix: OrderIx) -> &Entry {
         &self.entries[ix as usize]
+    }
+
+    fn entry_mut(&mut self, ix: OrderIx) -> &mut Entry {
+        &mut self.entries[ix as usize]
     }
 
     fn index(&self, id: &BrokerOrderId) -> Option<OrderIx> {

@@ -26,8 +26,7 @@ impl Reject {
             | Self::TrailPriceInvalid
             | Self::TrailPercentInvalid { .. }
             | Self::ClientOrderIdTooLong
-            | Self::PercentInvalid
-            | Self::NotOffered => (422, PARAMETER),
+            | Self::PercentInvalid => (422, PARAMETER),
             Self::SubPenny { .. }
             | Self::TrailingTimeInForce
             | Self::TrailingNotSimple
@@ -45,6 +44,7 @@ impl Reject {
             | Self::ClassKind { .. }
             | Self::OcoNotLimit
             | Self::OcoNotExit
+            | Self::EntryCloses { .. }
             | Self::TakeProfitPrice { .. }
             | Self::StopLossPrice { .. }
             | Self::IntentMismatch { .. } => (422, UNPROCESSABLE),

@@ -41,6 +41,9 @@ pub enum ReplaceReject {
     /// The order is in a group: its prices can change, its quantity cannot.
     #[error("qty cannot be changed for advanced orders")]
     QtyOfGroup,
+    /// The order is in a group: its orders end together. (No record of the broker's words.)
+    #[error("time_in_force cannot be changed for advanced orders")]
+    TimeOfGroup,
     /// The old or the new quantity has a fraction of a share. (No record of the broker's words.)
     #[error("qty must be an integer")]
     QtyFractional,
@@ -74,6 +77,7 @@ impl ReplaceReject {
             | Self::Unchanged
             | Self::QtyFilled
             | Self::QtyOfGroup
+            | Self::TimeOfGroup
             | Self::Notional => (422, UNPROCESSABLE),
             Self::Order(reject) => return reject.http(),
         };

@@ -1,39 +1,41 @@
 //! Whether an order may be taken: its form first, then the account's rules.
 
+use jiff::civil::{Time, time};
 use rust_decimal::Decimal;
-use sandpit_types::{MarketTime, Price, Qty, Side};
+use sandpit_types::{MarketTime, Price, Qty, Side, Usd};
 
-use super::{MAX_ORDERS, Venue};
-use crate::{Class, NewOrder, OrderKind, Phase, PositionIntent, Reject, TimeInForce, account::decimal};
-
-/// Larger quantities and prices are absurd; below them no sum can overflow.
-const MAX_QTY: Decimal = decimal(1_000_000_000, 0);
-const MAX_LIMIT_PRICE: Decimal = decimal(1_000_000_000, 0);
-
-/// Shares come in parts of 10^-9.
-const QTY_DECIMALS: u32 = 9;
-
-const MAX_CLIENT_ID_CHARS: usize = 128;
+use super::{
+    MAX_ORDERS, Venue,
+    form::{check_exits, check_form, opposite, shares_for},
+};
+use crate::{
+    Amount, Class, ClassKind, NewOrder, OrderKind, Phase, PositionIntent, Reject, TimeInForce,
+    account::average,
+    book::OrderIx,
+    ledger::{Hold, Worth},
+};
 
 /// GTC orders are cancelled so many days after they came, at that time of day in New York.
 const GTC_DAYS: i32 = 90;
-const GTC_END: jiff::civil::Time = jiff::civil::time(16, 15, 0, 0);
+const GTC_END: Time = time(16, 15, 0, 0);
 
-/// A short sale is valued at the offer with this on top.
-const SHORT_COLLAR: Decimal = decimal(103, 2);
-
-/// A market buy that waits for the open is valued at the offer with this on top: 4 % below 50 USD, else 2.5
-/// %.
-const QUEUE_COLLAR_BELOW_50: Decimal = decimal(104, 2);
-const QUEUE_COLLAR: Decimal = decimal(1025, 3);
+/// From here on, until [`AUCTION_AGAIN`], no orders for the open are taken on trading days.
+const OPG_END: Time = time(9, 28, 0, 0);
+/// Orders for the close are taken until so many seconds before it: 15:50 on a whole day.
+const CLS_END_SECS: u64 = 600;
+/// From here on orders for the next session's open and close are taken.
+const AUCTION_AGAIN: Time = time(19, 0, 0, 0);
 
 /// What is settled when an order is taken.
 pub(super) struct Admitted {
     pub(super) symbol: usize,
-    pub(super) qty: Qty,
     pub(super) intent: PositionIntent,
     /// At what price its unfilled shares hold buying power; zero for an order that closes.
     pub(super) reserve: Price,
+    /// How many times its worth it holds.
+    pub(super) weight: Decimal,
+    /// Shares that it reserves, if it closes by notional.
+    pub(super) notional_shares: Qty,
     pub(super) expires_at: MarketTime,
     /// Whether it works at once, and is not queued until its session.
     pub(super) works_now: bool,
@@ -42,30 +44,93 @@ pub(super) struct Admitted {
 impl Venue {
     /// Whether `order` may be taken now.
     pub(super) fn admit(&self, order: &NewOrder) -> Result<Admitted, Reject> {
-        let qty = check_form(order)?;
+        check_form(order)?;
         if self.suspended {
             return Err(Reject::Suspended);
         }
-        if order.client_order_id.as_deref().is_some_and(|id| self.by_client_id.contains_key(id)) {
-            return Err(Reject::ClientOrderIdUsed);
-        }
-        if self.entries.len() >= MAX_ORDERS {
+        self.check_client_id_free(order.client_order_id.as_deref())?;
+        // An order has at most two legs.
+        if self.entries.len() + 3 > MAX_ORDERS {
             return Err(Reject::Full { limit: MAX_ORDERS });
         }
-        let unknown = || Reject::UnknownSymbol { symbol: order.symbol.clone() };
-        let symbol = *self.by_symbol.get(&order.symbol).ok_or_else(unknown)?;
-        let intent = self.intent(symbol, order, qty)?;
-        self.check_wash(symbol, order)?;
-        let works_now = self.may_trade(order.extended_hours);
-        let reserve = if intent.opens() { self.reserve(symbol, order, works_now)? } else { Price::ZERO };
-        let cost_basis = reserve * qty;
+        let symbol = self.listed(order)?;
         let worth = self.worth();
-        let buying_power = self.ledger.buying_power(&worth);
-        if cost_basis > buying_power {
-            return Err(Reject::BuyingPower { buying_power, cost_basis });
+        let shares = self.shares_wanted(symbol, order);
+        let intent = self.intent(symbol, order, shares, &worth)?;
+        if intent.opens() && self.is_restricted(&worth) {
+            return Err(Reject::LiquidationOnly);
         }
-        let expires_at = self.expires_at(order);
-        Ok(Admitted { symbol, qty, intent, reserve, expires_at, works_now })
+        check_role(order.class, intent)?;
+        check_exits(order, self.books[symbol].mark())?;
+        self.check_wash(symbol, order)?;
+        self.check_window(order.time_in_force)?;
+        self.check_day_trades(symbol, intent)?;
+        let is_for_open = order.time_in_force == TimeInForce::Opg && !self.calendar.is_always_open();
+        let works_now = self.may_trade(order.extended_hours) && !is_for_open;
+        let reserve = if intent.opens() {
+            self.reserve(symbol, order.side, order.kind, works_now)?
+        } else {
+            Price::ZERO
+        };
+        let power = self.power(&worth);
+        let weight = self.weight(symbol, power.multiplier);
+        let cost_basis = cost(intent, order.amount, Qty::ZERO, reserve, weight, shares).power;
+        if cost_basis > power.now {
+            return Err(Reject::BuyingPower { buying_power: power.now, cost_basis });
+        }
+        let expires_at = self.expires_at(order.time_in_force, order.extended_hours);
+        Ok(Admitted { symbol, intent, reserve, weight, notional_shares: shares, expires_at, works_now })
+    }
+
+    /// How many times its worth an order that opens holds.
+    pub(super) fn weight(&self, symbol: usize, multiplier: u32) -> Decimal {
+        let is_marginable = self.books[symbol].listing.marginable;
+        if is_marginable { Decimal::ONE } else { Decimal::from(multiplier) }
+    }
+
+    pub(super) fn check_client_id_free(&self, id: Option<&str>) -> Result<(), Reject> {
+        let is_used = id.is_some_and(|id| self.by_client_id.contains_key(id));
+        if is_used { Err(Reject::ClientOrderIdUsed) } else { Ok(()) }
+    }
+
+    /// The symbol's place, if it may be traded so.
+    fn listed(&self, order: &NewOrder) -> Result<usize, Reject> {
+        let name = || order.symbol.clone();
+        let symbol =
+            *self.by_symbol.get(&order.symbol).ok_or_else(|| Reject::UnknownSymbol { symbol: name() })?;
+        let listing = &self.books[symbol].listing;
+        if !listing.tradable {
+            return Err(Reject::NotTradable { symbol: name() });
+        }
+        if order.amount.is_fractional() {
+            if !listing.fractionable {
+                return Err(Reject::NotFractionable { symbol: name() });
+            }
+            if self.no_fractions {
+                return Err(Reject::FractionalOff);
+            }
+        }
+        if matches!(order.amount, Amount::Notional(_)) && self.books[symbol].offer().is_none() {
+            return Err(Reject::NotTradable { symbol: name() });
+        }
+        Ok(symbol)
+    }
+
+    /// Shares that an order asks for; by notional at the standing bid (a sale) or offer.
+    fn shares_wanted(&self, symbol: usize, order: &NewOrder) -> Qty {
+        let book = &self.books[symbol];
+        match order.amount {
+            Amount::Qty(qty) => qty,
+            Amount::Notional(notional) => {
+                let far = match order.side {
+                    Side::Sell => book.bid(),
+                    Side::Buy => book.offer(),
+                };
+                let holding = &self.ledger.holdings[symbol];
+                let far = far.or_else(|| average(holding.cost, holding.qty));
+                far.map_or(Qty::ZERO, |far| shares_for(notional.get(), far))
+            }
+        }
     }
 
     /// Whether an order trades in the present phase.
@@ -78,44 +143,57 @@ impl Venue {
     }
 
     /// What the order does to the position, if the position and the orders that are open allow it.
-    fn intent(&self, symbol: usize, order: &NewOrder, qty: Qty) -> Result<PositionIntent, Reject> {
+    fn intent(
+        &self,
+        symbol: usize,
+        order: &NewOrder,
+        shares: Qty,
+        worth: &Worth,
+    ) -> Result<PositionIntent, Reject> {
         let held = self.ledger.holdings[symbol].qty;
         let book = &self.books[symbol];
-        let is_long = held.is_positive();
-        match order.side {
-            Side::Sell if is_long => {
-                self.check_available(symbol, order, qty)?;
-                Ok(PositionIntent::SellToClose)
+        let (is_long, is_short) = (held.is_positive(), !held.is_positive() && !held.is_zero());
+        let is_open = |side| book.all(side).next().is_some();
+        let closes = (order.side == Side::Sell && is_long) || (order.side == Side::Buy && is_short);
+        let intent = match order.side {
+            side if closes => PositionIntent::closing(side),
+            Side::Sell if held.is_zero() && is_open(Side::Buy) => return Err(Reject::ShortWhileBuyOpen),
+            Side::Buy if held.is_zero() && is_open(Side::Sell) => return Err(Reject::BuyWhileShortOpen),
+            Side::Sell if order.amount.is_fractional() => return Err(Reject::FractionalShort),
+            Side::Sell if !self.may_short(worth) => return Err(Reject::ShortNotAllowed),
+            Side::Sell if !book.listing.shortable => {
+                return Err(Reject::NotShortable { symbol: order.symbol.clone() });
             }
-            Side::Buy if !is_long && !held.is_zero() => {
-                self.check_available(symbol, order, qty)?;
-                Ok(PositionIntent::BuyToClose)
-            }
-            Side::Sell if held.is_zero() && !book.open(Side::Buy).is_empty() => {
-                Err(Reject::ShortWhileBuyOpen)
-            }
-            Side::Buy if held.is_zero() && !book.open(Side::Sell).is_empty() => {
-                Err(Reject::BuyWhileShortOpen)
-            }
-            Side::Sell if !self.may_short(&self.worth()) => Err(Reject::ShortNotAllowed),
-            Side::Sell if is_fractional(qty) => Err(Reject::FractionalShort),
-            Side::Sell => Ok(PositionIntent::SellToOpen),
-            Side::Buy => Ok(PositionIntent::BuyToOpen),
+            Side::Sell => PositionIntent::SellToOpen,
+            Side::Buy => PositionIntent::BuyToOpen,
+        };
+        if let Some(specified) = order.position_intent.filter(|specified| *specified != intent) {
+            return Err(Reject::IntentMismatch { inferred: intent, specified });
         }
+        if closes {
+            self.check_available(symbol, order.side, shares, Qty::ZERO)?;
+        }
+        Ok(intent)
     }
 
-    fn check_available(&self, symbol: usize, order: &NewOrder, qty: Qty) -> Result<(), Reject> {
+    /// Whether so many shares are free, those that `own` order reserves itself included.
+    pub(super) fn check_available(
+        &self,
+        symbol: usize,
+        side: Side,
+        requested: Qty,
+        own: Qty,
+    ) -> Result<(), Reject> {
         let holding = &self.ledger.holdings[symbol];
         let available = holding.available();
-        if qty <= available {
+        if requested <= available + own {
             return Ok(());
         }
-        let related = self.books[symbol].open(order.side).iter();
-        let mut related: Vec<_> = related.map(|resting| resting.ix).collect();
+        let mut related: Vec<OrderIx> = self.books[symbol].all(side).collect();
         related.sort_unstable();
         Err(Reject::QtyNotAvailable {
-            symbol: order.symbol.clone(),
-            requested: qty,
+            symbol: self.books[symbol].symbol.clone(),
+            requested,
             available,
             existing: holding.qty.abs(),
             held_for_orders: holding.held,
@@ -123,63 +201,93 @@ impl Venue {
         })
     }
 
-    /// Two orders of one account may not meet: a market order on either side always might, two limits when
-    /// they cross (Alpaca's user-protection table, 2026-09-16).
-    fn check_wash(&self, symbol: usize, order: &NewOrder) -> Result<(), Reject> {
-        let limit = order.kind.limit_price();
-        let other_side = match order.side {
-            Side::Buy => Side::Sell,
-            Side::Sell => Side::Buy,
+    /// Two orders of one account may not meet: always rejected, unless both are limit or stop-limit orders
+    /// that do not cross (Alpaca's user-protection table, 2026-09-16). Trailing stops and groups are exempt.
+    pub(super) fn check_wash(&self, symbol: usize, order: &NewOrder) -> Result<(), Reject> {
+        if order.class != Class::Simple || is_trailing(order.kind) {
+            return Ok(());
+        }
+        let meets = |resting: &OrderIx| {
+            let resting = &self.entry(*resting).order;
+            let is_exempt = resting.class != ClassKind::Simple || is_trailing(resting.kind);
+            !is_exempt
+                && match (order.kind.limit_price(), resting.kind.limit_price()) {
+                    (Some(limit), Some(other)) => crosses(order.side, limit, other),
+                    (None, _) | (_, None) => true,
+                }
         };
-        let meets = |other: Option<Price>| match (limit, other) {
-            (Some(limit), Some(other)) => crosses(order.side, limit, other),
-            (None, _) | (_, None) => true,
-        };
-        match self.books[symbol].open(other_side).iter().find(|resting| meets(resting.limit)) {
-            Some(resting) => Err(Reject::WashTrade {
-                existing_order_id: self.entry(resting.ix).order.id.clone(),
-                existing_is_market: resting.limit.is_none(),
-            }),
+        match self.books[symbol].all(opposite(order.side)).find(meets) {
+            Some(ix) => {
+                let resting = &self.entry(ix).order;
+                Err(Reject::WashTrade {
+                    existing_order_id: resting.id.clone(),
+                    existing_is_market: resting.kind.limit_price().is_none(),
+                })
+            }
             None => Ok(()),
         }
     }
 
-    /// The price at which an order that opens holds buying power.
-    fn reserve(&self, symbol: usize, order: &NewOrder, works_now: bool) -> Result<Price, Reject> {
-        let book = &self.books[symbol];
-        let shown = book.level(Side::Buy).filter(|_| works_now);
-        let no_price = || Reject::NotTradable { symbol: order.symbol.clone() };
-        match (order.side, order.kind) {
-            (Side::Buy, OrderKind::Limit { limit_price }) => Ok(limit_price),
-            (Side::Buy, OrderKind::Market) => match shown {
-                // One tick more is the most that it can cost.
-                Some(level) => Ok(level.price + level.price.tick()),
-                None => {
-                    let offer = book.offer().ok_or_else(no_price)?;
-                    let collar =
-                        if offer.get() < decimal(50, 0) { QUEUE_COLLAR_BELOW_50 } else { QUEUE_COLLAR };
-                    Ok(Price::new(offer.get() * collar))
-                }
-            },
-            (Side::Sell, OrderKind::Limit { limit_price }) => {
-                Ok(book.offer().map_or(limit_price, |offer| with_collar(offer).max(limit_price)))
-            }
-            (_, OrderKind::Stop { .. } | OrderKind::StopLimit { .. } | OrderKind::TrailingStop { .. }) => {
-                Err(Reject::NotOffered)
-            }
-            (Side::Sell, OrderKind::Market) => Ok(with_collar(book.offer().ok_or_else(no_price)?)),
-        }
+    /// Orders for the open and the close come within their hours on trading days, at any time on others.
+    pub(super) fn check_window(&self, time_in_force: TimeInForce) -> Result<(), Reject> {
+        let reject = match time_in_force {
+            TimeInForce::Opg => Reject::OpgWindow,
+            TimeInForce::Cls => Reject::ClsWindow,
+            TimeInForce::Day | TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => return Ok(()),
+        };
+        let date = self.calendar.date(self.now);
+        let Some(session) = self.calendar.session(date).filter(|_| !self.calendar.is_always_open()) else {
+            return Ok(());
+        };
+        let end = match time_in_force {
+            TimeInForce::Opg => self.calendar.days_later(self.now, 0, OPG_END),
+            _ => MarketTime::from_nanos(session.close.as_nanos() - (CLS_END_SECS * 1_000_000_000) as i64),
+        };
+        let again = self.calendar.days_later(self.now, 0, AUCTION_AGAIN);
+        if self.now >= end && self.now < again { Err(reject) } else { Ok(()) }
     }
 
     /// When the order's time runs out. Immediate orders that wait for their session end with it.
-    fn expires_at(&self, order: &NewOrder) -> MarketTime {
-        match order.time_in_force {
+    pub(super) fn expires_at(&self, time_in_force: TimeInForce, extended_hours: bool) -> MarketTime {
+        match time_in_force {
             TimeInForce::Gtc => self.calendar.days_later(self.now, GTC_DAYS, GTC_END),
-            TimeInForce::Day if order.extended_hours => self.calendar.next_post_close(self.now),
-            TimeInForce::Day | TimeInForce::Ioc | TimeInForce::Fok | TimeInForce::Opg | TimeInForce::Cls => {
+            TimeInForce::Day if extended_hours => self.calendar.next_post_close(self.now),
+            TimeInForce::Day | TimeInForce::Opg | TimeInForce::Cls | TimeInForce::Ioc | TimeInForce::Fok => {
                 self.calendar.next_close(self.now)
             }
         }
+    }
+}
+
+/// An OCO closes a position, an entry opens one.
+fn check_role(class: Class, intent: PositionIntent) -> Result<(), Reject> {
+    match class {
+        Class::Simple => Ok(()),
+        Class::Oco { .. } if intent.opens() => Err(Reject::OcoNotExit),
+        Class::Oco { .. } => Ok(()),
+        Class::Bracket { .. } | Class::OtoTakeProfit { .. } | Class::OtoStopLoss { .. } if intent.opens() => {
+            Ok(())
+        }
+        Class::Bracket { .. } | Class::OtoTakeProfit { .. } | Class::OtoStopLoss { .. } => {
+            Err(Reject::EntryCloses { class: class.as_str() })
+        }
+    }
+}
+
+/// What an order reserves when so much of it has filled.
+pub(super) fn cost(
+    intent: PositionIntent,
+    amount: Amount,
+    filled: Qty,
+    reserve: Price,
+    weight: Decimal,
+    notional_shares: Qty,
+) -> Hold {
+    match (intent.opens(), amount) {
+        (true, Amount::Qty(qty)) => Hold { power: reserve * (qty - filled) * weight, shares: Qty::ZERO },
+        (true, Amount::Notional(notional)) => Hold { power: notional * weight, shares: Qty::ZERO },
+        (false, Amount::Qty(qty)) => Hold { power: Usd::ZERO, shares: qty - filled },
+        (false, Amount::Notional(_)) => Hold { power: Usd::ZERO, shares: notional_shares },
     }
 }
 
@@ -191,43 +299,6 @@ pub(super) fn crosses(side: Side, limit: Price, other: Price) -> bool {
     }
 }
 
-fn with_collar(offer: Price) -> Price {
-    Price::new(offer.get() * SHORT_COLLAR)
-}
-
-fn is_fractional(qty: Qty) -> bool {
-    !qty.get().fract().is_zero()
-}
-
-/// What can be said of an order without knowing anything else.
-fn check_form(order: &NewOrder) -> Result<Qty, Reject> {
-    let is_old = matches!(order.kind, OrderKind::Market | OrderKind::Limit { .. })
-        && !matches!(order.time_in_force, TimeInForce::Opg | TimeInForce::Cls)
-        && order.class == Class::Simple;
-    let qty = order.amount.qty().filter(|_| is_old).ok_or(Reject::NotOffered)?;
-    if !qty.is_positive() {
-        return Err(Reject::QtyNotPositive);
-    }
-    if qty.get() > MAX_QTY || qty.get().normalize().scale() > QTY_DECIMALS {
-        return Err(Reject::QtyInvalid);
-    }
-    if let Some(limit_price) = order.kind.limit_price() {
-        if !limit_price.is_positive() || limit_price.get() > MAX_LIMIT_PRICE {
-            return Err(Reject::PriceInvalid { field: "limit_price", price: limit_price });
-        }
-        if !limit_price.is_on_tick() {
-            return Err(Reject::SubPenny { field: "limit_price", price: limit_price });
-        }
-    }
-    if order.client_order_id.as_deref().is_some_and(|id| id.chars().count() > MAX_CLIENT_ID_CHARS) {
-        return Err(Reject::ClientOrderIdTooLong);
-    }
-    let is_day_or_gtc = matches!(order.time_in_force, TimeInForce::Day | TimeInForce::Gtc);
-    if order.extended_hours && (order.kind == OrderKind::Market || !is_day_or_gtc) {
-        return Err(Reject::ExtendedHours);
-    }
-    if is_fractional(qty) && order.time_in_force != TimeInForce::Day {
-        return Err(Reject::FractionalNotDay);
-    }
-    Ok(qty)
+const fn is_trailing(kind: OrderKind) -> bool {
+    matches!(kind, OrderKind::TrailingStop { .. })
 }
