@@ -37,7 +37,8 @@ enum Mix {
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let (peer, simulator, other) = runtime.block_on(async { (peer().await, simulator().await, simulator().await) });
+    let (peer, simulator, other) =
+        runtime.block_on(async { (peer().await, simulator().await, simulator().await) });
     run("bare_http", peer, Mix::OrdersAndCancels);
     run("server_orders_and_cancels", simulator, Mix::OrdersAndCancels);
     run("server_orders", other, Mix::Orders);

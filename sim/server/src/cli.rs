@@ -5,12 +5,15 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Parser, ValueEnum};
 use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
-use sandpit_sim::{Sessions, Settings, clock::MAX_SPEED, data::MAX_FILES};
+use sandpit_sim::{Sessions, Settings, clock::MAX_SPEED, data::MAX_FILES, limit::Rates, stream::data::Plan};
 use sandpit_types::{Symbol, Usd};
 use sandpit_venue::{DayTradeRule, Realism};
 
 /// First day of the synthetic market when none is named: a Monday with nothing special about it.
 const DEFAULT_DATE: Date = date(2026, 3, 16);
+/// Most connections to a stream that can be asked for: as many as there is room for.
+const MAX_CONNECTIONS: u32 = 10_000;
+
 /// What stands below the flags.
 const MORE: &str = "\
 Endpoints (paths as Alpaca has them; point a client's base URL here):
@@ -31,6 +34,8 @@ Controls (no key, JSON bodies):
                      {\"quote\":{\"symbol\":\"SPY\",\"bid\":101.4,\"ask\":101.5}}, also \"bar\"
                      {\"gap\":{\"symbol\":\"SPY\",\"percent\":-5}} or \"amount\"
                      {\"halt\":{\"symbol\":\"SPY\"}} {\"resume\":{\"symbol\":\"SPY\"}}
+                     {\"message\":{\"T\":\"l\",\"S\":\"SPY\",...}}, any message of the data stream
+                     {\"news\":{\"headline\":\"...\",\"symbols\":[\"SPY\"]}}
                      {\"order\":{\"id\":\"...\",\"event\":\"rejected\"}}
   GET  /sim/faults, POST /sim/faults    a rule as in the file, as JSON; answers its number
   DELETE /sim/faults/N, DELETE /sim/faults
@@ -115,6 +120,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RULE", default_value = "intraday", verbatim_doc_comment)]
     pub(crate) day_trade_rule: DayTrading,
 
+    /// What the account has paid for. basic: no SIP in real time, thirty symbols of trades and quotes on a
+    /// stream, 200 requests a minute for market data. plus: everything, 10,000 requests
+    #[arg(long, value_name = "PLAN", default_value = "plus", verbatim_doc_comment)]
+    pub(crate) plan: DataPlan,
+
+    /// Connections that may listen to each stream at a time, for market data each key's; one more is refused
+    #[arg(long, value_name = "N", default_value_t = Settings::CONNECTIONS_PER_ENDPOINT,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CONNECTIONS)))]
+    pub(crate) connections: u32,
+
     /// Requests per minute of market time, for each key, to trading and to market data each
     /// [default: 200 to trading; to market data what the plan grants]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000),
@@ -150,6 +165,32 @@ impl HowReal {
             Self::Paper => Realism::paper(),
             Self::Live => Realism::live(),
             Self::Exact => Realism::exact(),
+        }
+    }
+}
+
+/// What the account has paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum DataPlan {
+    Basic,
+    Plus,
+}
+
+impl DataPlan {
+    /// Its market data.
+    pub(crate) const fn plan(self) -> Plan {
+        match self {
+            Self::Basic => Plan::Basic,
+            Self::Plus => Plan::AlgoTraderPlus,
+        }
+    }
+
+    /// Its requests a minute.
+    pub(crate) const fn rates(self) -> Rates {
+        match self {
+            Self::Basic => Rates::BASIC,
+            Self::Plus => Rates::PLUS,
         }
     }
 }
@@ -217,6 +258,9 @@ mod tests {
         check(&["--symbols", "SPY,BRK.B", "--sessions", "3", "--speed", "195", "--cash", "2500.50"], true);
         check(&["--data", "a.csv", "b.csv", "--data", "c.csv.gz", "--sessions", "all"], true);
         check(&["--realism", "live", "--day-trade-rule", "legacy", "--faults", "f.toml", "--rpm", "5"], true);
+        check(&["--plan", "basic", "--connections", "3"], true);
+        check(&["--plan", "gold"], false);
+        check(&["--connections", "0"], false);
         check(&["--realism", "real"], false);
         check(&["--day-trade-rule", "none"], false);
         check(&["--rpm", "0"], false);

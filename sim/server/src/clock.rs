@@ -67,6 +67,11 @@ impl SimClock {
         self.schedule.at(self.flow())
     }
 
+    /// Real time since the program's start.
+    pub fn real(&self) -> Duration {
+        (self.elapsed)()
+    }
+
     /// Market time that has passed since the start, jumps left out; it goes on after the end of the run, when
     /// market time stands still.
     pub fn flow(&self) -> Duration {

@@ -7,13 +7,13 @@ use std::{
     any::Any,
     collections::{BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use sandpit_types::{MarketTime, Symbol};
 use sandpit_venue::{EventKind, VenueConfig};
 
 use crate::{
-    data::Tick,
     engine::{Engine, Gap},
     faults::{
         Deed, Effect, Faults, Hit, Plan, Request, Rule, Stream,
@@ -21,12 +21,17 @@ use crate::{
     },
     journal::{Journal, Note},
     stream::{
-        data::Subscription,
+        data::Outlet,
         hub::Hub,
         trades::{self, Listening},
     },
+    tape::Pending,
     trading::{Trading, updates::Update},
-    wire::{self, account::Configuration},
+    wire::{
+        self,
+        account::Configuration,
+        market::{MarketMessage, StatusMessage},
+    },
 };
 
 /// What was counted since the start.
@@ -38,11 +43,13 @@ pub(crate) struct OrderCounts {
     pub(crate) cancels: u64,
 }
 
-/// A market event on its way to the listeners; `number` is the id of a trade.
+/// A market message on its way to the listeners.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
-    tick: Tick,
-    number: u64,
+    pub(crate) message: MarketMessage,
+    /// When it became known.
+    pub(crate) at: MarketTime,
+    pub(crate) is_night: bool,
 }
 
 /// The desk.
@@ -50,7 +57,9 @@ pub struct Desk {
     /// The venue and its market.
     pub(crate) engine: Engine,
     /// Listeners of market data.
-    pub(crate) data: Hub<Subscription>,
+    pub(crate) data: Outlet,
+    /// Bars that are still to be told.
+    pub(crate) pending: Pending,
     /// Listeners of trade updates.
     pub(crate) trades: Hub<Listening>,
     /// What is remembered of the account's trading.
@@ -81,7 +90,8 @@ impl Desk {
         Self {
             trading: Trading::new(setup.seed, setup.cash, engine.venue.now()),
             engine,
-            data: Hub::default(),
+            data: Outlet::new(setup.seed, start),
+            pending: Pending::default(),
             trades: Hub::default(),
             configuration: Configuration::default(),
             counts: OrderCounts::default(),
@@ -100,10 +110,13 @@ impl Desk {
 
     /// Everything anew over another engine; the listeners are cut off.
     pub(crate) fn reset(&mut self, engine: Engine, setup: VenueConfig, start: MarketTime) {
-        self.data.cut();
+        let mut fresh = Self::new(engine, setup, start, self.end);
+        // The listeners stay with their hubs until they have left.
+        self.data.restart(fresh.setup.seed, start);
         self.trades.cut();
-        let (data, trades) = (std::mem::take(&mut self.data), std::mem::take(&mut self.trades));
-        *self = Self { data, trades, ..Self::new(engine, setup, start, self.end) };
+        std::mem::swap(&mut fresh.data, &mut self.data);
+        std::mem::swap(&mut fresh.trades, &mut self.trades);
+        *self = fresh;
     }
 
     /// Arms the rules of a run.
@@ -119,15 +132,17 @@ impl Desk {
 
     /// Whether every listener has room for so many frames.
     pub(crate) fn have_room(&self, frames: usize) -> bool {
-        self.data.have_room(frames) && self.trades.have_room(frames)
+        self.data.has_room(frames) && self.trades.have_room(frames)
     }
 
     /// Plays everything that is due and tells the listeners, in order.
-    pub(crate) fn catch_up(&mut self, now: MarketTime) {
+    pub(crate) fn catch_up(&mut self, now: MarketTime, real: Duration) {
         while self.play_next(now).is_some() {}
         let is_over = now >= self.end;
         self.ghosts.retain(|(until, _)| now < *until && !is_over);
         self.sample(now);
+        self.tell_between(now + JUST_AFTER);
+        self.data.pass(now, real);
         self.engine.venue.advance(now);
         self.tell();
     }
@@ -139,13 +154,15 @@ impl Desk {
         let at = earliest([self.venue_due, market, line]).filter(|at| *at <= now)?;
         self.sample(at);
         if self.venue_due == Some(at) {
+            self.tell_between(at + JUST_AFTER);
             self.engine.venue.advance(at);
             self.switch_venue(at);
         } else if market == Some(at) {
             if let Some((tick, is_played)) = self.engine.step(at) {
-                self.tell_tick(tick, is_played);
+                self.tell_tick(&tick, is_played);
             }
         } else {
+            self.tell_between(at + JUST_AFTER);
             self.let_out(if now >= self.end { END_OF_TIME } else { at });
         }
         self.tell();
@@ -158,13 +175,6 @@ impl Desk {
         let lines = earliest([self.data_line.deadline(), self.trade_line.deadline()]);
         let venue = self.engine.venue.deadline();
         earliest([self.venue_due, market, lines, Some(venue)]).unwrap_or(venue)
-    }
-
-    /// An event that is not the feed's comes to the market.
-    pub(crate) fn inject(&mut self, tick: Tick) {
-        self.engine.apply(&tick);
-        self.tell_tick(tick, true);
-        self.tell();
     }
 
     /// From now on the feed's prices of a symbol are so far away.
@@ -254,23 +264,25 @@ impl Desk {
         self.engine.venue.set_stuck_cancels(venue.has_stuck_cancels);
         let halted: BTreeSet<Symbol> = venue.halted.union(&self.halted).cloned().collect();
         let changed: Vec<Symbol> = halted.symmetric_difference(&self.is_halted).cloned().collect();
-        for symbol in &changed {
-            self.engine.venue.set_halted(symbol, halted.contains(symbol));
-        }
         self.is_halted = halted;
+        for symbol in &changed {
+            let is_halted = self.is_halted.contains(symbol);
+            self.engine.venue.set_halted(symbol, is_halted);
+            self.inject(StatusMessage::halt(symbol, is_halted, now).into(), now);
+        }
         self.venue_due = self.faults.next_change(now);
     }
 
-    fn tell_tick(&mut self, tick: Tick, is_played: bool) {
-        let Some((_, symbol)) = wire::market::channel(&tick.event).filter(|_| is_played) else { return };
-        let (symbol, at) = (symbol.clone(), tick.event.time());
-        let told = Told { tick, number: self.engine.counts.trades };
+    /// Sends a market message on its way to the listeners.
+    pub(crate) fn tell_market(&mut self, told: Told) {
         if self.data_line.is_clear() && !self.faults.touch_messages() {
             return self.send_data(Out::Send(told, 0));
         }
+        // An article is about many symbols: rules go by the first.
+        let (symbol, at) = (told.message.symbols().first().cloned(), told.at);
         let effects = match self.data_line.is_mute(at) {
             true => Vec::new(),
-            false => self.effects(Stream::Data, &symbol, at),
+            false => self.effects(Stream::Data, symbol.as_ref(), at),
         };
         for out in self.data_line.push(told, &effects, at) {
             self.send_data(out);
@@ -303,16 +315,16 @@ impl Desk {
         let (symbol, at) = (update.event.order.symbol.clone(), update.event.time);
         let effects = match self.trade_line.is_mute(at) {
             true => Vec::new(),
-            false => self.effects(Stream::Trades, &symbol, at),
+            false => self.effects(Stream::Trades, Some(&symbol), at),
         };
         for out in self.trade_line.push(update, &effects, at) {
             self.send_update(out);
         }
     }
 
-    fn effects(&mut self, stream: Stream, symbol: &Symbol, at: MarketTime) -> Vec<Effect> {
-        let effects = self.faults.on_message(stream, Some(symbol), at);
-        let on = format!("{} {symbol}", stream.as_str());
+    fn effects(&mut self, stream: Stream, symbol: Option<&Symbol>, at: MarketTime) -> Vec<Effect> {
+        let effects = self.faults.on_message(stream, symbol, at);
+        let on = format!("{} {}", stream.as_str(), symbol.map_or("*", Symbol::as_str));
         for (effect, hit) in &effects {
             // A wrong stamp is on every message: there is nothing to tell of each.
             if !matches!(effect, Effect::Skew(_)) {
@@ -323,12 +335,11 @@ impl Desk {
     }
 
     fn send_data(&mut self, out: Out<Told>) {
-        let Out::Send(mut told, skew_secs) = out else { return self.data.cut() };
-        wire::market::skew(&mut told.tick.event, skew_secs);
-        if let Some((channel, symbol)) = wire::market::channel(&told.tick.event) {
-            let wants = |topic: &Subscription| topic.wants(channel, symbol.as_str());
-            self.data.publish(wants, || wire::market::message(&told.tick, told.number).into());
+        let Out::Send(mut told, skew_secs) = out else { return self.data.hub().cut() };
+        if skew_secs != 0 {
+            told.message.set_time(skewed(told.message.time(), skew_secs));
         }
+        self.data.publish(told.message, told.at, told.is_night);
     }
 
     fn send_update(&mut self, out: Out<Arc<Update>>) {
@@ -357,6 +368,8 @@ impl Desk {
 
 /// Most connections that have gone and still count; the oldest are forgotten.
 const MAX_GHOSTS: usize = 1_024;
+/// What turns a moment into the end of all that is due by it.
+const JUST_AFTER: Duration = Duration::from_nanos(1);
 /// Later than every moment of a market.
 const END_OF_TIME: MarketTime = MarketTime::from_nanos(i64::MAX);
 

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, iter::Peekable, sync::Arc};
 
-use sandpit_types::{MarketEvent, MarketTime, Symbol};
+use sandpit_types::{MarketEvent, MarketTime, SessionDay, Symbol};
 use sandpit_venue::{Listing, Venue, VenueConfig};
 
 use crate::{
     data::{Feed, Tick},
-    history::{History, StoredBar},
+    history::History,
+    news::NewsDesk,
     schedule::Schedule,
     wire::asset::permissions,
 };
@@ -27,8 +28,10 @@ pub struct DataCounts {
 pub struct Engine {
     /// The matching engine.
     pub venue: Venue,
-    /// The bars that are over.
+    /// What was.
     pub history: History,
+    /// The news.
+    pub news: NewsDesk,
     /// What was played.
     pub counts: DataCounts,
     feed: Peekable<Feed>,
@@ -88,13 +91,22 @@ impl Gap {
 
 impl Engine {
     /// A venue at the start of `schedule`, or at the first event of the market if that lies before.
-    pub fn new(config: VenueConfig, symbols: &[Symbol], feed: Feed, schedule: Arc<Schedule>) -> Self {
+    pub fn new(
+        config: VenueConfig,
+        symbols: &[Symbol],
+        days: &[SessionDay],
+        feed: Feed,
+        schedule: Arc<Schedule>,
+    ) -> Self {
         let mut feed = feed.peekable();
         let listings: Vec<Listing> = symbols.iter().map(permissions).collect();
         let first = feed.peek().map_or(schedule.start(), |tick| tick.event.time());
+        let news = NewsDesk::new(config.seed, symbols, days);
+        let venue = Venue::with_listings(config, &listings, first.min(schedule.start()));
         Self {
-            venue: Venue::with_listings(config, &listings, first.min(schedule.start())),
-            history: History::default(),
+            history: History::new(symbols.iter(), venue.calendar().clone()),
+            venue,
+            news,
             counts: DataCounts::default(),
             feed,
             schedule,
@@ -110,28 +122,25 @@ impl Engine {
         if let Some(gap) = symbol(&tick.event).and_then(|symbol| self.gaps.get(symbol)) {
             gap.apply_to(&mut tick.event);
         }
-        let is_played = self.apply(&tick);
-        Some((tick, is_played))
-    }
-
-    /// Applies an event that is not the feed's, or one that is; whether it was played.
-    pub fn apply(&mut self, tick: &Tick) -> bool {
         self.venue.on_market(&tick.event);
+        let tick = self.history.record(tick);
         let played = self.schedule.is_played(tick.event.time());
         let count = match &tick.event {
-            MarketEvent::Bar(bar) => {
-                self.history.push(StoredBar { bar: bar.clone(), trades: tick.trades });
-                &mut self.counts.bars
-            }
+            MarketEvent::Bar(_) => &mut self.counts.bars,
             MarketEvent::Quote(_) => &mut self.counts.quotes,
             MarketEvent::Trade(_) => &mut self.counts.trades,
             MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
-            | MarketEvent::Health(..) => return false,
+            | MarketEvent::Health(..) => return Some((tick, false)),
         };
         *count += u64::from(played);
-        played
+        Some((tick, played))
+    }
+
+    /// Whether a moment is played, not jumped over.
+    pub fn is_played(&self, at: MarketTime) -> bool {
+        self.schedule.is_played(at)
     }
 
     /// From now on prices of the feed are played so far away, on top of the gaps before. Symbols of the venue

@@ -23,10 +23,12 @@ pub mod keys;
 pub mod limit;
 pub mod listing;
 pub mod market;
+pub mod news;
 mod rest;
 pub mod schedule;
 pub mod sim;
 pub mod stream;
+mod tape;
 mod trading;
 mod wire;
 
@@ -34,3 +36,7 @@ pub use connection::serve;
 pub use market::{Market, Rewind, Sessions};
 pub use rest::router;
 pub use sim::{Settings, Sim};
+pub use wire::market::{
+    Article, BarMessage, CancelErrorMessage, CorrectionMessage, ImbalanceMessage, LuldMessage, MarketMessage,
+    QuoteMessage, Stamp, StatusMessage, TradeMessage, Word,
+};

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use crate::stream::data::Feed;
+
 /// The window.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Most keys that are counted at once; beyond it the ones that have been silent for a minute are forgotten,
@@ -31,8 +33,8 @@ impl Api {
 
     /// Whose path this is: trading has what data does not.
     pub fn of_path(path: &str) -> Self {
-        let is_data = ["/v2/stocks", "/v1beta1/", "/v1beta3/", "/v1/"].iter().any(|p| path.starts_with(p))
-            || ["/v2/iex", "/v2/sip", "/v2/delayed_sip", "/v2/test"].contains(&path);
+        let is_data = ["/v2/stocks", "/v1beta1/", "/v1/"].iter().any(|start| path.starts_with(start))
+            || Feed::ALL.iter().any(|feed| feed.path() == path);
         if is_data { Self::Data } else { Self::Trading }
     }
 }

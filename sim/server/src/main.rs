@@ -13,7 +13,6 @@ use sandpit_sim::{
     Market, Sessions, Settings, Sim,
     faults::{self, Rule},
     keys::{KeyPair, Keys},
-    limit::Rates,
     listing, serve as serve_broker,
 };
 use sandpit_venue::VenueConfig;
@@ -102,7 +101,7 @@ async fn serve(args: &Args, settings: Settings, market: Market) -> ExitCode {
 }
 
 fn settings(args: &Args, faults: Vec<Rule>) -> Settings {
-    let plan = Rates::PLUS;
+    let rates = args.plan.rates();
     let keys = match (&args.key, &args.secret) {
         (Some(key), Some(secret)) => Keys::only(KeyPair { key: key.clone(), secret: secret.clone() }),
         _ => Keys::any(),
@@ -116,8 +115,11 @@ fn settings(args: &Args, faults: Vec<Rule>) -> Settings {
             day_trade_rule: args.day_trade_rule.into(),
             ..VenueConfig::default()
         },
-        requests_per_minute: args.rpm.unwrap_or(plan.trading),
-        data_requests_per_minute: args.rpm.unwrap_or(plan.data),
+        requests_per_minute: args.rpm.unwrap_or(rates.trading),
+        data_requests_per_minute: Some(args.rpm.unwrap_or(rates.data)),
+        plan: args.plan.plan(),
+        connections_per_endpoint: args.connections,
+        trade_connections: args.connections as usize,
         faults,
         speed: args.speed,
         keys,

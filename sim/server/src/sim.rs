@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_types::{MarketTime, Symbol, Usd};
+use sandpit_types::{MarketTime, SessionDay, Symbol, Usd};
 use sandpit_venue::VenueConfig;
 
 pub use crate::desk::Desk;
@@ -21,8 +21,11 @@ use crate::{
     limit::{Api, Quotas, Rates, Standing},
     market::{Market, Rewind},
     schedule::{RunPhase, Schedule},
-    stream::trades::Places,
-    wire::clock::NewYork,
+    stream::{
+        data::{Door, Plan},
+        trades::Places,
+    },
+    wire::{clock::NewYork, market::MarketMessage},
 };
 
 /// Longest real time between two looks at the market: the clock of the venue goes on without events, too.
@@ -43,8 +46,8 @@ pub struct Settings {
     pub venue: VenueConfig,
     /// Requests a minute of market time to the trading API, for each key.
     pub requests_per_minute: u32,
-    /// The same for market data.
-    pub data_requests_per_minute: u32,
+    /// The same for market data; `None`: as many as to the trading API.
+    pub data_requests_per_minute: Option<u32>,
     /// Market seconds a real second.
     pub speed: u32,
     /// Who is let in.
@@ -53,6 +56,10 @@ pub struct Settings {
     pub auth_timeout: Duration,
     /// Most connections to the trade-updates stream at a time.
     pub trade_connections: usize,
+    /// What the account has paid for, as far as market data goes.
+    pub plan: Plan,
+    /// Connections that each key may have at each endpoint of the data stream.
+    pub connections_per_endpoint: u32,
     /// What goes wrong from the start on; at most [`crate::faults::MAX_RULES`].
     pub faults: Vec<Rule>,
 }
@@ -66,6 +73,8 @@ impl Settings {
     pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
     /// The broker lets one program of an account listen to its trade updates.
     pub const TRADE_CONNECTIONS: usize = 1;
+    /// The broker's limit on connections to the data stream.
+    pub const CONNECTIONS_PER_ENDPOINT: u32 = 1;
 }
 
 impl Default for Settings {
@@ -73,11 +82,13 @@ impl Default for Settings {
         Self {
             venue: VenueConfig::default(),
             requests_per_minute: Rates::BASIC.trading,
-            data_requests_per_minute: Rates::BASIC.data,
+            data_requests_per_minute: None,
             speed: 1,
             keys: Keys::any(),
             auth_timeout: Self::AUTH_TIMEOUT,
             trade_connections: Self::TRADE_CONNECTIONS,
+            plan: Plan::default(),
+            connections_per_endpoint: Self::CONNECTIONS_PER_ENDPOINT,
             faults: Vec::new(),
         }
     }
@@ -100,6 +111,7 @@ pub struct Sim {
     clock: SimClock,
     schedule: Arc<Schedule>,
     symbols: Vec<Symbol>,
+    days: Vec<SessionDay>,
     desk: Mutex<Desk>,
     rewind: Mutex<Option<Rewind>>,
     quotas: Mutex<Quotas>,
@@ -108,6 +120,7 @@ pub struct Sim {
     new_york: NewYork,
     /// Places at the trade-updates stream.
     pub(crate) trade_places: Places,
+    door: Arc<Door>,
     requests: AtomicU64,
     too_many: AtomicU64,
     /// Whether any fault may hit a request: most runs have none, and no request should wait for that.
@@ -121,16 +134,18 @@ impl Sim {
     /// When the market has no session, or there are more faults than rules are allowed.
     pub fn new(settings: Settings, market: Market, elapsed: Elapsed) -> Arc<Self> {
         let schedule = Arc::new(Schedule::new(&market.days, settings.speed));
-        let Market { symbols, feed, rewind, .. } = market;
+        let Market { symbols, days, feed, rewind } = market;
         let setup = settings.venue.clone();
-        let engine = Engine::new(setup.clone(), &symbols, feed, schedule.clone());
+        let engine = Engine::new(setup.clone(), &symbols, &days, feed, schedule.clone());
         let mut desk = Desk::new(engine, setup, schedule.start(), schedule.end());
         desk.arm(&settings.faults, schedule.start());
-        let rates = Rates { trading: settings.requests_per_minute, data: settings.data_requests_per_minute };
+        let trading = settings.requests_per_minute;
+        let rates = Rates { trading, data: settings.data_requests_per_minute.unwrap_or(trading) };
         Arc::new(Self {
             clock: SimClock::new(schedule.clone(), settings.speed, elapsed),
             schedule,
             symbols,
+            days,
             has_request_faults: AtomicBool::new(desk.faults.aim_at(Target::Request)),
             desk: Mutex::new(desk),
             rewind: Mutex::new(rewind),
@@ -138,6 +153,7 @@ impl Sim {
             advancing: tokio::sync::Mutex::new(()),
             new_york: NewYork::new(),
             trade_places: Places::new(settings.trade_connections),
+            door: Door::new(settings.plan, settings.connections_per_endpoint),
             requests: AtomicU64::new(0),
             too_many: AtomicU64::new(0),
             settings,
@@ -165,10 +181,22 @@ impl Sim {
         let mut desk = lock(&self.desk);
         // Read under the lock, so that the order of turns is the order of times.
         let now = self.clock.now();
-        desk.catch_up(now);
+        desk.catch_up(now, self.clock.real());
         let result = deed(&mut desk, now);
         desk.tell();
         result
+    }
+
+    /// Puts a message of the data stream into the market, at the present moment.
+    ///
+    /// # Errors
+    /// When it is none: see [`MarketMessage::read`].
+    pub fn inject(&self, told: serde_json::Value) -> Result<(), String> {
+        self.with(|desk, now| {
+            let message = MarketMessage::read(told, now)?;
+            desk.inject(message, now);
+            Ok(())
+        })
     }
 
     /// Does something to the rules of faults.
@@ -211,7 +239,7 @@ impl Sim {
         for _ in 0..SLICE_EVENTS {
             let Some(at) = desk.play_next(target) else {
                 self.clock.forward_to(played);
-                desk.catch_up(target);
+                desk.catch_up(target, self.clock.real());
                 return true;
             };
             reached = Some(at);
@@ -242,7 +270,7 @@ impl Sim {
         setup.cash = cash.unwrap_or(setup.cash);
         let mut rewind = lock(&self.rewind);
         let feed = rewind.as_mut().ok_or(ResetError::OnceOnly)?(setup.seed)?;
-        let engine = Engine::new(setup.clone(), &self.symbols, feed, self.schedule.clone());
+        let engine = Engine::new(setup.clone(), &self.symbols, &self.days, feed, self.schedule.clone());
         desk.reset(engine, setup, self.schedule.start());
         desk.arm(&self.settings.faults, self.schedule.start());
         self.has_request_faults.store(desk.faults.aim_at(Target::Request), Ordering::Release);
@@ -296,6 +324,11 @@ impl Sim {
         }
     }
 
+    /// Who may come in to the data streams.
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
     pub(crate) fn new_york(&self) -> &NewYork {
         &self.new_york
     }
@@ -308,8 +341,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use sandpit_types::SessionDay;
-
     use super::*;
 
     #[test]

@@ -124,8 +124,28 @@ fn a_trade_a_quote_and_a_bar_come_to_everybody() {
     let heard = &messages(&mut stream, 1)[0];
     assert_eq!(
         (&heard["T"], &heard["h"], &heard["t"]),
-        (&json!("b"), &json!(3.0), &json!("2026-03-16T13:29:10Z"))
+        (&json!("b"), &json!(3.0), &json!("2026-03-16T13:29:00Z"))
     );
+}
+
+#[test]
+fn messages_news_and_halts_come_to_everybody() {
+    let broker = Broker::in_session(settings());
+    let mut stream = data_stream(&broker, json!({"lulds": ["SPY"], "statuses": ["*"]}));
+    let limits = json!({"T": "l", "S": "SPY", "u": 105.0, "d": 95.0, "i": "B"});
+    broker.control("/sim/inject", json!({ "message": limits }));
+    let heard = &messages(&mut stream, 1)[0];
+    assert_eq!(
+        (&heard["T"], &heard["u"], &heard["t"]),
+        (&json!("l"), &json!(105.0), &json!("2026-03-16T13:30:10Z"))
+    );
+    broker.control("/sim/inject", json!({"halt": {"symbol": "SPY"}}));
+    broker.control("/sim/inject", json!({"halt": {"symbol": "SPY"}}));
+    broker.control("/sim/inject", json!({"resume": {"symbol": "SPY"}}));
+    let heard: Vec<Value> = messages(&mut stream, 2).iter().map(|status| status["sm"].clone()).collect();
+    assert_eq!(heard, ["Trading Halt", "Resume"], "once each");
+    broker.control("/sim/inject", json!({"news": {"headline": "It happened", "symbols": ["SPY"]}}));
+    assert_eq!(broker.get("/v1beta1/news?symbols=SPY&limit=1")["news"][0]["headline"], "It happened");
 }
 
 #[test]

@@ -208,6 +208,23 @@ fn a_trade_stream_that_went_still_counts() {
 }
 
 #[test]
+fn a_data_stream_that_went_still_counts() {
+    let broker = with(json!({"kind": "ghost", "stream": "data", "ghost_secs": 30, "at_most": 1}));
+    let auth: Value = serde_json::from_str(AUTH).expect("JSON");
+    drop(quotes(&broker));
+    let has_gone = (0..1_000_000).any(|_| broker.log_of("fault").len() == 1);
+    assert!(has_gone, "the server has not noticed");
+    let mut stream = broker.stream("/v2/iex", &[]);
+    stream.hear();
+    assert_eq!(stream.ask(auth.clone())[0]["code"], 406);
+    broker.pass(secs(29));
+    assert_eq!(stream.ask(auth.clone())[0]["code"], 406, "on the same socket, again");
+    broker.pass(secs(1));
+    broker.get("/v2/clock");
+    assert_eq!(stream.ask(auth)[0]["msg"], "authenticated");
+}
+
+#[test]
 fn a_data_socket_is_dropped() {
     let broker = with(json!({"kind": "drop", "stream": "data", "every": 3, "at_most": 1}));
     let mut stream = quotes(&broker);
@@ -230,7 +247,8 @@ fn a_data_socket_goes_mute_and_answers_all_the_same() {
     broker.pass(secs(20));
     let ping = stream.ask(json!({"action": "subscribe", "trades": ["IBM"]}));
     assert_eq!(ping[0]["T"], "subscription", "nothing but the answer");
-    assert!(stream.pings(), "the socket is alive");
+    stream.ping(b"alive");
+    assert_eq!(stream.pong(), b"alive");
     broker.pass(secs(30));
     // Mute from 20 s to 45 s.
     assert_eq!(quote_secs(&mut stream, 2), [50, 60]);

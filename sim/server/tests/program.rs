@@ -149,6 +149,8 @@ fn wrong_usage_is_explained() {
         "--cash",
         "--always-open",
         "--realism",
+        "--plan",
+        "--connections",
         "--day-trade-rule",
         "--rpm",
         "--faults",

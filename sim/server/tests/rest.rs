@@ -297,7 +297,7 @@ fn quotes_and_bars() {
     assert_eq!(broker.get("/v2/stocks/bars?timeframe=1Min&symbols=ZZZZ")["bars"], json!({}));
     let newest = broker.get("/v2/stocks/SPY/bars?timeframe=1Min&sort=desc&limit=1");
     assert_eq!(starts(&newest["bars"]), ["13:32"]);
-    for bad in ["symbols=SPY&timeframe=7Min", "timeframe=1Min", "symbols=SPY&timeframe=1Min&limit=0"] {
+    for bad in ["symbols=SPY&timeframe=70Min", "timeframe=1Min", "symbols=SPY&timeframe=1Min&limit=0"] {
         let answer = broker.call("GET", &format!("/v2/stocks/bars?{bad}"));
         assert_eq!((answer.status, answer.body.get("code")), (400, None), "{bad}");
     }

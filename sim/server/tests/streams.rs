@@ -6,6 +6,7 @@ use common::{Broker, market, open, secs, settings};
 use sandpit_sim::{Market, Settings, data::Tick, stream::hub::MAX_WAITING};
 use sandpit_types::{MarketEvent, Quote};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite;
 
 fn kinds(frame: &Value) -> String {
     let messages = frame.as_array().expect("every frame is an array").iter();
@@ -63,16 +64,6 @@ fn who_does_not_authenticate_is_sent_away() {
 }
 
 #[test]
-fn message_pack_is_refused_in_words() {
-    let broker = Broker::start(settings());
-    let mut stream = broker.stream("/v2/iex", &[("content-type", "application/msgpack")]);
-    let error = stream.hear();
-    assert_eq!(error[0]["code"], 400);
-    assert!(error[0]["msg"].as_str().is_some_and(|msg| msg.contains("application/json")));
-    assert!(stream.is_over());
-}
-
-#[test]
 fn a_client_that_has_gone_is_forgotten() {
     let broker = Broker::start(settings());
     let mut stream = broker.stream("/v2/iex", &[]);
@@ -95,7 +86,7 @@ fn a_client_that_falls_behind_is_told_and_dropped() {
     let broker = Broker::over(settings(), Market { symbols, days, feed: Box::new(burst), rewind: None });
     let keys = [("apca-api-key-id", "K"), ("apca-api-secret-key", "S")];
     let mut slow = broker.stream("/v2/iex", &keys);
-    let mut other = broker.stream("/v2/iex", &keys);
+    let mut other = broker.stream("/v2/sip", &keys);
     for stream in [&mut slow, &mut other] {
         assert_eq!((kinds(&stream.hear()), kinds(&stream.hear())), ("success".into(), "success".into()));
     }
@@ -106,4 +97,205 @@ fn a_client_that_falls_behind_is_told_and_dropped() {
     assert_eq!(last, Some(json!([{"T": "error", "code": 407, "msg": "slow client"}])));
     assert!(slow.is_over());
     assert_eq!(kinds(&other.ask(json!({"action": "unsubscribe"}))), "subscription", "the other is served");
+}
+
+const KEYS: [(&str, &str); 2] = [("apca-api-key-id", "K"), ("apca-api-secret-key", "S")];
+const PACKED: (&str, &str) = ("content-type", "application/msgpack");
+
+/// The next data messages, as many as are asked for, as `T symbol` of each.
+fn hear(stream: &mut common::Stream, count: usize) -> Vec<Value> {
+    let mut heard = Vec::new();
+    while heard.len() < count {
+        heard.extend(stream.hear().as_array().expect("an array").iter().cloned());
+    }
+    assert_eq!(heard.len(), count, "{heard:?}");
+    heard
+}
+
+fn subscribed(broker: &Broker, path: &str, message: Value) -> common::Stream {
+    let mut stream = broker.stream(path, &KEYS);
+    assert_eq!(
+        (stream.hear()[0]["msg"].clone(), stream.hear()[0]["msg"].clone()),
+        ("connected".into(), "authenticated".into())
+    );
+    assert_eq!(kinds(&stream.ask(message)), "subscription");
+    stream
+}
+
+/// What a MessagePack frame holds; times stay in the extension's own shape.
+fn unpack(frame: tungstenite::Message) -> Value {
+    assert!(frame.is_binary(), "{frame:?}");
+    rmp_serde::from_slice(&frame.into_data()).expect("MessagePack")
+}
+
+#[test]
+fn message_pack_both_ways_and_in_fragments() {
+    let broker = Broker::start(settings());
+    let mut stream = broker.stream("/v2/iex", &[PACKED]);
+    assert_eq!(unpack(stream.frame()), json!([{"T": "success", "msg": "connected"}]));
+    let pack = |message: Value| rmp_serde::to_vec_named(&message).expect("MessagePack");
+    stream.send_in_parts(&pack(json!({"action": "auth", "key": "K", "secret": "S"})), usize::MAX);
+    assert_eq!(unpack(stream.frame()), json!([{"T": "success", "msg": "authenticated"}]));
+    // alpaca-py sends its subscription as a generator: continuation frames, the last one empty.
+    stream.send_in_parts(&pack(json!({"action": "subscribe", "trades": ["SPY"], "bars": ["*"]})), 7);
+    assert_eq!(unpack(stream.frame())[0]["trades"], json!(["SPY"]));
+    broker.pass(secs(300 + 50));
+    let frame = stream.frame().into_data();
+    // The stamp is MessagePack's own extension: fixext 4, type -1, 2026-03-16T13:30:50Z.
+    let stamp = [&[0xa1, b't', 0xd6, 0xff][..], &1_773_667_850_u32.to_be_bytes()].concat();
+    assert!(frame.windows(stamp.len()).any(|window| window == stamp), "{frame:?}");
+    stream.send_in_parts(b"\xc1", usize::MAX);
+    assert_eq!(unpack(stream.frame())[0]["code"], 400);
+}
+
+#[test]
+fn one_connection_an_endpoint_and_the_place_is_free_at_once() {
+    let broker = Broker::start(settings());
+    let auth = json!({"action": "auth", "key": "K", "secret": "S"});
+    let mut first = broker.stream("/v2/iex", &[]);
+    let mut second = broker.stream("/v2/iex", &[]);
+    (first.hear(), second.hear());
+    assert_eq!(first.ask(auth.clone())[0]["msg"], "authenticated");
+    let full = json!([{"T": "error", "code": 406, "msg": "connection limit exceeded"}]);
+    assert_eq!(second.ask(auth.clone()), full);
+    assert_eq!(second.ask(json!({"action": "subscribe", "bars": ["*"]}))[0]["code"], 401);
+    let mut elsewhere = broker.stream("/v2/sip", &KEYS);
+    assert_eq!(
+        (elsewhere.hear()[0]["msg"].clone(), elsewhere.hear()[0]["msg"].clone()),
+        ("connected".into(), "authenticated".into())
+    );
+    drop(first);
+    let is_in = (0..10_000).any(|_| second.ask(auth.clone())[0]["msg"] == "authenticated");
+    assert!(is_in, "the place of a client that has gone is free");
+    let more = Broker::start(Settings { connections_per_endpoint: 2, ..settings() });
+    let _streams = [0, 1].map(|_| subscribed(&more, "/v2/iex", json!({"action": "subscribe"})));
+    let mut third = more.stream("/v2/iex", &KEYS);
+    assert_eq!((third.hear()[0]["msg"].clone(), third.hear()), ("connected".into(), full));
+}
+
+#[test]
+fn days_are_told_every_minute_after_the_open_and_late_trades_change_bars() {
+    let broker = Broker::start(settings());
+    let all = json!({"action": "subscribe", "bars": ["SPY"], "dailyBars": ["SPY"], "updatedBars": ["*"]});
+    let mut stream = subscribed(&broker, "/v2/sip", all);
+    broker.pass(secs(300 + 125));
+    let heard = hear(&mut stream, 4);
+    let told: Vec<String> = heard.iter().map(|m| format!("{} {} {}", m["T"], m["t"], m["v"])).collect();
+    let day = r#""d" "2026-03-16T04:00:00Z""#;
+    let minutes = [r#""b" "2026-03-16T13:30:00Z" 100"#, r#""b" "2026-03-16T13:31:00Z" 100"#];
+    assert_eq!(told, [minutes[0], &format!("{day} 100"), minutes[1], &format!("{day} 200")]);
+    // At 13:32:05 a trade of the first minute is reported, and one of the present minute.
+    broker
+        .sim
+        .inject(json!({"T": "t", "S": "SPY", "p": 101, "s": 5, "t": open() + secs(7)}))
+        .expect("a trade");
+    broker.sim.inject(json!({"T": "t", "S": "SPY", "p": 102, "s": 6})).expect("a trade");
+    broker.pass(secs(24));
+    assert!(broker.get("/v2/clock")["timestamp"].is_string(), "the market has been played until 13:32:29");
+    broker.pass(secs(1));
+    let updated = &hear(&mut stream, 1)[0];
+    let shown = json!([updated["T"], updated["t"], updated["v"], updated["h"], updated["c"]]);
+    assert_eq!(shown, json!(["u", "2026-03-16T13:30:00Z", 105, 101.0, 100.1]), "at the next half minute");
+    broker.pass(secs(30));
+    let heard = hear(&mut stream, 2);
+    let shown = json!([heard[0]["T"], heard[0]["v"], heard[0]["h"], heard[1]["T"], heard[1]["v"]]);
+    assert_eq!(shown, json!(["b", 106, 102.0, "d", 311]));
+}
+
+#[test]
+fn every_kind_of_message_can_be_put_in_and_is_heard_on_its_channel() {
+    let broker = Broker::in_session(settings());
+    let channels = [
+        ("trades", json!({"T": "t", "S": "IBM", "p": 50, "s": 1})),
+        ("quotes", json!({"T": "q", "S": "IBM", "bp": 50, "bs": 1, "ap": 51, "as": 1})),
+        ("bars", json!({"T": "b", "S": "IBM", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1, "vw": 1})),
+        ("updatedBars", json!({"T": "u", "S": "IBM", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1, "vw": 1})),
+        ("dailyBars", json!({"T": "d", "S": "IBM", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1, "vw": 1})),
+        ("statuses", json!({"T": "s", "S": "IBM", "sc": "H"})),
+        ("lulds", json!({"T": "l", "S": "IBM", "u": 60, "d": 40})),
+        ("imbalances", json!({"T": "i", "S": "IBM", "p": 50})),
+    ];
+    for (channel, told) in channels {
+        let mut stream = subscribed(&broker, "/v2/iex", json!({"action": "subscribe", channel: ["IBM"]}));
+        broker.sim.inject(told.clone()).expect("a message");
+        // What the market tells besides is of the same kind.
+        assert_eq!(stream.hear()[0]["T"], told["T"], "{channel}");
+        drop(stream);
+        assert!((0..1_000_000).any(|_| broker.status()["data_streams"] == 0));
+    }
+    let mut stream = subscribed(&broker, "/v2/iex", json!({"action": "subscribe", "trades": ["IBM"]}));
+    broker.sim.inject(json!({"T": "x", "S": "IBM", "i": 1, "p": 50, "s": 1})).expect("a message");
+    broker
+        .sim
+        .inject(json!({"T": "c", "S": "IBM", "oi": 1, "op": 1, "os": 1, "ci": 2, "cp": 2, "cs": 2}))
+        .expect("a message");
+    let heard = hear(&mut stream, 2);
+    assert_eq!((&heard[0]["T"], &heard[1]["T"]), (&json!("x"), &json!("c")), "they come with the trades");
+}
+
+#[test]
+fn the_delayed_feed_tells_the_same_a_quarter_of_an_hour_later() {
+    let broker = Broker::start(settings());
+    let all = json!({"action": "subscribe", "quotes": ["SPY"]});
+    let mut delayed = subscribed(&broker, "/v2/delayed_sip", all.clone());
+    let mut present = subscribed(&broker, "/v2/sip", all);
+    broker.pass(secs(300 + 10));
+    let first = hear(&mut present, 2);
+    broker.pass(secs(900));
+    assert_eq!(hear(&mut delayed, 2), first);
+}
+
+#[test]
+fn the_test_stream_never_sleeps() {
+    let broker = Broker::start(settings());
+    broker.pass(secs(30 * 24 * 3_600));
+    assert_eq!(broker.status()["phase"], "done");
+    let all =
+        json!({"action": "subscribe", "trades": ["FAKEPACA"], "quotes": ["FAKEPACA"], "bars": ["FAKEPACA"]});
+    let mut stream = broker.stream("/v2/test", &KEYS);
+    (stream.hear(), stream.hear());
+    let acknowledged = stream.ask(all);
+    let names = ["FAKEPACA"];
+    assert_eq!(acknowledged, json!([{"T": "subscription", "trades": names, "quotes": names, "bars": names}]));
+    broker.pass(secs(120));
+    let mut kinds = std::collections::BTreeSet::new();
+    while kinds.len() < 3 {
+        for message in stream.hear().as_array().expect("an array") {
+            assert_eq!(message["S"], "FAKEPACA");
+            kinds.insert(message["T"].as_str().expect("a type").to_owned());
+        }
+    }
+    stream.say(json!({"action": "subscribe", "statuses": ["FAKEPACA"]}));
+    let answer = std::iter::repeat_with(|| stream.hear()).find(|frame| frame[0]["T"] == "error");
+    assert_eq!(answer.map(|frame| frame[0]["code"].clone()), Some(json!(410)));
+}
+
+#[test]
+fn the_news_are_a_stream_and_an_endpoint_under_one_path() {
+    let broker = Broker::in_session(settings());
+    let mut stream = subscribed(&broker, "/v1beta1/news", json!({"action": "subscribe", "news": ["SPY"]}));
+    for symbols in [json!(["IBM"]), json!(["IBM", "SPY"])] {
+        let told = json!({"T": "n", "headline": "H", "symbols": symbols});
+        broker.sim.inject(told).expect("an article");
+    }
+    let heard = &hear(&mut stream, 1)[0];
+    assert_eq!((&heard["T"], &heard["symbols"]), (&json!("n"), &json!(["IBM", "SPY"])));
+    assert_eq!((&heard["content"], &heard["url"]), (&json!(""), &Value::Null));
+    let newest = broker.get("/v1beta1/news?limit=1");
+    assert_eq!(newest["news"][0]["id"], heard["id"]);
+    assert_eq!(broker.call("GET", "/v2/iex").status, 400, "the other streams have no endpoint");
+}
+
+#[test]
+fn pings_are_answered_and_nothing_is_compressed() {
+    let broker = Broker::start(settings());
+    let offer = ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits");
+    let mut stream = broker.stream("/v1beta1/boats", &[KEYS[0], KEYS[1], offer]);
+    (stream.hear(), stream.hear());
+    stream.ping(b"are you there");
+    assert_eq!(stream.pong(), b"are you there");
+    let mut overnight =
+        subscribed(&broker, "/v1beta1/overnight", json!({"action": "subscribe", "bars": ["*"]}));
+    overnight.ping(b"x");
+    assert_eq!(overnight.pong(), b"x");
 }

@@ -10,6 +10,7 @@ mod merge;
 mod survey;
 
 pub use bars::BarBuilder;
+pub(crate) use chance::Chance;
 pub(crate) use csv::is_symbol;
 pub use csv::{DataError, Kind, Rows, parse_symbol};
 pub use fill_in::FillIn;

@@ -31,6 +31,14 @@ pub(super) async fn handshake(State(sim): State<Arc<Sim>>, request: Request, nex
     run(&sim, request, next, true).await
 }
 
+/// A request for the stream of the news, which shares its path with an endpoint.
+pub(super) async fn news_handshake(State(sim): State<Arc<Sim>>, request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::UPGRADE) {
+        return run(&sim, request, next, true).await;
+    }
+    next.run(request).await
+}
+
 async fn run(sim: &Sim, request: Request, next: Next, is_handshake: bool) -> Response {
     if !sim.has_request_faults() {
         return next.run(request).await;

@@ -48,23 +48,21 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 pub fn router(sim: Arc<Sim>) -> Router {
     let broker = Router::new()
         .merge(trading::trading_routes())
-        .route("/v2/stocks/bars", get(data::bars))
-        .route("/v2/stocks/{symbol}/bars", get(data::bars_of))
-        .route("/v2/stocks/quotes/latest", get(data::latest_quotes))
-        .route("/v2/stocks/{symbol}/quotes/latest", get(data::latest_quote_of))
+        .merge(data::routes())
         .fallback(async || ApiError::not_found("endpoint not found"))
         .method_not_allowed_fallback(async || ApiError::not_found("endpoint not found"))
         .layer(from_fn_with_state(sim.clone(), faulty::request))
         .layer(from_fn_with_state(sim.clone(), admit))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+        .layer(from_fn_with_state(sim.clone(), stream::news_first))
+        .layer(from_fn_with_state(sim.clone(), faulty::news_handshake));
     let streams = Router::new()
         .route("/stream", get(stream::trades))
-        .route("/v2/iex", get(stream::data))
-        .route("/v2/sip", get(stream::data))
+        .merge(stream::data_routes())
         .layer(from_fn_with_state(sim.clone(), faulty::handshake));
     streams
         .merge(broker)
         .layer(from_fn_with_state(sim.clone(), record::request))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .merge(control::routes())
         .with_state(sim)
 }

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, FromRequest, Request, State},
     http::{HeaderName, Method, StatusCode},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::{ApiError, MAX_BODY_BYTES, set_header};
+use super::{ApiError, set_header};
 use crate::{
     connection::Knife,
     journal::{Excerpt, Note},
@@ -49,7 +49,10 @@ async fn noted(sim: &Sim, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let method = parts.method.clone();
-    let body = to_bytes(body, MAX_BODY_BYTES).await;
+    // Read as an endpoint would, with the same limit.
+    let mut whole = Request::new(body);
+    *whole.extensions_mut() = parts.extensions.clone();
+    let body = Bytes::from_request(whole, &()).await;
     let note = |body: &[u8]| {
         let body = Text(Excerpt(body));
         let note = Note::Request { method: method.as_str(), path: &path, body };
@@ -60,7 +63,7 @@ async fn noted(sim: &Sim, request: Request, next: Next) -> Response {
             let number = note(&bytes);
             (number, next.run(Request::from_parts(parts, Body::from(bytes))).await)
         }
-        Err(error) => (note(&[]), ApiError::malformed(error).into_response()),
+        Err(rejection) => (note(&[]), ApiError::from(rejection).into_response()),
     };
     note_answer(sim, number, response).await
 }

@@ -1,4 +1,4 @@
-//! The two WebSocket streams: market data and trade updates.
+//! The WebSocket streams: market data in its seven feeds, and trade updates.
 
 pub mod data;
 pub mod hub;
@@ -9,29 +9,48 @@ mod upgrade;
 use std::sync::Arc;
 
 use axum::{
+    Router,
     extract::{Request, State},
     http::header,
+    middleware::Next,
     response::Response,
+    routing::get,
 };
-use futures_util::SinkExt;
 
-use self::{data::DataSession, trades::TradeSession};
+use self::{
+    data::{DataSession, Encoding, Feed},
+    trades::TradeSession,
+};
 use crate::{keys::KeyPair, sim::Sim};
 
-/// `GET /v2/iex` and `/v2/sip`: the data stream. Keys may come with the handshake.
-pub(crate) async fn data(State(sim): State<Arc<Sim>>, request: Request) -> Response {
+/// The data streams, one path a feed. That of the news is also an endpoint of REST: see [`news_first`].
+pub(crate) fn data_routes() -> Router<Arc<Sim>> {
+    let feeds = Feed::ALL.into_iter().filter(|feed| *feed != Feed::News);
+    feeds.fold(Router::new(), |router, feed| {
+        let serve = async move |State(sim): State<Arc<Sim>>, request: Request| data(&sim, feed, request);
+        router.route(feed.path(), get(serve))
+    })
+}
+
+/// The broker serves the stream of the news and its REST endpoint on two hosts under one path; here a handshake
+/// goes to the stream before anything else sees it.
+pub(crate) async fn news_first(State(sim): State<Arc<Sim>>, request: Request, next: Next) -> Response {
+    if request.uri().path() == Feed::News.path() && request.headers().contains_key(header::UPGRADE) {
+        return data(&sim, Feed::News, request);
+    }
+    next.run(request).await
+}
+
+/// A data stream. Keys may come with the handshake, the encoding does.
+fn data(sim: &Arc<Sim>, feed: Feed, request: Request) -> Response {
     let headers = request.headers();
-    let is_msgpack = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/msgpack");
-    let session = DataSession::new(KeyPair::from_headers(headers).as_ref(), &sim.settings().keys);
-    upgrade::upgrade(request, move |mut socket| async move {
-        if is_msgpack {
-            let words = "MessagePack is not offered; connect with Content-Type: application/json";
-            // A client that has gone cannot be told.
-            let _ = socket.send(data::error(400, words).as_ref().into()).await;
-            let _ = socket.close(None).await;
-        } else {
-            session::run(sim, socket, session).await;
-        }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let encoding = Encoding::of(kind);
+    let offered = KeyPair::from_headers(headers);
+    let sim = sim.clone();
+    upgrade::upgrade(request, move |socket| async move {
+        let session = DataSession::new(feed, encoding, sim.door(), offered.as_ref(), &sim.settings().keys);
+        session::run(sim, socket, session).await;
     })
 }
 

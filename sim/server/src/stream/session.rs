@@ -1,13 +1,13 @@
-//! What the two streams have in common: a conversation that is pure, and the socket loop that speaks it.
+//! What the streams have in common: a conversation that is pure, and the socket loop that speaks it.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
-    hub::{Frame, Hub},
+    hub::{Frame, Frames, Hub},
     upgrade::WebSocket,
 };
 use crate::{
@@ -23,16 +23,16 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a conversation answers.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer<T> {
+pub(crate) struct Answer<T, M = Arc<str>> {
     /// Control messages, in order.
-    pub messages: Vec<Arc<str>>,
+    pub messages: Vec<M>,
     /// What the connection wants to hear from now on, if that changed.
     pub topic: Option<T>,
 }
 
-impl<T> Answer<T> {
+impl<T, M> Answer<T, M> {
     /// One message, no change.
-    pub(crate) fn say(message: Arc<str>) -> Self {
+    pub(crate) fn say(message: M) -> Self {
         Self { messages: vec![message], topic: None }
     }
 }
@@ -41,23 +41,29 @@ impl<T> Answer<T> {
 pub(crate) trait Session: Send + 'static {
     /// Which stream this is.
     const STREAM: Stream;
-    /// What a connection wants to hear.
-    type Topic: Default + Send;
+    /// What a connection wants to hear; the default is nothing.
+    type Topic: Default + PartialEq + Send;
+    /// What a message is written as.
+    type Message: Clone + PartialEq + Send;
 
     /// The stream's listeners.
-    fn hub(desk: &mut Desk) -> &mut Hub<Self::Topic>;
+    fn hub(desk: &mut Desk) -> &mut Hub<Self::Topic, Self::Message>;
     /// What is said first.
-    fn hello(&self) -> Vec<Arc<str>>;
-    /// Answers a message of the client.
-    fn on(&mut self, text: &str, keys: &Keys) -> Answer<Self::Topic>;
+    fn hello(&self) -> Vec<Self::Message>;
+    /// Answers a text message of the client.
+    fn on(&mut self, text: &str, keys: &Keys) -> Answer<Self::Topic, Self::Message>;
+    /// Answers a binary message; it holds text unless the conversation knows better.
+    fn on_binary(&mut self, bytes: &[u8], keys: &Keys) -> Answer<Self::Topic, Self::Message> {
+        self.on(&String::from_utf8_lossy(bytes), keys)
+    }
     /// What to say before hanging up if the time to authenticate is over now.
-    fn is_overdue(&self) -> Option<Arc<str>>;
+    fn is_overdue(&self) -> Option<Self::Message>;
     /// What to say before hanging up when there are too many connections.
-    fn full() -> Option<Arc<str>>;
+    fn full(&self) -> Option<Self::Message>;
     /// What to say before hanging up on a client that does not keep up.
-    fn slow() -> Option<Arc<str>>;
+    fn slow(&self) -> Option<Self::Message>;
     /// Frames as they go over the wire.
-    fn write(frames: &[Frame]) -> Vec<Message>;
+    fn write(frames: &[Frame<Self::Message>]) -> Vec<Message>;
 }
 
 /// Speaks with one client until it goes, is too slow, or does not authenticate in time.
@@ -66,6 +72,8 @@ pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, mut se
     let last_words = match joined {
         Some((id, frames)) => {
             let end = converse(&sim, &mut socket, &mut session, id, frames).await;
+            // Whatever the session holds is free for the next connection before the farewell, which may take
+            // long, unless a fault lets it count on.
             sim.with(|desk, now| {
                 S::hub(desk).leave(id);
                 desk.leave(S::STREAM, session, now);
@@ -75,7 +83,7 @@ pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, mut se
                 End::Words(words) => words,
             }
         }
-        None => S::full(),
+        None => session.full(),
     };
     if let Some(words) = last_words {
         send(&mut socket, S::write(&[Frame::Control(words)])).await;
@@ -85,11 +93,11 @@ pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, mut se
 }
 
 /// How a conversation ends.
-enum End {
+enum End<M> {
     /// A fault: the connection is gone.
     Cut,
     /// With these last words, or none.
-    Words(Option<Arc<str>>),
+    Words(Option<M>),
 }
 
 /// The conversation; returns how it ended.
@@ -98,19 +106,19 @@ async fn converse<S: Session>(
     socket: &mut WebSocket,
     session: &mut S,
     id: u64,
-    mut frames: mpsc::Receiver<Frame>,
-) -> End {
+    mut frames: Frames<S::Message>,
+) -> End<S::Message> {
     sim.with(|desk, _| S::hub(desk).answer(id, session.hello(), None));
     let overdue = tokio::time::sleep(sim.settings().auth_timeout);
     tokio::pin!(overdue);
     let mut authentication_due = true;
-    let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut batch = Vec::new();
     loop {
         tokio::select! {
             count = frames.recv_many(&mut batch, MAX_BATCH) => {
                 // The hub dropped us: what still waits is not worth a slow client's time.
                 if count == 0 || frames.is_closed() {
-                    return End::Words(S::slow());
+                    return End::Words(session.slow());
                 }
                 let cut = batch.iter().position(|frame| *frame == Frame::Cut);
                 if !send(socket, S::write(&batch[..cut.unwrap_or(count)])).await {
@@ -121,14 +129,17 @@ async fn converse<S: Session>(
                 }
                 batch.clear();
             }
-            message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => answer(sim, session, id, text.as_str()),
-                Some(Ok(Message::Binary(bytes))) => {
-                    answer(sim, session, id, &String::from_utf8_lossy(&bytes));
-                }
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Words(None),
-            },
+            message = socket.next() => {
+                let keys = &sim.settings().keys;
+                let Answer { messages, topic } = match message {
+                    Some(Ok(Message::Text(text))) => session.on(text.as_str(), keys),
+                    Some(Ok(Message::Binary(bytes))) => session.on_binary(&bytes, keys),
+                    // Pings are answered below us.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Words(None),
+                };
+                sim.with(|desk, _| S::hub(desk).answer(id, messages, topic));
+            }
             () = &mut overdue, if authentication_due => {
                 authentication_due = false;
                 if let Some(words) = session.is_overdue() {
@@ -137,11 +148,6 @@ async fn converse<S: Session>(
             }
         }
     }
-}
-
-fn answer<S: Session>(sim: &Arc<Sim>, session: &mut S, id: u64, text: &str) {
-    let Answer { messages, topic } = session.on(text, &sim.settings().keys);
-    sim.with(|desk, _| S::hub(desk).answer(id, messages, topic));
 }
 
 /// Writes messages; whether the client took them in time.

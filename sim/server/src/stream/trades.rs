@@ -138,6 +138,7 @@ impl TradeSession {
 
 impl Session for TradeSession {
     type Topic = Listening;
+    type Message = Arc<str>;
     const STREAM: Stream = Stream::Trades;
 
     fn hub(desk: &mut Desk) -> &mut Hub<Listening> {
@@ -171,11 +172,11 @@ impl Session for TradeSession {
         (!self.authenticated).then(|| self.say(&authorization(false, "authenticate", None)))
     }
 
-    fn full() -> Option<Arc<str>> {
+    fn full(&self) -> Option<Arc<str>> {
         None
     }
 
-    fn slow() -> Option<Arc<str>> {
+    fn slow(&self) -> Option<Arc<str>> {
         None
     }
 

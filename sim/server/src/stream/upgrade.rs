@@ -21,7 +21,7 @@ use crate::rest::ApiError;
 /// Longest message of a client, in bytes: thousands of symbols fit.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// Read buffer of a connection, in bytes. Clients say little.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// The server's end of a connection.
 pub(super) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;

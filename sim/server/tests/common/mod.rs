@@ -72,6 +72,8 @@ pub(crate) fn settings() -> Settings {
 
 /// A broker that runs until it is dropped. It starts five minutes before the open.
 pub(crate) struct Broker {
+    /// The simulator itself.
+    pub(crate) sim: Arc<Sim>,
     address: SocketAddr,
     agent: ureq::Agent,
     elapsed_ms: Arc<AtomicU64>,
@@ -107,12 +109,14 @@ impl Broker {
         let (hands, clock) = (elapsed_ms.clone(), elapsed_ms);
         let (ready, address) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
+        let elapsed = move || Duration::from_millis(clock.load(Ordering::SeqCst));
+        let sim = Sim::new(settings, market, Box::new(elapsed));
+        let served = sim.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async move {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-                let elapsed = move || Duration::from_millis(clock.load(Ordering::SeqCst));
-                let sim = Sim::new(settings, market, Box::new(elapsed));
+                let sim = served;
                 tokio::spawn(sim.clone().run());
                 ready.send(listener.local_addr().expect("an address")).expect("the test waits");
                 tokio::select! {
@@ -128,6 +132,7 @@ impl Broker {
             .allow_non_standard_methods(true)
             .build();
         Self {
+            sim,
             address: address.recv_timeout(PATIENCE).expect("the server starts"),
             agent: config.into(),
             elapsed_ms: hands,
@@ -264,6 +269,39 @@ impl Stream {
         self.0.send(Message::text(message.to_string())).expect("sends");
     }
 
+    /// Sends a binary message in frames of so many bytes; in parts it ends with an empty one.
+    pub(crate) fn send_in_parts(&mut self, bytes: &[u8], size: usize) {
+        use tungstenite::protocol::frame::{
+            Frame,
+            coding::{Data, OpCode},
+        };
+        let size = size.min(bytes.len());
+        let parts: Vec<&[u8]> = bytes.chunks(size).collect();
+        let is_whole = parts.len() == 1;
+        for (at, part) in parts.into_iter().enumerate() {
+            let code = if at == 0 { Data::Binary } else { Data::Continue };
+            let frame = Frame::message(part.to_vec(), OpCode::Data(code), is_whole);
+            self.0.send(Message::Frame(frame)).expect("sends");
+        }
+        if !is_whole {
+            let last = Frame::message(Vec::new(), OpCode::Data(Data::Continue), true);
+            self.0.send(Message::Frame(last)).expect("sends");
+        }
+    }
+
+    pub(crate) fn ping(&mut self, bytes: &'static [u8]) {
+        self.0.send(Message::Ping(bytes.into())).expect("sends");
+    }
+
+    /// What the next pong holds.
+    pub(crate) fn pong(&mut self) -> Vec<u8> {
+        loop {
+            if let Message::Pong(bytes) = self.0.read().expect("a frame in time") {
+                return bytes.to_vec();
+            }
+        }
+    }
+
     /// The next frame that is data of ours, as it came.
     pub(crate) fn frame(&mut self) -> Message {
         loop {
@@ -283,12 +321,6 @@ impl Stream {
     pub(crate) fn ask(&mut self, message: Value) -> Value {
         self.say(message);
         self.hear()
-    }
-
-    /// Whether the server answers a ping.
-    pub(crate) fn pings(&mut self) -> bool {
-        self.0.send(Message::Ping(vec![7].into())).expect("sends");
-        matches!(self.0.read(), Ok(Message::Pong(payload)) if *payload == [7])
     }
 
     /// Everything that comes until the server hangs up.

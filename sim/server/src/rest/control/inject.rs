@@ -8,27 +8,31 @@
 //! {"gap":   {"symbol": "SPY", "amount": 2.5}}
 //! {"halt":  {"symbol": "SPY"}}
 //! {"resume": {"symbol": "SPY"}}
+//! {"message": {"T": "l", "S": "SPY", "u": 105, "d": 95, "i": "B"}}
+//! {"news":  {"headline": "Something happened", "symbols": ["SPY"]}}
 //! {"order": {"id": "61e69015-8549-4bfd-b9c3-01e75843f47d", "event": "rejected"}}
 //! ```
 //!
-//! A bar is that of the minute which has just ended. A gap moves every price that the feed brings from now on,
+//! A bar is that of the minute which has just ended. A message is any of the data stream, as it has them; what
+//! is left out becomes ordinary. A gap moves every price that the feed brings from now on,
 //! bars included; gaps of one symbol add up. An order event is one of `rejected`, `done_for_day`, `stopped`,
 //! `suspended`, `calculated`, `canceled`, `expired` and `new` (back to work).
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
-use sandpit_types::{Bar, BrokerOrderId, MarketEvent, MarketTime, Quote, Symbol, Trade};
+use sandpit_types::{Bar, BrokerOrderId, MarketEvent, MarketTime, Symbol};
 use sandpit_venue::{EventKind, ForceReject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{note, read, wrong};
 use crate::{
-    data::Tick,
     engine::Gap,
+    history::Candle,
     rest::{ApiError, ok},
     sim::{Desk, Sim},
+    wire::market::{BarMessage, MarketMessage},
 };
 
 /// Highest price, US dollars: as in data files.
@@ -49,6 +53,8 @@ enum Injection {
     Gap(GapBody),
     Halt(SymbolBody),
     Resume(SymbolBody),
+    Message(Value),
+    News(Value),
     Order(OrderBody),
 }
 
@@ -118,7 +124,11 @@ pub(super) async fn inject(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<R
         let act = injection.check(desk, now)?;
         note(desk, "inject", written, now);
         match act {
-            Act::Tick(tick) => desk.inject(tick),
+            Act::Message(message) => desk.inject(message, now),
+            Act::Bar(bar) => {
+                desk.engine.venue.on_market(&MarketEvent::Bar(bar.clone()));
+                desk.inject(MarketMessage::Bar(BarMessage::new(&bar.symbol, &Candle::new(&bar, 1))), now);
+            }
             Act::Gap(symbol, gap) => desk.open_gap(&symbol, gap),
             Act::Halt(symbol, halted) => desk.set_halted(&symbol, halted, now),
             Act::Order(id, event) => desk.engine.venue.force(&id, event, now).map_err(|reject| {
@@ -135,7 +145,8 @@ pub(super) async fn inject(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<R
 
 /// What is done at the desk.
 enum Act {
-    Tick(Tick),
+    Message(MarketMessage),
+    Bar(Bar),
     Gap(Symbol, Gap),
     Halt(Symbol, bool),
     Order(BrokerOrderId, EventKind),
@@ -149,23 +160,25 @@ impl Injection {
         };
         match self {
             Self::Trade(TradeBody { symbol, price, size }) => {
-                let trade = Trade {
-                    symbol: known(&symbol)?,
-                    time: now,
-                    price: above_zero(price)?,
-                    size: sound(size)?,
-                };
-                Ok(Act::Tick(Tick::new(MarketEvent::Trade(trade))))
+                let (symbol, price, size) = (known(&symbol)?, above_zero(price)?, sound(size)?);
+                message(json!({"T": "t", "S": symbol, "p": price, "s": size}), now)
             }
             Self::Quote(QuoteBody { symbol, bid, bid_size, ask, ask_size }) => {
                 let (symbol, bid, ask) = (known(&symbol)?, not_below_zero(bid)?, not_below_zero(ask)?);
                 let (bid_size, ask_size) = (sound(bid_size)?, sound(ask_size)?);
-                let quote = Quote { symbol, time: now, bid, bid_size, ask, ask_size };
-                Ok(Act::Tick(Tick::new(MarketEvent::Quote(quote))))
+                let told =
+                    json!({"T": "q", "S": symbol, "bp": bid, "bs": bid_size, "ap": ask, "as": ask_size});
+                message(told, now)
             }
             Self::Bar(body) => {
                 let symbol = known(&body.symbol)?;
-                body.into_tick(symbol, now).map(Act::Tick)
+                body.into_bar(symbol, now).map(Act::Bar)
+            }
+            Self::Message(told) => message(told, now),
+            Self::News(mut told) => {
+                let fields = told.as_object_mut().ok_or_else(|| wrong("an article is an object"))?;
+                fields.insert("T".into(), "n".into());
+                message(told, now)
             }
             Self::Gap(GapBody { symbol, percent, amount }) => {
                 let gap = match (percent, amount) {
@@ -191,7 +204,7 @@ impl Injection {
 }
 
 impl BarBody {
-    fn into_tick(self, symbol: Symbol, now: MarketTime) -> Result<Tick, ApiError> {
+    fn into_bar(self, symbol: Symbol, now: MarketTime) -> Result<Bar, ApiError> {
         let Self { open, high, low, close, volume, vwap, .. } = self;
         for price in [open, high, low, close, vwap.unwrap_or(close)] {
             above_zero(price)?;
@@ -200,11 +213,14 @@ impl BarBody {
             return Err(wrong("a bar's prices lie between its low and its high"));
         }
         let vwap = vwap.unwrap_or((open + high + low + close) / 4.0);
-        // The venue knows a bar when its minute is over: this one is over now.
-        let start = now - MINUTE;
-        let bar = Bar { symbol, start, open, high, low, close, volume: sound(volume)?, vwap };
-        Ok(Tick { event: MarketEvent::Bar(bar), trades: 1 })
+        let start = now.minute() - MINUTE;
+        Ok(Bar { symbol, start, open, high, low, close, volume: sound(volume)?, vwap })
     }
+}
+
+/// A message of the data stream.
+fn message(told: Value, now: MarketTime) -> Result<Act, ApiError> {
+    MarketMessage::read(told, now).map(Act::Message).map_err(wrong)
 }
 
 fn above_zero(price: f64) -> Result<f64, ApiError> {
