@@ -9,7 +9,7 @@ check("shape", "5 news have an integer id, a headline, symbols and dates", async
   const { news } = await desk.data.news.news({ limit: 5 });
   assert.ok(news.length > 0);
   for (const item of news) {
-    assert.ok(Number.isInteger(item.id) && item.headline && Array.isArray(item.symbols) && Array.isArray(item.images));
+    assert.ok(Number.isInteger(item.id) && item.headline && Array.isArray(item.symbols) && item.images);
     assert.ok(item.updatedAt instanceof Date && !Number.isNaN(item.updatedAt.getTime()));
   }
 });

@@ -179,7 +179,7 @@ def more_symbols(desk):
 
 @check("4 in MessagePack times are extension type -1, sizes and ids integers, prices floats")
 def msgpack_types(desk):
-    connection = ws.connect(f"{desk.ws_base}/v2/delayed_sip", proxy=None, open_timeout=BOUND_SECS,
+    connection = ws.connect(f"{desk.ws_base}/v2/sip", proxy=None, open_timeout=BOUND_SECS,
                             additional_headers={"Content-Type": "application/msgpack"})
     with connection:
         hear = lambda: msgpack.unpackb(connection.recv(timeout=BOUND_SECS))
