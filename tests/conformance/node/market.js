@@ -70,6 +70,16 @@ class Market {
     return this.control("POST", "inject", { trade: { symbol, price, size } });
   }
 
+  /** A message of the data stream, as it is on the wire. */
+  message(fields) {
+    return this.control("POST", "inject", { message: fields });
+  }
+
+  /** The exchange does something with an order. */
+  orderEvent(id, event) {
+    return this.control("POST", "inject", { order: { id, event } });
+  }
+
   /** Something goes wrong for as long as the deed lasts. */
   async fault(kind, rule, deed) {
     const { id } = await this.control("POST", "faults", { kind, ...rule });

@@ -127,7 +127,7 @@ class Desk:
         """The SDK does not wait for the broker's word that it listens: an order is made until one is announced."""
         order = self.limit(BUY, "XOM", 1, extended_hours=True)
         self.trading.cancel_order_by_id(order.id)
-        self.reaches(order.id, "canceled")
+        self.reaches(order.id, "canceled", lambda: self.market.advance(1))
         return self._updates.seen
 
     def close_updates(self):

@@ -72,6 +72,14 @@ class Market:
         """Somebody trades."""
         self.control("inject", {"trade": {"symbol": symbol, "price": price, "size": size}})
 
+    def message(self, **fields):
+        """A message of the data stream, as it is on the wire."""
+        self.control("inject", {"message": fields})
+
+    def order_event(self, order_id, event):
+        """The exchange does something with an order."""
+        self.control("inject", {"order": {"id": str(order_id), "event": event}})
+
     @contextmanager
     def fault(self, kind, **rule):
         """Something goes wrong for as long as this lasts."""

@@ -33,21 +33,21 @@ pub struct Suite {
 }
 
 /// Every suite; each SDK plays all of them.
-pub const SUITES: [Suite; 4] = [
+pub const SUITES: [Suite; 7] = [
     Suite {
         name: "trading",
         flags: &["--sessions", "all", "--cash", "1000000", "--rpm", "1000000"],
         data: &["market.csv"],
         topics: &[
             "account", "assets", "clock", "watchlists", "queued", "orders", "order_list", "refusals", "classes",
-            "replace", "updates", "positions", "activities", "closing", "portfolio",
+            "replace", "events", "updates", "positions", "activities", "closing", "portfolio",
         ],
     },
     Suite {
         name: "data",
         flags: &["--sessions", "all", "--rpm", "1000000"],
         data: &["bars.csv", "quotes.csv", "trades.csv"],
-        topics: &["bars", "ticks", "latest", "news", "screener", "streams"],
+        topics: &["bars", "ticks", "latest", "news", "screener", "streams", "messages"],
     },
     Suite {
         name: "limits",
@@ -60,6 +60,24 @@ pub const SUITES: [Suite; 4] = [
         flags: &["--sessions", "all", "--rpm", "1000000", "--realism", "paper"],
         data: &["market.csv"],
         topics: &["trouble"],
+    },
+    Suite {
+        name: "plan",
+        flags: &["--sessions", "all", "--plan", "basic"],
+        data: &["bars.csv", "quotes.csv", "trades.csv"],
+        topics: &["plan"],
+    },
+    Suite {
+        name: "live",
+        flags: &["--sessions", "all", "--rpm", "1000000", "--cash", "2000000", "--realism", "live"],
+        data: &["market.csv"],
+        topics: &["live"],
+    },
+    Suite {
+        name: "legacy",
+        flags: &["--sessions", "all", "--rpm", "1000000", "--cash", "20000", "--day-trade-rule", "legacy"],
+        data: &["market.csv"],
+        topics: &["day_trades"],
     },
 ];
 
