@@ -101,8 +101,7 @@ fn stamp(sdk: Sdk, locks: &Path, version: &str) -> Result<String> {
     let mut stamp = format!("{version}\n");
     for lock in sdk.locks() {
         let path = locks.join(lock);
-        stamp +=
-            &fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        stamp += &fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     }
     Ok(stamp)
 }

@@ -26,7 +26,8 @@ impl Broker {
         if !suite.data.is_empty() {
             command.arg("--data").args(suite.data.iter().map(|name| file("data").join(name)));
         }
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("sandpit-sim starts");
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("sandpit-sim starts");
         let mut said = String::new();
         let output = child.stdout.take().expect("piped");
         BufReader::new(output).read_line(&mut said).expect("sandpit-sim says where it listens");
