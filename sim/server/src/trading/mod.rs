@@ -61,6 +61,7 @@ impl Trading {
 
     /// Remembers what happened to an order of the venue and tells the readers of the event stream.
     pub(crate) fn record(&mut self, event: &VenueEvent, venue: &Venue) {
+        self.note_fees(venue.fees());
         if let Some(row) = Activity::of(event) {
             self.activities.push(row);
         }
@@ -71,7 +72,7 @@ impl Trading {
         self.updates.record(event.clone());
     }
 
-    /// Books the venue's fees that are new; before the events of the same moment, which came after them.
+    /// Books the venue's fees that are new.
     pub(crate) fn note_fees(&mut self, fees: &[FeeCharge]) {
         for fee in &fees[self.fees..] {
             self.activities.push(Activity::fee(fee));
