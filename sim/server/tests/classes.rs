@@ -306,11 +306,13 @@ fn what_is_refused_is_refused_in_the_brokers_words() {
     );
     bad(json!({"extended_hours": true, "time_in_force": "ioc"}), "DAY or GTC limit orders");
     bad(
-        json!({"order_class": "bracket", "take_profit": {"limit_price": 90}, "stop_loss": {"stop_price": 95}}),
+        json!({"order_class": "bracket", "take_profit": {"limit_price": 90},
+            "stop_loss": {"stop_price": 95}}),
         "take_profit.limit_price must be > stop_loss.stop_price",
     );
     bad(
-        json!({"order_class": "bracket", "take_profit": {"limit_price": 110}, "stop_loss": {"stop_price": 99}}),
+        json!({"order_class": "bracket", "take_profit": {"limit_price": 110},
+            "stop_loss": {"stop_price": 99}}),
         "stop price must not be greater than base price / 1.001",
     );
     bad(
