@@ -11,6 +11,19 @@
 //! (each in order of submission); then fees of a day that is over; then the change of phase; then the call.
 //! A working order takes part in the regular session, one with `extended_hours` before and after it too.
 //!
+//! At a close: `cls` orders, then ends of orders (a take-profit expires, its stop-loss is canceled at once),
+//! then last equity and margin are noted. When a phase begins: what was shown is forgotten, orders set aside
+//! for the day come back (sessions only), then queued orders become `new`, in order of submission.
+//!
+//! # Order of the checks
+//! quantity or notional; prices (stop before limit) and trail; length of the client order id; extended hours;
+//! fraction (day, simple, kind); trailing stop (time, simple); opg/cls kind; stop's time in force; class (time,
+//! kind of the entry, take-profit, stop, stop's limit); suspended; client order id used; venue full; symbol
+//! known, tradable, fractionable, fractions allowed, by notional some price known; an opposite order open while
+//! flat; fraction short; shorts allowed; symbol shortable; position intent; shares free; account restricted; OCO
+//! must close and every other group must open; exits' prices; wash; opg/cls hours (of the close: until ten
+//! minutes before it); day trades; a price to value it; buying power.
+//!
 //! # Rules of the fills
 //! * A quote shows a size on each side. Our orders take from it in price-time priority (market orders first;
 //!   time is the order of submission), and what is taken is gone until the next quote of that symbol. Buys
@@ -22,21 +35,25 @@
 //! * An order with a fraction of a share, or by notional, is filled by the broker: wholly, at the price shown,
 //!   whatever the size, of which it takes nothing. By notional: `notional / price` cut to nine decimals; a
 //!   closing one never more than the shares it reserved and those that are free.
+//!   These are its shares at the standing bid (a purchase that covers: offer; else the mark) at submission.
 //! * `ioc` takes what it can at once, the rest is `canceled`; `fok` (with a limit) all or nothing. Sent for a
 //!   session to come, both meet its first quote.
 //! * `opg` waits for the regular session, meets its first quote once, the rest is `canceled`; with a calendar
 //!   that never closes it is as `ioc`. `cls` rests and meets the standing quote at the end of the session, in
-//!   price-time priority with its like, the rest is `canceled`.
+//!   price-time priority with its like, the rest is `canceled`. It is `new` as soon as its session is on.
+//!   Immediate orders, `opg` and `cls` that never met a quote are `canceled` at the close.
 //! * A symbol that has bars but no quotes is quoted one tick wide around the close of its last bar (bid at the
 //!   close), a tenth of its volume on each side, at least 100.
 //! * What was quoted before a phase (pre-market, session) began is not for sale in it: orders meet its first
-//!   quote. The same after a halt.
+//!   quote. The same after a halt. In a halt nothing of the symbol fills or is elected: `ioc` and `fok` are
+//!   canceled at once, `opg` waits for a quote after it, `cls` at a halted close is canceled.
 //! * Orders of ours never trade with each other.
 //!
 //! # Stops
 //! * Elected in the regular session only, by a trade at or through the stop. The trade counts when it is not
 //!   older than the newest one and lies within the standing real quote of this phase (bid <= price <= ask, a
-//!   side without a price does not bind); without such a quote it always counts. A symbol that never had a
+//!   side without a price does not bind); without such a quote it always counts. One that does not count is
+//!   the mark all the same. A symbol that never had a
 //!   trade elects by bars that began and ended in the session: high >= a buy's stop, low <= a sell's.
 //! * Elected in order of submission; each matches at once, before the next is looked at. There is no event. A
 //!   sell stop becomes a market order, a buy stop a limit order at stop * 1.04 (below 50 USD) or stop * 1.025,
@@ -52,7 +69,7 @@
 //! * Bracket and OTO: when the entry has filled completely, the take-profit (or the one leg) becomes `new` and
 //!   is matched at once, before the next order is looked at; the stop-loss beside a take-profit stays `held`
 //!   and can be elected. If the shares for the exits are not free then, the first exit is `rejected`. The entry
-//!   ends without being filled: its legs are `canceled`.
+//!   ends without being filled: its legs are `canceled`. Entries that would close a position are refused.
 //! * OCO: the order itself is the take-profit; its stop-loss can be elected from the moment it works.
 //! * A take-profit fills in part: the stop-loss' quantity becomes what is left of it. An exit is filled or
 //!   ends: the other one is `canceled`. A stop-loss is elected: the take-profit is `canceled`, then the
@@ -60,7 +77,8 @@
 //!
 //! # Replaces
 //! `replaced` of the old order, then `new` of the new one, which carries the fills on (its `qty` is the total)
-//! and has new time priority. A held leg is replaced by a held one. A stop is elected anew. With latency:
+//! and has new time priority. A held leg is replaced by a held one. A stop is elected anew, a trailing stop
+//! starts anew from the mark. An order that sleeps between sessions is replaced at once and sleeps on. With latency:
 //! `pending_replace` until the replace arrives; if the old order is over by then, or the new quantity filled:
 //! `order_replace_rejected` of the old one and `rejected` of the new one.
 //!
@@ -80,12 +98,19 @@
 //! * Open buys hold limit * quantity; market buys the offer and one tick, when they wait for a session the
 //!   offer * 1.04 (below 50 USD) or * 1.025; stops the most they become, trailing buys that of their first
 //!   stop; notional the notional; short sales max(limit or stop, offer * 1.03). While a replace is under way
-//!   the larger of both orders is held. Closing orders reserve their shares; two exits of a group once. What
-//!   is not marginable holds as many times more as the account's multiplier.
-//! * Power = equity * multiplier - worth of positions, at least zero, - held. The multiplier is 1 below 2000
-//!   USD of equity or at the owner's wish, else 2. From 2026-06-04 on (New York) it is 4 unless the owner
-//!   wished for less, and before and in regular sessions power is then 4 * (last equity - last maintenance
-//!   margin) - what the positions are worth more than at the last close, at least zero, - held.
+//!   the larger of both orders is held. Closing orders reserve their shares; two exits of a group once. An
+//!   order for what is not marginable holds as many times its worth as the multiplier was at submission. The
+//!   price per share is settled at submission. Offer: the standing one however old, else the mark.
+//! * Power = equity * multiplier - worth of positions (without sign; what is not marginable counts multiplier
+//!   times), at least zero, - held, at least zero. The multiplier is 1 below 2000 USD of equity or at the
+//!   owner's wish, else 2. From 2026-06-04 on (New York) it is 4 unless the owner wished for less, and in
+//!   pre-market and regular session power is then 4 * (last equity - last maintenance margin) - what all
+//!   positions together are worth more than at the last close, at least zero, - held, at least zero.
+//! * The old day-trade rule, on request: a day trade is a closing execution in a symbol in which something was
+//!   opened since the trading day began (pre-market; midnight with a calendar that never closes) and not yet
+//!   counted. Four within five trading days make a pattern day trader for good, whose multiplier is 4 with
+//!   25 000 USD of last equity (power as above). With three of them and less last equity, `entry` refuses
+//!   orders that open, `exit` those that would close what was opened today, `both` both.
 //! * Initial margin above equity at five closes in a row (with intraday margin) restricts the account to
 //!   closing orders for 90 days; so do positions above six times the equity while they are.
 //! * Fees (live): SEC and TAF on sales, CAT on both sides, by a dated table, summed per New York day and kind,

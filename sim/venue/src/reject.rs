@@ -140,6 +140,12 @@ pub enum Reject {
     /// An OCO that would not close a position.
     #[error("oco orders must be exit orders")]
     OcoNotExit,
+    /// A bracket or OTO that would close a position. (No record of the broker's words.)
+    #[error("{class} orders must be entry orders")]
+    EntryCloses {
+        /// The class.
+        class: &'static str,
+    },
     /// The take-profit lies on the wrong side of the stop-loss.
     #[error("take_profit.limit_price must be {} stop_loss.stop_price", if *is_long { ">" } else { "<" })]
     TakeProfitPrice {

@@ -547,7 +547,7 @@ fn the_scripts_reach_every_event() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
     let mut counts: HashMap<String, usize> = HashMap::new();
-    for seed in 0..1200 {
+    for seed in 0..3600 {
         let script = steps().new_tree(&mut runner).expect("a script").current();
         let realism = if seed % 2 == 0 { Realism::exact() } else { Realism::live() };
         for event in log(seed, realism, &script) {

@@ -44,6 +44,7 @@ impl Reject {
             | Self::ClassKind { .. }
             | Self::OcoNotLimit
             | Self::OcoNotExit
+            | Self::EntryCloses { .. }
             | Self::TakeProfitPrice { .. }
             | Self::StopLossPrice { .. }
             | Self::IntentMismatch { .. } => (422, UNPROCESSABLE),

@@ -59,9 +59,7 @@ impl Venue {
         if intent.opens() && self.is_restricted(&worth) {
             return Err(Reject::LiquidationOnly);
         }
-        if matches!(order.class, Class::Oco { .. }) && intent.opens() {
-            return Err(Reject::OcoNotExit);
-        }
+        check_role(order.class, intent)?;
         check_exits(order, self.books[symbol].mark())?;
         self.check_wash(symbol, order)?;
         self.check_window(order.time_in_force)?;
@@ -249,6 +247,21 @@ impl Venue {
             TimeInForce::Day | TimeInForce::Opg | TimeInForce::Cls | TimeInForce::Ioc | TimeInForce::Fok => {
                 self.calendar.next_close(self.now)
             }
+        }
+    }
+}
+
+/// An OCO closes a position, an entry opens one.
+fn check_role(class: Class, intent: PositionIntent) -> Result<(), Reject> {
+    match class {
+        Class::Simple => Ok(()),
+        Class::Oco { .. } if intent.opens() => Err(Reject::OcoNotExit),
+        Class::Oco { .. } => Ok(()),
+        Class::Bracket { .. } | Class::OtoTakeProfit { .. } | Class::OtoStopLoss { .. } if intent.opens() => {
+            Ok(())
+        }
+        Class::Bracket { .. } | Class::OtoTakeProfit { .. } | Class::OtoStopLoss { .. } => {
+            Err(Reject::EntryCloses { class: class.as_str() })
         }
     }
 }

@@ -1,10 +1,9 @@
-//! The venue's rules, one table each.
+//! Market and limit orders, sessions, and what the account may do.
 
-mod common;
-
-use common::{MONDAY, check, check_with};
 use sandpit_types::{MarketTime, Side, Symbol};
 use sandpit_venue::{Amount, Class, NewOrder, OrderKind, Reject, TimeInForce, Venue, VenueConfig};
+
+use crate::common::{self, check, check_with};
 
 #[test]
 fn marketable_orders_fill_at_the_quote() {
@@ -579,7 +578,7 @@ fn client_order_ids_are_used_once() {
 
 #[test]
 fn ids_are_found_however_they_are_written() {
-    let now = MarketTime::parse(MONDAY).expect("a time");
+    let now = MarketTime::parse("2013-10-07T00:00:00-04:00").expect("a time");
     let spy = Symbol::new("SPY");
     let venue = Venue::new(VenueConfig::default(), &[spy.clone(), spy.clone()], now);
     let id = venue.asset_id(&spy).expect("a known symbol").to_string();
