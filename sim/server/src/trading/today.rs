@@ -61,10 +61,10 @@ impl Today {
             return;
         }
         let overnight = fill.qty.min(day.overnight);
-        day.overnight = day.overnight - overnight;
+        day.overnight -= overnight;
         let opened = (fill.qty - overnight).min(day.opened);
         let part = day.cost.get().checked_div(day.opened.get()).unwrap_or_default();
-        day.opened = day.opened - opened;
+        day.opened -= opened;
         day.cost = if day.opened.is_zero() { Usd::ZERO } else { day.cost - Price::new(part) * opened };
     }
 

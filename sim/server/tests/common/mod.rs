@@ -302,6 +302,11 @@ impl Stream {
         }
     }
 
+    /// Sends a message as it is; the server may have hung up.
+    pub(crate) fn send(&mut self, message: Message) {
+        let _ = self.0.send(message);
+    }
+
     /// The next frame that is data of ours, as it came.
     pub(crate) fn frame(&mut self) -> Message {
         loop {
