@@ -275,9 +275,10 @@ impl Stream {
             Frame,
             coding::{Data, OpCode},
         };
-        let size = size.min(bytes.len());
+        let size = size.min(bytes.len()).max(1);
         let parts: Vec<&[u8]> = bytes.chunks(size).collect();
-        let is_whole = parts.len() == 1;
+        let is_whole = parts.len() <= 1;
+        let parts = if parts.is_empty() { vec![bytes] } else { parts };
         for (at, part) in parts.into_iter().enumerate() {
             let code = if at == 0 { Data::Binary } else { Data::Continue };
             let frame = Frame::message(part.to_vec(), OpCode::Data(code), is_whole);
