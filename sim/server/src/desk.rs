@@ -291,6 +291,7 @@ impl Desk {
 
     /// Tells the listeners what happened to orders.
     pub(crate) fn tell(&mut self) {
+        self.trading.note_fees(self.engine.venue.fees());
         for event in self.engine.venue.drain_events() {
             self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
             self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
@@ -303,7 +304,6 @@ impl Desk {
     /// Notes what the account is worth when a minute has ended before `now`.
     fn sample(&mut self, now: MarketTime) {
         if self.trading.equity.is_due(now) {
-            self.trading.note_fees(self.engine.venue.fees());
             self.trading.equity.sample(self.engine.venue.account().equity, now);
         }
     }

@@ -99,7 +99,8 @@ fn activities_are_one_row_an_execution() {
     shown["id"] = Value::Null;
     assert_eq!(
         shown,
-        json!({"id": null, "activity_type": "FILL", "transaction_time": "2026-03-16T13:30:50Z", "type": "fill",
+        json!({"id": null, "activity_type": "FILL", "transaction_time": "2026-03-16T13:30:50Z",
+            "type": "fill",
             "price": "100", "qty": "4", "side": "sell", "symbol": "SPY", "leaves_qty": "0", "cum_qty": "4",
             "order_id": order["id"], "order_status": "filled"})
     );
@@ -228,8 +229,8 @@ fn positions_count_the_day_apart() {
     broker.post(market("SPY", "buy", 10));
     broker.pass(secs(60));
     let position = broker.get("/v2/positions/SPY");
-    let fields = "asset_id symbol exchange asset_class asset_marginable qty qty_available avg_entry_price side \
-        market_value cost_basis unrealized_pl unrealized_plpc unrealized_intraday_pl \
+    let fields = "asset_id symbol exchange asset_class asset_marginable qty qty_available avg_entry_price \
+        side market_value cost_basis unrealized_pl unrealized_plpc unrealized_intraday_pl \
         unrealized_intraday_plpc current_price lastday_price change_today";
     for field in fields.split_whitespace() {
         assert!(position.get(field).is_some(), "{field}");

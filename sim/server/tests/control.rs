@@ -149,6 +149,23 @@ fn messages_news_and_halts_come_to_everybody() {
 }
 
 #[test]
+fn order_events_from_outside() {
+    let broker = Broker::in_session(settings());
+    let id = broker.post(limit_order("buy", 1, 99.0, "a")).body["id"].as_str().expect("an id").to_owned();
+    let mut updates = trade_stream(&broker);
+    broker.control("/sim/inject", json!({"order": {"id": id, "event": "rejected"}}));
+    assert_eq!(updates.hear()["data"]["event"], "rejected");
+    assert_eq!(broker.get(&format!("/v2/orders/{id}"))["status"], "rejected");
+    let check = |id: &str, event: &str, status: u16| {
+        let body = json!({"order": {"id": id, "event": event}}).to_string();
+        assert_eq!(broker.send("POST", "/sim/inject", None, &body).status, status, "{event}");
+    };
+    check(&id, "done_for_day", 422);
+    check(&id, "swallowed", 422);
+    check("61e69015-8549-4bfd-b9c3-01e75843f47d", "rejected", 404);
+}
+
+#[test]
 fn a_gap_moves_what_the_feed_brings_from_then_on() {
     let broker = Broker::in_session(settings());
     broker.control("/sim/inject", json!({"gap": {"symbol": "SPY", "percent": -10}}));

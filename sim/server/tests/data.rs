@@ -66,7 +66,7 @@ fn every_timeframe_in_pages_of_any_size() {
     };
     let (minutes, count) = pages(&broker, &format!("/v2/stocks/bars?timeframe=1Min&{span}"), "bars");
     assert_eq!((minutes.len(), count), (2 * 3 * 17, 1));
-    for (frame, each) in [("7Min", 51), ("59T", 15), ("1Hour", 15), ("1Day", 3), ("1Week", 1), ("12Month", 1)]
+    for (frame, each) in [("7Min", 51), ("59T", 21), ("1Hour", 21), ("1Day", 3), ("1Week", 1), ("12Month", 1)]
     {
         for limit in [1, 3, 1_000] {
             for sort in ["asc", "desc"] {

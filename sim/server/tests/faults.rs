@@ -373,6 +373,57 @@ fn some_of_many_fail() {
 }
 
 #[test]
+fn a_cancel_that_never_ends() {
+    let broker = with(json!({"kind": "stuck_cancels", "until_secs": 400}));
+    let mut stream = updates(&broker);
+    let id = broker.post(resting("SPY", "a")).body["id"].as_str().expect("an id").to_owned();
+    assert_eq!(broker.call("DELETE", &format!("/v2/orders/{id}")).status, 204, "the request is taken");
+    assert_eq!(events(&mut stream, 3), ["a pending_new", "a new", "a pending_cancel"]);
+    let status = || broker.get(&format!("/v2/orders/{id}"))["status"].clone();
+    broker.pass(secs(80));
+    assert_eq!(status(), "pending_cancel");
+    broker.pass(secs(20));
+    assert_eq!(status(), "canceled", "the rule is over");
+    assert_eq!(events(&mut stream, 1), ["a canceled"]);
+    assert_eq!(hits(&broker), [1]);
+}
+
+#[test]
+fn a_trading_halt() {
+    let broker = with(json!({"kind": "halt", "symbol": "SPY", "after_secs": 320, "until_secs": 350}));
+    let mut stream = broker.stream("/v2/iex", &[]);
+    stream.hear();
+    stream.ask(serde_json::from_str(AUTH).expect("JSON"));
+    stream.ask(json!({"action": "subscribe", "statuses": ["*"]}));
+    broker.pass(secs(10));
+    let told = stream.hear();
+    assert_eq!(
+        (&told[0]["T"], &told[0]["S"], &told[0]["t"]),
+        (&json!("s"), &json!("SPY"), &json!("2026-03-16T13:30:20Z"))
+    );
+    let order = broker.post(buy("a"));
+    assert_eq!(
+        (
+            order.status,
+            broker
+                .post(json!({"symbol": "IBM", "qty": "1", "side": "buy", "type": "market",
+        "time_in_force": "day", "client_order_id": "b"}))
+                .status
+        ),
+        (200, 200),
+        "orders are taken"
+    );
+    let status = |id: &str| {
+        broker.get(&format!("/v2/orders:by_client_order_id?client_order_id={id}"))["status"].clone()
+    };
+    broker.pass(secs(20));
+    assert_eq!((status("a"), status("b")), (json!("new"), json!("filled")), "of this symbol nothing fills");
+    broker.pass(secs(20));
+    assert_eq!(status("a"), "filled");
+    assert_eq!(stream.hear()[0]["sm"], "Resume");
+}
+
+#[test]
 fn rules_are_listed_counted_and_taken_away() {
     let broker = with(json!({"kind": "rate_limit", "path": "/v2/clock", "every": 2}));
     for _ in 0..5 {

@@ -11,6 +11,7 @@ use std::{
 use common::{Broker, settings};
 use sandpit_sim::Settings;
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::Message;
 
 const KEYS: &[u8] = b"APCA-API-KEY-ID: K\r\nAPCA-API-SECRET-KEY: S\r\n";
 
@@ -294,4 +295,44 @@ fn headers_that_are_none() {
     }
     let answer = broker.call("GET", "/v2/clock");
     assert_eq!(answer.status, 200, "the broker lives");
+}
+
+#[test]
+fn messages_that_are_none() {
+    let broker = broker();
+    let mut stream = broker.stream("/stream", &[]);
+    let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
+    let messages: [&[u8]; 12] = [
+        b"",
+        b"\0",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{",
+        b"{\"action\":1e400}",
+        b"{\"action\":[]}",
+        b"{\"action\":\"auth\",\"key\":5,\"secret\":{}}",
+        b"{\"action\":\"authenticate\",\"data\":[]}",
+        b"{\"action\":\"dance\"}",
+        &deep,
+    ];
+    for message in messages {
+        stream.send(Message::binary(message.to_vec()));
+    }
+    // Two of them were attempts to authenticate; the others are passed over.
+    for _ in 0..2 {
+        assert_eq!(stream.hear()["data"]["status"], "unauthorized");
+    }
+    let auth = serde_json::json!({"action": "auth", "key": "K", "secret": "S"});
+    assert_eq!(stream.ask(auth.clone())["data"]["status"], "authorized");
+    for data in ["{}", "null", "{\"streams\":\"trade_updates\"}", "{\"streams\":[1,null]}"] {
+        stream.send(Message::text(format!("{{\"action\":\"listen\",\"data\":{data}}}")));
+        assert_eq!(stream.hear()["data"]["streams"], serde_json::json!([]), "{data}");
+    }
+    // More than any client says: the connection ends, and the place is free again.
+    stream.send(Message::binary(vec![b' '; 1_000_000]));
+    assert!(stream.is_over());
+    drop(stream);
+    let mut next = (0..1_000_000).find_map(|_| broker.try_stream("/stream", &[]).ok()).expect("a place");
+    assert_eq!(next.ask(auth)["data"]["status"], "authorized");
 }

@@ -112,12 +112,16 @@ fn hear(stream: &mut common::Stream, count: usize) -> Vec<Value> {
     heard
 }
 
+/// Hears what a stream says to a client whose handshake carried good keys.
+fn greeted(stream: &mut common::Stream) {
+    for msg in ["connected", "authenticated"] {
+        assert_eq!(stream.hear(), json!([{"T": "success", "msg": msg}]));
+    }
+}
+
 fn subscribed(broker: &Broker, path: &str, message: Value) -> common::Stream {
     let mut stream = broker.stream(path, &KEYS);
-    assert_eq!(
-        (stream.hear()[0]["msg"].clone(), stream.hear()[0]["msg"].clone()),
-        ("connected".into(), "authenticated".into())
-    );
+    greeted(&mut stream);
     assert_eq!(kinds(&stream.ask(message)), "subscription");
     stream
 }
@@ -154,16 +158,15 @@ fn one_connection_an_endpoint_and_the_place_is_free_at_once() {
     let auth = json!({"action": "auth", "key": "K", "secret": "S"});
     let mut first = broker.stream("/v2/iex", &[]);
     let mut second = broker.stream("/v2/iex", &[]);
-    (first.hear(), second.hear());
+    for stream in [&mut first, &mut second] {
+        assert_eq!(stream.hear()[0]["msg"], "connected");
+    }
     assert_eq!(first.ask(auth.clone())[0]["msg"], "authenticated");
     let full = json!([{"T": "error", "code": 406, "msg": "connection limit exceeded"}]);
     assert_eq!(second.ask(auth.clone()), full);
     assert_eq!(second.ask(json!({"action": "subscribe", "bars": ["*"]}))[0]["code"], 401);
     let mut elsewhere = broker.stream("/v2/sip", &KEYS);
-    assert_eq!(
-        (elsewhere.hear()[0]["msg"].clone(), elsewhere.hear()[0]["msg"].clone()),
-        ("connected".into(), "authenticated".into())
-    );
+    greeted(&mut elsewhere);
     drop(first);
     let is_in = (0..10_000).any(|_| second.ask(auth.clone())[0]["msg"] == "authenticated");
     assert!(is_in, "the place of a client that has gone is free");
@@ -253,21 +256,21 @@ fn the_test_stream_never_sleeps() {
     let all =
         json!({"action": "subscribe", "trades": ["FAKEPACA"], "quotes": ["FAKEPACA"], "bars": ["FAKEPACA"]});
     let mut stream = broker.stream("/v2/test", &KEYS);
-    (stream.hear(), stream.hear());
+    greeted(&mut stream);
     let acknowledged = stream.ask(all);
     let names = ["FAKEPACA"];
     assert_eq!(acknowledged, json!([{"T": "subscription", "trades": names, "quotes": names, "bars": names}]));
     broker.pass(secs(120));
-    let mut kinds = std::collections::BTreeSet::new();
-    while kinds.len() < 3 {
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 3 {
         for message in stream.hear().as_array().expect("an array") {
             assert_eq!(message["S"], "FAKEPACA");
-            kinds.insert(message["T"].as_str().expect("a type").to_owned());
+            seen.insert(message["T"].as_str().expect("a type").to_owned());
         }
     }
     stream.say(json!({"action": "subscribe", "statuses": ["FAKEPACA"]}));
-    let answer = std::iter::repeat_with(|| stream.hear()).find(|frame| frame[0]["T"] == "error");
-    assert_eq!(answer.map(|frame| frame[0]["code"].clone()), Some(json!(410)));
+    let error = std::iter::repeat_with(|| stream.hear()).find(|frame| kinds(frame) == "error");
+    assert_eq!(error.expect("an answer")[0]["code"], 410);
 }
 
 #[test]
@@ -291,11 +294,42 @@ fn pings_are_answered_and_nothing_is_compressed() {
     let broker = Broker::start(settings());
     let offer = ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits");
     let mut stream = broker.stream("/v1beta1/boats", &[KEYS[0], KEYS[1], offer]);
-    (stream.hear(), stream.hear());
+    greeted(&mut stream);
     stream.ping(b"are you there");
     assert_eq!(stream.pong(), b"are you there");
     let mut overnight =
         subscribed(&broker, "/v1beta1/overnight", json!({"action": "subscribe", "bars": ["*"]}));
     overnight.ping(b"x");
     assert_eq!(overnight.pong(), b"x");
+}
+
+#[test]
+fn absurd_messages_are_answered_and_harm_nobody() {
+    let broker = Broker::start(settings());
+    let absurd: [&[u8]; 8] = [
+        b"",
+        b"\xff\xfe\x00",
+        b"\xdd\xff\xff\xff\xff",
+        b"\xdf\xff\xff\xff\xff\xa1",
+        b"\xdb\xff\xff\xff\xffabc",
+        b"{\"action\":\"subscribe\",\"bars\":[1e400]}",
+        &[0x91; 100_000],
+        &[b'['; 100_000],
+    ];
+    for encoding in [PACKED, ("content-type", "application/json")] {
+        let mut stream = broker.stream("/v2/iex", &[encoding]);
+        stream.frame();
+        for message in absurd {
+            stream.send_in_parts(message, usize::MAX);
+            let answer = stream.frame().into_data();
+            let text = String::from_utf8_lossy(&answer);
+            assert!(text.contains("invalid syntax"), "{encoding:?}: {text}");
+        }
+        stream.send_in_parts(&[0; 300_000], usize::MAX);
+        assert!(stream.is_over(), "too long a message ends the connection");
+    }
+    let auth = json!({"action": "auth", "key": "K", "secret": "S"});
+    let mut stream = broker.stream("/v2/iex", &[]);
+    stream.hear();
+    assert_eq!(stream.ask(auth)[0]["msg"], "authenticated");
 }

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{ApiError, set_header};
+use super::{ApiError, set_header, trading::is_huge};
 use crate::{
     connection::Knife,
     journal::{Excerpt, Note},
@@ -49,15 +49,20 @@ async fn noted(sim: &Sim, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let method = parts.method.clone();
-    // Read as an endpoint would, with the same limit.
-    let mut whole = Request::new(body);
-    *whole.extensions_mut() = parts.extensions.clone();
-    let body = Bytes::from_request(whole, &()).await;
     let note = |body: &[u8]| {
         let body = Text(Excerpt(body));
         let note = Note::Request { method: method.as_str(), path: &path, body };
         sim.with(|desk, now| desk.note(&note, now))
     };
+    if is_huge(&parts.headers) {
+        // Refused further in, before it is read.
+        let number = note(&[]);
+        return note_answer(sim, number, next.run(Request::from_parts(parts, body)).await).await;
+    }
+    // Read as an endpoint would, with the same limit.
+    let mut whole = Request::new(body);
+    *whole.extensions_mut() = parts.extensions.clone();
+    let body = Bytes::from_request(whole, &()).await;
     let (number, response) = match body {
         Ok(bytes) => {
             let number = note(&bytes);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{delete, get},
@@ -48,12 +48,16 @@ pub(super) fn trading_routes() -> Router<Arc<Sim>> {
 
 /// Refuses a body that is announced to be too large before it is sent, and hangs up on it.
 async fn refuse_huge(request: Request, next: Next) -> Response {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if length.and_then(|length| length.parse().ok()).is_none_or(|length: u64| length <= MAX_BODY_BYTES as u64)
-    {
+    if !is_huge(request.headers()) {
         return next.run(request).await;
     }
     let mut response = ApiError::too_large().into_response();
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// Whether a body is announced that is too large.
+pub(super) fn is_huge(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > MAX_BODY_BYTES as u64)
 }

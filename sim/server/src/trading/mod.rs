@@ -74,7 +74,7 @@ impl Trading {
         self.updates.record(event)
     }
 
-    /// Books the venue's fees that are new; before the events of the same moment, which came after them.
+    /// Books the venue's fees that are new.
     pub(crate) fn note_fees(&mut self, fees: &[FeeCharge]) {
         for fee in &fees[self.fees..] {
             self.activities.push(Activity::fee(fee));

@@ -275,9 +275,10 @@ impl Stream {
             Frame,
             coding::{Data, OpCode},
         };
-        let size = size.min(bytes.len());
+        let size = size.min(bytes.len()).max(1);
         let parts: Vec<&[u8]> = bytes.chunks(size).collect();
-        let is_whole = parts.len() == 1;
+        let is_whole = parts.len() <= 1;
+        let parts = if parts.is_empty() { vec![bytes] } else { parts };
         for (at, part) in parts.into_iter().enumerate() {
             let code = if at == 0 { Data::Binary } else { Data::Continue };
             let frame = Frame::message(part.to_vec(), OpCode::Data(code), is_whole);
@@ -300,6 +301,11 @@ impl Stream {
                 return bytes.to_vec();
             }
         }
+    }
+
+    /// Sends a message as it is; the server may have hung up.
+    pub(crate) fn send(&mut self, message: Message) {
+        let _ = self.0.send(message);
     }
 
     /// The next frame that is data of ours, as it came.
