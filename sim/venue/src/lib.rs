@@ -55,8 +55,8 @@
 //! * Elected in the regular session only, by a trade at or through the stop. The trade counts when it is not
 //!   older than the newest trade or bar (or it does not even mark) and lies within the standing real quote of
 //!   this phase (bid <= price <= ask, a side without a price does not bind); without such a quote it always
-//!   counts. One that does not count is the mark all the same. A symbol that never had a trade elects by bars
-//!   that began and ended in the session: high >= a buy's stop, low <= a sell's.
+//!   counts. One that does not count is the mark all the same. A symbol that never had a trade (of any age)
+//!   elects by bars that began and ended in the session: high >= a buy's stop, low <= a sell's.
 //! * Elected in order of submission; each matches at once, before the next is looked at. There is no event. A
 //!   sell stop becomes a market order, a buy stop a limit order at stop * 1.04 (below 50 USD) or stop *
 //!   1.025, rounded up to the tick; a stop-limit its limit order; a trailing stop a market order. A bar shows
@@ -82,8 +82,8 @@
 //!
 //! # From outside
 //! `done_for_day` and `calculated` orders come back (`new`) when the next regular session begins, `suspended`
-//! ones only when they are told to; until then they do not fill, be a cancel under way or not. `stopped`
-//! fills.
+//! ones only when they are told to; both meet the quote that stands then, if it may be met. Until then they
+//! do not fill, be a cancel under way or not. `stopped` fills.
 //!
 //! # Replaces
 //! `replaced` of the old order, then `new` of the new one, which carries the fills on (its `qty` is the
@@ -108,6 +108,8 @@
 //!   way.
 //!
 //! # Money
+//! * A closing execution realises its proceeds less its share of the position's cost, in proportion to the
+//!   quantity and rounded to nine decimals; the last one takes what is left.
 //! * Open buys hold limit * quantity; market buys the offer and one tick, when they wait for a session the
 //!   offer * 1.04 (below 50 USD) or * 1.025; stops the most they become, trailing buys that of their first
 //!   stop; notional the notional; short sales max(limit or stop, offer * 1.03). While a replace is under way
