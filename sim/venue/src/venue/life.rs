@@ -191,7 +191,7 @@ impl Venue {
                 let is_aside =
                     matches!(self.entry(ix).order.state, OrderState::DoneForDay | OrderState::Calculated);
                 if is_aside {
-                    self.emit(ix, EventKind::New, None);
+                    self.bring_back(ix);
                 }
             }
         }

@@ -65,6 +65,25 @@ fn an_order_set_aside_does_not_fill_under_a_stuck_cancel() {
 }
 
 #[test]
+fn an_order_that_comes_back_meets_the_standing_quote() {
+    let config = VenueConfig { always_open: true, ..VenueConfig::default() };
+    check_with(
+        config,
+        "at 10:00
+         quote A 99 500 100 60
+         buy A 10 98 gtc
+         force 1 done_for_day
+         quote A 97 500 98 60
+         at 1d 0:00",
+        "1 pending_new
+         1 new
+         1 done_for_day
+         1 new
+         1 fill 10@98",
+    );
+}
+
+#[test]
 fn requests_take_their_time() {
     check_with(
         slow(),

@@ -49,7 +49,8 @@ fn intraday_margin_since_june_2026() {
          power 0
          multiplier 2",
     );
-    let limits = "date 2026-06-04\nat 10:00\nquote A 99 9 100 9\nmargin 1\naccount power\nsell A 1 market\nmargin 2\naccount power";
+    let limits = "date 2026-06-04\nat 10:00\nquote A 99 9 100 9\nmargin 1\naccount power
+         sell A 1 market\nmargin 2\naccount power";
     check(limits, "power 100000\nreject 403: account is not allowed to short\npower 200000");
     check_with(
         cash("1999"),
@@ -108,7 +109,8 @@ fn a_deficit_that_stays_restricts_the_account() {
     );
     // Made good before the fifth close, it counts from the start again.
     let good = format!(
-        "{script}\nat 4d 10:00\nquote A 100 100000 100 100000\nsell A 2000 100\nat 4d 16:00\naccount restricted"
+        "{script}\nat 4d 10:00\nquote A 100 100000 100 100000\nsell A 2000 100
+         at 4d 16:00\naccount restricted"
     );
     check(&good, &format!("{bought}\n2 pending_new\n2 new\n2 fill 2000@100\nrestricted false"));
 }
@@ -158,7 +160,8 @@ fn the_old_rule_of_day_trades() {
     check_with(
         legacy.clone(),
         &format!("{quotes}\nbuy A 2 market\nsell A 1 market\nsell A 1 market\naccount day_trades"),
-        "1 pending_new\n1 new\n1 fill 2@100\n2 pending_new\n2 new\n2 fill 1@100\n3 pending_new\n3 new\n3 fill 1@100
+        "1 pending_new\n1 new\n1 fill 2@100\n2 pending_new\n2 new\n2 fill 1@100
+         3 pending_new\n3 new\n3 fill 1@100
          day_trades 1",
     );
     let check = |more: &str, expected: &str| {

@@ -189,21 +189,24 @@ fn fees_are_booked_the_day_after() {
         check_with(
             config(realism),
             &script,
-            &format!("{bought}\naccrued 0.04\n{sold}\n{expected}\naccrued 0"),
+            &format!("{bought}\naccrued 0.04\n{sold}\n{}\naccrued 0", expected.replace(", ", "\n")),
         );
     };
     day(
         "2025-05-13",
-        "accrued 3.02\ncash 100000\nREG 2025-05-13 2.78\nTAF 2025-05-13 0.17\nCAT 2025-05-13 0.07\ncash 99996.98",
+        "accrued 3.02, cash 100000, \
+         REG 2025-05-13 2.78, TAF 2025-05-13 0.17, CAT 2025-05-13 0.07, cash 99996.98",
     );
-    day("2025-05-14", "accrued 0.24\ncash 100000\nTAF 2025-05-14 0.17\nCAT 2025-05-14 0.07\ncash 99999.76");
-    day("2026-04-02", "accrued 0.27\ncash 100000\nTAF 2026-04-02 0.2\nCAT 2026-04-02 0.07\ncash 99999.73");
+    day("2025-05-14", "accrued 0.24, cash 100000, TAF 2025-05-14 0.17, CAT 2025-05-14 0.07, cash 99999.76");
+    day("2026-04-02", "accrued 0.27, cash 100000, TAF 2026-04-02 0.2, CAT 2026-04-02 0.07, cash 99999.73");
     day(
         "2026-04-06",
-        "accrued 2.33\ncash 100000\nREG 2026-04-06 2.06\nTAF 2026-04-06 0.2\nCAT 2026-04-06 0.07\ncash 99997.67",
+        "accrued 2.33, cash 100000, \
+         REG 2026-04-06 2.06, TAF 2026-04-06 0.2, CAT 2026-04-06 0.07, cash 99997.67",
     );
     day(
         "2027-01-04",
-        "accrued 2.37\ncash 100000\nREG 2027-01-04 2.06\nTAF 2027-01-04 0.24\nCAT 2027-01-04 0.07\ncash 99997.63",
+        "accrued 2.37, cash 100000, \
+         REG 2027-01-04 2.06, TAF 2027-01-04 0.24, CAT 2027-01-04 0.07, cash 99997.63",
     );
 }

@@ -193,16 +193,16 @@ fn stops_and_trailing_stops_start_anew() {
     );
 }
 
+fn slow() -> VenueConfig {
+    let latency = std::time::Duration::from_millis(50);
+    let realism = Realism { latency_min: latency, latency_max: latency, ..Realism::exact() };
+    VenueConfig { realism, ..VenueConfig::default() }
+}
+
 #[test]
 fn a_replace_takes_its_time() {
-    let realism = Realism {
-        latency_min: std::time::Duration::from_millis(50),
-        latency_max: std::time::Duration::from_millis(50),
-        ..Realism::exact()
-    };
-    let config = VenueConfig { realism, ..VenueConfig::default() };
     check_with(
-        config.clone(),
+        slow(),
         "at 10:00
          quote A 99 500 100 60
          buy A 100 99.5
@@ -234,9 +234,13 @@ fn a_replace_takes_its_time() {
          new buy_to_open 30/120 until 2013-10-07T20:00:00Z
          held 8100",
     );
-    // It comes too late: the order is filled, or as many shares as it wanted are.
+}
+
+/// The order is filled, or as many shares as the replacement wanted are.
+#[test]
+fn a_replace_comes_too_late() {
     check_with(
-        config,
+        slow(),
         "at 10:00
          quote A 99 500 100 60
          buy A 100 99.5
