@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Broker, open, secs, settings};
-use sandpit_sim::Market;
-use sandpit_types::{MarketTime, SessionDay};
+use sandpit_sim::{Market, data::Tick};
+use sandpit_types::{MarketEvent, MarketTime, Quote, SessionDay, Trade};
 use serde_json::{Value, json};
 
 fn market(symbol: &str, side: &str, qty: u32) -> Value {
@@ -220,6 +220,29 @@ fn the_worth_of_the_account_over_time() {
         let answer = broker.call("GET", &format!("/v2/account/portfolio/history?{bad}"));
         assert_eq!((answer.status, &answer.body["code"]), (422, &json!(40_010_001)), "{bad}");
     }
+}
+
+#[test]
+fn each_minute_is_valued_at_its_end_however_far_the_clock_jumps() {
+    let market = common::market();
+    let symbol = market.symbols[0].clone();
+    let quote =
+        Quote { symbol: symbol.clone(), time: open(), bid: 99.9, bid_size: 100, ask: 100.0, ask_size: 100 };
+    // A trade in the middle of each minute, one dollar higher than the one before.
+    let trades = (0..5_u8).map(move |minute| {
+        let time = open() + secs(60 * u64::from(minute) + 30);
+        Trade { symbol: symbol.clone(), time, price: 100.0 + f64::from(minute), size: 1 }
+    });
+    let trades = trades.map(MarketEvent::Trade);
+    let events = std::iter::once(MarketEvent::Quote(quote)).chain(trades).map(Tick::new);
+    let broker = Broker::over(settings(), Market { feed: Box::new(events), ..market });
+    broker.pass(secs(310));
+    broker.post(self::market("SPY", "buy", 10));
+    broker.pass(secs(290 + 60));
+    let history = broker.get("/v2/account/portfolio/history?period=1D&timeframe=1Min");
+    let gains: Vec<f64> =
+        list(&history["profit_loss"]).iter().map(|gain| gain.as_f64().expect("a number")).collect();
+    assert_eq!(gains, [0.0, 10.0, 20.0, 30.0, 40.0, 40.0, 40.0]);
 }
 
 #[test]

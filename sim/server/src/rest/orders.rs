@@ -1,6 +1,6 @@
 //! Orders.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     body::Bytes,
@@ -85,8 +85,8 @@ pub(super) async fn list(State(sim): State<Arc<Sim>>, params: Params) -> Result<
     let filter = Filter::new(&params)?;
     sim.with(|desk, _| {
         let venue = &desk.engine.venue;
-        let places = filter.places(venue)?;
-        let wanted = |order: &&VenueOrder| filter.wants(order, venue, places);
+        let scope = filter.scope(venue)?;
+        let wanted = |order: &&VenueOrder| filter.wants(order, venue, &scope);
         let some = |orders: &mut dyn Iterator<Item = &VenueOrder>| {
             let orders = orders.filter(wanted).take(filter.limit);
             ok(&orders.map(|order| show_order(order, venue, filter.nested)).collect::<Vec<_>>())
@@ -107,8 +107,14 @@ enum Status {
     All,
 }
 
-/// The places of the orders that a list begins after and ends before.
-type Places = (Option<usize>, Option<usize>);
+/// What a list's parameters mean at the venue: where it begins and ends, and whose orders it shows.
+struct Scope<'a> {
+    /// The place of the order after which it begins.
+    after: Option<usize>,
+    /// The place of the order before which it ends.
+    before: Option<usize>,
+    symbols: Option<BTreeSet<&'a Symbol>>,
+}
 
 /// Which orders a list shows.
 struct Filter {
@@ -162,17 +168,19 @@ impl Filter {
         })
     }
 
-    fn places(&self, venue: &Venue) -> Result<Places, ApiError> {
+    fn scope<'a>(&self, venue: &'a Venue) -> Result<Scope<'a>, ApiError> {
         let place = |id: &Option<BrokerOrderId>, name| {
             id.as_ref().map(|id| venue.place(id).ok_or(BadParam(name))).transpose()
         };
-        Ok((place(&self.after_order, "after_order_id")?, place(&self.before_order, "before_order_id")?))
+        let named = |names: &Vec<String>| names.iter().filter_map(|name| venue.resolve(name)).collect();
+        Ok(Scope {
+            after: place(&self.after_order, "after_order_id")?,
+            before: place(&self.before_order, "before_order_id")?,
+            symbols: self.symbols.as_ref().map(named),
+        })
     }
 
-    fn wants(&self, order: &VenueOrder, venue: &Venue, (after, before): Places) -> bool {
-        let is_named = |names: &Vec<String>| {
-            names.iter().any(|name| venue.resolve(name).is_some_and(|symbol| *symbol == order.symbol))
-        };
+    fn wants(&self, order: &VenueOrder, venue: &Venue, scope: &Scope<'_>) -> bool {
         // A leg that waits for its turn was never seen in the broker's lists of open orders (2020-2024,
         // alpaca-trade-api-python#322); nested, legs are inside the order they hang on.
         let is_shown = match self.status {
@@ -184,11 +192,11 @@ impl Filter {
             && !(self.nested && order.parent.is_some())
             && self.after.is_none_or(|after| order.submitted_at > after)
             && self.until.is_none_or(|until| order.submitted_at < until)
-            && after.is_none_or(|after| venue.place(&order.id) > Some(after))
-            && before.is_none_or(|before| venue.place(&order.id) < Some(before))
             && self.side.is_none_or(|side| order.side == side)
-            && self.symbols.as_ref().is_none_or(is_named)
             && self.has_stocks
+            && scope.symbols.as_ref().is_none_or(|symbols| symbols.contains(&order.symbol))
+            && scope.after.is_none_or(|after| venue.place(&order.id) > Some(after))
+            && scope.before.is_none_or(|before| venue.place(&order.id) < Some(before))
     }
 }
 
