@@ -60,6 +60,8 @@ struct Entry {
     is_routed: bool,
     /// A held leg, or a replacement under way: it reserves nothing and is in no book.
     is_dormant: bool,
+    /// Whether it is suspended, done for the day or being settled, whatever is under way besides.
+    is_aside: bool,
     /// When it arrives, if it is on its way.
     arrives_at: Option<MarketTime>,
     /// The turn of its book in which it filled in part by chance.

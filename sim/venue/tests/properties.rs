@@ -15,6 +15,8 @@ use sandpit_venue::{
 const SYMBOLS: [&str; 2] = ["A", "B"];
 const CASH: i64 = 5_000;
 
+type Tif = Option<TimeInForce>;
+
 /// One step of a script. Prices are in cents.
 #[derive(Clone, Debug)]
 enum Step {
@@ -22,7 +24,7 @@ enum Step {
     Trade { symbol: usize, price: i64 },
     Bar { symbol: usize, price: i64, reach: i64, volume: u64 },
     Submit(Submit),
-    Replace { nth: usize, qty: Option<i64>, price: Option<i64>, trail: Option<i64>, tif: Option<TimeInForce> },
+    Replace { nth: usize, qty: Option<i64>, price: Option<i64>, trail: Option<i64>, tif: Tif },
     Cancel { nth: usize },
     Close { symbol: usize, part: Option<i64>, is_percent: bool },
     Force { nth: usize, event: EventKind },
@@ -151,6 +153,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let symbol = 0..SYMBOLS.len();
     let price = 980_i64..1020;
     let size = 0_u64..300;
+    let tif = proptest::option::of(time_in_force());
+    let seconds = prop_oneof![3 => 60_u64..24_000, 1 => 24_000_u64..200_000];
     let option = |range: std::ops::Range<i64>| proptest::option::of(range);
     let step = prop_oneof![
         12 => (symbol.clone(), price.clone(), 0_i64..5, (size.clone(), size))
@@ -159,7 +163,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (symbol.clone(), price.clone(), 0_i64..9, 0_u64..5000)
             .prop_map(|(symbol, price, reach, volume)| Step::Bar { symbol, price, reach, volume }),
         14 => submit(),
-        3 => (0_usize..4, option(1..300), option(980..1020), option(1..20), proptest::option::of(time_in_force()))
+        3 => (0_usize..4, option(1..300), option(980..1020), option(1..20), tif)
             .prop_map(|(nth, qty, price, trail, tif)| Step::Replace { nth, qty, price, trail, tif }),
         3 => (0_usize..8).prop_map(|nth| Step::Cancel { nth }),
         2 => (symbol.clone(), option(1..200), any::<bool>())
@@ -168,7 +172,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (symbol, prop_oneof![1 => Just(true), 3 => Just(false)])
             .prop_map(|(symbol, halted)| Step::Halt { symbol, halted }),
         1 => prop_oneof![1 => Just(true), 3 => Just(false)].prop_map(|stuck| Step::Stick { stuck }),
-        3 => prop_oneof![3 => 60_u64..24_000, 1 => 24_000_u64..200_000].prop_map(|seconds| Step::Wait { seconds }),
+        3 => seconds.prop_map(|seconds| Step::Wait { seconds }),
     ];
     proptest::collection::vec(step, 1..120)
 }

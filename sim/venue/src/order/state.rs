@@ -371,20 +371,21 @@ impl From<OrderState> for OrderStatus {
 mod tests {
     use super::*;
 
+    /// The events that can happen, and where they lead.
+    fn check(state: OrderState, has_filled: bool, expected: &str) {
+        let row: Vec<String> = EventKind::ALL
+            .into_iter()
+            .filter_map(|event| {
+                let next = state.after(event, has_filled).ok()?;
+                Some(format!("{event:?}>{next:?}"))
+            })
+            .collect();
+        let expected: Vec<&str> = expected.split_whitespace().collect();
+        assert_eq!(row, expected, "{state:?} {has_filled}");
+    }
+
     #[test]
     fn the_table_of_an_orders_life() {
-        // The events that can happen and where they lead; with a fill behind it, then without.
-        let check = |state: OrderState, has_filled: bool, expected: &str| {
-            let row: Vec<String> = EventKind::ALL
-                .into_iter()
-                .filter_map(|event| {
-                    let next = state.after(event, has_filled).ok()?;
-                    Some(format!("{event:?}>{next:?}"))
-                })
-                .collect();
-            let expected: Vec<&str> = expected.split_whitespace().collect();
-            assert_eq!(row, expected, "{state:?} {has_filled}");
-        };
         check(
             S::PendingNew,
             false,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Amount, Class, ClassKind, NewOrder, OrderKind, Phase, PositionIntent, Reject, TimeInForce,
+    account::average,
     book::OrderIx,
     ledger::{Hold, Worth},
 };
@@ -72,14 +73,19 @@ impl Venue {
             Price::ZERO
         };
         let power = self.power(&worth);
-        let is_marginable = self.books[symbol].listing.marginable;
-        let weight = if is_marginable { Decimal::ONE } else { Decimal::from(power.multiplier) };
+        let weight = self.weight(symbol, power.multiplier);
         let cost_basis = cost(intent, order.amount, Qty::ZERO, reserve, weight, shares).power;
         if cost_basis > power.now {
             return Err(Reject::BuyingPower { buying_power: power.now, cost_basis });
         }
         let expires_at = self.expires_at(order.time_in_force, order.extended_hours);
         Ok(Admitted { symbol, intent, reserve, weight, notional_shares: shares, expires_at, works_now })
+    }
+
+    /// How many times its worth an order that opens holds.
+    pub(super) fn weight(&self, symbol: usize, multiplier: u32) -> Decimal {
+        let is_marginable = self.books[symbol].listing.marginable;
+        if is_marginable { Decimal::ONE } else { Decimal::from(multiplier) }
     }
 
     pub(super) fn check_client_id_free(&self, id: Option<&str>) -> Result<(), Reject> {
@@ -120,6 +126,8 @@ impl Venue {
                     Side::Sell => book.bid(),
                     Side::Buy => book.offer(),
                 };
+                let holding = &self.ledger.holdings[symbol];
+                let far = far.or_else(|| average(holding.cost, holding.qty));
                 far.map_or(Qty::ZERO, |far| shares_for(notional.get(), far))
             }
         }

@@ -103,7 +103,8 @@ impl Venue {
         Ok(())
     }
 
-    fn bring_back(&mut self, ix: OrderIx) {
+    /// An order that was set aside works again, and meets the quote that stands.
+    pub(super) fn bring_back(&mut self, ix: OrderIx) {
         self.aside.remove(&ix);
         self.emit(ix, EventKind::New, None);
         let (symbol, side) = (self.entry(ix).symbol, self.entry(ix).order.side);

@@ -37,7 +37,8 @@ impl Venue {
     /// Whether a stop can be elected now: it works, or it is held beside a take-profit.
     fn is_watched(&self, ix: OrderIx) -> bool {
         let entry = self.entry(ix);
-        !entry.is_elected && (self.is_held(ix) || (entry.is_routed && entry.order.state.may_fill()))
+        let works = entry.is_routed && !entry.is_aside && entry.order.state.may_fill();
+        !entry.is_elected && (works || self.is_held(ix))
     }
 
     fn elect(&mut self, ix: OrderIx) {

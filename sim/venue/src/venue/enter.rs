@@ -175,6 +175,7 @@ impl Venue {
             is_elected: false,
             is_routed: false,
             is_dormant: draft.is_dormant,
+            is_aside: false,
             arrives_at: None,
             waits_since: 0,
             group: draft.group,

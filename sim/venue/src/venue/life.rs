@@ -100,7 +100,8 @@ impl Venue {
         let time = self.now;
         let has_id = kind.is_announced() && kind != EventKind::PendingNew;
         let execution_id = has_id.then(|| ExecutionId::new(self.ids.uuid().to_string()));
-        let order = &mut self.entries[ix as usize].order;
+        let entry = &mut self.entries[ix as usize];
+        let order = &mut entry.order;
         let has_filled = order.filled_qty.is_positive();
         order.state =
             order.state.after(kind, has_filled).expect("the venue makes only events that are possible");
@@ -108,22 +109,20 @@ impl Venue {
         match kind {
             // Nothing is announced of a queued order until its session begins or it ends (Alpaca-API#74).
             EventKind::Accepted | EventKind::Held => return,
+            EventKind::New => entry.is_aside = false,
+            EventKind::DoneForDay | EventKind::Suspended | EventKind::Calculated => entry.is_aside = true,
             EventKind::Fill => order.filled_at = Some(time),
             EventKind::Canceled => order.canceled_at = Some(time),
             EventKind::Expired => order.expired_at = Some(time),
             EventKind::Rejected => order.failed_at = Some(time),
             EventKind::Replaced => order.replaced_at = Some(time),
             EventKind::PendingNew
-            | EventKind::New
             | EventKind::PartialFill
             | EventKind::PendingCancel
             | EventKind::PendingReplace
             | EventKind::CancelRejected
             | EventKind::ReplaceRejected
-            | EventKind::DoneForDay
-            | EventKind::Stopped
-            | EventKind::Suspended
-            | EventKind::Calculated => {}
+            | EventKind::Stopped => {}
         }
         let (qty, price) = execution.as_ref().map(|fill| (fill.qty, fill.price)).unzip();
         let position_qty = execution.map(|fill| fill.position_qty);
@@ -192,7 +191,7 @@ impl Venue {
                 let is_aside =
                     matches!(self.entry(ix).order.state, OrderState::DoneForDay | OrderState::Calculated);
                 if is_aside {
-                    self.emit(ix, EventKind::New, None);
+                    self.bring_back(ix);
                 }
             }
         }

@@ -55,6 +55,7 @@ impl Venue {
         let entry = self.entry(ix);
         let order = &entry.order;
         entry.is_routed
+            && !entry.is_aside
             && order.state.may_fill()
             && (order.time_in_force == TimeInForce::Cls) == self.in_auction
             && self.may_trade(order.extended_hours)

@@ -93,7 +93,8 @@ impl Venue {
         }
         let reserve =
             if intent.opens() { self.reserve(symbol, order.side, order.kind, true)? } else { Price::ZERO };
-        let (weight, filled) = (entry.weight, entry.order.filled_qty);
+        let weight = self.weight(symbol, self.power(&self.worth()).multiplier);
+        let filled = entry.order.filled_qty;
         let hold = cost(intent, order.amount, filled, reserve, weight, Qty::ZERO);
         if !entry.is_dormant {
             self.check_available(symbol, order.side, hold.shares, entry.hold.shares)?;

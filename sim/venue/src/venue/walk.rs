@@ -11,6 +11,7 @@ use crate::{
 
 /// Blocks that an order walks through; behind them the rest of a market order costs what the last one cost.
 const MAX_BLOCKS: u32 = 50;
+const LAST_BLOCK: u32 = MAX_BLOCKS - 1;
 /// Size of a block when no size is shown.
 const UNSHOWN: Decimal = decimal(100, 0);
 
@@ -33,7 +34,7 @@ impl Place {
     }
 
     const fn is_last(&self) -> bool {
-        self.ticks + 1 >= MAX_BLOCKS
+        self.ticks >= LAST_BLOCK
     }
 }
 
@@ -56,13 +57,17 @@ impl Venue {
         let mut has_filled = false;
         let slip = self.slipped(side, resting, level.price) - level.price;
         loop {
-            let quoted = ticks_worse(side, level.price, place.ticks);
+            let quoted = ticks_worse(side, level.price, place.ticks.min(LAST_BLOCK));
             let is_beyond = resting.limit.is_some_and(|limit| !crosses(side, limit, quoted));
             let remaining = self.entry(resting.ix).order.remaining();
-            if is_beyond || remaining.is_zero() || (place.is_last() && resting.limit.is_some()) {
+            if is_beyond || remaining.is_zero() || (place.ticks > LAST_BLOCK && resting.limit.is_some()) {
                 return has_filled;
             }
-            let qty = if place.is_last() { remaining } else { remaining.min(place.left) };
+            let qty = if place.is_last() && resting.limit.is_none() {
+                remaining
+            } else {
+                remaining.min(place.left)
+            };
             let price = with_slip(side, quoted, slip, resting.limit);
             self.books[symbol].take(side, qty);
             self.fill(resting.ix, qty, price);
@@ -85,7 +90,7 @@ fn with_slip(side: Side, quoted: Price, slip: Price, limit: Option<Price>) -> Pr
 /// Shares to be had within a limit; without one, as many as anybody wants.
 fn within_limit(place: &Place, side: Side, limit: Option<Price>, price: Price) -> Qty {
     let Some(limit) = limit else { return Qty::new(Decimal::MAX) };
-    let blocks = (place.ticks..MAX_BLOCKS - 1)
+    let blocks = (place.ticks..MAX_BLOCKS)
         .take_while(|&ticks| crosses(side, limit, ticks_worse(side, price, ticks)))
         .count();
     match blocks {

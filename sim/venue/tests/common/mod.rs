@@ -9,7 +9,8 @@
 //!     orders are called 1, 2, 3 ... in the log, with their legs 1a, 1b
 //! replace N [qty=Q] [limit=P] [stop=P] [trail=T] [tif=T]        the new order gets the next name
 //! cancel N        close SYM [QTY|PERCENT%]        suspend        resume        force N EVENT
-//! halt SYM        unhalt SYM        stick        unstick        margin 1|2|4        whole-shares        pdt CHECK
+//! halt SYM        unhalt SYM        stick        unstick
+//! margin 1|2|4        whole-shares        pdt CHECK
 //! account FIELD        position SYM        order N        fees
 //! ```
 

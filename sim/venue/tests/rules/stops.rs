@@ -90,7 +90,8 @@ fn which_trades_elect() {
     check("quote A 94 5 0 0\ntrade A 95", true);
     // Quotes elect nothing, nor do trades outside the session or bars of a symbol that has trades.
     check("quote A 94 5 95 5", false);
-    check("at 16:00\nquote A 94 5 96 5\ntrade A 94.5", false);
+    check("at 16:00\nquote A 94 5 96 5\ntrade A 94.5\nat 1d 9:30\nquote A 97 5 98 5", false);
+    check("at 1d 9:30:30\nbar A 90 100\nquote A 97 5 98 5", false);
     check("trade A 99.5\nquote A 94 5 96 5\nat 10:02\nbar A 94 100", false);
     check("quote A 94 5 96 5\nat 10:02\nbar A 96 100 95 97", true);
     check("quote A 94 5 96 5\nat 10:02\nbar A 96 100 95.01 97", false);
