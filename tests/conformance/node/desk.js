@@ -60,7 +60,7 @@ class Desk {
     this.data = this.alpaca.marketData;
   }
 
-  /** The SDK's client. It has no option for another host, but one for what fetches: requests go elsewhere there. */
+  /** The SDK's client. It has no option for another host; what fetches is an option. */
   client(options = {}) {
     const hosts = /^https:\/\/(paper-api|data)\.alpaca\.markets/;
     const fetchApi = (url, init) => fetch(String(url).replace(hosts, this.base), init);

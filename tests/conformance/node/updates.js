@@ -1,5 +1,5 @@
-// Trade updates: by the SDK's stream, on bare connections, and as server-sent events by plain fetch, for which
-// the SDK has no method on the trading API.
+// Trade updates: by the SDK's stream, on bare connections, and as server-sent events by plain fetch,
+// for which the SDK has no method on the trading API.
 "use strict";
 
 const { assert, topic, inSession, KEY, SECRET, STAMP, UUID } = require("./desk");

@@ -1,5 +1,5 @@
-"""Trade updates: the WebSocket by the SDK and raw, and server-sent events by the plain client that comes with the
-SDK, which has no method for them on the trading API."""
+"""Trade updates: the WebSocket by the SDK and raw, and server-sent events by the plain client
+that comes with the SDK, which has no method for them on the trading API."""
 
 import json
 from uuid import UUID
