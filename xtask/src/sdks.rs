@@ -58,8 +58,8 @@ impl Sdk {
     }
 }
 
-const PYTHON_REMEDY: &str = "the tests against alpaca-py need Python 3.10 or newer with its venv module; install \
-                             it (Debian: `apt-get install python3 python3-venv`) and try again";
+const PYTHON_REMEDY: &str = "the tests against alpaca-py need Python 3.10 or newer with its venv module; \
+                             install it (Debian: `apt-get install python3 python3-venv`) and try again";
 const NODE_REMEDY: &str = "the tests against @alpacahq/alpaca-trade-api need Node.js 18 or newer and npm; \
                            install them (Debian: `apt-get install nodejs npm`) and try again";
 

@@ -1,8 +1,8 @@
 //! The official SDKs, unmodified, against `sandpit-sim`: alpaca-py (`python/`) and @alpacahq/alpaca-trade-api
 //! (`node/`), each in its own language, used as its users do.
 //!
-//! A *suite* is one broker, started with certain flags, and the *topics* that one interpreter plays against it
-//! in order. A topic is a file of checks; every check says which fact of the broker's API it looks at and
+//! A *suite* is one broker, started with certain flags, and the *topics* that one interpreter plays against
+//! it in order. A topic is a file of checks; every check says which fact of the broker's API it looks at and
 //! reports one line of JSON. `cargo xtask sdks` installs the SDKs; `cargo xtask test` does so by itself.
 
 mod broker;
