@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Most listeners of one stream.
-pub const MAX_LISTENERS: usize = 1_024;
+pub const MAX_LISTENERS: usize = 16_384;
 /// Most frames that wait for one listener; a listener that falls further behind is dropped as slow.
 pub const MAX_WAITING: usize = 16_384;
 
