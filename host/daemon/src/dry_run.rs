@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandpit_broker::{Broker, BrokerError, OrderFeed, OrderSession, SendTerms, StreamError};
 use sandpit_types::{
     Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketClock, MarketEvent, MarketTime,
-    OrderRequest, OrderStatus, Position, SessionDay, Symbol, TradeEvent, TradeUpdate,
+    OrderKind, OrderRequest, Position, SessionDay, Symbol, TimeInForce, TradeUpdate,
 };
 use sandpit_venue::{
-    Calendar, EventKind, NewOrder, OrderState, Venue, VenueConfig, VenueEvent, VenueOrder, VenuePosition,
+    Amount, Calendar, Class as OrderClass, NewOrder, Realism, Venue, VenueConfig, VenueEvent, VenueOrder,
+    VenuePosition,
 };
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
@@ -28,7 +29,7 @@ pub(crate) struct DryRun {
 impl DryRun {
     /// A fresh account with the venue's default cash.
     pub(crate) fn new(symbols: &[Symbol], clock: Arc<dyn MarketClock>, seed: u64) -> Self {
-        let config = VenueConfig { seed, ..VenueConfig::default() };
+        let config = VenueConfig { seed, realism: Realism::exact(), ..VenueConfig::default() };
         let venue = Arc::new(Mutex::new(Venue::new(config, symbols, clock.now())));
         let (sender, receiver) = mpsc::channel(UPDATES);
         let receiver = Arc::new(AsyncMutex::new(receiver));
@@ -68,10 +69,12 @@ impl Broker for DryRun {
             client_order_id: Some(order.client_id.to_string()),
             symbol: order.symbol.clone(),
             side: order.side,
-            qty: order.qty,
-            kind: order.kind,
-            time_in_force: order.time_in_force,
+            amount: Amount::Qty(order.qty),
+            kind: kind(order.kind),
+            time_in_force: time_in_force(order.time_in_force),
             extended_hours: order.extended_hours,
+            class: OrderClass::Simple,
+            position_intent: None,
         };
         let mut venue = self.now();
         let id = venue.submit(new, self.clock.now()).map_err(|reject| rejected(reject.http()))?;
@@ -153,40 +156,35 @@ fn broker_order(order: &VenueOrder) -> BrokerOrder {
         client_id: order.client_order_id.to_string(),
         symbol: order.symbol.clone(),
         side: order.side,
-        qty: Some(order.qty),
+        qty: order.qty(),
         filled_qty: order.filled_qty,
         filled_avg_price: order.filled_avg_price(),
-        limit_price: order.kind.limit_price(),
-        status: status(order.state),
+        limit_price: order.limit_price,
+        status: order.state.into(),
         submitted_at: order.submitted_at,
         updated_at: order.updated_at,
     }
 }
 
-const fn status(state: OrderState) -> OrderStatus {
-    match state {
-        OrderState::PendingNew => OrderStatus::PendingNew,
-        OrderState::Accepted => OrderStatus::Accepted,
-        OrderState::New => OrderStatus::New,
-        OrderState::PartiallyFilled => OrderStatus::PartiallyFilled,
-        OrderState::Filled => OrderStatus::Filled,
-        OrderState::Canceled => OrderStatus::Canceled,
-        OrderState::Expired => OrderStatus::Expired,
+const fn kind(kind: OrderKind) -> sandpit_venue::OrderKind {
+    match kind {
+        OrderKind::Market => sandpit_venue::OrderKind::Market,
+        OrderKind::Limit { limit_price } => sandpit_venue::OrderKind::Limit { limit_price },
+    }
+}
+
+const fn time_in_force(time_in_force: TimeInForce) -> sandpit_venue::TimeInForce {
+    match time_in_force {
+        TimeInForce::Day => sandpit_venue::TimeInForce::Day,
+        TimeInForce::Gtc => sandpit_venue::TimeInForce::Gtc,
+        TimeInForce::Ioc => sandpit_venue::TimeInForce::Ioc,
+        TimeInForce::Fok => sandpit_venue::TimeInForce::Fok,
     }
 }
 
 fn update(event: VenueEvent) -> TradeUpdate {
-    let word = match event.kind {
-        EventKind::PendingNew => TradeEvent::Other("pending_new".into()),
-        EventKind::Accepted => TradeEvent::Other("accepted".into()),
-        EventKind::New => TradeEvent::New,
-        EventKind::PartialFill => TradeEvent::PartialFill,
-        EventKind::Fill => TradeEvent::Fill,
-        EventKind::Canceled => TradeEvent::Canceled,
-        EventKind::Expired => TradeEvent::Expired,
-    };
     TradeUpdate {
-        event: word,
+        event: event.kind.into(),
         execution_id: event.execution_id,
         price: event.price,
         qty: event.qty,
@@ -218,7 +216,7 @@ mod tests {
     use std::{sync::atomic::AtomicI64, time::Duration};
 
     use sandpit_broker::Class;
-    use sandpit_types::{HostEpoch, OrderKind, Qty, Quote, Side, StrategyName, TimeInForce};
+    use sandpit_types::{HostEpoch, OrderStatus, Qty, Quote, Side, StrategyName, TradeEvent};
 
     use super::*;
     use crate::permit::DryRunPermit;

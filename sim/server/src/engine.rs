@@ -3,13 +3,14 @@
 use std::{iter::Peekable, sync::Arc};
 
 use sandpit_types::{MarketEvent, MarketTime};
-use sandpit_venue::{Venue, VenueConfig};
+use sandpit_venue::{Listing, Venue, VenueConfig};
 
 use crate::{
     data::{Feed, Tick},
     history::{History, StoredBar},
     market::Market,
     schedule::Schedule,
+    wire::asset::permissions,
 };
 
 /// Events that were played to the market so far.
@@ -39,9 +40,10 @@ impl Engine {
     /// A venue at the start of `schedule`, or at the first event of the market if that lies before.
     pub fn new(config: VenueConfig, market: Market, schedule: Arc<Schedule>) -> Self {
         let mut feed = market.feed.peekable();
+        let listings: Vec<Listing> = market.symbols.iter().map(permissions).collect();
         let first = feed.peek().map_or(schedule.start(), |tick| tick.event.time());
         Self {
-            venue: Venue::new(config, &market.symbols, first.min(schedule.start())),
+            venue: Venue::with_listings(config, &listings, first.min(schedule.start())),
             history: History::default(),
             counts: DataCounts::default(),
             feed,

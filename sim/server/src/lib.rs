@@ -23,6 +23,7 @@ mod rest;
 pub mod schedule;
 pub mod sim;
 pub mod stream;
+mod trading;
 mod wire;
 
 pub use market::{Market, Sessions};

@@ -123,6 +123,7 @@ fn settings(args: &Args) -> Settings {
         speed: args.speed,
         keys,
         auth_timeout: Settings::AUTH_TIMEOUT,
+        trade_connections: Settings::TRADE_CONNECTIONS,
     }
 }
 

@@ -18,7 +18,12 @@ use crate::{
     limit::{Api, Quotas, Standing},
     market::Market,
     schedule::{RunPhase, Schedule},
-    stream::{data::Subscription, hub::Hub, trades::Listening},
+    stream::{
+        data::Subscription,
+        hub::Hub,
+        trades::{self, Listening, Places},
+    },
+    trading::Trading,
     wire::{self, account::Configuration, clock::NewYork},
 };
 
@@ -40,6 +45,8 @@ pub struct Settings {
     pub keys: Keys,
     /// Real time that a client of the data stream has to authenticate.
     pub auth_timeout: Duration,
+    /// Most connections to the trade-updates stream at a time.
+    pub trade_connections: usize,
 }
 
 impl Settings {
@@ -47,6 +54,8 @@ impl Settings {
     pub const REQUESTS_PER_MINUTE: u32 = 200;
     /// What the broker's data stream grants.
     pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+    /// The broker lets one program of an account listen to its trade updates.
+    pub const TRADE_CONNECTIONS: usize = 1;
 }
 
 /// What was counted since the start.
@@ -66,6 +75,8 @@ pub struct Desk {
     pub(crate) data: Hub<Subscription>,
     /// Listeners of trade updates.
     pub(crate) trades: Hub<Listening>,
+    /// What is remembered of the account's trading.
+    pub(crate) trading: Trading,
     pub(crate) configuration: Configuration,
     pub(crate) counts: OrderCounts,
 }
@@ -73,7 +84,9 @@ pub struct Desk {
 impl Desk {
     /// Plays everything that is due and tells the listeners, in order.
     fn catch_up(&mut self, now: MarketTime) {
-        while let Some((tick, played)) = self.engine.step(now) {
+        while let Some(due) = self.engine.next_due().filter(|due| *due <= now) {
+            self.sample(due);
+            let Some((tick, played)) = self.engine.step(now) else { break };
             if played && let Some((channel, symbol)) = wire::market::channel(&tick.event) {
                 let number = self.engine.counts.trades;
                 let wants = |topic: &Subscription| topic.wants(channel, symbol.as_str());
@@ -81,8 +94,17 @@ impl Desk {
             }
             self.tell();
         }
+        self.sample(now);
         self.engine.venue.advance(now);
         self.tell();
+    }
+
+    /// Notes what the account is worth when a minute has ended before `now`.
+    fn sample(&mut self, now: MarketTime) {
+        if self.trading.equity.is_due(now) {
+            self.trading.note_fees(self.engine.venue.fees());
+            self.trading.equity.sample(self.engine.venue.account().equity, now);
+        }
     }
 
     /// Tells the listeners what happened to orders.
@@ -90,13 +112,17 @@ impl Desk {
         for event in self.engine.venue.drain_events() {
             self.counts.fills += u64::from(matches!(event.kind, EventKind::Fill | EventKind::PartialFill));
             self.counts.cancels += u64::from(event.kind == EventKind::Canceled);
-            self.trades.publish(
-                |listening| listening.0,
-                || {
-                    let update = wire::order::TradeUpdateJson::from(&event);
-                    serde_json::to_string(&update).expect("numbers and texts are always JSON").into()
-                },
-            );
+            self.trading.record(&event, &self.engine.venue);
+            for shape in [Listening::Json, Listening::Packed] {
+                self.trades.publish(
+                    |listening| *listening == shape,
+                    || {
+                        let update = wire::update::TradeUpdateJson::from(&event);
+                        let json = serde_json::to_string(&update).expect("always JSON");
+                        trades::in_shape(&json, shape)
+                    },
+                );
+            }
         }
     }
 }
@@ -109,6 +135,8 @@ pub struct Sim {
     desk: Mutex<Desk>,
     quotas: Mutex<Quotas>,
     new_york: NewYork,
+    /// Places at the trade-updates stream.
+    pub(crate) trade_places: Places,
     requests: AtomicU64,
     too_many: AtomicU64,
 }
@@ -120,8 +148,10 @@ impl Sim {
     /// When the market has no session.
     pub fn new(settings: Settings, market: Market, elapsed: Elapsed) -> Arc<Self> {
         let schedule = Arc::new(Schedule::new(&market.days, settings.speed));
+        let engine = Engine::new(settings.venue.clone(), market, schedule.clone());
         let desk = Desk {
-            engine: Engine::new(settings.venue.clone(), market, schedule.clone()),
+            trading: Trading::new(settings.venue.seed, settings.venue.cash, engine.venue.now()),
+            engine,
             data: Hub::default(),
             trades: Hub::default(),
             configuration: Configuration::default(),
@@ -133,6 +163,7 @@ impl Sim {
             desk: Mutex::new(desk),
             quotas: Mutex::new(Quotas::new(settings.requests_per_minute)),
             new_york: NewYork::new(),
+            trade_places: Places::new(settings.trade_connections),
             requests: AtomicU64::new(0),
             too_many: AtomicU64::new(0),
             settings,
@@ -232,6 +263,7 @@ mod tests {
             speed: 60,
             keys: Keys::any(),
             auth_timeout: Settings::AUTH_TIMEOUT,
+            trade_connections: Settings::TRADE_CONNECTIONS,
         };
         // The clock stands at the start of the run.
         let sim = Sim::new(settings, market, Box::new(|| Duration::ZERO));

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sandpit_types::{MarketEvent, MarketTime, OrderKind, Price, Qty, Quote, Side, Symbol, TimeInForce};
-use sandpit_venue::{NewOrder, Venue, VenueConfig};
+use sandpit_types::{MarketEvent, MarketTime, Price, Qty, Quote, Side, Symbol};
+use sandpit_venue::{Amount, Class, NewOrder, OrderKind, TimeInForce, Venue, VenueConfig};
 
 const SYMBOLS: usize = 25;
 const QUOTES: u64 = 2_000_000;
@@ -38,10 +38,12 @@ fn order(symbol: &Symbol, side: Side, kind: OrderKind) -> NewOrder {
         client_order_id: None,
         symbol: symbol.clone(),
         side,
-        qty: Qty::new(1.into()),
+        amount: Amount::Qty(Qty::new(1.into())),
         kind,
         time_in_force: TimeInForce::Day,
         extended_hours: false,
+        class: Class::Simple,
+        position_intent: None,
     }
 }
 

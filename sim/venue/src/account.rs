@@ -31,14 +31,31 @@ pub struct VenueAccount {
     pub initial_margin: Usd,
     /// What the positions demand to be kept.
     pub maintenance_margin: Usd,
+    /// What they demanded at the last close of a regular session.
+    pub last_maintenance_margin: Usd,
+    /// Equity that no initial margin binds, at least zero (the venue keeps no special memorandum account).
+    pub sma: Usd,
+    /// Fees of the day that are not booked yet.
+    pub accrued_fees: Usd,
     /// What may still be bought on margin, open orders taken off.
     pub buying_power: Usd,
+    /// The same by Regulation T: twice the equity, at every hour.
+    pub regt_buying_power: Usd,
+    /// The same for positions that are closed before the session ends: four times the last equity less the
+    /// last maintenance margin, where the account may use that; else as `regt_buying_power`.
+    pub intraday_buying_power: Usd,
     /// What may still be bought without margin, open orders taken off.
     pub non_marginable_buying_power: Usd,
     /// What open orders hold of the buying power.
     pub held_for_orders: Usd,
-    /// How far cash reaches: 2 on margin, 1 below 2000 USD of equity.
+    /// How far equity reaches: 4 with intraday margin, 2 on margin, 1 below 2000 USD of equity.
     pub multiplier: u32,
+    /// Day trades within the last five sessions; only under the old rule.
+    pub day_trade_count: u32,
+    /// Whether there were four of them at some time; only under the old rule.
+    pub pattern_day_trader: bool,
+    /// Whether only closing orders are taken.
+    pub restricted: bool,
     /// Profit and loss of everything closed since the start.
     pub realized_pl: Usd,
     /// Whether short sales are allowed now.

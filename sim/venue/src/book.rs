@@ -5,6 +5,8 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use sandpit_types::{Bar, MarketTime, Price, Qty, Quote, Side, Symbol, Trade};
 
+use crate::Listing;
+
 /// Above this, a price of market data is nonsense and counts as none.
 const MAX_PRICE: f64 = 1e9;
 
@@ -59,6 +61,7 @@ impl<T> Sides<T> {
 pub(crate) struct Book {
     pub(crate) symbol: Symbol,
     pub(crate) asset_id: Arc<str>,
+    pub(crate) listing: Listing,
     quote: Quote,
     source: Source,
     /// Whether the quote is of the present phase: what stood before the open is not for sale in the session.
@@ -83,7 +86,8 @@ enum Source {
 }
 
 impl Book {
-    pub(crate) fn new(symbol: Symbol) -> Self {
+    pub(crate) fn new(listing: Listing) -> Self {
+        let symbol = listing.symbol.clone();
         Self {
             asset_id: crate::ids::asset_id(symbol.as_str()).to_string().into(),
             quote: Quote {
@@ -95,6 +99,7 @@ impl Book {
                 ask_size: 0,
             },
             symbol,
+            listing,
             source: Source::None,
             is_current: false,
             last: None,
@@ -257,7 +262,7 @@ mod tests {
     #[test]
     fn priority_is_market_then_price_then_time() {
         let check = |side: Side, expected: [OrderIx; 5]| {
-            let mut book = Book::new(Symbol::new("SPY"));
+            let mut book = Book::new(Listing::open(Symbol::new("SPY")));
             for (ix, limit) in [(4, Some("10")), (3, Some("11")), (2, None), (1, Some("11")), (0, None)] {
                 book.insert(side, Resting { ix, limit: limit.map(|text| text.parse().expect("a price")) });
             }
@@ -270,7 +275,7 @@ mod tests {
 
     #[test]
     fn bars_quote_only_until_a_quote_comes() {
-        let mut book = Book::new(Symbol::new("SPY"));
+        let mut book = Book::new(Listing::open(Symbol::new("SPY")));
         let at = MarketTime::from_secs;
         let bar = Bar {
             symbol: Symbol::new("SPY"),

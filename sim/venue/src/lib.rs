@@ -21,14 +21,25 @@ pub mod calendar;
 
 mod account;
 mod book;
+mod config;
+mod fee;
 mod ids;
 mod ledger;
+mod listing;
 mod order;
+mod realism;
 mod reject;
 mod venue;
 
 pub use account::{VenueAccount, VenuePosition};
 pub use calendar::{Calendar, Phase, Session};
-pub use order::{EventKind, ImpossibleEvent, NewOrder, OrderState, PositionIntent, VenueEvent, VenueOrder};
-pub use reject::{CancelReject, Reject};
-pub use venue::{Venue, VenueConfig};
+pub use config::{DayTradeRule, PdtCheck, VenueConfig};
+pub use fee::{FeeCharge, FeeKind};
+pub use listing::Listing;
+pub use order::{
+    Amount, Class, ClassKind, ClosePart, EventKind, ImpossibleEvent, NewOrder, OrderKind, OrderState,
+    PositionIntent, Replacement, StopLoss, TimeInForce, Trail, VenueEvent, VenueOrder,
+};
+pub use realism::Realism;
+pub use reject::{CancelReject, ForceReject, Reject, ReplaceReject};
+pub use venue::Venue;

@@ -9,14 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use sandpit_types::{
-    BrokerOrderId, MarketEvent, MarketTime, OrderKind, Price, Qty, Quote, Side, Symbol, TimeInForce, Usd,
-};
+use rust_decimal::{Decimal, RoundingStrategy};
+use sandpit_types::{BrokerOrderId, MarketEvent, MarketTime, Price, Qty, Quote, Side, Symbol, Usd};
 use uuid::Uuid;
 
 use crate::{
-    Calendar, CancelReject, EventKind, NewOrder, Phase, Reject, VenueAccount, VenueEvent, VenueOrder,
-    VenuePosition,
+    Amount, Calendar, CancelReject, Class, ClosePart, EventKind, FeeCharge, ForceReject, ImpossibleEvent,
+    Listing, NewOrder, OrderKind, PdtCheck, Phase, Reject, ReplaceReject, Replacement, TimeInForce,
+    VenueAccount, VenueConfig, VenueEvent, VenueOrder, VenuePosition,
     account::{average, decimal},
     book::{Book, OrderIx},
     ids::Ids,
@@ -28,27 +28,6 @@ const MAX_ORDERS: usize = 1 << 20;
 
 /// Virtual time ends here (the year 2200): later stamps count as this one.
 const END_OF_TIME: MarketTime = MarketTime::from_secs(7_258_118_400);
-
-/// How a venue is set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VenueConfig {
-    /// Cash at the start.
-    pub cash: Usd,
-    /// What all ids are drawn from.
-    pub seed: u64,
-    /// Sessions never close: see [`Calendar::always_open`].
-    pub always_open: bool,
-    /// Whether short sales are allowed at all.
-    pub shorting: bool,
-}
-
-impl Default for VenueConfig {
-    /// 100 000 USD, the real calendar, short sales allowed.
-    fn default() -> Self {
-        let cash = Usd::new(decimal(100_000, 0));
-        Self { cash, seed: 1, always_open: false, shorting: true }
-    }
-}
 
 /// An order, and the price at which its unfilled shares are reserved.
 #[derive(Debug)]
@@ -94,13 +73,19 @@ pub struct Venue {
 impl Venue {
     /// A venue with a fresh account that trades these symbols; one named twice counts once.
     pub fn new(config: VenueConfig, symbols: &[Symbol], now: MarketTime) -> Self {
+        let listings: Vec<Listing> = symbols.iter().cloned().map(Listing::open).collect();
+        Self::with_listings(config, &listings, now)
+    }
+
+    /// The same with the permissions of each symbol.
+    pub fn with_listings(config: VenueConfig, listings: &[Listing], now: MarketTime) -> Self {
         let now = now.min(END_OF_TIME);
         let calendar = if config.always_open { Calendar::always_open() } else { Calendar::nyse() };
         let mut ids = Ids::new(config.seed);
         let (mut books, mut by_symbol) = (Vec::new(), HashMap::new());
-        for symbol in symbols {
-            by_symbol.entry(symbol.clone()).or_insert_with(|| {
-                books.push(Book::new(symbol.clone()));
+        for listing in listings {
+            by_symbol.entry(listing.symbol.clone()).or_insert_with(|| {
+                books.push(Book::new(listing.clone()));
                 books.len() - 1
             });
         }
@@ -206,14 +191,14 @@ impl Venue {
         Ok(())
     }
 
-    /// Sends the market day order that closes a position, or `qty` shares of it (above zero).
+    /// Sends the market day order that closes a position, or a part of it.
     ///
     /// # Errors
-    /// [`Reject::NoPosition`], or what [`Venue::submit`] says to that order.
+    /// [`Reject::NoPosition`], [`Reject::PercentInvalid`], or what [`Venue::submit`] says to that order.
     pub fn close_position(
         &mut self,
         symbol: &Symbol,
-        qty: Option<Qty>,
+        part: ClosePart,
         now: MarketTime,
     ) -> Result<BrokerOrderId, Reject> {
         self.advance(now);
@@ -225,12 +210,80 @@ impl Venue {
             client_order_id: None,
             symbol: symbol.clone(),
             side: if held.is_positive() { Side::Sell } else { Side::Buy },
-            qty: qty.unwrap_or(held.abs()),
+            amount: Amount::Qty(part_of(held.abs(), part)?),
             kind: OrderKind::Market,
             time_in_force: TimeInForce::Day,
             extended_hours: false,
+            class: Class::Simple,
+            position_intent: None,
         };
         self.submit(order, now)
+    }
+
+    /// Replaces a working order: a new order takes its place, with its fills and with new time priority.
+    /// Returns the new order's id.
+    ///
+    /// # Errors
+    /// See [`ReplaceReject`]; nothing changed then.
+    pub fn replace(
+        &mut self,
+        id: &BrokerOrderId,
+        change: Replacement,
+        now: MarketTime,
+    ) -> Result<BrokerOrderId, ReplaceReject> {
+        self.advance(now);
+        let _ = change;
+        self.index(id).ok_or_else(|| ReplaceReject::NotFound { id: id.clone() })?;
+        Err(ReplaceReject::Order(Reject::NotOffered))
+    }
+
+    /// Makes something happen to an order from outside: `new` (back to work), `rejected`, `done_for_day`,
+    /// `stopped`, `suspended`, `calculated`, `canceled` or `expired`.
+    ///
+    /// # Errors
+    /// When there is no such order, or it cannot have that event; nothing changed then.
+    pub fn force(
+        &mut self,
+        id: &BrokerOrderId,
+        event: EventKind,
+        now: MarketTime,
+    ) -> Result<(), ForceReject> {
+        self.advance(now);
+        let ix = self.index(id).ok_or_else(|| ForceReject::NotFound { id: id.clone() })?;
+        let state = self.entry(ix).order.state;
+        Err(ImpossibleEvent { state, event }.into())
+    }
+
+    /// Halts a symbol, or lets it trade again. While it is halted orders are taken, and nothing fills or is
+    /// elected; after it the next quote counts.
+    pub fn set_halted(&mut self, symbol: &Symbol, halted: bool) {
+        let _ = (symbol, halted);
+    }
+
+    /// Whether a symbol is halted.
+    pub fn is_halted(&self, symbol: &Symbol) -> bool {
+        let _ = symbol;
+        false
+    }
+
+    /// While set, cancels stay in `pending_cancel`; clearing it lets them finish.
+    pub fn set_stuck_cancels(&mut self, stuck: bool) {
+        let _ = stuck;
+    }
+
+    /// The account configuration `max_margin_multiplier`: 1, 2 or 4, at first 4.
+    pub fn set_margin_limit(&mut self, max_multiplier: u32) {
+        let _ = max_multiplier;
+    }
+
+    /// The account configuration `fractional_trading`, at first on.
+    pub fn set_fractional(&mut self, allowed: bool) {
+        let _ = allowed;
+    }
+
+    /// The account configuration `pdt_check`, of use under the old rule only.
+    pub fn set_pdt_check(&mut self, check: PdtCheck) {
+        let _ = check;
     }
 
     /// The account configuration `suspend_trade`: while it is set, new orders are rejected.
@@ -315,6 +368,11 @@ impl Venue {
         self.open.iter().map(|&ix| &self.entry(ix).order)
     }
 
+    /// Fees that were booked, in order.
+    pub fn fees(&self) -> &[FeeCharge] {
+        &[]
+    }
+
     /// The last quote of a symbol, a made one if it has only bars; `None` before the first.
     pub fn last_quote(&self, symbol: &Symbol) -> Option<&Quote> {
         self.books[*self.by_symbol.get(symbol)?].quote()
@@ -335,7 +393,15 @@ impl Venue {
             short_market_value: worth.short,
             initial_margin: worth.gross() * decimal(5, 1),
             maintenance_margin: worth.maintenance,
+            last_maintenance_margin: Usd::ZERO,
+            sma: (worth.equity - worth.gross() * decimal(5, 1)).max(Usd::ZERO),
+            accrued_fees: Usd::ZERO,
             buying_power: self.ledger.buying_power(&worth),
+            regt_buying_power: self.ledger.buying_power(&worth),
+            intraday_buying_power: self.ledger.buying_power(&worth),
+            day_trade_count: 0,
+            pattern_day_trader: false,
+            restricted: false,
             non_marginable_buying_power: free.max(Usd::ZERO),
             held_for_orders: self.ledger.held_power,
             multiplier: worth.multiplier(),
@@ -393,5 +459,18 @@ impl Venue {
 
     fn index(&self, id: &BrokerOrderId) -> Option<OrderIx> {
         self.by_id.get(&Uuid::parse_str(id.as_str()).ok()?).copied()
+    }
+}
+
+/// The shares that a part of `held` comes to.
+fn part_of(held: Qty, part: ClosePart) -> Result<Qty, Reject> {
+    match part {
+        ClosePart::All => Ok(held),
+        ClosePart::Qty(qty) => Ok(qty),
+        ClosePart::Percent(percent) if percent > Decimal::ZERO && percent <= Decimal::ONE_HUNDRED => {
+            let shares = held.get() * (percent / Decimal::ONE_HUNDRED);
+            Ok(Qty::new(shares.round_dp_with_strategy(9, RoundingStrategy::ToZero).normalize()))
+        }
+        ClosePart::Percent(_) => Err(Reject::PercentInvalid),
     }
 }

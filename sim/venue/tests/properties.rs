@@ -4,11 +4,11 @@ use std::{collections::HashMap, time::Duration};
 
 use proptest::prelude::*;
 use rust_decimal::Decimal;
-use sandpit_types::{
-    BrokerOrderId, MarketEvent, MarketTime, OrderKind, Price, Qty, Quote, Side, Symbol, TimeInForce, Trade,
-    Usd,
+use sandpit_types::{BrokerOrderId, MarketEvent, MarketTime, Price, Qty, Quote, Side, Symbol, Trade, Usd};
+use sandpit_venue::{
+    Amount, Class, ClosePart, EventKind, NewOrder, OrderKind, OrderState, Phase, TimeInForce, Venue,
+    VenueAccount, VenueConfig, VenueEvent,
 };
-use sandpit_venue::{EventKind, NewOrder, OrderState, Phase, Venue, VenueAccount, VenueConfig, VenueEvent};
 
 const SYMBOLS: [&str; 2] = ["A", "B"];
 
@@ -114,11 +114,13 @@ impl Run {
                     client_order_id: None,
                     symbol: Symbol::new(SYMBOLS[symbol]),
                     side,
-                    qty: Qty::from_nanos(nanos),
+                    amount: Amount::Qty(Qty::from_nanos(nanos)),
                     kind: limit
                         .map_or(OrderKind::Market, |limit| OrderKind::Limit { limit_price: cents(limit) }),
                     time_in_force,
                     extended_hours: extended,
+                    class: Class::Simple,
+                    position_intent: None,
                 };
                 self.request(|venue, now| venue.submit(order, now).is_ok());
             }
@@ -128,7 +130,10 @@ impl Run {
                 self.request(|venue, now| venue.cancel(&id, now).is_ok());
             }
             Step::Close { symbol, shares } => {
-                let (symbol, qty) = (Symbol::new(SYMBOLS[symbol]), shares.map(|n| Qty::new(n.into())));
+                let (symbol, qty) = (
+                    Symbol::new(SYMBOLS[symbol]),
+                    shares.map_or(ClosePart::All, |n| ClosePart::Qty(Qty::new(n.into()))),
+                );
                 self.request(|venue, now| venue.close_position(&symbol, qty, now).is_ok());
             }
             Step::Wait { minutes } => {
@@ -180,9 +185,9 @@ impl Run {
             EventKind::PendingNew => OrderState::PendingNew,
             _ => OrderState::Accepted,
         });
-        assert_eq!(before.after(event.kind), Ok(order.state), "{event:?}");
+        assert_eq!(before.after(event.kind, order.filled_qty.is_positive()), Ok(order.state), "{event:?}");
         let (Some(qty), Some(price)) = (event.qty, event.price) else { return };
-        assert!(qty.is_positive() && order.filled_qty <= order.qty, "{event:?}");
+        assert!(qty.is_positive() && Some(order.filled_qty) <= order.qty(), "{event:?}");
         let held = self.held.entry(order.symbol.clone()).or_default();
         *held += order.side.signed(qty);
         assert_eq!(event.position_qty, Some(*held), "{event:?}");
@@ -193,6 +198,9 @@ impl Run {
         }
         let worse = order.side.signed(Qty::new((price - *shown).get()));
         match order.kind {
+            OrderKind::Stop { .. } | OrderKind::StopLimit { .. } | OrderKind::TrailingStop { .. } => {
+                unreachable!()
+            }
             OrderKind::Market => assert!(worse == Qty::ZERO || worse == Qty::new(price.tick().get())),
             OrderKind::Limit { limit_price } => {
                 assert!(worse.is_zero(), "a price that nobody showed: {event:?}");

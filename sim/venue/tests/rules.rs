@@ -3,8 +3,8 @@
 mod common;
 
 use common::{MONDAY, check, check_with};
-use sandpit_types::{MarketTime, OrderKind, Side, Symbol, TimeInForce};
-use sandpit_venue::{NewOrder, Reject, Venue, VenueConfig};
+use sandpit_types::{MarketTime, Side, Symbol};
+use sandpit_venue::{Amount, Class, NewOrder, OrderKind, Reject, TimeInForce, Venue, VenueConfig};
 
 #[test]
 fn marketable_orders_fill_at_the_quote() {
@@ -556,10 +556,12 @@ fn client_order_ids_are_used_once() {
             client_order_id: Some(client_order_id.to_owned()),
             symbol: Symbol::new("A"),
             side: Side::Buy,
-            qty: "1".parse().expect("qty"),
+            amount: Amount::Qty("1".parse().expect("qty")),
             kind: OrderKind::Limit { limit_price: "10".parse().expect("a price") },
             time_in_force: TimeInForce::Day,
             extended_hours: false,
+            class: Class::Simple,
+            position_intent: None,
         };
         let id = venue.submit(order, now)?;
         venue.cancel(&id, now).expect("it is open");

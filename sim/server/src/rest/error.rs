@@ -1,10 +1,12 @@
 //! Refusals of the API, with the broker's statuses, codes and words.
 
 use axum::{
+    extract::rejection::BytesRejection,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use sandpit_venue::{CancelReject, Reject};
+use sandpit_types::BrokerOrderId;
+use sandpit_venue::{CancelReject, Reject, ReplaceReject};
 use serde_json::{Value, json};
 
 /// A status and the body that says why.
@@ -58,18 +60,40 @@ impl ApiError {
             None => Self::data(status, message),
         }
     }
+
+    /// With further fields in the body.
+    fn with(mut self, fields: Vec<(&'static str, String)>, related_orders: &[BrokerOrderId]) -> Self {
+        for (name, value) in fields {
+            self.body[name] = value.into();
+        }
+        if !related_orders.is_empty() {
+            self.body["related_orders"] = json!(related_orders);
+        }
+        self
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    /// The body is too large, or the client broke off.
+    fn from(rejection: BytesRejection) -> Self {
+        let status = rejection.status();
+        let why = rejection.body_text();
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::trading(status, 41_310_000, format!("request body is too large: {why}"));
+        }
+        Self::malformed(why)
+    }
 }
 
 impl From<Reject> for ApiError {
     fn from(reject: Reject) -> Self {
-        let mut error = Self::from_http(reject.http());
-        for (name, value) in reject.fields() {
-            error.body[name] = value.into();
-        }
-        if !reject.related_orders().is_empty() {
-            error.body["related_orders"] = json!(reject.related_orders());
-        }
-        error
+        Self::from_http(reject.http()).with(reject.fields(), reject.related_orders())
+    }
+}
+
+impl From<ReplaceReject> for ApiError {
+    fn from(reject: ReplaceReject) -> Self {
+        Self::from_http(reject.http()).with(reject.fields(), reject.related_orders())
     }
 }
 

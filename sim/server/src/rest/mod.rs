@@ -1,16 +1,22 @@
 //! The REST API: routes, and what every request passes before it reaches one.
 
 mod account;
+mod activities;
 mod assets;
+mod clock;
 mod data;
 mod error;
+mod events;
 mod orders;
 mod params;
+mod portfolio;
 mod positions;
 mod status;
+mod trading;
+mod watchlists;
 
 pub(crate) use error::ApiError;
-pub(crate) use params::Params;
+pub(crate) use params::{Params, Segments};
 
 use std::sync::Arc;
 
@@ -21,7 +27,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{delete, get},
+    routing::get,
 };
 use serde::Serialize;
 
@@ -33,17 +39,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Every endpoint and stream of the broker, on one router.
 pub fn router(sim: Arc<Sim>) -> Router {
     let broker = Router::new()
-        .route("/v2/account", get(account::show))
-        .route("/v2/account/configurations", get(account::configuration).patch(account::configure))
-        .route("/v2/clock", get(account::clock))
-        .route("/v2/calendar", get(account::calendar))
-        .route("/v2/assets", get(assets::list))
-        .route("/v2/assets/{asset}", get(assets::show))
-        .route("/v2/orders", get(orders::list).post(orders::submit).delete(orders::cancel_all))
-        .route("/v2/orders:by_client_order_id", get(orders::by_client_id))
-        .route("/v2/orders/{id}", get(orders::show).delete(orders::cancel))
-        .route("/v2/positions", get(positions::list).delete(positions::close_all))
-        .route("/v2/positions/{asset}", get(positions::show).merge(delete(positions::close)))
+        .merge(trading::trading_routes())
         .route("/v2/stocks/bars", get(data::bars))
         .route("/v2/stocks/{symbol}/bars", get(data::bars_of))
         .route("/v2/stocks/quotes/latest", get(data::latest_quotes))

@@ -1,11 +1,12 @@
 //! The query string, read the way real clients write it.
 
 use axum::{
-    extract::{FromRequestParts, Query},
+    extract::{FromRequestParts, Path, Query},
     http::request::Parts,
 };
 use jiff::civil::Date;
 use sandpit_types::MarketTime;
+use serde::de::DeserializeOwned;
 
 use super::ApiError;
 
@@ -82,8 +83,45 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let invalid = || ApiError::parameter("invalid query");
+        // The parser would put a replacement sign in the place of what is no text.
+        if !parts.uri.query().is_none_or(is_text) {
+            return Err(invalid());
+        }
         let query = Query::try_from_uri(&parts.uri);
-        query.map(|Query(pairs)| Self(pairs)).map_err(|_| ApiError::parameter("invalid query"))
+        query.map(|Query(pairs)| Self(pairs)).map_err(|_| invalid())
+    }
+}
+
+/// Whether the bytes that a query means, escapes included, are UTF-8.
+fn is_text(query: &str) -> bool {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut bytes = Vec::with_capacity(query.len());
+    let mut rest = query.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match (byte, tail) {
+            (b'%', [high, low, tail @ ..]) if let (Some(high), Some(low)) = (digit(*high), digit(*low)) => {
+                bytes.push(high << 4 | low);
+                rest = tail;
+            }
+            _ => bytes.push(byte),
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
+/// Variable parts of a path.
+#[derive(Debug)]
+pub(crate) struct Segments<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segments<T> {
+    type Rejection = ApiError;
+
+    /// What is no text names nothing.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let segments = Path::from_request_parts(parts, state).await;
+        segments.map(|Path(segments)| Self(segments)).map_err(|_| ApiError::parameter("invalid path"))
     }
 }
 
@@ -106,6 +144,20 @@ mod tests {
         assert_eq!(params(&[("s", "b,,c")]).list("s"), Some(vec!["b", "c"]));
         assert_eq!(params(&[("d", "asc")]).word("d", &["desc", "asc"]), Ok(1));
         assert_eq!(params(&[("d", "up")]).word("d", &["desc", "asc"]), Err(BadParam("d")));
+    }
+
+    #[test]
+    fn queries_that_are_no_text() {
+        for (query, expected) in [
+            ("", true),
+            ("a=b&c=%C3%A9+%zz%4", true),
+            ("a=%C3", false),
+            ("a=%ff", false),
+            ("a=%C3%28", false),
+            ("a=\u{e9}", true),
+        ] {
+            assert_eq!(is_text(query), expected, "{query}");
+        }
     }
 
     #[test]

@@ -2,51 +2,49 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
-use rust_decimal::Decimal;
-use sandpit_types::{MarketTime, Qty, Symbol};
-use sandpit_venue::Venue;
+use axum::{extract::State, http::StatusCode, response::Response};
+use sandpit_types::{MarketTime, Symbol};
+use sandpit_venue::{ClosePart, Venue, VenuePosition};
 use serde_json::json;
 
-use super::{ApiError, Params, ok, orders};
+use super::{ApiError, Params, Segments, ok, orders};
 use crate::{
     sim::{Desk, Sim},
-    wire::{order::OrderJson, position::PositionJson},
+    wire::{asset::permissions, order::Taken, position::PositionJson, request::decimal},
 };
 
-/// Decimals of a quantity.
-const QTY_DECIMALS: u32 = 9;
-
 pub(super) async fn list(State(sim): State<Arc<Sim>>) -> Response {
-    let positions: Vec<_> = sim.with(|desk, _| desk.engine.venue.positions().collect());
-    ok(&positions.iter().map(PositionJson::from).collect::<Vec<_>>())
+    sim.with(|desk, now| {
+        let positions: Vec<_> = desk.engine.venue.positions().collect();
+        ok(&positions.iter().map(|position| show_one(desk, position, now)).collect::<Vec<_>>())
+    })
 }
 
 pub(super) async fn show(
     State(sim): State<Arc<Sim>>,
-    Path(name): Path<String>,
+    Segments(name): Segments<String>,
 ) -> Result<Response, ApiError> {
-    let position = sim.with(|desk, _| {
+    sim.with(|desk, now| {
         let venue = &desk.engine.venue;
-        venue.position(&resolve(venue, &name)?).ok_or_else(no_position)
-    })?;
-    Ok(ok(&PositionJson::from(&position)))
+        let position = venue.position(&resolve(venue, &name)?).ok_or_else(no_position)?;
+        Ok(ok(&show_one(desk, &position, now)))
+    })
+}
+
+fn show_one<'a>(desk: &Desk, position: &'a VenuePosition, now: MarketTime) -> PositionJson<'a> {
+    let marginable = permissions(&position.symbol).marginable;
+    PositionJson::new(position, &desk.trading.today, desk.engine.venue.calendar().next_close(now), marginable)
 }
 
 pub(super) async fn close(
     State(sim): State<Arc<Sim>>,
-    Path(name): Path<String>,
+    Segments(name): Segments<String>,
     params: Params,
 ) -> Result<Response, ApiError> {
-    let part = Part::new(&params)?;
+    let part = part(&params)?;
     sim.with(|desk, now| {
         let symbol = resolve(&desk.engine.venue, &name)?;
-        let qty = part.of(&desk.engine.venue, &symbol)?;
-        close_one(desk, &symbol, qty, now)
+        close_one(desk, &symbol, part, now)
     })
     .map(|order| ok(&order))
 }
@@ -58,7 +56,7 @@ pub(super) async fn close_all(State(sim): State<Arc<Sim>>, params: Params) -> Re
             orders::cancel_every_order(desk, now);
         }
         let held: Vec<Symbol> = desk.engine.venue.positions().map(|position| position.symbol).collect();
-        let close = |symbol: Symbol| match close_one(desk, &symbol, None, now) {
+        let close = |symbol: Symbol| match close_one(desk, &symbol, ClosePart::All, now) {
             Ok(order) => json!({"symbol": symbol, "status": 200, "body": order}),
             Err(error) => {
                 json!({"symbol": symbol, "status": error.status().as_u16(), "body": error.into_body()})
@@ -73,52 +71,23 @@ pub(super) async fn close_all(State(sim): State<Arc<Sim>>, params: Params) -> Re
 fn close_one(
     desk: &mut Desk,
     symbol: &Symbol,
-    qty: Option<Qty>,
+    part: ClosePart,
     now: MarketTime,
 ) -> Result<serde_json::Value, ApiError> {
-    let taken = desk.engine.venue.close_position(symbol, qty, now);
+    let taken = desk.engine.venue.close_position(symbol, part, now);
     orders::count(desk, taken.is_err());
-    let order = desk.engine.venue.order(&taken?).expect("the venue keeps every order it took");
-    Ok(json!(OrderJson::from(order)))
+    let venue = &desk.engine.venue;
+    let order = venue.order(&taken?).expect("the venue keeps every order it took");
+    Ok(json!(Taken::new(order, venue).json()))
 }
 
 /// How much of a position is closed.
-enum Part {
-    Everything,
-    Shares(Qty),
-    Percent(Decimal),
-}
-
-impl Part {
-    fn new(params: &Params) -> Result<Self, ApiError> {
-        match (params.text("qty"), params.text("percentage")) {
-            (None, None) => Ok(Self::Everything),
-            (Some(_), Some(_)) => Err(ApiError::parameter("only one of qty or percentage is accepted")),
-            (Some(qty), None) => {
-                qty.parse().map(Self::Shares).map_err(|_| ApiError::parameter("invalid qty"))
-            }
-            (None, Some(percent)) => percent
-                .parse()
-                .ok()
-                .filter(|percent| *percent > Decimal::ZERO && *percent <= Decimal::ONE_HUNDRED)
-                .map(Self::Percent)
-                .ok_or_else(|| ApiError::parameter("percentage must be between 0 and 100")),
-        }
-    }
-
-    /// The shares it comes to; `None` for all.
-    fn of(&self, venue: &Venue, symbol: &Symbol) -> Result<Option<Qty>, ApiError> {
-        match self {
-            Self::Everything => Ok(None),
-            Self::Shares(qty) => Ok(Some(*qty)),
-            Self::Percent(percent) => {
-                let held = venue.position(symbol).ok_or_else(no_position)?.qty.abs().get();
-                let shares = held.saturating_mul(*percent) / Decimal::ONE_HUNDRED;
-                let shares =
-                    shares.round_dp_with_strategy(QTY_DECIMALS, rust_decimal::RoundingStrategy::ToZero);
-                Ok(Some(Qty::new(shares.normalize())))
-            }
-        }
+fn part(params: &Params) -> Result<ClosePart, ApiError> {
+    match (params.text("qty"), params.text("percentage")) {
+        (None, None) => Ok(ClosePart::All),
+        (Some(_), Some(_)) => Err(ApiError::parameter("only one of qty or percentage is accepted")),
+        (Some(qty), None) => decimal(qty, "qty").map(ClosePart::Qty),
+        (None, Some(percent)) => decimal(percent, "percentage").map(ClosePart::Percent),
     }
 }
 

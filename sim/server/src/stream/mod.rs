@@ -35,7 +35,9 @@ pub(crate) async fn data(State(sim): State<Arc<Sim>>, request: Request) -> Respo
     })
 }
 
-/// `GET /stream`: trade updates.
+/// `GET /stream`: trade updates. Who finds no place is turned away at the handshake.
 pub(crate) async fn trades(State(sim): State<Arc<Sim>>, request: Request) -> Response {
-    upgrade::upgrade(request, move |socket| session::run(sim, socket, TradeSession::default()))
+    let Some(place) = sim.trade_places.take() else { return trades::turned_away() };
+    let session = TradeSession::new(request.headers(), Some(place));
+    upgrade::upgrade(request, move |socket| session::run(sim, socket, session))
 }

@@ -1,13 +1,22 @@
-//! The trade-updates stream's conversation: authentication in its two shapes, and listening.
+//! The trade-updates stream's conversation: authentication in its two shapes, and listening. JSON or
+//! MessagePack, both in binary frames.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use axum::{
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::session::{Answer, Session};
 use crate::{
     keys::{KeyPair, Keys},
+    rest::ApiError,
     sim::Desk,
     stream::hub::{Frame, Hub},
 };
@@ -16,10 +25,58 @@ use crate::{
 const TRADE_UPDATES: &str = "trade_updates";
 const DEPRECATED: &str =
     "this authentication format is being deprecated, use {\"action\":\"auth\",\"key\":..} instead";
+/// Stands before the JSON of a message that goes out as MessagePack.
+const PACKED: char = '\0';
 
-/// Whether a connection listens to trade updates.
+/// The connections that may be open at a time. The handshake does not say whose they are, and there is one
+/// account: so they are counted over all keys.
+#[derive(Debug)]
+pub(crate) struct Places {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// A connection's place, free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Places {
+    /// So many places, all free.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { taken: Arc::default(), most }
+    }
+
+    /// Takes one; `None` when none is free.
+    pub(crate) fn take(&self) -> Option<Place> {
+        let one_more = |taken: usize| Some(taken + 1).filter(|taken| *taken <= self.most);
+        let taken = self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
+        taken.ok().map(|_| Place(self.taken.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The answer to a handshake when there is no place (alpaca-py#740).
+pub(crate) fn turned_away() -> Response {
+    let why = "connection limit exceeded";
+    ApiError::trading(StatusCode::TOO_MANY_REQUESTS, 42_910_000, why).into_response()
+}
+
+/// Whether a connection listens to trade updates, and in which shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Listening(pub bool);
+pub enum Listening {
+    /// It does not.
+    #[default]
+    No,
+    /// As JSON.
+    Json,
+    /// As MessagePack.
+    Packed,
+}
 
 /// One connection's place in the conversation.
 ///
@@ -29,9 +86,34 @@ pub struct Listening(pub bool);
 #[derive(Debug, Default)]
 pub struct TradeSession {
     authenticated: bool,
+    is_packed: bool,
+    /// Held as long as the connection lives.
+    _place: Option<Place>,
+}
+
+/// What a listener in that shape is sent: an update as JSON.
+pub(crate) fn in_shape(json: &str, shape: Listening) -> Arc<str> {
+    match shape {
+        Listening::No | Listening::Json => json.into(),
+        Listening::Packed => format!("{PACKED}{json}").into(),
+    }
 }
 
 impl TradeSession {
+    /// A connection with the headers of its handshake.
+    pub(crate) fn new(headers: &HeaderMap, place: Option<Place>) -> Self {
+        let is_packed = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/msgpack");
+        Self { authenticated: false, is_packed, _place: place }
+    }
+
+    fn shape(&self) -> Listening {
+        if self.is_packed { Listening::Packed } else { Listening::Json }
+    }
+
+    fn say(&self, message: &Value) -> Arc<str> {
+        in_shape(&message.to_string(), self.shape())
+    }
+
     fn authenticate(&mut self, fields: Option<&Value>, names: [&str; 2], keys: &Keys) -> bool {
         let text =
             |name| fields.and_then(|f| f.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -42,13 +124,14 @@ impl TradeSession {
 
     fn listen(&self, message: &Value) -> Answer<Listening> {
         if !self.authenticated {
-            return Answer::say(authorization(false, "listen", None));
+            return Answer::say(self.say(&authorization(false, "listen", None)));
         }
         let streams = message.pointer("/data/streams").and_then(Value::as_array);
-        let listening = streams.is_some_and(|streams| streams.iter().any(|name| name == TRADE_UPDATES));
-        let streams = if listening { vec![TRADE_UPDATES] } else { Vec::new() };
-        let text = json!({"stream": "listening", "data": {"streams": streams}}).to_string();
-        Answer { messages: vec![text.into()], topic: Some(Listening(listening)) }
+        let listens = streams.is_some_and(|streams| streams.iter().any(|name| name == TRADE_UPDATES));
+        let (topic, streams) =
+            if listens { (self.shape(), vec![TRADE_UPDATES]) } else { (Listening::No, Vec::new()) };
+        let message = json!({"stream": "listening", "data": {"streams": streams}});
+        Answer { messages: vec![self.say(&message)], topic: Some(topic) }
     }
 }
 
@@ -68,11 +151,12 @@ impl Session for TradeSession {
         match message.get("action").and_then(Value::as_str) {
             Some("auth") => {
                 let accepted = self.authenticate(Some(&message), ["key", "secret"], keys);
-                Answer::say(authorization(accepted, "authenticate", None))
+                Answer::say(self.say(&authorization(accepted, "authenticate", None)))
             }
             Some("authenticate") => {
                 let accepted = self.authenticate(message.get("data"), ["key_id", "secret_key"], keys);
-                Answer::say(authorization(accepted, "authenticate", accepted.then_some(DEPRECATED)))
+                let message = accepted.then_some(DEPRECATED);
+                Answer::say(self.say(&authorization(accepted, "authenticate", message)))
             }
             Some("listen") => self.listen(&message),
             // The broker's answer to anything else is not known.
@@ -80,8 +164,9 @@ impl Session for TradeSession {
         }
     }
 
+    /// Whoever does not say who he is must not keep the place.
     fn is_overdue(&self) -> Option<Arc<str>> {
-        None
+        (!self.authenticated).then(|| self.say(&authorization(false, "authenticate", None)))
     }
 
     fn full() -> Option<Arc<str>> {
@@ -92,21 +177,28 @@ impl Session for TradeSession {
         None
     }
 
-    /// Paper accounts get binary frames that hold JSON text.
+    /// Paper accounts get binary frames, whatever they hold.
     fn write(frames: &[Frame]) -> Vec<Message> {
         let binary = |frame: &Frame| match frame {
-            Frame::Data(text) | Frame::Control(text) => Message::binary(text.as_bytes().to_vec()),
+            Frame::Data(text) | Frame::Control(text) => Message::binary(bytes(text)),
         };
         frames.iter().map(binary).collect()
     }
 }
 
-fn authorization(accepted: bool, action: &str, message: Option<&str>) -> Arc<str> {
+/// A message as it goes over the wire.
+fn bytes(text: &str) -> Vec<u8> {
+    let Some(json) = text.strip_prefix(PACKED) else { return text.as_bytes().to_vec() };
+    let value: Value = serde_json::from_str(json).expect("our own messages are JSON");
+    rmp_serde::to_vec(&value).expect("JSON fits into MessagePack")
+}
+
+fn authorization(accepted: bool, action: &str, message: Option<&str>) -> Value {
     let mut data = json!({"status": if accepted { "authorized" } else { "unauthorized" }, "action": action});
     if let Some(message) = message {
         data["message"] = message.into();
     }
-    json!({"stream": "authorization", "data": data}).to_string().into()
+    json!({"stream": "authorization", "data": data})
 }
 
 #[cfg(test)]
@@ -117,11 +209,11 @@ mod tests {
     fn both_shapes_of_authentication_and_listening() {
         let keys = Keys::only(KeyPair { key: "K".into(), secret: "S".into() });
         let mut session = TradeSession::default();
-        let mut check = |said: &str, expected: Value, listening: Option<bool>| {
+        let mut check = |said: &str, expected: Value, listening: Option<Listening>| {
             let answer = session.on(said, &keys);
             let got: Value = serde_json::from_str(&answer.messages.concat()).unwrap_or_default();
             assert_eq!(got, expected, "{said}");
-            assert_eq!(answer.topic.map(|topic| topic.0), listening, "{said}");
+            assert_eq!(answer.topic, listening, "{said}");
         };
         let listen = r#"{"action":"listen","data":{"streams":["trade_updates","account_updates"]}}"#;
         let status = |status: &str, action: &str| {
@@ -139,8 +231,34 @@ mod tests {
         old["data"]["message"] = DEPRECATED.into();
         check(r#"{"action":"authenticate","data":{"key_id":"K","secret_key":"S"}}"#, old, None);
         let streams = |streams: Value| json!({"stream": "listening", "data": {"streams": streams}});
-        check(listen, streams(json!(["trade_updates"])), Some(true));
-        check(r#"{"action":"listen","data":{"streams":[]}}"#, streams(json!([])), Some(false));
+        check(listen, streams(json!(["trade_updates"])), Some(Listening::Json));
+        check(r#"{"action":"listen","data":{"streams":[]}}"#, streams(json!([])), Some(Listening::No));
         check("nonsense", Value::Null, None);
+    }
+
+    #[test]
+    fn message_pack_holds_the_same() {
+        let headers = [(header::CONTENT_TYPE, "application/msgpack".parse().expect("a value"))];
+        let mut session = TradeSession::new(&headers.into_iter().collect(), None);
+        let said = session.on(r#"{"action":"auth","key":"K","secret":"S"}"#, &Keys::any()).messages.remove(0);
+        let listens = session.on(r#"{"action":"listen","data":{"streams":["trade_updates"]}}"#, &Keys::any());
+        assert_eq!(listens.topic, Some(Listening::Packed));
+        let frames = [Frame::Control(said), Frame::Data(in_shape(r#"{"price":"1.5"}"#, Listening::Packed))];
+        let read = |message: &Message| match message {
+            Message::Binary(bytes) => rmp_serde::from_slice::<Value>(bytes).expect("MessagePack"),
+            other => panic!("{other:?}"),
+        };
+        let messages: Vec<Value> = TradeSession::write(&frames).iter().map(read).collect();
+        assert_eq!(messages, [authorization(true, "authenticate", None), json!({"price": "1.5"})]);
+    }
+
+    #[test]
+    fn places_are_counted_and_come_back() {
+        let places = Places::new(2);
+        let (first, second) = (places.take(), places.take());
+        assert!(first.is_some() && second.is_some() && places.take().is_none());
+        drop(first);
+        assert!(places.take().is_some());
+        assert!(Places::new(0).take().is_none());
     }
 }

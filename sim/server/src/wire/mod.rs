@@ -1,11 +1,15 @@
 //! The broker's JSON, field by field as its documents have it (2026).
 
 pub(crate) mod account;
+pub(crate) mod activity;
 pub(crate) mod asset;
 pub(crate) mod clock;
 pub(crate) mod market;
 pub(crate) mod order;
 pub(crate) mod position;
+pub(crate) mod request;
+pub(crate) mod update;
+pub(crate) mod watchlist;
 
 use std::fmt::Display;
 

@@ -1,12 +1,15 @@
 //! Positions.
 
 use rust_decimal::Decimal;
-use sandpit_types::{Price, Qty, Symbol, Usd};
+use sandpit_types::{MarketTime, Price, Qty, Symbol, Usd};
 use sandpit_venue::VenuePosition;
 use serde::Serialize;
 
 use super::Text;
-use crate::listing;
+use crate::{
+    listing,
+    trading::today::{Standing, Today},
+};
 
 /// Decimals of a ratio.
 const RATIO_DECIMALS: u32 = 10;
@@ -34,18 +37,30 @@ pub(crate) struct PositionJson<'a> {
     change_today: Text<Decimal>,
 }
 
-impl<'a> From<&'a VenuePosition> for PositionJson<'a> {
-    fn from(position: &'a VenuePosition) -> Self {
+impl<'a> PositionJson<'a> {
+    /// A position, of a day that ends with the close at `until`.
+    pub(crate) fn new(
+        position: &'a VenuePosition,
+        today: &Today,
+        until: MarketTime,
+        asset_marginable: bool,
+    ) -> Self {
         let gain = ratio(position.unrealized_pl.get(), position.cost_basis.get().abs());
         let change = position
             .lastday_price
             .map_or(Decimal::ZERO, |last| ratio(position.current_price.get() - last.get(), last.get()));
+        let standing = Standing {
+            qty: position.qty,
+            price: position.current_price,
+            before: position.lastday_price.unwrap_or(position.avg_entry_price),
+        };
+        let (intraday, against) = today.profit(&position.symbol, standing, until);
         Self {
             asset_id: &position.asset_id,
             symbol: &position.symbol,
             exchange: listing::find(position.symbol.as_str()).exchange,
             asset_class: "us_equity",
-            asset_marginable: true,
+            asset_marginable,
             qty: Text(position.qty),
             qty_available: Text(position.qty_available),
             avg_entry_price: Text(position.avg_entry_price),
@@ -54,9 +69,8 @@ impl<'a> From<&'a VenuePosition> for PositionJson<'a> {
             cost_basis: Text(position.cost_basis),
             unrealized_pl: Text(position.unrealized_pl),
             unrealized_plpc: Text(gain),
-            // Exact for what was opened today, which is all that the venue can tell apart.
-            unrealized_intraday_pl: Text(position.unrealized_pl),
-            unrealized_intraday_plpc: Text(gain),
+            unrealized_intraday_pl: Text(intraday),
+            unrealized_intraday_plpc: Text(ratio(intraday.get(), against.get())),
             current_price: Text(position.current_price),
             lastday_price: position.lastday_price.map(Text),
             change_today: Text(change),

@@ -64,6 +64,7 @@ pub(crate) fn settings() -> Settings {
         speed: 1,
         keys: Keys::any(),
         auth_timeout: Settings::AUTH_TIMEOUT,
+        trade_connections: Settings::TRADE_CONNECTIONS,
     }
 }
 

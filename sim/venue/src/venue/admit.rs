@@ -1,10 +1,10 @@
 //! Whether an order may be taken: its form first, then the account's rules.
 
 use rust_decimal::Decimal;
-use sandpit_types::{MarketTime, OrderKind, Price, Qty, Side, TimeInForce};
+use sandpit_types::{MarketTime, Price, Qty, Side};
 
 use super::{MAX_ORDERS, Venue};
-use crate::{NewOrder, Phase, PositionIntent, Reject, account::decimal};
+use crate::{Class, NewOrder, OrderKind, Phase, PositionIntent, Reject, TimeInForce, account::decimal};
 
 /// Larger quantities and prices are absurd; below them no sum can overflow.
 const MAX_QTY: Decimal = decimal(1_000_000_000, 0);
@@ -30,6 +30,7 @@ const QUEUE_COLLAR: Decimal = decimal(1025, 3);
 /// What is settled when an order is taken.
 pub(super) struct Admitted {
     pub(super) symbol: usize,
+    pub(super) qty: Qty,
     pub(super) intent: PositionIntent,
     /// At what price its unfilled shares hold buying power; zero for an order that closes.
     pub(super) reserve: Price,
@@ -41,7 +42,7 @@ pub(super) struct Admitted {
 impl Venue {
     /// Whether `order` may be taken now.
     pub(super) fn admit(&self, order: &NewOrder) -> Result<Admitted, Reject> {
-        check_form(order)?;
+        let qty = check_form(order)?;
         if self.suspended {
             return Err(Reject::Suspended);
         }
@@ -53,18 +54,18 @@ impl Venue {
         }
         let unknown = || Reject::UnknownSymbol { symbol: order.symbol.clone() };
         let symbol = *self.by_symbol.get(&order.symbol).ok_or_else(unknown)?;
-        let intent = self.intent(symbol, order)?;
+        let intent = self.intent(symbol, order, qty)?;
         self.check_wash(symbol, order)?;
         let works_now = self.may_trade(order.extended_hours);
         let reserve = if intent.opens() { self.reserve(symbol, order, works_now)? } else { Price::ZERO };
-        let cost_basis = reserve * order.qty;
+        let cost_basis = reserve * qty;
         let worth = self.worth();
         let buying_power = self.ledger.buying_power(&worth);
         if cost_basis > buying_power {
             return Err(Reject::BuyingPower { buying_power, cost_basis });
         }
         let expires_at = self.expires_at(order);
-        Ok(Admitted { symbol, intent, reserve, expires_at, works_now })
+        Ok(Admitted { symbol, qty, intent, reserve, expires_at, works_now })
     }
 
     /// Whether an order trades in the present phase.
@@ -77,17 +78,17 @@ impl Venue {
     }
 
     /// What the order does to the position, if the position and the orders that are open allow it.
-    fn intent(&self, symbol: usize, order: &NewOrder) -> Result<PositionIntent, Reject> {
+    fn intent(&self, symbol: usize, order: &NewOrder, qty: Qty) -> Result<PositionIntent, Reject> {
         let held = self.ledger.holdings[symbol].qty;
         let book = &self.books[symbol];
         let is_long = held.is_positive();
         match order.side {
             Side::Sell if is_long => {
-                self.check_available(symbol, order)?;
+                self.check_available(symbol, order, qty)?;
                 Ok(PositionIntent::SellToClose)
             }
             Side::Buy if !is_long && !held.is_zero() => {
-                self.check_available(symbol, order)?;
+                self.check_available(symbol, order, qty)?;
                 Ok(PositionIntent::BuyToClose)
             }
             Side::Sell if held.is_zero() && !book.open(Side::Buy).is_empty() => {
@@ -97,16 +98,16 @@ impl Venue {
                 Err(Reject::BuyWhileShortOpen)
             }
             Side::Sell if !self.may_short(&self.worth()) => Err(Reject::ShortNotAllowed),
-            Side::Sell if is_fractional(order.qty) => Err(Reject::FractionalShort),
+            Side::Sell if is_fractional(qty) => Err(Reject::FractionalShort),
             Side::Sell => Ok(PositionIntent::SellToOpen),
             Side::Buy => Ok(PositionIntent::BuyToOpen),
         }
     }
 
-    fn check_available(&self, symbol: usize, order: &NewOrder) -> Result<(), Reject> {
+    fn check_available(&self, symbol: usize, order: &NewOrder, qty: Qty) -> Result<(), Reject> {
         let holding = &self.ledger.holdings[symbol];
         let available = holding.available();
-        if order.qty <= available {
+        if qty <= available {
             return Ok(());
         }
         let related = self.books[symbol].open(order.side).iter();
@@ -114,7 +115,7 @@ impl Venue {
         related.sort_unstable();
         Err(Reject::QtyNotAvailable {
             symbol: order.symbol.clone(),
-            requested: order.qty,
+            requested: qty,
             available,
             existing: holding.qty.abs(),
             held_for_orders: holding.held,
@@ -147,7 +148,7 @@ impl Venue {
     fn reserve(&self, symbol: usize, order: &NewOrder, works_now: bool) -> Result<Price, Reject> {
         let book = &self.books[symbol];
         let shown = book.level(Side::Buy).filter(|_| works_now);
-        let no_price = || Reject::NoPrice { symbol: order.symbol.clone() };
+        let no_price = || Reject::NotTradable { symbol: order.symbol.clone() };
         match (order.side, order.kind) {
             (Side::Buy, OrderKind::Limit { limit_price }) => Ok(limit_price),
             (Side::Buy, OrderKind::Market) => match shown {
@@ -163,6 +164,9 @@ impl Venue {
             (Side::Sell, OrderKind::Limit { limit_price }) => {
                 Ok(book.offer().map_or(limit_price, |offer| with_collar(offer).max(limit_price)))
             }
+            (_, OrderKind::Stop { .. } | OrderKind::StopLimit { .. } | OrderKind::TrailingStop { .. }) => {
+                Err(Reject::NotOffered)
+            }
             (Side::Sell, OrderKind::Market) => Ok(with_collar(book.offer().ok_or_else(no_price)?)),
         }
     }
@@ -172,7 +176,9 @@ impl Venue {
         match order.time_in_force {
             TimeInForce::Gtc => self.calendar.days_later(self.now, GTC_DAYS, GTC_END),
             TimeInForce::Day if order.extended_hours => self.calendar.next_post_close(self.now),
-            TimeInForce::Day | TimeInForce::Ioc | TimeInForce::Fok => self.calendar.next_close(self.now),
+            TimeInForce::Day | TimeInForce::Ioc | TimeInForce::Fok | TimeInForce::Opg | TimeInForce::Cls => {
+                self.calendar.next_close(self.now)
+            }
         }
     }
 }
@@ -194,19 +200,23 @@ fn is_fractional(qty: Qty) -> bool {
 }
 
 /// What can be said of an order without knowing anything else.
-fn check_form(order: &NewOrder) -> Result<(), Reject> {
-    if !order.qty.is_positive() {
+fn check_form(order: &NewOrder) -> Result<Qty, Reject> {
+    let is_old = matches!(order.kind, OrderKind::Market | OrderKind::Limit { .. })
+        && !matches!(order.time_in_force, TimeInForce::Opg | TimeInForce::Cls)
+        && order.class == Class::Simple;
+    let qty = order.amount.qty().filter(|_| is_old).ok_or(Reject::NotOffered)?;
+    if !qty.is_positive() {
         return Err(Reject::QtyNotPositive);
     }
-    if order.qty.get() > MAX_QTY || order.qty.get().normalize().scale() > QTY_DECIMALS {
+    if qty.get() > MAX_QTY || qty.get().normalize().scale() > QTY_DECIMALS {
         return Err(Reject::QtyInvalid);
     }
     if let Some(limit_price) = order.kind.limit_price() {
         if !limit_price.is_positive() || limit_price.get() > MAX_LIMIT_PRICE {
-            return Err(Reject::LimitPriceInvalid { limit_price });
+            return Err(Reject::PriceInvalid { field: "limit_price", price: limit_price });
         }
         if !limit_price.is_on_tick() {
-            return Err(Reject::SubPenny { limit_price });
+            return Err(Reject::SubPenny { field: "limit_price", price: limit_price });
         }
     }
     if order.client_order_id.as_deref().is_some_and(|id| id.chars().count() > MAX_CLIENT_ID_CHARS) {
@@ -216,8 +226,8 @@ fn check_form(order: &NewOrder) -> Result<(), Reject> {
     if order.extended_hours && (order.kind == OrderKind::Market || !is_day_or_gtc) {
         return Err(Reject::ExtendedHours);
     }
-    if is_fractional(order.qty) && order.time_in_force != TimeInForce::Day {
+    if is_fractional(qty) && order.time_in_force != TimeInForce::Day {
         return Err(Reject::FractionalNotDay);
     }
-    Ok(())
+    Ok(qty)
 }

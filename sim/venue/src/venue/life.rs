@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sandpit_types::{BrokerOrderId, ExecutionId, Price, Qty, TimeInForce, Usd};
+use sandpit_types::{BrokerOrderId, ExecutionId, Price, Qty, Usd};
 
 use super::{Entry, Venue, admit::Admitted};
 use crate::{
-    EventKind, NewOrder, OrderState, Phase, VenueEvent, VenueOrder,
+    EventKind, NewOrder, OrderState, Phase, TimeInForce, VenueEvent, VenueOrder,
     book::{OrderIx, Resting},
 };
 
@@ -52,7 +52,7 @@ impl Venue {
         self.open.insert(ix);
         self.timers.insert((admitted.expires_at, ix));
         self.set_next_due();
-        self.ledger.hold(admitted.symbol, admitted.intent, order.qty, admitted.reserve);
+        self.ledger.hold(admitted.symbol, admitted.intent, admitted.qty, admitted.reserve);
         let order = VenueOrder {
             id: BrokerOrderId::new(uuid.to_string()),
             client_order_id,
@@ -60,8 +60,16 @@ impl Venue {
             symbol: order.symbol,
             side: order.side,
             position_intent: admitted.intent,
-            qty: order.qty,
+            amount: order.amount,
             kind: order.kind,
+            class: order.class.kind(),
+            legs: Vec::new(),
+            parent: None,
+            replaces: None,
+            replaced_by: None,
+            limit_price: order.kind.limit_price(),
+            stop_price: order.kind.stop_price(),
+            hwm: None,
             time_in_force: order.time_in_force,
             extended_hours: order.extended_hours,
             state: OrderState::PendingNew,
@@ -74,6 +82,8 @@ impl Venue {
             expired_at: None,
             expires_at: Some(admitted.expires_at),
             canceled_at: None,
+            failed_at: None,
+            replaced_at: None,
         };
         self.entries.push(Entry { order, symbol: admitted.symbol, reserve: admitted.reserve });
         ix
@@ -124,15 +134,30 @@ impl Venue {
         let has_id = !matches!(kind, EventKind::PendingNew | EventKind::Accepted);
         let execution_id = has_id.then(|| ExecutionId::new(self.ids.uuid().to_string()));
         let order = &mut self.entries[ix as usize].order;
-        order.state = order.state.after(kind).expect("the venue makes only events that are possible");
+        order.state = order
+            .state
+            .after(kind, order.filled_qty.is_positive())
+            .expect("the venue makes only events that are possible");
         order.updated_at = time;
         match kind {
-            EventKind::PendingNew | EventKind::New | EventKind::PartialFill => {}
             // Nothing is announced of a queued order until its session begins or it ends (Alpaca-API#74).
-            EventKind::Accepted => return,
+            EventKind::Accepted | EventKind::Held => return,
             EventKind::Fill => order.filled_at = Some(time),
             EventKind::Canceled => order.canceled_at = Some(time),
             EventKind::Expired => order.expired_at = Some(time),
+            EventKind::Rejected => order.failed_at = Some(time),
+            EventKind::Replaced => order.replaced_at = Some(time),
+            EventKind::PendingNew
+            | EventKind::New
+            | EventKind::PartialFill
+            | EventKind::PendingCancel
+            | EventKind::PendingReplace
+            | EventKind::CancelRejected
+            | EventKind::ReplaceRejected
+            | EventKind::DoneForDay
+            | EventKind::Stopped
+            | EventKind::Suspended
+            | EventKind::Calculated => {}
         }
         let (qty, price) = execution.as_ref().map(|fill| (fill.qty, fill.price)).unzip();
         let position_qty = execution.map(|fill| fill.position_qty);
@@ -144,7 +169,9 @@ impl Venue {
     pub(super) fn run_out(&mut self, ix: OrderIx) {
         match self.entry(ix).order.time_in_force {
             TimeInForce::Day => self.end(ix, EventKind::Expired),
-            TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => self.end(ix, EventKind::Canceled),
+            TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok | TimeInForce::Opg | TimeInForce::Cls => {
+                self.end(ix, EventKind::Canceled)
+            }
         }
     }
 

@@ -1,10 +1,10 @@
 //! Our orders against the quote. The rules are in the crate's documentation.
 
-use sandpit_types::{Price, Qty, Side, TimeInForce};
+use sandpit_types::{Price, Qty, Side};
 
 use super::{Venue, admit::crosses};
 use crate::{
-    EventKind,
+    EventKind, TimeInForce,
     account::decimal,
     book::{Book, OrderIx},
 };

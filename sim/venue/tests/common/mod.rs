@@ -10,10 +10,10 @@
 
 use std::time::Duration;
 
-use sandpit_types::{
-    Bar, BrokerOrderId, MarketEvent, MarketTime, OrderKind, Quote, Side, Symbol, TimeInForce, Trade,
+use sandpit_types::{Bar, BrokerOrderId, MarketEvent, MarketTime, Quote, Side, Symbol, Trade};
+use sandpit_venue::{
+    Amount, Class, ClosePart, NewOrder, OrderKind, Reject, TimeInForce, Venue, VenueConfig, VenueEvent,
 };
-use sandpit_venue::{NewOrder, Reject, Venue, VenueConfig, VenueEvent};
 
 /// Midnight in New York, Monday 2013-10-07.
 pub(crate) const MONDAY: &str = "2013-10-07T00:00:00-04:00";
@@ -66,8 +66,9 @@ impl Bench {
                 self.submitted(result);
             }
             ["close", symbol, ref qty @ ..] => {
-                let qty = qty.first().map(|qty| qty.parse().expect("qty"));
-                let result = self.venue.close_position(&Symbol::new(symbol), qty, self.now);
+                let part =
+                    qty.first().map_or(ClosePart::All, |qty| ClosePart::Qty(qty.parse().expect("qty")));
+                let result = self.venue.close_position(&Symbol::new(symbol), part, self.now);
                 self.submitted(result);
             }
             ["cancel", name] => {
@@ -131,7 +132,12 @@ impl Bench {
         let order = self.venue.order(id).expect("an order of the script");
         let expires = order.expires_at.expect("every order has an end");
         let intent = order.position_intent.as_str();
-        format!("{} {intent} {}/{} until {expires}", order.state.as_str(), order.filled_qty, order.qty)
+        format!(
+            "{} {intent} {}/{} until {expires}",
+            order.state.as_str(),
+            order.filled_qty,
+            order.qty().expect("shares")
+        )
     }
 }
 
@@ -189,9 +195,11 @@ fn order(words: &[&str]) -> NewOrder {
         client_order_id: None,
         symbol: Symbol::new(words[1]),
         side: if words[0] == "buy" { Side::Buy } else { Side::Sell },
-        qty: words[2].parse().expect("qty"),
+        amount: Amount::Qty(words[2].parse().expect("qty")),
         kind,
         time_in_force,
         extended_hours: words.contains(&"ext"),
+        class: Class::Simple,
+        position_intent: None,
     }
 }
