@@ -14,6 +14,8 @@
 pub mod clock;
 pub mod data;
 pub mod engine;
+#[cfg(test)]
+mod fuzz_tests;
 pub mod history;
 pub mod keys;
 pub mod limit;
