@@ -352,3 +352,41 @@ fn what_is_refused_is_refused_in_the_brokers_words() {
     assert_eq!((answer.status, fields), (403, ["0", "10", "10", "SPY"]));
     assert_eq!(list(&answer.body["related_orders"]).len(), 1);
 }
+
+#[test]
+fn with_latency_requests_are_only_requests() {
+    let mut settings = settings();
+    settings.venue.realism = sandpit_venue::Realism::live();
+    let broker = Broker::in_session(settings);
+    let mut stream = listening(&broker);
+    let arrive = || broker.pass(std::time::Duration::from_millis(100));
+    let status = |id: &str| text(&broker.get(&format!("/v2/orders/{id}")), "status").to_owned();
+    let id = text(&taken(&broker, order(json!({}))), "id").to_owned();
+    assert_eq!(status(&id), "pending_new");
+    let early = broker.send("PATCH", &format!("/v2/orders/{id}"), Some("K"), r#"{"limit_price":98}"#);
+    assert_eq!(early.status, 422, "not sent to the exchange yet: {}", early.text);
+    arrive();
+    assert_eq!(status(&id), "new");
+    let change = broker.send("PATCH", &format!("/v2/orders/{id}"), Some("K"), r#"{"limit_price":98}"#);
+    assert_eq!((change.status, &change.body["status"]), (200, &json!("pending_new")), "{}", change.text);
+    assert_eq!(status(&id), "pending_replace");
+    assert_eq!(broker.call("DELETE", &format!("/v2/orders/{id}")).status, 422);
+    arrive();
+    let new_id = text(&change.body, "id").to_owned();
+    assert_eq!((status(&id), status(&new_id)), ("replaced".into(), "new".into()));
+    for _ in 0..2 {
+        let cancel = broker.call("DELETE", &format!("/v2/orders/{new_id}"));
+        assert_eq!((cancel.status, cancel.text.as_str()), (204, ""));
+        assert_eq!(status(&new_id), "pending_cancel");
+    }
+    arrive();
+    assert_eq!(status(&new_id), "canceled");
+    let mut told = Vec::new();
+    while told.last().is_none_or(|event| event != "canceled") {
+        told.push(text(&stream.hear()["data"], "event").to_owned());
+    }
+    assert_eq!(
+        told,
+        ["pending_new", "new", "pending_replace", "replaced", "new", "pending_cancel", "canceled"]
+    );
+}

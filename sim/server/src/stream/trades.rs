@@ -134,6 +134,24 @@ impl TradeSession {
         let message = json!({"stream": "listening", "data": {"streams": streams}});
         Answer { messages: vec![self.say(&message)], topic: Some(topic) }
     }
+
+    /// Answers a message, whatever it was written in.
+    fn on_message(&mut self, message: &Value, keys: &Keys) -> Answer<Listening> {
+        match message.get("action").and_then(Value::as_str) {
+            Some("auth") => {
+                let accepted = self.authenticate(Some(message), ["key", "secret"], keys);
+                Answer::say(self.say(&authorization(accepted, "authenticate", None)))
+            }
+            Some("authenticate") => {
+                let accepted = self.authenticate(message.get("data"), ["key_id", "secret_key"], keys);
+                let warning = accepted.then_some(DEPRECATED);
+                Answer::say(self.say(&authorization(accepted, "authenticate", warning)))
+            }
+            Some("listen") => self.listen(message),
+            // The broker's answer to anything else is not known.
+            _ => Answer { messages: Vec::new(), topic: None },
+        }
+    }
 }
 
 impl Session for TradeSession {
@@ -150,21 +168,7 @@ impl Session for TradeSession {
     }
 
     fn on(&mut self, text: &str, keys: &Keys) -> Answer<Listening> {
-        let message = serde_json::from_str::<Value>(text).unwrap_or_default();
-        match message.get("action").and_then(Value::as_str) {
-            Some("auth") => {
-                let accepted = self.authenticate(Some(&message), ["key", "secret"], keys);
-                Answer::say(self.say(&authorization(accepted, "authenticate", None)))
-            }
-            Some("authenticate") => {
-                let accepted = self.authenticate(message.get("data"), ["key_id", "secret_key"], keys);
-                let message = accepted.then_some(DEPRECATED);
-                Answer::say(self.say(&authorization(accepted, "authenticate", message)))
-            }
-            Some("listen") => self.listen(&message),
-            // The broker's answer to anything else is not known.
-            _ => Answer { messages: Vec::new(), topic: None },
-        }
+        self.on_message(&serde_json::from_str(text).unwrap_or_default(), keys)
     }
 
     /// Whoever does not say who he is must not keep the place.

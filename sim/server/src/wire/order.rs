@@ -1,5 +1,7 @@
 //! The order object.
 
+use std::time::Duration;
+
 use sandpit_types::{BrokerOrderId, MarketTime, Price, Qty, Symbol, Usd};
 use sandpit_venue::{OrderState, Trail, Venue, VenueOrder};
 use serde::Serialize;
@@ -135,13 +137,15 @@ impl Taken {
     }
 }
 
-/// The order in this state, before anything happened to it.
+/// The order in this state, before anything happened to it. What happens at once has the same stamp as the
+/// order itself: so this picture is dated just before, or a client that hears of it late, after the events,
+/// could not tell that it is the older one.
 fn as_taken(order: &VenueOrder, state: OrderState) -> VenueOrder {
     VenueOrder {
         state,
         filled_qty: Qty::ZERO,
         filled_cost: Usd::ZERO,
-        updated_at: order.created_at,
+        updated_at: order.created_at - Duration::from_nanos(1),
         filled_at: None,
         expired_at: None,
         canceled_at: None,
