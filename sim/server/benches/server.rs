@@ -122,7 +122,10 @@ impl Client {
             let request = match (mix, self.open.take()) {
                 (Mix::OrdersAndCancels, Some(id)) => head("DELETE", &format!("/v2/orders/{id}"), 0),
                 _ => {
-                    let body = r#"{"symbol":"SPY","qty":"1","side":"buy","type":"limit","time_in_force":"day","limit_price":"1.00"}"#;
+                    let body = concat!(
+                        r#"{"symbol":"SPY","qty":"1","side":"buy","type":"limit","#,
+                        r#""time_in_force":"day","limit_price":"1.00"}"#
+                    );
                     head("POST", "/v2/orders", body.len()) + body
                 }
             };

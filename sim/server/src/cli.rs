@@ -111,7 +111,8 @@ pub(crate) struct Args {
     pub(crate) always_open: bool,
 
     /// How true to life fills are. paper: Alpaca's paper engine (sizes do not count, one fill in ten is a
-    /// random part, no fees). live: sizes, latency, slippage and fees. exact: the quote and its size, no chance
+    /// random part, no fees). live: sizes, latency, slippage and fees. exact: the quote and its size, no
+    /// chance
     #[arg(long, value_name = "HOW", default_value = "paper", verbatim_doc_comment)]
     pub(crate) realism: HowReal,
 

@@ -191,7 +191,8 @@ impl Desk {
         plan
     }
 
-    /// Whether one of the things of a request about all fails: its status, and whether it is done all the same.
+    /// Whether one of the things of a request about all fails: its status, and whether it is done all the
+    /// same.
     pub(crate) fn fail_item(&mut self, path: &str, symbol: &Symbol, now: MarketTime) -> Option<(u16, Deed)> {
         let (status, deed, hit) = self.faults.on_item(path, symbol, now)?;
         self.note_hit(hit, &format!("{path} {symbol}"), now);

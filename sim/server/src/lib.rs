@@ -2,10 +2,14 @@
 //! matching engine of `sandpit-venue`, fed by files of real data or by a seeded generator.
 //!
 //! ```text
-//!  files / generator ─> feed ─> engine (venue + history) ─> streams
-//!                                  ^
-//!                 REST ────────────┘   one lock; time is read under it
+//!  files / generator ─> feed ─> engine (venue + history) ─> line ─> streams
+//!                                  ^                         ^
+//!  REST ─> record ─> faults ───────┤ desk: one lock; time is read under it
+//!  /sim (controls) ────────────────┘                      faults
 //! ```
+//!
+//! What goes wrong on purpose is decided in [`faults`]; the controls under `/sim` work the clock, put events
+//! into the market, read the log and begin the run anew (`sandpit-sim --help` lists them).
 //!
 //! Nothing here reads a clock: the program hands in the real time since its start, and the schedule turns it
 //! into market time.

@@ -58,8 +58,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Plays `days`, in order, with leads that are long enough for a run that begins at `speed` market seconds
-    /// a real second. A lead that would reach into the session before is cut there.
+    /// Plays `days`, in order, with leads that are long enough for a run that begins at `speed` market
+    /// seconds a real second. A lead that would reach into the session before is cut there.
     ///
     /// # Panics
     /// When there is no day.

@@ -60,8 +60,8 @@ impl From<&Quote> for QuoteMessage {
 }
 
 impl StatusMessage {
-    /// Trading is halted, or goes on. The codes are those of the tapes' plans, from memory: the broker's documents
-    /// pass them on as they are.
+    /// Trading is halted, or goes on. The codes are those of the tapes' plans, from memory: the fact sheet is
+    /// silent.
     pub(crate) fn halt(symbol: &Symbol, is_halted: bool, now: MarketTime) -> Self {
         let z = tape(symbol);
         let (sc, sm, rc, rm) = match (z, is_halted) {
