@@ -57,7 +57,9 @@ impl Model {
             }
             if self.has_shares(leg) {
                 self.turn_new(leg);
-                self.meet_side(self.orders[leg].symbol, self.orders[leg].side);
+                if self.orders[leg].work != Work::Waits {
+                    self.meet_side(self.orders[leg].symbol, self.orders[leg].side);
+                }
             } else {
                 self.end(leg, OrderState::Rejected, EventKind::Rejected);
             }

@@ -111,12 +111,13 @@ impl Model {
 
     /// Day trades of the last five business days (the old rule).
     pub(crate) fn day_trades(&self) -> usize {
-        let today = self.calendar.date(self.now);
-        let mut first = today;
-        let mut days = usize::from(self.calendar.session(today).is_some());
+        let mut first = self.calendar.date(self.now);
+        // A trading day begins with its pre-market.
+        let begun = |date| self.calendar.session(date).is_some_and(|session| session.pre_open <= self.now);
+        let mut days = usize::from(begun(first));
         while days < 5 {
             first = first.saturating_sub(jiff::Span::new().days(1));
-            days += usize::from(self.calendar.session(first).is_some());
+            days += usize::from(begun(first));
         }
         self.day_trades.iter().filter(|&&date| date >= first).count()
     }
