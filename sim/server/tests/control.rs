@@ -186,7 +186,7 @@ fn whoever_listens_can_follow_when_the_clock_is_set_forward() {
     let Market { symbols, days, .. } = market();
     let symbol = symbols[0].clone();
     // Many times what may wait for one listener, over an hour.
-    let count = 4 * MAX_WAITING as u64;
+    let count = 16 * MAX_WAITING as u64;
     let quotes = (0..count).map(move |n| {
         let time = open() + std::time::Duration::from_millis(n * 50);
         Tick::new(MarketEvent::Quote(Quote {
@@ -201,7 +201,11 @@ fn whoever_listens_can_follow_when_the_clock_is_set_forward() {
     let broker = Broker::over(settings(), Market { symbols, days, feed: Box::new(quotes), rewind: None });
     broker.control("/sim/clock", json!({"pause": true}));
     let mut stream = data_stream(&broker, json!({"quotes": ["*"]}));
-    let reader = std::thread::spawn(move || {
+    std::thread::scope(|scope| {
+        scope.spawn(|| broker.control("/sim/clock", json!({"advance": "6h"})));
+        // The listener begins to read when more than can wait for it has been played.
+        let is_full = |_| broker.status()["quotes"].as_u64() > Some(MAX_WAITING as u64);
+        assert!((0..1_000_000).any(is_full), "the clock does not move");
         let mut seen = 0;
         while seen < count {
             for message in stream.hear().as_array().expect("an array") {
@@ -210,8 +214,6 @@ fn whoever_listens_can_follow_when_the_clock_is_set_forward() {
             }
         }
     });
-    broker.control("/sim/clock", json!({"advance": "2h"}));
-    reader.join().expect("every quote came");
 }
 
 #[test]
