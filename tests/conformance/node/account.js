@@ -9,13 +9,18 @@ module.exports = { checks };
 const configure = (desk, accountConfigurations) =>
   desk.trading.accountConfigurations.patchAccountConfig({ accountConfigurations });
 
-check("model", "2.2 the account is active, in dollars, and amounts stay strings in the SDK's model", async (desk) => {
-  const account = await desk.trading.account.getAccount();
-  assert.equal(account.status, "ACTIVE");
-  assert.equal(account.currency, "USD");
-  for (const name of ["cash", "equity", "buyingPower", "longMarketValue", "sma"]) assert.match(account[name], DECIMAL);
-  assert.ok(account.createdAt instanceof Date && !Number.isNaN(account.createdAt.getTime()));
-});
+check(
+  "model",
+  "2.2 the account is active, in dollars, and amounts stay strings in the SDK's model",
+  async (desk) => {
+    const account = await desk.trading.account.getAccount();
+    assert.equal(account.status, "ACTIVE");
+    assert.equal(account.currency, "USD");
+    for (const name of ["cash", "equity", "buyingPower", "longMarketValue", "sma"])
+      assert.match(account[name], DECIMAL);
+    assert.ok(account.createdAt instanceof Date && !Number.isNaN(account.createdAt.getTime()));
+  },
+);
 
 check("probe", "1 good keys pass the SDK's own check of the connection", async (desk) => {
   const found = await desk.trading.validateConnection();
@@ -45,9 +50,15 @@ check("response", "2.1 a good answer shows X-Request-ID and the rate limit to th
 
 check("configuration", "2.2 the configuration has its documented keys", async (desk) => {
   const found = await desk.get("/v2/account/configurations");
-  const expected = { suspend_trade: "boolean", no_shorting: "boolean", fractional_trading: "boolean",
-    max_margin_multiplier: "string", ptp_no_exception_entry: "boolean", disable_overnight_trading: "boolean",
-    trade_confirm_email: "string" };
+  const expected = {
+    suspend_trade: "boolean",
+    no_shorting: "boolean",
+    fractional_trading: "boolean",
+    max_margin_multiplier: "string",
+    ptp_no_exception_entry: "boolean",
+    disable_overnight_trading: "boolean",
+    trade_confirm_email: "string",
+  };
   for (const [key, type] of Object.entries(expected)) assert.equal(typeof found[key], type, key);
 });
 
@@ -59,10 +70,14 @@ check("configure", "2.2 PATCH of one key changes it alone and answers the whole"
   assert.equal((await configure(desk, { noShorting: false })).noShorting, false);
 });
 
-check("bad_configuration", "2.1 a value that does not exist is 422 40010001, a ValidationError", async (desk) => {
-  const error = await refused(() => configure(desk, { maxMarginMultiplier: "3" }), 422, 40010001);
-  assert.equal(error.name, "ValidationError");
-});
+check(
+  "bad_configuration",
+  "2.1 a value that does not exist is 422 40010001, a ValidationError",
+  async (desk) => {
+    const error = await refused(() => configure(desk, { maxMarginMultiplier: "3" }), 422, 40010001);
+    assert.equal(error.name, "ValidationError");
+  },
+);
 
 check("error", "2.1 an error carries status, code, message and the request's id", async (desk) => {
   const error = await refused(() => desk.see("904837e3-3b76-47ec-b432-046db621571b"), 404, 40410000);

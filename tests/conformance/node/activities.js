@@ -14,7 +14,10 @@ check("fills", "2.3 an execution is a FILL row that names price, qty, side and o
   await desk.fills(await desk.sell("PEP"));
   const rows = await desk.trading.accountActivities.getAccountActivities({ activityTypes: ["FILL"] });
   const row = rows.find((it) => it.orderId === order.id);
-  assert.deepEqual([row.price, row.qty, row.side, row.cumQty, row.leavesQty], ["140.01", "1", "buy", "1", "0"]);
+  assert.deepEqual(
+    [row.price, row.qty, row.side, row.cumQty, row.leavesQty],
+    ["140.01", "1", "buy", "1", "0"],
+  );
   assert.match(row.id, /^\d{17}::[0-9a-f-]{36}$/);
   assert.ok(row.transactionTime instanceof Date);
   kept.rows = rows;
@@ -28,14 +31,19 @@ check("pages", "2.3 the SDK pages by the last row's id and gets every row once",
 
 check("by_type", "2.3 the type can stand in the path; direction asc turns the rows round", async (desk) => {
   const ask = (direction) =>
-    desk.trading.accountActivities.getAccountActivitiesByActivityType({ activityType: "FILL", direction, pageSize: 100 });
+    desk.trading.accountActivities.getAccountActivitiesByActivityType({
+      activityType: "FILL",
+      direction,
+      pageSize: 100,
+    });
   const [up, down] = [await ask("asc"), await ask("desc")];
   assert.equal(down[0].id, kept.rows[0].id);
   assert.ok(up[0].id < up.at(-1).id, `${up[0].id} and ${up.at(-1).id}`);
 });
 
 check("dates", "2.3 date, after and until take whole moments, as this SDK sends them", async (desk) => {
-  const ask = (query) => desk.trading.accountActivities.getAccountActivities({ activityTypes: ["FILL"], ...query });
+  const ask = (query) =>
+    desk.trading.accountActivities.getAccountActivities({ activityTypes: ["FILL"], ...query });
   assert.deepEqual(await ask({ date: new Date("2026-06-05") }), []);
   assert.ok((await ask({ date: new Date("2026-06-08") })).length > 0);
   assert.deepEqual(await ask({ until: new Date("2026-06-08T13:00:00Z") }), []);

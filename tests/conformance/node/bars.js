@@ -11,7 +11,10 @@ const [FIRST, SECOND] = ["2026-06-08", "2026-06-09"];
 
 /** The rows of a data file, as objects by its header. */
 function rows(name, symbol) {
-  const [header, ...lines] = fs.readFileSync(path.join(__dirname, "..", "data", name), "utf8").trim().split("\n");
+  const [header, ...lines] = fs
+    .readFileSync(path.join(__dirname, "..", "data", name), "utf8")
+    .trim()
+    .split("\n");
   const keys = header.split(",");
   const found = lines.map((line) => Object.fromEntries(line.split(",").map((cell, at) => [keys[at], cell])));
   return found.filter((row) => row.symbol === symbol);
@@ -29,7 +32,12 @@ const joined = (found) => [
 
 check("minutes", "5 minute bars are those of the market, over all pages", async (desk) => {
   await desk.market.advanceTo(SECOND, "10:15:30");
-  const found = await desk.data.getStockBars({ symbols: ["AAPL", "MSFT"], timeframe: TimeFrame.Minute, start, limit: 50 });
+  const found = await desk.data.getStockBars({
+    symbols: ["AAPL", "MSFT"],
+    timeframe: TimeFrame.Minute,
+    start,
+    limit: 50,
+  });
   for (const symbol of ["AAPL", "MSFT"]) {
     assert.deepEqual(found[symbol].map(figures), rows("bars.csv", symbol).map(figures), symbol);
   }
@@ -47,14 +55,26 @@ check("timeframes", "5 five minutes, an hour and a day are made of their minutes
   const ask = async (timeframe) =>
     (await desk.data.getStockBarsFor("AAPL", { timeframe, start: new Date(FIRST), end })).map(figures);
   const five = await ask(timeFrame(5, TimeFrameUnit.Minute));
-  assert.deepEqual(five, Array.from({ length: 8 }, (_, n) => joined(day.slice(5 * n, 5 * n + 5))));
+  assert.deepEqual(
+    five,
+    Array.from({ length: 8 }, (_, n) => joined(day.slice(5 * n, 5 * n + 5))),
+  );
   assert.deepEqual(await ask(TimeFrame.Hour), [joined(day.slice(0, 30)), joined(day.slice(30))]);
   assert.deepEqual(await ask(TimeFrame.Day), [joined(day)]);
 });
 
 check("sort", "5 sort desc brings the newest first", async (desk) => {
-  const { bars } = await desk.data.stocks.stockBars({ symbols: "AAPL", timeframe: "1Min", start, limit: 2, sort: "desc" });
-  assert.deepEqual(bars.AAPL.map((bar) => bar.t), [`${SECOND}T14:09:00Z`, `${SECOND}T14:08:00Z`]);
+  const { bars } = await desk.data.stocks.stockBars({
+    symbols: "AAPL",
+    timeframe: "1Min",
+    start,
+    limit: 2,
+    sort: "desc",
+  });
+  assert.deepEqual(
+    bars.AAPL.map((bar) => bar.t),
+    [`${SECOND}T14:09:00Z`, `${SECOND}T14:08:00Z`],
+  );
 });
 
 check("empty", "5 no bars is an empty object", async (desk) => {
@@ -63,7 +83,8 @@ check("empty", "5 no bars is an empty object", async (desk) => {
 });
 
 check("bad", "5 a timeframe, feed or start that cannot be is 400 with a message", async (desk) => {
-  const ask = (query) => () => desk.data.stocks.stockBars({ symbols: "AAPL", timeframe: "1Min", start, ...query });
+  const ask = (query) => () =>
+    desk.data.stocks.stockBars({ symbols: "AAPL", timeframe: "1Min", start, ...query });
   await refused(ask({ timeframe: "60Min" }), 400);
   await refused(ask({ feed: "nyse" }), 400);
   await refused(ask({ pageToken: "nonsense" }), 400);

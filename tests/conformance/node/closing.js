@@ -14,7 +14,12 @@ check("cls", "2.5 CLS orders are taken until 3:50pm and refused after it with 40
   await desk.flat("HD");
   kept.cls = await desk.buy("HD", 1, { timeInForce: "cls" });
   await desk.market.advanceTo(TODAY, "15:56:00");
-  await refused(() => desk.buy("HD", 1, { timeInForce: "cls" }), 403, 40310000, /cls orders must be submitted/);
+  await refused(
+    () => desk.buy("HD", 1, { timeInForce: "cls" }),
+    403,
+    40310000,
+    /cls orders must be submitted/,
+  );
 });
 
 check("close", "6.1 the close fills CLS orders and ends DAY orders; GTC orders live on", async (desk) => {

@@ -6,7 +6,9 @@ const { checks, check } = topic();
 module.exports = { checks, before: inSession };
 
 check("fourth", "6.4 the fourth day trade in five days is 403 40310100", async (desk) => {
-  await desk.trading.accountConfigurations.patchAccountConfig({ accountConfigurations: { pdtCheck: "both" } });
+  await desk.trading.accountConfigurations.patchAccountConfig({
+    accountConfigurations: { pdtCheck: "both" },
+  });
   const roundTrip = async (symbol) => {
     await desk.market.quote(symbol, 99.99, 100.01, 10_000);
     await desk.fills(await desk.buy(symbol));

@@ -60,11 +60,19 @@ class Desk {
     this.data = this.alpaca.marketData;
   }
 
-  /** The SDK's client. It has no option for another host; its `fetchApi` is where requests are sent elsewhere. */
+  /** The SDK's client. It has no option for another host, but one for what fetches: requests go elsewhere there. */
   client(options = {}) {
     const hosts = /^https:\/\/(paper-api|data)\.alpaca\.markets/;
     const fetchApi = (url, init) => fetch(String(url).replace(hosts, this.base), init);
-    return new Alpaca({ keyId: KEY, secret: SECRET, paper: true, rateLimit: false, retry: false, fetchApi, ...options });
+    return new Alpaca({
+      keyId: KEY,
+      secret: SECRET,
+      paper: true,
+      rateLimit: false,
+      retry: false,
+      fetchApi,
+      ...options,
+    });
   }
 
   /** A plain request, for what no method of the SDK covers; `{status, headers, text, json}`. */
@@ -93,7 +101,11 @@ class Desk {
   async updates() {
     if (!this.open) {
       const make = () => new Updates(this.trading.stream({ url: `${this.ws}/stream`, reconnect: false }));
-      this.open = await until("the trade-update stream", () => make().open().catch(() => undefined));
+      this.open = await until("the trade-update stream", () =>
+        make()
+          .open()
+          .catch(() => undefined),
+      );
     }
     return this.open;
   }
@@ -179,4 +191,17 @@ class Desk {
   }
 }
 
-module.exports = { assert, topic, refused, inSession, fresh, Desk, streaming, KEY, SECRET, DECIMAL, UUID, STAMP };
+module.exports = {
+  assert,
+  topic,
+  refused,
+  inSession,
+  fresh,
+  Desk,
+  streaming,
+  KEY,
+  SECRET,
+  DECIMAL,
+  UUID,
+  STAMP,
+};

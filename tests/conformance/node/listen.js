@@ -44,7 +44,16 @@ class Updates {
 class Data {
   constructor(stream) {
     this.stream = stream;
-    this.seen = { trade: [], quote: [], bar: [], daily_bar: [], updated_bar: [], status: [], news: [], error: [] };
+    this.seen = {
+      trade: [],
+      quote: [],
+      bar: [],
+      daily_bar: [],
+      updated_bar: [],
+      status: [],
+      news: [],
+      error: [],
+    };
     for (const name of Object.keys(this.seen)) stream.on(name, (message) => this.seen[name].push(message));
   }
 
@@ -64,7 +73,11 @@ class Data {
   }
 
   wait(name, wanted, what = name) {
-    return until(what, () => this.seen[name].find(wanted), () => JSON.stringify(this.seen[name].slice(-2)));
+    return until(
+      what,
+      () => this.seen[name].find(wanted),
+      () => JSON.stringify(this.seen[name].slice(-2)),
+    );
   }
 
   close() {
@@ -98,7 +111,11 @@ class Socket {
   }
 
   async frame() {
-    await until("a frame", () => this.frames.length > 0, () => (this.closed ? "closed" : "open"));
+    await until(
+      "a frame",
+      () => this.frames.length > 0,
+      () => (this.closed ? "closed" : "open"),
+    );
     return this.frames.shift();
   }
 

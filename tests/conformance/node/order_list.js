@@ -18,20 +18,45 @@ check("closed", "2.5 closed are those that ended, all is everything", async (des
 check("times", "2.5 after and until are exclusive, to the nanosecond", async (desk) => {
   const made = [];
   for (let n = 0; n < 3; n += 1) {
-    made.push((await desk.http("POST", "/v2/orders", {
-      symbol: "KO", qty: "1", side: "buy", type: "limit", limit_price: "10", time_in_force: "day" })).json);
+    made.push(
+      (
+        await desk.http("POST", "/v2/orders", {
+          symbol: "KO",
+          qty: "1",
+          side: "buy",
+          type: "limit",
+          limit_price: "10",
+          time_in_force: "day",
+        })
+      ).json,
+    );
     await desk.market.advance(1);
   }
   const found = await desk.orders.getAllOrders({ after: made[0].submitted_at, until: made[2].submitted_at });
-  assert.deepEqual(found.map((it) => it.id), [made[1].id]);
+  assert.deepEqual(
+    found.map((it) => it.id),
+    [made[1].id],
+  );
   await desk.orders.deleteAllOrders();
 });
 
 check("nested", "2.5 nested shows legs inside their parent only", async (desk) => {
-  const order = await desk.orders.oto({ symbol: "KO", qty: 1, side: "buy", limitPrice: 50, takeProfit: { limitPrice: 90 } });
+  const order = await desk.orders.oto({
+    symbol: "KO",
+    qty: 1,
+    side: "buy",
+    limitPrice: 50,
+    takeProfit: { limitPrice: 90 },
+  });
   const nested = await desk.orders.getAllOrders({ nested: true });
-  assert.deepEqual(nested.map((it) => it.id), [order.id]);
-  assert.deepEqual(nested[0].legs.map((it) => it.id), [order.legs[0].id]);
+  assert.deepEqual(
+    nested.map((it) => it.id),
+    [order.id],
+  );
+  assert.deepEqual(
+    nested[0].legs.map((it) => it.id),
+    [order.legs[0].id],
+  );
   const rows = await desk.orders.getAllOrders({ nested: false, status: "all", limit: 2 });
   assert.deepEqual(rows.map((it) => it.id).sort(), [order.id, order.legs[0].id].sort());
   await desk.cancel(order.id);

@@ -41,7 +41,13 @@ check("stop", "6.2 a stop is elected by a trade at its price", async (desk) => {
 });
 
 check("stop_limit", "2.5 an elected stop limit rests at its limit", async (desk) => {
-  const order = await desk.orders.stopLimit({ symbol: "AAPL", qty: 1, side: "buy", stopPrice: 201, limitPrice: 201 });
+  const order = await desk.orders.stopLimit({
+    symbol: "AAPL",
+    qty: 1,
+    side: "buy",
+    stopPrice: 201,
+    limitPrice: 201,
+  });
   await desk.reaches(order.id, "new");
   await desk.market.quote("AAPL", 201.49, 201.51);
   await desk.market.trade("AAPL", 201.5);
@@ -52,22 +58,31 @@ check("stop_limit", "2.5 an elected stop limit rests at its limit", async (desk)
   await desk.flat("AAPL");
 });
 
-check("trailing", "2.5 a trailing stop follows the high-water mark and sells on the way back", async (desk) => {
-  await desk.market.quote("NVDA", 149.99, 150.01);
-  await desk.market.trade("NVDA", 150);
-  await desk.hold("NVDA", 1);
-  const order = await desk.orders.trailingStop({
-    symbol: "NVDA", qty: 1, side: "sell", trailPercent: 2, timeInForce: "gtc" });
-  assert.equal(order.trailPercent, "2");
-  await desk.reaches(order.id, "new");
-  await desk.market.quote("NVDA", 159.99, 160.01);
-  await desk.market.trade("NVDA", 160);
-  const moved = await desk.see(order.id);
-  assert.deepEqual([moved.hwm, moved.stopPrice], ["160", "156.8"]);
-  await desk.market.quote("NVDA", 156.78, 156.8);
-  await desk.market.trade("NVDA", 156.79);
-  assert.equal((await desk.fills(order)).filledAvgPrice, "156.78");
-});
+check(
+  "trailing",
+  "2.5 a trailing stop follows the high-water mark and sells on the way back",
+  async (desk) => {
+    await desk.market.quote("NVDA", 149.99, 150.01);
+    await desk.market.trade("NVDA", 150);
+    await desk.hold("NVDA", 1);
+    const order = await desk.orders.trailingStop({
+      symbol: "NVDA",
+      qty: 1,
+      side: "sell",
+      trailPercent: 2,
+      timeInForce: "gtc",
+    });
+    assert.equal(order.trailPercent, "2");
+    await desk.reaches(order.id, "new");
+    await desk.market.quote("NVDA", 159.99, 160.01);
+    await desk.market.trade("NVDA", 160);
+    const moved = await desk.see(order.id);
+    assert.deepEqual([moved.hwm, moved.stopPrice], ["160", "156.8"]);
+    await desk.market.quote("NVDA", 156.78, 156.8);
+    await desk.market.trade("NVDA", 156.79);
+    assert.equal((await desk.fills(order)).filledAvgPrice, "156.78");
+  },
+);
 
 check("notional", "2.5 an order by notional has no qty; filled_qty says what it bought", async (desk) => {
   await desk.market.quote("MSFT", 399.99, 400);
@@ -105,45 +120,60 @@ check("client_id", "2.5 an order is found by its client order id", async (desk) 
   await desk.cancel(order.id);
 });
 
-check("submit_and_wait", "3 submit and wait: the SDK listens, places, and sees the end on the stream", async (desk) => {
-  const updates = await desk.updates();
-  desk.closeUpdates();
-  const stream = desk.trading.stream({ url: `${desk.ws}/stream` });
-  stream.connect();
-  const input = { type: "market", symbol: "AAPL", qty: 1, side: "buy", clientOrderId: fresh() };
-  const order = await desk.trading.submitAndWait(input, { stream, timeoutMs: 15_000 });
-  stream.disconnect();
-  assert.ok(updates && order.status === "filled", order.status);
-  await desk.flat("AAPL");
-});
+check(
+  "submit_and_wait",
+  "3 submit and wait: the SDK listens, places, and sees the end on the stream",
+  async (desk) => {
+    const updates = await desk.updates();
+    desk.closeUpdates();
+    const stream = desk.trading.stream({ url: `${desk.ws}/stream` });
+    stream.connect();
+    const input = { type: "market", symbol: "AAPL", qty: 1, side: "buy", clientOrderId: fresh() };
+    const order = await desk.trading.submitAndWait(input, { stream, timeoutMs: 15_000 });
+    stream.disconnect();
+    assert.ok(updates && order.status === "filled", order.status);
+    await desk.flat("AAPL");
+  },
+);
 
-check("list", "2.5 the list is of open orders, newest first, and filtered by symbol, side, limit and direction", async (desk) => {
-  await desk.orders.deleteAllOrders();
-  const made = [];
-  for (const symbol of ["AAPL", "MSFT", "KO"]) {
-    made.push((await desk.limit("buy", symbol, 10)).id);
-    await desk.market.advance(1);
-  }
-  const ids = async (query) => (await desk.orders.getAllOrders(query)).map((it) => it.id);
-  assert.deepEqual(await ids(), [...made].reverse());
-  assert.deepEqual(await ids({ direction: "asc", limit: 2 }), made.slice(0, 2));
-  assert.deepEqual(await ids({ symbols: ["MSFT", "KO"] }), [made[2], made[1]]);
-  assert.deepEqual(await ids({ side: "sell" }), []);
-  assert.deepEqual(await ids({ beforeOrderId: made[1] }), [made[0]]);
-});
+check(
+  "list",
+  "2.5 the list is of open orders, newest first, and filtered by symbol, side, limit and direction",
+  async (desk) => {
+    await desk.orders.deleteAllOrders();
+    const made = [];
+    for (const symbol of ["AAPL", "MSFT", "KO"]) {
+      made.push((await desk.limit("buy", symbol, 10)).id);
+      await desk.market.advance(1);
+    }
+    const ids = async (query) => (await desk.orders.getAllOrders(query)).map((it) => it.id);
+    assert.deepEqual(await ids(), [...made].reverse());
+    assert.deepEqual(await ids({ direction: "asc", limit: 2 }), made.slice(0, 2));
+    assert.deepEqual(await ids({ symbols: ["MSFT", "KO"] }), [made[2], made[1]]);
+    assert.deepEqual(await ids({ side: "sell" }), []);
+    assert.deepEqual(await ids({ beforeOrderId: made[1] }), [made[0]]);
+  },
+);
 
 check("cancel_all", "2.5 DELETE of all orders answers 207 with a status for each", async (desk) => {
   const answers = await desk.orders.deleteAllOrders();
-  assert.deepEqual(answers.map((it) => it.status), [200, 200, 200]);
+  assert.deepEqual(
+    answers.map((it) => it.status),
+    [200, 200, 200],
+  );
   for (const { id } of answers) await desk.reaches(id, "canceled");
   assert.equal((await desk.http("DELETE", "/v2/orders")).status, 207);
 });
 
-check("cancel", "2.5 a canceled order says when; a filled one cannot be canceled: 422 42210000", async (desk) => {
-  const order = await desk.limit("buy", "AAPL", 150);
-  await desk.cancel(order.id);
-  assert.ok((await desk.reaches(order.id, "canceled")).canceledAt instanceof Date);
-  const filled = await desk.fills(await desk.buy("AAPL"));
-  await refused(() => desk.cancel(filled.id), 422, 42210000, /order is already in "filled" state/);
-  await desk.flat("AAPL");
-});
+check(
+  "cancel",
+  "2.5 a canceled order says when; a filled one cannot be canceled: 422 42210000",
+  async (desk) => {
+    const order = await desk.limit("buy", "AAPL", 150);
+    await desk.cancel(order.id);
+    assert.ok((await desk.reaches(order.id, "canceled")).canceledAt instanceof Date);
+    const filled = await desk.fills(await desk.buy("AAPL"));
+    await refused(() => desk.cancel(filled.id), 422, 42210000, /order is already in "filled" state/);
+    await desk.flat("AAPL");
+  },
+);

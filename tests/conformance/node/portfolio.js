@@ -9,7 +9,9 @@ const ask = (desk, query) => desk.trading.portfolioHistory.getAccountPortfolioHi
 
 check("shape", "2.4 four arrays of one length, in numbers", async (desk) => {
   const found = await ask(desk, { period: "1D", timeframe: "5Min" });
-  const lengths = [found.timestamp, found.equity, found.profitLoss, found.profitLossPct].map((it) => it.length);
+  const lengths = [found.timestamp, found.equity, found.profitLoss, found.profitLossPct].map(
+    (it) => it.length,
+  );
   assert.ok(lengths[0] > 0 && new Set(lengths).size === 1, String(lengths));
   assert.ok(found.equity.every((it) => typeof it === "number"));
   assert.equal(found.timeframe, "5Min");

@@ -5,7 +5,8 @@ const { assert, topic, inSession, refused, DECIMAL } = require("./desk");
 const { checks, check } = topic();
 module.exports = { checks, before: inSession };
 
-const close = (desk, symbolOrAssetId, more = {}) => desk.trading.positions.deleteOpenPosition({ symbolOrAssetId, ...more });
+const close = (desk, symbolOrAssetId, more = {}) =>
+  desk.trading.positions.deleteOpenPosition({ symbolOrAssetId, ...more });
 
 async function start(desk, qty, symbol = "INTC", price = 40) {
   await desk.market.quote(symbol, price - 0.01, price + 0.01, 100_000);
@@ -17,7 +18,14 @@ check("long", "2.6 a long position and its figures, all strings", async (desk) =
   await start(desk, 100);
   const position = await desk.trading.positions.getOpenPosition({ symbolOrAssetId: "INTC" });
   assert.deepEqual([position.side, position.qty, position.avgEntryPrice], ["long", "100", "40.01"]);
-  for (const name of ["marketValue", "costBasis", "unrealizedPl", "unrealizedPlpc", "currentPrice", "qtyAvailable"]) {
+  for (const name of [
+    "marketValue",
+    "costBasis",
+    "unrealizedPl",
+    "unrealizedPlpc",
+    "currentPrice",
+    "qtyAvailable",
+  ]) {
     assert.match(position[name], DECIMAL);
   }
 });
@@ -69,16 +77,23 @@ check("close_all", "2.6 closing everything is 207 with an order for each positio
   await start(desk, 5, "T", 20);
   const answers = await desk.trading.closeAllPositions({ cancelOrders: true });
   const found = answers.filter((it) => ["INTC", "T"].includes(it.symbol));
-  assert.deepEqual(found.map((it) => it.status), [200, 200]);
+  assert.deepEqual(
+    found.map((it) => it.status),
+    [200, 200],
+  );
   for (const { body } of answers) await desk.fills(body);
   assert.deepEqual(await desk.trading.positions.getAllOpenPositions(), []);
 });
 
-check("close_all_held", "2.6 a position whose shares are held fails alone, with its error in the 207", async (desk) => {
-  await start(desk, 5);
-  await desk.limit("sell", "INTC", 60, 5);
-  const answer = await desk.http("DELETE", "/v2/positions");
-  const failed = answer.json.find((it) => it.symbol === "INTC");
-  assert.deepEqual([answer.status, failed.status, failed.body.code], [207, 403, 40310000]);
-  await desk.flat("INTC");
-});
+check(
+  "close_all_held",
+  "2.6 a position whose shares are held fails alone, with its error in the 207",
+  async (desk) => {
+    await start(desk, 5);
+    await desk.limit("sell", "INTC", 60, 5);
+    const answer = await desk.http("DELETE", "/v2/positions");
+    const failed = answer.json.find((it) => it.symbol === "INTC");
+    assert.deepEqual([answer.status, failed.status, failed.body.code], [207, 403, 40310000]);
+    await desk.flat("INTC");
+  },
+);

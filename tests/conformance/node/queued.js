@@ -8,17 +8,22 @@ module.exports = { checks };
 const DAY = "2026-06-08";
 const kept = {};
 
-check("accepted", "6.1 an order for the regular session waits as accepted before the opening", async (desk) => {
-  await desk.market.advanceTo(DAY, "9:25:00");
-  await desk.market.quote("AAPL", 199.99, 200.01);
-  await desk.market.quote("MSFT", 399.99, 400.01);
-  kept.order = await desk.buy("AAPL");
-  assert.equal(kept.order.status, "accepted");
-});
+check(
+  "accepted",
+  "6.1 an order for the regular session waits as accepted before the opening",
+  async (desk) => {
+    await desk.market.advanceTo(DAY, "9:25:00");
+    await desk.market.quote("AAPL", 199.99, 200.01);
+    await desk.market.quote("MSFT", 399.99, 400.01);
+    kept.order = await desk.buy("AAPL");
+    assert.equal(kept.order.status, "accepted");
+  },
+);
 
 check("no_replace", "2.5 an accepted order cannot be replaced", async (desk) => {
   const order = await desk.limit("buy", "AAPL", 150);
-  const patch = () => desk.orders.patchOrderByOrderId({ orderId: order.id, patchOrderRequest: { limitPrice: "151" } });
+  const patch = () =>
+    desk.orders.patchOrderByOrderId({ orderId: order.id, patchOrderRequest: { limitPrice: "151" } });
   await refused(patch, 422, undefined, /replace order/);
   await desk.cancel(order.id);
   await desk.reaches(order.id, "canceled");
@@ -31,7 +36,12 @@ check("early", "6.1 a limit order with extended hours works early", async (desk)
 });
 
 check("early_market", "2.1 a market order cannot have extended hours: 422 42210000", async (desk) => {
-  await refused(() => desk.buy("AAPL", 1, { extendedHours: true }), 422, 42210000, /extended hours order must be DAY/);
+  await refused(
+    () => desk.buy("AAPL", 1, { extendedHours: true }),
+    422,
+    42210000,
+    /extended hours order must be DAY/,
+  );
 });
 
 check("opg", "2.5 OPG orders are taken until 9:28 and refused after it with 403 40310000", async (desk) => {

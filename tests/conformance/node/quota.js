@@ -19,13 +19,17 @@ check("headers", "2.1 each answer says what is left of the limit", async (desk) 
   assert.equal(first.rateLimit.remaining - second.rateLimit.remaining, 1);
 });
 
-check("exceeded", "2.1 beyond it: 429 42910000, a RateLimitError that knows when to come back", async (desk) => {
-  for (let n = 0; n < GRANTED; n += 1) await desk.http("GET", "/v2/clock");
-  const error = await refused(() => clock(desk), 429, 42910000, /rate limit/);
-  assert.equal(error.name, "RateLimitError");
-  assert.equal(error.rateLimit.remaining, 0);
-  assert.ok(error.rateLimit.reset > (await desk.market.now()));
-});
+check(
+  "exceeded",
+  "2.1 beyond it: 429 42910000, a RateLimitError that knows when to come back",
+  async (desk) => {
+    for (let n = 0; n < GRANTED; n += 1) await desk.http("GET", "/v2/clock");
+    const error = await refused(() => clock(desk), 429, 42910000, /rate limit/);
+    assert.equal(error.name, "RateLimitError");
+    assert.equal(error.rateLimit.remaining, 0);
+    assert.ok(error.rateLimit.reset > (await desk.market.now()));
+  },
+);
 
 check("data", "2.1 market data have a quota of their own", async (desk) => {
   assert.ok(await desk.data.stocks.stockLatestQuotes({ symbols: "AAPL" }));

@@ -5,7 +5,8 @@ const { assert, topic, inSession, refused, fresh } = require("./desk");
 const { checks, check } = topic();
 module.exports = { checks, before: inSession };
 
-const change = (desk, order, patchOrderRequest) => desk.orders.patchOrderByOrderId({ orderId: order.id, patchOrderRequest });
+const change = (desk, order, patchOrderRequest) =>
+  desk.orders.patchOrderByOrderId({ orderId: order.id, patchOrderRequest });
 
 async function resting(desk, more) {
   await desk.market.quote("WMT", 119.99, 120.01, 10_000);
@@ -30,7 +31,12 @@ check("several", "2.5 qty, time in force and client order id change together", a
 
 check("unchanged", "2.1 nothing changed: 422 42210000 order parameters are not changed", async (desk) => {
   const order = await resting(desk);
-  await refused(() => change(desk, order, { limitPrice: "100" }), 422, 42210000, /order parameters are not changed/);
+  await refused(
+    () => change(desk, order, { limitPrice: "100" }),
+    422,
+    42210000,
+    /order parameters are not changed/,
+  );
   await desk.cancel(order.id);
 });
 

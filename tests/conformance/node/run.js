@@ -29,8 +29,12 @@ async function attempt(run, desk) {
 
 /** What went wrong and where in our files. */
 function shorten(error) {
-  const text = error instanceof Error ? error.stack ?? error.message : String(error);
-  return text.split("\n").filter((line) => !/node_modules|node:|run\.js/.test(line)).slice(0, 8).join("\n");
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return text
+    .split("\n")
+    .filter((line) => !/node_modules|node:|run\.js/.test(line))
+    .slice(0, 8)
+    .join("\n");
 }
 
 async function main() {

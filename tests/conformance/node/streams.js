@@ -81,7 +81,11 @@ check("unsubscribe", "4 unsubscribing subtracts", async (desk) => {
 check("second", "4 a second connection to an endpoint hears 406 and stays open", async (desk) => {
   const other = desk.stock();
   other.stream.connect();
-  await until("406", () => other.seen.error.includes("connection limit exceeded"), () => other.seen.error.join());
+  await until(
+    "406",
+    () => other.seen.error.includes("connection limit exceeded"),
+    () => other.seen.error.join(),
+  );
   assert.equal(other.stream.getState(), "connected");
   other.close();
   kept.stream.close();
@@ -91,7 +95,10 @@ check("json", "4 JSON is the default: text frames, times in RFC 3339", async (de
   const socket = await login(desk);
   socket.say({ action: "subscribe", trades: ["AAPL"] });
   const [set] = await socket.hear();
-  assert.deepEqual([set.trades, set.corrections, set.cancelErrors, set.lulds], [["AAPL"], ["AAPL"], ["AAPL"], []]);
+  assert.deepEqual(
+    [set.trades, set.corrections, set.cancelErrors, set.lulds],
+    [["AAPL"], ["AAPL"], ["AAPL"], []],
+  );
   await desk.market.trade("AAPL", 225, 5);
   const frame = await socket.frame();
   assert.equal(frame.binary, false);
@@ -119,7 +126,10 @@ check("not_authenticated", "4 subscribing first is 401 not authenticated", async
 check("headers", "4 keys in the handshake's headers authenticate", async (desk) => {
   const headers = { "APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": SECRET };
   const socket = await new Socket(`${desk.ws}/v2/delayed_sip`, headers).open();
-  assert.deepEqual([(await socket.hear())[0].msg, (await socket.hear())[0].msg], ["connected", "authenticated"]);
+  assert.deepEqual(
+    [(await socket.hear())[0].msg, (await socket.hear())[0].msg],
+    ["connected", "authenticated"],
+  );
   socket.close();
 });
 

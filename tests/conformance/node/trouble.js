@@ -18,29 +18,39 @@ check("error_after", "2.1 a 500 may hide an order that was taken; its client id 
   await start(desk);
   const clientOrderId = fresh();
   const place = () => desk.limit("buy", "AAPL", 150, 1, { clientOrderId });
-  await desk.market.fault("server_error", { status: 500, deed: "done", ...orders }, () => refused(place, 500, 50010000));
+  await desk.market.fault("server_error", { status: 500, deed: "done", ...orders }, () =>
+    refused(place, 500, 50010000),
+  );
   assert.equal((await desk.orders.getOrderByClientOrderId({ clientOrderId })).limitPrice, "150");
   await desk.orders.deleteAllOrders();
 });
 
-check("time_out", "2.1 a 504 is 50410000 request timed out, and this SDK never repeats a POST", async (desk) => {
-  const clientOrderId = fresh();
-  const eager = desk.client({ retry: { maxRetries: 3, retryDelayMs: 1 } });
-  const place = () =>
-    eager.trading.orders.limit({ symbol: "AAPL", qty: 1, side: "buy", limitPrice: 150, clientOrderId });
-  const rule = { status: 504, deed: "done", ...orders };
-  await desk.market.fault("server_error", rule, () => refused(place, 504, 50410000));
-  assert.equal((await desk.orders.getAllOrders({ symbols: "AAPL" })).length, 1);
-  await desk.orders.deleteAllOrders();
-});
+check(
+  "time_out",
+  "2.1 a 504 is 50410000 request timed out, and this SDK never repeats a POST",
+  async (desk) => {
+    const clientOrderId = fresh();
+    const eager = desk.client({ retry: { maxRetries: 3, retryDelayMs: 1 } });
+    const place = () =>
+      eager.trading.orders.limit({ symbol: "AAPL", qty: 1, side: "buy", limitPrice: 150, clientOrderId });
+    const rule = { status: 504, deed: "done", ...orders };
+    await desk.market.fault("server_error", rule, () => refused(place, 504, 50410000));
+    assert.equal((await desk.orders.getAllOrders({ symbols: "AAPL" })).length, 1);
+    await desk.orders.deleteAllOrders();
+  },
+);
 
-check("reset", "8 a connection that is cut leaves the outcome open: the SDK says FetchError", async (desk) => {
-  const clientOrderId = fresh();
-  const place = () => desk.limit("buy", "AAPL", 150, 1, { clientOrderId });
-  await desk.market.fault("reset", { deed: "done", ...orders }, () => assert.rejects(place(), FetchError));
-  assert.equal((await desk.orders.getOrderByClientOrderId({ clientOrderId })).status, "new");
-  await desk.orders.deleteAllOrders();
-});
+check(
+  "reset",
+  "8 a connection that is cut leaves the outcome open: the SDK says FetchError",
+  async (desk) => {
+    const clientOrderId = fresh();
+    const place = () => desk.limit("buy", "AAPL", 150, 1, { clientOrderId });
+    await desk.market.fault("reset", { deed: "done", ...orders }, () => assert.rejects(place(), FetchError));
+    assert.equal((await desk.orders.getOrderByClientOrderId({ clientOrderId })).status, "new");
+    await desk.orders.deleteAllOrders();
+  },
+);
 
 check("retry", "7 a GET that fails with 503 is tried again by the SDK", async (desk) => {
   const eager = desk.client({ retry: { maxRetries: 2, retryDelayMs: 1 } });
@@ -52,7 +62,8 @@ check("retry", "7 a GET that fails with 503 is tried again by the SDK", async (d
 check("html", "2.1 the edge may answer HTML", async (desk) => {
   const call = () => desk.trading.positions.getAllOpenPositions();
   await desk.market.fault("html", { status: 502, path: "/v2/positions", at_most: 1 }, () =>
-    assert.rejects(call(), (error) => error.status === 502 && error.code === undefined));
+    assert.rejects(call(), (error) => error.status === 502 && error.code === undefined),
+  );
 });
 
 check("pending_cancel", "8 an order may stand in pending_cancel for long", async (desk) => {
@@ -111,15 +122,23 @@ check("drop", "4 a dropped data stream is opened again by the SDK with its subsc
   stream.close();
 });
 
-check("handshake", "8 the trade-update stream may refuse at the handshake; the SDK comes back", async (desk) => {
-  desk.closeUpdates();
-  const stream = desk.trading.stream({ url: `${desk.ws}/stream`, initialReconnectMs: 10 });
-  const errors = [];
-  stream.onError((error) => errors.push(error));
-  await desk.market.fault("handshake_429", { path: "/stream", at_most: 1 }, async () => {
-    stream.connect();
-    assert.equal(await stream.waitForAuthentication(15_000) || errors.length > 0, true);
-  });
-  await until("the stream is through", () => stream.getState() === "authenticated", () => stream.getState());
-  stream.disconnect();
-});
+check(
+  "handshake",
+  "8 the trade-update stream may refuse at the handshake; the SDK comes back",
+  async (desk) => {
+    desk.closeUpdates();
+    const stream = desk.trading.stream({ url: `${desk.ws}/stream`, initialReconnectMs: 10 });
+    const errors = [];
+    stream.onError((error) => errors.push(error));
+    await desk.market.fault("handshake_429", { path: "/stream", at_most: 1 }, async () => {
+      stream.connect();
+      assert.equal((await stream.waitForAuthentication(15_000)) || errors.length > 0, true);
+    });
+    await until(
+      "the stream is through",
+      () => stream.getState() === "authenticated",
+      () => stream.getState(),
+    );
+    stream.disconnect();
+  },
+);

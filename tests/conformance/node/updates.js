@@ -1,5 +1,5 @@
-// Trade updates: by the SDK's stream, on bare connections, and as server-sent events by plain fetch, for which the
-// SDK has no method on the trading API.
+// Trade updates: by the SDK's stream, on bare connections, and as server-sent events by plain fetch, for which
+// the SDK has no method on the trading API.
 "use strict";
 
 const { assert, topic, inSession, KEY, SECRET, STAMP, UUID } = require("./desk");
@@ -64,7 +64,10 @@ check("replaced", "3 replaced carries the old order, and the new one announces i
   const updates = await desk.updates();
   const order = await desk.limit("buy", "JPM", 100);
   await updates.event(order.id, "new");
-  const next = await desk.orders.patchOrderByOrderId({ orderId: order.id, patchOrderRequest: { limitPrice: "101" } });
+  const next = await desk.orders.patchOrderByOrderId({
+    orderId: order.id,
+    patchOrderRequest: { limitPrice: "101" },
+  });
   const update = await updates.event(order.id, "replaced");
   assert.deepEqual([update.order.limitPrice, update.order.replacedBy], ["100", next.id]);
   await updates.event(next.id, "new");
@@ -85,19 +88,23 @@ check("binary", "3 the paper stream sends binary frames that hold JSON", async (
   connection.close();
 });
 
-check("listen", "3 listening before authentication is unauthorized; afterwards unknown streams are left out", async (desk) => {
-  const connection = await socket(desk);
-  const listen = (streams) => connection.say({ action: "listen", data: { streams } });
-  listen(["trade_updates"]);
-  assert.deepEqual((await connection.hear()).data, { status: "unauthorized", action: "listen" });
-  connection.close();
-  const other = await socket(desk);
-  other.say({ action: "authenticate", data: { key_id: KEY, secret_key: SECRET } });
-  assert.equal((await other.hear()).data.status, "authorized");
-  other.say({ action: "listen", data: { streams: ["trade_updates", "account_updates"] } });
-  assert.deepEqual(await other.hear(), { stream: "listening", data: { streams: ["trade_updates"] } });
-  other.close();
-});
+check(
+  "listen",
+  "3 listening before authentication is unauthorized; afterwards unknown streams are left out",
+  async (desk) => {
+    const connection = await socket(desk);
+    const listen = (streams) => connection.say({ action: "listen", data: { streams } });
+    listen(["trade_updates"]);
+    assert.deepEqual((await connection.hear()).data, { status: "unauthorized", action: "listen" });
+    connection.close();
+    const other = await socket(desk);
+    other.say({ action: "authenticate", data: { key_id: KEY, secret_key: SECRET } });
+    assert.equal((await other.hear()).data.status, "authorized");
+    other.say({ action: "listen", data: { streams: ["trade_updates", "account_updates"] } });
+    assert.deepEqual(await other.hear(), { stream: "listening", data: { streams: ["trade_updates"] } });
+    other.close();
+  },
+);
 
 check("no_replay", "3 what happens while nobody listens is not sent again", async (desk) => {
   desk.closeUpdates();

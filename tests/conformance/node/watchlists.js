@@ -25,22 +25,33 @@ check("change", "2.7 PUT replaces name and symbols, by id and by name", async (d
   const list = await make(desk);
   const [first, second] = [fresh("list"), fresh("list")];
   const changed = await desk.trading.watchlists.updateWatchlistById({
-    watchlistId: list.id, updateWatchlistRequest: { name: first, symbols: ["KO"] } });
+    watchlistId: list.id,
+    updateWatchlistRequest: { name: first, symbols: ["KO"] },
+  });
   assert.deepEqual([changed.name, symbols(changed)], [first, ["KO"]]);
   const again = await desk.trading.watchlists.updateWatchlistByName({
-    name: first, updateWatchlistRequest: { name: second, symbols: ["F", "KO"] } });
+    name: first,
+    updateWatchlistRequest: { name: second, symbols: ["F", "KO"] },
+  });
   assert.deepEqual([again.name, symbols(again)], [second, ["F", "KO"]]);
 });
 
 check("add", "2.7 symbols are added by id and by name and taken away by id", async (desk) => {
   const list = await make(desk);
   const added = await desk.trading.watchlists.addAssetToWatchlist({
-    watchlistId: list.id, addAssetToWatchlistRequest: { symbol: "KO" } });
+    watchlistId: list.id,
+    addAssetToWatchlistRequest: { symbol: "KO" },
+  });
   assert.deepEqual(symbols(added), ["AAPL", "MSFT", "KO"]);
   const more = await desk.trading.watchlists.addAssetToWatchlistByName({
-    name: list.name, addAssetToWatchlistRequest: { symbol: "F" } });
+    name: list.name,
+    addAssetToWatchlistRequest: { symbol: "F" },
+  });
   assert.deepEqual(symbols(more), ["AAPL", "MSFT", "KO", "F"]);
-  const left = await desk.trading.watchlists.removeAssetFromWatchlist({ watchlistId: list.id, symbol: "AAPL" });
+  const left = await desk.trading.watchlists.removeAssetFromWatchlist({
+    watchlistId: list.id,
+    symbol: "AAPL",
+  });
   assert.deepEqual(symbols(left), ["MSFT", "KO", "F"]);
 });
 

@@ -2,9 +2,13 @@
 
 from uuid import UUID
 
-from alpaca.trading.enums import AccountStatus, DTBPCheck, PDTCheck, TradeConfirmationEmail
+from alpaca.trading.enums import (
+    AccountStatus,
+    DTBPCheck,
+    PDTCheck,
+    TradeConfirmationEmail,
+)
 from alpaca.trading.models import AccountConfiguration
-
 from desk import DECIMAL, STAMP, check, equal, matches, refused
 
 AMOUNTS = """buying_power regt_buying_power non_marginable_buying_power options_buying_power cash accrued_fees
@@ -59,7 +63,9 @@ def buying_power(desk):
     equal(account["multiplier"], "4", "multiplier")
     last = float(account["last_equity"]) - float(account["last_maintenance_margin"])
     equal(float(account["buying_power"]), 4 * last, "buying_power")
-    equal(float(account["non_marginable_buying_power"]), float(account["cash"]), "non_marginable_buying_power")
+    equal(
+        float(account["non_marginable_buying_power"]), float(account["cash"]), "non_marginable_buying_power"
+    )
 
 
 @check("2.2 fields of day trading, gone in 2026, do no harm when they are there: a bool and an int")
@@ -127,7 +133,9 @@ def bad_configuration(desk):
 
 @check("2.1 every trading answer carries X-Request-ID: 32 hex digits, another one each time")
 def request_id(desk):
-    ids = [desk.http("GET", path).headers["X-Request-ID"] for path in ("/v2/account", "/v2/clock", "/v2/nothing")]
+    ids = [
+        desk.http("GET", path).headers["X-Request-ID"] for path in ("/v2/account", "/v2/clock", "/v2/nothing")
+    ]
     for found in ids:
         matches(r"[0-9a-f]{32}", found)
     equal(len(set(ids)), 3, "different ids")

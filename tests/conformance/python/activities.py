@@ -1,8 +1,6 @@
 """Activities. alpaca-py has no method for them on the trading API: its plain GET is what its users use."""
 
-from alpaca.trading.enums import OrderStatus
-
-from desk import BUY, DECIMAL, STAMP, check, equal, matches, refused, in_session
+from desk import DECIMAL, STAMP, check, equal, in_session, matches, refused
 
 before = in_session
 
@@ -28,7 +26,11 @@ def fills(desk):
 def row(desk):
     last = KEPT["rows"][0]
     equal((last["activity_type"], last["side"], last["price"]), ("FILL", "sell", "139.99"), "the row")
-    equal((last["leaves_qty"], last["cum_qty"], last["order_status"], last["type"]), ("0", "2", "filled", "fill"), "it")
+    equal(
+        (last["leaves_qty"], last["cum_qty"], last["order_status"], last["type"]),
+        ("0", "2", "filled", "fill"),
+        "it",
+    )
     matches(STAMP, last["transaction_time"])
     matches(r"\d{17}::[0-9a-f-]{36}", last["id"])
     matches(DECIMAL, last["qty"])

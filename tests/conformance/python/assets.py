@@ -4,7 +4,6 @@ from uuid import UUID
 
 from alpaca.trading.enums import AssetClass, AssetExchange, AssetStatus
 from alpaca.trading.requests import GetAssetsRequest
-
 from desk import DECIMAL, check, equal, matches, refused
 
 
@@ -21,7 +20,9 @@ def listed(desk):
 
 @check("2.7 filters by status, class and exchange are obeyed")
 def filters(desk):
-    every = desk.trading.get_all_assets(GetAssetsRequest(status=AssetStatus.ACTIVE, asset_class=AssetClass.US_EQUITY))
+    every = desk.trading.get_all_assets(
+        GetAssetsRequest(status=AssetStatus.ACTIVE, asset_class=AssetClass.US_EQUITY)
+    )
     assert len(every) >= 16, len(every)
     equal(desk.trading.get_all_assets(GetAssetsRequest(status=AssetStatus.INACTIVE)), [], "inactive ones")
     equal(desk.trading.get_all_assets(GetAssetsRequest(asset_class=AssetClass.CRYPTO)), [], "coins")

@@ -8,8 +8,7 @@ from alpaca.common.enums import Sort
 from alpaca.data.enums import Adjustment, DataFeed
 from alpaca.data.requests import StockBarsRequest
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
-
-from desk import STAMP, check, equal, matches, refused
+from desk import STAMP, check, equal, matches
 
 FIRST, SECOND = "2026-06-08", "2026-06-09"
 MINUTE = TimeFrame.Minute
@@ -42,8 +41,13 @@ def of_row(row):
 
 def joined(found):
     """One bar of several rows."""
-    return (float(found[0]["open"]), max(float(it["high"]) for it in found), min(float(it["low"]) for it in found),
-            float(found[-1]["close"]), float(sum(int(it["volume"]) for it in found)))
+    return (
+        float(found[0]["open"]),
+        max(float(it["high"]) for it in found),
+        min(float(it["low"]) for it in found),
+        float(found[-1]["close"]),
+        float(sum(int(it["volume"]) for it in found)),
+    )
 
 
 @check("5 minute bars are those of the market, each stamped with the start of its minute")
@@ -51,13 +55,19 @@ def minutes(desk):
     desk.market.advance_to(SECOND, "10:15:30")
     found = ask(desk, "AAPL")["AAPL"]
     expected = rows("AAPL")
-    equal([it.timestamp for it in found], [at(it["timestamp"][:10], it["timestamp"][11:19]) for it in expected], "stamps")
+    equal(
+        [it.timestamp for it in found],
+        [at(it["timestamp"][:10], it["timestamp"][11:19]) for it in expected],
+        "stamps",
+    )
     equal([figures(it) for it in found], [of_row(it) for it in expected], "bars")
 
 
 @check("5 a bar has t, o, h, l, c, v, n and vw; vw lies between low and high")
 def keys(desk):
-    answer = desk.http("GET", "/v2/stocks/AAPL/bars", params={"timeframe": "1Min", "start": FIRST, "limit": 3})
+    answer = desk.http(
+        "GET", "/v2/stocks/AAPL/bars", params={"timeframe": "1Min", "start": FIRST, "limit": 3}
+    )
     body = answer.json()
     equal(sorted(body), ["bars", "next_page_token", "symbol"], "keys of the answer")
     for bar in body["bars"]:
@@ -75,7 +85,11 @@ def inclusive(desk):
 @check("5 several symbols come sorted by symbol; one without bars is absent")
 def several(desk):
     found = ask(desk, ["MSFT", "AAPL", "KO", "ZZZZ"], end=at(FIRST, "13:32:00"))
-    equal({symbol: len(bars) for symbol, bars in found.items()}, {"AAPL": 3, "KO": 1, "MSFT": 3}, "bars by symbol")
+    equal(
+        {symbol: len(bars) for symbol, bars in found.items()},
+        {"AAPL": 3, "KO": 1, "MSFT": 3},
+        "bars by symbol",
+    )
 
 
 @check("5 limit is the total over all symbols: page one may hold the first symbol alone")
@@ -114,7 +128,7 @@ def five_minutes(desk):
     found = ask(desk, "AAPL", TimeFrame(5, TimeFrameUnit.Minute), end=at(FIRST, "13:44:00"))["AAPL"]
     equal([it.timestamp.minute for it in found], [30, 35, 40], "minutes")
     day = rows("AAPL", FIRST)
-    equal([figures(it) for it in found], [joined(day[n:n + 5]) for n in (0, 5, 10)], "bars")
+    equal([figures(it) for it in found], [joined(day[n : n + 5]) for n in (0, 5, 10)], "bars")
 
 
 @check("5 hour bars begin at the full hour")
@@ -145,7 +159,9 @@ def names(desk):
     for long, short in (("5Min", "5T"), ("1Hour", "1H"), ("1Day", "1D"), ("1Week", "1W"), ("1Month", "1M")):
         query = {"symbols": "AAPL", "start": "2026-06-01", "timeframe": long}
         expected = desk.http("GET", "/v2/stocks/bars", params=query).json()
-        equal(desk.http("GET", "/v2/stocks/bars", params={**query, "timeframe": short}).json(), expected, short)
+        equal(
+            desk.http("GET", "/v2/stocks/bars", params={**query, "timeframe": short}).json(), expected, short
+        )
 
 
 @check("5 timeframes that do not exist are 400")
@@ -164,14 +180,24 @@ def feeds(desk):
         equal(len(ask(desk, "AAPL", end=end, feed=feed)["AAPL"]), 11, f"bars of {feed}")
     for adjustment in (Adjustment.RAW, Adjustment.SPLIT, Adjustment.DIVIDEND, Adjustment.ALL):
         equal(len(ask(desk, "AAPL", end=end, adjustment=adjustment)["AAPL"]), 11, f"bars with {adjustment}")
-    for name, value in (("feed", "nyse"), ("adjustment", "some"), ("sort", "up"), ("limit", "0"), ("limit", "10001")):
+    for name, value in (
+        ("feed", "nyse"),
+        ("adjustment", "some"),
+        ("sort", "up"),
+        ("limit", "0"),
+        ("limit", "10001"),
+    ):
         query = {"symbols": "AAPL", "timeframe": "1Min", "start": FIRST, name: value}
-        equal(desk.http("GET", "/v2/stocks/bars", params=query).status_code, 400, f"status for {name}={value}")
+        equal(
+            desk.http("GET", "/v2/stocks/bars", params=query).status_code, 400, f"status for {name}={value}"
+        )
 
 
 @check("5 start may be a date; without start the bars are those of today")
 def default_start(desk):
-    found = desk.http("GET", "/v2/stocks/AAPL/bars", params={"timeframe": "1Min", "feed": "iex"}).json()["bars"]
+    found = desk.http("GET", "/v2/stocks/AAPL/bars", params={"timeframe": "1Min", "feed": "iex"}).json()[
+        "bars"
+    ]
     equal(found[0]["t"][:16], f"{SECOND}T13:30", "the first")
 
 
@@ -180,13 +206,20 @@ def empty(desk):
     query = {"symbols": "AAPL", "timeframe": "1Min", "start": "2026-06-01", "end": "2026-06-02"}
     expected = {"bars": {}, "next_page_token": None}
     equal(desk.http("GET", "/v2/stocks/bars", params=query).json(), expected, "the answer")
-    equal(ask(desk, "AAPL", start=at("2026-06-01", "00:00:00"), end=at("2026-06-02", "00:00:00")), {}, "by the SDK")
+    equal(
+        ask(desk, "AAPL", start=at("2026-06-01", "00:00:00"), end=at("2026-06-02", "00:00:00")),
+        {},
+        "by the SDK",
+    )
 
 
 @check("2.1 errors of market data are 400 with a message and need no code")
 def errors(desk):
-    for query in ({"timeframe": "1Min"}, {"symbols": "AAPL", "timeframe": "1Min", "start": "yesterday"},
-                  {"symbols": "AAPL", "timeframe": "1Min", "page_token": "nonsense"}):
+    for query in (
+        {"timeframe": "1Min"},
+        {"symbols": "AAPL", "timeframe": "1Min", "start": "yesterday"},
+        {"symbols": "AAPL", "timeframe": "1Min", "page_token": "nonsense"},
+    ):
         answer = desk.http("GET", "/v2/stocks/bars", params=query)
         equal(answer.status_code, 400, f"status for {query}")
         assert isinstance(answer.json()["message"], str)

@@ -2,9 +2,13 @@
 
 from alpaca.trading.enums import OrderClass, OrderStatus, OrderType, QueryOrderStatus
 from alpaca.trading.requests import (
-    GetOrdersRequest, LimitOrderRequest, MarketOrderRequest, StopLossRequest, TakeProfitRequest)
-
-from desk import BUY, DAY, GTC, SELL, check, equal, refused, in_session
+    GetOrdersRequest,
+    LimitOrderRequest,
+    MarketOrderRequest,
+    StopLossRequest,
+    TakeProfitRequest,
+)
+from desk import BUY, DAY, GTC, SELL, check, equal, in_session, refused
 
 before = in_session
 
@@ -12,10 +16,19 @@ RULE = 42210000
 
 
 def bracket(desk, symbol, limit=None, profit=None, stop=None, stop_limit=None, qty=2, side=BUY, **more):
-    exits = {"take_profit": TakeProfitRequest(limit_price=profit) if profit else None,
-             "stop_loss": StopLossRequest(stop_price=stop, limit_price=stop_limit) if stop else None}
-    fields = {"symbol": symbol, "qty": qty, "side": side, "time_in_force": DAY, "order_class": OrderClass.BRACKET,
-              **{key: value for key, value in exits.items() if value}, **more}
+    exits = {
+        "take_profit": TakeProfitRequest(limit_price=profit) if profit else None,
+        "stop_loss": StopLossRequest(stop_price=stop, limit_price=stop_limit) if stop else None,
+    }
+    fields = {
+        "symbol": symbol,
+        "qty": qty,
+        "side": side,
+        "time_in_force": DAY,
+        "order_class": OrderClass.BRACKET,
+        **{key: value for key, value in exits.items() if value},
+        **more,
+    }
     if limit:
         return desk.trading.submit_order(LimitOrderRequest(limit_price=limit, **fields))
     return desk.trading.submit_order(MarketOrderRequest(**fields))
@@ -45,7 +58,11 @@ def answer(desk):
     order = bracket(desk, "KO", limit=60, profit=80, stop=50, stop_limit=49)
     equal((order.order_class, len(order.legs)), (OrderClass.BRACKET, 2), "class and legs")
     profit, stop = legs(order)
-    equal((profit.status, profit.side, profit.limit_price, profit.qty), (OrderStatus.HELD, SELL, "80", "2"), "profit")
+    equal(
+        (profit.status, profit.side, profit.limit_price, profit.qty),
+        (OrderStatus.HELD, SELL, "80", "2"),
+        "profit",
+    )
     equal((stop.status, stop.stop_price, stop.limit_price), (OrderStatus.HELD, "50", "49"), "stop")
     equal((stop.order_type, profit.order_class), (OrderType.STOP_LIMIT, OrderClass.BRACKET), "type and class")
 
@@ -78,7 +95,9 @@ def profit_fills(desk):
 
 
 def last_filled(desk, symbol):
-    found = desk.trading.get_orders(GetOrdersRequest(symbols=[symbol], nested=True, status=QueryOrderStatus.CLOSED))
+    found = desk.trading.get_orders(
+        GetOrdersRequest(symbols=[symbol], nested=True, status=QueryOrderStatus.CLOSED)
+    )
     return next(it for it in found if it.legs and it.status == OrderStatus.FILLED)
 
 
@@ -116,9 +135,16 @@ def sell_bracket(desk):
 @check("2.5 OTO holds exactly one leg, which works once the entry has filled")
 def oto(desk):
     start(desk, "DIS", 90)
-    order = desk.trading.submit_order(MarketOrderRequest(
-        symbol="DIS", qty=2, side=BUY, time_in_force=GTC, order_class=OrderClass.OTO,
-        stop_loss=StopLossRequest(stop_price=80)))
+    order = desk.trading.submit_order(
+        MarketOrderRequest(
+            symbol="DIS",
+            qty=2,
+            side=BUY,
+            time_in_force=GTC,
+            order_class=OrderClass.OTO,
+            stop_loss=StopLossRequest(stop_price=80),
+        )
+    )
     equal((order.order_class, len(order.legs)), (OrderClass.OTO, 1), "class and legs")
     desk.fills(order)
     leg = desk.reaches(order.legs[0].id, "new")
@@ -130,9 +156,17 @@ def oto(desk):
 def oco(desk):
     start(desk, "DIS", 90)
     desk.hold("DIS", 2)
-    order = desk.trading.submit_order(LimitOrderRequest(
-        symbol="DIS", qty=2, side=SELL, time_in_force=GTC, order_class=OrderClass.OCO,
-        take_profit=TakeProfitRequest(limit_price=100), stop_loss=StopLossRequest(stop_price=80)))
+    order = desk.trading.submit_order(
+        LimitOrderRequest(
+            symbol="DIS",
+            qty=2,
+            side=SELL,
+            time_in_force=GTC,
+            order_class=OrderClass.OCO,
+            take_profit=TakeProfitRequest(limit_price=100),
+            stop_loss=StopLossRequest(stop_price=80),
+        )
+    )
     equal((order.order_type, order.limit_price, len(order.legs)), (OrderType.LIMIT, "100", 1), "the parent")
     equal(order.legs[0].stop_price, "80", "the leg's stop_price")
     desk.reaches(order.id, "new")
@@ -151,9 +185,20 @@ def oco_stop(desk):
 @check("2.5 an OCO without a position is refused")
 def oco_flat(desk):
     start(desk, "DIS", 90)
-    found = desk.http("POST", "/v2/orders", json={
-        "symbol": "DIS", "qty": "2", "side": "sell", "type": "limit", "time_in_force": "day", "order_class": "oco",
-        "take_profit": {"limit_price": "100"}, "stop_loss": {"stop_price": "80"}})
+    found = desk.http(
+        "POST",
+        "/v2/orders",
+        json={
+            "symbol": "DIS",
+            "qty": "2",
+            "side": "sell",
+            "type": "limit",
+            "time_in_force": "day",
+            "order_class": "oco",
+            "take_profit": {"limit_price": "100"},
+            "stop_loss": {"stop_price": "80"},
+        },
+    )
     assert found.status_code in (403, 422), found.text
 
 
@@ -161,7 +206,14 @@ def oco_flat(desk):
 def exits(desk):
     start(desk, "KO")
     profit, stop = {"take_profit": {"limit_price": "75"}}, {"stop_loss": {"stop_price": "65"}}
-    cases = [("bracket", profit), ("bracket", stop), ("bracket", {}), ("oto", {}), ("oto", {**profit, **stop}), ("oco", stop)]
+    cases = [
+        ("bracket", profit),
+        ("bracket", stop),
+        ("bracket", {}),
+        ("oto", {}),
+        ("oto", {**profit, **stop}),
+        ("oco", stop),
+    ]
     for order_class, more in cases:
         # The SDK itself would not send these.
         fields = {"symbol": "KO", "qty": "2", "side": "buy", "type": "market", "time_in_force": "day", **more}
@@ -171,8 +223,12 @@ def exits(desk):
 
 @check("2.1 exits the wrong way round: take_profit.limit_price must be > stop_loss.stop_price")
 def wrong_way(desk):
-    refused(lambda: bracket(desk, "KO", limit=70, profit=60, stop=65), 422, RULE,
-            "take_profit.limit_price must be > stop_loss.stop_price")
+    refused(
+        lambda: bracket(desk, "KO", limit=70, profit=60, stop=65),
+        422,
+        RULE,
+        "take_profit.limit_price must be > stop_loss.stop_price",
+    )
 
 
 @check("2.1 a stop-loss stands at least a cent below the base price")

@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 
 from alpaca.trading.requests import GetCalendarRequest
-
 from desk import check, equal, matches
 
 NEW_YORK_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?-0[45]:00"

@@ -2,8 +2,7 @@
 
 from alpaca.trading.enums import OrderStatus, TimeInForce
 from alpaca.trading.requests import ReplaceOrderRequest
-
-from desk import BUY, DAY, GTC, SELL, check, equal, refused
+from desk import BUY, GTC, check, equal, refused
 
 TODAY, TOMORROW = "2026-06-08", "2026-06-09"
 CLS = TimeInForce.CLS

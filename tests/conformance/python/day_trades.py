@@ -22,5 +22,7 @@ def three(desk):
 
 @check("6.4 the fourth day trade in five days is denied: 403 40310100, at its entry or its exit")
 def fourth(desk):
-    refused(lambda: round_trip(desk, "F"), 403, 40310100, "trade denied due to pattern day trading protection")
+    refused(
+        lambda: round_trip(desk, "F"), 403, 40310100, "trade denied due to pattern day trading protection"
+    )
     equal(desk.raw.get_account()["daytrade_count"], 3, "the count")

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 
+import listen
 import requests
 from alpaca.common.exceptions import APIError
 from alpaca.data.historical.corporate_actions import CorporateActionsClient
@@ -12,9 +13,11 @@ from alpaca.data.historical.screener import ScreenerClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderSide, TimeInForce
-from alpaca.trading.requests import GetOrderByIdRequest, LimitOrderRequest, MarketOrderRequest
-
-import listen
+from alpaca.trading.requests import (
+    GetOrderByIdRequest,
+    LimitOrderRequest,
+    MarketOrderRequest,
+)
 from market import Market, until
 
 # The keys of every suite: the one that looks at keys lets only these in.
@@ -124,7 +127,7 @@ class Desk:
         return self._updates
 
     def probe(self):
-        """The SDK does not wait for the broker's word that it listens: an order is made until one is announced."""
+        """The SDK does not wait for the word that the broker listens: orders are made until one is told."""
         order = self.limit(BUY, "XOM", 1, extended_hours=True)
         self.trading.cancel_order_by_id(order.id)
         self.reaches(order.id, "canceled", lambda: self.market.advance(1))
@@ -177,8 +180,8 @@ class Desk:
         return until(f"order {order_id} is {status}", look, lambda: self.see(order_id).status.value)
 
     def fills(self, order):
-        """Waits until an order is filled. The paper engine may fill a part first and goes on at the next quote,
-        which is why the standing quote is repeated."""
+        """Waits until an order is filled. The paper engine may fill a part first and goes on at the
+        next quote, which is why the standing quote is repeated."""
         return self.reaches(order.id, "filled", lambda: self.market.again(order.symbol))
 
     def hold(self, symbol, qty):

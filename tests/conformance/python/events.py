@@ -1,7 +1,6 @@
 """What the exchange may do with a resting order by itself, in the orders and on the stream."""
 
 from alpaca.trading.enums import OrderStatus
-
 from desk import BUY, check, equal, in_session, refused
 
 before = in_session
@@ -22,7 +21,12 @@ def rejected(desk):
     order = happens(desk, "rejected")
     equal(order.status, OrderStatus.REJECTED, "status")
     assert order.failed_at
-    refused(lambda: desk.trading.cancel_order_by_id(order.id), 422, 42210000, 'order is already in "rejected" state')
+    refused(
+        lambda: desk.trading.cancel_order_by_id(order.id),
+        422,
+        42210000,
+        'order is already in "rejected" state',
+    )
 
 
 @check("2.5 done_for_day ends the day of an order, not the order")

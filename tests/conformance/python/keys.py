@@ -5,13 +5,14 @@ import json
 import websockets.sync.client as ws
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.data.requests import StockLatestQuoteRequest
-
 from desk import KEY, SECRET, check, equal, refused
 from market import BOUND_SECS
 
 
 def connect(desk, path, **headers):
-    return ws.connect(f"{desk.ws_base}{path}", proxy=None, open_timeout=BOUND_SECS, additional_headers=headers)
+    return ws.connect(
+        f"{desk.ws_base}{path}", proxy=None, open_timeout=BOUND_SECS, additional_headers=headers
+    )
 
 
 def hear(connection):

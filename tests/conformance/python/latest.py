@@ -2,9 +2,13 @@
 
 from alpaca.data.enums import DataFeed
 from alpaca.data.requests import (
-    StockLatestBarRequest, StockLatestQuoteRequest, StockLatestTradeRequest, StockSnapshotRequest)
-
-from bars import of_row, rows as bars_of_file
+    StockLatestBarRequest,
+    StockLatestQuoteRequest,
+    StockLatestTradeRequest,
+    StockSnapshotRequest,
+)
+from bars import of_row
+from bars import rows as bars_of_file
 from desk import check, equal
 from ticks import rows
 
@@ -22,7 +26,11 @@ def trade(desk):
 def quote(desk):
     last = rows("quotes.csv")[-1]
     found = desk.data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols=["SPY", "AAPL"]))
-    equal((found["SPY"].bid_price, found["SPY"].ask_price), (float(last["bid_price"]), float(last["ask_price"])), "it")
+    equal(
+        (found["SPY"].bid_price, found["SPY"].ask_price),
+        (float(last["bid_price"]), float(last["ask_price"])),
+        "it",
+    )
     assert found["AAPL"].bid_price < found["AAPL"].ask_price
     body = desk.http("GET", "/v2/stocks/SPY/quotes/latest").json()
     equal((body["symbol"], body["quote"]["t"]), ("SPY", last["timestamp"]), "the single one")
@@ -31,7 +39,9 @@ def quote(desk):
 @check("5 the latest bar by the SDK, for one symbol and for several")
 def bar(desk):
     last = bars_of_file("AAPL")[-1]
-    found = desk.data.get_stock_latest_bar(StockLatestBarRequest(symbol_or_symbols=["AAPL"], feed=DataFeed.IEX))["AAPL"]
+    found = desk.data.get_stock_latest_bar(
+        StockLatestBarRequest(symbol_or_symbols=["AAPL"], feed=DataFeed.IEX)
+    )["AAPL"]
     equal((found.open, found.high, found.low, found.close, found.volume), of_row(last), "the bar")
     body = desk.http("GET", "/v2/stocks/AAPL/bars/latest").json()
     equal((body["symbol"], body["bar"]["o"]), ("AAPL", float(last["open"])), "the single one")
@@ -77,7 +87,9 @@ def snapshot(desk):
     last = rows("trades.csv")[-1]
     equal(found.latest_trade.price, float(last["price"]), "latest_trade")
     today, yesterday = (
-        [it for it in rows("trades.csv") if it["timestamp"].startswith(day)] for day in ("2026-06-09", "2026-06-08"))
+        [it for it in rows("trades.csv") if it["timestamp"].startswith(day)]
+        for day in ("2026-06-09", "2026-06-08")
+    )
     equal(found.daily_bar.open, float(today[0]["price"]), "the day's open")
     equal(found.previous_daily_bar.close, float(yesterday[-1]["price"]), "the close of the day before")
     equal(found.daily_bar.volume, float(sum(int(it["size"]) for it in today)), "the day's volume")

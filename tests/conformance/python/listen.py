@@ -6,7 +6,6 @@ from alpaca.data.enums import DataFeed
 from alpaca.data.live.news import NewsDataStream
 from alpaca.data.live.stock import StockDataStream
 from alpaca.trading.stream import TradingStream
-
 from market import until
 
 
@@ -28,7 +27,9 @@ class Stream:
 
     def wait(self, what, wanted):
         """The first message that is wanted, once it has come."""
-        return until(what, lambda: next((it for it in list(self.seen) if wanted(it)), None), lambda: self.seen[-3:])
+        return until(
+            what, lambda: next((it for it in list(self.seen) if wanted(it)), None), lambda: self.seen[-3:]
+        )
 
     def close(self):
         self.stream.stop()

@@ -1,10 +1,14 @@
-"""A broker as it is with real money: requests take their time, sizes count, sales cost fees. The clock stands, so that
-every state on the way can be looked at."""
+"""A broker as it is with real money: requests take their time, sizes count, sales cost fees. The clock stands,
+so that every state on the way can be looked at."""
 
-from alpaca.trading.enums import OrderStatus
-from alpaca.trading.requests import ReplaceOrderRequest
-
-from desk import BUY, DECIMAL, SELL, check, equal, in_session, matches, refused
+from alpaca.trading.enums import OrderClass, OrderStatus
+from alpaca.trading.requests import (
+    MarketOrderRequest,
+    ReplaceOrderRequest,
+    StopLossRequest,
+    TakeProfitRequest,
+)
+from desk import BUY, DAY, DECIMAL, SELL, check, equal, in_session, matches, refused
 
 before = in_session
 KEPT = {}
@@ -39,8 +43,12 @@ def pending_new(desk):
 def replace_too_soon(desk):
     order = desk.limit(BUY, "WMT", 90, 2)
     change = ReplaceOrderRequest(limit_price=91)
-    refused(lambda: desk.trading.replace_order_by_id(order.id, change), 422, 40010001,
-            "unable to replace order, order isn't sent to exchange yet")
+    refused(
+        lambda: desk.trading.replace_order_by_id(order.id, change),
+        422,
+        40010001,
+        "unable to replace order, order isn't sent to exchange yet",
+    )
     arrive(desk)
     desk.trading.cancel_order_by_id(order.id)
     arrive(desk)
@@ -103,6 +111,38 @@ def size(desk):
     desk.market.quote("WMT", 99.99, 100.01, 300)
     arrive(desk)
     equal(desk.reaches(order.id, "filled").filled_qty, "500", "filled_qty")
+
+
+@check("2.5 a take-profit that fills in part leaves its stop-loss for the rest alone")
+def shrinking_stop(desk):
+    desk.market.quote("KO", 69.99, 70.01, 1_000)
+    order = desk.trading.submit_order(
+        MarketOrderRequest(
+            symbol="KO",
+            qty=40,
+            side=BUY,
+            time_in_force=DAY,
+            order_class=OrderClass.BRACKET,
+            take_profit=TakeProfitRequest(limit_price=75),
+            stop_loss=StopLossRequest(stop_price=65),
+        )
+    )
+    arrive(desk)
+    desk.reaches(order.id, "filled")
+    profit, stop = (
+        next(leg for leg in order.legs if leg.order_type.value == kind) for kind in ("limit", "stop")
+    )
+    arrive(desk)
+    desk.reaches(profit.id, "new")
+    desk.market.quote("KO", 75.00, 75.02, 10)
+    arrive(desk)
+    equal(desk.reaches(profit.id, "partially_filled").filled_qty, "10", "filled_qty")
+    equal(desk.see(stop.id).qty, "30", "qty of the stop-loss")
+    desk.market.quote("KO", 75.00, 75.02, 1_000)
+    arrive(desk)
+    desk.reaches(profit.id, "filled")
+    arrive(desk)
+    desk.reaches(stop.id, "canceled")
 
 
 @check("6.2 where paper has no slippage, here a market order pays a little more than the offer")

@@ -1,4 +1,4 @@
-"""The broker's control panel: its clock stands still unless a check moves it, and prices are what checks say."""
+"""The broker's controls: its clock stands still unless a check moves it, and prices are what checks say."""
 
 import time
 from contextlib import contextmanager

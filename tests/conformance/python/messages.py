@@ -1,11 +1,8 @@
 """Every type of message on the data streams."""
 
-from datetime import datetime, timezone
-
 from alpaca.data.models.bars import Bar
 from alpaca.data.models.news import News as Article
 from alpaca.data.models.trades import TradeCancel, TradeCorrection, TradingStatus
-
 from desk import KEY, SECRET, STAMP, check, equal, matches
 from listen import Data, News
 from market import until
@@ -30,9 +27,15 @@ def status(desk):
     # The place of a stream before this one is free when the broker has seen it go.
     stream.start()
     until("the subscription", lambda: desk.market.trade("AAPL", 221, 1) or stream.seen)
-    desk.market.message(T="s", S="AAPL", sc="H", sm="Trading Halt", rc="T12", rm="Information requested", z="C")
+    desk.market.message(
+        T="s", S="AAPL", sc="H", sm="Trading Halt", rc="T12", rm="Information requested", z="C"
+    )
     found = stream.wait("the status", lambda it: isinstance(it, TradingStatus))
-    equal((found.symbol, found.status_code, found.reason_code, found.tape), ("AAPL", "H", "T12", "C"), "the status")
+    equal(
+        (found.symbol, found.status_code, found.reason_code, found.tape),
+        ("AAPL", "H", "T12", "C"),
+        "the status",
+    )
 
 
 @check("4 a halt of the venue is told as a status, and so is its end")
@@ -49,10 +52,16 @@ def halt(desk):
 
 @check("4 a correction has both versions of the trade")
 def correction(desk):
-    desk.market.message(T="c", S="AAPL", x="V", oi=7, op=221.0, os=100, oc=["@"], ci=8, cp=221.5, cs=90, cc=["@"])
+    desk.market.message(
+        T="c", S="AAPL", x="V", oi=7, op=221.0, os=100, oc=["@"], ci=8, cp=221.5, cs=90, cc=["@"]
+    )
     found = KEPT["stream"].wait("the correction", lambda it: isinstance(it, TradeCorrection))
     equal((found.original_id, found.original_price, found.original_size), (7, 221.0, 100.0), "the original")
-    equal((found.corrected_id, found.corrected_price, found.corrected_size), (8, 221.5, 90.0), "the corrected one")
+    equal(
+        (found.corrected_id, found.corrected_price, found.corrected_size),
+        (8, 221.5, 90.0),
+        "the corrected one",
+    )
 
 
 @check("4 a cancel or error names the trade and which of both it is")

@@ -1,7 +1,6 @@
 """News."""
 
 from alpaca.data.requests import NewsRequest
-
 from desk import STAMP, check, equal, matches
 
 KEPT = {}
@@ -67,4 +66,8 @@ def content(desk):
 def bounds(desk):
     newest = KEPT["news"][0]
     equal([it.id for it in ask(desk, start=newest.updated_at, limit=1)], [newest.id], "from the newest on")
-    equal(desk.http("GET", "/v1beta1/news", params={"start": "whenever"}).status_code, 400, "status for nonsense")
+    equal(
+        desk.http("GET", "/v1beta1/news", params={"start": "whenever"}).status_code,
+        400,
+        "status for nonsense",
+    )

@@ -4,9 +4,12 @@ from datetime import timedelta
 
 from alpaca.common.enums import Sort
 from alpaca.trading.enums import OrderClass, OrderSide, OrderStatus, QueryOrderStatus
-from alpaca.trading.requests import GetOrdersRequest, LimitOrderRequest, TakeProfitRequest
-
-from desk import BUY, DAY, SELL, check, equal, in_session
+from alpaca.trading.requests import (
+    GetOrdersRequest,
+    LimitOrderRequest,
+    TakeProfitRequest,
+)
+from desk import BUY, DAY, check, equal, in_session
 
 before = in_session
 
@@ -28,7 +31,11 @@ def open_orders(desk):
 
 @check("2.5 direction asc turns the list round, limit cuts it")
 def direction_and_limit(desk):
-    equal([it.id for it in orders(desk, direction=Sort.ASC, limit=2)], [it.id for it in KEPT[:2]], "the first two")
+    equal(
+        [it.id for it in orders(desk, direction=Sort.ASC, limit=2)],
+        [it.id for it in KEPT[:2]],
+        "the first two",
+    )
 
 
 @check("2.5 symbols and side filter the list; several symbols are joined with commas")
@@ -84,12 +91,20 @@ def bad_filters(desk):
         equal(desk.http("GET", "/v2/orders", params=query).status_code, 422, f"status for {query}")
 
 
-@check("2.0 booleans in queries come as Python writes them; nested legs are rows of their own only without it")
+@check(
+    "2.0 booleans in queries come as Python writes them; nested legs are rows of their own only without it"
+)
 def nested(desk):
     desk.trading.cancel_orders()
     request = LimitOrderRequest(
-        symbol="KO", qty=1, side=BUY, time_in_force=DAY, limit_price=50, order_class=OrderClass.OTO,
-        take_profit=TakeProfitRequest(limit_price=90))
+        symbol="KO",
+        qty=1,
+        side=BUY,
+        time_in_force=DAY,
+        limit_price=50,
+        order_class=OrderClass.OTO,
+        take_profit=TakeProfitRequest(limit_price=90),
+    )
     order = desk.trading.submit_order(request)
     found = orders(desk, nested=True)
     equal([it.id for it in found], [order.id], "nested")

@@ -4,10 +4,25 @@ from uuid import UUID
 
 from alpaca.trading.enums import OrderStatus, OrderType, PositionIntent, TimeInForce
 from alpaca.trading.requests import (
-    GetOrderByIdRequest, LimitOrderRequest, MarketOrderRequest, StopLimitOrderRequest, StopOrderRequest,
-    TrailingStopOrderRequest)
-
-from desk import BUY, DAY, DECIMAL, GTC, SELL, STAMP, check, equal, fresh, matches, refused, in_session
+    GetOrderByIdRequest,
+    MarketOrderRequest,
+    StopLimitOrderRequest,
+    StopOrderRequest,
+    TrailingStopOrderRequest,
+)
+from desk import (
+    BUY,
+    DAY,
+    GTC,
+    SELL,
+    STAMP,
+    check,
+    equal,
+    fresh,
+    in_session,
+    matches,
+    refused,
+)
 
 before = in_session
 
@@ -19,8 +34,18 @@ KEYS = """id client_order_id created_at updated_at submitted_at filled_at expire
 
 @check("2.5 POST answers 200 with the order: every key is there, null when empty")
 def answer(desk):
-    found = desk.http("POST", "/v2/orders", json={
-        "symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "150", "time_in_force": "day"})
+    found = desk.http(
+        "POST",
+        "/v2/orders",
+        json={
+            "symbol": "AAPL",
+            "qty": "1",
+            "side": "buy",
+            "type": "limit",
+            "limit_price": "150",
+            "time_in_force": "day",
+        },
+    )
     equal(found.status_code, 200, "status")
     order = found.json()
     equal([key for key in KEYS if key not in order], [], "missing keys")
@@ -37,7 +62,9 @@ def answer(desk):
 @check("2.0 numbers and strings are both taken and echoed as normalised strings")
 def numbers(desk):
     for qty, price in ((1.0, 150.10), ("1", "150.10"), (1, "150.1"), ("1.000", 150.1)):
-        order = desk.post(symbol="AAPL", qty=qty, side="buy", type="limit", limit_price=price, time_in_force="day")
+        order = desk.post(
+            symbol="AAPL", qty=qty, side="buy", type="limit", limit_price=price, time_in_force="day"
+        )
         equal((order["qty"], order["limit_price"]), ("1", "150.1"), "qty and limit_price")
         desk.trading.cancel_order_by_id(order["id"])
 
@@ -46,7 +73,9 @@ def numbers(desk):
 def market_buy(desk):
     desk.market.quote("AAPL", 199.99, 200.01)
     order = desk.fills(desk.buy("AAPL"))
-    equal((order.type, order.filled_qty, order.filled_avg_price), (OrderType.MARKET, "1", "200.01"), "the fill")
+    equal(
+        (order.type, order.filled_qty, order.filled_avg_price), (OrderType.MARKET, "1", "200.01"), "the fill"
+    )
     assert order.filled_at and order.filled_at >= order.submitted_at
 
 
@@ -144,7 +173,8 @@ def trailing_price(desk):
 def notional(desk):
     desk.market.quote("MSFT", 399.99, 400.00)
     order = desk.trading.submit_order(
-        MarketOrderRequest(symbol="MSFT", notional=100.5, side=BUY, time_in_force=DAY))
+        MarketOrderRequest(symbol="MSFT", notional=100.5, side=BUY, time_in_force=DAY)
+    )
     equal((order.notional, order.qty), ("100.5", None), "notional and qty")
     order = desk.fills(order)
     equal((order.notional, order.qty, order.filled_qty), ("100.5", None, "0.25125"), "after the fill")
@@ -237,10 +267,12 @@ def cancel(desk):
     assert order.canceled_at
 
 
-@check("2.1 a filled order cannot be canceled: 422 42210000 order is already in \"filled\" state")
+@check('2.1 a filled order cannot be canceled: 422 42210000 order is already in "filled" state')
 def cancel_filled(desk):
     order = desk.fills(desk.buy("AAPL"))
-    refused(lambda: desk.trading.cancel_order_by_id(order.id), 422, 42210000, 'order is already in "filled" state')
+    refused(
+        lambda: desk.trading.cancel_order_by_id(order.id), 422, 42210000, 'order is already in "filled" state'
+    )
     desk.flat("AAPL")
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from alpaca.data.enums import DataFeed
 from alpaca.data.requests import StockBarsRequest, StockLatestQuoteRequest
 from alpaca.data.timeframe import TimeFrame
-
 from bars import FIRST, SECOND, at
 from desk import KEY, SECRET, check, equal, refused
 from listen import Data
@@ -18,8 +17,13 @@ from streams import Socket, stock_socket
 def recent_sip(desk):
     desk.market.advance_to(SECOND, "10:15:30")
     says = "subscription does not permit querying recent SIP data"
-    bars = StockBarsRequest(symbol_or_symbols="AAPL", timeframe=TimeFrame.Minute, start=at(SECOND, "13:30:00"),
-                            end=desk.market.now() - timedelta(minutes=5), feed=DataFeed.SIP)
+    bars = StockBarsRequest(
+        symbol_or_symbols="AAPL",
+        timeframe=TimeFrame.Minute,
+        start=at(SECOND, "13:30:00"),
+        end=desk.market.now() - timedelta(minutes=5),
+        feed=DataFeed.SIP,
+    )
     refused(lambda: desk.data.get_stock_bars(bars), 403, None, says)
     latest = StockLatestQuoteRequest(symbol_or_symbols="SPY", feed=DataFeed.SIP)
     refused(lambda: desk.data.get_stock_latest_quote(latest), 403, None, says)
@@ -28,8 +32,13 @@ def recent_sip(desk):
 @check("5 SIP data older than fifteen minutes, and those of IEX, are granted")
 def granted(desk):
     for feed, end in ((DataFeed.SIP, desk.market.now() - timedelta(minutes=16)), (DataFeed.IEX, None)):
-        request = StockBarsRequest(symbol_or_symbols="AAPL", timeframe=TimeFrame.Minute, feed=feed,
-                                   start=at(FIRST, "13:30:00"), end=end)
+        request = StockBarsRequest(
+            symbol_or_symbols="AAPL",
+            timeframe=TimeFrame.Minute,
+            feed=feed,
+            start=at(FIRST, "13:30:00"),
+            end=end,
+        )
         assert len(desk.data.get_stock_bars(request).data["AAPL"]) >= 60, feed
 
 
@@ -53,7 +62,9 @@ def swallow(run):
         pass
 
 
-@check("4 a stream of the free plan has thirty symbols of trades and quotes; beyond them 405 and nothing changes")
+@check(
+    "4 a stream of the free plan has thirty symbols of trades and quotes; beyond them 405 and nothing changes"
+)
 def symbol_limit(desk):
     with stock_socket(desk, "/v2/iex") as socket:
         symbols = [f"S{n}" for n in range(30)]

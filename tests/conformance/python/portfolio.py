@@ -4,7 +4,6 @@ from datetime import datetime, timezone
 
 from alpaca.trading.models import PortfolioHistory
 from alpaca.trading.requests import GetPortfolioHistoryRequest
-
 from desk import check, equal, refused
 
 
@@ -57,6 +56,13 @@ def bounds(desk):
     found = history(desk, start=at(15), end=at(17), timeframe="15Min")
     assert found.timestamp and at(15).timestamp() <= found.timestamp[0]
     assert found.timestamp[-1] <= at(17).timestamp()
+
+
+@check("2.4 the extended hours of a day are more rows than its session, the whole day still more")
+def reporting(desk):
+    rows = lambda kind: len(history(desk, period="2D", timeframe="15Min", intraday_reporting=kind).timestamp)
+    session, extended, continuous = (rows(it) for it in ("market_hours", "extended_hours", "continuous"))
+    assert session < extended < continuous, (session, extended, continuous)
 
 
 @check("2.4 start, end and period together are too many: 422")

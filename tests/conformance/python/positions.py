@@ -2,8 +2,7 @@
 
 from alpaca.trading.enums import AssetExchange, PositionSide
 from alpaca.trading.requests import ClosePositionRequest
-
-from desk import BUY, DECIMAL, SELL, check, equal, matches, refused, in_session
+from desk import BUY, DECIMAL, SELL, check, equal, in_session, matches, refused
 
 before = in_session
 
@@ -22,7 +21,11 @@ def start(desk, qty, symbol="INTC", price=40.0):
 def long(desk):
     start(desk, 100)
     position = desk.trading.get_open_position("INTC")
-    equal((position.side, position.qty, position.exchange), (PositionSide.LONG, "100", AssetExchange.NASDAQ), "it")
+    equal(
+        (position.side, position.qty, position.exchange),
+        (PositionSide.LONG, "100", AssetExchange.NASDAQ),
+        "it",
+    )
     equal(position.asset_id, desk.trading.get_asset("INTC").id, "asset_id")
 
 
@@ -67,7 +70,9 @@ def available(desk):
 @check("2.6 a position is closed in part by qty; the answer is the closing market order")
 def close_qty(desk):
     order = desk.trading.close_position("INTC", ClosePositionRequest(qty="25"))
-    equal((order.symbol, order.side, order.qty, order.type.value), ("INTC", SELL, "25", "market"), "the order")
+    equal(
+        (order.symbol, order.side, order.qty, order.type.value), ("INTC", SELL, "25", "market"), "the order"
+    )
     desk.fills(order)
     equal(desk.position("INTC")["qty"], "75", "what is left")
 
@@ -91,7 +96,9 @@ def close_too_much(desk):
 @check("2.1 shares that orders hold cannot be closed: 403 insufficient qty available, with the figures")
 def close_held(desk):
     order = desk.limit(SELL, "INTC", 60, 45)
-    refusal = refused(lambda: desk.trading.close_position("INTC"), 403, FORBIDDEN, "insufficient qty available")
+    refusal = refused(
+        lambda: desk.trading.close_position("INTC"), 403, FORBIDDEN, "insufficient qty available"
+    )
     equal((refusal.body["held_for_orders"], refusal.body["available"]), ("45", "0"), "the figures")
     desk.trading.cancel_order_by_id(order.id)
     desk.reaches(order.id, "canceled")
@@ -114,7 +121,11 @@ def short(desk):
     start(desk, -10)
     position = desk.position("INTC")
     equal((position["side"], position["qty"]), ("short", "-10"), "side and qty")
-    equal((float(position["market_value"]), float(position["avg_entry_price"])), (-400.0, 39.99), "value and entry")
+    equal(
+        (float(position["market_value"]), float(position["avg_entry_price"])),
+        (-400.0, 39.99),
+        "value and entry",
+    )
 
 
 @check("2.6 a short position gains when the price falls")
@@ -140,7 +151,9 @@ def close_all(desk):
     equal(desk.trading.get_all_positions(), [], "what is held")
 
 
-@check("2.6 closing everything cancels open orders first only when told to; else held shares fail with 403 in the 207")
+@check(
+    "2.6 closing everything cancels open orders only when told to; else held shares fail with 403 in the 207"
+)
 def close_all_held(desk):
     start(desk, 5)
     desk.limit(SELL, "INTC", 60, 5)

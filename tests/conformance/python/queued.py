@@ -1,9 +1,13 @@
 """Orders before the opening: what waits, what works in the early session, and the opening itself."""
 
 from alpaca.trading.enums import OrderClass, OrderStatus, TimeInForce
-from alpaca.trading.requests import LimitOrderRequest, ReplaceOrderRequest, StopLossRequest, TakeProfitRequest
-
-from desk import BUY, DAY, GTC, SELL, check, equal, fresh, refused
+from alpaca.trading.requests import (
+    LimitOrderRequest,
+    ReplaceOrderRequest,
+    StopLossRequest,
+    TakeProfitRequest,
+)
+from desk import BUY, DAY, GTC, check, equal, fresh, refused
 
 OPENING_DAY = "2026-06-08"
 KEPT = {}
@@ -72,14 +76,23 @@ def opg(desk):
 @check("2.5 a bracket before the opening waits as accepted with held legs")
 def bracket(desk):
     request = LimitOrderRequest(
-        symbol="KO", qty=1, side=BUY, time_in_force=DAY, limit_price=60, order_class=OrderClass.BRACKET,
-        take_profit=TakeProfitRequest(limit_price=80), stop_loss=StopLossRequest(stop_price=50))
+        symbol="KO",
+        qty=1,
+        side=BUY,
+        time_in_force=DAY,
+        limit_price=60,
+        order_class=OrderClass.BRACKET,
+        take_profit=TakeProfitRequest(limit_price=80),
+        stop_loss=StopLossRequest(stop_price=50),
+    )
     order = desk.trading.submit_order(request)
     equal(order.status, OrderStatus.ACCEPTED, "status")
     equal([leg.status for leg in order.legs], [OrderStatus.HELD] * 2, "the legs")
     desk.trading.cancel_order_by_id(order.id)
     desk.reaches(order.id, "canceled")
-    equal([leg.status for leg in desk.group(order.id).legs], [OrderStatus.CANCELED] * 2, "the legs afterwards")
+    equal(
+        [leg.status for leg in desk.group(order.id).legs], [OrderStatus.CANCELED] * 2, "the legs afterwards"
+    )
 
 
 @check("2.1 after 9:28 OPG orders are refused: 403 40310000, with the hours")

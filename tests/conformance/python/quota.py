@@ -3,9 +3,7 @@
 import threading
 import time
 
-from alpaca.common.exceptions import APIError
 from alpaca.data.requests import StockLatestQuoteRequest
-
 from desk import check, equal, matches
 
 GRANTED = 60
@@ -24,8 +22,14 @@ def exhaust(desk, path="/v2/clock"):
 def headers(desk):
     desk.market.advance(60)
     first, second = (desk.http("GET", "/v2/clock").headers for _ in range(2))
-    equal((first["X-RateLimit-Limit"], second["X-RateLimit-Limit"]), (str(GRANTED), str(GRANTED)), "the limit")
-    equal(int(first["X-RateLimit-Remaining"]) - int(second["X-RateLimit-Remaining"]), 1, "what one request takes")
+    equal(
+        (first["X-RateLimit-Limit"], second["X-RateLimit-Limit"]), (str(GRANTED), str(GRANTED)), "the limit"
+    )
+    equal(
+        int(first["X-RateLimit-Remaining"]) - int(second["X-RateLimit-Remaining"]),
+        1,
+        "what one request takes",
+    )
     matches(r"\d{10}", first["X-RateLimit-Reset"])
     ahead = int(first["X-RateLimit-Reset"]) - desk.market.now().timestamp()
     assert 0 <= ahead <= 61, ahead

@@ -2,9 +2,12 @@
 
 from alpaca.common.exceptions import APIError
 from alpaca.trading.enums import PositionIntent, TimeInForce
-from alpaca.trading.requests import MarketOrderRequest, StopOrderRequest, TrailingStopOrderRequest
-
-from desk import BUY, DAY, GTC, SELL, check, equal, fresh, refused, in_session
+from alpaca.trading.requests import (
+    MarketOrderRequest,
+    StopOrderRequest,
+    TrailingStopOrderRequest,
+)
+from desk import BUY, DAY, GTC, SELL, check, equal, fresh, in_session, refused
 
 before = in_session
 
@@ -13,7 +16,14 @@ PARAMETER, RULE, FORBIDDEN = 40010001, 42210000, 40310000
 
 def bad(desk, says, code=PARAMETER, status=422, **changes):
     """A good market order with some fields changed (None: left out) is refused."""
-    fields = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day", **changes}
+    fields = {
+        "symbol": "AAPL",
+        "qty": "1",
+        "side": "buy",
+        "type": "market",
+        "time_in_force": "day",
+        **changes,
+    }
     fields = {key: value for key, value in fields.items() if value is not None}
     return refused(lambda: desk.post(**fields), status, code, says)
 
@@ -72,8 +82,12 @@ def small_trail(desk):
 
 @check("2.1 a client order id has at most 128 characters")
 def long_client_id(desk):
-    refused(lambda: desk.limit(BUY, "AAPL", 150, client_order_id="x" * 129), 422, PARAMETER,
-            "client_order_id must be no more than 128 characters")
+    refused(
+        lambda: desk.limit(BUY, "AAPL", 150, client_order_id="x" * 129),
+        422,
+        PARAMETER,
+        "client_order_id must be no more than 128 characters",
+    )
     order = desk.limit(BUY, "AAPL", 150, client_order_id=fresh("x" * 91))
     desk.trading.cancel_order_by_id(order.id)
 
@@ -89,7 +103,7 @@ def used_client_id(desk):
     refused(again, 422, (PARAMETER, RULE), "client_order_id must be unique")
 
 
-@check("2.1 an unknown symbol in an order: 422 42210000 asset \"ZZZZ\" not found")
+@check('2.1 an unknown symbol in an order: 422 42210000 asset "ZZZZ" not found')
 def unknown_symbol(desk):
     refused(lambda: desk.buy("ZZZZ"), 422, RULE, 'asset "ZZZZ" not found')
 
@@ -112,25 +126,53 @@ def sub_dollar(desk):
 
 @check("2.1 fractions are DAY orders")
 def fraction_gtc(desk):
-    refused(lambda: desk.buy("AAPL", 0.5, time_in_force=GTC), 422, RULE, "fractional orders must be DAY orders")
+    refused(
+        lambda: desk.buy("AAPL", 0.5, time_in_force=GTC), 422, RULE, "fractional orders must be DAY orders"
+    )
 
 
 @check("2.1 fractions are simple orders")
 def fraction_bracket(desk):
-    bad(desk, "fractional orders must be simple orders", RULE, qty="0.5", order_class="bracket",
-        take_profit={"limit_price": "220"}, stop_loss={"stop_price": "180"})
+    bad(
+        desk,
+        "fractional orders must be simple orders",
+        RULE,
+        qty="0.5",
+        order_class="bracket",
+        take_profit={"limit_price": "220"},
+        stop_loss={"stop_price": "180"},
+    )
 
 
 @check("2.1 fractions are market, limit, stop or stop_limit orders")
 def fraction_trailing(desk):
-    bad(desk, "fractional orders must be market, limit, stop, or stop_limit orders", RULE, qty="0.5",
-        type="trailing_stop", side="sell", trail_price="1")
+    bad(
+        desk,
+        "fractional orders must be market, limit, stop, or stop_limit orders",
+        RULE,
+        qty="0.5",
+        type="trailing_stop",
+        side="sell",
+        trail_price="1",
+    )
+
+
+@check("2.1 a fraction cannot be sold short")
+def fraction_short(desk):
+    desk.flat("T")
+    answer = desk.http(
+        "POST",
+        "/v2/orders",
+        json={"symbol": "T", "qty": "0.5", "side": "sell", "type": "market", "time_in_force": "day"},
+    )
+    assert answer.status_code in (403, 422) and answer.json()["code"] in (RULE, FORBIDDEN), answer.text
 
 
 @check("2.5 an order by notional is worth a dollar at least")
 def small_notional(desk):
     order = lambda: desk.trading.submit_order(
-        MarketOrderRequest(symbol="AAPL", notional=0.5, side=BUY, time_in_force=DAY))
+        MarketOrderRequest(symbol="AAPL", notional=0.5, side=BUY, time_in_force=DAY)
+    )
     try:
         order()
     except APIError as error:
@@ -141,20 +183,32 @@ def small_notional(desk):
 
 @check("2.1 a purchase beyond buying power: 403 40310000 insufficient buying power, with both figures")
 def too_dear(desk):
-    refusal = refused(lambda: desk.limit(BUY, "AAPL", 200, 1_000_000), 403, FORBIDDEN, "insufficient buying power")
+    refusal = refused(
+        lambda: desk.limit(BUY, "AAPL", 200, 1_000_000), 403, FORBIDDEN, "insufficient buying power"
+    )
     equal(float(refusal.body["cost_basis"]), 200_000_000.0, "cost_basis")
     assert float(refusal.body["buying_power"]) > 0 and isinstance(refusal.body["buying_power"], str)
 
 
-@check("2.1 shares that other orders hold cannot be sold again: 403 with available, held_for_orders and the orders")
+@check(
+    "2.1 shares that orders hold cannot be sold again: 403 with available, held_for_orders and the orders"
+)
 def held_shares(desk):
     desk.market.quote("XOM", 109.99, 110.01)
     desk.hold("XOM", 10)
     order = desk.limit(SELL, "XOM", 130, 10)
-    refusal = refused(lambda: desk.limit(SELL, "XOM", 131, 6), 403, FORBIDDEN,
-                      r"insufficient qty available for order \(requested: 6, available: 0\)")
+    refusal = refused(
+        lambda: desk.limit(SELL, "XOM", 131, 6),
+        403,
+        FORBIDDEN,
+        r"insufficient qty available for order \(requested: 6, available: 0\)",
+    )
     body = {key: refusal.body[key] for key in ("available", "existing_qty", "held_for_orders", "symbol")}
-    equal(body, {"available": "0", "existing_qty": "10", "held_for_orders": "10", "symbol": "XOM"}, "the figures")
+    equal(
+        body,
+        {"available": "0", "existing_qty": "10", "held_for_orders": "10", "symbol": "XOM"},
+        "the figures",
+    )
     equal(refusal.body["related_orders"], [str(order.id)], "related_orders")
     equal(desk.position("XOM")["qty_available"], "0", "qty_available")
 
@@ -162,8 +216,12 @@ def held_shares(desk):
 @check("6.3 no order turns a long position into a short one")
 def no_flip(desk):
     desk.hold("XOM", 10)
-    refused(lambda: desk.sell("XOM", 16), 403, FORBIDDEN,
-            r"insufficient qty available for order \(requested: 16, available: 10\)")
+    refused(
+        lambda: desk.sell("XOM", 16),
+        403,
+        FORBIDDEN,
+        r"insufficient qty available for order \(requested: 16, available: 10\)",
+    )
     desk.flat("XOM")
 
 
@@ -171,16 +229,24 @@ def no_flip(desk):
 def short_against_buy(desk):
     desk.flat("XOM")
     desk.limit(BUY, "XOM", 100)
-    refused(lambda: desk.limit(SELL, "XOM", 120), 403, FORBIDDEN,
-            "cannot open a short sell while a long buy order is open")
+    refused(
+        lambda: desk.limit(SELL, "XOM", 120),
+        403,
+        FORBIDDEN,
+        "cannot open a short sell while a long buy order is open",
+    )
     desk.flat("XOM")
 
 
 @check("2.1 flat with a resting short, no buy: cannot open a long buy while a short sell order is open")
 def buy_against_short(desk):
     desk.limit(SELL, "XOM", 120)
-    refused(lambda: desk.limit(BUY, "XOM", 100), 403, FORBIDDEN,
-            "cannot open a long buy while a short sell order is open")
+    refused(
+        lambda: desk.limit(BUY, "XOM", 100),
+        403,
+        FORBIDDEN,
+        "cannot open a long buy while a short sell order is open",
+    )
     desk.flat("XOM")
 
 
@@ -188,8 +254,12 @@ def buy_against_short(desk):
 def wash(desk):
     desk.hold("XOM", 10)
     resting = desk.limit(SELL, "XOM", 115)
-    refusal = refused(lambda: desk.limit(BUY, "XOM", 115), 403, FORBIDDEN,
-                      "potential wash trade detected. use complex orders")
+    refusal = refused(
+        lambda: desk.limit(BUY, "XOM", 115),
+        403,
+        FORBIDDEN,
+        "potential wash trade detected. use complex orders",
+    )
     equal(refusal.body["existing_order_id"], str(resting.id), "existing_order_id")
     equal(refusal.body["reject_reason"], "opposite side limit order exists", "reject_reason")
 
@@ -257,8 +327,12 @@ def no_fractions(desk):
 @check("2.1 position intent mismatch, inferred: X, specified: Y")
 def wrong_intent(desk):
     desk.flat("AAPL")
-    refused(lambda: desk.buy("AAPL", position_intent=PositionIntent.SELL_TO_CLOSE), 422, RULE,
-            "position intent mismatch, inferred: buy_to_open, specified: sell_to_close")
+    refused(
+        lambda: desk.buy("AAPL", position_intent=PositionIntent.SELL_TO_CLOSE),
+        422,
+        RULE,
+        "position intent mismatch, inferred: buy_to_open, specified: sell_to_close",
+    )
 
 
 @check("2.5 OPG and CLS take market and limit orders only")
@@ -277,8 +351,15 @@ def trailing_rules(desk):
 
 @check("2.1 a body that is no JSON, or no object, is a 4xx with a message and never a 5xx")
 def nonsense(desk):
-    for body in ("{", "[]", "42", '{"symbol": 7}', '{"symbol": "AAPL", "qty": 1e400}', '{"symbol": "AAPL", "qty": "NaN"}',
-                 "\xff\xfe"):
+    for body in (
+        "{",
+        "[]",
+        "42",
+        '{"symbol": 7}',
+        '{"symbol": "AAPL", "qty": 1e400}',
+        '{"symbol": "AAPL", "qty": "NaN"}',
+        "\xff\xfe",
+    ):
         answer = desk.http("POST", "/v2/orders", data=body.encode("latin-1"))
         assert 400 <= answer.status_code < 500, (body, answer.status_code)
         assert answer.json()["message"], body

@@ -2,10 +2,15 @@
 
 from alpaca.trading.enums import OrderStatus
 from alpaca.trading.requests import (
-    LimitOrderRequest, MarketOrderRequest, ReplaceOrderRequest, StopLossRequest, StopOrderRequest, TakeProfitRequest,
-    TrailingStopOrderRequest)
-
-from desk import BUY, DAY, GTC, SELL, check, equal, fresh, refused, in_session
+    LimitOrderRequest,
+    MarketOrderRequest,
+    ReplaceOrderRequest,
+    StopLossRequest,
+    StopOrderRequest,
+    TakeProfitRequest,
+    TrailingStopOrderRequest,
+)
+from desk import BUY, DAY, GTC, SELL, check, equal, fresh, in_session, refused
 
 before = in_session
 
@@ -94,7 +99,9 @@ def total_qty(desk):
     order = desk.limit(BUY, "WMT", 120.01, 4)
     filled = desk.see(order.id)
     if filled.status == OrderStatus.PARTIALLY_FILLED:
-        refused(lambda: change(desk, order, qty=int(filled.filled_qty)), 422, 42210000, "qty must be > filled_qty")
+        refused(
+            lambda: change(desk, order, qty=int(filled.filled_qty)), 422, 42210000, "qty must be > filled_qty"
+        )
         new = change(desk, order, qty=3)
         desk.reaches(order.id, "replaced")
         equal((new.qty, new.filled_qty), ("3", filled.filled_qty), "qty and filled_qty")
@@ -107,7 +114,8 @@ def total_qty(desk):
 @check("2.5 orders by notional cannot be replaced, nor a fraction's qty")
 def notional(desk):
     by_value = desk.trading.submit_order(
-        LimitOrderRequest(symbol="WMT", notional=100, side=BUY, time_in_force=DAY, limit_price=50))
+        LimitOrderRequest(symbol="WMT", notional=100, side=BUY, time_in_force=DAY, limit_price=50)
+    )
     refused(lambda: change(desk, by_value, limit_price=51), 422)
     fraction = resting(desk, 50, 1.5)
     refused(lambda: change(desk, fraction, qty=2), 422)
@@ -116,9 +124,17 @@ def notional(desk):
 
 @check("2.1 legs: prices can be changed, qty cannot: 422 42210000 qty cannot be changed for advanced orders")
 def legs(desk):
-    order = desk.trading.submit_order(MarketOrderRequest(
-        symbol="WMT", qty=2, side=BUY, time_in_force=DAY, order_class="bracket",
-        take_profit=TakeProfitRequest(limit_price=140), stop_loss=StopLossRequest(stop_price=100)))
+    order = desk.trading.submit_order(
+        MarketOrderRequest(
+            symbol="WMT",
+            qty=2,
+            side=BUY,
+            time_in_force=DAY,
+            order_class="bracket",
+            take_profit=TakeProfitRequest(limit_price=140),
+            stop_loss=StopLossRequest(stop_price=100),
+        )
+    )
     desk.fills(order)
     profit = next(leg for leg in order.legs if leg.order_type.value == "limit")
     profit = desk.reaches(profit.id, "new")

@@ -17,7 +17,7 @@ MOST_CHARACTERS = 1_000
 
 
 def play(topic, broker):
-    """Every check of a topic, in the order of its file; one that fails does not keep the next from running."""
+    """Every check of a topic, in the order of its file; after one that fails the next ones run, too."""
     module = importlib.import_module(topic)
     trouble = attempt(getattr(module, "before", lambda _: None), broker)
     for name, fact, run in desk.checks_of(module):

@@ -3,8 +3,11 @@
 from datetime import date
 
 from alpaca.data.enums import MostActivesBy
-from alpaca.data.requests import CorporateActionsRequest, MarketMoversRequest, MostActivesRequest
-
+from alpaca.data.requests import (
+    CorporateActionsRequest,
+    MarketMoversRequest,
+    MostActivesRequest,
+)
 from desk import check, equal
 
 

@@ -1,4 +1,4 @@
-"""Market data as it happens: by the SDK's streams, which speak MessagePack, and in JSON on bare connections."""
+"""Market data as it happens: by the SDK's streams in MessagePack, and in JSON on bare connections."""
 
 import json
 from datetime import datetime, timezone
@@ -8,9 +8,8 @@ import websockets.sync.client as ws
 from alpaca.data.models.bars import Bar
 from alpaca.data.models.quotes import Quote
 from alpaca.data.models.trades import Trade
-
 from desk import KEY, SECRET, STAMP, check, equal, matches
-from listen import Data, News
+from listen import Data
 from market import BOUND_SECS, until
 
 DAY = "2026-06-09"
@@ -22,8 +21,9 @@ class Socket:
     """A bare connection that speaks JSON."""
 
     def __init__(self, desk, path, **headers):
-        self.connection = ws.connect(f"{desk.ws_base}{path}", proxy=None, open_timeout=BOUND_SECS,
-                                     additional_headers=headers)
+        self.connection = ws.connect(
+            f"{desk.ws_base}{path}", proxy=None, open_timeout=BOUND_SECS, additional_headers=headers
+        )
 
     def __enter__(self):
         return self
@@ -65,6 +65,7 @@ class Socket:
 
 def stock_socket(desk, path="/v2/sip"):
     """A bare connection on an endpoint of its own: one is allowed for each."""
+
     def attempt():
         socket = Socket(desk, path)
         answer = socket.login()
@@ -101,6 +102,7 @@ def trade(desk):
 
 def first_one(desk, stream):
     """The SDK does not wait for its subscription to be acknowledged: trades until one comes through."""
+
     def attempt():
         desk.market.trade("AAPL", 221.00, 1)
         return stream.seen
@@ -129,8 +131,9 @@ def daily_bar(desk):
     midnight = datetime.fromisoformat(f"{DAY}T04:00:00").replace(tzinfo=timezone.utc)
     desk.market.trade("AAPL", 223, 10)
     desk.market.advance(60)
-    found = KEPT["stream"].wait("the day's bar",
-                                lambda it: isinstance(it, Bar) and it.timestamp == midnight and it.close == 223)
+    found = KEPT["stream"].wait(
+        "the day's bar", lambda it: isinstance(it, Bar) and it.timestamp == midnight and it.close == 223
+    )
     assert found.volume > 40_000, found
 
 
@@ -156,12 +159,18 @@ def unsubscribe(desk):
     equal(len([it for it in stream.seen if isinstance(it, Quote)]), before, "quotes")
 
 
-@check("4 a second connection to an endpoint is told 406 connection limit exceeded and stays open to try again")
+@check(
+    "4 a second connection to an endpoint is told 406 connection limit exceeded and stays open to try again"
+)
 def second(desk):
     with Socket(desk, "/v2/iex") as socket:
         for _ in range(2):
             if _ == 0:
-                equal(socket.login(), {"T": "error", "code": 406, "msg": "connection limit exceeded"}, "the answer")
+                equal(
+                    socket.login(),
+                    {"T": "error", "code": 406, "msg": "connection limit exceeded"},
+                    "the answer",
+                )
             else:
                 socket.say(action="auth", key=KEY, secret=SECRET)
                 socket.error(406, "connection limit exceeded")
@@ -171,16 +180,34 @@ def second(desk):
 def more_symbols(desk):
     stream = KEPT["stream"]
     stream.stream.subscribe_trades(stream.keep, "MSFT")
-    seen = until("MSFT", lambda: desk.market.trade("MSFT", 411, 13) or
-                 [it for it in stream.seen if isinstance(it, Trade) and it.symbol == "MSFT"])
+    seen = until(
+        "MSFT",
+        lambda: (
+            desk.market.trade("MSFT", 411, 13)
+            or [it for it in stream.seen if isinstance(it, Trade) and it.symbol == "MSFT"]
+        ),
+    )
     equal(seen[0].price, 411.0, "price")
-    KEPT["stream"].stream.stop()
+
+
+@check("4 the SDK sends a long subscription in continuation frames, which are put together")
+def fragments(desk):
+    stream = KEPT["stream"]
+    stream.stream.subscribe_bars(stream.keep, *(f"S{n:06}" for n in range(8_000)))
+    desk.market.trade("MSFT", 412, 14)
+    stream.wait("a trade afterwards", lambda it: isinstance(it, Trade) and it.size == 14)
+    assert stream.stream._running, "the connection was lost"
+    stream.stream.stop()
 
 
 @check("4 in MessagePack times are extension type -1, sizes and ids integers, prices floats")
 def msgpack_types(desk):
-    connection = ws.connect(f"{desk.ws_base}/v2/sip", proxy=None, open_timeout=BOUND_SECS,
-                            additional_headers={"Content-Type": "application/msgpack"})
+    connection = ws.connect(
+        f"{desk.ws_base}/v2/sip",
+        proxy=None,
+        open_timeout=BOUND_SECS,
+        additional_headers={"Content-Type": "application/msgpack"},
+    )
     with connection:
         hear = lambda: msgpack.unpackb(connection.recv(timeout=BOUND_SECS))
         equal(hear(), [{"T": "success", "msg": "connected"}], "the welcome")
@@ -194,7 +221,11 @@ def msgpack_types(desk):
         equal([type(trade[key]) for key in ("p", "s", "i")], [float, int, int], "types of a trade")
         desk.market.quote("AAPL", 224.00, 225.00, 5)
         quote = hear()[0]
-        equal([type(quote[key]) for key in ("bp", "bs", "ap", "as")], [float, int, float, int], "types of a quote")
+        equal(
+            [type(quote[key]) for key in ("bp", "bs", "ap", "as")],
+            [float, int, float, int],
+            "types of a quote",
+        )
 
 
 @check("4 in JSON the handshake is welcome, authenticated, each alone in an array")
@@ -208,15 +239,26 @@ def subscription(desk):
     with stock_socket(desk) as socket:
         socket.say(action="subscribe", trades=["AAPL"], quotes=["MSFT"], bars=["*"])
         found = socket.control()
-        expected = {"trades": ["AAPL"], "quotes": ["MSFT"], "bars": ["*"], "corrections": ["AAPL"],
-                    "cancelErrors": ["AAPL"]}
-        equal({key: found.get(key) for key in CHANNELS}, {key: expected.get(key, []) for key in CHANNELS}, "the set")
+        expected = {
+            "trades": ["AAPL"],
+            "quotes": ["MSFT"],
+            "bars": ["*"],
+            "corrections": ["AAPL"],
+            "cancelErrors": ["AAPL"],
+        }
+        equal(
+            {key: found.get(key) for key in CHANNELS},
+            {key: expected.get(key, []) for key in CHANNELS},
+            "the set",
+        )
         socket.say(action="subscribe", trades=["MSFT"], statuses=["*"])
         found = socket.control()
         equal((sorted(found["trades"]), found["statuses"]), (["AAPL", "MSFT"], ["*"]), "the set with more")
         socket.say(action="unsubscribe", trades=["AAPL"], bars=["*"])
         found = socket.control()
-        equal((found["trades"], found["bars"], found["quotes"]), (["MSFT"], [], ["MSFT"]), "the set with less")
+        equal(
+            (found["trades"], found["bars"], found["quotes"]), (["MSFT"], [], ["MSFT"]), "the set with less"
+        )
 
 
 @check("4 in JSON times are RFC 3339 with nanoseconds; a trade has i x p s c t z")

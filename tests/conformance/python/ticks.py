@@ -6,7 +6,6 @@ from pathlib import Path
 
 from alpaca.common.enums import Sort
 from alpaca.data.requests import StockQuotesRequest, StockTradesRequest
-
 from desk import STAMP, check, equal, matches
 
 FIRST, SECOND = "2026-06-08", "2026-06-09"
@@ -26,9 +25,14 @@ def start(day=FIRST):
 def trades(desk):
     found = desk.data.get_stock_trades(StockTradesRequest(symbol_or_symbols="SPY", start=start())).data["SPY"]
     expected = rows("trades.csv")
-    equal([(it.price, it.size) for it in found],
-          [(float(it["price"]), float(it["size"])) for it in expected], "price and size")
-    raw = desk.http("GET", "/v2/stocks/trades", params={"symbols": "SPY", "start": FIRST}).json()["trades"]["SPY"]
+    equal(
+        [(it.price, it.size) for it in found],
+        [(float(it["price"]), float(it["size"])) for it in expected],
+        "price and size",
+    )
+    raw = desk.http("GET", "/v2/stocks/trades", params={"symbols": "SPY", "start": FIRST}).json()["trades"][
+        "SPY"
+    ]
     equal([it["t"] for it in raw], [it["timestamp"] for it in expected], "stamps")
     equal({it["x"] for it in raw}, {"V"}, "exchanges")
 
@@ -47,9 +51,14 @@ def trade_keys(desk):
 @check("5 quotes are those of the market, sizes in shares")
 def quotes(desk):
     found = desk.data.get_stock_quotes(StockQuotesRequest(symbol_or_symbols="SPY", start=start())).data["SPY"]
-    equal([(it.bid_price, it.bid_size, it.ask_price, it.ask_size) for it in found],
-          [tuple(float(it[name]) for name in ("bid_price", "bid_size", "ask_price", "ask_size"))
-           for it in rows("quotes.csv")], "quotes")
+    equal(
+        [(it.bid_price, it.bid_size, it.ask_price, it.ask_size) for it in found],
+        [
+            tuple(float(it[name]) for name in ("bid_price", "bid_size", "ask_price", "ask_size"))
+            for it in rows("quotes.csv")
+        ],
+        "quotes",
+    )
 
 
 @check("5 a quote has t, bx, bp, bs, ax, ap, as, c and z")
@@ -69,7 +78,9 @@ def pages(desk):
             if page["next_page_token"] is None:
                 break
             query["page_token"] = page["next_page_token"]
-        equal(seen, sorted((it["timestamp"] for it in rows(f"{kind}.csv")), reverse=True), f"stamps of {kind}")
+        equal(
+            seen, sorted((it["timestamp"] for it in rows(f"{kind}.csv")), reverse=True), f"stamps of {kind}"
+        )
 
 
 @check("5 the SDK's limit is the total wanted")
@@ -83,7 +94,9 @@ def limits(desk):
 @check("5 start and end bound trades and quotes, both inclusive")
 def bounds(desk):
     first = rows("trades.csv")[0]["timestamp"]
-    found = desk.http("GET", "/v2/stocks/trades", params={"symbols": "SPY", "start": first, "end": first}).json()
+    found = desk.http(
+        "GET", "/v2/stocks/trades", params={"symbols": "SPY", "start": first, "end": first}
+    ).json()
     equal([it["t"] for it in found["trades"]["SPY"]], [first], "the one trade")
 
 

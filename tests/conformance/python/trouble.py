@@ -3,11 +3,8 @@
 import json
 
 import websockets.sync.client as ws
-from alpaca.data.models.trades import Trade, TradingStatus
 from alpaca.trading.enums import OrderStatus, TradeEvent
-from alpaca.trading.requests import LimitOrderRequest
-
-from desk import BUY, DAY, KEY, SECRET, SELL, check, equal, fresh, refused
+from desk import BUY, KEY, SECRET, check, equal, fresh, refused
 from listen import Data
 from market import BOUND_SECS, until
 
@@ -22,8 +19,12 @@ def start(desk, symbol="AAPL", price=200.0):
 def error_after(desk):
     start(desk)
     name = fresh()
-    with desk.market.fault("server_error", status=500, deed="done", path="/v2/orders", method="POST", at_most=1):
-        refused(lambda: desk.limit(BUY, "AAPL", 150, client_order_id=name), 500, 50010000, "internal server error")
+    with desk.market.fault(
+        "server_error", status=500, deed="done", path="/v2/orders", method="POST", at_most=1
+    ):
+        refused(
+            lambda: desk.limit(BUY, "AAPL", 150, client_order_id=name), 500, 50010000, "internal server error"
+        )
     equal(desk.trading.get_order_by_client_id(name).client_order_id, name, "the order that was taken")
     desk.trading.cancel_orders()
 
@@ -36,11 +37,20 @@ def error_before(desk):
     refused(lambda: desk.trading.get_order_by_client_id(name), 404, 40410000)
 
 
-@check("7 a 504 after acceptance makes the SDK send the order again: with a client id it ends in 422 must be unique")
+@check(
+    "7 after a 504 the SDK sends the order again: with a client id it ends in 422 must be unique"
+)
 def time_out(desk):
     name = fresh()
-    with desk.market.fault("server_error", status=504, deed="done", path="/v2/orders", method="POST", at_most=1):
-        refused(lambda: desk.limit(BUY, "AAPL", 150, client_order_id=name), 422, None, "client_order_id must be unique")
+    with desk.market.fault(
+        "server_error", status=504, deed="done", path="/v2/orders", method="POST", at_most=1
+    ):
+        refused(
+            lambda: desk.limit(BUY, "AAPL", 150, client_order_id=name),
+            422,
+            None,
+            "client_order_id must be unique",
+        )
     equal(desk.trading.get_order_by_client_id(name).limit_price, "150", "the one order")
     desk.trading.cancel_orders()
 
@@ -154,8 +164,10 @@ def drop(desk):
     until("a trade", lambda: desk.market.trade("MSFT", 400, 1) or stream.seen)
     with desk.market.fault("drop", stream="data", at_most=1):
         desk.market.trade("MSFT", 400, 2)
-    until("a trade after the drop",
-          lambda: desk.market.trade("MSFT", 400, 3) or [it for it in stream.seen if it.size == 3])
+    until(
+        "a trade after the drop",
+        lambda: desk.market.trade("MSFT", 400, 3) or [it for it in stream.seen if it.size == 3],
+    )
     stream.stream.stop()
 
 

@@ -1,5 +1,5 @@
-"""Trade updates: the WebSocket by the SDK and raw, and server-sent events by the plain client that the SDK's own
-dependencies bring (alpaca-py has no method for them on the trading API)."""
+"""Trade updates: the WebSocket by the SDK and raw, and server-sent events by the plain client that comes with the
+SDK, which has no method for them on the trading API."""
 
 import json
 from uuid import UUID
@@ -8,8 +8,17 @@ import sseclient
 import websockets.sync.client as ws
 from alpaca.trading.enums import OrderStatus, TradeEvent
 from alpaca.trading.requests import ReplaceOrderRequest
-
-from desk import BUY, DECIMAL, KEY, SECRET, SELL, STAMP, check, equal, matches, in_session
+from desk import (
+    BUY,
+    DECIMAL,
+    KEY,
+    SECRET,
+    STAMP,
+    check,
+    equal,
+    in_session,
+    matches,
+)
 from market import BOUND_SECS, until
 
 before = in_session
@@ -53,8 +62,9 @@ def listening(desk):
 
 def sse(desk, query=""):
     headers = {"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": SECRET, "Accept": "text/event-stream"}
-    answer = desk.session.get(f"{desk.http_base}/v2/events/trades{query}", headers=headers, stream=True,
-                              timeout=BOUND_SECS)
+    answer = desk.session.get(
+        f"{desk.http_base}/v2/events/trades{query}", headers=headers, stream=True, timeout=BOUND_SECS
+    )
     equal(answer.status_code, 200, "status of the event stream")
     return answer, (json.loads(it.data) for it in sseclient.SSEClient(answer).events() if it.data)
 
@@ -66,7 +76,11 @@ def fill(desk):
     order = desk.fills(desk.buy("JPM"))
     update = desk.updates.event(order.id, "fill")
     equal(desk.updates.names(order.id)[-2:], ["new", "fill"], "events")
-    equal((update.event, update.price, update.qty, update.position_qty), (TradeEvent.FILL, 250.01, 1.0, 1.0), "update")
+    equal(
+        (update.event, update.price, update.qty, update.position_qty),
+        (TradeEvent.FILL, 250.01, 1.0, 1.0),
+        "update",
+    )
     assert isinstance(update.execution_id, UUID)
     equal((update.order.status, update.order.filled_qty), (OrderStatus.FILLED, "1"), "the order inside")
     desk.flat("JPM")
@@ -171,7 +185,11 @@ def frame(desk):
         update = hear(connection)
         while update["data"]["event"] != "new":
             update = hear(connection)
-        equal((update["stream"], update["data"]["order"]["id"]), ("trade_updates", str(order.id)), "stream and order")
+        equal(
+            (update["stream"], update["data"]["order"]["id"]),
+            ("trade_updates", str(order.id)),
+            "stream and order",
+        )
         matches(STAMP, update["data"]["timestamp"])
         assert "execution_id" in update["data"] and "legs" in update["data"]["order"]
         desk.trading.cancel_order_by_id(order.id)
@@ -221,6 +239,17 @@ def replay(desk):
         matches(DECIMAL, event["price"])
         equal((event["qty"], event["position_qty"]), ("1", "1"), "qty and position_qty")
     desk.flat("JPM")
+
+
+@check("3 since replays from a moment on, until ends the stream there")
+def since(desk):
+    answer, stream = sse(desk, "?since=2026-06-08T13:00:00Z&until=2026-06-08T14:00:00Z")
+    with answer:
+        events = list(stream)
+    assert events and events[0]["at"] >= "2026-06-08T13:00", events[:1]
+    assert events[-1]["at"] <= "2026-06-08T14:00:01", events[-1:]
+    ids = [it["event_id"] for it in events]
+    equal(ids, sorted(set(ids)), "the order of ids")
 
 
 @check("3 the event stream wants the account's keys")

@@ -3,12 +3,13 @@
 from uuid import uuid4
 
 from alpaca.trading.requests import CreateWatchlistRequest, UpdateWatchlistRequest
-
 from desk import check, equal, fresh, refused
 
 
 def make(desk, name=None, symbols=("AAPL", "MSFT")):
-    return desk.trading.create_watchlist(CreateWatchlistRequest(name=name or fresh("list"), symbols=list(symbols)))
+    return desk.trading.create_watchlist(
+        CreateWatchlistRequest(name=name or fresh("list"), symbols=list(symbols))
+    )
 
 
 def symbols_of(watchlist):
@@ -42,7 +43,11 @@ def update(desk):
 @check("2.7 POST to a watchlist adds a symbol, DELETE of a symbol takes it away")
 def add_and_remove(desk):
     made = make(desk)
-    equal(symbols_of(desk.trading.add_asset_to_watchlist_by_id(made.id, "KO")), ["AAPL", "MSFT", "KO"], "after adding")
+    equal(
+        symbols_of(desk.trading.add_asset_to_watchlist_by_id(made.id, "KO")),
+        ["AAPL", "MSFT", "KO"],
+        "after adding",
+    )
     left = desk.trading.remove_asset_from_watchlist_by_id(made.id, "AAPL")
     equal(symbols_of(left), ["MSFT", "KO"], "after taking away")
 

@@ -33,7 +33,7 @@ pub struct Suite {
 }
 
 /// Every suite; each SDK plays all of them.
-pub const SUITES: [Suite; 7] = [
+pub const SUITES: [Suite; 8] = [
     Suite {
         name: "trading",
         flags: &["--sessions", "all", "--cash", "1000000", "--rpm", "1000000"],
@@ -52,6 +52,7 @@ pub const SUITES: [Suite; 7] = [
             "events",
             "updates",
             "positions",
+            "margin",
             "activities",
             "closing",
             "portfolio",
@@ -92,6 +93,12 @@ pub const SUITES: [Suite; 7] = [
         flags: &["--sessions", "all", "--rpm", "1000000", "--cash", "20000", "--day-trade-rule", "legacy"],
         data: &["market.csv"],
         topics: &["day_trades"],
+    },
+    Suite {
+        name: "small",
+        flags: &["--sessions", "all", "--rpm", "1000000", "--cash", "1500"],
+        data: &["market.csv"],
+        topics: &["small"],
     },
 ];
 
