@@ -1,6 +1,6 @@
 //! The only place in xtask that reads a clock or waits for real time.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Real time now.
 #[expect(clippy::disallowed_methods, reason = "the ambient edge of this binary")]
@@ -12,4 +12,10 @@ pub(crate) fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "the ambient edge of this binary")]
 pub(crate) fn wait(span: Duration) {
     std::thread::sleep(span);
+}
+
+/// A number that is another one each time: the clock's.
+#[expect(clippy::disallowed_methods, reason = "the ambient edge of this binary")]
+pub(crate) fn seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs())
 }

@@ -6,6 +6,7 @@ mod debian_rust;
 mod demo;
 mod plugins;
 mod sdks;
+mod soak;
 mod test;
 mod wasm_toolchain;
 
@@ -33,6 +34,8 @@ enum Task {
     Test(test::Options),
     /// Measure: one figure a line, `name value unit`.
     Bench(bench::Options),
+    /// Fuzz the parsers and play random order scripts against the reference model, for as long as you like.
+    Soak(soak::Options),
     /// Build the example plugins to WebAssembly, into target/plugins.
     Plugins,
     /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&root, &options),
         Task::Test(options) => test::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::run(&root, &options).map(|()| ExitCode::SUCCESS),
+        Task::Soak(options) => soak::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Plugins => plugins::build(&root, &target_dir(&root).join("plugins")).map(|files| {
             files.iter().for_each(|file| println!("{}", file.display()));
             ExitCode::SUCCESS
@@ -78,9 +82,16 @@ fn target_dir(root: &Path) -> PathBuf {
 
 /// Runs cargo in the workspace; its output is the user's to see.
 fn cargo<A: AsRef<OsStr>>(root: &Path, args: impl IntoIterator<Item = A>) -> anyhow::Result<()> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).args(args);
+    let mut command = cargo_command(root);
+    command.args(args);
     let status = command.status().context("cannot run cargo")?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
+}
+
+/// Cargo, in the workspace.
+fn cargo_command(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
 }

@@ -21,6 +21,8 @@ pub mod data;
 mod desk;
 pub mod engine;
 pub mod faults;
+#[cfg(test)]
+mod fuzz_tests;
 pub mod history;
 mod journal;
 pub mod keys;

@@ -5,6 +5,7 @@ mod cli;
 
 use std::{
     io::{ErrorKind, Write},
+    net::SocketAddr,
     process::ExitCode,
 };
 
@@ -16,12 +17,18 @@ use sandpit_sim::{
     listing, serve as serve_broker,
 };
 use sandpit_venue::VenueConfig;
-use tokio::{net::TcpListener, signal::unix};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    signal::unix,
+};
 
 use self::cli::Args;
 
 /// The file of faults is wrong.
 const EXIT_CONFIGURATION: u8 = 10;
+/// Connections that the kernel queues until they are accepted (it caps the number at its own `somaxconn`).
+const BACKLOG: u32 = 4_096;
+
 /// The address cannot be used.
 const EXIT_ADDRESS: u8 = 13;
 /// A data file is broken.
@@ -73,12 +80,7 @@ fn market(args: &Args) -> Result<Market, ExitCode> {
 
 /// Listens, says so, and serves until a signal comes.
 async fn serve(args: &Args, settings: Settings, market: Market) -> ExitCode {
-    let bound = async {
-        let listener = TcpListener::bind(args.listen).await?;
-        let address = listener.local_addr()?;
-        Ok::<_, std::io::Error>((listener, address))
-    };
-    let (listener, address) = match bound.await {
+    let (listener, address) = match listen(args.listen) {
         Ok(bound) => bound,
         Err(error) => return fail(ExitCode::from(EXIT_ADDRESS), &cannot_listen(args, &error)),
     };
@@ -98,6 +100,17 @@ async fn serve(args: &Args, settings: Settings, market: Market) -> ExitCode {
         _ = interrupt.recv() => {}
     }
     ExitCode::SUCCESS
+}
+
+/// Opens the port, with a queue that a crowd of clients fits into: the usual one of 128 makes a burst of connections
+/// wait for a second each.
+fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 fn settings(args: &Args, faults: Vec<Rule>) -> Settings {

@@ -194,7 +194,8 @@ fn days_are_told_every_minute_after_the_open_and_late_trades_change_bars() {
         .expect("a trade");
     broker.sim.inject(json!({"T": "t", "S": "SPY", "p": 102, "s": 6})).expect("a trade");
     broker.pass(secs(24));
-    assert!(broker.get("/v2/clock")["timestamp"].is_string(), "the market has been played until 13:32:29");
+    let nothing = stream.ask(json!({"action": "unsubscribe", "trades": ["SPY"]}));
+    assert_eq!(kinds(&nothing), "subscription", "until 13:32:29 nothing was told");
     broker.pass(secs(1));
     let updated = &hear(&mut stream, 1)[0];
     let shown = json!([updated["T"], updated["t"], updated["v"], updated["h"], updated["c"]]);

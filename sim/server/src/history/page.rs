@@ -177,6 +177,7 @@ mod tests {
                 got.extend(page.rows.into_iter().flat_map(|(symbol, rows)| {
                     rows.into_iter().map(move |row| (symbol.clone(), row))
                 }));
+                prop_assert!(got.len() <= expected.len(), "something comes twice: {got:?}");
                 let Some(token) = page.next else { break };
                 query.after = Some(PageToken::parse(&token.to_string()).expect("own token"));
             }

@@ -80,6 +80,7 @@ proptest! {
             loop {
                 let page = page::page(&query, |symbol, span| history.bars(symbol, frame, span));
                 paged.extend(page.rows.into_iter().flat_map(|(_, rows)| rows));
+                prop_assert!(paged.len() <= all.len(), "something comes twice");
                 let Some(next) = page.next else { break };
                 query.after = Some(next);
             }

@@ -210,6 +210,7 @@ mod tests {
             loop {
                 let (page, next) = desk.page(&query);
                 got.extend(page.iter().map(|article| article.id));
+                assert!(got.len() <= expected.len(), "something comes twice: {got:?}");
                 let Some(next) = next else { break };
                 query.after = NewsToken::parse(&next.to_string());
             }

@@ -162,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn arrays_of_every_length_can_be_read() {
+        let message = Frame::Data(Encoding::MessagePack.control(&Value::from(7)));
+        for count in [1, 15, 16, 17, 256] {
+            let written = kinds(&write(&vec![message.clone(); count]));
+            assert_eq!(written, [Value::from(vec![7; count])], "{count}");
+        }
+    }
+
+    #[test]
     fn the_content_type_decides() {
         for (kind, expected) in [
             ("", Encoding::Json),

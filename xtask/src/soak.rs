@@ -1,0 +1,73 @@
+//! `cargo xtask soak`: the checks that grow with time, for as long as one likes: fuzzing of everything that reads what a
+//! stranger wrote, and random order scripts against the reference model, with fresh seeds each round.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::ensure;
+use clap::Args;
+
+use crate::ambient;
+
+/// Random order scripts of a round, in each test of the model.
+const SCRIPTS: u32 = 50_000;
+/// Cases of each property in a round.
+const CASES: u32 = 5_000;
+/// How long each fuzz target runs in a round, as a part of the whole time.
+const FUZZ_PARTS: u32 = 10;
+/// Shortest and longest run of a fuzz target.
+const FUZZ_MS: (u64, u64) = (10_000, 600_000);
+
+/// How long.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Options {
+    /// Minutes to run; the round that is under way at the end is finished
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    minutes: u32,
+    /// Seed of the first round; each round takes the next one [default: drawn and printed]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// Runs rounds until the time is over; the first failure ends it.
+pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
+    let time = Duration::from_secs(60 * u64::from(options.minutes));
+    let fuzz_ms =
+        u64::try_from((time / FUZZ_PARTS).as_millis()).unwrap_or(u64::MAX).clamp(FUZZ_MS.0, FUZZ_MS.1);
+    let first = options.seed.unwrap_or_else(ambient::seed);
+    let start = ambient::now();
+    for round in 0.. {
+        let seed = first.wrapping_add(round);
+        let left = time.saturating_sub(ambient::now().duration_since(start));
+        if left.is_zero() {
+            eprintln!("soak: {round} rounds, nothing found; the next seed would be {seed}");
+            return Ok(());
+        }
+        eprintln!("== round {}, seed {seed}, {} minutes left", round + 1, left.as_secs().div_ceil(60));
+        play(root, seed, fuzz_ms)?;
+    }
+    unreachable!("there are more numbers than minutes")
+}
+
+fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {
+    let variables = [
+        ("BOLERO_RANDOM_TEST_TIME_MS", fuzz_ms.to_string()),
+        ("SANDPIT_SEED", seed.to_string()),
+        ("SANDPIT_SCRIPTS", SCRIPTS.to_string()),
+        ("PROPTEST_CASES", CASES.to_string()),
+    ];
+    let filter = "test(/^fuzz/) | (package(sandpit-venue) & (binary(model) | binary(properties)))";
+    let mut command = crate::cargo_command(root);
+    command.args([
+        "nextest",
+        "run",
+        "--profile",
+        "soak",
+        "--package",
+        "sandpit-venue",
+        "--package",
+        "sandpit-sim",
+    ]);
+    let status = command.args(["-E", filter]).envs(variables).status()?;
+    ensure!(status.success(), "round with seed {seed} failed; repeat it with --seed {seed}");
+    Ok(())
+}
