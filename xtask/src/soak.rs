@@ -1,5 +1,6 @@
-//! `cargo xtask soak`: the checks that grow with time, for as long as one likes: fuzzing of everything that reads what a
-//! stranger wrote, and random order scripts against the reference model, with fresh seeds each round.
+//! `cargo xtask soak`: the checks that grow with time, for as long as one likes: fuzzing of everything that
+//! reads what a stranger wrote, and random order scripts against the reference model, with fresh seeds each
+//! round.
 
 use std::{path::Path, time::Duration};
 
@@ -8,8 +9,8 @@ use clap::Args;
 
 use crate::ambient;
 
-/// Random order scripts of a round, in each test of the model.
-const SCRIPTS: u32 = 50_000;
+/// Random order scripts of a round.
+const SCRIPTS: u32 = 200_000;
 /// Cases of each property in a round.
 const CASES: u32 = 5_000;
 /// How long each fuzz target runs in a round, as a part of the whole time.
@@ -21,7 +22,8 @@ const FUZZ_MS: (u64, u64) = (10_000, 600_000);
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Options {
     /// Minutes to run; the round that is under way at the end is finished
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    #[arg(long, value_name = "N", default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..=10_080))]
     minutes: u32,
     /// Seed of the first round; each round takes the next one [default: drawn and printed]
     #[arg(long, value_name = "N")]
@@ -51,7 +53,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
 fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {
     let variables = [
         ("BOLERO_RANDOM_TEST_TIME_MS", fuzz_ms.to_string()),
-        ("SANDPIT_SEED", seed.to_string()),
+        ("SANDPIT_FIRST_SEED", seed.wrapping_mul(SCRIPTS.into()).to_string()),
         ("SANDPIT_SCRIPTS", SCRIPTS.to_string()),
         ("PROPTEST_CASES", CASES.to_string()),
     ];

@@ -102,8 +102,8 @@ async fn serve(args: &Args, settings: Settings, market: Market) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Opens the port, with a queue that a crowd of clients fits into: the usual one of 128 makes a burst of connections
-/// wait for a second each.
+/// Opens the port, with a queue that a crowd of clients fits into: the usual one of 128 makes a burst of
+/// connections wait for a second each.
 fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;

@@ -1,4 +1,4 @@
-//! Ten thousand connections that say nothing, or half a sentence: the others are served, and memory stays bounded.
+//! Ten thousand connections that say nothing, or half a sentence: the others are served, memory is bounded.
 
 use std::{
     fs,
@@ -113,7 +113,8 @@ fn ten_thousand_idle_sockets() {
     let keys = "APCA-API-KEY-ID: K\r\nAPCA-API-SECRET-KEY: S\r\n";
     let order = r#"{"symbol":"SPY","qty":"1","side":"buy","type":"market","time_in_force":"day"}"#;
     let post = format!(
-        "POST /v2/orders HTTP/1.1\r\nHost: sim\r\n{keys}Content-Length: {}\r\nConnection: close\r\n\r\n{order}",
+        "POST /v2/orders HTTP/1.1\r\nHost: sim\r\n{keys}Content-Length: {}\r\n\
+         Connection: close\r\n\r\n{order}",
         order.len()
     );
     program.wait_for("the first quote", |program| program.ask(&post) == "HTTP/1.1 200 OK");

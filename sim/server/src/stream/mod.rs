@@ -2,7 +2,7 @@
 
 pub mod data;
 pub mod hub;
-mod session;
+pub(crate) mod session;
 pub mod trades;
 mod upgrade;
 
