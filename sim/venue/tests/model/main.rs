@@ -4,7 +4,7 @@
 //! their start. Random scripts run on both, with exact realism. After each step the answers (status and
 //! code), the events, every order, the positions and the account must be the same, and the books must
 //! balance. A script that fails is shortened and printed with its seed. `SANDPIT_SCRIPTS=400000` makes the
-//! run longer, `SANDPIT_FIRST_SEED=N` makes it another one, `SANDPIT_SEED=N` runs the one script of that seed.
+//! run longer, `SANDPIT_FIRST_SEED=N` makes it another one, `SANDPIT_SEED=N` runs one script only.
 
 mod drive;
 mod generate;
