@@ -48,9 +48,10 @@ impl MarketTime {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The start of the minute this instant lies in.
+    /// The start of the minute this instant lies in; of the very first minute, whose start cannot be told, the
+    /// first instant that can.
     pub const fn minute(self) -> Self {
-        Self(self.0 - self.0.rem_euclid(60_000_000_000))
+        Self(self.0.saturating_sub(self.0.rem_euclid(60_000_000_000)))
     }
 
     /// Reads an RFC 3339 time with up to nine decimals of a second.
@@ -145,5 +146,6 @@ mod tests {
         assert_eq!(end + Duration::from_secs(1), end);
         assert_eq!(MarketTime::EPOCH.since(end), Duration::ZERO);
         assert_eq!(MarketTime::from_nanos(-1).minute().as_nanos(), -60_000_000_000);
+        assert_eq!(MarketTime::from_nanos(i64::MIN).minute(), MarketTime::from_nanos(i64::MIN));
     }
 }
