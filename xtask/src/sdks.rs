@@ -63,6 +63,9 @@ const PYTHON_REMEDY: &str = "the tests against alpaca-py need Python 3.10 or new
 const NODE_REMEDY: &str = "the tests against @alpacahq/alpaca-trade-api need Node.js 18 or newer and npm; \
                            install them (Debian: `apt-get install nodejs npm`) and try again";
 
+const REGISTRY_REMEDY: &str = "the broker's SDKs could not be installed; they come once from PyPI and npm, \
+                               which must be reached, directly or through a mirror that pip and npm know";
+
 /// Installs what is missing or has changed, into `out`, and returns the folders.
 ///
 /// # Errors
@@ -127,7 +130,7 @@ fn install_python(locks: &Path, into: &Path) -> Result<()> {
     let mut pip = Command::new(into.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
     pip.args(["--require-hashes", "--requirement"]).arg(locks.join("python/requirements.txt"));
-    run(&mut pip)
+    run(&mut pip).map_err(|error| anyhow!("{REGISTRY_REMEDY} (PyPI: {error:#})"))
 }
 
 fn install_node(locks: &Path, into: &Path) -> Result<()> {
@@ -137,7 +140,8 @@ fn install_node(locks: &Path, into: &Path) -> Result<()> {
     }
     version_of("npm").map_err(|error| anyhow!("{NODE_REMEDY} ({error:#})"))?;
     let mut npm = Command::new("npm");
-    run(npm.current_dir(into).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))
+    npm.current_dir(into).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    run(&mut npm).map_err(|error| anyhow!("{REGISTRY_REMEDY} (npm: {error:#})"))
 }
 
 /// What `PROGRAM --version` prints, without its name and without `v`.

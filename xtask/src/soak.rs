@@ -56,6 +56,7 @@ fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {
         ("SANDPIT_FIRST_SEED", seed.wrapping_mul(SCRIPTS.into()).to_string()),
         ("SANDPIT_SCRIPTS", SCRIPTS.to_string()),
         ("PROPTEST_CASES", CASES.to_string()),
+        ("PROPTEST_RNG_SEED", seed.to_string()),
     ];
     let filter = "test(/^fuzz/) | (package(sandpit-venue) & (binary(model) | binary(properties)))";
     let mut command = crate::cargo_command(root);
@@ -70,6 +71,10 @@ fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {
         "sandpit-sim",
     ]);
     let status = command.args(["-E", filter]).envs(variables).status()?;
-    ensure!(status.success(), "round with seed {seed} failed; repeat it with --seed {seed}");
+    ensure!(
+        status.success(),
+        "the round of seed {seed} failed: what fails says how to repeat it, the model with SANDPIT_SEED, \
+         a fuzz target with BOLERO_RANDOM_SEED, a property with PROPTEST_RNG_SEED={seed}"
+    );
     Ok(())
 }

@@ -12,7 +12,7 @@ pub(crate) struct Options {
     tests_only: bool,
 }
 
-/// Runs the checks; the first that fails ends it.
+/// Runs the checks; the first that fails ends it, but for missing SDKs: they fail it at the end.
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     if !options.tests_only {
         step("formatting");
@@ -21,18 +21,25 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     step("plugins");
     crate::plugins::build(root, &crate::target_dir(root).join("plugins"))?;
     step("SDKs");
-    crate::sdks::install(root, &crate::target_dir(root).join("sdk"))?;
+    let sdks = crate::sdks::install(root, &crate::target_dir(root).join("sdk"));
     step("binaries");
     crate::cargo(root, ["build", "--workspace", "--bins"])?;
     step("tests");
-    crate::cargo(root, ["nextest", "run", "--workspace", "--no-fail-fast"])?;
+    let without: &[&str] = match &sdks {
+        Ok(_) => &[],
+        Err(why) => {
+            eprintln!("error: {why:#}\nthe other tests run without them");
+            &["--exclude", "sandpit-conformance"]
+        }
+    };
+    crate::cargo(root, ["nextest", "run", "--workspace", "--no-fail-fast"].iter().chain(without))?;
     step("documentation examples");
     crate::cargo(root, ["test", "--workspace", "--doc", "--quiet"])?;
     if !options.tests_only {
         step("lints");
         crate::cargo(root, ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
     }
-    Ok(())
+    sdks.map(drop)
 }
 
 fn step(name: &str) {
