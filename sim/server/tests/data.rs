@@ -284,3 +284,18 @@ fn what_is_put_into_the_market_is_in_its_past() {
     assert_eq!(broker.get(path)["bars"][0]["v"], 150);
     assert!(broker.sim.inject(json!({"T": "t", "S": "SPY", "p": -1, "s": 1})).is_err());
 }
+
+#[test]
+fn a_minute_of_trades_from_outside_closes_with_the_last_of_them() {
+    let broker = Broker::over(settings(), market());
+    // The market's own hour is over.
+    broker.pass(secs(300 + 3_700));
+    for price in [221.0, 221.0, 221.02] {
+        broker.control("/sim/inject", json!({"trade": {"symbol": "SPY", "price": price, "size": 7}}));
+    }
+    broker.pass(secs(60));
+    let snapshot = broker.get("/v2/stocks/SPY/snapshot");
+    let minute = &snapshot["minuteBar"];
+    assert_eq!((&minute["o"], &minute["c"], &minute["v"]), (&json!(221.0), &json!(221.02), &json!(21)));
+    assert_eq!(snapshot["dailyBar"]["c"], 221.02);
+}
