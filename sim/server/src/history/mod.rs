@@ -1,7 +1,7 @@
 //! The past of the market, for requests about it: bounded in memory, answered in pages.
 //!
-//! Minute bars, trades and quotes are kept for a while, days for ten years. Bars of a day and more are made of
-//! the days, shorter ones of the minutes. A day sums up all its minutes, those of extended hours too.
+//! Minute bars, trades and quotes are kept for a while, days for ten years. Bars of a day and more are made
+//! of the days, shorter ones of the minutes. A day sums up all its minutes, those of extended hours too.
 
 mod aggregate;
 mod candle;
