@@ -38,8 +38,9 @@ pub const CACHE_ENTRIES_MAX: usize = 64;
 const COMPILE_THREADS: &str = "2";
 /// How much of what the child says is read, bytes.
 const MESSAGE_BYTES_MAX: u64 = 8 << 10;
-/// What a Rust program exits with when it panics: then its words are no refusal.
-const PANIC_EXIT_CODE: i32 = 101;
+/// Exit codes whose words are no refusal of the plugin: a Rust program that panicked, and a program that could
+/// not even be loaded, because the cap of its memory came first.
+const NO_REFUSALS: [i32; 2] = [101, 127];
 const COMPILED: &str = "component.cwasm";
 const CHECKSUM: &str = "component.sha256";
 
@@ -124,7 +125,7 @@ impl Compiler {
         if status.success() {
             return Ok(());
         }
-        if status.code().is_some_and(|code| code != PANIC_EXIT_CODE) && !message.is_empty() {
+        if status.code().is_some_and(|code| !NO_REFUSALS.contains(&code)) && !message.is_empty() {
             return Err(PluginError::Refused(message));
         }
         Err(PluginError::CompilerDied {

@@ -48,8 +48,8 @@ impl MarketTime {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The start of the minute this instant lies in; of the very first minute, whose start cannot be told, the
-    /// first instant that can.
+    /// The start of the minute this instant lies in; of the very first minute, whose start cannot be told,
+    /// the first instant that can.
     pub const fn minute(self) -> Self {
         Self(self.0.saturating_sub(self.0.rem_euclid(60_000_000_000)))
     }

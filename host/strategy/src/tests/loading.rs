@@ -178,6 +178,7 @@ fn a_child_that_dies_is_told_from_one_that_refuses() {
         "test.wasm kills the compiler (signal: 9 (SIGKILL)): it is damaged, or needs more than 2048 MiB",
     );
     check("echo 'thread panicked' >&2; exit 101", "test.wasm kills the compiler (thread panicked)");
+    check("echo 'no room' >&2; exit 127", "test.wasm kills the compiler (no room)");
     check("exit 0", "cannot read /");
     check(
         "[ -z \"$HOME$CARGO_MANIFEST_DIR\" ] && exit 7; exit 8",
