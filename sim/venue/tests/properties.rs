@@ -629,10 +629,8 @@ impl Run {
         let open = self.venue.open_orders().count();
         assert_eq!(open, self.venue.orders().filter(|order| order.is_open()).count());
         assert!(account.held_for_orders >= Usd::ZERO);
-        if self.realism != Realism::live() {
-            if self.venue.phase() == Phase::Closed {
-                assert!(self.venue.open_orders().all(|order| order.expires_at > Some(self.now)));
-            }
+        if self.realism != Realism::live() && self.venue.phase() == Phase::Closed {
+            assert!(self.venue.open_orders().all(|order| order.expires_at > Some(self.now)));
         }
         assert!(self.venue.deadline() > self.venue.now());
         for order in self.venue.orders() {
