@@ -46,7 +46,7 @@ pub struct VenueAccount {
     pub intraday_buying_power: Usd,
     /// What may still be bought without margin, open orders taken off.
     pub non_marginable_buying_power: Usd,
-    /// What open orders hold of the buying power.
+    /// What the open orders that open would cost.
     pub held_for_orders: Usd,
     /// How far equity reaches: 4 with intraday margin, 2 on margin, 1 below 2000 USD of equity.
     pub multiplier: u32,

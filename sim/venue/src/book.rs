@@ -23,6 +23,8 @@ pub(crate) struct Resting {
     pub(crate) ix: OrderIx,
     /// `None` for a market order, an elected sell stop or trailing stop.
     pub(crate) limit: Option<Price>,
+    /// Whether it was a stop before.
+    pub(crate) is_stop: bool,
 }
 
 /// What an order meets on the other side.
@@ -75,7 +77,9 @@ pub(crate) struct Book {
     open: Sides<Vec<Resting>>,
     /// Stops that are not elected, in order of submission.
     stops: Vec<(OrderIx, Side)>,
-    /// Whether a trade ever came: then bars elect no stops.
+    /// How many of the open orders are elected stops.
+    elected_stops: usize,
+    /// Whether a trade with a price ever came: then bars elect no stops.
     has_trades: bool,
     /// Counts quotes, trades and bars: orders that filled in part by chance wait for the next.
     pub(crate) turn: u64,
@@ -117,6 +121,7 @@ impl Book {
             taken: Sides::default(),
             open: Sides::default(),
             stops: Vec::new(),
+            elected_stops: 0,
             has_trades: false,
             turn: 1,
             has_waiting: false,
@@ -139,12 +144,11 @@ impl Book {
     /// Takes a trade; returns its price if it may elect stops.
     pub(crate) fn on_trade(&mut self, trade: &Trade) -> Option<Price> {
         let is_newest = self.set_last(trade.time, trade.price);
-        self.has_trades = true;
         self.turn += 1;
-        if !is_newest || self.stops.is_empty() {
-            return None;
-        }
-        price(trade.price).filter(|&price| self.is_inside(price))
+        let price = price(trade.price)?;
+        self.has_trades = true;
+        let counts = is_newest && !self.stops.is_empty() && self.is_inside(price);
+        counts.then_some(price)
     }
 
     /// Whether a trade's price lies within the standing real quote, if there is one.
@@ -275,16 +279,26 @@ impl Book {
         &self.stops
     }
 
+    /// Stops of one side that are not elected.
+    pub(crate) fn stops_of(&self, side: Side) -> impl Iterator<Item = OrderIx> {
+        self.stops.iter().filter(move |stop| stop.1 == side).map(|stop| stop.0)
+    }
+
     /// Every open order of one side but held legs whose entry is not filled: stops last.
     pub(crate) fn all(&self, side: Side) -> impl Iterator<Item = OrderIx> {
-        let stops = self.stops.iter().filter(move |stop| stop.1 == side).map(|stop| stop.0);
-        self.open(side).iter().map(|resting| resting.ix).chain(stops)
+        self.open(side).iter().map(|resting| resting.ix).chain(self.stops_of(side))
+    }
+
+    /// Whether an elected stop rests among the open orders.
+    pub(crate) const fn has_elected_stops(&self) -> bool {
+        self.elected_stops > 0
     }
 
     pub(crate) fn insert(&mut self, side: Side, resting: Resting) {
         let list = self.open.of_mut(side);
         let place = list.partition_point(|other| goes_before(side, *other, resting));
         list.insert(place, resting);
+        self.elected_stops += usize::from(resting.is_stop);
     }
 
     pub(crate) fn insert_stop(&mut self, side: Side, ix: OrderIx) {
@@ -292,9 +306,22 @@ impl Book {
         self.stops.insert(place, (ix, side));
     }
 
-    pub(crate) fn remove(&mut self, side: Side, ix: OrderIx) {
-        self.open.of_mut(side).retain(|resting| resting.ix != ix);
-        self.stops.retain(|stop| stop.0 != ix);
+    /// Takes an order off the open ones, if it is there.
+    pub(crate) fn remove(&mut self, side: Side, resting: Resting) {
+        let list = self.open.of_mut(side);
+        let place = list.partition_point(|other| goes_before(side, *other, resting));
+        if list.get(place) == Some(&resting) {
+            list.remove(place);
+            self.elected_stops -= usize::from(resting.is_stop);
+        }
+    }
+
+    /// Takes a stop off those that are not elected, if it is there.
+    pub(crate) fn remove_stop(&mut self, ix: OrderIx) {
+        let place = self.stops.partition_point(|stop| stop.0 < ix);
+        if self.stops.get(place).is_some_and(|stop| stop.0 == ix) {
+            self.stops.remove(place);
+        }
     }
 }
 
@@ -361,10 +388,22 @@ mod tests {
         let check = |side: Side, expected: [OrderIx; 5]| {
             let mut book = Book::new(Listing::open(Symbol::new("SPY")));
             for (ix, limit) in [(4, Some("10")), (3, Some("11")), (2, None), (1, Some("11")), (0, None)] {
-                book.insert(side, Resting { ix, limit: limit.map(|text| text.parse().expect("a price")) });
+                let limit = limit.map(|text| text.parse().expect("a price"));
+                book.insert(side, Resting { ix, limit, is_stop: ix == 3 });
             }
-            let order: Vec<OrderIx> = book.open(side).iter().map(|resting| resting.ix).collect();
-            assert_eq!(order, expected, "{side:?}");
+            let order =
+                |book: &Book| -> Vec<OrderIx> { book.open(side).iter().map(|resting| resting.ix).collect() };
+            assert_eq!(order(&book), expected, "{side:?}");
+            // Each can be found again, and only itself.
+            while let Some(&last) = book.open(side).last() {
+                assert_eq!(book.has_elected_stops(), order(&book).contains(&3));
+                let before = order(&book);
+                book.remove(side, Resting { ix: 9, ..last });
+                assert_eq!(order(&book), before);
+                book.remove(side, last);
+                assert_eq!(order(&book), before[..before.len() - 1]);
+            }
+            assert!(!book.has_elected_stops());
         };
         check(Side::Buy, [0, 2, 1, 3, 4]);
         check(Side::Sell, [0, 2, 4, 1, 3]);

@@ -1,10 +1,10 @@
 //! Names and chance out of a seed: the same seed gives the same ones.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
-use uuid::{Builder, Uuid};
+use uuid::{Builder, Uuid, fmt::Hyphenated};
 
 /// What sets the stream of chance apart from the stream of names.
 const CHANCE: u64 = 0x6368_616e_6365_0001;
@@ -50,6 +50,12 @@ impl Chance {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.between(micros(least), micros(most)))
     }
+}
+
+/// A UUID as it is written, made in one piece.
+pub(crate) fn uuid_text(uuid: Uuid) -> Arc<str> {
+    let mut text = [0; Hyphenated::LENGTH];
+    (&*uuid.hyphenated().encode_lower(&mut text)).into()
 }
 
 /// The id of an asset depends on its symbol only, so that it is the same in every run.

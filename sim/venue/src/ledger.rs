@@ -17,8 +17,9 @@ const COST_DECIMALS: u32 = 9;
 pub(crate) struct Ledger {
     pub(crate) cash: Usd,
     pub(crate) realized: Usd,
-    /// Buying power that open orders hold.
-    pub(crate) held_power: Usd,
+    /// What open orders for marginable symbols would cost, and what those for others would.
+    held_marginable: Usd,
+    held_unmarginable: Usd,
     pub(crate) holdings: Vec<Holding>,
 }
 
@@ -38,7 +39,7 @@ pub(crate) struct Holding {
 /// What an open order reserves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hold {
-    /// Buying power, if it opens.
+    /// Money, if it opens.
     pub(crate) power: Usd,
     /// Shares, if it closes.
     pub(crate) shares: Qty,
@@ -102,7 +103,7 @@ impl Ledger {
     pub(crate) fn new(cash: Usd, unmarginable: impl Iterator<Item = bool>) -> Self {
         let holdings =
             unmarginable.map(|is_unmarginable| Holding { is_unmarginable, ..Holding::default() }).collect();
-        Self { cash, realized: Usd::ZERO, held_power: Usd::ZERO, holdings }
+        Self { cash, realized: Usd::ZERO, held_marginable: Usd::ZERO, held_unmarginable: Usd::ZERO, holdings }
     }
 
     /// Books an execution. `qty` has a sign and does not flip the holding; returns the shares held after it.
@@ -129,8 +130,17 @@ impl Ledger {
 
     /// What an order reserves of a symbol changes.
     pub(crate) fn rehold(&mut self, symbol: usize, old: Hold, new: Hold) {
-        self.held_power += new.power - old.power;
-        self.holdings[symbol].held += new.shares - old.shares;
+        let holding = &mut self.holdings[symbol];
+        holding.held += new.shares - old.shares;
+        let held =
+            if holding.is_unmarginable { &mut self.held_unmarginable } else { &mut self.held_marginable };
+        *held += new.power - old.power;
+    }
+
+    /// What open orders hold of a buying power that is so many times the equity: what is not marginable holds
+    /// as many times its worth.
+    pub(crate) fn held_of(&self, times: u32) -> Usd {
+        self.held_marginable + self.held_unmarginable * Decimal::from(times)
     }
 
     /// The worth of everything; `mark` prices a holding by its index.

@@ -6,11 +6,12 @@
 //!
 //! # Time
 //! The venue's clock is the newest time it was told and never goes back. Before a call does its own work, all
-//! that falls due until its time happens, instant by instant. At one instant: first, if a regular session
-//! ends, the closing auction (`cls` orders); then arrivals of orders, of cancels, of replaces, then ends of
-//! orders (each in order of submission); then fees of a day that is over; then the change of phase; then the
-//! call. A working order takes part in the regular session, one with `extended_hours` before and after it
-//! too.
+//! that falls due until its time happens, instant by instant. At one instant: first the fees of a day that is
+//! over; then, if a regular session ends, the closing auction (`cls` orders); then arrivals of orders, of
+//! cancels, of replaces, then ends of orders (each in order of submission); then the change of phase; then
+//! the call. A bar whose end is a change of phase comes in the last nanosecond before it: its minute belongs
+//! to the phase that ends. A working order takes part in the regular session, one with `extended_hours`
+//! before and after it too.
 //!
 //! At a close: `cls` orders, then ends of orders (a take-profit expires, its stop-loss is canceled at once),
 //! then last equity and margin are noted. When a phase begins: what was shown is forgotten, orders set aside
@@ -20,10 +21,10 @@
 //! quantity or notional; prices (stop before limit) and trail; length of the client order id; extended hours;
 //! fraction (day, simple, kind); trailing stop (time, simple); opg/cls kind; stop's time in force; class
 //! (time, kind of the entry, take-profit, stop, stop's limit); suspended; client order id used; venue full;
-//! symbol known, tradable, fractionable, fractions allowed, by notional some price known; an opposite order
-//! open while flat; fraction short; shorts allowed; symbol shortable; position intent; shares free; account
-//! restricted; OCO must close and every other group must open; exits' prices; wash; opg/cls hours (of the
-//! close: until ten minutes before it); day trades; a price to value it; buying power.
+//! symbol known, tradable, fractionable, by notional some price known; an opposite order open while flat;
+//! fraction short; shorts allowed; symbol shortable; position intent; shares free; fractions allowed (to
+//! open); account restricted; OCO must close and every other group must open; exits' prices; wash; opg/cls
+//! hours (of the close: until ten minutes before it); day trades; a price to value it; buying power.
 //!
 //! # Rules of the fills
 //! * A quote shows a size on each side. Our orders take from it in price-time priority (market orders first;
@@ -70,27 +71,31 @@
 //! * Legs exist from the start: `held`, the other side, same quantity and time in force, reserving nothing.
 //! * Bracket and OTO: when the entry has filled completely, the take-profit (or the one leg) becomes `new`
 //!   and its side is matched at once, in priority, before the next order of the entry's side is looked at;
-//!   the stop-loss beside a take-profit stays `held` and can be elected. If the shares for the exits are not
-//!   free then, the first exit is `rejected`. The entry ends without being filled: its legs are `canceled`.
-//!   Entries that would close a position are refused.
+//!   the stop-loss beside a take-profit stays `held` and can be elected. The exits shrink to the whole shares
+//!   that are free then; if there are none the first exit is `rejected`. The entry ends without being filled:
+//!   its legs are `canceled`. Entries that would close a position are refused.
 //! * OCO: the order itself is the take-profit; its stop-loss can be elected from the moment it works.
 //! * A take-profit fills in part: the stop-loss' quantity becomes what is left of it. An exit is filled or
 //!   ends: the other one is `canceled`. A stop-loss is elected: the take-profit is `canceled`, then the
 //!   stop-loss becomes `new` and is matched.
 //! * The base of a stop-loss is the entry's limit, for a market entry the mark, of an OCO both its limit and
 //!   the mark; without a mark that is not checked. The stop stays away from it by a thousandth and by a cent.
+//!   A replace that changes the entry's limit, an OCO's limit or the stop is checked so too, a stop whose
+//!   entry has filled against the mark.
 //!
 //! # From outside
 //! `done_for_day` and `calculated` orders come back (`new`) when the next regular session begins, `suspended`
-//! ones only when they are told to; both meet the quote that stands then, if it may be met. Until then they
-//! do not fill, be a cancel under way or not. `stopped` fills.
+//! ones only when they are told to; both meet the quote that stands then, if it may be met, and immediate
+//! ones end with that. Until then they do not fill, be a cancel under way or not. `stopped` fills.
 //!
 //! # Replaces
 //! `replaced` of the old order, then `new` of the new one, which carries the fills on (its `qty` is the
 //! total) and has new time priority. A held leg is replaced by a held one. A stop is elected anew, a trailing
 //! stop starts anew from the mark. Groups keep the end of their time. A price that the kind has not is
 //! refused before quantities; nothing is asked again about shorts, intent and, if the time in force stays,
-//! hours. An order that sleeps between sessions is replaced at once and sleeps on. With latency:
+//! hours; a restricted account may not raise what an order holds. An order that sleeps between sessions is
+//! replaced at once and sleeps on, as `new`; one that becomes `ioc`, `fok` or `opg` is queued for the
+//! session, and one of these that waits for its first quote waits on when it is replaced. With latency:
 //! `pending_replace` until the replace arrives; if the old order is over by then, or the new quantity filled:
 //! `order_replace_rejected` of the old one and `rejected` of the new one.
 //!
@@ -110,18 +115,20 @@
 //! # Money
 //! * A closing execution realises its proceeds less its share of the position's cost, in proportion to the
 //!   quantity and rounded to nine decimals; the last one takes what is left.
-//! * Open buys hold limit * quantity; market buys the offer and one tick, when they wait for a session the
-//!   offer * 1.04 (below 50 USD) or * 1.025; stops the most they become, trailing buys that of their first
-//!   stop; notional the notional; short sales max(limit or stop, offer * 1.03). While a replace is under way
-//!   the larger of both orders is held. Closing orders reserve their shares; two exits of a group once. An
-//!   order (or replacement) for what is not marginable holds as many times its worth as the multiplier was at
-//!   submission. The price per share is settled at submission. Offer: the standing one however old, else the
-//!   mark.
-//! * Power = equity * multiplier - worth of positions (without sign; what is not marginable counts multiplier
-//!   times), at least zero, - held, at least zero. The multiplier is 1 below 2000 USD of equity or at the
-//!   owner's wish, else 2. From 2026-06-04 on (New York) it is 4 unless the owner wished for less, and in
-//!   pre-market and regular session power is then 4 * (last equity - last maintenance margin) - what all
-//!   positions together are worth more than at the last close, at least zero, - held, at least zero.
+//! * Open buys hold limit * quantity; market buys the offer and one tick, and when they wait for a session or
+//!   its close, or fills may stray (live), the offer * 1.04 (below 50 USD) or * 1.025 if that is more; stops
+//!   the most they become, trailing buys that of their first stop; notional the notional; short sales
+//!   max(limit or stop, offer * 1.03). While a replace is under way the larger of both orders is held.
+//!   Closing orders reserve their shares; two exits of a group once. The price per share is settled at
+//!   submission, what an order holds is rounded up to nine decimals. Offer: the standing one however old,
+//!   else the mark.
+//! * Power = equity * multiplier - worth of positions (without sign), at least zero, - held, at least zero.
+//!   What is not marginable counts multiplier times, as a position and as an order; an order for it may cost
+//!   that part of the power. The multiplier is 1 below 2000 USD of equity or at the owner's wish, else 2.
+//!   From 2026-06-04 on (New York) it is 4 unless the owner wished for less, and in pre-market and regular
+//!   session power is then 4 * (last equity - last maintenance margin) - what all positions together are
+//!   worth more than at the last close, at least zero, - held, at least zero; but never more than four times
+//!   the present equity leaves beside positions and orders.
 //! * The old day-trade rule, on request: a day trade is a closing execution in a symbol in which something
 //!   was opened since the trading day began (pre-market; midnight with a calendar that never closes) and not
 //!   yet counted. Four within five trading days make a pattern day trader for good, whose multiplier is 4

@@ -64,6 +64,11 @@ impl Realism {
         }
     }
 
+    /// Whether a market order may cost more than what is shown and a tick.
+    pub(crate) const fn strays(&self) -> bool {
+        self.walks_the_book || self.slippage_max_bp > 0
+    }
+
     /// Whether requests take time.
     pub(crate) const fn has_latency(&self) -> bool {
         !self.latency_max.is_zero()

@@ -28,7 +28,7 @@ use self::{days::DayTrades, fees::Fees, legs::Group, power::Margin};
 use crate::{
     Amount, Calendar, Class, ClosePart, Listing, NewOrder, OrderKind, PdtCheck, Phase, Reject, TimeInForce,
     VenueConfig, VenueEvent, VenueOrder,
-    book::{Book, OrderIx},
+    book::{Book, OrderIx, Resting},
     ids::{Chance, Ids},
     ledger::{Hold, Ledger},
 };
@@ -47,8 +47,6 @@ struct Entry {
     symbol: usize,
     /// The price at which its unfilled shares hold buying power.
     reserve: Price,
-    /// How many times its worth it holds: more than once when it is not marginable.
-    weight: Decimal,
     /// Shares that a closing order by notional reserves.
     notional_shares: Qty,
     /// What the ledger holds for it now.
@@ -70,6 +68,14 @@ struct Entry {
     group: Option<usize>,
     /// The order that is to take its place, while that is under way.
     replacement: Option<OrderIx>,
+}
+
+impl Entry {
+    /// As it rests among the orders that can fill; `None` for a stop that is not elected.
+    fn resting(&self, ix: OrderIx) -> Option<Resting> {
+        let is_stop = self.order.kind.is_stop();
+        (!is_stop || self.is_elected).then_some(Resting { ix, limit: self.limit, is_stop })
+    }
 }
 
 /// What falls due for an order. At one instant in this order, then in order of submission.
@@ -193,10 +199,11 @@ impl Venue {
     }
 
     /// Takes one market event: quotes set the book, trades and bars the last price, and what they make
-    /// possible fills. Time advances to the event's own (for a bar, the end of its minute). Symbols that the
-    /// venue does not know are passed over, and so is a quote that is older than the standing one.
+    /// possible fills. Time advances to the event's own (for a bar, the end of its minute, or the last moment
+    /// before it if a phase ends with that minute). Symbols that the venue does not know are passed over, and
+    /// so is a quote that is older than the standing one.
     pub fn on_market(&mut self, event: &MarketEvent) {
-        self.advance(event.time());
+        self.advance_to(event);
         match event {
             MarketEvent::Quote(quote) => {
                 let Some(&symbol) = self.by_symbol.get(&quote.symbol) else { return };
@@ -231,6 +238,18 @@ impl Venue {
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => {}
         }
+    }
+
+    fn advance_to(&mut self, event: &MarketEvent) {
+        let time = event.time();
+        if matches!(event, MarketEvent::Bar(_)) {
+            self.advance(MarketTime::from_nanos(time.as_nanos().saturating_sub(1)));
+            if self.next_change == time {
+                // What the last minute of a phase shows still counts in it.
+                return;
+            }
+        }
+        self.advance(time);
     }
 
     /// Lets time pass: sessions begin and end, orders arrive and expire, queued orders begin to work, fees

@@ -113,16 +113,15 @@ impl OrderState {
     /// # Errors
     /// When the pair cannot happen.
     pub const fn after(self, event: EventKind, has_filled: bool) -> Result<Self, ImpossibleEvent> {
-        let working = if has_filled { Self::PartiallyFilled } else { Self::New };
         let next = match self {
             Self::PendingNew => unrouted(event),
             Self::Accepted => queued(event),
             Self::New | Self::PartiallyFilled => routed(event, has_filled),
-            Self::PendingCancel => canceling(event, working),
-            Self::PendingReplace => replacing(event, working),
+            Self::PendingCancel => canceling(event, has_filled),
+            Self::PendingReplace => replacing(event, has_filled),
             Self::Held => held(event),
-            Self::DoneForDay | Self::Suspended | Self::Calculated => aside(event, working),
-            Self::Stopped => stopped(event, working),
+            Self::DoneForDay | Self::Suspended | Self::Calculated => aside(event, has_filled),
+            Self::Stopped => stopped(event, has_filled),
             Self::Filled | Self::Canceled | Self::Expired | Self::Rejected | Self::Replaced => {
                 over(self, event)
             }
@@ -136,6 +135,16 @@ impl OrderState {
 
 use EventKind as E;
 use OrderState as S;
+
+/// Where an order goes that goes back to work.
+const fn working(has_filled: bool) -> OrderState {
+    if has_filled { S::PartiallyFilled } else { S::New }
+}
+
+/// What has filled was not rejected.
+const fn rejected(has_filled: bool) -> Option<OrderState> {
+    if has_filled { None } else { Some(S::Rejected) }
+}
 
 const fn unrouted(event: EventKind) -> Option<OrderState> {
     match event {
@@ -191,14 +200,7 @@ const fn routed(event: EventKind, has_filled: bool) -> Option<OrderState> {
         E::PendingReplace => Some(S::PendingReplace),
         E::Canceled => Some(S::Canceled),
         E::Expired => Some(S::Expired),
-        // What has filled was not rejected.
-        E::Rejected => {
-            if has_filled {
-                None
-            } else {
-                Some(S::Rejected)
-            }
-        }
+        E::Rejected => rejected(has_filled),
         E::Replaced => Some(S::Replaced),
         E::DoneForDay => Some(S::DoneForDay),
         E::Stopped => Some(S::Stopped),
@@ -208,15 +210,15 @@ const fn routed(event: EventKind, has_filled: bool) -> Option<OrderState> {
     }
 }
 
-const fn canceling(event: EventKind, working: OrderState) -> Option<OrderState> {
+const fn canceling(event: EventKind, has_filled: bool) -> Option<OrderState> {
     match event {
         // Routed, or filled in part, before its cancel arrives.
         E::New | E::PartialFill => Some(S::PendingCancel),
         E::Fill => Some(S::Filled),
         E::Canceled => Some(S::Canceled),
         E::Expired => Some(S::Expired),
-        E::Rejected => Some(S::Rejected),
-        E::CancelRejected => Some(working),
+        E::Rejected => rejected(has_filled),
+        E::CancelRejected => Some(working(has_filled)),
         E::PendingNew
         | E::Accepted
         | E::Held
@@ -231,15 +233,15 @@ const fn canceling(event: EventKind, working: OrderState) -> Option<OrderState> 
     }
 }
 
-const fn replacing(event: EventKind, working: OrderState) -> Option<OrderState> {
+const fn replacing(event: EventKind, has_filled: bool) -> Option<OrderState> {
     match event {
         E::PartialFill => Some(S::PendingReplace),
         E::Fill => Some(S::Filled),
         E::Canceled => Some(S::Canceled),
         E::Expired => Some(S::Expired),
-        E::Rejected => Some(S::Rejected),
+        E::Rejected => rejected(has_filled),
         E::Replaced => Some(S::Replaced),
-        E::ReplaceRejected => Some(working),
+        E::ReplaceRejected => Some(working(has_filled)),
         E::PendingNew
         | E::Accepted
         | E::New
@@ -277,9 +279,9 @@ const fn held(event: EventKind) -> Option<OrderState> {
     }
 }
 
-const fn aside(event: EventKind, working: OrderState) -> Option<OrderState> {
+const fn aside(event: EventKind, has_filled: bool) -> Option<OrderState> {
     match event {
-        E::New => Some(working),
+        E::New => Some(working(has_filled)),
         E::PendingCancel => Some(S::PendingCancel),
         E::Canceled => Some(S::Canceled),
         E::Expired => Some(S::Expired),
@@ -300,9 +302,9 @@ const fn aside(event: EventKind, working: OrderState) -> Option<OrderState> {
     }
 }
 
-const fn stopped(event: EventKind, working: OrderState) -> Option<OrderState> {
+const fn stopped(event: EventKind, has_filled: bool) -> Option<OrderState> {
     match event {
-        E::New => Some(working),
+        E::New => Some(working(has_filled)),
         E::PartialFill => Some(S::PartiallyFilled),
         E::Fill => Some(S::Filled),
         E::PendingCancel => Some(S::PendingCancel),
@@ -404,13 +406,14 @@ mod tests {
              Calculated>Calculated";
         check(S::New, false, routed);
         check(S::PartiallyFilled, true, &routed.replace("Rejected>Rejected", ""));
+        let reject = "Rejected>Rejected ";
         let canceling = "New>PendingCancel PartialFill>PendingCancel Fill>Filled Canceled>Canceled
              Expired>Expired Rejected>Rejected CancelRejected>New";
         check(S::PendingCancel, false, canceling);
         check(
             S::PendingCancel,
             true,
-            &canceling.replace("CancelRejected>New", "CancelRejected>PartiallyFilled"),
+            &canceling.replace("CancelRejected>New", "CancelRejected>PartiallyFilled").replace(reject, ""),
         );
         let replacing = "PartialFill>PendingReplace Fill>Filled Canceled>Canceled Expired>Expired
              Rejected>Rejected Replaced>Replaced ReplaceRejected>New";
@@ -418,7 +421,7 @@ mod tests {
         check(
             S::PendingReplace,
             true,
-            &replacing.replace("ReplaceRejected>New", "ReplaceRejected>PartiallyFilled"),
+            &replacing.replace("ReplaceRejected>New", "ReplaceRejected>PartiallyFilled").replace(reject, ""),
         );
         check(
             S::Held,

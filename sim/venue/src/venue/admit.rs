@@ -1,7 +1,7 @@
 //! Whether an order may be taken: its form first, then the account's rules.
 
 use jiff::civil::{Time, time};
-use rust_decimal::Decimal;
+use rust_decimal::RoundingStrategy;
 use sandpit_types::{MarketTime, Price, Qty, Side, Usd};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Amount, Class, ClassKind, NewOrder, OrderKind, Phase, PositionIntent, Reject, TimeInForce,
     account::average,
-    book::OrderIx,
+    book::{OrderIx, Resting},
     ledger::{Hold, Worth},
 };
 
@@ -26,14 +26,18 @@ const CLS_END_SECS: u64 = 600;
 /// From here on orders for the next session's open and close are taken.
 const AUCTION_AGAIN: Time = time(19, 0, 0, 0);
 
+/// Decimals of the money that an order holds.
+const HOLD_DECIMALS: u32 = 9;
+
+/// A refusal for want of free shares names so many orders that reserve them, the oldest.
+const MAX_RELATED: usize = 100;
+
 /// What is settled when an order is taken.
 pub(super) struct Admitted {
     pub(super) symbol: usize,
     pub(super) intent: PositionIntent,
     /// At what price its unfilled shares hold buying power; zero for an order that closes.
     pub(super) reserve: Price,
-    /// How many times its worth it holds.
-    pub(super) weight: Decimal,
     /// Shares that it reserves, if it closes by notional.
     pub(super) notional_shares: Qty,
     pub(super) expires_at: MarketTime,
@@ -57,6 +61,10 @@ impl Venue {
         let worth = self.worth();
         let shares = self.shares_wanted(symbol, order);
         let intent = self.intent(symbol, order, shares, &worth)?;
+        // What is held in fractions may be closed whatever the owner wishes.
+        if self.no_fractions && intent.opens() && order.amount.is_fractional() {
+            return Err(Reject::FractionalOff);
+        }
         if intent.opens() && self.is_restricted(&worth) {
             return Err(Reject::LiquidationOnly);
         }
@@ -67,25 +75,14 @@ impl Venue {
         self.check_day_trades(symbol, intent)?;
         let is_for_open = order.time_in_force == TimeInForce::Opg && !self.calendar.is_always_open();
         let works_now = self.may_trade(order.extended_hours) && !is_for_open;
-        let reserve = if intent.opens() {
-            self.reserve(symbol, order.side, order.kind, works_now)?
-        } else {
-            Price::ZERO
-        };
-        let power = self.power(&worth);
-        let weight = self.weight(symbol, power.multiplier);
-        let cost_basis = cost(intent, order.amount, Qty::ZERO, reserve, weight, shares).power;
-        if cost_basis > power.now {
-            return Err(Reject::BuyingPower { buying_power: power.now, cost_basis });
+        let reserve = if intent.opens() { self.reserve(symbol, order, works_now)? } else { Price::ZERO };
+        let cost_basis = cost(intent, order.amount, Qty::ZERO, reserve, shares).power;
+        let buying_power = self.power_for(symbol, &worth);
+        if cost_basis > buying_power {
+            return Err(Reject::BuyingPower { buying_power, cost_basis });
         }
         let expires_at = self.expires_at(order.time_in_force, order.extended_hours);
-        Ok(Admitted { symbol, intent, reserve, weight, notional_shares: shares, expires_at, works_now })
-    }
-
-    /// How many times its worth an order that opens holds.
-    pub(super) fn weight(&self, symbol: usize, multiplier: u32) -> Decimal {
-        let is_marginable = self.books[symbol].listing.marginable;
-        if is_marginable { Decimal::ONE } else { Decimal::from(multiplier) }
+        Ok(Admitted { symbol, intent, reserve, notional_shares: shares, expires_at, works_now })
     }
 
     pub(super) fn check_client_id_free(&self, id: Option<&str>) -> Result<(), Reject> {
@@ -102,13 +99,8 @@ impl Venue {
         if !listing.tradable {
             return Err(Reject::NotTradable { symbol: name() });
         }
-        if order.amount.is_fractional() {
-            if !listing.fractionable {
-                return Err(Reject::NotFractionable { symbol: name() });
-            }
-            if self.no_fractions {
-                return Err(Reject::FractionalOff);
-            }
+        if order.amount.is_fractional() && !listing.fractionable {
+            return Err(Reject::NotFractionable { symbol: name() });
         }
         if matches!(order.amount, Amount::Notional(_)) && self.books[symbol].offer().is_none() {
             return Err(Reject::NotTradable { symbol: name() });
@@ -189,8 +181,10 @@ impl Venue {
         if requested <= available + own {
             return Ok(());
         }
-        let mut related: Vec<OrderIx> = self.books[symbol].all(side).collect();
+        let reserves = |ix: &OrderIx| self.entry(*ix).hold.shares.is_positive();
+        let mut related: Vec<OrderIx> = self.books[symbol].all(side).filter(reserves).collect();
         related.sort_unstable();
+        related.truncate(MAX_RELATED);
         Err(Reject::QtyNotAvailable {
             symbol: self.books[symbol].symbol.clone(),
             requested,
@@ -207,16 +201,24 @@ impl Venue {
         if order.class != Class::Simple || is_trailing(order.kind) {
             return Ok(());
         }
+        let limit = order.kind.limit_price();
         let meets = |resting: &OrderIx| {
             let resting = &self.entry(*resting).order;
             let is_exempt = resting.class != ClassKind::Simple || is_trailing(resting.kind);
             !is_exempt
-                && match (order.kind.limit_price(), resting.kind.limit_price()) {
+                && match (limit, resting.kind.limit_price()) {
                     (Some(limit), Some(other)) => crosses(order.side, limit, other),
                     (None, _) | (_, None) => true,
                 }
         };
-        match self.books[symbol].all(opposite(order.side)).find(meets) {
+        let (book, side) = (&self.books[symbol], opposite(order.side));
+        // Behind the first limit that is too far away there are only worse ones.
+        let is_near = |resting: &Resting| match (limit, resting.limit) {
+            (Some(limit), Some(other)) => book.has_elected_stops() || crosses(order.side, limit, other),
+            (None, _) | (_, None) => true,
+        };
+        let open = book.open(side).iter().copied().take_while(is_near).map(|resting| resting.ix);
+        match open.chain(book.stops_of(side)).find(meets) {
             Some(ix) => {
                 let resting = &self.entry(ix).order;
                 Err(Reject::WashTrade {
@@ -252,6 +254,8 @@ impl Venue {
         match time_in_force {
             TimeInForce::Gtc => self.calendar.days_later(self.now, GTC_DAYS, GTC_END),
             TimeInForce::Day if extended_hours => self.calendar.next_post_close(self.now),
+            // In a session the next change of phase is its close: no need to ask the calendar.
+            _ if self.phase == Phase::Open => self.next_change,
             TimeInForce::Day | TimeInForce::Opg | TimeInForce::Cls | TimeInForce::Ioc | TimeInForce::Fok => {
                 self.calendar.next_close(self.now)
             }
@@ -274,18 +278,22 @@ fn check_role(class: Class, intent: PositionIntent) -> Result<(), Reject> {
     }
 }
 
-/// What an order reserves when so much of it has filled.
+/// What an order reserves when so much of it has filled. Money is rounded up, so that sums of it stay exact
+/// whatever the sizes.
 pub(super) fn cost(
     intent: PositionIntent,
     amount: Amount,
     filled: Qty,
     reserve: Price,
-    weight: Decimal,
     notional_shares: Qty,
 ) -> Hold {
     match (intent.opens(), amount) {
-        (true, Amount::Qty(qty)) => Hold { power: reserve * (qty - filled) * weight, shares: Qty::ZERO },
-        (true, Amount::Notional(notional)) => Hold { power: notional * weight, shares: Qty::ZERO },
+        (true, Amount::Qty(qty)) => {
+            let power = (reserve * (qty - filled)).get();
+            let power = power.round_dp_with_strategy(HOLD_DECIMALS, RoundingStrategy::ToPositiveInfinity);
+            Hold { power: Usd::new(power), shares: Qty::ZERO }
+        }
+        (true, Amount::Notional(notional)) => Hold { power: notional, shares: Qty::ZERO },
         (false, Amount::Qty(qty)) => Hold { power: Usd::ZERO, shares: qty - filled },
         (false, Amount::Notional(_)) => Hold { power: Usd::ZERO, shares: notional_shares },
     }

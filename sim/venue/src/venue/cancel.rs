@@ -25,8 +25,8 @@ impl Venue {
         }
         // A queued order and a held leg are with the broker: no way to go.
         let is_near = matches!(state, OrderState::Accepted | OrderState::Held);
-        let realism = self.config.realism;
-        if realism.has_latency() && !is_near {
+        if !is_near && self.takes_time(ix) {
+            let realism = self.config.realism;
             let at = self.now + self.chance.time(realism.latency_min, realism.latency_max);
             let at = entry_time(self.entry(ix).arrives_at, at);
             self.emit(ix, EventKind::PendingCancel, None);
@@ -38,6 +38,11 @@ impl Venue {
             self.end(ix, EventKind::Canceled);
         }
         Ok(())
+    }
+
+    /// Whether a request about an order has a way to go: while its session is on.
+    pub(super) fn takes_time(&self, ix: OrderIx) -> bool {
+        self.config.realism.has_latency() && self.may_trade(self.entry(ix).order.extended_hours)
     }
 
     /// A cancel that was under way has arrived.
@@ -109,6 +114,10 @@ impl Venue {
         self.emit(ix, EventKind::New, None);
         let (symbol, side) = (self.entry(ix).symbol, self.entry(ix).order.side);
         self.match_side(symbol, side);
+        let order = &self.entry(ix).order;
+        if order.time_in_force.is_immediate() && order.is_open() {
+            self.end(ix, EventKind::Canceled);
+        }
     }
 }
 

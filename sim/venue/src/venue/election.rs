@@ -15,17 +15,22 @@ impl Venue {
         if self.phase != Phase::Open || self.books[symbol].is_halted() {
             return;
         }
-        let stops = self.books[symbol].stops().to_vec();
-        for (ix, side) in stops {
+        let is_reached = |venue: &Self, ix: OrderIx, side: Side| {
+            venue.entry(ix).order.stop_price.is_some_and(|stop| match side {
+                Side::Buy => high >= stop,
+                Side::Sell => low <= stop,
+            })
+        };
+        let is_moved = |&(ix, side): &(OrderIx, Side)| {
+            is_reached(self, ix, side) || matches!(self.entry(ix).order.kind, OrderKind::TrailingStop { .. })
+        };
+        let moved: Vec<_> = self.books[symbol].stops().iter().copied().filter(is_moved).collect();
+        for (ix, side) in moved {
             // An election before this one may have ended it.
             if !self.is_watched(ix) {
                 continue;
             }
-            let is_reached = self.entry(ix).order.stop_price.is_some_and(|stop| match side {
-                Side::Buy => high >= stop,
-                Side::Sell => low <= stop,
-            });
-            if is_reached {
+            if is_reached(self, ix, side) {
                 self.elect(ix);
                 self.match_side(symbol, side);
             } else {
@@ -45,6 +50,7 @@ impl Venue {
         if self.entry(ix).is_dormant {
             self.fire_stop_loss(ix);
         }
+        self.unlist(ix);
         let entry = &mut self.entries[ix as usize];
         entry.is_elected = true;
         entry.limit = match (entry.order.kind, entry.order.side) {
@@ -53,7 +59,6 @@ impl Venue {
             (OrderKind::Stop { .. }, Side::Sell) | (OrderKind::TrailingStop { .. }, _) => None,
             (OrderKind::Market | OrderKind::Limit { .. }, _) => unreachable!("not among the stops"),
         };
-        self.books[entry.symbol].remove(entry.order.side, ix);
         self.list(ix);
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
 use sandpit_types::{BrokerOrderId, MarketTime, Price, Qty, Side, Usd};
 
 use super::{
@@ -13,9 +12,7 @@ use super::{
 };
 use crate::{
     Amount, Class, ClassKind, EventKind, NewOrder, OrderKind, OrderState, PositionIntent, TimeInForce,
-    VenueOrder,
-    book::{OrderIx, Resting},
-    ledger::Hold,
+    VenueOrder, book::OrderIx, ids::uuid_text, ledger::Hold,
 };
 
 /// What an order is, before it has a name.
@@ -30,7 +27,6 @@ pub(super) struct Draft {
     pub(super) extended_hours: bool,
     pub(super) class: ClassKind,
     pub(super) reserve: Price,
-    pub(super) weight: Decimal,
     pub(super) notional_shares: Qty,
     pub(super) expires_at: MarketTime,
     pub(super) group: Option<usize>,
@@ -53,7 +49,6 @@ impl Venue {
             extended_hours: order.extended_hours,
             class: class.kind(),
             reserve: admitted.reserve,
-            weight: admitted.weight,
             notional_shares: admitted.notional_shares,
             expires_at: admitted.expires_at,
             group,
@@ -103,7 +98,6 @@ impl Venue {
                 extended_hours: false,
                 class: order.class,
                 reserve: Price::ZERO,
-                weight: Decimal::ONE,
                 notional_shares: Qty::ZERO,
                 expires_at: order.expires_at.expect("every order has an end"),
                 group: Some(group),
@@ -125,7 +119,7 @@ impl Venue {
         let uuid = self.ids.uuid();
         let client_order_id: Arc<str> = match draft.client_order_id {
             Some(id) if !id.is_empty() => id.into(),
-            Some(_) | None => self.ids.uuid().to_string().into(),
+            Some(_) | None => uuid_text(self.ids.uuid()),
         };
         let ix = OrderIx::try_from(self.entries.len()).expect("the number of orders is bounded");
         self.by_id.insert(uuid, ix);
@@ -133,7 +127,7 @@ impl Venue {
         self.open.insert(ix);
         let book = &self.books[draft.symbol];
         let order = VenueOrder {
-            id: BrokerOrderId::new(uuid.to_string()),
+            id: BrokerOrderId::new(uuid_text(uuid)),
             client_order_id,
             asset_id: book.asset_id.clone(),
             symbol: book.symbol.clone(),
@@ -169,7 +163,6 @@ impl Venue {
             order,
             symbol: draft.symbol,
             reserve: draft.reserve,
-            weight: draft.weight,
             notional_shares: draft.notional_shares,
             hold: Hold::default(),
             is_elected: false,
@@ -202,17 +195,26 @@ impl Venue {
 
     /// Puts an order into its book: among the stops, or where it can fill.
     pub(super) fn list(&mut self, ix: OrderIx) {
-        let Entry { order, symbol, limit, is_elected, .. } = &self.entries[ix as usize];
-        let book = &mut self.books[*symbol];
-        if order.kind.is_stop() && !is_elected {
-            book.insert_stop(order.side, ix);
-        } else {
-            book.insert(order.side, Resting { ix, limit: *limit });
+        let entry = &self.entries[ix as usize];
+        let book = &mut self.books[entry.symbol];
+        match entry.resting(ix) {
+            Some(resting) => book.insert(entry.order.side, resting),
+            None => book.insert_stop(entry.order.side, ix),
+        }
+    }
+
+    /// Takes an order out of its book, if it is there.
+    pub(super) fn unlist(&mut self, ix: OrderIx) {
+        let entry = &self.entries[ix as usize];
+        let book = &mut self.books[entry.symbol];
+        match entry.resting(ix) {
+            Some(resting) => book.remove(entry.order.side, resting),
+            None => book.remove_stop(ix),
         }
     }
 
     /// An order waits for its session.
-    fn queue(&mut self, ix: OrderIx) {
+    pub(super) fn queue(&mut self, ix: OrderIx) {
         self.queued.insert(ix);
         if self.entry(ix).order.state == OrderState::PendingNew {
             self.emit(ix, EventKind::Accepted, None);

@@ -1,13 +1,11 @@
 //! Regulatory fees: the dated table, what a day has come to, and booking it.
 
-use std::sync::Arc;
-
 use jiff::civil::{Date, Time, date};
 use rust_decimal::{Decimal, RoundingStrategy};
 use sandpit_types::{MarketTime, Price, Qty, Side, Usd};
 
 use super::Venue;
-use crate::{FeeCharge, FeeKind, account::decimal};
+use crate::{FeeCharge, FeeKind, account::decimal, ids::uuid_text};
 
 /// What is paid from a day on.
 struct Rates {
@@ -87,7 +85,7 @@ impl Venue {
                 continue;
             }
             self.ledger.pay(amount);
-            let id: Arc<str> = self.ids.uuid().to_string().into();
+            let id = uuid_text(self.ids.uuid());
             let description = format!("{} fee for the trades of {date}", kind.as_str());
             self.fees.booked.push(FeeCharge { id, kind, date, created_at: self.now, amount, description });
         }

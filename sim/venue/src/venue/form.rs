@@ -169,9 +169,18 @@ pub(super) fn check_exits(order: &NewOrder, market: Option<Price>) -> Result<(),
         check_order_of_exits(exit_side, take_profit, stop_loss.stop_price)?;
     }
     let bases = if is_oco { [limit, market] } else { [limit.or(market), None] };
+    check_distance(exit_side, stop_loss.stop_price, bases)
+}
+
+/// A stop-loss keeps away from the base prices.
+pub(super) fn check_distance(
+    exit_side: Side,
+    stop_price: Price,
+    bases: [Option<Price>; 2],
+) -> Result<(), Reject> {
     let is_long = exit_side == Side::Sell;
     for base in bases.into_iter().flatten() {
-        let (base, stop) = (base.get(), stop_loss.stop_price.get());
+        let (base, stop) = (base.get(), stop_price.get());
         let is_near = match exit_side {
             Side::Sell => stop > base / BASE_FACTOR || stop > base - BASE_DISTANCE,
             Side::Buy => stop < base * BASE_FACTOR || stop < base + BASE_DISTANCE,

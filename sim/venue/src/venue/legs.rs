@@ -1,8 +1,8 @@
 //! Groups of orders: an entry and its exits, or two exits.
 
-use sandpit_types::Side;
+use sandpit_types::{Qty, Side};
 
-use super::{Entry, Venue};
+use super::Venue;
 use crate::{Amount, EventKind, OrderState, book::OrderIx};
 
 /// The orders of a group, by what they do in it. A replacement takes the place of the order it replaces.
@@ -59,6 +59,14 @@ impl Group {
         self.take_profit
     }
 
+    pub(super) const fn entry(&self) -> Option<OrderIx> {
+        self.entry
+    }
+
+    pub(super) const fn is_oco(&self) -> bool {
+        self.entry.is_none()
+    }
+
     pub(super) const fn is_active(&self) -> bool {
         self.is_active
     }
@@ -74,8 +82,7 @@ impl Venue {
     /// An order began to work: with the take-profit of an OCO its stop-loss is on.
     pub(super) fn after_routed(&mut self, ix: OrderIx) {
         let Some((group, Role::TakeProfit)) = self.place_in_group(ix) else { return };
-        let is_oco = self.groups[group].entry.is_none();
-        if is_oco && !self.groups[group].is_active {
+        if self.groups[group].is_oco() && !self.groups[group].is_active {
             self.groups[group].is_active = true;
             self.watch_stop_loss(group);
         }
@@ -115,15 +122,21 @@ impl Venue {
         }
     }
 
-    /// The entry is filled: the first exit begins to work. If its shares are gone it is rejected.
+    /// The entry is filled: the first exit begins to work. Both close no more than the whole shares that are
+    /// free; if there are none the first is rejected.
     fn begin_exits(&mut self, group: usize) {
         self.groups[group].is_active = true;
         let Group { take_profit, stop_loss, .. } = self.groups[group];
         let open = |leg: Option<OrderIx>| leg.filter(|&ix| self.entry(ix).order.is_open());
         let Some(first) = open(take_profit).or(open(stop_loss)) else { return };
-        if !self.has_shares_for(first) {
+        let free = self.shares_for_exit(first);
+        if free.is_zero() {
             self.end(first, EventKind::Rejected);
             return;
+        }
+        for leg in [open(take_profit), open(stop_loss)].into_iter().flatten() {
+            let order = &mut self.entry_mut(leg).order;
+            order.amount = Amount::Qty(order.remaining().min(free));
         }
         if Some(first) == take_profit {
             self.watch_stop_loss(group);
@@ -132,15 +145,15 @@ impl Venue {
         self.route(first);
     }
 
-    /// Whether the shares that an exit closes are held and free.
-    fn has_shares_for(&self, ix: OrderIx) -> bool {
+    /// The whole shares that an exit can close: held and free.
+    fn shares_for_exit(&self, ix: OrderIx) -> Qty {
         let entry = self.entry(ix);
         let holding = &self.ledger.holdings[entry.symbol];
         let closes = match entry.order.side {
             Side::Sell => holding.qty.is_positive(),
             Side::Buy => (-holding.qty).is_positive(),
         };
-        closes && entry.order.remaining() <= holding.available()
+        if closes { Qty::new(holding.available().get().trunc()) } else { Qty::ZERO }
     }
 
     /// From now on the stop-loss beside the take-profit can be elected.
@@ -168,8 +181,7 @@ impl Venue {
         self.groups[group].is_fired = true;
         self.cancel_leg(self.groups[group].take_profit);
         // It is in its book already: only its place there changes, with the election.
-        let Entry { order, symbol, .. } = &self.entries[ix as usize];
-        self.books[*symbol].remove(order.side, ix);
+        self.unlist(ix);
         self.wake(ix);
         self.begin_work(ix);
     }

@@ -3,7 +3,10 @@
 use sandpit_types::{ExecutionId, MarketTime, Price, Qty};
 
 use super::{Entry, Task, Venue, admit::cost};
-use crate::{EventKind, OrderKind, OrderState, Phase, TimeInForce, VenueEvent, book::OrderIx, ledger::Hold};
+use crate::{
+    EventKind, OrderKind, OrderState, Phase, TimeInForce, VenueEvent, book::OrderIx, ids::uuid_text,
+    ledger::Hold,
+};
 
 /// What an execution adds to an event.
 pub(super) struct Execution {
@@ -58,8 +61,8 @@ impl Venue {
 
     /// Takes an order off every list of open ones.
     pub(super) fn leave(&mut self, ix: OrderIx) {
-        let Entry { order, symbol, .. } = &self.entries[ix as usize];
-        self.books[*symbol].remove(order.side, ix);
+        self.unlist(ix);
+        let order = &self.entry(ix).order;
         if let Some(at) = order.expires_at {
             self.tasks.remove(&(at, Task::End(ix)));
         }
@@ -88,7 +91,7 @@ impl Venue {
             let order = &entry.order;
             let filled = order.qty().map_or(filled, |qty| filled.min(qty));
             let (intent, amount) = (order.position_intent, order.amount);
-            cost(intent, amount, filled, entry.reserve, entry.weight, entry.notional_shares)
+            cost(intent, amount, filled, entry.reserve, entry.notional_shares)
         };
         let filled = entry.order.filled_qty;
         let hold = own(entry, filled);
@@ -99,7 +102,7 @@ impl Venue {
     pub(super) fn emit(&mut self, ix: OrderIx, kind: EventKind, execution: Option<Execution>) {
         let time = self.now;
         let has_id = kind.is_announced() && kind != EventKind::PendingNew;
-        let execution_id = has_id.then(|| ExecutionId::new(self.ids.uuid().to_string()));
+        let execution_id = has_id.then(|| ExecutionId::new(uuid_text(self.ids.uuid())));
         let entry = &mut self.entries[ix as usize];
         let order = &mut entry.order;
         let has_filled = order.filled_qty.is_positive();
@@ -133,14 +136,14 @@ impl Venue {
     /// Does the one thing that falls due first, at `at`.
     pub(super) fn next_step(&mut self, at: MarketTime) {
         let ends_session = self.phase == Phase::Open && at == self.next_change;
-        if ends_session && self.auctioned_at != at {
+        if self.fees.due().is_some_and(|due| due <= at) {
+            self.book_fees();
+        } else if ends_session && self.auctioned_at != at {
             self.auctioned_at = at;
             self.close_auction();
         } else if let Some((_, task)) = self.tasks.first().copied().filter(|&(due, _)| due <= at) {
             self.tasks.pop_first();
             self.perform(task);
-        } else if self.fees.due().is_some_and(|due| due <= at) {
-            self.book_fees();
         } else {
             self.change_phase();
         }

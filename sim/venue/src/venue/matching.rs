@@ -132,6 +132,7 @@ impl Venue {
     fn meet_unsized(&mut self, symbol: usize, resting: Resting, level: Level, is_all_or_none: bool) -> bool {
         let turn = self.books[symbol].turn;
         if self.entry(resting.ix).waits_since == turn {
+            self.books[symbol].has_waiting = true;
             return false;
         }
         let remaining = self.entry(resting.ix).order.remaining();

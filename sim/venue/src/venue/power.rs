@@ -6,7 +6,8 @@ use rust_decimal::Decimal;
 
 use super::Venue;
 use crate::{
-    DayTradeRule, OrderKind, Phase, Reject, Trail, account::decimal, book::up_to_tick, ledger::Worth,
+    DayTradeRule, NewOrder, OrderKind, Phase, Reject, TimeInForce, Trail, account::decimal, book::up_to_tick,
+    ledger::Worth,
 };
 
 /// Midnight in New York before 2026-06-04, when intraday margin took the place of the day-trade count.
@@ -58,6 +59,8 @@ impl Default for Margin {
 pub(super) struct Power {
     pub(super) multiplier: u32,
     pub(super) now: Usd,
+    /// How many times its worth an order for what is not marginable takes of `now`.
+    pub(super) factor: u32,
     pub(super) regt: Usd,
     pub(super) intraday: Usd,
     pub(super) non_marginable: Usd,
@@ -65,16 +68,30 @@ pub(super) struct Power {
 
 impl Venue {
     pub(super) fn power(&self, worth: &Worth) -> Power {
-        let held = self.ledger.held_power;
-        let free = |power: Usd| (power - held).max(Usd::ZERO);
+        let free = |power: Usd, times: u32| (power - self.ledger.held_of(times)).max(Usd::ZERO);
         let multiplier = self.multiplier(worth);
-        let regt = free(worth.power(multiplier.min(2)));
+        let over_night = multiplier.min(2);
+        let regt = free(worth.power(over_night), over_night);
+        let is_before_close = matches!(self.phase, Phase::Pre | Phase::Open);
+        let intraday = if multiplier == 4 { free(self.intraday(worth), 4) } else { regt };
+        let (now, factor) = if is_before_close { (intraday, multiplier) } else { (regt, over_night) };
+        let non_marginable = free(worth.equity - worth.gross(), 1);
+        Power { multiplier, now, factor, regt, intraday, non_marginable }
+    }
+
+    /// Four times the equity of the last close less what was bound since, and never more than four times the
+    /// present equity bears: what was lost today cannot be used again.
+    fn intraday(&self, worth: &Worth) -> Usd {
         let used = (worth.bound(4) - self.margin.last_bound).max(Usd::ZERO);
         let most = (self.last_equity - self.margin.last_maintenance) * decimal(4, 0);
-        let intraday = if multiplier == 4 { free(most - used) } else { regt };
-        let now = if matches!(self.phase, Phase::Pre | Phase::Open) { intraday } else { regt };
-        let non_marginable = (worth.equity - worth.gross() - held).max(Usd::ZERO);
-        Power { multiplier, now, regt, intraday, non_marginable }
+        (most - used).min(worth.power(4))
+    }
+
+    /// What may be spent on a symbol now.
+    pub(super) fn power_for(&self, symbol: usize, worth: &Worth) -> Usd {
+        let power = self.power(worth);
+        let factor = if self.books[symbol].listing.marginable { 1 } else { power.factor };
+        Usd::new(power.now.get() / Decimal::from(factor))
     }
 
     /// How far equity reaches.
@@ -116,20 +133,14 @@ impl Venue {
     }
 
     /// The price at which an order that opens holds buying power.
-    pub(super) fn reserve(
-        &self,
-        symbol: usize,
-        side: Side,
-        kind: OrderKind,
-        works_now: bool,
-    ) -> Result<Price, Reject> {
+    pub(super) fn reserve(&self, symbol: usize, order: &NewOrder, works_now: bool) -> Result<Price, Reject> {
         let book = &self.books[symbol];
         let no_price = || Reject::NotTradable { symbol: book.symbol.clone() };
         let short = |own: Option<Price>| {
             let offer = book.offer().map(|offer| Price::new(offer.get() * SHORT_COLLAR));
             offer.max(own).ok_or_else(no_price)
         };
-        match (side, kind) {
+        match (order.side, order.kind) {
             (Side::Buy, OrderKind::Limit { limit_price } | OrderKind::StopLimit { limit_price, .. }) => {
                 Ok(limit_price)
             }
@@ -138,11 +149,15 @@ impl Venue {
                 let mark = book.mark().ok_or_else(no_price)?;
                 Ok(limit_of_elected_buy(stop_of(Side::Buy, mark, trail)))
             }
-            (Side::Buy, OrderKind::Market) => match book.level(Side::Buy).filter(|_| works_now) {
-                // One tick more is the most that it can cost, if fills are exact.
-                Some(level) => Ok(level.price + level.price.tick()),
-                None => Ok(with_collar(book.offer().ok_or_else(no_price)?)),
-            },
+            (Side::Buy, OrderKind::Market) => {
+                let offer = book.offer().ok_or_else(no_price)?;
+                let next = offer + offer.tick();
+                // Shown now, and with fills that never stray: a tick more is the most that it can cost.
+                let is_certain = works_now && order.time_in_force != TimeInForce::Cls;
+                let is_certain = is_certain && !self.config.realism.strays();
+                let has_level = book.level(Side::Buy).is_some();
+                Ok(if is_certain && has_level { next } else { with_collar(offer).max(next) })
+            }
             (Side::Sell, OrderKind::Limit { limit_price } | OrderKind::StopLimit { limit_price, .. }) => {
                 short(Some(limit_price))
             }

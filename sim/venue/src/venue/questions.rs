@@ -110,7 +110,7 @@ impl Venue {
             regt_buying_power: power.regt,
             intraday_buying_power: power.intraday,
             non_marginable_buying_power: power.non_marginable,
-            held_for_orders: self.ledger.held_power,
+            held_for_orders: self.ledger.held_of(1),
             multiplier: power.multiplier,
             day_trade_count: self.counted_day_trades(),
             pattern_day_trader: self.is_pattern_day_trader(),

@@ -1,12 +1,12 @@
 //! A new order takes the place of an old one.
 
-use sandpit_types::{BrokerOrderId, MarketTime, Price, Qty};
+use sandpit_types::{BrokerOrderId, MarketTime, Price, Qty, Usd};
 
 use super::{
-    Task, Venue,
+    Entry, Task, Venue,
     admit::cost,
     enter::Draft,
-    form::{check_form, check_order_of_exits},
+    form::{check_distance, check_form, check_order_of_exits, opposite},
     legs::Role,
 };
 use crate::{
@@ -34,8 +34,8 @@ impl Venue {
         let new = self.enter(draft);
         self.entry_mut(new).order.replaces = Some(self.entry(old).order.id.clone());
         let new_id = self.entry(new).order.id.clone();
-        let realism = self.config.realism;
-        if realism.has_latency() && !self.entry(old).is_dormant {
+        if !self.entry(old).is_dormant && self.takes_time(old) {
+            let realism = self.config.realism;
             self.entry_mut(old).replacement = Some(new);
             self.emit(old, EventKind::PendingReplace, None);
             self.rehold(old);
@@ -83,6 +83,7 @@ impl Venue {
         }
         self.check_client_id_free(order.client_order_id.as_deref())?;
         self.check_new_exits(old, order.kind)?;
+        self.check_new_base(old, order.kind)?;
         let is_simple = entry.order.class == ClassKind::Simple;
         if order.time_in_force != entry.order.time_in_force {
             self.check_window(order.time_in_force)?;
@@ -91,17 +92,11 @@ impl Venue {
         if is_simple {
             self.check_wash(symbol, &order)?;
         }
-        let reserve =
-            if intent.opens() { self.reserve(symbol, order.side, order.kind, true)? } else { Price::ZERO };
-        let weight = self.weight(symbol, self.power(&self.worth()).multiplier);
-        let filled = entry.order.filled_qty;
-        let hold = cost(intent, order.amount, filled, reserve, weight, Qty::ZERO);
+        let reserve = if intent.opens() { self.reserve(symbol, &order, true)? } else { Price::ZERO };
+        let hold = cost(intent, order.amount, entry.order.filled_qty, reserve, Qty::ZERO);
         if !entry.is_dormant {
             self.check_available(symbol, order.side, hold.shares, entry.hold.shares)?;
-            let buying_power = self.power(&self.worth()).now + entry.hold.power;
-            if hold.power > entry.hold.power && hold.power > buying_power {
-                return Err(Reject::BuyingPower { buying_power, cost_basis: hold.power }.into());
-            }
+            self.check_more_power(symbol, entry.hold.power, hold.power)?;
         }
         Ok(Draft {
             client_order_id: order.client_order_id,
@@ -114,7 +109,6 @@ impl Venue {
             extended_hours: order.extended_hours,
             class: entry.order.class,
             reserve,
-            weight,
             notional_shares: Qty::ZERO,
             expires_at: match entry.order.expires_at {
                 // The orders of a group end together.
@@ -124,6 +118,44 @@ impl Venue {
             group: entry.group,
             is_dormant: true,
         })
+    }
+
+    /// An order that opens may hold more than before only as a new one might.
+    fn check_more_power(&self, symbol: usize, before: Usd, after: Usd) -> Result<(), Reject> {
+        if after <= before {
+            return Ok(());
+        }
+        let worth = self.worth();
+        if self.is_restricted(&worth) {
+            return Err(Reject::LiquidationOnly);
+        }
+        let buying_power = self.power_for(symbol, &worth) + before;
+        if after > buying_power {
+            return Err(Reject::BuyingPower { buying_power, cost_basis: after });
+        }
+        Ok(())
+    }
+
+    /// The stop-loss of a group keeps its distance from the base price, whichever of both has changed.
+    fn check_new_base(&self, ix: OrderIx, kind: OrderKind) -> Result<(), Reject> {
+        let Some((group, role)) = self.place_in_group(ix) else { return Ok(()) };
+        let (group, old) = (&self.groups[group], &self.entry(ix).order);
+        let limit_of = |leg: Option<OrderIx>| leg.and_then(|leg| self.entry(leg).order.limit_price);
+        let mark = self.books[self.entry(ix).symbol].mark();
+        let stop_of = |leg: OrderIx| self.entry(leg).order.stop_price;
+        let (bases, stop_loss) = match role {
+            Role::StopLoss if kind.stop_price() == old.stop_price => return Ok(()),
+            Role::StopLoss if group.is_oco() => ([limit_of(group.take_profit()), mark], kind.stop_price()),
+            Role::StopLoss if group.is_active() => ([mark, None], kind.stop_price()),
+            Role::StopLoss => ([limit_of(group.entry()).or(mark), None], kind.stop_price()),
+            Role::TakeProfit if !group.is_oco() => return Ok(()),
+            Role::Entry | Role::TakeProfit if kind.limit_price() == old.limit_price => return Ok(()),
+            Role::Entry | Role::TakeProfit => {
+                ([kind.limit_price(), None], group.stop_loss().and_then(stop_of))
+            }
+        };
+        let exit_side = if role == Role::Entry { opposite(old.side) } else { old.side };
+        stop_loss.map_or(Ok(()), |stop| check_distance(exit_side, stop, bases))
     }
 
     /// The exits of a group stay in order.
@@ -189,6 +221,21 @@ impl Venue {
             }
         } else {
             self.wake(new);
+            self.begin_replacement(old, new);
+        }
+    }
+
+    /// A replacement goes to work. An immediate one has a first quote to meet, of the session to come or, if
+    /// the old order still waits for it, of this one.
+    fn begin_replacement(&mut self, old: OrderIx, new: OrderIx) {
+        let Entry { order, symbol, .. } = self.entry(new);
+        let (symbol, is_immediate) = (*symbol, order.time_in_force.is_immediate());
+        if is_immediate && !self.may_trade(order.extended_hours) {
+            self.queue(new);
+        } else if is_immediate && self.entry(old).order.time_in_force.is_immediate() {
+            self.books[symbol].has_immediate = true;
+            self.begin_work(new);
+        } else {
             self.route(new);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! at 10:00[:30]                      let time pass: New York, Monday 2013-10-07; a day later: at 1d 10:00
+//! until 16:00                        the same, but what falls due waits for the next command
 //! date 2026-06-04                    the day that `at` means from now on (before any other command)
 //! quote SYM BID SIZE ASK SIZE        trade SYM PRICE        bar SYM CLOSE VOLUME [LOW HIGH]
 //! buy|sell SYM QTY|$USD KIND [day|gtc|ioc|fok|opg|cls] [ext] [as INTENT] [tp PRICE] [sl STOP[/LIMIT]] [oco]
@@ -91,6 +92,7 @@ impl Bench {
                 self.now = time_of(&self.date, time);
                 self.venue.advance(self.now);
             }
+            ["until", ref time @ ..] => self.now = time_of(&self.date, time),
             ["quote" | "trade" | "bar", ..] => self.venue.on_market(&market(&words, self.now)),
             ["buy" | "sell", ..] => {
                 let result = self.venue.submit(order(&words), self.now);
@@ -196,6 +198,7 @@ impl Bench {
             "last_equity" => account.last_equity,
             "power" => account.buying_power,
             "regt" => account.regt_buying_power,
+            "non_marginable" => account.non_marginable_buying_power,
             "held" => account.held_for_orders,
             "realized" => account.realized_pl,
             "accrued" => account.accrued_fees,

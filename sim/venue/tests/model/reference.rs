@@ -103,8 +103,6 @@ pub(crate) struct Order {
     pub(crate) opens: bool,
     /// What each unfilled share holds of the buying power.
     pub(crate) hold: Decimal,
-    /// How often: more than once for what is not marginable.
-    pub(crate) times: Decimal,
     /// The shares that a closing order by notional reserves.
     pub(crate) reserve: Decimal,
     pub(crate) work: Work,

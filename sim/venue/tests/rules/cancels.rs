@@ -199,3 +199,56 @@ fn events_from_outside() {
          held 0",
     );
 }
+
+#[test]
+fn nothing_is_on_its_way_while_the_exchange_sleeps() {
+    check_with(
+        slow(),
+        "at 10:00
+         quote A 99 500 100 60
+         buy A 10 90 gtc
+         at 20:00
+         replace 1 limit=91
+         cancel 2",
+        "1 pending_new
+         1 new
+         1 replaced
+         2 new
+         2 canceled",
+    );
+}
+
+#[test]
+fn an_immediate_order_that_comes_back_has_one_try() {
+    let waits = "at 8:00\nbuy A 10 98 ioc\nat 9:30\nforce 1 suspended";
+    let aside = "1 new\n1 suspended\n";
+    check(
+        &format!("{waits}\nquote A 98 500 99 60\nforce 1 new\nquote A 97 500 98 60"),
+        &format!("{aside}1 new\n1 canceled"),
+    );
+    check(&format!("{waits}\nquote A 97 500 98 60\nforce 1 new"), &format!("{aside}1 new\n1 fill 10@98"));
+}
+
+#[test]
+fn what_has_filled_cannot_be_rejected() {
+    check(
+        "at 10:00
+         quote A 99 500 100 60
+         stick
+         buy A 100 100
+         cancel 1
+         force 1 rejected
+         buy A 10 90
+         cancel 2
+         force 2 rejected",
+        "1 pending_new
+         1 new
+         1 partial_fill 60@100
+         1 pending_cancel
+         reject: an order that is PendingCancel cannot have the event Rejected
+         2 pending_new
+         2 new
+         2 pending_cancel
+         2 rejected",
+    );
+}

@@ -1,7 +1,7 @@
 //! What orders must look like, by notional and with fractions, and what listings allow.
 
-use sandpit_types::Symbol;
-use sandpit_venue::{Listing, VenueConfig};
+use sandpit_types::{MarketEvent, MarketTime, Price, Qty, Quote, Side, Symbol};
+use sandpit_venue::{Amount, Class, Listing, NewOrder, OrderKind, StopLoss, TimeInForce, Venue, VenueConfig};
 
 use crate::common::{check, check_listed};
 
@@ -157,6 +157,11 @@ fn listings_say_what_is_allowed() {
         "quote A 9 100 10 100\nwhole-shares\nbuy A 1.5 market",
         "reject 403: account is not allowed to trade fractional shares",
     );
+    check(
+        "quote A 9 100 10 100\nbuy A 1.5 market\nwhole-shares\nsell A 1.2 market\nsell A 0.5 market",
+        "1 pending_new\n1 new\n1 fill 1.5@10\n2 pending_new\n2 new\n2 fill 1.2@9
+         reject 403: insufficient qty available for order (requested: 0.5, available: 0.3)",
+    );
     // All of what is not marginable is margin.
     check(
         "quote CASH 9 100000 10 100000
@@ -174,6 +179,80 @@ fn listings_say_what_is_allowed() {
          2 pending_new
          2 new
          power 102000
-         held 18000",
+         held 9000",
     );
+}
+
+#[test]
+fn an_elected_stop_is_in_the_way_whatever_its_limit() {
+    crate::common::check(
+        "at 10:00
+         quote A 99 500 100 500
+         buy A 10 market
+         buy A 1 90
+         sell A 10 105
+         cancel 3
+         buy A 10 stop=101
+         quote A 101 500 104 500
+         trade A 101
+         sell A 10 105
+         cancel 4
+         sell A 10 105",
+        "1 pending_new
+         1 new
+         1 fill 10@100
+         2 pending_new
+         2 new
+         3 pending_new
+         3 new
+         3 canceled
+         4 pending_new
+         4 new
+         reject 403: potential wash trade detected. use complex orders
+         4 canceled
+         5 pending_new
+         5 new",
+    );
+}
+
+#[test]
+fn a_refusal_names_the_orders_that_hold_the_shares() {
+    let now = MarketTime::parse("2026-03-02T15:00:00Z").expect("a time in a session");
+    let symbol = Symbol::new("A");
+    let mut venue = Venue::new(VenueConfig::default(), std::slice::from_ref(&symbol), now);
+    let (bid, ask) = (99.0, 100.0);
+    let quote = Quote { symbol: symbol.clone(), time: now, bid, bid_size: 900, ask, ask_size: 900 };
+    venue.on_market(&MarketEvent::Quote(quote));
+    let mut send = |side, qty: u32, kind, class| {
+        let amount = Amount::Qty(Qty::new(qty.into()));
+        let (time_in_force, symbol) = (TimeInForce::Day, symbol.clone());
+        let (client_order_id, extended_hours, position_intent) = (None, false, None);
+        venue.submit(
+            NewOrder {
+                client_order_id,
+                symbol,
+                side,
+                amount,
+                kind,
+                time_in_force,
+                extended_hours,
+                class,
+                position_intent,
+            },
+            now,
+        )
+    };
+    let price = |dollars: u32| Price::new(dollars.into());
+    let limit = |dollars| OrderKind::Limit { limit_price: price(dollars) };
+    // The stop-loss beside the take-profit holds nothing.
+    let stop_loss = StopLoss { stop_price: price(90), limit_price: None };
+    send(Side::Buy, 150, OrderKind::Market, Class::Simple).expect("it can be paid");
+    let oco = send(Side::Sell, 10, limit(110), Class::Oco { stop_loss }).expect("ten are free");
+    let refused = send(Side::Sell, 141, limit(110), Class::Simple).expect_err("140 are free");
+    assert_eq!(refused.related_orders(), [oco]);
+    for _ in 0..140 {
+        send(Side::Sell, 1, limit(110), Class::Simple).expect("one is free");
+    }
+    let refused = send(Side::Sell, 1, limit(110), Class::Simple).expect_err("none is free");
+    assert_eq!(refused.related_orders().len(), 100);
 }

@@ -139,14 +139,15 @@ fn a_bracket_that_waits_for_its_session() {
 }
 
 #[test]
-fn exits_without_their_shares_are_rejected() {
+fn exits_close_what_is_free() {
     check(
         "at 10:00
          quote A 99 500 100 60
          buy A 100 100 tp 110 sl 95
          sell A 10 99
          quote A 99 500 100 60
-         position A",
+         position A
+         order 1b",
         "1 pending_new
          1 new
          1 partial_fill 60@100
@@ -154,9 +155,59 @@ fn exits_without_their_shares_are_rejected() {
          2 new
          2 fill 10@99
          1 fill 40@100
-         1a rejected
-         1b canceled
-         90 (90 free) at 100",
+         1a new
+         90 (0 free) at 100
+         held sell_to_close 0/90 stop 95 until 2013-10-07T20:00:00Z",
+    );
+    // A stop protects what is left of the position, be it sold in between or spoken for.
+    check(
+        "at 10:00
+         quote A 99 500 100 60
+         buy A 100 100 tp 110 sl 95
+         close A 60
+         quote A 99 500 100 60
+         position A
+         quote A 94 500 95 60
+         trade A 94.5",
+        "1 pending_new
+         1 new
+         1 partial_fill 60@100
+         2 pending_new
+         2 new
+         2 fill 60@99
+         1 fill 40@100
+         1a new
+         40 (0 free) at 100
+         1a canceled
+         1b new
+         1b fill 40@94",
+    );
+    // Half a share is not for a group.
+    check(
+        "at 10:00
+         quote A 99 500 100 60
+         buy A 0.5 market
+         buy A 60 99.5 tp 110 sl 95
+         sell A 0.25 120
+         quote A 98 500 99 50
+         sell A 50 120
+         quote A 98 500 99 50
+         order 2a
+         order 2b",
+        "1 pending_new
+         1 new
+         1 fill 0.5@100
+         2 pending_new
+         2 new
+         3 pending_new
+         3 new
+         2 partial_fill 50@99
+         4 pending_new
+         4 new
+         2 fill 10@99
+         2a new
+         new sell_to_close 0/10 until 2013-10-07T20:00:00Z
+         held sell_to_close 0/10 stop 95 until 2013-10-07T20:00:00Z",
     );
 }
 

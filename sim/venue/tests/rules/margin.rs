@@ -1,8 +1,9 @@
 //! Buying power, intraday margin, restrictions, and the old day-trade rule.
 
-use sandpit_venue::{DayTradeRule, VenueConfig};
+use sandpit_types::Symbol;
+use sandpit_venue::{DayTradeRule, Listing, VenueConfig};
 
-use crate::common::{check, check_with};
+use crate::common::{check, check_listed, check_with};
 
 fn cash(dollars: &str) -> VenueConfig {
     VenueConfig { cash: dollars.parse().expect("money"), ..VenueConfig::default() }
@@ -44,7 +45,7 @@ fn intraday_margin_since_june_2026() {
          2 pending_new
          2 new
          power 10
-         power 40000
+         power 0
          2 expired
          power 0
          multiplier 2",
@@ -195,5 +196,96 @@ fn the_old_rule_of_day_trades() {
         cash("24000"),
         &format!("{trips}\n{trip}\naccount day_trades"),
         &format!("{log}{seventh}\n{sold}\nday_trades 0"),
+    );
+}
+
+#[test]
+fn what_is_not_marginable_counts_as_often_as_the_power_reaches() {
+    let listings = [Listing { marginable: false, ..Listing::open(Symbol::new("X")) }];
+    // Over night the power is twice the equity, in the session four times: the order costs the same.
+    check_listed(
+        VenueConfig::default(),
+        &listings,
+        "date 2026-06-10
+         at 20:30
+         account non_marginable
+         buy X 600 100 gtc
+         account held
+         account non_marginable
+         account regt
+         at 1d 10:00
+         account power
+         account regt
+         buy X 401 100
+         buy X 400 100
+         account power",
+        "non_marginable 100000
+         held 60000
+         non_marginable 40000
+         regt 80000
+         1 new
+         power 160000
+         regt 80000
+         reject 403: insufficient buying power
+         2 pending_new
+         2 new
+         power 0",
+    );
+}
+
+#[test]
+fn a_restricted_account_may_not_raise_an_order() {
+    check_with(
+        cash("10000"),
+        "date 2026-06-10
+         at 10:00
+         quote A 99 9000 100 9000
+         trade A 100
+         quote B 99 9 100 9
+         buy B 1 10 gtc
+         buy A 390 100
+         trade A 80
+         account restricted
+         buy B 100 10
+         replace 1 qty=800
+         replace 1 limit=10.01
+         replace 1 limit=9.99",
+        "1 pending_new
+         1 new
+         2 pending_new
+         2 new
+         2 fill 390@100
+         restricted true
+         reject 403: account is restricted to liquidation only
+         reject 403: account is restricted to liquidation only
+         reject 403: account is restricted to liquidation only
+         1 replaced
+         3 new",
+    );
+}
+
+#[test]
+fn what_orders_hold_does_not_drift() {
+    check_with(
+        cash("1000000000000"),
+        "at 8:00
+         quote A 0.123455 500 0.123456 500
+         buy A 0.000000001 0.0001
+         account held
+         buy A 999999999.999999999 900
+         buy A 0.111111111 market
+         account held
+         cancel 2
+         cancel 3
+         account held
+         cancel 1
+         account held",
+        "held 0.000000001
+         held 900000000000.014265128
+         2 canceled
+         3 canceled
+         held 0.000000001
+         1 canceled
+         held 0",
     );
 }

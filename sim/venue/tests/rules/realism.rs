@@ -210,3 +210,81 @@ fn fees_are_booked_the_day_after() {
          REG 2027-01-04 2.06, TAF 2027-01-04 0.24, CAT 2027-01-04 0.07, cash 99997.63",
     );
 }
+
+#[test]
+fn the_rest_of_an_elected_stop_waits_for_the_next_trade_too() {
+    let realism = Realism { partial_percent: 100, ..Realism::paper() };
+    check_with(
+        config(realism),
+        "at 10:00
+         quote A 99 100 100 100
+         buy A 3 100 fok
+         sell A 3 stop=99
+         trade A 99
+         trade A 99
+         trade A 99
+         trade A 99
+         position A",
+        "1 pending_new
+         1 new
+         1 fill 3@100
+         2 pending_new
+         2 new
+         2 partial_fill 1@99
+         2 partial_fill 1@99
+         2 fill 1@99
+         flat",
+    );
+}
+
+#[test]
+fn market_buys_whose_fills_may_stray_hold_more() {
+    let cash_account = VenueConfig { cash: "1500".parse().expect("money"), ..config(steady()) };
+    check_with(
+        cash_account,
+        "at 10:00
+         quote A 0.0999 100 0.1 100
+         buy A 14900 market",
+        "reject 403: insufficient buying power",
+    );
+    // Until the close the offer may be anywhere.
+    let held = |price: &str, expected: &str| {
+        let script = format!("at 10:00\nquote A {price} 100 {price} 100\nbuy A 10 market cls\naccount held");
+        check_with(VenueConfig::default(), &script, &format!("1 pending_new\n1 new\nheld {expected}"));
+    };
+    held("100", "1025");
+    held("49", "509.6");
+    // A tick may be more than four per cent.
+    held("0.001", "0.011");
+}
+
+#[test]
+fn a_day_that_is_over_is_booked_before_anything_else() {
+    let latency = std::time::Duration::from_millis(50);
+    let realism = Realism { latency_min: latency, latency_max: latency, ..steady() };
+    let realism = Realism { slippage_min_bp: 0, slippage_max_bp: 0, ..realism };
+    check_with(
+        VenueConfig { always_open: true, ..config(realism) },
+        "date 2026-06-10
+         at 10:00
+         quote A 100 100000 100 100000
+         buy A 1000 100
+         at 23:59:59.95
+         sell A 1000 100
+         at 1d 0:00
+         fees
+         at 2d 0:00
+         fees",
+        "1 pending_new
+         1 new
+         1 fill 1000@100
+         2 pending_new
+         2 new
+         2 fill 1000@100
+         CAT 2026-06-10 0.04
+         CAT 2026-06-10 0.04
+         REG 2026-06-11 2.06
+         TAF 2026-06-11 0.2
+         CAT 2026-06-11 0.04",
+    );
+}

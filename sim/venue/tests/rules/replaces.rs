@@ -267,3 +267,68 @@ fn a_replace_comes_too_late() {
          100 (100 free) at 99.5",
     );
 }
+
+#[test]
+fn a_stop_loss_keeps_its_distance() {
+    let resting = "at 10:00\nquote A 104 500 105 500\ntrade A 104.5\nbuy A 10 100 tp 110 sl 95";
+    let open = "1 pending_new\n1 new\n";
+    let near = "reject 422: stop price must not be greater than base price / 1.001";
+    let check_in = |start: &str, log: &str, change: &str, expected: &str| {
+        check(&format!("{start}\nreplace {change}"), &format!("{log}{expected}"));
+    };
+    // The entry's limit is the base until it fills.
+    check_in(resting, open, "1 limit=90", near);
+    check_in(resting, open, "1 limit=95.09", near);
+    check_in(resting, open, "1 limit=95.1", "1 replaced\n2 new");
+    check_in(resting, open, "1b stop=99.91", near);
+    check_in(resting, open, "1b stop=99.9", "1b replaced");
+    // Then it is the market.
+    let active = format!("{resting}\nquote A 99 500 100 500\ntrade A 100");
+    let filled = format!("{open}1 fill 10@100\n1a new\n");
+    check_in(&active, &filled, "1b stop=109", near);
+    check_in(&format!("{active}\ntrade A 104"), &filled, "1b stop=103", "1b replaced");
+    // An OCO has two bases.
+    let oco = "at 10:00\nquote A 99 500 100 500\nbuy A 10 market\ntrade A 100\nsell A 10 105 oco sl 95";
+    let held = "1 pending_new\n1 new\n1 fill 10@100\n2 pending_new\n2 new\n";
+    check_in(oco, held, "2 limit=95.05", near);
+    check_in(oco, held, "2a stop=99.95", near);
+    check_in(oco, held, "2a stop=99.9", "2a replaced");
+    // A stop that stays is not looked at again.
+    check_in(&format!("{oco}\nquote A 94 500 95.1 500\ntrade A 95.05"), held, "2a id=again", "2a replaced");
+}
+
+#[test]
+fn an_immediate_replacement_meets_the_first_quote_of_its_session() {
+    for tif in ["ioc", "fok", "opg"] {
+        check(
+            &format!(
+                "at 10:00
+                 quote A 99 500 100 500
+                 buy A 10 98 gtc
+                 at 20:00
+                 replace 1 tif={tif}
+                 order 2
+                 at 1d 9:30
+                 quote A 97 500 98 500",
+            ),
+            "1 pending_new
+             1 new
+             1 replaced
+             accepted buy_to_open 0/10 until 2013-10-08T20:00:00Z
+             2 new
+             2 fill 10@98",
+        );
+    }
+    // One that waits for its first quote waits on.
+    check(
+        "at 8:00
+         buy A 10 98 opg
+         at 9:30
+         replace 1 limit=97
+         quote A 97.5 500 98 500",
+        "1 new
+         1 replaced
+         2 new
+         2 canceled",
+    );
+}

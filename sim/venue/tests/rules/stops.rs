@@ -309,3 +309,79 @@ fn nothing_fills_in_a_halt() {
          1 fill 10@99.3",
     );
 }
+
+#[test]
+fn the_last_minute_belongs_to_its_session() {
+    let held = "at 10:00\nbar A 100 100000\nbuy A 30 market\n";
+    check(
+        &format!(
+            "{held}
+             sell A 10 stop=95
+             sell A 10 101
+             sell A 10 market cls
+             at 15:59:30
+             until 16:00
+             bar A 94 1000 94 100
+             bar B 5 1000
+             at 16:00
+             account last_equity"
+        ),
+        "1 pending_new
+         1 new
+         1 fill 30@100.01
+         2 pending_new
+         2 new
+         3 pending_new
+         3 new
+         4 pending_new
+         4 new
+         2 fill 10@94
+         4 fill 10@94
+         3 expired
+         last_equity 99819.7",
+    );
+    check(
+        "at 10:00
+         bar A 100 100000
+         buy A 10 95
+         until 16:00
+         bar A 94 1000
+         order 1
+         at 16:00",
+        "1 pending_new
+         1 new
+         1 fill 10@94.01
+         filled buy_to_open 10/10 until 2013-10-07T20:00:00Z",
+    );
+    // Nor is the pre-market's last one for sale in the session.
+    check(
+        "at 8:00
+         buy A 10 95
+         until 9:30
+         bar A 94 1000
+         at 9:30
+         until 9:31
+         bar A 93 1000",
+        "1 new
+         1 fill 10@93.01",
+    );
+}
+
+#[test]
+fn a_trade_without_a_price_is_none() {
+    check(
+        "at 10:00
+         bar A 100 1000
+         buy A 10 market
+         sell A 10 stop=95
+         trade A 0
+         at 10:02
+         bar A 94 1000",
+        "1 pending_new
+         1 new
+         1 fill 10@100.01
+         2 pending_new
+         2 new
+         2 fill 10@94",
+    );
+}

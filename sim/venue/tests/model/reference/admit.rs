@@ -7,7 +7,11 @@ use sandpit_venue::{
     PositionIntent, StopLoss, TimeInForce, Trail,
 };
 
-use super::{Model, Order, Refusal, Role, Work, cut, money::PATTERN_EQUITY, tick};
+use super::{
+    Model, Order, Refusal, Role, Work, cut,
+    money::{PATTERN_EQUITY, up},
+    tick,
+};
 
 pub(super) const PARAMETER: Refusal = (422, 40_010_001);
 pub(super) const UNPROCESSABLE: Refusal = (422, 42_210_000);
@@ -74,8 +78,8 @@ impl Model {
         let symbol = self.symbol(new).ok_or(UNPROCESSABLE)?;
         let market = &self.markets[symbol];
         refuse_if(!market.listing.tradable, UNPROCESSABLE)?;
-        let allowed = market.listing.fractionable && self.fractional;
-        refuse_if(is_fractional(new.amount) && !allowed && instead.is_none(), FORBIDDEN)?;
+        let whole_only = !market.listing.fractionable;
+        refuse_if(is_fractional(new.amount) && whole_only && instead.is_none(), FORBIDDEN)?;
         let unpriced = market.offer().is_none();
         refuse_if(unpriced && matches!(new.amount, Amount::Notional(_)), UNPROCESSABLE)?;
         let opens = match instead {
@@ -88,6 +92,8 @@ impl Model {
             let free = market.held.abs() - self.reserved(symbol) + own;
             refuse_if(self.shares(new, symbol)? - done > free, FORBIDDEN)?;
         }
+        let unwanted = opens && is_fractional(new.amount) && !self.fractional;
+        refuse_if(unwanted && instead.is_none(), FORBIDDEN)?;
         refuse_if(opens && self.is_restricted() && instead.is_none(), FORBIDDEN)?;
         let wrong_way = match new.class {
             Class::Simple => false,
@@ -233,23 +239,18 @@ impl Model {
     ) -> Result<(), Refusal> {
         // An order that cannot be valued.
         let open = self.calendar.is_open(self.now) || instead.is_some();
-        let hold = self.hold(symbol, new.side, new.kind, open).ok_or(UNPROCESSABLE)?;
+        let hold = self.hold(symbol, new, open).ok_or(UNPROCESSABLE)?;
         let done = instead.map_or(Decimal::ZERO, |order| self.orders[order].filled);
-        let times = self.times(symbol);
         let cost = match new.amount {
-            Amount::Qty(qty) => times * hold * (qty.get() - done),
+            Amount::Qty(qty) => up(hold * (qty.get() - done)),
             Amount::Notional(notional) => {
                 refuse_if(self.markets[symbol].offer().is_none(), UNPROCESSABLE)?;
-                notional.get() * times
+                notional.get()
             }
         };
-        let own = instead.map_or(Decimal::ZERO, |order| self.orders[order].held());
-        refuse_if(cost - own > self.buying_power(), FORBIDDEN)
-    }
-
-    /// How often an order holds its worth.
-    fn times(&self, symbol: usize) -> Decimal {
-        if self.markets[symbol].listing.marginable { Decimal::ONE } else { self.multiplier().into() }
+        let more = cost - instead.map_or(Decimal::ZERO, |order| self.orders[order].held());
+        refuse_if(more > Decimal::ZERO && self.is_restricted(), FORBIDDEN)?;
+        refuse_if(more * self.times(symbol) > self.buying_power(), FORBIDDEN)
     }
 
     /// Writes the order and its legs down.
@@ -281,8 +282,7 @@ impl Model {
             filled: Decimal::ZERO,
             filled_cost: Decimal::ZERO,
             opens,
-            hold: self.hold(symbol, new.side, new.kind, open).unwrap_or_default(),
-            times: self.times(symbol),
+            hold: self.hold(symbol, new, open).unwrap_or_default(),
             reserve: match new.amount {
                 Amount::Notional(_) if !opens => self.shares(new, symbol).expect("it was admitted"),
                 _ => Decimal::ZERO,
@@ -340,7 +340,7 @@ pub(super) fn check_exits(long: bool, take_profit: Option<Decimal>, stop: Decima
 }
 
 /// A stop-loss keeps away from the base price: a thousandth and a cent.
-fn check_stop(long: bool, base: Decimal, stop: Decimal) -> Result<(), Refusal> {
+pub(super) fn check_stop(long: bool, base: Decimal, stop: Decimal) -> Result<(), Refusal> {
     let (part, cent) = (Decimal::new(1001, 3), Decimal::new(1, 2));
     let near = if long {
         stop > base / part || stop > base - cent

@@ -56,7 +56,11 @@ impl Model {
         at: MarketTime,
     ) {
         let (high, low, close) = bar;
-        self.advance(at);
+        // The last minute of a phase belongs to it.
+        self.advance(MarketTime::from_nanos(at.as_nanos() - 1));
+        if self.calendar.next_change(self.now) != at {
+            self.advance(at);
+        }
         let market = &mut self.markets[symbol];
         market.see(close, at);
         let unquoted = market.quote.is_none() || market.made;

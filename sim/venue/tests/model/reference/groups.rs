@@ -55,7 +55,12 @@ impl Model {
             if !self.orders[leg].is_open() || (bracket && stop) {
                 continue;
             }
-            if self.has_shares(leg) {
+            let free = self.free_for(leg);
+            if free > Decimal::ZERO {
+                for &exit in &self.orders[place].legs.clone() {
+                    let left = self.orders[exit].left();
+                    self.orders[exit].qty = Some(left.min(free));
+                }
                 self.turn_new(leg);
                 if self.orders[leg].work != Work::Waits {
                     self.meet_side(self.orders[leg].symbol, self.orders[leg].side);
@@ -66,12 +71,15 @@ impl Model {
         }
     }
 
-    /// Whether the shares that an exit is to close are there and free.
-    fn has_shares(&self, leg: usize) -> bool {
+    /// The whole shares that are there and free for an exit to close.
+    fn free_for(&self, leg: usize) -> Decimal {
         let leg = &self.orders[leg];
         let held = self.markets[leg.symbol].held;
-        let there = held * leg.sign() < Decimal::ZERO;
-        there && held.abs() - self.reserved(leg.symbol) >= leg.left()
+        if held * leg.sign() < Decimal::ZERO {
+            (held.abs() - self.reserved(leg.symbol)).trunc()
+        } else {
+            Decimal::ZERO
+        }
     }
 
     /// An order ends without being filled; what hangs on it goes with it.

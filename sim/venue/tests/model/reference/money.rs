@@ -1,8 +1,8 @@
 //! The account: worth, margin, buying power.
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use sandpit_types::Side;
-use sandpit_venue::{DayTradeRule, OrderKind, Phase};
+use sandpit_venue::{DayTradeRule, NewOrder, OrderKind, Phase, TimeInForce};
 
 use super::{
     Market, Model, Order,
@@ -93,9 +93,19 @@ impl Model {
         self.markets.iter().map(Market::maintenance_margin).sum()
     }
 
-    /// What open orders hold.
+    /// What open orders would cost.
     pub(crate) fn held_for_orders(&self) -> Decimal {
         self.open().into_iter().map(|order| self.orders[order].held()).sum()
+    }
+
+    /// How many times its worth an order takes of the buying power.
+    pub(super) fn times(&self, symbol: usize) -> Decimal {
+        if self.markets[symbol].listing.marginable { Decimal::ONE } else { self.reach().into() }
+    }
+
+    /// How many times the equity the buying power of this hour reaches.
+    fn reach(&self) -> u32 {
+        if self.is_before_close() { self.multiplier() } else { self.multiplier().min(2) }
     }
 
     pub(crate) fn multiplier(&self) -> u32 {
@@ -133,16 +143,16 @@ impl Model {
     }
 
     pub(crate) fn buying_power(&self) -> Decimal {
-        let multiplier = self.multiplier();
-        let used = |times: u32| -> Decimal { self.markets.iter().map(|market| market.used(times)).sum() };
-        let free = if multiplier == 4 && self.is_before_close() {
-            let more = (used(4) - self.last_used).max(Decimal::ZERO);
-            (self.last_equity - self.last_maintenance) * Decimal::from(4) - more
-        } else {
-            let times = multiplier.min(2);
-            self.equity() * Decimal::from(times) - used(times)
-        };
-        (free.max(Decimal::ZERO) - self.held_for_orders()).max(Decimal::ZERO)
+        let reach = self.reach();
+        let used: Decimal = self.markets.iter().map(|market| market.used(reach)).sum();
+        let mut free = self.equity() * Decimal::from(reach) - used;
+        if reach == 4 {
+            let more = (used - self.last_used).max(Decimal::ZERO);
+            free = free.min((self.last_equity - self.last_maintenance) * Decimal::from(4) - more);
+        }
+        let open = self.open().into_iter().map(|order| &self.orders[order]);
+        let held: Decimal = open.map(|order| order.held() * self.times(order.symbol)).sum();
+        (free.max(Decimal::ZERO) - held).max(Decimal::ZERO)
     }
 
     /// Whether a regular session is on, or its pre-market.
@@ -165,14 +175,16 @@ impl Model {
     }
 
     /// What each share of an order that opens a position holds; `open`: whether it goes to work at once.
-    pub(super) fn hold(&self, symbol: usize, side: Side, kind: OrderKind, open: bool) -> Option<Decimal> {
+    pub(super) fn hold(&self, symbol: usize, new: &NewOrder, open: bool) -> Option<Decimal> {
+        let (side, kind) = (new.side, new.kind);
+        let open = open && new.time_in_force != TimeInForce::Cls;
         let offer = self.markets[symbol].offer();
         // In the session the worst that can be paid of the offer; else it may be elsewhere by the time.
         let shown = self.markets[symbol].ask.filter(|_| open).map(|level| level.price + tick(level.price));
         let far = shown.or_else(|| {
             let offer = offer?;
             let part = if offer < Decimal::from(50) { Decimal::new(104, 2) } else { Decimal::new(1025, 3) };
-            Some(offer * part)
+            Some((offer * part).max(offer + tick(offer)))
         });
         let short = |price: Decimal| offer.map_or(price, |offer| price.max(offer * Decimal::new(103, 2)));
         match (side, kind) {
@@ -198,8 +210,13 @@ impl Order {
     pub(super) fn held(&self) -> Decimal {
         match (self.opens, self.notional) {
             (false, _) => Decimal::ZERO,
-            (true, Some(notional)) => notional * self.times,
-            (true, None) => self.hold * self.left() * self.times,
+            (true, Some(notional)) => notional,
+            (true, None) => up(self.hold * self.left()),
         }
     }
+}
+
+/// Money that is held, rounded up to nine decimals.
+pub(super) fn up(money: Decimal) -> Decimal {
+    money.round_dp_with_strategy(9, RoundingStrategy::ToPositiveInfinity)
 }

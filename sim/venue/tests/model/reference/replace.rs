@@ -7,7 +7,7 @@ use sandpit_venue::{
 
 use super::{
     Model, Order, Refusal, Role,
-    admit::{FORBIDDEN, PARAMETER, UNPROCESSABLE, check_exits, check_figures, check_qty},
+    admit::{FORBIDDEN, PARAMETER, UNPROCESSABLE, check_exits, check_figures, check_qty, check_stop},
 };
 
 impl Model {
@@ -82,8 +82,8 @@ impl Model {
 
     fn swap(&mut self, place: usize, new: &NewOrder, opens: bool) -> usize {
         let old = self.orders[place].clone();
-        // It goes to work at once, whatever the hour.
-        let hold = self.hold(old.symbol, new.side, new.kind, true).unwrap_or_default();
+        // It is valued as if it went to work at once, whatever the hour.
+        let hold = self.hold(old.symbol, new, true).unwrap_or_default();
         let next = self.put(new, opens);
         let order = &mut self.orders[next];
         (order.class, order.role, order.parent) = (old.class, old.role, old.parent);
@@ -111,10 +111,49 @@ impl Model {
             self.orders[next].state = OrderState::Held;
             return next;
         }
+        if is_immediate(new.time_in_force) && !self.in_session(next) {
+            self.orders[next].state = OrderState::Accepted;
+            self.orders[next].queued = true;
+            return next;
+        }
         self.turn_new(next);
         self.start_trail(next);
-        self.attempt(next);
+        // One that still waits for its first quote waits on.
+        if !is_immediate(new.time_in_force) || !is_immediate(old.time_in_force) {
+            self.attempt(next);
+        }
         next
+    }
+
+    /// The stop-loss of a group stays away from its base price, whichever of the two is new.
+    fn check_base(&self, place: usize, new: &NewOrder) -> Result<(), Refusal> {
+        let old = &self.orders[place];
+        let price = |price: Option<sandpit_types::Price>| price.map(|price| price.get());
+        let (stop, limit) = (price(new.kind.stop_price()), price(new.kind.limit_price()));
+        let mark = self.mark(old.symbol);
+        if old.role == Role::StopLoss {
+            let parent = &self.orders[old.parent.expect("a stop-loss is a leg")];
+            let base = price(parent.kind.limit_price());
+            let bases = match parent.role {
+                Role::TakeProfit => vec![base, mark],
+                _ if parent.state == OrderState::Filled => vec![mark],
+                _ => vec![base.or(mark)],
+            };
+            let same = stop == price(old.kind.stop_price());
+            for base in bases.into_iter().flatten().filter(|_| !same) {
+                check_stop(old.side == Side::Sell, base, stop.expect("it has one"))?;
+            }
+        } else if limit != price(old.kind.limit_price()) {
+            // An entry, or the take-profit of an OCO: the stop hangs on it.
+            for &leg in &old.legs {
+                let leg = &self.orders[leg];
+                if leg.role == Role::StopLoss {
+                    let stop = price(leg.kind.stop_price()).expect("it has one");
+                    check_stop(leg.side == Side::Sell, limit.expect("it changed"), stop)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A group's order as it would be: the prices of the group must still make sense, and an entry be paid.
@@ -139,11 +178,16 @@ impl Model {
             let long = self.orders[*exit.expect("it was just found")].side == Side::Sell;
             check_exits(long, take_profit, stop.get())?;
         }
+        self.check_base(place, new)?;
         if old.role == Role::Entry && old.opens {
             self.check_opening(new, old.symbol, Some(place))?;
         }
         Ok(())
     }
+}
+
+const fn is_immediate(time_in_force: TimeInForce) -> bool {
+    matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok | TimeInForce::Opg)
 }
 
 fn changed_kind(kind: OrderKind, with: &Replacement) -> Result<OrderKind, Refusal> {
