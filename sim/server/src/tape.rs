@@ -16,6 +16,7 @@ use crate::{
 
 /// Bars that late trades have changed are told at the next half minute.
 const HALF_MINUTE: Duration = Duration::from_secs(30);
+const MINUTE: Duration = Duration::from_secs(60);
 /// Most bars that wait to be told anew; beyond it the ones that are due last are not.
 const MAX_PENDING: usize = 10_000;
 
@@ -160,11 +161,10 @@ impl Desk {
         let stored = history.add_trade(&trade, marks);
         if history.has(&trade.symbol) {
             let minute = trade.time.minute();
-            let print = Candle::of_trade(trade.time, price, size);
-            if history.mix_in(&trade.symbol, print, now).is_some() {
+            if history.mix_in(&trade, now).is_some() {
                 self.pending.add(half_minute_after(now), &trade.symbol, minute, Change::Updated);
             } else {
-                self.pending.add(print.end(), &trade.symbol, minute, Change::Ended);
+                self.pending.add(minute + MINUTE, &trade.symbol, minute, Change::Ended);
             }
         }
         let message = TradeMessage::new(&trade.symbol, &stored);

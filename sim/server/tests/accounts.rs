@@ -201,6 +201,14 @@ fn the_worth_of_the_account_over_time() {
     let start = "start=2026-03-16T04:00:00Z&end=2026-03-16T23:00:00Z";
     let first = broker.get(&format!("/v2/account/portfolio/history?{start}&timeframe=1H"));
     assert_eq!(list(&first["timestamp"]).len(), 8, "9:30 to 15:30, and the close");
+    let span = "start=2026-03-16T15:00:00Z&end=2026-03-16T17:00:00Z";
+    let some = broker.get(&format!("/v2/account/portfolio/history?{span}&timeframe=15Min"));
+    let first = MarketTime::parse("2026-03-16T15:00:00Z").expect("a time").as_millis() / 1_000;
+    assert_eq!((list(&some["timestamp"]).len(), &some["timestamp"][0]), (9, &json!(first)));
+    let days = broker.get("/v2/account/portfolio/history?timeframe=1D&pnl_reset=no_reset");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let profit = number(&days["equity"][1]) - number(&days["base_value"]);
+    assert!((number(&days["profit_loss"][1]) - profit).abs() < 0.001, "{days}");
     for (query, count) in [
         ("period=2D&timeframe=15Min", 27 + 1),
         ("period=2D&timeframe=15Min&extended_hours=true", 65 + 23),

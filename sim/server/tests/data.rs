@@ -78,7 +78,9 @@ fn every_timeframe_in_pages_of_any_size() {
             }
         }
     }
-    let days = broker.get("/v2/stocks/A/bars?timeframe=1Day&start=2026-03-16&end=2026-03-17&adjustment=split,dividend&asof=-&currency=USD");
+    let span = "start=2026-03-16&end=2026-03-17";
+    let ignored = "adjustment=split,dividend&asof=-&currency=USD";
+    let days = broker.get(&format!("/v2/stocks/A/bars?timeframe=1Day&{span}&{ignored}"));
     let expected = |day: &str, price: f64| {
         json!({"t": format!("{day}T04:00:00Z"), "o": price, "h": price + 0.5, "l": price - 0.5,
             "c": price + 0.25, "v": 4_828, "n": 34, "vw": price})
@@ -110,8 +112,8 @@ fn trades_and_quotes_of_the_past_and_of_now() {
     let end = "end=2026-03-16T13:30:50Z";
     let quotes = broker.get(&format!("/v2/stocks/SPY/quotes?start=2026-03-16T13:30:10Z&{end}"));
     assert_eq!(quotes["quotes"].as_array().map(Vec::len), Some(5), "both ends count");
-    let quote = json!({"t": "2026-03-16T13:30:10Z", "ax": "V", "ap": 100.1, "as": 1_000, "bx": "V", "bp": 100.0,
-        "bs": 1_000, "c": ["R"], "z": "B"});
+    let quote = json!({"t": "2026-03-16T13:30:10Z", "ax": "V", "ap": 100.1, "as": 1_000, "bx": "V",
+        "bp": 100.0, "bs": 1_000, "c": ["R"], "z": "B"});
     assert_eq!(quotes["quotes"][0], quote);
     let (all, count) = pages(&broker, "/v2/stocks/quotes?symbols=SPY,IBM&limit=7", "quotes");
     assert_eq!((all.len(), count), (64, 10));
@@ -283,4 +285,19 @@ fn what_is_put_into_the_market_is_in_its_past() {
     assert_eq!(broker.get(path)["bars"][0]["h"], 130.0);
     assert_eq!(broker.get(path)["bars"][0]["v"], 150);
     assert!(broker.sim.inject(json!({"T": "t", "S": "SPY", "p": -1, "s": 1})).is_err());
+}
+
+#[test]
+fn a_minute_of_trades_from_outside_closes_with_the_last_of_them() {
+    let broker = Broker::over(settings(), market());
+    // The market's own hour is over.
+    broker.pass(secs(300 + 3_700));
+    for price in [221.0, 221.0, 221.02] {
+        broker.control("/sim/inject", json!({"trade": {"symbol": "SPY", "price": price, "size": 7}}));
+    }
+    broker.pass(secs(60));
+    let snapshot = broker.get("/v2/stocks/SPY/snapshot");
+    let minute = &snapshot["minuteBar"];
+    assert_eq!((&minute["o"], &minute["c"], &minute["v"]), (&json!(221.0), &json!(221.02), &json!(21)));
+    assert_eq!(snapshot["dailyBar"]["c"], 221.02);
 }

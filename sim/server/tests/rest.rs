@@ -86,13 +86,19 @@ fn clock_calendar_and_assets() {
         json!({"date": date, "open": "09:30", "close": close, "session_open": "0400", "session_close": end,
             "settlement_date": settlement})
     };
-    assert_eq!(
-        broker.get("/v2/calendar?start=2025-11-26&end=2025-11-30"),
-        json!([
-            day("2025-11-26", "16:00", "2000", "2025-11-28"),
-            day("2025-11-28", "13:00", "1700", "2025-12-01"),
-        ])
-    );
+    // The JavaScript SDK writes days as moments.
+    for span in
+        ["start=2025-11-26&end=2025-11-30", "start=2025-11-26T00:00:00.000Z&end=2025-11-28T00:00:00.000Z"]
+    {
+        assert_eq!(
+            broker.get(&format!("/v2/calendar?{span}")),
+            json!([
+                day("2025-11-26", "16:00", "2000", "2025-11-28"),
+                day("2025-11-28", "13:00", "1700", "2025-12-01"),
+            ]),
+            "{span}"
+        );
+    }
     assert_eq!(broker.call("GET", "/v2/calendar?start=never").status, 422);
     let assets = broker.get("/v2/assets?status=active&asset_class=us_equity");
     assert_eq!(assets.as_array().map(Vec::len), Some(2));

@@ -12,6 +12,7 @@ use common::{Broker, Stream, secs, settings};
 use sandpit_sim::Settings;
 use sandpit_types::MarketTime;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 fn auth() -> Value {
     json!({"action": "auth", "key": "K", "secret": "S"})
@@ -98,11 +99,13 @@ fn an_order_that_waits_for_the_open_is_accepted_in_silence() {
 }
 
 #[test]
-fn message_pack_frames_hold_the_same() {
+fn message_pack_is_spoken_on_both_sides() {
     let broker = Broker::in_session(settings());
     let mut stream = broker.stream("/stream", &[("content-type", "application/msgpack")]);
     let mut hear = |said: Option<Value>| -> Value {
-        said.into_iter().for_each(|said| stream.say(said));
+        if let Some(said) = said {
+            stream.send(Message::binary(rmp_serde::to_vec(&said).expect("MessagePack")));
+        }
         let frame = stream.frame();
         assert!(frame.is_binary());
         rmp_serde::from_slice(&frame.into_data()).expect("MessagePack")

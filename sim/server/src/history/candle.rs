@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandpit_types::{Bar, MarketTime, Symbol};
+use sandpit_types::{Bar, MarketTime, Symbol, Trade};
 
 use super::page::Row;
 
@@ -101,6 +101,38 @@ impl Candle {
             close: self.close,
             volume: self.volume,
             vwap: self.vwap(),
+        }
+    }
+}
+
+/// The trades of one minute that came from outside, while the minute lasts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Extra {
+    /// Their bar.
+    pub(super) candle: Candle,
+    /// When the first of them happened, and the last.
+    first: MarketTime,
+    last: MarketTime,
+}
+
+impl Extra {
+    /// One trade.
+    pub(super) fn new(trade: &Trade) -> Self {
+        Self {
+            candle: Candle::of_trade(trade.time, trade.price, trade.size),
+            first: trade.time,
+            last: trade.time,
+        }
+    }
+
+    /// Adds a trade of the same minute. Of those at one instant, the one told last happened last.
+    pub(super) fn add(&mut self, trade: &Trade) {
+        self.candle.mix(&Candle::of_trade(trade.time, trade.price, trade.size));
+        if trade.time < self.first {
+            (self.first, self.candle.open) = (trade.time, trade.price);
+        }
+        if self.last <= trade.time {
+            (self.last, self.candle.close) = (trade.time, trade.price);
         }
     }
 }

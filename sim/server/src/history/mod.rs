@@ -1,7 +1,7 @@
 //! The past of the market, for requests about it: bounded in memory, answered in pages.
 //!
-//! Minute bars, trades and quotes are kept for a while, days for ten years. Bars of a day and more are made of
-//! the days, shorter ones of the minutes. A day sums up all its minutes, those of extended hours too.
+//! Minute bars, trades and quotes are kept for a while, days for ten years. Bars of a day and more are made
+//! of the days, shorter ones of the minutes. A day sums up all its minutes, those of extended hours too.
 
 mod aggregate;
 mod candle;
@@ -23,6 +23,7 @@ use sandpit_types::{MarketEvent, MarketTime, Symbol, Trade};
 use sandpit_venue::{Calendar, Phase, Session};
 
 use self::{
+    candle::Extra,
     page::Row,
     shelf::{Shelf, keep},
 };
@@ -50,7 +51,7 @@ pub struct History {
     today: Today,
     trades: u64,
     /// Trades from outside of a minute whose bar is still to come.
-    extras: BTreeMap<(Symbol, MarketTime), Candle>,
+    extras: BTreeMap<(Symbol, MarketTime), Extra>,
 }
 
 /// How much is kept of one symbol.
@@ -105,7 +106,7 @@ impl History {
             MarketEvent::Bar(bar) => {
                 let mut candle = Candle::new(bar, tick.trades);
                 if let Some(extra) = self.extras.remove(&(bar.symbol.clone(), bar.start)) {
-                    candle.mix(&extra);
+                    candle.mix(&extra.candle);
                     *bar = candle.to_bar(&bar.symbol);
                     tick.trades = candle.trades;
                 }
@@ -182,26 +183,27 @@ impl History {
     }
 
     /// A trade from outside joins the bar of its minute: of one that is over, the changed bar is returned;
-    /// one that is still to come will hold it. Its price is never the minute's first or last, unless it is
-    /// the only one.
-    pub fn mix_in(&mut self, symbol: &Symbol, trade: Candle, now: MarketTime) -> Option<Candle> {
-        if trade.end() <= now {
-            let old = self.shelves.get_mut(symbol).and_then(|shelf| shelf.bar(trade.start).copied());
-            let mut candle = old.unwrap_or(trade);
+    /// one that is still to come will hold it. Its price is never the first or last of a bar of the market's
+    /// own, nor of one that is over.
+    pub fn mix_in(&mut self, trade: &Trade, now: MarketTime) -> Option<Candle> {
+        let (symbol, print) = (&trade.symbol, Candle::of_trade(trade.time, trade.price, trade.size));
+        if print.end() <= now {
+            let old = self.shelves.get_mut(symbol).and_then(|shelf| shelf.bar(print.start).copied());
+            let mut candle = old.unwrap_or(print);
             if old.is_some() {
-                candle.mix(&trade);
+                candle.mix(&print);
             }
             self.add_bar(symbol, candle);
             return Some(candle);
         }
-        let extra = self.extras.entry((symbol.clone(), trade.start));
-        extra.and_modify(|sum| sum.mix(&trade)).or_insert(trade);
+        let extra = self.extras.entry((symbol.clone(), print.start));
+        extra.and_modify(|sum| sum.add(trade)).or_insert_with(|| Extra::new(trade));
         None
     }
 
     /// The bar of a minute that is over and that only trades from outside had.
     pub fn close_extra(&mut self, symbol: &Symbol, minute: MarketTime) -> Option<Candle> {
-        let candle = self.extras.remove(&(symbol.clone(), minute))?;
+        let candle = self.extras.remove(&(symbol.clone(), minute))?.candle;
         self.add_bar(symbol, candle);
         Some(candle)
     }

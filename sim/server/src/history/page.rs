@@ -154,10 +154,12 @@ mod tests {
             times in prop::collection::vec(prop::collection::vec(0..6_i64, 0..12), 1..4),
             limit in 1..7_usize, descending: bool, start in -1..4_i64, length in 0..7_i64,
         ) {
-            let all: Vec<(Symbol, Vec<Dot>)> = times.into_iter().zip(["A", "B", "BRK.B"]).map(|(mut t, name)| {
-                t.sort_unstable();
-                (Symbol::new(name), t.into_iter().enumerate().map(|(at, t)| Dot(t, at)).collect())
-            }).collect();
+            let row_of = |(mut times, name): (Vec<i64>, &str)| {
+                times.sort_unstable();
+                (Symbol::new(name), times.into_iter().enumerate().map(|(at, t)| Dot(t, at)).collect())
+            };
+            let all: Vec<(Symbol, Vec<Dot>)> =
+                times.into_iter().zip(["A", "B", "BRK.B"]).map(row_of).collect();
             let span = Span {
                 start: MarketTime::from_secs(start),
                 end: MarketTime::from_secs(start + length),

@@ -135,24 +135,43 @@ fn late_trades_change_bars_and_days() {
     let (mut history, a) = (history(), Symbol::new("A"));
     history.record(bar(at("16T13:30:00"), 0));
     history.record(bar(at("16T13:31:00"), 0));
-    let late = Candle::of_trade(at("16T13:30:07"), 99.0, 50);
-    let changed = history.mix_in(&a, late, at("16T13:32:10")).expect("the minute is over");
+    let late = trade("16T13:30:07", 99.0, 50);
+    let changed = history.mix_in(&late, at("16T13:32:10")).expect("the minute is over");
     assert_eq!((changed.high, changed.close, changed.volume, changed.trades), (99.0, 10.25, 51, 2));
     let [day, before] = history.days(&a);
     assert_eq!(day.map(|day| (day.high, day.volume, day.open)), Some((99.0, 52, 10.5)));
     assert_eq!(before, None);
     // Of a minute that is not over the bar to come holds it; without one it is a bar of its own.
-    let next = Candle::of_trade(at("16T13:32:07"), 98.0, 7);
-    assert_eq!(history.mix_in(&a, next, at("16T13:32:10")), None);
+    let next = trade("16T13:32:07", 98.0, 7);
+    assert_eq!(history.mix_in(&next, at("16T13:32:10")), None);
     let told = history.record(bar(at("16T13:32:00"), 0));
     let MarketEvent::Bar(told) = told.event else { panic!("a bar stays one") };
     assert_eq!((told.high, told.volume), (98.0, 8));
     assert_eq!(history.close_extra(&a, at("16T13:32:00")), None);
-    let alone = Candle::of_trade(at("16T13:33:07"), 97.0, 7);
-    assert_eq!(history.mix_in(&a, alone, at("16T13:33:10")), None);
+    let alone = trade("16T13:33:07", 97.0, 7);
+    assert_eq!(history.mix_in(&alone, at("16T13:33:10")), None);
     assert_eq!(history.close_extra(&a, at("16T13:33:00")).map(|bar| bar.close), Some(97.0));
     assert_eq!(history.bar_at(&a, at("16T13:34:00")).map(|bar| bar.volume), Some(7));
     assert_eq!(history.bar_at(&a, at("16T13:33:59")).map(|bar| bar.volume), Some(8), "not over yet");
+}
+
+#[test]
+fn trades_from_outside_open_and_close_their_minute_in_the_order_they_happened() {
+    let check = |told: &[(&str, f64)], open: f64, close: f64| {
+        let (mut history, a) = (history(), Symbol::new("A"));
+        for &(second, price) in told {
+            let trade = trade(&format!("16T13:30:{second}"), price, 10);
+            assert_eq!(history.mix_in(&trade, at("16T13:30:59")), None);
+        }
+        let bar = history.close_extra(&a, at("16T13:30:00")).expect("a bar");
+        assert_eq!((bar.open, bar.close, bar.volume), (open, close, 10 * told.len() as u64), "{told:?}");
+        let day = history.days(&a)[0].expect("a day");
+        assert_eq!((day.open, day.close), (open, close), "{told:?}");
+    };
+    check(&[("07", 221.0), ("07", 221.0), ("07", 221.02)], 221.0, 221.02);
+    check(&[("07", 2.0), ("08", 3.0)], 2.0, 3.0);
+    check(&[("08", 3.0), ("07", 2.0)], 2.0, 3.0);
+    check(&[("08", 3.0), ("07", 2.0), ("09", 1.0), ("07", 4.0)], 2.0, 1.0);
 }
 
 #[test]

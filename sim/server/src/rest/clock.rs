@@ -94,13 +94,9 @@ fn sessions(first: Date, last: Date) -> Vec<Session> {
     Calendar::nyse().sessions(before, last.saturating_add(after)).collect()
 }
 
-/// A day of the broker's calendar.
+/// A day of the broker's calendar; of a moment, the day as it is written.
 fn day(params: &Params, name: &'static str, default: Date) -> Result<Date, BadParam> {
-    let day = match params.when(name)? {
-        None => default,
-        Some(When::Day(day)) => day,
-        Some(When::Moment(moment)) => Calendar::nyse().date(moment),
-    };
+    let day = params.day(name)?.unwrap_or(default);
     Ok(day.clamp(FIRST_DAY, LAST_DAY))
 }
 

@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::ApiError;
 
+/// Length of a date as it is written, `2025-01-02`.
+const DATE_BYTES: usize = 10;
+
 /// The parameters of a query; of one that comes twice, the last counts.
 #[derive(Debug)]
 pub(crate) struct Params(Vec<(String, String)>);
@@ -69,13 +72,26 @@ impl Params {
     /// A time. Without an offset it is UTC, as the official SDK means it.
     pub(crate) fn when(&self, name: &'static str) -> Result<Option<When>, BadParam> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        if let Some(date) = Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse().ok()) {
+        if let Some(date) =
+            Some(text).filter(|text| text.len() == DATE_BYTES).and_then(|text| text.parse().ok())
+        {
             return Ok(Some(When::Day(date)));
         }
         // A plus sign that was not escaped arrives as a space.
         let text = text.replace(' ', "+");
         let moment = MarketTime::parse(&text).or_else(|_| MarketTime::parse(&format!("{text}Z")));
         moment.map(|moment| Some(When::Moment(moment))).map_err(|_| BadParam(name))
+    }
+
+    /// A day. Of a moment it is the one that is written, whatever day it is then in New York: the JavaScript
+    /// SDK sends a day as its midnight UTC.
+    pub(crate) fn day(&self, name: &'static str) -> Result<Option<Date>, BadParam> {
+        if self.when(name)?.is_none() {
+            return Ok(None);
+        }
+        let written =
+            self.text(name).and_then(|text| text.get(..DATE_BYTES)).and_then(|day| day.parse().ok());
+        written.map(Some).ok_or(BadParam(name))
     }
 }
 
@@ -177,6 +193,24 @@ mod tests {
         check("2024-01-01T00:00:00.000123+00:00", Some("2024-01-01T00:00:00.000123Z"));
         check("2024-01-01T00:00:00 00:00", Some("2024-01-01T00:00:00Z"));
         check("2024-01-01T00:00:00", Some("2024-01-01T00:00:00Z"));
+        check("yesterday", None);
+    }
+
+    #[test]
+    fn days_are_those_that_are_written() {
+        let check = |text: &str, expected: Option<&str>| {
+            let day = params(&[("t", text)]).day("t");
+            let shown = day.map(|day| day.map(|day| day.to_string()).unwrap_or_default());
+            assert_eq!(shown.ok().as_deref(), expected, "{text}");
+        };
+        check("", Some(""));
+        check("2025-01-02", Some("2025-01-02"));
+        check("2025-01-02T00:00:00.000Z", Some("2025-01-02"));
+        check("2025-01-02T23:59:59-05:00", Some("2025-01-02"));
+        check("2025-01-02T00:00:00", Some("2025-01-02"));
+        check("20250102T000000Z", None);
+        check("2025-01-02T", None);
+        check("2025-02-30T00:00:00Z", None);
         check("yesterday", None);
     }
 }

@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 pub const MAX_LISTENERS: usize = 12_000;
 /// Most frames that wait for one listener; a listener that falls further behind is dropped as slow.
 pub const MAX_WAITING: usize = 16_384;
-/// Frames that wait for all listeners of one stream together, at about 40 bytes beyond the messages themselves,
-/// which they share. From there on whoever has more than his equal share of them waiting is dropped as slow, so
-/// that there are never more than twice as many.
+/// Frames that wait for all listeners of one stream together, at about 40 bytes beyond the messages
+/// themselves, which they share. From there on whoever has more than his equal share of them waiting is
+/// dropped as slow, so that there are never more than twice as many.
 pub const MAX_WAITING_TOTAL: usize = 4_000_000;
 
 /// What goes to a listener.

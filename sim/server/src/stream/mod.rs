@@ -32,8 +32,8 @@ pub(crate) fn data_routes() -> Router<Arc<Sim>> {
     })
 }
 
-/// The broker serves the stream of the news and its REST endpoint on two hosts under one path; here a handshake
-/// goes to the stream before anything else sees it.
+/// The broker serves the stream of the news and its REST endpoint on two hosts under one path; here a
+/// handshake goes to the stream before anything else sees it.
 pub(crate) async fn news_first(State(sim): State<Arc<Sim>>, request: Request, next: Next) -> Response {
     if request.uri().path() == Feed::News.path() && request.headers().contains_key(header::UPGRADE) {
         return data(&sim, Feed::News, request);

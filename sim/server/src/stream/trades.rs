@@ -171,6 +171,16 @@ impl Session for TradeSession {
         self.on_message(&serde_json::from_str(text).unwrap_or_default(), keys)
     }
 
+    /// Clients of the MessagePack shape may speak it, too; JSON in a binary frame is understood in both.
+    fn on_binary(&mut self, bytes: &[u8], keys: &Keys) -> Answer<Listening> {
+        // JSON read as MessagePack is the number of its first character.
+        let packed = self.is_packed.then(|| rmp_serde::from_slice::<Value>(bytes).ok()).flatten();
+        match packed.filter(Value::is_object) {
+            Some(message) => self.on_message(&message, keys),
+            None => self.on(&String::from_utf8_lossy(bytes), keys),
+        }
+    }
+
     /// Whoever does not say who he is must not keep the place.
     fn is_overdue(&self) -> Option<Arc<str>> {
         (!self.authenticated).then(|| self.say(&authorization(false, "authenticate", None)))
@@ -258,6 +268,27 @@ mod tests {
         };
         let messages: Vec<Value> = TradeSession::write(&frames).iter().map(read).collect();
         assert_eq!(messages, [authorization(true, "authenticate", None), json!({"price": "1.5"})]);
+    }
+
+    #[test]
+    fn message_pack_is_understood_by_who_asked_for_it() {
+        let headers = [(header::CONTENT_TYPE, "application/msgpack".parse().expect("a value"))];
+        let headers: HeaderMap = headers.into_iter().collect();
+        let auth = json!({"action": "auth", "key": "K", "secret": "S"});
+        let json = auth.to_string().into_bytes();
+        let packed = rmp_serde::to_vec(&auth).expect("MessagePack");
+        let check = |headers: &HeaderMap, bytes: &[u8], understood: bool| {
+            let mut session = TradeSession::new(headers, None);
+            let answer = session.on_binary(bytes, &Keys::any());
+            assert_eq!(answer.messages.len(), usize::from(understood), "{headers:?} {bytes:?}");
+            assert_eq!(session.is_overdue().is_none(), understood, "{headers:?} {bytes:?}");
+        };
+        check(&headers, &packed, true);
+        check(&headers, &json, true);
+        check(&headers, &packed[..packed.len() - 1], false);
+        check(&headers, b"", false);
+        check(&HeaderMap::new(), &json, true);
+        check(&HeaderMap::new(), &packed, false);
     }
 
     #[test]

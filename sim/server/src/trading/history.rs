@@ -2,7 +2,8 @@
 //!
 //! Where the broker's text and its samples (OpenAPI of 2026-06-29) differ, the samples count: intraday series
 //! begin at the open and hold the close, too; a day is labelled with the midnight UTC after it; the profit of
-//! a day is against the day before, intraday profit against the closing equity of the day before.
+//! a day is against the day before, intraday profit against the closing equity of the day before. Where
+//! nothing is reset, every profit is against the base value, as the broker's text has it.
 
 use std::time::Duration;
 
@@ -126,7 +127,7 @@ pub(crate) struct Query {
     pub(crate) end: Option<MarketTime>,
     pub(crate) timeframe: Option<Timeframe>,
     pub(crate) hours: Hours,
-    /// Profits are not counted anew each day.
+    /// Profits are not counted anew each day: all are counted against the base value.
     pub(crate) no_reset: bool,
 }
 
@@ -191,7 +192,11 @@ impl Account<'_> {
         if timeframe != Timeframe::Day && days > MAX_INTRADAY_DAYS {
             return Err(HistoryError::TooFine);
         }
-        let windows = self.windows(start, end, timeframe, query.hours);
+        let mut windows = self.windows(start, end, timeframe, query.hours);
+        // A day that has begun before the start belongs to the span; a finer window does not.
+        if let (Timeframe::Minutes(_), Some(start)) = (timeframe, query.start) {
+            windows.retain(|window| start <= window.label);
+        }
         Ok(self.series(&windows, timeframe, query.no_reset))
     }
 
@@ -264,7 +269,7 @@ impl Account<'_> {
             history.profit_loss.push(profit.get().round_dp(DECIMALS).normalize());
             let ratio = profit.get().checked_div(against.get());
             history.profit_loss_pct.push(ratio.map(|ratio| ratio.round_dp(DECIMALS).normalize()));
-            if timeframe == Timeframe::Day {
+            if timeframe == Timeframe::Day && !no_reset {
                 against = equity;
             }
         }
@@ -344,6 +349,21 @@ mod tests {
     }
 
     #[test]
+    fn days_without_reset_are_all_against_the_base_value() {
+        let history = history(Query { no_reset: true, ..Query::default() }).expect("sound");
+        assert_eq!((numbers(&history.profit_loss).as_str(), history.base_value), ("10 30 40", 1_000.into()));
+        let ratios: Vec<Decimal> = history.profit_loss_pct.into_iter().flatten().collect();
+        assert_eq!(numbers(&ratios), "0.01 0.03 0.04");
+    }
+
+    #[test]
+    fn a_day_that_has_begun_before_the_start_is_told() {
+        let day =
+            Query { start: Some(at("16T12:00:00")), timeframe: Some(Timeframe::Day), ..Query::default() };
+        assert_eq!(numbers(&history(day).expect("sound").equity), "1030 1040");
+    }
+
+    #[test]
     fn intraday() {
         let check = |query: Query, count: usize, first: &str, last: &str, base: i64, profits: &str| {
             let history = history(query).unwrap_or_else(|error| panic!("{query:?}: {error}"));
@@ -377,7 +397,11 @@ mod tests {
             timeframe: Some(Timeframe::Minutes(15)),
             ..Query::default()
         };
-        check(monday, 27, "16T09:30:00", "16T16:00:00", 1_010, "0 20");
+        check(monday, 17, "16T12:00:00", "16T16:00:00", 1_010, "20");
+        let later = Query { start: Some(at("16T12:00:01")), end: Some(at("16T12:59:00")), ..monday };
+        check(later, 3, "16T12:15:00", "16T12:45:00", 1_010, "20");
+        let midnight = Query { start: Some(at("16T00:00:00")), ..monday };
+        check(midnight, 27, "16T09:30:00", "16T16:00:00", 1_010, "0 20");
     }
 
     #[test]

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! A bar is that of the minute which has just ended. A message is any of the data stream, as it has them;
-//! what is left out becomes ordinary. A gap moves every price that the feed brings from now on,
-//! bars included; gaps of one symbol add up. An order event is one of `rejected`, `done_for_day`, `stopped`,
+//! what is left out becomes ordinary. A gap moves every price that the feed brings from now on, bars
+//! included; gaps of one symbol add up. An order event is one of `rejected`, `done_for_day`, `stopped`,
 //! `suspended`, `calculated`, `canceled`, `expired` and `new` (back to work).
 
 use std::{sync::Arc, time::Duration};

@@ -1,16 +1,16 @@
 //! `/sim`: the controls of the simulator. No key, no quota.
 //!
 //! * `GET /sim/status`: what the simulator says of itself.
-//! * `GET /sim/clock`: market time, gait, phase. `POST /sim/clock` works it: `{"pause":true}`, `{"resume":true}`,
-//!   `{"speed":60}`, `{"advance":"5m"}`, `{"advance_to":"2026-03-16T14:00:00Z"}`, several at once. An advance
-//!   plays everything on the way, in order, and answers when it is done.
+//! * `GET /sim/clock`: market time, gait, phase. `POST /sim/clock` works it: `{"pause":true}`,
+//!   `{"resume":true}`, `{"speed":60}`, `{"advance":"5m"}`, `{"advance_to":"2026-03-16T14:00:00Z"}`, several
+//!   at once. An advance plays everything on the way, in order, and answers when it is done.
 //! * `POST /sim/inject`: makes something happen in the market, now; see [`inject`].
-//! * `GET /sim/faults`: the rules, and how often each hit. `POST /sim/faults` arms one, written as in the file
-//!   (see [`crate::faults`]) but as JSON, and answers its number; `DELETE /sim/faults/{id}` takes it away,
-//!   `DELETE /sim/faults` all.
+//! * `GET /sim/faults`: the rules, and how often each hit. `POST /sim/faults` arms one, written as in the
+//!   file (see [`crate::faults`]) but as JSON, and answers its number; `DELETE /sim/faults/{id}` takes it
+//!   away, `DELETE /sim/faults` all.
 //! * `GET /sim/log?after=N&limit=N`: the event log from number N + 1 on, one line of JSON each.
-//! * `POST /sim/reset`: the run from its start, with `{"seed":7,"cash":"50000"}`, both optional. The streams are
-//!   cut, the log is empty, the faults are those of the start; the clock's gait stays.
+//! * `POST /sim/reset`: the run from its start, with `{"seed":7,"cash":"50000"}`, both optional. The streams
+//!   are cut, the log is empty, the faults are those of the start; the clock's gait stays.
 //!
 //! What is wrong is answered with a 4xx and `{"message": "..."}`.
 

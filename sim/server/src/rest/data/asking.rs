@@ -25,8 +25,8 @@ const DEFAULT_LIMIT: usize = 1_000;
 const MAX_LIMIT: usize = 10_000;
 /// What the free plan may not see of the SIP, and how late the delayed feed is.
 const RECENT: Duration = Duration::from_secs(15 * 60);
-/// The words of adjustments; they combine. Nothing here is ever split and nothing pays a dividend, so that all
-/// of them show the same.
+/// The words of adjustments; they combine. Nothing here is ever split and nothing pays a dividend, so that
+/// all of them show the same.
 const ADJUSTMENTS: [&str; 5] = ["raw", "split", "dividend", "spin-off", "all"];
 
 /// Where an answer's data comes from. This market knows no difference between exchanges, trades nothing over

@@ -119,7 +119,10 @@ fn auctions_answer(sim: &Sim, params: &Params, single: Option<&str>) -> Result<R
 macro_rules! endpoints {
     ($($many:ident $single:ident $answer:ident;)*) => {
         $(
-            pub(super) async fn $many(State(sim): State<Arc<Sim>>, params: Params) -> Result<Response, ApiError> {
+            pub(super) async fn $many(
+                State(sim): State<Arc<Sim>>,
+                params: Params,
+            ) -> Result<Response, ApiError> {
                 $answer(&sim, &params, None)
             }
 

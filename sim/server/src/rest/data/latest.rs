@@ -80,7 +80,10 @@ fn wrapped(name: &str, value: &impl Serialize) -> Response {
 macro_rules! endpoints {
     ($($many:ident $one:ident $look:ident;)*) => {
         $(
-            pub(super) async fn $many(State(sim): State<Arc<Sim>>, params: Params) -> Result<Response, ApiError> {
+            pub(super) async fn $many(
+                State(sim): State<Arc<Sim>>,
+                params: Params,
+            ) -> Result<Response, ApiError> {
                 Ok(wrapped(stringify!($many), &of_many(&sim, &params, $look)?))
             }
 

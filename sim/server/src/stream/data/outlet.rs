@@ -79,8 +79,8 @@ impl Outlet {
         }
     }
 
-    /// The one place where a data message leaves for those who listen: whatever is to be dropped, held or told
-    /// twice is so here. It is encoded at most once in each encoding.
+    /// The one place where a data message leaves for those who listen: whatever is to be dropped, held or
+    /// told twice is so here. It is encoded at most once in each encoding.
     fn leave(&mut self, feeds: &[Feed], message: &MarketMessage) {
         let (mut text, mut packed) = (None, None);
         self.hub.publish_each(|topic| {
