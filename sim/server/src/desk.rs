@@ -26,7 +26,10 @@ use crate::{
         trades::{self, Listening},
     },
     tape::Pending,
-    trading::{Trading, updates::Update},
+    trading::{
+        Trading,
+        updates::{Until, Update},
+    },
     wire::{
         self,
         account::Configuration,
@@ -132,7 +135,12 @@ impl Desk {
 
     /// Whether every listener has room for so many frames.
     pub(crate) fn have_room(&self, frames: usize) -> bool {
-        self.data.has_room(frames) && self.trades.have_room(frames)
+        self.data.has_room(frames) && self.trades.have_room(frames) && self.trading.updates.have_room(frames)
+    }
+
+    /// Whether nothing more can come for who reads trade updates so far: faults may still hold some back.
+    pub(crate) fn is_all_told(&self, until: Until, now: MarketTime) -> bool {
+        self.trading.updates.is_over(until, now) && self.trade_line.deadline().is_none()
     }
 
     /// Plays everything that is due and tells the listeners, in order.

@@ -15,6 +15,11 @@ impl KeyPair {
     /// The key of a client that shows an OAuth token instead of a pair; the token is its secret.
     pub const OAUTH: &str = "oauth";
 
+    /// Who it is: the key or, as all clients with a token say the same key, the token.
+    pub fn owner(&self) -> &str {
+        if self.key == Self::OAUTH { &self.secret } else { &self.key }
+    }
+
     /// From the headers of a request, in any of the broker's three ways: the two headers of its own,
     /// `Authorization: Basic` with key and secret, or `Authorization: Bearer` with a token. Its own headers
     /// go first, also when only one of them is there.
@@ -133,6 +138,12 @@ mod tests {
         for bad in ["Basic S2V5", "Basic !!!!", "Basic SzpTS", "Basic /////w==", "Basic", "Digest SzpT"] {
             check(&[("authorization", bad)], None);
         }
+    }
+
+    #[test]
+    fn a_token_is_an_owner() {
+        let owner = |key: &str| KeyPair { key: key.into(), secret: "S".into() }.owner().to_owned();
+        assert_eq!([owner("K"), owner("oauth")], ["K", "S"]);
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Settings {
     pub keys: Keys,
     /// Real time that a client of the data stream has to authenticate.
     pub auth_timeout: Duration,
+    /// Real time between two pings of a stream's client; after three without any answer it is taken for gone.
+    pub ping_every: Duration,
     /// Most connections to the trade-updates stream at a time.
     pub trade_connections: usize,
     /// What the account has paid for, as far as market data goes.
@@ -71,6 +73,8 @@ impl Settings {
     pub const MAX_CASH: i64 = 1_000_000_000_000;
     /// What the broker's data stream grants.
     pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+    /// Clients of the broker are taken for gone after about a minute and a half of silence.
+    pub const PING_EVERY: Duration = Duration::from_secs(30);
     /// The broker lets one program of an account listen to its trade updates.
     pub const TRADE_CONNECTIONS: usize = 1;
     /// The broker's limit on connections to the data stream.
@@ -86,6 +90,7 @@ impl Default for Settings {
             speed: 1,
             keys: Keys::any(),
             auth_timeout: Self::AUTH_TIMEOUT,
+            ping_every: Self::PING_EVERY,
             trade_connections: Self::TRADE_CONNECTIONS,
             plan: Plan::default(),
             connections_per_endpoint: Self::CONNECTIONS_PER_ENDPOINT,
@@ -295,7 +300,7 @@ impl Sim {
     pub(crate) fn admit(&self, pair: Option<&KeyPair>, api: Api) -> (Standing, i64) {
         let mut quotas = lock(&self.quotas);
         let standing = match pair {
-            Some(pair) => quotas.on_request(&pair.key, api, self.clock.flow()),
+            Some(pair) => quotas.on_request(pair.owner(), api, self.clock.flow()),
             None => quotas.of_nobody(api),
         };
         drop(quotas);

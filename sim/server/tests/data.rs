@@ -139,9 +139,13 @@ fn trades_and_quotes_of_the_past_and_of_now() {
         let latest = broker.get(&format!("/v2/stocks/quotes/latest?symbols=SPY&feed={feed}"));
         assert_eq!(latest, json!({"quotes": {}}), "{feed} has nothing yet");
     }
+    let snapshot = |feed: &str| broker.get(&format!("/v2/stocks/SPY/snapshot?feed={feed}"));
+    assert_eq!(snapshot("delayed_sip")["dailyBar"], Value::Null, "its day has not begun yet");
     broker.pass(secs(700));
     let delayed = broker.get("/v2/stocks/quotes/latest?symbols=SPY&feed=delayed_sip");
     assert_eq!(delayed["quotes"]["SPY"]["t"], "2026-03-16T13:31:50Z", "a quarter of an hour old");
+    assert_eq!(snapshot("delayed_sip")["dailyBar"]["v"], 100, "one minute of it has ended");
+    assert_eq!(snapshot("iex")["dailyBar"]["v"], 1_600);
 }
 
 #[test]

@@ -252,6 +252,13 @@ fn paths_and_queries_that_are_none() {
         ("GET", b"/v2/events/trades?since_id=not-a-ulid", 422),
         ("GET", b"/v2/events/trades?since=never", 422),
         ("GET", b"/v2/events/trades?until=2026-03-16", 422),
+        ("GET", b"/v2/stocks/%ff/bars?timeframe=1Min", 400),
+        ("GET", b"/v2/stocks/%C3%28/quotes/latest", 400),
+        ("GET", b"/v2/stocks/%ff/snapshot", 400),
+        ("GET", b"/v2/stocks/meta/conditions/%ff?tape=A", 400),
+        ("GET", b"/v1beta1/screener/%ff/movers", 400),
+        ("GET", b"/v2/stocks/trades?symbols=SPY&page_token=0_18446744073709551615_SPY", 400),
+        ("GET", b"/v2/stocks/SPY/bars?timeframe=1Min&page_token=-9223372036854775808_100001_SPY", 400),
         ("GET", b"/v2/\xff", 404),
         ("BREW", b"/v2/orders", 404),
     ] {

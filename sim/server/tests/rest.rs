@@ -31,6 +31,14 @@ fn keys_are_checked() {
 }
 
 #[test]
+fn each_token_has_a_quota_of_its_own() {
+    let broker = Broker::start(Settings { requests_per_minute: 2, ..settings() });
+    let ask = |token: &str| broker.send_with("GET", "/v2/clock", &[("Authorization", token)], "").status;
+    let statuses = ["Bearer a", "Bearer a", "Bearer b", "Bearer a", "Bearer b"].map(ask);
+    assert_eq!(statuses, [200, 200, 200, 429, 200]);
+}
+
+#[test]
 fn the_quota_is_a_sliding_minute_of_market_time() {
     let broker = Broker::start(Settings { requests_per_minute: 3, ..settings() });
     let now = (open() - secs(300)).as_millis() / 1_000;

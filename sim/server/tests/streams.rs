@@ -75,6 +75,32 @@ fn a_client_that_has_gone_is_forgotten() {
 }
 
 #[test]
+fn a_client_that_answers_no_pings_is_forgotten() {
+    let (auth_timeout, ping_every) = (secs(3_600), std::time::Duration::from_millis(400));
+    let broker = Broker::start(Settings { auth_timeout, ping_every, ..settings() });
+    let (mut alive, _silent) = (broker.stream("/v2/iex", &[]), broker.stream("/v2/sip", &[]));
+    let gone = (0..100_000).any(|_| {
+        alive.ping(b"here");
+        alive.pong();
+        broker.status()["data_streams"] == 1
+    });
+    assert!(gone, "the silent one is still counted");
+    alive.ping(b"still here");
+    assert_eq!(alive.pong(), b"still here");
+}
+
+#[test]
+fn a_stranger_who_talks_without_end_is_sent_away() {
+    let broker = Broker::start(Settings { auth_timeout: secs(3_600), ..settings() });
+    let mut stranger = broker.stream("/stream", &[]);
+    for _ in 0..1_000 {
+        stranger.send(tokio_tungstenite::tungstenite::Message::text("hello?"));
+    }
+    let gone = (0..10_000).any(|_| broker.status()["trade_streams"] == 0);
+    assert!(gone, "the stranger is still there");
+}
+
+#[test]
 fn a_client_that_falls_behind_is_told_and_dropped() {
     let Market { symbols, days, .. } = market();
     let symbol = symbols[0].clone();

@@ -169,14 +169,7 @@ impl History {
     fn sum_up_day(&mut self, symbol: &Symbol) {
         let (from, to) = (self.today.from, self.today.to);
         let Some(shelf) = self.shelves.get_mut(symbol) else { return };
-        let minutes = shelf.bars.iter().filter(|bar| (from..to).contains(&bar.start));
-        let mut sum: Option<Candle> = None;
-        for minute in minutes {
-            match &mut sum {
-                Some(sum) => sum.append(minute),
-                none => *none = Some(Candle { start: from, ..*minute }),
-            }
-        }
+        let sum = shelf.sum(from, |bar| bar.start < to);
         if let Some(day) = shelf.day(self.today.days.date(from), from) {
             day.candle = sum;
         }
@@ -271,6 +264,20 @@ impl History {
         let mut days = self.shelves.get(symbol).into_iter().flat_map(|shelf| &shelf.days).rev();
         let mut next = || days.find_map(|day| day.candle);
         [next(), next()]
+    }
+
+    /// The same, as they were known at a moment: of that day only the minutes that had ended.
+    pub fn days_at(&self, symbol: &Symbol, at: MarketTime) -> [Option<Candle>; 2] {
+        let Some(shelf) = self.shelves.get(symbol) else { return [None, None] };
+        if shelf.bars.back().is_none_or(|bar| bar.end() <= at) {
+            return self.days(symbol);
+        }
+        let days = shelf.days.iter().rev().filter(|day| day.midnight <= at);
+        let mut days = days.filter_map(|day| match self.today.days.date(at) == day.date {
+            true => shelf.sum(day.midnight, |bar| bar.end() <= at),
+            false => day.candle,
+        });
+        [days.next(), days.next()]
     }
 
     /// The bar of a minute.

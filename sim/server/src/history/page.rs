@@ -2,6 +2,9 @@
 
 use sandpit_types::{MarketTime, Symbol};
 
+/// Most rows of one time that a token can say were shown; there are never more of one symbol's.
+const MAX_SHOWN: usize = 100_000;
+
 /// What can be put in the order of time.
 pub(crate) trait Row {
     /// When it was.
@@ -45,7 +48,7 @@ impl PageToken {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '_');
         let time = MarketTime::from_nanos(parts.next()?.parse().ok()?);
-        let shown = parts.next()?.parse().ok()?;
+        let shown = parts.next()?.parse().ok().filter(|shown| *shown <= MAX_SHOWN)?;
         Some(Self { time, shown, symbol: Symbol::new(parts.next()?) })
     }
 
@@ -91,10 +94,12 @@ pub(crate) fn page<'a, R: Row>(
         let mut rows = match cut {
             Some(token) => rows_of(symbol, token.rest(query.span)),
             None => rows_of(symbol, query.span),
-        };
+        }
+        .peekable();
         if let Some(token) = cut {
-            // The rows of the token's time stand first in the rest.
-            (0..token.shown).for_each(|_| drop(rows.next()));
+            // The rows of the token's time stand first in the rest. Some may have gone since.
+            let mut same = std::iter::from_fn(|| rows.next_if(|row| row.time() == token.time));
+            same.by_ref().take(token.shown).for_each(drop);
         }
         let taken: Vec<R> = rows.by_ref().take(left).collect();
         left -= taken.len();
@@ -102,7 +107,7 @@ pub(crate) fn page<'a, R: Row>(
             last = Some(token(symbol, &taken, cut));
             page.rows.push((symbol.clone(), taken));
         }
-        if rows.next().is_some() {
+        if rows.peek().is_some() {
             page.next = last;
             return page;
         }
@@ -189,8 +194,21 @@ mod tests {
 
     #[test]
     fn a_foreign_token_is_no_token() {
-        for text in ["", "x", "12", "x_A", "1_A", "1_x_A"] {
+        for text in ["", "x", "12", "x_A", "1_A", "1_x_A", "1_-1_A", "0_18446744073709551615_A", "1_100001_A"]
+        {
             assert_eq!(PageToken::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_skips_rows_of_its_own_time_only() {
+        let all = [(Symbol::new("A"), vec![Dot(1, 0), Dot(2, 0), Dot(2, 1), Dot(3, 0)])];
+        let span = Span { start: MarketTime::EPOCH, end: MarketTime::from_secs(9), descending: false };
+        for (token, expected) in [("2000000000_1_A", 2), ("2000000000_100000_A", 1), ("0_100000_A", 4)] {
+            let after = PageToken::parse(token);
+            let query = Query { symbols: vec![Symbol::new("A")], span, limit: 9, after };
+            let page = page(&query, |symbol, span| rows(&all, symbol, span));
+            assert_eq!(page.rows[0].1.len(), expected, "{token}");
         }
     }
 }

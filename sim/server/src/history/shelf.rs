@@ -157,6 +157,19 @@ impl Shelf {
         self.bars.get_mut(at)
     }
 
+    /// The sum of the minutes from `from` on as far as they `belong`.
+    pub(super) fn sum(&self, from: MarketTime, belongs: impl Fn(&Candle) -> bool) -> Option<Candle> {
+        let first = self.bars.partition_point(|bar| bar.start < from);
+        let mut sum: Option<Candle> = None;
+        for minute in self.bars.range(first..).take_while(|bar| belongs(bar)) {
+            match &mut sum {
+                Some(sum) => sum.append(minute),
+                none => *none = Some(Candle { start: from, ..*minute }),
+            }
+        }
+        sum
+    }
+
     /// The trade of this number.
     pub(super) fn trade(&mut self, id: u64) -> Option<&mut StoredTrade> {
         // A correction comes soon after its trade.

@@ -27,7 +27,21 @@ impl Timeframe {
     pub const fn is_of_days(self) -> bool {
         !matches!(self, Self::Minutes(_))
     }
+
+    /// Most bars of one page: those of long periods take long to sum up.
+    pub fn most_bars(self) -> usize {
+        let parts = match self {
+            Self::Minutes(count) => count,
+            Self::Day => 1,
+            Self::Week => 7,
+            Self::Months(count) => 31 * count,
+        };
+        MAX_SUMMED / usize::try_from(parts).unwrap_or(MAX_SUMMED)
+    }
 }
+
+/// Most minutes, or days, that one page of bars is made of.
+const MAX_SUMMED: usize = 100_000;
 
 /// A text that is no timeframe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +136,13 @@ impl Periods {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_long_bars_are_short() {
+        for (word, most) in [("1Min", 100_000), ("1Day", 100_000), ("23Hour", 72), ("12Month", 268)] {
+            assert_eq!(word.parse().map(Timeframe::most_bars), Ok(most), "{word}");
+        }
+    }
 
     #[test]
     fn the_words_of_timeframes() {

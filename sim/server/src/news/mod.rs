@@ -99,10 +99,11 @@ impl NewsDesk {
 
     /// Publishes an article and numbers it, if it has no number yet.
     pub fn publish(&mut self, mut article: Article) -> Article {
-        self.numbered += 1;
         if article.id == 0 {
-            article.id = self.numbered;
+            article.id = self.numbered.saturating_add(1);
         }
+        // Numbers go on behind those from outside.
+        self.numbered = self.numbered.max(article.id);
         let place = NewsToken::of(&article);
         let at = self.published.partition_point(|other| NewsToken::of(other) <= place);
         self.published.insert(at, article.clone());
@@ -217,6 +218,16 @@ mod tests {
             assert_eq!(got, expected);
             assert!(!got.is_empty());
         }
+    }
+
+    #[test]
+    fn a_number_from_outside_is_not_given_again() {
+        let mut desk = desk(1);
+        let ever = MarketTime::from_nanos(i64::MAX);
+        let mut outside = desk.publish_next(ever).expect("an article");
+        outside.id = 40;
+        assert_eq!(desk.publish(outside).id, 40);
+        assert_eq!(desk.publish_next(ever).map(|article| article.id), Some(41));
     }
 
     #[test]

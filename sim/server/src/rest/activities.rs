@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::tz::TimeZone;
 use sandpit_types::MarketTime;
 
 use super::{
     ApiError, Params, Segments, ok,
     params::{BadParam, When},
 };
-use crate::{sim::Sim, trading::activities::Wanted, wire::activity::ActivityJson};
+use crate::{
+    sim::Sim,
+    trading::activities::{Activity, Wanted},
+    wire::{activity::ActivityJson, clock::NewYork},
+};
 
 /// Most rows of a page, and as many as there are when the client does not say.
 const MAX_PAGE: usize = 100;
@@ -50,10 +54,7 @@ fn answer(sim: &Sim, params: &Params, kinds: Option<Vec<String>>) -> Result<Resp
         return Err(ApiError::parameter(format!("invalid activity type: {unknown}")));
     }
     let moment = |name| -> Result<Option<MarketTime>, BadParam> {
-        Ok(params.when(name)?.map(|when| match when {
-            When::Moment(moment) => moment,
-            When::Day(day) => midnight(day),
-        }))
+        Ok(params.when(name)?.map(|when| when.first_moment(&NewYork::utc())))
     };
     let date = params.when("date")?.map(|when| match when {
         When::Moment(moment) => TimeZone::UTC.to_datetime(moment.to_jiff()).date(),
@@ -73,12 +74,9 @@ fn answer(sim: &Sim, params: &Params, kinds: Option<Vec<String>>) -> Result<Resp
         page: page.transpose()?,
         most: params.count("page_size", MAX_PAGE, MAX_PAGE)?,
     };
-    sim.with(|desk, _| {
+    let rows: Vec<Activity> = sim.with(|desk, _| {
         let rows = desk.trading.activities.page(&wanted).map_err(|_| bad_token())?;
-        Ok(ok(&rows.into_iter().map(|row| ActivityJson::new(row, sim.new_york())).collect::<Vec<_>>()))
-    })
-}
-
-fn midnight(day: Date) -> MarketTime {
-    day.to_zoned(TimeZone::UTC).map_or(MarketTime::EPOCH, |day| day.timestamp().into())
+        Ok::<_, ApiError>(rows.into_iter().cloned().collect())
+    })?;
+    Ok(ok(&rows.iter().map(|row| ActivityJson::new(row, sim.new_york())).collect::<Vec<_>>()))
 }

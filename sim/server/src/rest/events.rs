@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use futures_util::stream::{self, Stream};
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::civil::Date;
 use sandpit_types::MarketTime;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     sim::Sim,
     trading::updates::{MAX_READERS, Reading, Since, Until, Update},
-    wire::update::EventJson,
+    wire::{clock::NewYork, update::EventJson},
 };
 
 /// Real time after which a silent stream says that it is alive.
@@ -46,10 +46,9 @@ pub(super) async fn trades(State(sim): State<Arc<Sim>>, params: Params) -> Resul
 /// beginning of the same kind, and there is one of each. A day as an end counts wholly.
 fn window(params: &Params) -> Result<(Since, Until), ApiError> {
     let moment = |name, of_day: fn(Date) -> Date| -> Result<Option<MarketTime>, BadParam> {
-        let utc = |day: Date| day.to_zoned(TimeZone::UTC).map(|day| day.timestamp().into());
         Ok(params.when(name)?.map(|when| match when {
             When::Moment(moment) => moment,
-            When::Day(day) => utc(of_day(day)).unwrap_or(MarketTime::EPOCH),
+            When::Day(day) => When::Day(of_day(day)).first_moment(&NewYork::utc()),
         }))
     };
     let id = |name| params.text(name).map(|text| text.parse().map_err(|_| BadParam(name))).transpose();
@@ -99,8 +98,11 @@ impl Reader {
             return None;
         }
         let until = self.until;
-        if self.reading.coming.is_empty()
-            && self.sim.with(|desk, now| desk.trading.updates.is_over(until, now))
+        // Without an end there is nothing to ask the desk about.
+        if until != Until::Ever
+            && self.reading.coming.is_empty()
+            && self.sim.with(|desk, now| desk.is_all_told(until, now))
+            && self.reading.coming.is_empty()
         {
             return None;
         }

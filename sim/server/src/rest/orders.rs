@@ -1,6 +1,6 @@
 //! Orders.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use axum::{
     body::Bytes,
@@ -8,18 +8,15 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use jiff::tz::TimeZone;
 use sandpit_types::{BrokerOrderId, MarketTime, Side, Symbol};
 use sandpit_venue::{OrderState, Venue, VenueOrder};
 use serde_json::{Value, json};
 
-use super::{
-    ApiError, Params, Segments, faulty, ok,
-    params::{BadParam, When},
-};
+use super::{ApiError, Params, Segments, faulty, ok, params::BadParam};
 use crate::{
     sim::{Desk, Sim},
     wire::{
+        clock::NewYork,
         order::{OrderJson, Taken},
         request::{self, OrderBody, ReplaceBody},
     },
@@ -34,20 +31,21 @@ pub(super) async fn submit(
     State(sim): State<Arc<Sim>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(ApiError::from);
-    sim.with(|desk, now| {
-        let taken = body.and_then(|body| take(desk, &body, now));
+    // What takes long is read and written away from the desk.
+    let body = body.map_err(ApiError::from).and_then(|body| request::read::<OrderBody>(&body));
+    let taken = sim.with(|desk, now| {
+        let taken = body.and_then(|body| take(desk, body, now));
         count(desk, taken.is_err());
         taken
-    })
+    });
+    Ok(ok(&taken?.json()))
 }
 
-fn take(desk: &mut Desk, body: &[u8], now: MarketTime) -> Result<Response, ApiError> {
+fn take(desk: &mut Desk, body: OrderBody, now: MarketTime) -> Result<Taken, ApiError> {
     let venue = &mut desk.engine.venue;
-    let body: OrderBody = request::read(body)?;
     let order = body.into_order(|name| venue.resolve(name).cloned().unwrap_or_else(|| Symbol::new(name)))?;
     let id = venue.submit(order, now)?;
-    Ok(show_taken(venue, &id))
+    Ok(taken(venue, &id))
 }
 
 /// `PATCH /v2/orders/{id}`: the new order. That the old one is replaced is told by the trade updates.
@@ -58,11 +56,12 @@ pub(super) async fn replace(
 ) -> Result<Response, ApiError> {
     let id = order_id(&id)?;
     let change = request::read::<ReplaceBody>(&body?)?.into_replacement()?;
-    sim.with(|desk, now| {
+    let taken = sim.with(|desk, now| {
         let venue = &mut desk.engine.venue;
         let new = venue.replace(&id, change, now)?;
-        Ok(show_taken(venue, &new))
-    })
+        Ok::<_, ApiError>(taken(venue, &new))
+    })?;
+    Ok(ok(&taken.json()))
 }
 
 /// Counts an order that was taken or rejected.
@@ -71,33 +70,32 @@ pub(super) fn count(desk: &mut Desk, is_rejected: bool) {
     *(if is_rejected { &mut counts.rejected } else { &mut counts.accepted }) += 1;
 }
 
-fn show_taken(venue: &Venue, id: &BrokerOrderId) -> Response {
+fn taken(venue: &Venue, id: &BrokerOrderId) -> Taken {
     let order = venue.order(id).expect("the venue keeps every order it took");
-    ok(&Taken::new(order, venue).json())
+    Taken::new(order, venue)
 }
 
-/// An order, with its legs inside if the client wants them there.
-fn show_order<'a>(order: &'a VenueOrder, venue: &'a Venue, nested: bool) -> OrderJson<'a> {
-    if nested { OrderJson::nested(order, venue) } else { OrderJson::from(order) }
+/// A copy of an order, with its legs if the client wants them inside, to be written away from the desk.
+struct Copied {
+    order: VenueOrder,
+    legs: Vec<VenueOrder>,
+}
+
+impl Copied {
+    fn new(order: &VenueOrder, venue: &Venue, nested: bool) -> Self {
+        let legs = order.legs.iter().filter(|_| nested).filter_map(|leg| venue.order(leg).cloned());
+        Self { order: order.clone(), legs: legs.collect() }
+    }
+
+    fn json(&self) -> OrderJson<'_> {
+        OrderJson::with_legs(&self.order, &self.legs)
+    }
 }
 
 pub(super) async fn list(State(sim): State<Arc<Sim>>, params: Params) -> Result<Response, ApiError> {
     let filter = Filter::new(&params)?;
-    sim.with(|desk, _| {
-        let venue = &desk.engine.venue;
-        let scope = filter.scope(venue)?;
-        let wanted = |order: &&VenueOrder| filter.wants(order, venue, &scope);
-        let some = |orders: &mut dyn Iterator<Item = &VenueOrder>| {
-            let orders = orders.filter(wanted).take(filter.limit);
-            ok(&orders.map(|order| show_order(order, venue, filter.nested)).collect::<Vec<_>>())
-        };
-        Ok(match (filter.status, filter.ascending) {
-            (Status::Open, false) => some(&mut venue.open_orders().rev()),
-            (Status::Open, true) => some(&mut venue.open_orders()),
-            (Status::Closed | Status::All, false) => some(&mut venue.orders().rev()),
-            (Status::Closed | Status::All, true) => some(&mut venue.orders()),
-        })
-    })
+    let orders = sim.with(|desk, _| filter.orders(&desk.engine.venue))?;
+    Ok(ok(&orders.iter().map(Copied::json).collect::<Vec<_>>()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +105,9 @@ enum Status {
     All,
 }
 
-/// What a list's parameters mean at the venue: where it begins and ends, and whose orders it shows.
+/// What a list's parameters mean at the venue: which places it is about, and whose orders it shows.
 struct Scope<'a> {
-    /// The place of the order after which it begins.
-    after: Option<usize>,
-    /// The place of the order before which it ends.
-    before: Option<usize>,
+    places: Range<usize>,
     symbols: Option<BTreeSet<&'a Symbol>>,
 }
 
@@ -134,12 +129,7 @@ struct Filter {
 impl Filter {
     fn new(params: &Params) -> Result<Self, ApiError> {
         let moment = |name| -> Result<Option<MarketTime>, ApiError> {
-            Ok(params.when(name)?.map(|when| match when {
-                When::Moment(moment) => moment,
-                When::Day(day) => {
-                    day.to_zoned(TimeZone::UTC).map_or(MarketTime::EPOCH, |day| day.timestamp().into())
-                }
-            }))
+            Ok(params.when(name)?.map(|when| when.first_moment(&NewYork::utc())))
         };
         let order = |name: &'static str| -> Result<Option<BrokerOrderId>, ApiError> {
             params.text(name).map(|id| order_id(id).map_err(|_| BadParam(name).into())).transpose()
@@ -168,19 +158,40 @@ impl Filter {
         })
     }
 
+    /// The orders of the list, oldest or newest first.
+    fn orders(&self, venue: &Venue) -> Result<Vec<Copied>, ApiError> {
+        let scope = self.scope(venue)?;
+        if !self.has_stocks || scope.symbols.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Ok(Vec::new());
+        }
+        let some = |orders: &mut dyn Iterator<Item = &VenueOrder>| {
+            let wanted = orders.filter(|order| self.wants(order, &scope)).take(self.limit);
+            wanted.map(|order| Copied::new(order, venue, self.nested)).collect()
+        };
+        let is_inside =
+            |order: &&VenueOrder| venue.place(&order.id).is_some_and(|place| scope.places.contains(&place));
+        Ok(match (self.status, self.ascending) {
+            (Status::Open, false) => some(&mut venue.open_orders().rev().filter(is_inside)),
+            (Status::Open, true) => some(&mut venue.open_orders().filter(is_inside)),
+            (Status::Closed | Status::All, false) => some(&mut venue.orders_at(scope.places.clone()).rev()),
+            (Status::Closed | Status::All, true) => some(&mut venue.orders_at(scope.places.clone())),
+        })
+    }
+
     fn scope<'a>(&self, venue: &'a Venue) -> Result<Scope<'a>, ApiError> {
         let place = |id: &Option<BrokerOrderId>, name| {
             id.as_ref().map(|id| venue.place(id).ok_or(BadParam(name))).transpose()
         };
         let named = |names: &Vec<String>| names.iter().filter_map(|name| venue.resolve(name)).collect();
-        Ok(Scope {
-            after: place(&self.after_order, "after_order_id")?,
-            before: place(&self.before_order, "before_order_id")?,
-            symbols: self.symbols.as_ref().map(named),
-        })
+        let after = place(&self.after_order, "after_order_id")?.map_or(0, |place| place + 1);
+        let before = place(&self.before_order, "before_order_id")?;
+        let from = self.after.map_or(0, |after| venue.orders_while(|at| at <= after)).max(after);
+        let to = self.until.map_or(venue.orders().len(), |until| venue.orders_while(|at| at < until));
+        let to = before.map_or(to, |before| before.min(to));
+        Ok(Scope { places: from.min(to)..to, symbols: self.symbols.as_ref().map(named) })
     }
 
-    fn wants(&self, order: &VenueOrder, venue: &Venue, scope: &Scope<'_>) -> bool {
+    fn wants(&self, order: &VenueOrder, scope: &Scope<'_>) -> bool {
         // A leg that waits for its turn was never seen in the broker's lists of open orders (2020-2024,
         // alpaca-trade-api-python#322); nested, legs are inside the order they hang on.
         let is_shown = match self.status {
@@ -190,13 +201,8 @@ impl Filter {
         };
         is_shown
             && !(self.nested && order.parent.is_some())
-            && self.after.is_none_or(|after| order.submitted_at > after)
-            && self.until.is_none_or(|until| order.submitted_at < until)
             && self.side.is_none_or(|side| order.side == side)
-            && self.has_stocks
             && scope.symbols.as_ref().is_none_or(|symbols| symbols.contains(&order.symbol))
-            && scope.after.is_none_or(|after| venue.place(&order.id) > Some(after))
-            && scope.before.is_none_or(|before| venue.place(&order.id) < Some(before))
     }
 }
 
@@ -206,11 +212,11 @@ pub(super) async fn show(
     params: Params,
 ) -> Result<Response, ApiError> {
     let (id, nested) = (order_id(&id)?, params.flag("nested")?);
-    sim.with(|desk, _| {
+    let order = sim.with(|desk, _| {
         let venue = &desk.engine.venue;
-        let order = venue.order(&id).ok_or_else(|| unknown(&id))?;
-        Ok(ok(&show_order(order, venue, nested)))
-    })
+        venue.order(&id).map(|order| Copied::new(order, venue, nested))
+    });
+    Ok(ok(&order.ok_or_else(|| unknown(&id))?.json()))
 }
 
 pub(super) async fn by_client_id(State(sim): State<Arc<Sim>>, params: Params) -> Result<Response, ApiError> {
@@ -218,11 +224,11 @@ pub(super) async fn by_client_id(State(sim): State<Arc<Sim>>, params: Params) ->
         return Err(ApiError::parameter("client_order_id is required"));
     };
     let nested = params.flag("nested")?;
-    sim.with(|desk, _| {
+    let order = sim.with(|desk, _| {
         let venue = &desk.engine.venue;
-        let order = venue.by_client_id(id).ok_or_else(|| unknown(id))?;
-        Ok(ok(&show_order(order, venue, nested)))
-    })
+        venue.by_client_id(id).map(|order| Copied::new(order, venue, nested))
+    });
+    Ok(ok(&order.ok_or_else(|| unknown(id))?.json()))
 }
 
 pub(super) async fn cancel(

@@ -2,13 +2,14 @@
 
 use axum::{
     extract::{FromRequestParts, Path, Query},
-    http::request::Parts,
+    http::{StatusCode, request::Parts},
 };
 use jiff::civil::Date;
 use sandpit_types::MarketTime;
 use serde::de::DeserializeOwned;
 
 use super::ApiError;
+use crate::wire::clock::NewYork;
 
 /// Length of a date as it is written, `2025-01-02`.
 const DATE_BYTES: usize = 10;
@@ -27,13 +28,23 @@ impl From<BadParam> for ApiError {
     }
 }
 
-/// A moment, or a whole day in New York.
+/// A moment, or a whole day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     /// A moment.
     Moment(MarketTime),
     /// A day.
     Day(Date),
+}
+
+impl When {
+    /// Its first moment, a day being one of this clock's.
+    pub(crate) fn first_moment(self, clock: &NewYork) -> MarketTime {
+        match self {
+            Self::Moment(moment) => moment,
+            Self::Day(day) => clock.midnight(day).unwrap_or(MarketTime::EPOCH),
+        }
+    }
 }
 
 impl Params {
@@ -127,7 +138,7 @@ fn is_text(query: &str) -> bool {
     std::str::from_utf8(&bytes).is_ok()
 }
 
-/// Variable parts of a path.
+/// Variable parts of a path of the trading API.
 #[derive(Debug)]
 pub(crate) struct Segments<T>(pub(crate) T);
 
@@ -138,6 +149,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let segments = Path::from_request_parts(parts, state).await;
         segments.map(|Path(segments)| Self(segments)).map_err(|_| ApiError::parameter("invalid path"))
+    }
+}
+
+/// Variable parts of a path of the market-data API.
+#[derive(Debug)]
+pub(crate) struct DataSegments<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for DataSegments<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let segments = Path::from_request_parts(parts, state).await;
+        let invalid = |_| ApiError::data(StatusCode::BAD_REQUEST, "invalid path");
+        segments.map(|Path(segments)| Self(segments)).map_err(invalid)
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
-use sandpit_types::MarketTime;
 use serde::Serialize;
 
 use super::{
@@ -42,7 +41,7 @@ fn query(sim: &Sim, params: &Params) -> Result<Query, ApiError> {
     let moment = |name, of_day: fn(jiff::civil::Date) -> jiff::civil::Date| -> Result<_, BadParam> {
         Ok(params.when(name)?.map(|when| match when {
             When::Moment(moment) => moment,
-            When::Day(day) => sim.new_york().midnight(of_day(day)).unwrap_or(MarketTime::EPOCH),
+            When::Day(day) => When::Day(of_day(day)).first_moment(sim.new_york()),
         }))
     };
     // A day that ends the span belongs to it.

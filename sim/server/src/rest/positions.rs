@@ -14,10 +14,14 @@ use crate::{
 };
 
 pub(super) async fn list(State(sim): State<Arc<Sim>>) -> Response {
-    sim.with(|desk, now| {
-        let positions: Vec<_> = desk.engine.venue.positions().collect();
-        ok(&positions.iter().map(|position| show_one(desk, position, now)).collect::<Vec<_>>())
-    })
+    // Written away from the desk.
+    let mut positions = Vec::new();
+    let held = &mut positions;
+    let shown = sim.with(move |desk, now| {
+        held.extend(desk.engine.venue.positions());
+        held.iter().map(|position| show_one(desk, position, now)).collect::<Vec<_>>()
+    });
+    ok(&shown)
 }
 
 pub(super) async fn show(

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::body::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
@@ -20,6 +21,11 @@ use crate::{
 const MAX_BATCH: usize = 256;
 /// Longest wait for a client to take what is written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pings in a row that stay without any sign of life; then the client is taken for gone.
+const MAX_UNANSWERED: u32 = 3;
+/// Most messages of a client that has not said who it is.
+const MAX_OF_A_STRANGER: u32 = 64;
 
 /// What a conversation answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +89,11 @@ pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, mut se
                 End::Words(words) => words,
             }
         }
-        None => session.full(),
+        None => {
+            let words = session.full();
+            drop(session);
+            words
+        }
     };
     if let Some(words) = last_words {
         send(&mut socket, S::write(&[Frame::Control(words)])).await;
@@ -112,6 +122,11 @@ async fn converse<S: Session>(
     let overdue = tokio::time::sleep(sim.settings().auth_timeout);
     tokio::pin!(overdue);
     let mut authentication_due = true;
+    let mut pings = interval(sim.settings().ping_every);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick comes at once.
+    pings.tick().await;
+    let (mut unanswered, mut of_a_stranger) = (0, 0);
     let mut batch = Vec::new();
     loop {
         tokio::select! {
@@ -130,6 +145,7 @@ async fn converse<S: Session>(
                 batch.clear();
             }
             message = socket.next() => {
+                unanswered = 0;
                 let keys = &sim.settings().keys;
                 let Answer { messages, topic } = match message {
                     Some(Ok(Message::Text(text))) => session.on(text.as_str(), keys),
@@ -138,7 +154,20 @@ async fn converse<S: Session>(
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Words(None),
                 };
-                sim.with(|desk, _| S::hub(desk).answer(id, messages, topic));
+                // Nonsense of strangers is not worth the desk's time for ever.
+                of_a_stranger += u32::from(session.is_overdue().is_some());
+                if of_a_stranger > MAX_OF_A_STRANGER {
+                    return End::Words(None);
+                }
+                if !messages.is_empty() || topic.is_some() {
+                    sim.with(|desk, _| S::hub(desk).answer(id, messages, topic));
+                }
+            }
+            _ = pings.tick() => {
+                if unanswered == MAX_UNANSWERED || !send(socket, vec![Message::Ping(Bytes::new())]).await {
+                    return End::Words(None);
+                }
+                unanswered += 1;
             }
             () = &mut overdue, if authentication_due => {
                 authentication_due = false;

@@ -119,8 +119,10 @@ impl TradeSession {
         let text =
             |name| fields.and_then(|f| f.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
         let [key, secret] = names.map(text);
-        self.authenticated = keys.accept(&KeyPair { key, secret });
-        self.authenticated
+        let accepted = keys.accept(&KeyPair { key, secret });
+        // Who is in stays in, whatever he tries then.
+        self.authenticated |= accepted;
+        accepted
     }
 
     fn listen(&self, message: &Value) -> Answer<Listening> {
@@ -249,6 +251,9 @@ mod tests {
         old["data"]["message"] = DEPRECATED.into();
         check(r#"{"action":"authenticate","data":{"key_id":"K","secret_key":"S"}}"#, old, None);
         let streams = |streams: Value| json!({"stream": "listening", "data": {"streams": streams}});
+        check(listen, streams(json!(["trade_updates"])), Some(Listening::Json));
+        let wrong = r#"{"action":"auth","key":"K","secret":"wrong"}"#;
+        check(wrong, status("unauthorized", "authenticate"), None);
         check(listen, streams(json!(["trade_updates"])), Some(Listening::Json));
         check(r#"{"action":"listen","data":{"streams":[]}}"#, streams(json!([])), Some(Listening::No));
         check("nonsense", Value::Null, None);

@@ -63,7 +63,6 @@ impl Trading {
 
     /// Remembers what happened to an order of the venue; what is returned is to be told.
     pub(crate) fn record(&mut self, event: VenueEvent, venue: &Venue) -> Arc<Update> {
-        self.note_fees(venue.fees());
         if let Some(row) = Activity::of(&event) {
             self.activities.push(row);
         }

@@ -13,7 +13,7 @@ const MAX_KEPT: usize = 32_768;
 /// Most readers at a time; one more is refused.
 pub(crate) const MAX_READERS: usize = 256;
 /// Most updates that wait for one reader; a reader that falls further behind is dropped.
-const MAX_WAITING: usize = 4_096;
+const MAX_WAITING: usize = 16_384;
 
 /// One trade update, as the event stream names it.
 #[derive(Clone, Debug)]
@@ -86,7 +86,23 @@ pub(crate) struct Updates {
     kept: VecDeque<Arc<Update>>,
     count: u64,
     last: Option<MarketTime>,
-    readers: Vec<(Until, mpsc::Sender<Arc<Update>>)>,
+    readers: Vec<Reader>,
+}
+
+/// Who reads on from the end of the record.
+#[derive(Debug)]
+struct Reader {
+    until: Until,
+    /// The last update of the record from which it was told, if it was: what a fault holds back may be among
+    /// them and is not told again.
+    recorded: Option<Ulid>,
+    queue: mpsc::Sender<Arc<Update>>,
+}
+
+impl Reader {
+    fn wants(&self, update: &Update) -> bool {
+        self.until.wants(update) && self.recorded.is_none_or(|last| update.id > last)
+    }
 }
 
 impl Updates {
@@ -105,9 +121,17 @@ impl Updates {
 
     /// Hands an update to the readers; one that does not keep up is dropped.
     pub(crate) fn tell(&mut self, update: &Arc<Update>) {
-        self.readers.retain(|(until, queue)| {
-            if until.wants(update) { queue.try_send(update.clone()).is_ok() } else { !queue.is_closed() }
+        self.readers.retain(|reader| {
+            if !reader.wants(update) {
+                return !reader.queue.is_closed();
+            }
+            reader.queue.try_send(update.clone()).is_ok()
         });
+    }
+
+    /// Whether every reader has room for so many updates.
+    pub(crate) fn have_room(&self, updates: usize) -> bool {
+        self.readers.iter().all(|reader| reader.queue.is_closed() || reader.queue.capacity() >= updates)
     }
 
     /// Every reader's stream ends.
@@ -117,14 +141,15 @@ impl Updates {
 
     /// Begins to read; `None` when there are too many readers.
     pub(crate) fn read(&mut self, since: Since, until: Until) -> Option<Reading> {
-        self.readers.retain(|(_, queue)| !queue.is_closed());
+        self.readers.retain(|reader| !reader.queue.is_closed());
         if self.readers.len() >= MAX_READERS {
             return None;
         }
         let wanted = self.kept.iter().filter(|update| since.wants(update) && until.wants(update));
         let (queue, coming) = mpsc::channel(MAX_WAITING);
         let past = wanted.cloned().collect();
-        self.readers.push((until, queue));
+        let recorded = self.kept.back().filter(|_| since != Since::Now).map(|last| last.id);
+        self.readers.push(Reader { until, recorded, queue });
         Some(Reading { past, coming })
     }
 
@@ -185,6 +210,35 @@ mod tests {
         }
         let reading = updates.read(Since::After(taken[0].id), Until::Ever).expect("room");
         assert_eq!(reading.past.len(), MAX_KEPT);
+    }
+
+    #[test]
+    fn what_is_told_late_comes_once() {
+        let mut updates = Updates::default();
+        let late = updates.record(events(1).remove(0));
+        let mut read = |since| updates.read(since, Until::Ever).expect("room");
+        let (mut replayed, mut fresh) = (read(Since::Moment(MarketTime::EPOCH)), read(Since::Now));
+        let mut after = read(Since::After(late.id));
+        updates.tell(&late);
+        assert_eq!((replayed.past.len(), fresh.past.len(), after.past.len()), (1, 0, 0));
+        assert!(replayed.coming.try_recv().is_err(), "it was told from the record");
+        assert!(after.coming.try_recv().is_err(), "it is not after itself");
+        assert_eq!(fresh.coming.try_recv().map(|update| update.id), Ok(late.id));
+        happen(&mut updates, events(1).remove(0));
+        for reading in [&mut replayed, &mut fresh, &mut after] {
+            assert!(reading.coming.try_recv().is_ok());
+        }
+    }
+
+    #[test]
+    fn readers_without_room_are_known_until_they_go() {
+        let mut updates = Updates::default();
+        let reading = updates.read(Since::Now, Until::Ever).expect("room");
+        assert!(updates.have_room(MAX_WAITING));
+        happen(&mut updates, events(1).remove(0));
+        assert!(!updates.have_room(MAX_WAITING) && updates.have_room(MAX_WAITING - 1));
+        drop(reading);
+        assert!(updates.have_room(MAX_WAITING));
     }
 
     #[test]

@@ -101,9 +101,9 @@ impl<'a> From<&'a VenueOrder> for OrderJson<'a> {
 }
 
 impl<'a> OrderJson<'a> {
-    /// With its legs inside, as lists that are asked for `nested` have it.
-    pub(crate) fn nested(order: &'a VenueOrder, venue: &'a Venue) -> Self {
-        let legs: Vec<Self> = order.legs.iter().filter_map(|leg| venue.order(leg)).map(Self::from).collect();
+    /// With its legs inside, if there are any.
+    pub(crate) fn with_legs(order: &'a VenueOrder, legs: &'a [VenueOrder]) -> Self {
+        let legs: Vec<Self> = legs.iter().map(Self::from).collect();
         Self { legs: Some(legs).filter(|legs| !legs.is_empty()), ..Self::from(order) }
     }
 }
@@ -132,8 +132,7 @@ impl Taken {
     }
 
     pub(crate) fn json(&self) -> OrderJson<'_> {
-        let legs: Vec<OrderJson<'_>> = self.legs.iter().map(OrderJson::from).collect();
-        OrderJson { legs: Some(legs).filter(|legs| !legs.is_empty()), ..OrderJson::from(&self.order) }
+        OrderJson::with_legs(&self.order, &self.legs)
     }
 }
 

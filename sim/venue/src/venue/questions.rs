@@ -68,6 +68,22 @@ impl Venue {
         self.entries.iter().map(|entry| &entry.order)
     }
 
+    /// The orders at these places, in order of submission.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub fn orders_at(
+        &self,
+        places: std::ops::Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = &VenueOrder> + ExactSizeIterator {
+        self.entries[places].iter().map(|entry| &entry.order)
+    }
+
+    /// How many orders come before the first one submitted when it was not `early` any more.
+    pub fn orders_while(&self, early: impl Fn(MarketTime) -> bool) -> usize {
+        self.entries.partition_point(|entry| early(entry.order.submitted_at))
+    }
+
     /// Orders to which something may still happen, in order of submission.
     pub fn open_orders(&self) -> impl DoubleEndedIterator<Item = &VenueOrder> + ExactSizeIterator {
         self.open.iter().map(|&ix| &self.entry(ix).order)

@@ -146,7 +146,7 @@ impl Asking {
         let clock = sim.new_york();
         let is_limited = self.feed == DataFeed::Sip && sim.settings().plan == Plan::Basic;
         let today = desk.engine.venue.calendar().date(now);
-        let start = first_moment(self.start.unwrap_or(When::Day(today)), clock);
+        let start = self.start.unwrap_or(When::Day(today)).first_moment(clock);
         let latest = if is_limited { now - RECENT } else { now };
         let end = self.end.map_or(latest.max(start), |end| last_moment(end, clock));
         if end < start {
@@ -157,14 +157,6 @@ impl Asking {
         }
         let span = Span { start, end, descending: self.descending };
         Ok(Query { symbols: self.symbols, span, limit: self.limit, after: self.after })
-    }
-}
-
-/// The first moment of a `start`.
-pub(super) fn first_moment(start: When, clock: &NewYork) -> MarketTime {
-    match start {
-        When::Day(day) => clock.midnight(day).unwrap_or(MarketTime::EPOCH),
-        When::Moment(moment) => moment,
     }
 }
 

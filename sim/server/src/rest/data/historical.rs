@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use sandpit_types::{MarketTime, Symbol};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -19,7 +16,10 @@ use crate::{
         History, Page, Query, Timeframe,
         page::{Row, page},
     },
-    rest::{ApiError, params::BadParam},
+    rest::{
+        ApiError,
+        params::{BadParam, DataSegments},
+    },
     sim::Sim,
     wire::market::{AuctionJson, BarJson, QuoteJson, TradeJson},
 };
@@ -92,8 +92,11 @@ fn answer<R: Row, J: Serialize>(
 fn bars_answer(sim: &Sim, params: &Params, single: Option<&str>) -> Result<Response, ApiError> {
     let bad = || refuse(BadParam("timeframe"));
     let frame: Timeframe = params.text("timeframe").ok_or_else(bad)?.parse().map_err(|_| bad())?;
-    let page_of =
-        |history: &History, query: &Query, _| page(query, |symbol, span| history.bars(symbol, frame, span));
+    let page_of = |history: &History, query: &Query, _| {
+        // A shorter page than was asked for is a page, too: its token says where to go on.
+        let query = Query { limit: query.limit.min(frame.most_bars()), ..query.clone() };
+        page(&query, |symbol, span| history.bars(symbol, frame, span))
+    };
     answer((sim, params, single), "bars", page_of, BarJson::new)
 }
 
@@ -128,7 +131,7 @@ macro_rules! endpoints {
 
             pub(super) async fn $single(
                 State(sim): State<Arc<Sim>>,
-                Path(symbol): Path<String>,
+                DataSegments(symbol): DataSegments<String>,
                 params: Params,
             ) -> Result<Response, ApiError> {
                 $answer(&sim, &params, Some(&symbol))

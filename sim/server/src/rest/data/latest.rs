@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use sandpit_types::{MarketTime, Symbol};
 use serde::Serialize;
 use serde_json::json;
@@ -18,7 +14,7 @@ use super::{
 };
 use crate::{
     history::History,
-    rest::ApiError,
+    rest::{ApiError, params::DataSegments},
     sim::Sim,
     wire::market::{BarJson, QuoteJson, SnapshotJson, TradeJson},
 };
@@ -40,7 +36,7 @@ fn quote(history: &History, symbol: &Symbol, at: MarketTime) -> Option<QuoteJson
 
 /// `None` only of a symbol that the market does not have.
 fn snapshot(history: &History, symbol: &Symbol, at: MarketTime) -> Option<SnapshotJson> {
-    let [daily, previous] = history.days(symbol);
+    let [daily, previous] = history.days_at(symbol, at);
     history.has(symbol).then(|| SnapshotJson {
         latest_trade: trade(history, symbol, at),
         latest_quote: quote(history, symbol, at),
@@ -89,7 +85,7 @@ macro_rules! endpoints {
 
             pub(super) async fn $one(
                 State(sim): State<Arc<Sim>>,
-                Path(name): Path<String>,
+                DataSegments(name): DataSegments<String>,
                 params: Params,
             ) -> Result<Response, ApiError> {
                 let found = of_one(&sim, &params, &name, stringify!($look), $look)?;
@@ -120,7 +116,7 @@ struct OneSnapshot {
 /// The name and the parts stand side by side.
 pub(super) async fn snapshot_of(
     State(sim): State<Arc<Sim>>,
-    Path(name): Path<String>,
+    DataSegments(name): DataSegments<String>,
     params: Params,
 ) -> Result<Response, ApiError> {
     let snapshot = of_one(&sim, &params, &name, "snapshot", snapshot)?;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::{extract::Path, http::StatusCode, response::Response};
+use axum::{http::StatusCode, response::Response};
 use serde_json::json;
 
 use super::{Params, ok, refuse};
-use crate::rest::{ApiError, params::BadParam};
+use crate::rest::{
+    ApiError,
+    params::{BadParam, DataSegments},
+};
 
 /// Exchange codes, as the tapes define them.
 const EXCHANGES: [(&str, &str); 19] = [
@@ -82,7 +85,10 @@ pub(super) async fn exchanges() -> Response {
 }
 
 /// Conditions of trades or quotes on a tape; here they are the same on all tapes.
-pub(super) async fn conditions(Path(kind): Path<String>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn conditions(
+    DataSegments(kind): DataSegments<String>,
+    params: Params,
+) -> Result<Response, ApiError> {
     if !params.text("tape").is_some_and(|tape| TAPES.contains(&tape)) {
         return Err(refuse(BadParam("tape")));
     }

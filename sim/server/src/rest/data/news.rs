@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Params,
-    asking::{first_moment, last_moment, symbol},
+    asking::{last_moment, symbol},
     ok, refuse,
 };
 use crate::{
@@ -33,7 +33,7 @@ pub(super) async fn articles(State(sim): State<Arc<Sim>>, params: Params) -> Res
     let (start, end) = (params.when("start").map_err(refuse)?, params.when("end").map_err(refuse)?);
     let mut query = NewsQuery {
         symbols: names.into_iter().map(symbol).collect::<Result<Vec<Symbol>, ApiError>>()?,
-        start: start.map_or(MarketTime::EPOCH, |start| first_moment(start, clock)),
+        start: start.map_or(MarketTime::EPOCH, |start| start.first_moment(clock)),
         end: end.map_or(MarketTime::EPOCH, |end| last_moment(end, clock)),
         ascending: params.word("sort", &["desc", "asc"]).map_err(refuse)? == 1,
         with_content: params.flag("exclude_contentless").map_err(refuse)?,

@@ -2,17 +2,17 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use sandpit_types::Symbol;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{Params, ok, refuse};
-use crate::{history::Candle, rest::ApiError, sim::Sim};
+use crate::{
+    history::Candle,
+    rest::{ApiError, params::DataSegments},
+    sim::Sim,
+};
 
 const DEFAULT_TOP: usize = 10;
 const MAX_ACTIVES: usize = 100;
@@ -74,7 +74,7 @@ pub(super) async fn most_actives(State(sim): State<Arc<Sim>>, params: Params) ->
 /// `GET /v1beta1/screener/stocks/movers`.
 pub(super) async fn movers(
     State(sim): State<Arc<Sim>>,
-    Path(market): Path<String>,
+    DataSegments(market): DataSegments<String>,
     params: Params,
 ) -> Result<Response, ApiError> {
     if market != "stocks" {

@@ -79,7 +79,8 @@ impl StreamError {
 enum State {
     /// It has not said who it is.
     Connected,
-    /// Its keys are good but there is no place for it, or its plan lacks the feed: it may try again.
+    /// Its keys are good but there is no place for it, or its plan lacks the feed. For a place it may try
+    /// again.
     TurnedAway(StreamError),
     /// It is in; the place is free again when this is dropped.
     Authenticated { _place: Place },
@@ -222,7 +223,9 @@ impl Session for DataSession {
     /// Who has shown good keys and waits for a place is not overdue: the Go SDK retries for a while.
     fn is_overdue(&self) -> Option<Payload> {
         match self.state {
-            State::Connected => Some(self.error(StreamError::AuthTimeout)),
+            State::Connected | State::TurnedAway(StreamError::InsufficientSubscription) => {
+                Some(self.error(StreamError::AuthTimeout))
+            }
             State::TurnedAway(_) | State::Authenticated { .. } => None,
         }
     }

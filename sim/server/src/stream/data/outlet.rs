@@ -9,8 +9,10 @@ use crate::{stream::hub::Hub, wire::market::MarketMessage};
 
 /// How much later the delayed feed tells everything, in market time.
 pub(crate) const DELAY: Duration = Duration::from_secs(15 * 60);
-/// Most messages that wait for the delayed feed (about 20 MB); of more, the oldest are not told.
-const MAX_DELAYED: usize = 100_000;
+/// Most messages that wait for the delayed feed (about 80 MB). It never tells of those that find no room.
+const MAX_DELAYED: usize = 400_000;
+/// The part of them that quotes may take, so that trades and bars find room on a busy market.
+const MAX_DELAYED_QUOTES: usize = 300_000;
 
 /// The listeners of market data, and what is still to be told them.
 #[derive(Debug)]
@@ -59,10 +61,14 @@ impl Outlet {
             return self.leave(&[Feed::Boats, Feed::Overnight], &message);
         }
         self.leave(&[Feed::Iex, Feed::Sip], &message);
-        if self.delayed.len() == MAX_DELAYED {
-            self.delayed.pop_front();
+        let most = match message {
+            MarketMessage::Quote(_) => MAX_DELAYED_QUOTES,
+            _ => MAX_DELAYED,
+        };
+        // The newest is left out: were it the oldest, none of a busy market would ever get its turn.
+        if self.delayed.len() < most {
+            self.delayed.push_back((at + DELAY, message));
         }
-        self.delayed.push_back((at + DELAY, message));
     }
 
     /// Tells what time alone brings: delayed messages, and those of the test stream, which runs on real time.
@@ -93,5 +99,33 @@ impl Outlet {
             };
             Some(written.get_or_insert_with(|| topic.encoding.data(message)).clone())
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_busy_market_does_not_mute_the_delayed_feed() {
+        let start = MarketTime::from_secs(1_000_000);
+        let read = |told| MarketMessage::read(told, start).expect("a message");
+        let quote = read(json!({"T": "q", "S": "SPY", "bp": 1.0, "bs": 1, "ap": 2.0, "as": 1}));
+        let trade = read(json!({"T": "t", "S": "SPY", "p": 1.5, "s": 1}));
+        let mut outlet = Outlet::new(1, start);
+        for _ in 0..=MAX_DELAYED_QUOTES {
+            outlet.publish(quote.clone(), start, false);
+        }
+        assert_eq!(outlet.delayed.len(), MAX_DELAYED_QUOTES, "quotes are bounded");
+        let later = start + Duration::from_secs(1);
+        for _ in 0..=MAX_DELAYED - MAX_DELAYED_QUOTES {
+            outlet.publish(trade.clone(), later, false);
+        }
+        assert_eq!(outlet.delayed.len(), MAX_DELAYED, "and everything is");
+        assert_eq!(outlet.delayed[0].0, start + DELAY, "the oldest gets its turn");
+        outlet.tell_delayed(start + DELAY);
+        assert_eq!(outlet.delayed.len(), MAX_DELAYED - MAX_DELAYED_QUOTES);
     }
 }

@@ -56,6 +56,16 @@ fn authentication() {
 }
 
 #[test]
+fn only_who_waits_for_a_place_has_time() {
+    let keys = Keys::only(pair());
+    for (plan, most, is_overdue) in [(Plan::Basic, 1, true), (Plan::AlgoTraderPlus, 0, false)] {
+        let door = Door::new(plan, most);
+        let session = DataSession::new(Feed::Sip, Encoding::Json, &door, Some(&pair()), &keys);
+        assert_eq!(session.is_overdue().is_some(), is_overdue, "{plan:?}");
+    }
+}
+
+#[test]
 fn the_complete_set_is_acknowledged() {
     check(
         &STOCKS,
