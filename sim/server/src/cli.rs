@@ -55,9 +55,12 @@ Faults (--faults FILE: [[fault]] with a kind; POST /sim/faults: the same as a JS
   When:      from, until (moments), after_secs, until_secs (market seconds after the start)
   deed = \"done\" does what was asked and lies about it; waits of requests are real time
 
+The same twice, byte for byte: start with --paused and a --seed, move the clock only with
+  POST /sim/clock {\"advance\":\"...\"}, send one request after the other, and compare /sim/log.
+
 Exit codes:
   0   stopped by a signal
-  1   it could not start
+  1   it could not start, or it broke down
   2   wrong usage
   10  the file of faults is wrong
   13  the address cannot be used
@@ -102,6 +105,10 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SPEED)))]
     pub(crate) speed: u32,
 
+    /// Start with the clock standing at the start of the run; /sim/clock sets it forward or lets it go
+    #[arg(long)]
+    pub(crate) paused: bool,
+
     /// Cash at the start, US dollars
     #[arg(long, value_name = "N", default_value = "100000", value_parser = parse_cash)]
     pub(crate) cash: Usd,
@@ -131,7 +138,8 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CONNECTIONS)))]
     pub(crate) connections: u32,
 
-    /// Requests per minute of market time, for each key, to trading and to market data each
+    /// Requests per minute of market time, for each key, to trading and to market data each. While the clock
+    /// stands no quota is free again: set it forward, or ask for a larger one
     /// [default: 200 to trading; to market data what the plan grants]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000),
         verbatim_doc_comment)]
@@ -259,7 +267,7 @@ mod tests {
         check(&["--symbols", "SPY,BRK.B", "--sessions", "3", "--speed", "195", "--cash", "2500.50"], true);
         check(&["--data", "a.csv", "b.csv", "--data", "c.csv.gz", "--sessions", "all"], true);
         check(&["--realism", "live", "--day-trade-rule", "legacy", "--faults", "f.toml", "--rpm", "5"], true);
-        check(&["--plan", "basic", "--connections", "3"], true);
+        check(&["--plan", "basic", "--connections", "3", "--paused"], true);
         check(&["--plan", "gold"], false);
         check(&["--connections", "0"], false);
         check(&["--realism", "real"], false);

@@ -56,9 +56,10 @@ pub struct SimClock {
 }
 
 impl SimClock {
-    /// A clock that plays `schedule` at `speed` market seconds a real second; `elapsed` must never go back.
-    pub fn new(schedule: Arc<Schedule>, speed: u32, elapsed: Elapsed) -> Self {
-        let hands = Hands { since: Duration::ZERO, played: Duration::ZERO, speed, paused: false };
+    /// A clock that plays `schedule` at `speed` market seconds a real second, from its start on; if it is
+    /// `paused`, it stands there. `elapsed` must never go back.
+    pub fn new(schedule: Arc<Schedule>, speed: u32, paused: bool, elapsed: Elapsed) -> Self {
+        let hands = Hands { since: Duration::ZERO, played: Duration::ZERO, speed, paused };
         Self { schedule, elapsed, hands: Mutex::new(hands) }
     }
 
@@ -140,7 +141,7 @@ mod tests {
         let real = Arc::new(AtomicU64::new(0));
         let reads = real.clone();
         let elapsed = Box::new(move || Duration::from_secs(reads.load(Ordering::SeqCst)));
-        let clock = SimClock::new(Arc::new(Schedule::new(&days, 1)), 1, elapsed);
+        let clock = SimClock::new(Arc::new(Schedule::new(&days, 1)), 1, false, elapsed);
         let check = |secs: u64, expected: &str| {
             real.fetch_add(secs, Ordering::SeqCst);
             assert_eq!(clock.now(), at(expected));
@@ -164,5 +165,8 @@ mod tests {
         clock.restart();
         check(2, "13:25:02");
         assert_eq!(clock.real_until(at("13:25:00")), Some(Duration::ZERO));
+        let elapsed = Box::new(|| Duration::from_secs(100));
+        let clock = SimClock::new(Arc::new(Schedule::new(&days, 1)), 1, true, elapsed);
+        assert_eq!(clock.now(), at("13:25:00"), "it has never gone");
     }
 }

@@ -3,23 +3,19 @@
 //! Whatever is due is played in the order of its time: switches of the venue first, then the market, then
 //! messages that a fault has kept back.
 
-use std::{
-    any::Any,
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{any::Any, collections::BTreeSet, sync::Arc, time::Duration};
 
 use sandpit_types::{MarketTime, Symbol};
 use sandpit_venue::{EventKind, VenueConfig};
 
 use crate::{
-    engine::{Engine, Gap},
+    engine::Engine,
     faults::{
         Deed, Effect, Faults, Hit, Plan, Request, Rule, Stream,
         line::{Line, Out},
     },
     journal::{Journal, Note},
+    presence::Presence,
     stream::{
         data::Outlet,
         hub::Hub,
@@ -83,8 +79,8 @@ pub struct Desk {
     halted: BTreeSet<Symbol>,
     /// Symbols that are halted, by whomever.
     is_halted: BTreeSet<Symbol>,
-    /// What connections held that have gone and still count, and until when.
-    ghosts: VecDeque<(MarketTime, Box<dyn Any + Send>)>,
+    /// Who is connected.
+    pub(crate) presence: Presence,
 }
 
 impl Desk {
@@ -107,7 +103,7 @@ impl Desk {
             venue_due: None,
             halted: BTreeSet::new(),
             is_halted: BTreeSet::new(),
-            ghosts: VecDeque::new(),
+            presence: Presence::default(),
         }
     }
 
@@ -117,6 +113,8 @@ impl Desk {
         // The listeners stay with their hubs until they have left.
         self.data.restart(fresh.setup.seed, start);
         self.trades.cut();
+        self.presence.begin_anew();
+        std::mem::swap(&mut fresh.presence, &mut self.presence);
         std::mem::swap(&mut fresh.data, &mut self.data);
         std::mem::swap(&mut fresh.trades, &mut self.trades);
         *self = fresh;
@@ -146,8 +144,8 @@ impl Desk {
     /// Plays everything that is due and tells the listeners, in order.
     pub(crate) fn catch_up(&mut self, now: MarketTime, real: Duration) {
         while self.play_next(now).is_some() {}
-        let is_over = now >= self.end;
-        self.ghosts.retain(|(until, _)| now < *until && !is_over);
+        // At the end of the run time stands still, and nobody could wait for a ghost to go.
+        self.presence.pass(if now >= self.end { END_OF_TIME } else { now });
         self.sample(now);
         self.tell_between(now + JUST_AFTER);
         self.data.pass(now, real);
@@ -171,7 +169,7 @@ impl Desk {
             }
         } else {
             self.tell_between(at + JUST_AFTER);
-            self.let_out(if now >= self.end { END_OF_TIME } else { at });
+            self.let_out(if at >= self.end { END_OF_TIME } else { at });
         }
         self.tell();
         Some(at)
@@ -183,11 +181,6 @@ impl Desk {
         let lines = earliest([self.data_line.deadline(), self.trade_line.deadline()]);
         let venue = self.engine.venue.deadline();
         earliest([self.venue_due, market, lines, Some(venue)]).unwrap_or(venue)
-    }
-
-    /// From now on the feed's prices of a symbol are so far away.
-    pub(crate) fn open_gap(&mut self, symbol: &Symbol, gap: Gap) {
-        self.engine.open_gap(symbol, gap);
     }
 
     /// What faults do to a request; noted in the log.
@@ -207,14 +200,14 @@ impl Desk {
         Some((status, deed))
     }
 
-    /// A connection goes, with what it holds; a fault may let that count on.
-    pub(crate) fn leave(&mut self, stream: Stream, held: impl Any + Send, now: MarketTime) {
+    /// A connection goes that came in this run, with the place it holds, if any; a fault may let that count
+    /// on. One that came in a run before leaves nothing behind.
+    pub(crate) fn leave(&mut self, stream: Stream, run: u64, held: Option<impl Any + Send>, now: MarketTime) {
+        let is_present = self.presence.leave(run);
+        let Some(held) = held.filter(|_| is_present) else { return };
         let Some((time, hit)) = self.faults.on_leave(stream, now) else { return };
         self.note_hit(hit, stream.as_str(), now);
-        if self.ghosts.len() == MAX_GHOSTS {
-            self.ghosts.pop_front();
-        }
-        self.ghosts.push_back((now + time, Box::new(held)));
+        self.presence.haunt(hit.rule, now + time, held);
     }
 
     /// Somebody at the controls halts a symbol, or lets it trade again as far as he is concerned.
@@ -239,10 +232,11 @@ impl Desk {
         self.tell();
     }
 
-    /// A rule has gone: streams that were mute speak again.
-    pub(crate) fn end_mutes(&mut self) {
-        self.data_line.unmute();
-        self.trade_line.unmute();
+    /// A rule has gone, or all of them: what it made mute speaks again, and its ghosts do not count.
+    pub(crate) fn end_rule(&mut self, rule: Option<u64>) {
+        self.data_line.unmute(rule);
+        self.trade_line.unmute(rule);
+        self.presence.forget(rule);
     }
 
     fn note_hit(&mut self, hit: Hit, on: &str, now: MarketTime) {
@@ -375,8 +369,6 @@ impl Desk {
     }
 }
 
-/// Most connections that have gone and still count; the oldest are forgotten.
-const MAX_GHOSTS: usize = 1_024;
 /// What turns a moment into the end of all that is due by it.
 const JUST_AFTER: Duration = Duration::from_nanos(1);
 /// Later than every moment of a market.
@@ -390,4 +382,39 @@ fn earliest<const N: usize>(times: [Option<MarketTime>; N]) -> Option<MarketTime
 pub(crate) fn skewed(time: MarketTime, skew_secs: i64) -> MarketTime {
     let error = std::time::Duration::from_secs(skew_secs.unsigned_abs());
     if skew_secs < 0 { time - error } else { time + error }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter::empty;
+
+    use sandpit_types::SessionDay;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Market, Settings, Sim};
+
+    #[test]
+    fn on_the_way_to_the_end_what_waits_comes_at_its_time() {
+        let at = |text: &str| MarketTime::parse(&format!("2026-03-16T{text}Z")).expect(text);
+        let days = vec![SessionDay { open: at("13:30:00"), close: at("20:00:00") }];
+        let market =
+            Market { symbols: vec![Symbol::new("SPY")], days, feed: Box::new(empty()), rewind: None };
+        let slow = br#"{"kind":"slow","stream":"data","delay_ms":600000}"#;
+        let faults = vec![Rule::from_json(slow).expect("a rule")];
+        let sim = Sim::new(Settings { faults, ..Settings::default() }, market, Box::new(|| Duration::ZERO));
+        for secs in [0, 10] {
+            sim.clock().forward_to(Duration::from_secs(secs));
+            sim.inject(json!({"T": "q", "S": "SPY", "bp": 1, "bs": 1, "ap": 2, "as": 1})).expect("a quote");
+        }
+        let end = at("20:01:00");
+        sim.with(|desk, _| {
+            assert_eq!(desk.play_next(end), Some(at("13:35:00")));
+            assert_eq!(desk.data_line.deadline(), Some(at("13:35:10")), "not yet");
+            assert_eq!(desk.play_next(end), Some(at("13:35:10")));
+        });
+        sim.clock().forward_to(Duration::from_secs(86_400));
+        sim.inject(json!({"T": "q", "S": "SPY", "bp": 1, "bs": 1, "ap": 2, "as": 1})).expect("a quote");
+        sim.with(|desk, _| assert!(desk.data_line.is_clear(), "at the end nothing waits"));
+    }
 }

@@ -24,6 +24,9 @@ pub struct DataCounts {
     pub trades: u64,
 }
 
+/// Highest price that is played, US dollars, and the widest that gaps become together: as in data files.
+const MAX_PRICE: f64 = 1e7;
+
 /// The venue, and the market that moves it.
 pub struct Engine {
     /// The matching engine.
@@ -34,6 +37,8 @@ pub struct Engine {
     pub news: NewsDesk,
     /// What was played.
     pub counts: DataCounts,
+    /// The first moment that the market knows.
+    pub begin: MarketTime,
     feed: Peekable<Feed>,
     schedule: Arc<Schedule>,
     /// How far prices of the feed are from what is played.
@@ -58,17 +63,22 @@ impl Gap {
         Self { factor: 1.0, amount }
     }
 
-    /// This gap and after it another.
-    fn then(self, next: Self) -> Self {
-        Self { factor: self.factor * next.factor, amount: self.amount * next.factor + next.amount }
+    /// This gap and after it another; `None` if that is out of all proportion.
+    fn then(self, next: Self) -> Option<Self> {
+        let Self { factor, amount } = next;
+        let both = Self { factor: self.factor * factor, amount: self.amount * factor + amount };
+        // A figure that is none is in no range.
+        let is_sound = (0.0..=MAX_PRICE).contains(&both.factor) && both.amount.abs() <= MAX_PRICE;
+        is_sound.then_some(both)
     }
 
-    /// The price that is played: on the tick, and never down to nothing. A price of zero is an empty side.
+    /// The price that is played: on the tick, never down to nothing and never above all prices. A price of
+    /// zero is an empty side.
     fn apply(self, price: &mut f64) {
         if *price <= 0.0 {
             return;
         }
-        let moved = *price * self.factor + self.amount;
+        let moved = (*price * self.factor + self.amount).min(MAX_PRICE);
         let steps = if moved >= 1.0 { 100.0 } else { 10_000.0 };
         *price = (moved * steps).round().max(1.0) / steps;
     }
@@ -102,12 +112,14 @@ impl Engine {
         let listings: Vec<Listing> = symbols.iter().map(permissions).collect();
         let first = feed.peek().map_or(schedule.start(), |tick| tick.event.time());
         let news = NewsDesk::new(config.seed, symbols, days);
-        let venue = Venue::with_listings(config, &listings, first.min(schedule.start()));
+        let begin = first.min(schedule.start());
+        let venue = Venue::with_listings(config, &listings, begin);
         Self {
             history: History::new(symbols.iter(), venue.calendar().clone()),
             venue,
             news,
             counts: DataCounts::default(),
+            begin,
             feed,
             schedule,
             gaps: BTreeMap::new(),
@@ -143,11 +155,15 @@ impl Engine {
         self.schedule.is_played(at)
     }
 
-    /// From now on prices of the feed are played so far away, on top of the gaps before. Symbols of the venue
-    /// only, so that the gaps are bounded.
-    pub fn open_gap(&mut self, symbol: &Symbol, gap: Gap) {
-        let before = self.gaps.get(symbol).copied().unwrap_or(Gap::amount(0.0));
-        self.gaps.insert(symbol.clone(), before.then(gap));
+    /// What the gaps of a symbol become with one more; `None` if they are too wide together.
+    pub fn widened(&self, symbol: &Symbol, gap: Gap) -> Option<Gap> {
+        self.gaps.get(symbol).copied().unwrap_or(Gap::amount(0.0)).then(gap)
+    }
+
+    /// From now on prices of the feed are played so far away, whatever was before. Symbols of the venue only,
+    /// so that the gaps are bounded.
+    pub fn set_gap(&mut self, symbol: &Symbol, gap: Gap) {
+        self.gaps.insert(symbol.clone(), gap);
     }
 
     /// When the next market event is due; `None` after the last.
@@ -181,10 +197,30 @@ mod tests {
         };
         check(Gap::percent(-5.0), 100.2, 95.19);
         check(Gap::amount(-3.25), 100.1, 96.85);
-        check(Gap::percent(10.0).then(Gap::amount(1.0)), 100.0, 111.0);
-        check(Gap::amount(1.0).then(Gap::percent(10.0)), 100.0, 111.1);
+        let both = |first: Gap, second: Gap| first.then(second).expect("not too wide");
+        check(both(Gap::percent(10.0), Gap::amount(1.0)), 100.0, 111.0);
+        check(both(Gap::amount(1.0), Gap::percent(10.0)), 100.0, 111.1);
         check(Gap::percent(-99.999), 50.0, 0.0005);
         check(Gap::amount(-1_000.0), 50.0, 0.0001);
         check(Gap::amount(5.0), 0.0, 0.0);
+        check(Gap::percent(1e6), 9e6, MAX_PRICE);
+        check(Gap::amount(MAX_PRICE), 100.0, MAX_PRICE);
+    }
+
+    #[test]
+    fn gaps_do_not_add_up_without_bound() {
+        for (gap, least) in [(Gap::percent(10_000.0), 3), (Gap::amount(-4e6), 2), (Gap::amount(4e6), 2)] {
+            let mut gaps = Gap::amount(0.0);
+            let count = (0..1_000).take_while(|_| {
+                gaps.then(gap).is_some_and(|wider| {
+                    gaps = wider;
+                    true
+                })
+            });
+            assert_eq!(count.count(), least, "{gap:?}");
+            let mut price = 100.0;
+            gaps.apply(&mut price);
+            assert!(price > 0.0 && price <= MAX_PRICE, "{price}");
+        }
     }
 }

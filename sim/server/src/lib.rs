@@ -18,6 +18,7 @@
 pub mod clock;
 mod connection;
 pub mod data;
+mod deeds;
 mod desk;
 pub mod engine;
 pub mod faults;
@@ -30,6 +31,7 @@ pub mod limit;
 pub mod listing;
 pub mod market;
 pub mod news;
+mod presence;
 mod rest;
 pub mod schedule;
 pub mod sim;

@@ -9,9 +9,14 @@ use crate::stream::data::Feed;
 
 /// The window.
 const WINDOW: Duration = Duration::from_secs(60);
+/// Requests that come so close together are counted as one lot, which leaves the window with its newest.
+const LOT: Duration = Duration::from_millis(100);
 /// Most keys that are counted at once; beyond it the ones that have been silent for a minute are forgotten,
 /// and if none has, a new key is told to wait.
 const MAX_KEYS: usize = 1_024;
+
+/// What the paths of the data API begin with, but for its streams.
+const DATA_PATHS: [&str; 3] = ["/v2/stocks", "/v1beta1/", "/v1/"];
 
 /// Which of the broker's two quotas a request falls under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,9 +38,20 @@ impl Api {
 
     /// Whose path this is: trading has what data does not.
     pub fn of_path(path: &str) -> Self {
-        let is_data = ["/v2/stocks", "/v1beta1/", "/v1/"].iter().any(|start| path.starts_with(start))
+        let is_data = DATA_PATHS.iter().any(|start| path.starts_with(start))
             || Feed::ALL.iter().any(|feed| feed.path() == path);
         if is_data { Self::Data } else { Self::Trading }
+    }
+
+    /// Whether a path that begins with `prefix` can be of this API.
+    pub fn has_any_below(self, prefix: &str) -> bool {
+        match self {
+            Self::Trading => !DATA_PATHS.iter().any(|start| prefix.starts_with(start)),
+            Self::Data => {
+                DATA_PATHS.iter().any(|start| prefix.starts_with(start) || start.starts_with(prefix))
+                    || Feed::ALL.iter().any(|feed| feed.path().starts_with(prefix))
+            }
+        }
     }
 }
 
@@ -90,13 +106,49 @@ pub struct Quotas {
 /// What one key sent, by API.
 #[derive(Debug, Default)]
 struct Windows {
-    trading: VecDeque<Duration>,
-    data: VecDeque<Duration>,
+    trading: Window,
+    data: Window,
+}
+
+/// What was sent in the last minute, in at most 601 lots however many requests that are.
+#[derive(Debug, Default)]
+struct Window {
+    lots: VecDeque<Lot>,
+    sent: u32,
+}
+
+/// Requests close together.
+#[derive(Debug)]
+struct Lot {
+    first: Duration,
+    newest: Duration,
+    sent: u32,
+}
+
+impl Window {
+    /// Forgets what was sent a minute before `now`.
+    fn pass(&mut self, now: Duration) {
+        while let Some(lot) = self.lots.pop_front_if(|lot| lot.newest + WINDOW <= now) {
+            self.sent -= lot.sent;
+        }
+    }
+
+    fn add(&mut self, now: Duration) {
+        self.sent += 1;
+        match self.lots.back_mut().filter(|lot| now < lot.first + LOT) {
+            Some(lot) => (lot.newest, lot.sent) = (now, lot.sent + 1),
+            None => self.lots.push_back(Lot { first: now, newest: now, sent: 1 }),
+        }
+    }
+
+    fn newest(&self) -> Option<Duration> {
+        self.lots.back().map(|lot| lot.newest)
+    }
 }
 
 impl Windows {
     fn is_over(&self, now: Duration) -> bool {
-        let is_over = |sent: &VecDeque<Duration>| sent.back().is_none_or(|&at| at + WINDOW <= now);
+        let is_over = |window: &Window| window.newest().is_none_or(|at| at + WINDOW <= now);
         is_over(&self.trading) && is_over(&self.data)
     }
 }
@@ -110,18 +162,16 @@ impl Quotas {
     /// A request of `key` at `now`, market time since the start. One that is turned away does not count.
     pub fn on_request(&mut self, key: &str, api: Api, now: Duration) -> Standing {
         let limit = self.rates.of(api);
-        let Some(sent) = self.window(key, api, now) else {
+        let Some(window) = self.window(key, api, now) else {
             return Standing { admitted: false, limit, remaining: 0, reset: WINDOW };
         };
-        while sent.front().is_some_and(|&at| at + WINDOW <= now) {
-            sent.pop_front();
-        }
-        let admitted = sent.len() < limit as usize;
+        window.pass(now);
+        let admitted = window.sent < limit;
         if admitted {
-            sent.push_back(now);
+            window.add(now);
         }
-        let remaining = limit - u32::try_from(sent.len()).unwrap_or(limit).min(limit);
-        let newest = sent.back().copied().unwrap_or(now);
+        let remaining = limit - window.sent;
+        let newest = window.newest().unwrap_or(now);
         Standing { admitted, limit, remaining, reset: (newest + WINDOW).saturating_sub(now) }
     }
 
@@ -136,7 +186,7 @@ impl Quotas {
         self.sent.clear();
     }
 
-    fn window(&mut self, key: &str, api: Api, now: Duration) -> Option<&mut VecDeque<Duration>> {
+    fn window(&mut self, key: &str, api: Api, now: Duration) -> Option<&mut Window> {
         if !self.sent.contains_key(key) {
             if self.sent.len() >= MAX_KEYS {
                 self.sent.retain(|_, sent| !sent.is_over(now));
@@ -191,6 +241,19 @@ mod tests {
         quotas.clear();
         let standing = quotas.on_request("a", Api::Trading, Duration::from_secs(60));
         assert_eq!((standing.admitted, standing.remaining), (true, 1), "forgotten");
+    }
+
+    #[test]
+    fn a_large_quota_costs_little() {
+        let mut quotas = Quotas::new(Rates::both(10_000_000));
+        for n in 0..1_000_000_u64 {
+            let now = Duration::from_micros(n * 200);
+            assert!(quotas.on_request("key", Api::Data, now).admitted);
+        }
+        let window = &quotas.sent["key"].data;
+        assert!(window.lots.len() <= 601, "{}", window.lots.len());
+        assert!((300_000..=300_500).contains(&window.sent), "{} in the last minute", window.sent);
+        assert_eq!(window.lots.iter().map(|lot| lot.sent).sum::<u32>(), window.sent);
     }
 
     #[test]

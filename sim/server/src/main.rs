@@ -93,11 +93,13 @@ async fn serve(args: &Args, settings: Settings, market: Market) -> ExitCode {
     let sim = Sim::new(settings, market, Box::new(ambient::stopwatch()));
     // Whoever started us may have closed our output; that is no reason to stop.
     let _ = writeln!(std::io::stdout(), "listening {address}");
-    tokio::spawn(sim.clone().run());
+    let ticker = tokio::spawn(sim.clone().run());
     tokio::select! {
         () = serve_broker(listener, sim) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        // It never ends by itself.
+        _ = ticker => return fail(ExitCode::FAILURE, "the market has broken down; see the panic above"),
     }
     ExitCode::SUCCESS
 }
@@ -135,6 +137,7 @@ fn settings(args: &Args, faults: Vec<Rule>) -> Settings {
         trade_connections: args.connections as usize,
         faults,
         speed: args.speed,
+        paused: args.paused,
         keys,
         ..Settings::default()
     }
@@ -157,4 +160,25 @@ fn cannot_listen(args: &Args, error: &std::io::Error) -> String {
 fn fail(code: ExitCode, why: &str) -> ExitCode {
     eprintln!("error: {why}");
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_sim::data::Tick;
+    use sandpit_types::{MarketEvent, MarketTime, SessionDay, Symbol};
+
+    use super::*;
+
+    #[test]
+    fn it_ends_when_the_market_breaks_down() {
+        let at = |text: &str| MarketTime::parse(&format!("2026-03-16T{text}Z")).expect(text);
+        let days = vec![SessionDay { open: at("13:30:00"), close: at("20:00:00") }];
+        let mut first = Some(Tick::new(MarketEvent::SessionOpen(at("13:25:00"))));
+        let feed = std::iter::from_fn(move || Some(first.take().expect("a broken feed")));
+        let market = Market { symbols: vec![Symbol::new("SPY")], days, feed: Box::new(feed), rewind: None };
+        let args = Args::parse_from(["sandpit-sim", "--listen", "127.0.0.1:0"]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let code = runtime.expect("a runtime").block_on(serve(&args, settings(&args, Vec::new()), market));
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+    }
 }

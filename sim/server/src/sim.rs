@@ -15,6 +15,7 @@ pub use crate::desk::Desk;
 use crate::{
     clock::{Elapsed, SimClock},
     data::DataError,
+    deeds::Deeds,
     engine::Engine,
     faults::{Rule, Target},
     keys::{KeyPair, Keys},
@@ -36,7 +37,8 @@ const SHORTEST_NAP: Duration = Duration::from_millis(1);
 const SLICE_EVENTS: usize = 1_024;
 /// Room that a listener must have for the next turn, in frames: an event makes a few at most.
 const SLICE_FRAMES: usize = 4 * SLICE_EVENTS;
-/// Longest real wait for listeners to make room; whoever has none then is dropped as too slow.
+/// Longest real wait for listeners to make room, whoever has none then is dropped as too slow; and for those
+/// that were cut to go.
 const LISTENER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the broker is set up.
@@ -50,6 +52,8 @@ pub struct Settings {
     pub data_requests_per_minute: Option<u32>,
     /// Market seconds a real second.
     pub speed: u32,
+    /// Whether the clock stands still at the start of the run until somebody works it.
+    pub paused: bool,
     /// Who is let in.
     pub keys: Keys,
     /// Real time that a client of the data stream has to authenticate.
@@ -88,6 +92,7 @@ impl Default for Settings {
             requests_per_minute: Rates::BASIC.trading,
             data_requests_per_minute: None,
             speed: 1,
+            paused: false,
             keys: Keys::any(),
             auth_timeout: Self::AUTH_TIMEOUT,
             ping_every: Self::PING_EVERY,
@@ -110,6 +115,11 @@ pub(crate) enum ResetError {
     Data(#[from] DataError),
 }
 
+/// The right to move the clock over long stretches; there is one.
+pub(crate) struct Turn<'a> {
+    _only: tokio::sync::MutexGuard<'a, ()>,
+}
+
 /// The simulator.
 pub struct Sim {
     settings: Settings,
@@ -122,6 +132,8 @@ pub struct Sim {
     quotas: Mutex<Quotas>,
     /// Held while the clock is being set forward.
     advancing: tokio::sync::Mutex<()>,
+    /// What clients have asked for.
+    pub(crate) deeds: Deeds,
     new_york: NewYork,
     /// Places at the trade-updates stream.
     pub(crate) trade_places: Places,
@@ -147,7 +159,7 @@ impl Sim {
         let trading = settings.requests_per_minute;
         let rates = Rates { trading, data: settings.data_requests_per_minute.unwrap_or(trading) };
         Arc::new(Self {
-            clock: SimClock::new(schedule.clone(), settings.speed, elapsed),
+            clock: SimClock::new(schedule.clone(), settings.speed, settings.paused, elapsed),
             schedule,
             symbols,
             days,
@@ -156,6 +168,7 @@ impl Sim {
             rewind: Mutex::new(rewind),
             quotas: Mutex::new(Quotas::new(rates)),
             advancing: tokio::sync::Mutex::new(()),
+            deeds: Deeds::new(),
             new_york: NewYork::new(),
             trade_places: Places::new(settings.trade_connections),
             door: Door::new(settings.plan, settings.connections_per_endpoint),
@@ -199,6 +212,7 @@ impl Sim {
     pub fn inject(&self, told: serde_json::Value) -> Result<(), String> {
         self.with(|desk, now| {
             let message = MarketMessage::read(told, now)?;
+            desk.check_time(&message, now)?;
             desk.inject(message, now);
             Ok(())
         })
@@ -227,10 +241,14 @@ impl Sim {
         }
     }
 
+    /// Waits until nobody else sets the clock forward or begins the run anew.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        Turn { _only: self.advancing.lock().await }
+    }
+
     /// Sets the clock forward to where so much of the run has been played. Everything on the way is played in
     /// order, in turns that listeners can follow; requests that come meanwhile see the market where it is.
-    pub(crate) async fn advance_to(&self, played: Duration) {
-        let _turn = self.advancing.lock().await;
+    pub(crate) async fn advance_to(&self, _turn: &Turn<'_>, played: Duration) {
         while !self.advance_a_little(played) {
             self.wait_for_listeners().await;
         }
@@ -256,19 +274,33 @@ impl Sim {
     }
 
     async fn wait_for_listeners(&self) {
-        let has_room = async {
-            while !lock(&self.desk).have_room(SLICE_FRAMES) {
+        // Whoever makes no room in this time is dropped when the next frames do not fit.
+        self.wait_for(|desk| desk.have_room(SLICE_FRAMES)).await;
+    }
+
+    /// Waits for something that streams do, as long as is fair.
+    async fn wait_for(&self, is_so: impl Fn(&Desk) -> bool) {
+        let waiting = async {
+            while !is_so(&lock(&self.desk)) {
                 tokio::time::sleep(SHORTEST_NAP).await;
             }
         };
-        // Whoever makes no room in this time is dropped when the next frames do not fit.
-        let _ = tokio::time::timeout(LISTENER_PATIENCE, has_room).await;
+        let _ = tokio::time::timeout(LISTENER_PATIENCE, waiting).await;
     }
 
-    /// Begins the run anew: a fresh account and the market from its start. All streams are cut, the log is
-    /// empty, and the faults are those of the settings. The clock's gait stays.
+    /// Begins the run anew: a fresh account and the market from its start. All streams and all requests under
+    /// way are cut, the log is empty, and the faults are those of the settings. The clock's gait stays. Ends
+    /// when the connections that were cut have gone, so that their places are free.
     pub(crate) async fn reset(&self, seed: Option<u64>, cash: Option<Usd>) -> Result<(), ResetError> {
-        let _turn = self.advancing.lock().await;
+        let turn = self.turn().await;
+        self.deeds.begin_anew(|| self.begin_anew(seed, cash))?;
+        drop(turn);
+        // Whoever does not let itself be cut in this time keeps its place a little longer.
+        self.wait_for(|desk| !desk.presence.has_leavers()).await;
+        Ok(())
+    }
+
+    fn begin_anew(&self, seed: Option<u64>, cash: Option<Usd>) -> Result<(), ResetError> {
         let mut desk = lock(&self.desk);
         let mut setup = desk.setup.clone();
         setup.seed = seed.unwrap_or(setup.seed);
@@ -347,6 +379,45 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faults::Stream;
+
+    /// A run can begin anew, and a fault lets connections count on that have gone.
+    fn haunted_sim() -> Arc<Sim> {
+        let at = |text: &str| MarketTime::parse(&format!("2026-03-16T{text}Z")).expect(text);
+        let days = vec![SessionDay { open: at("13:30:00"), close: at("20:00:00") }];
+        let rewind: Rewind = Box::new(|_| Ok(Box::new(std::iter::empty())));
+        let symbols = vec![Symbol::new("SPY")];
+        let market = Market { symbols, days, feed: Box::new(std::iter::empty()), rewind: Some(rewind) };
+        let faults = vec![Rule::from_json(br#"{"kind":"ghost"}"#).expect("a rule")];
+        Sim::new(Settings { faults, ..Settings::default() }, market, Box::new(|| Duration::ZERO))
+    }
+
+    #[tokio::test]
+    async fn a_reset_waits_for_those_it_cuts_and_they_leave_no_ghosts() {
+        let sim = haunted_sim();
+        let held = Arc::new(());
+        let enter = || sim.with(|desk, _| desk.presence.enter());
+        let leave = |run| sim.with(|desk, now| desk.leave(Stream::Data, run, Some(held.clone()), now));
+        leave(enter());
+        assert_eq!(Arc::strong_count(&held), 2, "a ghost");
+        let run = enter();
+        let reset = tokio::spawn({
+            let sim = sim.clone();
+            async move { sim.reset(None, None).await }
+        });
+        while sim.with(|desk, _| desk.presence.run()) == run {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::yield_now().await;
+        assert!(!reset.is_finished(), "it waits");
+        assert_eq!(Arc::strong_count(&held), 1, "the old run's ghost has gone");
+        leave(run);
+        reset.await.expect("no panic").expect("a market that can be played again");
+        assert_eq!(Arc::strong_count(&held), 1, "no ghost of the old run");
+        assert_eq!(sim.with(|desk, _| desk.faults.rules()[0].chances), 0);
+        leave(enter());
+        assert_eq!(Arc::strong_count(&held), 2, "the new run has its own");
+    }
 
     #[test]
     fn it_naps_until_what_is_due_and_long_when_all_is_over_or_paused() {

@@ -20,6 +20,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Most bars that wait to be told anew; beyond it the ones that are due last are not.
 const MAX_PENDING: usize = 10_000;
 
+/// How much older than the market's first moment a message from outside may be: data of a year before it.
+const MAX_AGE: Duration = Duration::from_secs(366 * 86_400);
+
 /// Bars that are still to be told because of trades from outside.
 #[derive(Debug, Default)]
 pub(crate) struct Pending(BTreeSet<(MarketTime, Symbol, MarketTime, Change)>);
@@ -116,6 +119,25 @@ impl Desk {
     fn publish(&mut self, message: MarketMessage, at: MarketTime) {
         let is_night = self.engine.history.is_night(at);
         self.tell_market(Told { message, at, is_night });
+    }
+
+    /// Whether a message from outside has a stamp that this market can have seen. Quotes are stamped anew,
+    /// and a trade is at the latest of now.
+    ///
+    /// # Errors
+    /// When it has not; the text says what may be.
+    pub(crate) fn check_time(&self, message: &MarketMessage, now: MarketTime) -> Result<(), String> {
+        let earliest = self.engine.begin - MAX_AGE;
+        let times = match message {
+            MarketMessage::Quote(_) => return Ok(()),
+            MarketMessage::Trade(trade) => [trade.t.0.min(now); 2],
+            MarketMessage::News(article) => [article.created_at.0, article.updated_at.0],
+            other => [other.time(); 2],
+        };
+        match times.into_iter().find(|time| !(earliest..=now).contains(time)) {
+            Some(time) => Err(format!("{time} is not a time from {earliest} to {now}")),
+            None => Ok(()),
+        }
     }
 
     /// Puts a message into the market. A trade of the present minute and a quote move the venue as the

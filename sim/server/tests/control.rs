@@ -93,6 +93,21 @@ fn wrong_controls_are_refused_in_words() {
     check("/sim/inject", r#"{"bar":{"symbol":"SPY","open":1,"high":1,"low":2,"close":1}}"#, 422, "low");
     check("/sim/inject", r#"{"storm":{}}"#, 422, "unknown variant");
     check("/sim/faults", r#"{"kind":"rest"}"#, 422, "did you mean `reset`");
+    check("/sim/faults", r#"{"kind":"reset","until":"2026-03-16T13:30:10Z"}"#, 422, "no moment from");
+    check("/sim/faults", r#"{"kind":"reset","until_secs":300}"#, 422, "no moment from");
+    check("/sim/faults", r#"{"kind":"reset","from":"2026-03-16T20:01:01Z"}"#, 422, "no moment from");
+    check("/sim/faults", r#"{"kind":"halt","symbol":"ZZZZ"}"#, 422, "symbol not found: ZZZZ");
+    for kind in ["b", "u", "d"] {
+        for at in
+            ["1677-09-21T00:12:44Z", "2025-03-01T00:00:00Z", "2026-03-16T13:31:00Z", "2262-04-11T23:47:00Z"]
+        {
+            let bar =
+                json!({"T": kind, "S": "SPY", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1, "vw": 1, "t": at});
+            check("/sim/inject", &json!({ "message": bar }).to_string(), 422, "is not a time from");
+        }
+    }
+    let late = json!({"headline": "x", "created_at": "2026-03-16T13:31:00Z"});
+    check("/sim/inject", &json!({ "news": late }).to_string(), 422, "is not a time from");
     check("/sim/reset", "", 409, "played once only");
     check("/sim/reset", r#"{"cash":"-1"}"#, 422, "above zero");
     assert_eq!(broker.send("GET", "/sim/log?after=x", None, "").status, 422);
@@ -179,26 +194,91 @@ fn a_gap_moves_what_the_feed_brings_from_then_on() {
     assert_eq!(ask("SPY"), 95.09);
     let bars = broker.get("/v2/stocks/SPY/bars?timeframe=1Min&start=2026-03-16");
     assert_eq!(bars["bars"][0]["c"], 95.09, "bars, too");
+    // More and more of it: refused before prices are none any more.
+    let body = json!({"gap": {"symbol": "SPY", "percent": 10_000}}).to_string();
+    let widen = |_| broker.send("POST", "/sim/inject", None, &body);
+    let refused = (0..400).map(widen).find(|answer| answer.status == 422).expect("there is an end");
+    assert_eq!(refused.body["message"], "the gaps of SPY are too wide together");
+    broker.pass(secs(60));
+    assert_eq!(ask("SPY"), 1e7, "the highest price there is");
+}
+
+/// A market of so many quotes of SPY, twenty a second from the open on; each has its number as its size.
+fn crowded_market(count: u64) -> Market {
+    let Market { symbols, days, .. } = market();
+    let symbol = symbols[0].clone();
+    let quotes = (0..count).map(move |n| {
+        let time = open() + std::time::Duration::from_millis(n * 50);
+        let symbol = symbol.clone();
+        Tick::new(MarketEvent::Quote(Quote { symbol, time, bid: 1.0, bid_size: n, ask: 2.0, ask_size: 1 }))
+    });
+    Market { symbols, days, feed: Box::new(quotes), rewind: None }
+}
+
+/// Waits until something is so.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    assert!((0..1_000_000).any(|_| is_so()), "{what}");
+}
+
+#[test]
+fn advances_add_up_and_outlive_their_client() {
+    let broker = Broker::over(Settings { paused: true, ..settings() }, crowded_market(200_000));
+    let is_moving = || broker.status()["quotes"].as_u64() > Some(0);
+    std::thread::scope(|scope| {
+        // The first client does not wait for the answer.
+        let mut socket = std::net::TcpStream::connect(broker.address()).expect("connects");
+        let body = r#"{"advance":"5h"}"#;
+        let head = format!("POST /sim/clock HTTP/1.1\r\nHost: sim\r\nContent-Length: {}\r\n\r\n", body.len());
+        std::io::Write::write_all(&mut socket, (head + body).as_bytes()).expect("sends");
+        until("the clock does not move", is_moving);
+        // The second comes while the first is being carried out.
+        let second = scope.spawn(|| broker.control("/sim/clock", json!({"advance": "10m"})));
+        drop(socket);
+        assert_eq!(second.join().expect("no panic")["market_time"], "2026-03-16T18:35:00Z");
+    });
+    assert_eq!(broker.status()["quotes"], 200_000);
+}
+
+#[test]
+fn a_request_under_way_does_not_reach_the_next_run() {
+    let latency = json!({"kind": "latency", "delay_ms": 600_000, "method": "POST", "at_most": 1}).to_string();
+    let faults = vec![sandpit_sim::faults::Rule::from_json(latency.as_bytes()).expect("a rule")];
+    let broker = Broker::over(Settings { faults, ..settings() }, rewindable_market());
+    broker.pass(secs(310));
+    let order = limit_order("buy", 10, 101.0, "old").to_string();
+    std::thread::scope(|scope| {
+        let sent = scope.spawn(|| broker.try_send("POST", "/v2/orders", &common::KEYS, &order).is_ok());
+        until("it never comes", || !broker.log_of("fault").is_empty());
+        broker.control("/sim/reset", json!({}));
+        assert!(!sent.join().expect("no panic"), "it is cut");
+    });
+    assert_eq!(broker.log(), "");
+    assert_eq!(broker.get("/v2/orders?status=all"), json!([]));
+}
+
+#[test]
+fn what_is_late_is_done_though_its_client_has_gone() {
+    let broker = Broker::in_session(settings());
+    broker.control("/sim/faults", json!({"kind": "latency", "delay_ms": 100, "method": "POST"}));
+    let order = limit_order("buy", 10, 99.0, "late").to_string();
+    let mut socket = std::net::TcpStream::connect(broker.address()).expect("connects");
+    let head = format!(
+        "POST /v2/orders HTTP/1.1\r\nHost: sim\r\nAPCA-API-KEY-ID: K\r\nAPCA-API-SECRET-KEY: S\r\n\
+         Content-Length: {}\r\n\r\n",
+        order.len()
+    );
+    std::io::Write::write_all(&mut socket, (head + &order).as_bytes()).expect("sends");
+    until("it never comes", || !broker.log_of("fault").is_empty());
+    drop(socket);
+    until("it is forgotten", || !broker.log_of("answer").is_empty());
+    assert_eq!(broker.get("/v2/orders")[0]["client_order_id"], "late");
 }
 
 #[test]
 fn whoever_listens_can_follow_when_the_clock_is_set_forward() {
-    let Market { symbols, days, .. } = market();
-    let symbol = symbols[0].clone();
     // Many times what may wait for one listener, over an hour.
     let count = 16 * MAX_WAITING as u64;
-    let quotes = (0..count).map(move |n| {
-        let time = open() + std::time::Duration::from_millis(n * 50);
-        Tick::new(MarketEvent::Quote(Quote {
-            symbol: symbol.clone(),
-            time,
-            bid: 1.0,
-            bid_size: n,
-            ask: 2.0,
-            ask_size: 1,
-        }))
-    });
-    let broker = Broker::over(settings(), Market { symbols, days, feed: Box::new(quotes), rewind: None });
+    let broker = Broker::over(settings(), crowded_market(count));
     broker.control("/sim/clock", json!({"pause": true}));
     let mut stream = data_stream(&broker, json!({"quotes": ["*"]}));
     std::thread::scope(|scope| {

@@ -204,7 +204,29 @@ fn a_trade_stream_that_went_still_counts() {
     broker.pass(secs(89));
     assert_eq!(broker.refused_stream("/stream"), 429);
     broker.pass(secs(1));
+    let stream = updates(&broker);
+    let id = arm(&broker, json!({"kind": "ghost", "stream": "trades"}));
+    drop(stream);
+    let has_gone = (0..1_000_000).any(|_| broker.log_of("fault").len() == 2);
+    assert!(has_gone, "the server has not noticed");
+    assert_eq!(broker.refused_stream("/stream"), 429);
+    assert_eq!(broker.send("DELETE", &format!("/sim/faults/{id}"), None, "").status, 200);
     updates(&broker);
+}
+
+#[test]
+fn whoever_holds_no_place_leaves_no_ghost() {
+    let broker = with(json!({"kind": "ghost", "stream": "data", "at_most": 1}));
+    let first = quotes(&broker);
+    let mut turned_away = broker.stream("/v2/iex", &[]);
+    turned_away.hear();
+    assert_eq!(turned_away.ask(serde_json::from_str(AUTH).expect("JSON"))[0]["code"], 406);
+    let count = || broker.status()["data_streams"].as_u64();
+    drop(turned_away);
+    assert!((0..1_000_000).any(|_| count() == Some(1)), "the server has not noticed");
+    assert_eq!(hits(&broker), [0]);
+    drop(first);
+    assert!((0..1_000_000).any(|_| hits(&broker) == [1]), "the one with the place does");
 }
 
 #[test]
@@ -253,7 +275,10 @@ fn a_data_socket_goes_mute_and_answers_all_the_same() {
     // Mute from 20 s to 45 s.
     assert_eq!(quote_secs(&mut stream, 2), [50, 60]);
     let id = arm(&broker, json!({"kind": "mute", "stream": "data"}));
-    broker.pass(secs(1_000));
+    let other = arm(&broker, json!({"kind": "duplicate", "stream": "data"}));
+    broker.pass(secs(500));
+    assert_eq!(broker.send("DELETE", &format!("/sim/faults/{other}"), None, "").status, 200);
+    broker.pass(secs(500));
     assert_eq!(stream.ask(json!({"action": "unsubscribe", "trades": ["IBM"]}))[0]["T"], "subscription");
     assert_eq!(broker.send("DELETE", &format!("/sim/faults/{id}"), None, "").status, 200);
     broker.pass(secs(10));

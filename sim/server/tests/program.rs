@@ -8,7 +8,7 @@ use std::{
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const BARS: &str = "timestamp,symbol,open,high,low,close,volume\n";
 
@@ -35,12 +35,24 @@ impl Running {
         Self { child, address, _stdout: stdout }
     }
 
-    fn status(&self) -> Value {
+    /// The answer to a request, as text; with a body it is a POST.
+    fn ask(&self, path: &str, body: Option<&Value>) -> String {
         // The environment's proxy knows nothing of our loopback.
         let agent = ureq::Agent::from(ureq::Agent::config_builder().proxy(None).build());
-        let mut response =
-            agent.get(format!("http://{}/sim/status", self.address)).call().expect("an answer");
-        response.body_mut().read_json().expect("JSON")
+        let url = format!("http://{}{path}", self.address);
+        let answer = match body {
+            None => agent.get(url).call(),
+            Some(body) => agent
+                .post(url)
+                .header("APCA-API-KEY-ID", "K")
+                .header("APCA-API-SECRET-KEY", "S")
+                .send(body.to_string()),
+        };
+        answer.expect("an answer").body_mut().read_to_string().expect("text")
+    }
+
+    fn status(&self) -> Value {
+        serde_json::from_str(&self.ask("/sim/status", None)).expect("JSON")
     }
 }
 
@@ -76,6 +88,29 @@ fn it_says_where_it_listens_and_ends_on_a_signal() {
     let pid = running.child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("runs").success());
     assert_eq!(running.child.wait().expect("ends").code(), Some(0));
+}
+
+#[test]
+fn the_same_seed_and_the_same_requests_give_the_same_log() {
+    let run = |seed: &str| {
+        let sim = Running::start(&["--paused", "--seed", seed, "--speed", "1000", "--realism", "live"]);
+        assert_eq!(sim.status()["market_time"], "2026-03-16T12:40:00Z", "the start of the run");
+        for n in 0..20_u32 {
+            sim.ask("/sim/clock", Some(&json!({"advance": if n == 0 { "51m" } else { "77s" }})));
+            let side = if n % 3 == 2 { "sell" } else { "buy" };
+            sim.ask(
+                "/v2/orders",
+                Some(&json!({"symbol": "SPY", "qty": "3", "side": side, "type": "market",
+                    "time_in_force": "day", "client_order_id": format!("order {n}")})),
+            );
+        }
+        sim.ask("/sim/clock", Some(&json!({"advance": "1m"})));
+        sim.ask("/sim/log?limit=100000", None)
+    };
+    let first = run("7");
+    assert_eq!(run("7"), first);
+    assert!(first.matches("\"event\":\"fill\"").count() >= 20, "{first}");
+    assert_ne!(run("8"), first);
 }
 
 #[test]
@@ -146,6 +181,7 @@ fn wrong_usage_is_explained() {
         "--sessions",
         "--seed",
         "--speed",
+        "--paused",
         "--cash",
         "--always-open",
         "--realism",

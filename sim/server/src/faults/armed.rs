@@ -74,8 +74,8 @@ pub struct Plan {
 pub enum Effect {
     /// It and every connection are cut.
     Cut,
-    /// It and those that come are not sent for so long; `None`: for ever.
-    Mute(Option<Duration>),
+    /// It and those that come are not sent for so long, `None`: for ever, as the rule of this number wants.
+    Mute(Option<Duration>, u64),
     /// It comes once more.
     Duplicate,
     /// It comes after the next one.
@@ -154,21 +154,15 @@ impl Faults {
             return Err(TooManyRules);
         }
         self.added += 1;
-        let (id, when) = (self.added, rule.when);
-        let moment = |after: Option<Duration>| after.map(|after| self.start + after);
-        let later = |a: Option<MarketTime>, b: Option<MarketTime>| a.max(b);
-        let sooner = |a: Option<MarketTime>, b: Option<MarketTime>| match (a, b) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let (id, (from, until)) = (self.added, rule.when.window(self.start));
         // An odd factor spreads the numbers over all seeds; the venue draws from the plain one.
         let seed = self.seed ^ id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.rules.push(Armed {
             id,
             chances: 0,
             hits: 0,
-            from: later(when.from, moment(when.after)),
-            until: sooner(when.until, moment(when.until_after)),
+            from,
+            until,
             chance: ChaCha8Rng::seed_from_u64(seed),
             in_force: false,
             rule,
@@ -278,7 +272,7 @@ impl Faults {
             }
             let Some(effect) = Self::effect(armed) else { continue };
             effects.push((effect, armed.hit()));
-            if matches!(effect, Effect::Cut | Effect::Mute(_) | Effect::Lose) {
+            if matches!(effect, Effect::Cut | Effect::Mute(..) | Effect::Lose) {
                 break;
             }
         }
@@ -295,7 +289,7 @@ impl Faults {
         }
         match &armed.rule.kind {
             Kind::Drop => Some(Effect::Cut),
-            Kind::Mute(time) => Some(Effect::Mute(*time)),
+            Kind::Mute(time) => Some(Effect::Mute(*time, armed.id)),
             Kind::Duplicate => Some(Effect::Duplicate),
             Kind::Reorder => Some(Effect::Reorder),
             Kind::Slow(spread) => Some(Effect::Slow(drawn(*spread, &mut armed.chance))),

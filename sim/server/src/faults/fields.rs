@@ -6,9 +6,12 @@ use rust_decimal::Decimal;
 use sandpit_types::{MarketTime, Symbol};
 use serde::{Deserialize, Serialize};
 
-use super::rule::{
-    DEFAULT_GHOST_SECS, DEFAULT_HOLD_MS, Deed, HowOften, Kind, MAX_REPLAY, MAX_WAIT_MS, Reading, Rule, Scope,
-    Spread, Stream, Target, When,
+use super::{
+    reach,
+    rule::{
+        DEFAULT_GHOST_SECS, DEFAULT_HOLD_MS, Deed, HowOften, Kind, MAX_REPLAY, MAX_WAIT_MS, Reading, Rule,
+        Scope, Spread, Stream, Target, When,
+    },
 };
 use crate::limit::Api;
 
@@ -205,8 +208,9 @@ impl Fields {
         if scope.path.as_ref().is_some_and(|path| !path.starts_with('/')) {
             return Err("path begins with a slash".into());
         }
-        let when = self.when()?;
-        Ok(Rule { kind, scope, how_often: self.how_often()?, when, fields: self })
+        let (when, how_often) = (self.when()?, self.how_often()?);
+        reach::check(&kind, &scope, how_often)?;
+        Ok(Rule { kind, scope, how_often, when, fields: self })
     }
 
     fn kind(&self) -> Result<Kind, String> {
@@ -239,7 +243,12 @@ impl Fields {
             KindName::Replay => {
                 Kind::Replay(within("count", self.count.unwrap_or(DEFAULT_REPLAY), 1, MAX_REPLAY)?)
             }
-            KindName::Ghost => Kind::Ghost(secs(self.ghost_secs.unwrap_or(DEFAULT_GHOST_SECS))),
+            KindName::Ghost => Kind::Ghost(secs(within(
+                "ghost_secs",
+                self.ghost_secs.unwrap_or(DEFAULT_GHOST_SECS),
+                1,
+                MAX_SECS,
+            )?)),
             KindName::StuckCancels => Kind::StuckCancels,
             KindName::Halt => Kind::Halt(self.symbol.clone().ok_or_else(|| self.wants("symbol"))?),
         })
@@ -268,8 +277,8 @@ impl Fields {
             Some(0) => Err(format!("{name} is at least 1")),
             value => Ok(value),
         };
-        if self.probability.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
-            return Err("probability is a number from 0 to 1".into());
+        if self.probability.is_some_and(|chance| !(chance > 0.0 && chance <= 1.0)) {
+            return Err("probability is a number above 0 and at most 1".into());
         }
         Ok(HowOften {
             first: positive("first", self.first)?,

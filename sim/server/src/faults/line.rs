@@ -35,8 +35,8 @@ pub(crate) struct Line<M> {
     held: Option<(MarketTime, Skewed<M>)>,
     /// The newest that went out, for replays.
     sent: VecDeque<Skewed<M>>,
-    /// Until when nothing goes out.
-    mute_until: Option<MarketTime>,
+    /// Until when nothing goes out, and the rule that wants it.
+    mute_until: Option<(MarketTime, u64)>,
 }
 
 impl<M> Default for Line<M> {
@@ -53,13 +53,13 @@ impl<M: Clone> Line<M> {
 
     /// Whether nothing is said at `now`; messages are lost then, and no rule is asked about them.
     pub(crate) fn is_mute(&mut self, now: MarketTime) -> bool {
-        self.mute_until = self.mute_until.filter(|until| now < *until);
+        self.mute_until = self.mute_until.filter(|(until, _)| now < *until);
         self.mute_until.is_some()
     }
 
-    /// A mute that nobody wants any more ends.
-    pub(crate) fn unmute(&mut self) {
-        self.mute_until = None;
+    /// A mute that a rule wanted ends; without one, whichever there is.
+    pub(crate) fn unmute(&mut self, rule: Option<u64>) {
+        self.mute_until = self.mute_until.filter(|(_, own)| rule.is_some_and(|rule| rule != *own));
     }
 
     /// A message comes in; returns what goes out now, in order.
@@ -72,8 +72,8 @@ impl<M: Clone> Line<M> {
         for effect in effects {
             match *effect {
                 Effect::Cut => return vec![Out::Cut],
-                Effect::Mute(time) => {
-                    self.mute_until = Some(time.map_or(END_OF_TIME, |time| now + time));
+                Effect::Mute(time, rule) => {
+                    self.mute_until = Some((time.map_or(END_OF_TIME, |time| now + time), rule));
                     return Vec::new();
                 }
                 Effect::Lose => return Vec::new(),

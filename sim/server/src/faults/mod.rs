@@ -20,6 +20,7 @@ mod armed;
 mod fields;
 mod file;
 pub(crate) mod line;
+mod reach;
 mod rule;
 
 pub use armed::{Armed, Effect, Faults, Hit, MAX_RULES, Plan, Request, Step, TooManyRules, Venue};

@@ -168,6 +168,23 @@ pub struct When {
     pub until_after: Option<Duration>,
 }
 
+impl When {
+    /// The moments between which a rule applies, in a run that starts at `start`; `None`: without end.
+    pub(crate) fn window(self, start: MarketTime) -> (Option<MarketTime>, Option<MarketTime>) {
+        let moment = |after: Option<Duration>| after.map(|after| start + after);
+        let (until, until_after) = (self.until, moment(self.until_after));
+        let sooner = until.zip(until_after).map(|(a, b)| a.min(b)).or(until).or(until_after);
+        (self.from.max(moment(self.after)), sooner)
+    }
+
+    /// Whether it has a moment from `now` to `end`, in a run that starts at `start`.
+    pub(crate) fn has_any(self, start: MarketTime, now: MarketTime, end: MarketTime) -> bool {
+        let (from, until) = self.window(start);
+        let first = from.unwrap_or(now).max(now);
+        first <= end && until.is_none_or(|until| first < until)
+    }
+}
+
 /// A rule, as somebody wrote it and as it is meant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {

@@ -87,7 +87,18 @@ fn a_rule_that_does_less_than_it_says_is_refused() {
     check(r#"{"kind":"lose","stream":"data","path":"/"}"#, "`path` means nothing");
     check(r#"{"kind":"server_error","status":404}"#, "status 404 is none of 500, 502, 503, 504");
     check(r#"{"kind":"reset","every":0}"#, "every is at least 1");
-    check(r#"{"kind":"reset","probability":1.5}"#, "from 0 to 1");
+    check(r#"{"kind":"reset","probability":1.5}"#, "above 0 and at most 1");
+    check(r#"{"kind":"reset","probability":0}"#, "above 0 and at most 1");
+    check(r#"{"kind":"reset","first":2,"every":3}"#, "every 3th of the first 2 is none");
+    check(r#"{"kind":"reset","api":"data","path":"/v2/orders"}"#, "nothing of the data API is at /v2/orders");
+    check(r#"{"kind":"reset","api":"trading","path":"/v2/stocks/bars"}"#, "nothing of the trading API");
+    check(r#"{"kind":"equity","factor":2,"method":"POST"}"#, "is a GET, never a POST");
+    check(r#"{"kind":"equity","factor":2,"api":"data"}"#, "at /v2/account only");
+    check(r#"{"kind":"clock_skew","skew_secs":1,"path":"/v2/account"}"#, "at /v2/clock only");
+    check(r#"{"kind":"handshake_429","path":"/v2/orders"}"#, "/stream only");
+    check(r#"{"kind":"handshake_429","path":"/stream","api":"data"}"#, "/stream only");
+    check(r#"{"kind":"partial_failure","path":"/v2/account"}"#, "at /v2/orders, /v2/positions only");
+    check(r#"{"kind":"ghost","ghost_secs":0}"#, "ghost_secs is a number from 1");
     check(r#"{"kind":"reset","path":"v2"}"#, "slash");
     check(r#"{"kind":"reset","after_secs":5,"until_secs":5}"#, "ends before it begins");
     check(r#"{"kind":"latency","delay_ms":[5,4]}"#, "ends before it begins");
@@ -98,6 +109,34 @@ fn a_rule_that_does_less_than_it_says_is_refused() {
     check(r#"{"kind":"clock_skew"}"#, "needs skew_secs");
     check(r#"{"kind":"reset","dead":"done"}"#, "did you mean `deed`");
     check("[]", "");
+}
+
+#[test]
+fn a_rule_that_can_hit_is_taken() {
+    for text in [
+        r#"{"kind":"reset","first":3,"every":3}"#,
+        r#"{"kind":"reset","api":"data","path":"/v2/s"}"#,
+        r#"{"kind":"reset","api":"data","path":"/v2/iex"}"#,
+        r#"{"kind":"reset","api":"trading","path":"/v2"}"#,
+        r#"{"kind":"equity","factor":2,"method":"get","path":"/v2/acc"}"#,
+        r#"{"kind":"clock_skew","skew_secs":1,"stamps":true,"path":"/v2/account"}"#,
+        r#"{"kind":"handshake_429","api":"trading"}"#,
+        r#"{"kind":"partial_failure","path":"/v2/pos"}"#,
+    ] {
+        rule(text);
+    }
+}
+
+#[test]
+fn only_its_own_rule_ends_a_mute() {
+    let mut line = Line::default();
+    assert_eq!(line.push('a', &[Effect::Mute(None, 7)], start()), []);
+    line.unmute(Some(8));
+    assert!(line.is_mute(start()), "another rule's");
+    line.unmute(Some(7));
+    assert_eq!(line.push('b', &[Effect::Mute(None, 9)], start()), []);
+    line.unmute(None);
+    assert_eq!(line.push('c', &[], start()), [Out::Send('c', 0)]);
 }
 
 #[test]
@@ -118,7 +157,6 @@ fn where_when_and_how_often() {
     check(r#","every":3"#, &six, "..x..x");
     check(r#","at_most":2"#, &six, "xx....");
     check(r#","first":4,"every":2,"at_most":1"#, &six, ".x....");
-    check(r#","probability":0"#, &six, "......");
     check(r#","probability":1"#, &six, "xxxxxx");
     check(r#","after_secs":2"#, &six, "..xxxx");
     check(r#","until_secs":2"#, &six, "xx....");
@@ -325,8 +363,8 @@ fn what_a_line_makes_of_messages() {
     check_line(&[&[], &[Cut], &[]], "a ! c");
     check_line(&[&[], &[], &[Replay(2)], &[Replay(3)]], "a b cbc dbcd");
     check_line(&[&[Skew(-3)], &[Skew(1), Skew(1)]], "a-3 b+2");
-    check_line(&[&[], &[Mute(Some(secs(2)))], &[], &[], &[]], "a   d e");
-    check_line(&[&[], &[Mute(None)], &[], &[], &[]], "a");
+    check_line(&[&[], &[Mute(Some(secs(2)), 1)], &[], &[], &[]], "a   d e");
+    check_line(&[&[], &[Mute(None, 1)], &[], &[], &[]], "a");
     // The next message, at the latest a second later: it is let out before the one of that second.
     check_line(&[&[Reorder], &[]], " ab");
     // Behind a slow one everything waits, in order.

@@ -117,7 +117,7 @@ pub(super) fn item<T>(
 }
 
 /// No answer. A server that cannot cut its connections sends this as it is.
-fn severed(after: Duration) -> Response {
+pub(super) fn severed(after: Duration) -> Response {
     let mut response = StatusCode::BAD_GATEWAY.into_response();
     response.extensions_mut().insert(record::Severed(after));
     response

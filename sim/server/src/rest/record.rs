@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{ApiError, set_header, trading::is_huge};
+use super::{ApiError, faulty, set_header, trading::is_huge};
 use crate::{
     connection::Knife,
     journal::{Excerpt, Note},
@@ -31,7 +31,17 @@ pub(super) async fn request(State(sim): State<Arc<Sim>>, request: Request, next:
     let number = sim.number_request();
     let knife = request.extensions().get::<ConnectInfo<Knife>>().map(|ConnectInfo(knife)| knife.clone());
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let mut response = if is_safe { next.run(request).await } else { noted(&sim, request, next).await };
+    let response = if is_safe {
+        sim.deeds.in_one_run(next.run(request)).await
+    } else {
+        // What was asked for happens even if the client does not wait for the answer.
+        let own = sim.clone();
+        let deed = async move { own.deeds.in_one_run(noted(&own, request, next)).await };
+        let done = sim.deeds.see_through(deed).await;
+        done.unwrap_or_else(|| Some(faulty::server_error(503).into_response()))
+    };
+    // The account that was asked is no more.
+    let mut response = response.unwrap_or_else(|| faulty::severed(Duration::ZERO));
     if let Some(Severed(after)) = response.extensions_mut().remove() {
         tokio::time::sleep(after).await;
         if let Some(knife) = knife {

@@ -62,6 +62,10 @@ pub(crate) trait Session: Send + 'static {
     fn on_binary(&mut self, bytes: &[u8], keys: &Keys) -> Answer<Self::Topic, Self::Message> {
         self.on(&String::from_utf8_lossy(bytes), keys)
     }
+    /// Whether another connection could be turned away because of this one.
+    fn holds_place(&self) -> bool {
+        true
+    }
     /// What to say before hanging up if the time to authenticate is over now.
     fn is_overdue(&self) -> Option<Self::Message>;
     /// What to say before hanging up when there are too many connections.
@@ -74,15 +78,17 @@ pub(crate) trait Session: Send + 'static {
 
 /// Speaks with one client until it goes, is too slow, or does not authenticate in time.
 pub(super) async fn run<S: Session>(sim: Arc<Sim>, mut socket: WebSocket, mut session: S) {
-    let joined = sim.with(|desk, _| S::hub(desk).join());
+    let joined =
+        sim.with(|desk, _| S::hub(desk).join().map(|(id, frames)| (desk.presence.enter(), id, frames)));
     let last_words = match joined {
-        Some((id, frames)) => {
+        Some((run, id, frames)) => {
             let end = converse(&sim, &mut socket, &mut session, id, frames).await;
             // Whatever the session holds is free for the next connection before the farewell, which may take
             // long, unless a fault lets it count on.
             sim.with(|desk, now| {
                 S::hub(desk).leave(id);
-                desk.leave(S::STREAM, session, now);
+                let place = session.holds_place().then_some(session);
+                desk.leave(S::STREAM, run, place, now);
             });
             match end {
                 End::Cut => return,

@@ -2,18 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{body::Bytes, extract::State, response::Response};
+use axum::{body::Bytes, extract::State, http::StatusCode, response::Response};
 use jiff::SignedDuration;
 use sandpit_types::MarketTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{note, read, wrong};
+use super::{busy, note, read, wrong};
 use crate::{
     clock::MAX_SPEED,
     rest::{ApiError, ok},
     schedule::RunPhase,
-    sim::Sim,
+    sim::{Desk, Sim},
 };
 
 /// Furthest that the clock is set forward in one go.
@@ -42,6 +42,24 @@ enum Advance {
 }
 
 impl Change {
+    /// Notes it, and changes the gait before the clock is set forward.
+    fn gait(&self, sim: &Sim, desk: &mut Desk, now: MarketTime) {
+        note(desk, "clock", json!(self), now);
+        if self.pause {
+            sim.clock().set_paused(true);
+        }
+        if let Some(speed) = self.speed {
+            sim.clock().set_speed(speed);
+        }
+    }
+
+    /// Lets it go on in the end.
+    fn let_go(&self, sim: &Sim) {
+        if self.resume {
+            sim.clock().set_paused(false);
+        }
+    }
+
     fn advance(&self) -> Result<Option<Advance>, ApiError> {
         let by = match &self.advance {
             Some(_) if self.advance_to.is_some() => {
@@ -66,31 +84,38 @@ pub(super) async fn set(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<Resp
     if change.speed.is_some_and(|speed| !(1..=MAX_SPEED).contains(&speed)) {
         return Err(wrong(format!("speed is a number from 1 to {MAX_SPEED}")));
     }
+    let own = sim.clone();
+    let done = sim.deeds.see_through(async move { work(&own, &change, advance).await }).await;
+    done.unwrap_or_else(|| Err(busy()))?;
+    Ok(ok(&state(&sim)))
+}
+
+/// Does what was asked for, to its end.
+async fn work(sim: &Sim, change: &Change, advance: Option<Advance>) -> Result<(), ApiError> {
+    let Some(advance) = advance else {
+        sim.with(|desk, now| change.gait(sim, desk, now));
+        change.let_go(sim);
+        return Ok(());
+    };
+    let run = sim.with(|desk, _| desk.presence.run());
+    let turn = sim.turn().await;
     let target = sim.with(|desk, now| {
         let target = match advance {
-            None => None,
-            Some(Advance::By(by)) => Some(sim.clock().flow().saturating_add(by)),
-            Some(Advance::To(at)) if at < now => {
+            _ if desk.presence.run() != run => {
+                return Err(ApiError::data(StatusCode::CONFLICT, "the run has begun anew meanwhile"));
+            }
+            Advance::By(by) => sim.clock().flow().saturating_add(by),
+            Advance::To(at) if at < now => {
                 return Err(wrong(format!("the clock is never set back: it is {now} already")));
             }
-            Some(Advance::To(at)) => Some(sim.schedule().played_at(at)),
+            Advance::To(at) => sim.schedule().played_at(at),
         };
-        note(desk, "clock", json!(change), now);
-        if change.pause {
-            sim.clock().set_paused(true);
-        }
-        if let Some(speed) = change.speed {
-            sim.clock().set_speed(speed);
-        }
+        change.gait(sim, desk, now);
         Ok(target)
     })?;
-    if let Some(target) = target {
-        sim.advance_to(target).await;
-    }
-    if change.resume {
-        sim.clock().set_paused(false);
-    }
-    Ok(ok(&state(&sim)))
+    sim.advance_to(&turn, target).await;
+    change.let_go(sim);
+    Ok(())
 }
 
 fn state(sim: &Sim) -> Value {

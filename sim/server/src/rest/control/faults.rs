@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{note, wrong};
 use crate::{
-    faults::Rule,
+    faults::{Kind, Rule},
     rest::{ApiError, json as answer, ok},
     sim::Sim,
 };
@@ -35,12 +35,20 @@ pub(super) async fn list(State(sim): State<Arc<Sim>>) -> Response {
 pub(super) async fn add(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<Response, ApiError> {
     let rule = Rule::from_json(&body).map_err(wrong)?;
     let id = sim.with_rules(|desk, now| {
+        let (start, end) = (sim.schedule().start(), sim.schedule().end());
+        if !rule.when.has_any(start, now, end) {
+            return Err(wrong(format!("its time has no moment from {now} to the end of the run, {end}")));
+        }
+        if let Kind::Halt(symbol) = &rule.kind
+            && desk.engine.venue.resolve(symbol.as_str()).is_none()
+        {
+            return Err(wrong(format!("symbol not found: {symbol}")));
+        }
         let written = json!(rule.as_written());
-        let id = desk.faults.add(rule)?;
+        let id = desk.faults.add(rule).map_err(|full| wrong(full.to_string()))?;
         note(desk, "add_fault", json!({"id": id, "rule": written}), now);
         Ok(id)
-    });
-    let id = id.map_err(|full: crate::faults::TooManyRules| wrong(full.to_string()))?;
+    })?;
     Ok(answer(StatusCode::CREATED, &json!({"id": id})))
 }
 
@@ -52,7 +60,7 @@ pub(super) async fn remove(
         sim.with_rules(|desk, now| {
             let is_known = desk.faults.remove(*id);
             if is_known {
-                desk.end_mutes();
+                desk.end_rule(Some(*id));
                 note(desk, "remove_fault", json!({"id": id}), now);
             }
             is_known
@@ -66,7 +74,7 @@ pub(super) async fn remove(
 pub(super) async fn remove_all(State(sim): State<Arc<Sim>>) -> Response {
     let removed = sim.with_rules(|desk, now| {
         let removed = desk.faults.clear();
-        desk.end_mutes();
+        desk.end_rule(None);
         note(desk, "remove_faults", json!({"removed": removed}), now);
         removed
     });

@@ -122,6 +122,9 @@ pub(super) async fn inject(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<R
     let written: Value = read(&body)?;
     sim.with(|desk, now| {
         let act = injection.check(desk, now)?;
+        if let Act::Message(message) = &act {
+            desk.check_time(message, now).map_err(wrong)?;
+        }
         note(desk, "inject", written, now);
         match act {
             Act::Message(message) => desk.inject(message, now),
@@ -129,7 +132,7 @@ pub(super) async fn inject(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<R
                 desk.engine.venue.on_market(&MarketEvent::Bar(bar.clone()));
                 desk.inject(MarketMessage::Bar(BarMessage::new(&bar.symbol, &Candle::new(&bar, 1))), now);
             }
-            Act::Gap(symbol, gap) => desk.open_gap(&symbol, gap),
+            Act::Gap(symbol, gaps) => desk.engine.set_gap(&symbol, gaps),
             Act::Halt(symbol, halted) => desk.set_halted(&symbol, halted, now),
             Act::Order(id, event) => desk.engine.venue.force(&id, event, now).map_err(|reject| {
                 let status = match reject {
@@ -147,6 +150,7 @@ pub(super) async fn inject(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<R
 enum Act {
     Message(MarketMessage),
     Bar(Bar),
+    /// The gaps of a symbol become this.
     Gap(Symbol, Gap),
     Halt(Symbol, bool),
     Order(BrokerOrderId, EventKind),
@@ -190,7 +194,11 @@ impl Injection {
                     (None, Some(_)) => return Err(wrong("amount is a price")),
                     _ => return Err(wrong("a gap has a percent or an amount")),
                 };
-                Ok(Act::Gap(known(&symbol)?, gap))
+                let symbol = known(&symbol)?;
+                let gaps = desk.engine.widened(&symbol, gap);
+                let gaps =
+                    gaps.ok_or_else(|| wrong(format!("the gaps of {symbol} are too wide together")))?;
+                Ok(Act::Gap(symbol, gaps))
             }
             Self::Halt(SymbolBody { symbol }) => Ok(Act::Halt(known(&symbol)?, true)),
             Self::Resume(SymbolBody { symbol }) => Ok(Act::Halt(known(&symbol)?, false)),

@@ -9,8 +9,9 @@
 //!   file (see [`crate::faults`]) but as JSON, and answers its number; `DELETE /sim/faults/{id}` takes it
 //!   away, `DELETE /sim/faults` all.
 //! * `GET /sim/log?after=N&limit=N`: the event log from number N + 1 on, one line of JSON each.
-//! * `POST /sim/reset`: the run from its start, with `{"seed":7,"cash":"50000"}`, both optional. The streams
-//!   are cut, the log is empty, the faults are those of the start; the clock's gait stays.
+//! * `POST /sim/reset`: the run from its start, with `{"seed":7,"cash":"50000"}`, both optional. The
+//!   streams and the requests under way are cut, the log is empty, the faults are those of the start; the
+//!   clock's gait stays.
 //!
 //! What is wrong is answered with a 4xx and `{"message": "..."}`.
 
@@ -54,6 +55,11 @@ pub(super) fn routes() -> Router<Arc<Sim>> {
 /// Something about a request to the controls is wrong.
 fn wrong(why: impl Into<String>) -> ApiError {
     ApiError::data(StatusCode::UNPROCESSABLE_ENTITY, why)
+}
+
+/// Too much is under way.
+fn busy() -> ApiError {
+    ApiError::data(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way")
 }
 
 /// A body of this shape; nothing stands for an empty object.

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use sandpit_types::Usd;
 use serde::Deserialize;
 
-use super::{read, wrong};
+use super::{busy, read, wrong};
 use crate::{
     rest::{ApiError, ok},
     sim::{ResetError, Settings, Sim},
@@ -27,7 +27,9 @@ pub(super) async fn reset(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<Re
     if cash.is_some_and(|cash| cash <= Decimal::ZERO || cash > most) {
         return Err(wrong(format!("cash is an amount above zero and at most {most}")));
     }
-    match sim.reset(seed, cash.map(Usd::new)).await {
+    let own = sim.clone();
+    let done = sim.deeds.see_through(async move { own.reset(seed, cash.map(Usd::new)).await }).await;
+    match done.ok_or_else(busy)? {
         Ok(()) => {}
         Err(why @ ResetError::OnceOnly) => {
             return Err(ApiError::data(StatusCode::CONFLICT, why.to_string()));

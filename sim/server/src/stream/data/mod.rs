@@ -220,6 +220,10 @@ impl Session for DataSession {
         self.answer(message, keys)
     }
 
+    fn holds_place(&self) -> bool {
+        matches!(self.state, State::Authenticated { .. })
+    }
+
     /// Who has shown good keys and waits for a place is not overdue: the Go SDK retries for a while.
     fn is_overdue(&self) -> Option<Payload> {
         match self.state {
