@@ -38,8 +38,8 @@ pub const CACHE_ENTRIES_MAX: usize = 64;
 const COMPILE_THREADS: &str = "2";
 /// How much of what the child says is read, bytes.
 const MESSAGE_BYTES_MAX: u64 = 8 << 10;
-/// Exit codes whose words are no refusal of the plugin: a Rust program that panicked, and a program that could
-/// not even be loaded, because the cap of its memory came first.
+/// Exit codes whose words are no refusal of the plugin: a Rust program that panicked, and a program that
+/// could not even be loaded, because the cap of its memory came first.
 const NO_REFUSALS: [i32; 2] = [101, 127];
 const COMPILED: &str = "component.cwasm";
 const CHECKSUM: &str = "component.sha256";
