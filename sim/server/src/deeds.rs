@@ -10,20 +10,26 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-/// Most deeds under way at one time, a few kB each; one more is turned away with a 503 and not noted.
+/// Most requests under way at one time, each with a body of at most 64 KiB; one more is turned away with a
+/// 503 and not noted.
 pub(crate) const MAX_DEEDS: usize = 4_096;
+/// Most controls under way at one time. They have room of their own: they are the way out when a fault holds
+/// all the other.
+const MAX_CONTROLS: usize = 256;
 
 /// The deeds under way, and the run in which they are done.
 #[derive(Debug)]
 pub(crate) struct Deeds {
     run: watch::Sender<u64>,
     room: Arc<Semaphore>,
+    room_for_controls: Arc<Semaphore>,
 }
 
 impl Deeds {
     /// Nothing is under way, in the first run.
     pub(crate) fn new() -> Self {
-        Self { run: watch::Sender::new(0), room: Arc::new(Semaphore::new(MAX_DEEDS)) }
+        let room = |most| Arc::new(Semaphore::new(most));
+        Self { run: watch::Sender::new(0), room: room(MAX_DEEDS), room_for_controls: room(MAX_CONTROLS) }
     }
 
     /// Carries a deed out to its end even if nobody waits for it any more; `None` when too many are under
@@ -32,18 +38,15 @@ impl Deeds {
         &self,
         deed: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let place = self.room.clone().try_acquire_owned().ok()?;
-        let task = tokio::spawn(async move {
-            let done = deed.await;
-            drop(place);
-            done
-        });
-        match task.await.map_err(tokio::task::JoinError::try_into_panic) {
-            Ok(done) => Some(done),
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // The runtime is going down, and with it whoever waits here.
-            Err(Err(_)) => pending().await,
-        }
+        see_through(&self.room, deed).await
+    }
+
+    /// The same for a control.
+    pub(crate) async fn see_control_through<T: Send + 'static>(
+        &self,
+        deed: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        see_through(&self.room_for_controls, deed).await
     }
 
     /// Carries a deed out as long as the run lasts in which it begins; `None` when another begins before its
@@ -73,6 +76,24 @@ impl Deeds {
             outcome.is_ok()
         });
         outcome
+    }
+}
+
+async fn see_through<T: Send + 'static>(
+    room: &Arc<Semaphore>,
+    deed: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let place = room.clone().try_acquire_owned().ok()?;
+    let task = tokio::spawn(async move {
+        let done = deed.await;
+        drop(place);
+        done
+    });
+    match task.await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(done) => Some(done),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime is going down, and with it whoever waits here.
+        Err(Err(_)) => pending().await,
     }
 }
 
@@ -132,6 +153,7 @@ mod tests {
         is_done.await.expect("it is done though nobody asks any more");
         let all = deeds.room.clone().acquire_many_owned(MAX_DEEDS as u32).await;
         assert_eq!(deeds.see_through(async { 7 }).await, None);
+        assert_eq!(deeds.see_control_through(async { 7 }).await, Some(7), "the way out");
         drop(all);
         assert_eq!(deeds.see_through(async { 7 }).await, Some(7));
     }

@@ -136,6 +136,13 @@ impl Desk {
         self.data.has_room(frames) && self.trades.have_room(frames) && self.trading.updates.have_room(frames)
     }
 
+    /// Drops every listener who has no room for so many frames.
+    pub(crate) fn drop_slow(&mut self, frames: usize) {
+        self.data.drop_slow(frames);
+        self.trades.drop_slow(frames);
+        self.trading.updates.drop_slow(frames);
+    }
+
     /// Whether nothing more can come for who reads trade updates so far: faults may still hold some back.
     pub(crate) fn is_all_told(&self, until: Until, now: MarketTime) -> bool {
         self.trading.updates.is_over(until, now) && self.trade_line.deadline().is_none()

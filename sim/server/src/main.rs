@@ -91,6 +91,11 @@ async fn serve(args: &Args, settings: Settings, market: Market) -> ExitCode {
         Err(error) => return fail(ExitCode::FAILURE, &format!("cannot wait for signals: {error}")),
     };
     let sim = Sim::new(settings, market, Box::new(ambient::stopwatch()));
+    if let Some(path) = &args.faults
+        && let Err(why) = sim.check_faults()
+    {
+        return fail(ExitCode::from(EXIT_CONFIGURATION), &format!("{}: {why}", path.display()));
+    }
     // Whoever started us may have closed our output; that is no reason to stop.
     let _ = writeln!(std::io::stdout(), "listening {address}");
     let ticker = tokio::spawn(sim.clone().run());

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -132,6 +132,8 @@ pub struct Sim {
     quotas: Mutex<Quotas>,
     /// Held while the clock is being set forward.
     advancing: tokio::sync::Mutex<()>,
+    /// How many wait for their turn to begin the run anew: an advance under way makes room for them.
+    resets_wanted: AtomicUsize,
     /// What clients have asked for.
     pub(crate) deeds: Deeds,
     new_york: NewYork,
@@ -168,6 +170,7 @@ impl Sim {
             rewind: Mutex::new(rewind),
             quotas: Mutex::new(Quotas::new(rates)),
             advancing: tokio::sync::Mutex::new(()),
+            resets_wanted: AtomicUsize::new(0),
             deeds: Deeds::new(),
             new_york: NewYork::new(),
             trade_places: Places::new(settings.trade_connections),
@@ -248,10 +251,15 @@ impl Sim {
 
     /// Sets the clock forward to where so much of the run has been played. Everything on the way is played in
     /// order, in turns that listeners can follow; requests that come meanwhile see the market where it is.
-    pub(crate) async fn advance_to(&self, _turn: &Turn<'_>, played: Duration) {
+    /// Whether it got there: it stops on the way when somebody wants the run to begin anew.
+    pub(crate) async fn advance_to(&self, _turn: &Turn<'_>, played: Duration) -> bool {
         while !self.advance_a_little(played) {
             self.wait_for_listeners().await;
+            if self.resets_wanted.load(Ordering::SeqCst) > 0 {
+                return false;
+            }
         }
+        true
     }
 
     /// One turn; whether it was the last.
@@ -274,25 +282,28 @@ impl Sim {
     }
 
     async fn wait_for_listeners(&self) {
-        // Whoever makes no room in this time is dropped when the next frames do not fit.
-        self.wait_for(|desk| desk.have_room(SLICE_FRAMES)).await;
+        if !self.wait_for(|desk| desk.have_room(SLICE_FRAMES)).await {
+            lock(&self.desk).drop_slow(SLICE_FRAMES);
+        }
     }
 
-    /// Waits for something that streams do, as long as is fair.
-    async fn wait_for(&self, is_so: impl Fn(&Desk) -> bool) {
+    /// Waits for something that streams do, as long as is fair; whether they did it.
+    async fn wait_for(&self, is_so: impl Fn(&Desk) -> bool) -> bool {
         let waiting = async {
             while !is_so(&lock(&self.desk)) {
                 tokio::time::sleep(SHORTEST_NAP).await;
             }
         };
-        let _ = tokio::time::timeout(LISTENER_PATIENCE, waiting).await;
+        tokio::time::timeout(LISTENER_PATIENCE, waiting).await.is_ok()
     }
 
     /// Begins the run anew: a fresh account and the market from its start. All streams and all requests under
     /// way are cut, the log is empty, and the faults are those of the settings. The clock's gait stays. Ends
     /// when the connections that were cut have gone, so that their places are free.
     pub(crate) async fn reset(&self, seed: Option<u64>, cash: Option<Usd>) -> Result<(), ResetError> {
+        self.resets_wanted.fetch_add(1, Ordering::SeqCst);
         let turn = self.turn().await;
+        self.resets_wanted.fetch_sub(1, Ordering::SeqCst);
         self.deeds.begin_anew(|| self.begin_anew(seed, cash))?;
         drop(turn);
         // Whoever does not let itself be cut in this time keeps its place a little longer.
@@ -378,8 +389,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use sandpit_types::{MarketEvent, Trade};
+
     use super::*;
-    use crate::faults::Stream;
+    use crate::{data::Tick, faults::Stream};
 
     /// A run can begin anew, and a fault lets connections count on that have gone.
     fn haunted_sim() -> Arc<Sim> {
@@ -417,6 +430,33 @@ mod tests {
         assert_eq!(sim.with(|desk, _| desk.faults.rules()[0].chances), 0);
         leave(enter());
         assert_eq!(Arc::strong_count(&held), 2, "the new run has its own");
+    }
+
+    #[tokio::test]
+    async fn a_reset_stops_an_advance_on_its_way() {
+        let open = MarketTime::parse("2026-03-16T13:30:00Z").expect("a time");
+        let symbol = Symbol::new("SPY");
+        let trade = Trade { symbol: symbol.clone(), time: open, price: 1.0, size: 1 };
+        let ticks =
+            move || std::iter::repeat_n(Tick::new(MarketEvent::Trade(trade.clone())), 3 * SLICE_EVENTS);
+        let (feed, again) = (Box::new(ticks()), ticks);
+        let rewind: Rewind = Box::new(move |_| Ok(Box::new(again())));
+        let days = vec![SessionDay { open, close: open + Duration::from_secs(23_400) }];
+        let market = Market { symbols: vec![symbol], days, feed, rewind: Some(rewind) };
+        let sim = Sim::new(Settings::default(), market, Box::new(|| Duration::ZERO));
+        let turn = sim.turn().await;
+        let reset = tokio::spawn({
+            let sim = sim.clone();
+            async move { sim.reset(None, None).await }
+        });
+        while sim.resets_wanted.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!sim.advance_to(&turn, Duration::from_secs(3_600)).await, "it makes room");
+        drop(turn);
+        reset.await.expect("no panic").expect("a market that can be played again");
+        let turn = sim.turn().await;
+        assert!(sim.advance_to(&turn, Duration::from_secs(3_600)).await, "nobody wants another");
     }
 
     #[test]

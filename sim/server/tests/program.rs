@@ -146,6 +146,9 @@ fn a_wrong_file_of_faults_is_explained() {
     let path = file(dir.path(), "faults.toml", "[[fault]]\nkind = \"reset\"\nprobabilty = 0.5\n");
     let message = fails(sim(&["--faults", &path]), 10);
     assert_eq!(message, format!("error: {path}:3: unknown key `probabilty`; did you mean `probability`?\n"));
+    let halt = file(dir.path(), "halt.toml", "[[fault]]\nkind = \"halt\"\nsymbol = \"SPX\"\n");
+    let message = fails(sim(&["--faults", &halt]), 10);
+    assert_eq!(message, format!("error: {halt}: fault 1: symbol not found: SPX\n"));
     let message = fails(sim(&["--faults", "/no/such/faults.toml"]), 10);
     assert!(message.starts_with("error: /no/such/faults.toml: No such file"), "{message}");
     let path = file(dir.path(), "sound.toml", "[[fault]]\nkind = \"reset\"\npath = \"/v2\"\n");

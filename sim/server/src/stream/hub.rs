@@ -157,6 +157,11 @@ impl<T: Default + PartialEq, M: Clone> Hub<T, M> {
         self.listening.values().all(|listener| listener.queue.capacity() >= frames)
     }
 
+    /// Drops everybody who has no room for so many frames.
+    pub fn drop_slow(&mut self, frames: usize) {
+        self.listening.retain(|_, listener| listener.queue.capacity() >= frames);
+    }
+
     /// Answers one listener and, with `topic`, changes what it wants from this very place of its queue on.
     pub fn answer(&mut self, id: u64, messages: Vec<M>, topic: Option<T>) {
         let Some(mut listener) = self.idle.remove(&id).or_else(|| self.listening.remove(&id)) else { return };

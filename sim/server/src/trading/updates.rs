@@ -134,6 +134,11 @@ impl Updates {
         self.readers.iter().all(|reader| reader.queue.is_closed() || reader.queue.capacity() >= updates)
     }
 
+    /// Drops every reader who has no room for so many updates.
+    pub(crate) fn drop_slow(&mut self, updates: usize) {
+        self.readers.retain(|reader| reader.queue.capacity() >= updates);
+    }
+
     /// Every reader's stream ends.
     pub(crate) fn cut(&mut self) {
         self.readers.clear();
@@ -237,6 +242,13 @@ mod tests {
         assert!(updates.have_room(MAX_WAITING));
         happen(&mut updates, events(1).remove(0));
         assert!(!updates.have_room(MAX_WAITING) && updates.have_room(MAX_WAITING - 1));
+        updates.drop_slow(MAX_WAITING - 1);
+        assert!(!reading.coming.is_closed() && !updates.have_room(MAX_WAITING));
+        updates.drop_slow(MAX_WAITING);
+        assert!(reading.coming.is_closed() && updates.have_room(MAX_WAITING));
+        let reading = updates.read(Since::Now, Until::Ever).expect("room");
+        happen(&mut updates, events(1).remove(0));
+        assert!(!updates.have_room(MAX_WAITING));
         drop(reading);
         assert!(updates.have_room(MAX_WAITING));
     }

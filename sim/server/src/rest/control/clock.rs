@@ -85,7 +85,7 @@ pub(super) async fn set(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<Resp
         return Err(wrong(format!("speed is a number from 1 to {MAX_SPEED}")));
     }
     let own = sim.clone();
-    let done = sim.deeds.see_through(async move { work(&own, &change, advance).await }).await;
+    let done = sim.deeds.see_control_through(async move { work(&own, &change, advance).await }).await;
     done.unwrap_or_else(|| Err(busy()))?;
     Ok(ok(&state(&sim)))
 }
@@ -102,7 +102,7 @@ async fn work(sim: &Sim, change: &Change, advance: Option<Advance>) -> Result<()
     let target = sim.with(|desk, now| {
         let target = match advance {
             _ if desk.presence.run() != run => {
-                return Err(ApiError::data(StatusCode::CONFLICT, "the run has begun anew meanwhile"));
+                return Err(begun_anew());
             }
             Advance::By(by) => sim.clock().flow().saturating_add(by),
             Advance::To(at) if at < now => {
@@ -113,9 +113,15 @@ async fn work(sim: &Sim, change: &Change, advance: Option<Advance>) -> Result<()
         change.gait(sim, desk, now);
         Ok(target)
     })?;
-    sim.advance_to(&turn, target).await;
+    if !sim.advance_to(&turn, target).await {
+        return Err(begun_anew());
+    }
     change.let_go(sim);
     Ok(())
+}
+
+fn begun_anew() -> ApiError {
+    ApiError::data(StatusCode::CONFLICT, "the run begins anew")
 }
 
 fn state(sim: &Sim) -> Value {

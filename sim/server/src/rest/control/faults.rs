@@ -8,13 +8,14 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use sandpit_types::MarketTime;
 use serde_json::json;
 
 use super::{note, wrong};
 use crate::{
     faults::{Kind, Rule},
     rest::{ApiError, json as answer, ok},
-    sim::Sim,
+    sim::{Desk, Sim},
 };
 
 pub(super) async fn list(State(sim): State<Arc<Sim>>) -> Response {
@@ -35,21 +36,42 @@ pub(super) async fn list(State(sim): State<Arc<Sim>>) -> Response {
 pub(super) async fn add(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<Response, ApiError> {
     let rule = Rule::from_json(&body).map_err(wrong)?;
     let id = sim.with_rules(|desk, now| {
-        let (start, end) = (sim.schedule().start(), sim.schedule().end());
-        if !rule.when.has_any(start, now, end) {
-            return Err(wrong(format!("its time has no moment from {now} to the end of the run, {end}")));
-        }
-        if let Kind::Halt(symbol) = &rule.kind
-            && desk.engine.venue.resolve(symbol.as_str()).is_none()
-        {
-            return Err(wrong(format!("symbol not found: {symbol}")));
-        }
+        check_in_run(&sim, desk, &rule, now).map_err(wrong)?;
         let written = json!(rule.as_written());
         let id = desk.faults.add(rule).map_err(|full| wrong(full.to_string()))?;
         note(desk, "add_fault", json!({"id": id, "rule": written}), now);
-        Ok(id)
+        Ok::<_, ApiError>(id)
     })?;
     Ok(answer(StatusCode::CREATED, &json!({"id": id})))
+}
+
+/// Whether a rule can hit anything in this run.
+fn check_in_run(sim: &Sim, desk: &Desk, rule: &Rule, now: MarketTime) -> Result<(), String> {
+    let (start, end) = (sim.schedule().start(), sim.schedule().end());
+    if !rule.when.has_any(start, now, end) {
+        return Err(format!("its time has no moment from {now} to the end of the run, {end}"));
+    }
+    match &rule.kind {
+        Kind::Halt(symbol) if desk.engine.venue.resolve(symbol.as_str()).is_none() => {
+            Err(format!("symbol not found: {symbol}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Sim {
+    /// Checks the rules of the settings against the run.
+    ///
+    /// # Errors
+    /// When one of them can hit nothing in it; the text says which, and why.
+    pub fn check_faults(&self) -> Result<(), String> {
+        self.with(|desk, now| {
+            let rules = self.settings().faults.iter().zip(1..);
+            let mut checked = rules.map(|(rule, nth)| (nth, check_in_run(self, desk, rule, now)));
+            checked
+                .try_for_each(|(nth, checked)| checked.map_err(|why: String| format!("fault {nth}: {why}")))
+        })
+    }
 }
 
 pub(super) async fn remove(

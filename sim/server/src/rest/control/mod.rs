@@ -13,7 +13,8 @@
 //!   streams and the requests under way are cut, the log is empty, the faults are those of the start; the
 //!   clock's gait stays.
 //!
-//! What is wrong is answered with a 4xx and `{"message": "..."}`.
+//! What is wrong is answered with a 4xx and `{"message": "..."}`; too much at once with a 503, data that
+//! cannot be read again for a reset with a 500.
 
 mod clock;
 mod faults;

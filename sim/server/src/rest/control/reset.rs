@@ -28,7 +28,7 @@ pub(super) async fn reset(State(sim): State<Arc<Sim>>, body: Bytes) -> Result<Re
         return Err(wrong(format!("cash is an amount above zero and at most {most}")));
     }
     let own = sim.clone();
-    let done = sim.deeds.see_through(async move { own.reset(seed, cash.map(Usd::new)).await }).await;
+    let done = sim.deeds.see_control_through(async move { own.reset(seed, cash.map(Usd::new)).await }).await;
     match done.ok_or_else(busy)? {
         Ok(()) => {}
         Err(why @ ResetError::OnceOnly) => {

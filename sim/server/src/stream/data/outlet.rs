@@ -11,7 +11,7 @@ use crate::{stream::hub::Hub, wire::market::MarketMessage};
 pub(crate) const DELAY: Duration = Duration::from_secs(15 * 60);
 /// Most messages that wait for the delayed feed (about 80 MB). It never tells of those that find no room.
 const MAX_DELAYED: usize = 400_000;
-/// The part of them that quotes may take, so that trades and bars find room on a busy market.
+/// With so many waiting, quotes find no room any more: the rest is for trades and bars on a busy market.
 const MAX_DELAYED_QUOTES: usize = 300_000;
 
 /// The listeners of market data, and what is still to be told them.
@@ -43,6 +43,11 @@ impl Outlet {
     /// Whether everybody who listens has room for so many frames.
     pub(crate) fn has_room(&self, frames: usize) -> bool {
         self.hub.have_room(frames)
+    }
+
+    /// Drops everybody who has no room for so many frames.
+    pub(crate) fn drop_slow(&mut self, frames: usize) {
+        self.hub.drop_slow(frames);
     }
 
     /// How many listen.
