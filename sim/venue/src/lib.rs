@@ -58,7 +58,8 @@
 //!   this phase (bid <= price <= ask, a side without a price does not bind); without such a quote it always
 //!   counts. One that does not count is the mark all the same. A symbol that never had a trade (of any age)
 //!   elects by bars that began and ended in the session: high >= a buy's stop, low <= a sell's.
-//! * Elected in order of submission; each matches at once, before the next is looked at. There is no event. A
+//! * Elected in order of submission; with each its side is matched at once, in priority, before the next is
+//!   looked at. There is no event. A
 //!   sell stop becomes a market order, a buy stop a limit order at stop * 1.04 (below 50 USD) or stop *
 //!   1.025, rounded up to the tick; a stop-limit its limit order; a trailing stop a market order. A bar shows
 //!   its quote first, then elects, then the rest is matched.

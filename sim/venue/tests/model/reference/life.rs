@@ -54,25 +54,34 @@ impl Model {
             }
         }
         let begins = self.calendar.phase(self.now) == Phase::Open && (before != Phase::Open || closes);
+        // What was set aside for the day comes back, then what is queued begins.
+        for place in self.open() {
+            let aside = matches!(self.orders[place].state, OrderState::DoneForDay | OrderState::Calculated);
+            if begins && aside && self.in_session(place) {
+                self.wake(place);
+            }
+        }
         for place in self.open() {
             let order = &self.orders[place];
             let queued = match order.state {
                 OrderState::Accepted => true,
-                // What was set aside for the day comes back.
-                OrderState::DoneForDay | OrderState::Calculated => begins,
                 OrderState::PendingCancel => order.queued,
                 _ => false,
             };
             if queued && self.in_session(place) {
-                let first = order.queued;
-                self.orders[place].queued = false;
-                self.turn_new(place);
-                if first {
-                    self.start_trail(place);
-                } else {
-                    self.attempt(place);
-                }
+                self.wake(place);
             }
+        }
+    }
+
+    fn wake(&mut self, place: usize) {
+        let first = self.orders[place].queued;
+        self.orders[place].queued = false;
+        self.turn_new(place);
+        if first {
+            self.start_trail(place);
+        } else {
+            self.attempt(place);
         }
     }
 

@@ -38,8 +38,9 @@ impl Model {
             (OrderKind::Market | OrderKind::Limit { .. }, _) => unreachable!("these have no stop"),
         };
         order.work = work;
+        let (symbol, side) = (order.symbol, order.side);
         self.elections[count] += 1;
-        self.attempt(place);
+        self.meet_side(symbol, side);
     }
 
     /// A trailing stop that begins to work looks at the last price.
