@@ -68,7 +68,15 @@ impl FanOut {
 }
 
 impl MarketSink for FanOut {
-    fn deliver(&mut self, event: &MarketEvent) {
+    fn deliver(&mut self, events: &[MarketEvent]) {
+        for event in events {
+            self.one(event);
+        }
+    }
+}
+
+impl FanOut {
+    fn one(&mut self, event: &MarketEvent) {
         self.clock.observe(event.time());
         self.tape.on(event);
         if let Some(venue) = &self.venue {
@@ -88,7 +96,9 @@ impl MarketSink for FanOut {
                 one(&self.counts.trades);
                 self.to_owners(&trade.symbol, event);
             }
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(bar, _) => self.to_owners(&bar.symbol, event),
+            MarketEvent::News(_)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => self.to_all(event),

@@ -37,9 +37,11 @@ impl Tape {
             MarketEvent::Quote(quote) => self.with(&quote.symbol, |last| last.quote = Some(quote.clone())),
             MarketEvent::Trade(trade) => self.price(&trade.symbol, trade.price, event),
             MarketEvent::Bar(bar) => self.price(&bar.symbol, bar.close, event),
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
+            | MarketEvent::News(_)
             | MarketEvent::Health(..) => {}
         }
     }

@@ -45,8 +45,8 @@ const NAME: &str = "market data";
 /// Takes market events, in the one order that every strategy sees. It must not block for long: the socket
 /// waits.
 pub trait MarketSink: Send {
-    /// The next event.
-    fn deliver(&mut self, event: &MarketEvent);
+    /// The next events, at least one.
+    fn deliver(&mut self, events: &[MarketEvent]);
 }
 
 /// Keeps one market-data connection open for as long as the host lives; REST carries the data while it is
@@ -252,7 +252,9 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
                 if let Some(channel) = channel_of(&event) {
                     self.staleness.on_data(channel, market);
                 }
-                self.sequence.on(event, Source::Stream, moment, &mut |event| sink.deliver(event));
+                self.sequence.on(event, Source::Stream, moment, &mut |event| {
+                    sink.deliver(std::slice::from_ref(event))
+                });
             }
         }
         self.buffer = events;
@@ -274,7 +276,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
 
     fn fetched(&mut self, fetched: Fetched, sink: &mut impl MarketSink) {
         let now = Moment { real: Instant::now().into_std(), market: self.clock.now() };
-        let emit = &mut |event: &MarketEvent| sink.deliver(event);
+        let emit = &mut |event: &MarketEvent| sink.deliver(std::slice::from_ref(event));
         let is_fill = matches!(fetched.errand, Errand::Fill { .. });
         if !is_fill {
             self.stats.polls.fetch_add(1, Ordering::Relaxed);
@@ -318,14 +320,14 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let from = self.sequence.gap_start();
         tracing::error!(%from, to = %fill.to, "bars are missing: history cannot be reached");
         self.stats.gaps_open.fetch_add(1, Ordering::Relaxed);
-        self.sequence.release(now, &mut |event| sink.deliver(event));
+        self.sequence.release(now, &mut |event| sink.deliver(std::slice::from_ref(event)));
     }
 
     /// Bells, minutes whose grace is over, silence, and what all that says about the health of the data.
     fn look_at_the_clock(&mut self, sink: &mut impl MarketSink) {
         let (now, market) = (Instant::now(), self.clock.now());
         self.give_up_a_late_fill(Moment { real: now.into_std(), market }, sink);
-        self.sequence.on_time(market, now.into_std(), &mut |event| sink.deliver(event));
+        self.sequence.on_time(market, now.into_std(), &mut |event| sink.deliver(std::slice::from_ref(event)));
         let is_open = self.sequence.sessions().is_open(market);
         self.staleness.on_session(is_open, market);
         if now >= self.heard_at + SILENCE_FLOOR
@@ -353,7 +355,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         if self.health != Some(health) {
             self.health = Some(health);
             self.stats.set_health(health);
-            sink.deliver(&MarketEvent::Health(health, self.clock.now()));
+            sink.deliver(&[MarketEvent::Health(health, self.clock.now())]);
         }
     }
 
@@ -367,9 +369,11 @@ const fn channel_of(event: &MarketEvent) -> Option<Channel> {
         MarketEvent::Bar(_) => Some(Channel::Bars),
         MarketEvent::Quote(_) => Some(Channel::Quotes),
         MarketEvent::Trade(_) => Some(Channel::Trades),
-        MarketEvent::BarsComplete(_)
+        MarketEvent::MarkedBar(..)
+        | MarketEvent::BarsComplete(_)
         | MarketEvent::SessionOpen(_)
         | MarketEvent::SessionClose(_)
+        | MarketEvent::News(_)
         | MarketEvent::Health(..) => None,
     }
 }

@@ -74,8 +74,10 @@ pub(crate) fn advance(
 pub(crate) fn failed(error: &StreamError) -> Input {
     match error {
         StreamError::Unauthorized { .. } => Input::Failed { hopeless: true },
-        StreamError::Down { .. } | StreamError::Occupied { .. } | StreamError::NotSent(_) => {
-            Input::Failed { hopeless: false }
-        }
+        StreamError::Down { .. }
+        | StreamError::Occupied { .. }
+        | StreamError::TooManySymbols { .. }
+        | StreamError::Slow { .. }
+        | StreamError::NotSent(_) => Input::Failed { hopeless: false },
     }
 }

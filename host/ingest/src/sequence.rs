@@ -196,9 +196,11 @@ impl Sequence {
                 emit(&event);
             }
             // Only this sequence makes these; a broker that did would be a second source of them.
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
+            | MarketEvent::News(_)
             | MarketEvent::Health(..) => self.counts.strangers += 1,
         }
     }
@@ -267,9 +269,11 @@ impl Sequence {
             MarketEvent::Bar(bar) => (&bar.symbol, bar.start),
             MarketEvent::Quote(quote) => (&quote.symbol, quote.time),
             MarketEvent::Trade(trade) => (&trade.symbol, trade.time),
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
+            | MarketEvent::News(_)
             | MarketEvent::Health(..) => return true,
         };
         let Some(newest) = self.newest.get_mut(symbol) else {
@@ -381,7 +385,7 @@ mod tests {
 
     fn of(symbols: usize) -> Subscription {
         let names: Vec<Symbol> = (0..symbols).map(name).collect();
-        Subscription { bars: names.clone(), quotes: names, trades: Vec::new() }
+        Subscription { bars: names.clone(), quotes: names, trades: Vec::new(), news: Vec::new() }
     }
 
     fn text(event: &MarketEvent) -> String {
@@ -392,7 +396,7 @@ mod tests {
             MarketEvent::BarsComplete(start) => format!("done{}", start.as_nanos() / 60_000_000_000),
             MarketEvent::SessionOpen(_) => "open".to_owned(),
             MarketEvent::SessionClose(_) => "close".to_owned(),
-            MarketEvent::Health(..) => "health".to_owned(),
+            MarketEvent::MarkedBar(..) | MarketEvent::News(_) | MarketEvent::Health(..) => "other".to_owned(),
         }
     }
 

@@ -162,7 +162,11 @@ impl Book {
             StrategyEvent::Order(update) => self.on_update(update),
             StrategyEvent::Refused { id, refusal, .. } => self.on_refusal(*id, *refusal),
             StrategyEvent::Market(
-                MarketEvent::Trade(_) | MarketEvent::BarsComplete(_) | MarketEvent::Health(..),
+                MarketEvent::MarkedBar(..)
+                | MarketEvent::Trade(_)
+                | MarketEvent::BarsComplete(_)
+                | MarketEvent::News(_)
+                | MarketEvent::Health(..),
             )
             | StrategyEvent::Fill { .. }
             | StrategyEvent::Tick(_)

@@ -89,7 +89,13 @@ pub(crate) fn event(from: &StrategyEvent, book: &Book) -> Option<types::Event> {
             price: nanos(price.to_nanos(), true),
         }),
         StrategyEvent::Refused { id, refusal: reason, .. } => refused(*id, *reason),
-        StrategyEvent::Market(MarketEvent::Bar(_) | MarketEvent::Quote(_) | MarketEvent::Trade(_))
+        StrategyEvent::Market(
+            MarketEvent::Bar(_)
+            | MarketEvent::MarkedBar(..)
+            | MarketEvent::Quote(_)
+            | MarketEvent::Trade(_)
+            | MarketEvent::News(_),
+        )
         | StrategyEvent::Warmup(_)
         | StrategyEvent::Account { .. }
         | StrategyEvent::Position { .. }

@@ -17,7 +17,7 @@ pub use ids::{
     Symbol,
 };
 pub use intent::{Intent, Refusal, Signal, Submit};
-pub use market::{Bar, MarketEvent, Quote, StreamHealth, Trade};
+pub use market::{Bar, BarMark, MarketEvent, News, Quote, StreamHealth, Trade};
 pub use money::{MoneyError, Price, Qty, Usd};
 pub use order::{
     BrokerOrder, Fill, OrderKind, OrderRequest, OrderStatus, OrderUpdate, Side, TimeInForce, TradeEvent,

@@ -55,6 +55,40 @@ pub struct Trade {
     pub size: u64,
 }
 
+/// Why a bar comes out of turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BarMark {
+    /// It came after its minute had been declared complete, or after a newer bar of its symbol. It was not
+    /// delivered before.
+    Late,
+    /// The bar of this minute was delivered before, with other figures: late trades changed it.
+    Corrected,
+}
+
+/// A piece of news.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct News {
+    /// The broker's id of it; an update has the same.
+    pub id: u64,
+    /// When it was first published.
+    pub created: MarketTime,
+    /// When this version of it was published.
+    pub updated: MarketTime,
+    /// The headline; it may hold entities of HTML.
+    pub headline: String,
+    /// A summary, often empty.
+    pub summary: String,
+    /// Who wrote it.
+    pub author: String,
+    /// Whose wire it is.
+    pub source: String,
+    /// Where to read it; empty when the broker names no place.
+    pub url: String,
+    /// The symbols it speaks of.
+    pub symbols: Vec<Symbol>,
+}
+
 /// How market data reaches us just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,8 +105,10 @@ pub enum StreamHealth {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MarketEvent {
-    /// A completed one-minute bar.
+    /// A completed one-minute bar, in its turn.
     Bar(Bar),
+    /// A one-minute bar that comes late, or that replaces one delivered before.
+    MarkedBar(Bar, BarMark),
     /// A new best bid or offer.
     Quote(Quote),
     /// A trade.
@@ -83,19 +119,23 @@ pub enum MarketEvent {
     SessionOpen(MarketTime),
     /// The regular session closed.
     SessionClose(MarketTime),
+    /// A piece of news, or a new version of one.
+    News(Box<News>),
     /// The way data reaches us changed.
     Health(StreamHealth, MarketTime),
 }
 
 impl MarketEvent {
-    /// When the event became true in market time: for a bar, the end of its minute.
+    /// When the event became true in market time: for a bar, the end of its minute; for news, when
+    /// this version of it came out.
     pub fn time(&self) -> MarketTime {
         const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
         match self {
-            Self::Bar(bar) => bar.start + MINUTE,
+            Self::Bar(bar) | Self::MarkedBar(bar, _) => bar.start + MINUTE,
             Self::BarsComplete(start) => *start + MINUTE,
             Self::Quote(quote) => quote.time,
             Self::Trade(trade) => trade.time,
+            Self::News(news) => news.updated,
             Self::SessionOpen(time) | Self::SessionClose(time) | Self::Health(_, time) => *time,
         }
     }

@@ -90,7 +90,9 @@ impl Gap {
             MarketEvent::Bar(bar) => {
                 &mut [&mut bar.open, &mut bar.high, &mut bar.low, &mut bar.close, &mut bar.vwap]
             }
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::News(_)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => &mut [],
@@ -141,7 +143,9 @@ impl Engine {
             MarketEvent::Bar(_) => &mut self.counts.bars,
             MarketEvent::Quote(_) => &mut self.counts.quotes,
             MarketEvent::Trade(_) => &mut self.counts.trades,
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::News(_)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => return Some((tick, false)),
@@ -177,7 +181,9 @@ fn symbol(event: &MarketEvent) -> Option<&Symbol> {
         MarketEvent::Bar(bar) => Some(&bar.symbol),
         MarketEvent::Quote(quote) => Some(&quote.symbol),
         MarketEvent::Trade(trade) => Some(&trade.symbol),
-        MarketEvent::BarsComplete(_)
+        MarketEvent::MarkedBar(..)
+        | MarketEvent::News(_)
+        | MarketEvent::BarsComplete(_)
         | MarketEvent::SessionOpen(_)
         | MarketEvent::SessionClose(_)
         | MarketEvent::Health(..) => None,

@@ -70,7 +70,9 @@ impl Desk {
                 let stored = StoredTrade { id, ..StoredTrade::ordinary(trade.time, trade.price, trade.size) };
                 MarketMessage::Trade(TradeMessage::new(&trade.symbol, &stored))
             }
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::News(_)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => return,

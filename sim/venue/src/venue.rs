@@ -233,7 +233,9 @@ impl Venue {
                     self.on_new_quote(symbol);
                 }
             }
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::News(_)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => {}

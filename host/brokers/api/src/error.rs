@@ -45,8 +45,8 @@ pub enum BrokerError {
         /// What happened to the request.
         message: String,
     },
-    /// Nothing was done: the connection failed before the request was written, or a read failed. May be
-    /// retried.
+    /// Nothing was done: the connection failed before the request was written, or a read failed, by a 5xx
+    /// answer for example. May be retried.
     #[error("the broker cannot be reached: {message}")]
     Unavailable {
         /// What happened.
@@ -83,6 +83,18 @@ pub enum StreamError {
     /// Too many connections: an old session of ours lives on at the broker. Wait it out (Alpaca: about 90 s).
     #[error("the broker still holds an older connection: {message}")]
     Occupied {
+        /// The broker's words.
+        message: String,
+    },
+    /// The plan behind the key does not allow as many symbols. Subscribe to fewer; REST carries the others.
+    #[error("the data plan allows fewer symbols: {message}")]
+    TooManySymbols {
+        /// The broker's words.
+        message: String,
+    },
+    /// We read too slowly and data was lost. Connect again at once and fill the gap.
+    #[error("the broker calls us slow, data was lost: {message}")]
+    Slow {
         /// The broker's words.
         message: String,
     },

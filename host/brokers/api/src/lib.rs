@@ -13,7 +13,7 @@ use std::future::Future;
 pub use error::{BrokerError, StreamError};
 pub use gate::{Admission, Class, Gate, GateError, Permit, RateHint, SendTerms};
 use sandpit_types::{
-    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, OrderRequest, Position,
+    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, News, OrderRequest, Position,
     Quote, SessionDay, Symbol,
 };
 pub use stream::{DataFeed, DataSession, OrderFeed, OrderSession, Subscription};
@@ -103,4 +103,57 @@ pub trait History: Send + Sync + 'static {
         &self,
         symbols: &[Symbol],
     ) -> impl Future<Output = Result<Vec<Quote>, BrokerError>> + Send;
+}
+
+/// News over REST.
+pub trait NewsHistory: Send + Sync + 'static {
+    /// News about any of `symbols` (`*` is all of them) whose newest version came out at `from` or later, in
+    /// order of that time.
+    ///
+    /// # Errors
+    /// As any read.
+    fn news(
+        &self,
+        symbols: &[Symbol],
+        from: MarketTime,
+    ) -> impl Future<Output = Result<Vec<News>, BrokerError>> + Send;
+}
+
+/// Where a page of an archive ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows, in the broker's order.
+    pub rows: Vec<T>,
+    /// What to ask the next page with; `None` after the last.
+    pub next: Option<String>,
+    /// Rows that could not be read and are left out.
+    pub unreadable: u64,
+}
+
+/// The past, page by page: each call is one request, so that a long download can be stopped and resumed
+/// between any two.
+pub trait Archive: Send + Sync + 'static {
+    /// One-minute bars of one symbol with `from <= start < to`, oldest first.
+    ///
+    /// # Errors
+    /// As any read.
+    fn bars_page(
+        &self,
+        symbol: &Symbol,
+        from: MarketTime,
+        to: MarketTime,
+        page: Option<&str>,
+    ) -> impl Future<Output = Result<Page<Bar>, BrokerError>> + Send;
+
+    /// News about one symbol created in `from <= created < to`, oldest first.
+    ///
+    /// # Errors
+    /// As any read.
+    fn news_page(
+        &self,
+        symbol: &Symbol,
+        from: MarketTime,
+        to: MarketTime,
+        page: Option<&str>,
+    ) -> impl Future<Output = Result<Page<News>, BrokerError>> + Send;
 }

@@ -15,6 +15,8 @@ pub struct Subscription {
     pub quotes: Vec<Symbol>,
     /// Symbols for trades.
     pub trades: Vec<Symbol>,
+    /// Symbols for news, which comes over a stream of its own; `*` is all of them.
+    pub news: Vec<Symbol>,
 }
 
 /// Opens market-data sessions.
@@ -34,8 +36,8 @@ pub trait DataFeed: Send + Sync + 'static {
 
 /// One open market-data connection.
 pub trait DataSession: Send + 'static {
-    /// Appends the events of the next frame to `out`; pings and unknown messages may append nothing.
-    /// Cancel-safe.
+    /// Appends the events of the next frames to `out`, at least of one and of as many as have arrived; pings
+    /// and unknown messages may append nothing. Cancel-safe. What was appended before an error is good.
     ///
     /// # Errors
     /// Any error ends the session.

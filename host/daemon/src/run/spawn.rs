@@ -57,8 +57,12 @@ impl Spawner<'_> {
     pub(super) fn ingest(&self, since: MarketTime, dry_run: Option<DryRun>) -> Arc<IngestStats> {
         let prepared = self.prepared;
         let symbols = prepared.symbols();
-        let subscription =
-            Subscription { bars: symbols.clone(), quotes: symbols.clone(), trades: prepared.trade_symbols() };
+        let subscription = Subscription {
+            bars: symbols.clone(),
+            quotes: symbols.clone(),
+            trades: prepared.trade_symbols(),
+            news: Vec::new(),
+        };
         let config = IngestConfig {
             watches: IngestConfig::usual_watches(&subscription),
             subscription,

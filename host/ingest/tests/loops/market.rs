@@ -22,8 +22,8 @@ const SPEED: u32 = 120;
 struct Delivered(Arc<Mutex<Vec<MarketEvent>>>);
 
 impl MarketSink for Delivered {
-    fn deliver(&mut self, event: &MarketEvent) {
-        self.0.lock().unwrap().push(event.clone());
+    fn deliver(&mut self, events: &[MarketEvent]) {
+        self.0.lock().unwrap().extend_from_slice(events);
     }
 }
 
@@ -79,7 +79,8 @@ fn start_since(feed: Arc<Feed<Vec<MarketEvent>>>, since: MarketTime) -> Running 
     let clock = FastClock::new(origin(), SPEED);
     let (no, fails) = (|| AtomicBool::new(false), AtomicBool::new(false));
     let books = Arc::new(Books { clock: Arc::clone(&clock), fails, quotes_fail: no(), hangs: no() });
-    let subscription = Subscription { bars: vec![symbol()], quotes: vec![symbol()], trades: Vec::new() };
+    let subscription =
+        Subscription { bars: vec![symbol()], quotes: vec![symbol()], trades: vec![], news: vec![] };
     let config = IngestConfig {
         days: vec![SessionDay { open: origin(), close: origin() + Duration::from_secs(23_400) }],
         since,

@@ -76,6 +76,8 @@ impl<I: Iterator<Item = Tick>> Iterator for FillIn<I> {
             }
             MarketEvent::Trade(_)
             | MarketEvent::Quote(_)
+            | MarketEvent::MarkedBar(..)
+            | MarketEvent::News(_)
             | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)

@@ -46,7 +46,9 @@ impl Tick {
             MarketEvent::Quote(_) => 0,
             MarketEvent::Trade(_) => 1,
             MarketEvent::Bar(_) => 2,
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::News(_)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => 3,

@@ -91,7 +91,9 @@ fn key(event: &MarketEvent) -> (&Symbol, MarketTime) {
         MarketEvent::Bar(bar) => (&bar.symbol, bar.start),
         MarketEvent::Quote(quote) => (&quote.symbol, quote.time),
         MarketEvent::Trade(trade) => (&trade.symbol, trade.time),
-        MarketEvent::BarsComplete(_)
+        MarketEvent::MarkedBar(..)
+        | MarketEvent::News(_)
+        | MarketEvent::BarsComplete(_)
         | MarketEvent::SessionOpen(_)
         | MarketEvent::SessionClose(_)
         | MarketEvent::Health(..) => unreachable!("files hold bars, quotes and trades only"),

@@ -120,7 +120,9 @@ impl History {
             MarketEvent::Trade(trade) => {
                 self.add_trade(trade, None);
             }
-            MarketEvent::BarsComplete(_)
+            MarketEvent::MarkedBar(..)
+            | MarketEvent::News(_)
+            | MarketEvent::BarsComplete(_)
             | MarketEvent::SessionOpen(_)
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => {}

@@ -52,13 +52,16 @@ pub(crate) fn stream_kind(error: &StreamError) -> &'static str {
         StreamError::Down { .. } => "down",
         StreamError::Unauthorized { .. } => "unauthorized",
         StreamError::Occupied { .. } => "occupied",
+        StreamError::TooManySymbols { .. } => "too many symbols",
+        StreamError::Slow { .. } => "slow",
         StreamError::NotSent(_) => "not sent",
     }
 }
 
 fn wanted() -> Subscription {
     let symbol = |name: &str| Symbol::new(name);
-    Subscription { bars: vec![symbol("SPY"), symbol("AAPL")], quotes: vec![symbol("SPY")], trades: vec![] }
+    let (bars, quotes) = (vec![symbol("SPY"), symbol("AAPL")], vec![symbol("SPY")]);
+    Subscription { bars, quotes, trades: vec![], news: vec![] }
 }
 
 const WELCOME: &str = r#"[{"T":"success","msg":"connected"}]"#;
