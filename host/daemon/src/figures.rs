@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering},
 };
 
+use sandpit_budget::Budget;
 use sandpit_execution::{DeskCounts, DeskStats};
 use sandpit_ingest::{ConnectionStats, IngestStats, UpdateStats};
 use sandpit_monitor::{
@@ -14,8 +15,8 @@ use sandpit_monitor::{
 use sandpit_types::{HostEpoch, MarketClock, Qty, Symbol, Usd};
 
 use crate::{
-    ambient, budget::Budget, clock::BrokerClock, config::Config, fan_out::DataCounts, lease::Lease,
-    loops::Loops, strategies::Strategy, tape::Tape,
+    ambient, clock::BrokerClock, config::Config, fan_out::DataCounts, lease::Lease, loops::Loops,
+    strategies::Strategy, tape::Tape,
 };
 
 /// Where the figures come from.

@@ -2,7 +2,6 @@
 //! own.
 
 mod ambient;
-mod budget;
 mod clock;
 mod config;
 mod dry_run;

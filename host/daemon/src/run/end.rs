@@ -8,6 +8,7 @@ use std::{
 };
 
 use nix::fcntl::Flock;
+use sandpit_budget::Budget;
 use sandpit_contract::ToWatchdog;
 use sandpit_execution::{DeskEnd, DeskInput};
 use sandpit_store::Store;
@@ -22,7 +23,7 @@ use tokio::{
 };
 
 use super::Ending;
-use crate::{budget::Budget, lease::LeaseClient, strategies::Strategy};
+use crate::{lease::LeaseClient, strategies::Strategy};
 
 /// How long strategies, and then desk and store, may take to end; real time. The watchdog waits for 10 s in
 /// all.

@@ -10,6 +10,7 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 use sandpit_alpaca::{Alpaca, AlpacaConfig};
 use sandpit_broker::{Broker, BrokerError};
+use sandpit_budget::Budget;
 use sandpit_contract::Exit;
 use sandpit_cores::Quota;
 use sandpit_monitor::Monitor;
@@ -19,7 +20,6 @@ use sandpit_types::{HostEpoch, MarketTime, Symbol};
 use super::Failure;
 use crate::{
     ambient,
-    budget::Budget,
     clock::BrokerClock,
     config::Config,
     dry_run::DryRun,

@@ -3,6 +3,8 @@
 //! There is no task behind it: every waiting request drives the limiter itself, sleeping until the next
 //! moment at which something may go, so there is nothing that could die and leave the others waiting.
 
+#![forbid(unsafe_code)]
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,7 +24,7 @@ const LONGEST_NAP: Duration = Duration::from_secs(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
 
 /// One quota and the queue for it.
-pub(crate) struct Budget {
+pub struct Budget {
     clock: Arc<dyn MarketClock>,
     state: Mutex<State>,
     /// Something happened after which a request may go sooner than its sleeper thinks.
@@ -38,19 +40,19 @@ struct State {
 
 impl Budget {
     /// A budget nothing of which is spent.
-    pub(crate) fn new(quota: Quota, clock: Arc<dyn MarketClock>) -> Self {
+    pub fn new(quota: Quota, clock: Arc<dyn MarketClock>) -> Self {
         let state = State { limiter: Limiter::new(quota), waiters: BTreeMap::new(), stopping: false };
         Self { clock, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Figures for metrics and the live view.
-    pub(crate) fn usage(&self) -> Usage {
+    pub fn usage(&self) -> Usage {
         self.state().limiter.usage(self.clock.now())
     }
 
     /// From now on only cancels are let out; all others, those that wait included, end in
     /// [`GateError::Stopping`].
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.state().stopping = true;
         self.changed.notify_waiters();
     }
