@@ -7,6 +7,7 @@ use std::{
 
 use sandpit_budget::Budget;
 use sandpit_execution::{DeskCounts, DeskStats};
+use sandpit_fanout::{DataCounts, Tape};
 use sandpit_ingest::{ConnectionStats, IngestStats, UpdateStats};
 use sandpit_monitor::{
     BudgetFigures, DataFigures, LatencyFigures, LoopFigures, OpenOrderFigures, OrderFigures, PositionFigures,
@@ -14,10 +15,7 @@ use sandpit_monitor::{
 };
 use sandpit_types::{HostEpoch, MarketClock, Qty, Symbol, Usd};
 
-use crate::{
-    ambient, clock::BrokerClock, config::Config, fan_out::DataCounts, lease::Lease, loops::Loops,
-    strategies::Strategy, tape::Tape,
-};
+use crate::{ambient, clock::BrokerClock, config::Config, lease::Lease, loops::Loops, strategies::Strategy};
 
 /// Where the figures come from.
 pub(crate) struct Figures {

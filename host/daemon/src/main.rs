@@ -16,7 +16,6 @@ mod review;
 mod run;
 mod sessions;
 mod strategies;
-mod tape;
 
 use std::{
     path::{Path, PathBuf},

@@ -211,6 +211,11 @@ impl Strategy {
         self.plugin.description().wants.trades
     }
 
+    /// Whether it wants news.
+    pub(crate) fn wants_news(&self) -> bool {
+        self.plugin.description().wants.news
+    }
+
     /// The name of its loop.
     pub(crate) fn loop_name(&self) -> String {
         loop_name(&self.name)

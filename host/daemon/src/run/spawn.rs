@@ -18,7 +18,7 @@ use super::{
     ending::{Ending, Endings},
     prepare::Parts,
 };
-use crate::{dry_run::DryRun, fan_out::FanOut, review::Reviewer, strategies::Mail};
+use crate::{dry_run::DryRun, fan_out::fan_out, review::Reviewer, strategies::Mail};
 
 /// Outputs of the desk that may wait for the strategies.
 const DESK_OUTPUTS: usize = 4_096;
@@ -76,7 +76,7 @@ impl Spawner<'_> {
         };
         let figures = &prepared.figures;
         let (tape, counts) = (figures.tape.clone(), figures.data.clone());
-        let sink = FanOut::new(prepared.clock.clone(), tape, counts, dry_run, prepared.strategies.clone());
+        let sink = fan_out(prepared.clock.clone(), dry_run, tape, counts, prepared.strategies.clone());
         let alpaca = prepared.alpaca.clone();
         let ingest = Ingest::new(config, alpaca.clone(), alpaca, prepared.clock.clone());
         let stats = ingest.stats();
