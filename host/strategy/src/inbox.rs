@@ -32,8 +32,8 @@ pub struct Inbox {
 #[derive(Debug)]
 struct Waiting {
     queue: Queue,
-    /// Whether the strategy's thread sleeps until something comes. Waking costs a system call, so one that is
-    /// awake is not woken.
+    /// Whether the strategy's thread sleeps until something comes. Waking costs a system call, so one that
+    /// is awake is not woken.
     sleeps: bool,
 }
 

@@ -68,8 +68,8 @@ pub trait Strategy: Sized + 'static {
     /// A minute is complete.
     fn on_bar(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {}
 
-    /// A bar came late: after [`Strategy::on_bars_complete`] of its minute, or after a newer bar of its symbol.
-    /// It was not delivered before; [`Ctx::history`] has it at its place already.
+    /// A bar came late: after [`Strategy::on_bars_complete`] of its minute, or after a newer bar of its
+    /// symbol. It was not delivered before; [`Ctx::history`] has it at its place already.
     fn on_late_bar(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {}
 
     /// A bar delivered before has other figures, because late trades changed it; [`Ctx::history`] has them
