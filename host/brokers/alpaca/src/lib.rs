@@ -18,6 +18,8 @@ mod limits;
 mod map;
 mod news;
 mod oddities;
+mod order_frame;
+mod order_greeting;
 mod order_stream;
 mod outcome;
 mod rest;
