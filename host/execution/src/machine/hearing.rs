@@ -97,12 +97,17 @@ impl Hearing {
         }
         let (Some(orders), Some(order)) = (&mut self.orders, order) else { return };
         let entry = orders.entry(order.client_id().clone()).or_default();
+        let before = entry.told;
         entry.told.routed |= update_is_routed(update);
         entry.told.over |= update_is_end(&update.event) || update.order.status.is_terminal();
         // The order inside may be older than the execution that it comes with.
         let executed = update.qty.filter(|_| is_new).unwrap_or_default();
         let counted = (entry.told.filled + executed).min(order.request.qty);
         entry.told.filled = entry.told.filled.max(counted).max(update.order.filled_qty);
+        if entry.told != before {
+            // A part is paid. What is still owed may be younger than that part was.
+            entry.owed_since = None;
+        }
         entry.settle(now);
     }
 

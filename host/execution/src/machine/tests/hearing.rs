@@ -54,6 +54,10 @@ fn check(script: &str, suspicions: usize) {
                 heard = world.venue.stream.back().cloned().or(heard);
                 world.hear_all();
             }
+            "first-hear" => {
+                let first = world.venue.stream.pop_front().expect(script);
+                world.machine.input(DeskInput::Update(first), world.now);
+            }
             "again" => world.machine.input(DeskInput::Update(heard.clone().expect(script)), world.now),
             "lose" => world.venue.stream.clear(),
             // Every second there is something to hear of others.
@@ -104,6 +108,7 @@ fn what_the_stream_owes_makes_it_suspect() {
 fn what_the_stream_cannot_tell_is_not_owed() {
     // It is a moment behind.
     check("submit wait=4 hear fill=10 wait=5 hear wait=3600", 0);
+    check("submit hear wait=3 submit wait=1 fill=10 wait=2 first-hear wait=2 hear wait=60", 0);
     // It was faster than REST.
     check("submit hear fill=10 hear wait=3600", 0);
     // Repeated and late.
