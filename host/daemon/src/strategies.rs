@@ -326,6 +326,8 @@ impl Mail {
                     strategy.inbox.push(StrategyEvent::Account { equity, buying_power });
                 }
             }
+            // For whoever holds the order stream, not for strategies.
+            DeskOutput::StreamSuspect { .. } => {}
             DeskOutput::Alert(text) => tracing::error!(alert = %text, "alert"),
         }
     }

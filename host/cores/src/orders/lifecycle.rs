@@ -93,6 +93,20 @@ impl OrderState {
         matches!(self, Self::Working(_) | Self::Cancelling(_))
     }
 
+    /// Where the broker has it, while it has it and it is not over.
+    pub const fn at_broker(&self) -> Option<&OrderStatus> {
+        match self {
+            Self::Working(status) | Self::Cancelling(status) => Some(status),
+            Self::Recorded
+            | Self::Sending { .. }
+            | Self::Unknown { .. }
+            | Self::NotSent
+            | Self::Rejected { .. }
+            | Self::NeverArrived { .. }
+            | Self::Terminal(_) => None,
+        }
+    }
+
     /// What a strategy is told.
     pub fn status(&self) -> OrderStatus {
         match self {

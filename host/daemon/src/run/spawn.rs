@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    calendar::Almanac,
     ending::{Ending, Endings},
     prepare::Parts,
 };
@@ -32,8 +33,6 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 const CLOCK_FLOOR: Duration = Duration::from_secs(2);
 /// An answer about the time that took longer is not used, real time.
 const CLOCK_LATE: Duration = Duration::from_secs(1);
-/// With less of the calendar left the host asks to be restarted, market time.
-const CALENDAR_LEFT: Duration = Duration::from_secs(3 * 86_400);
 
 /// What every loop is started with.
 pub(super) struct Spawner<'a> {
@@ -127,12 +126,11 @@ impl Spawner<'_> {
         self.endings.watch_task("mail", tokio::spawn(deliver));
     }
 
-    /// Keeps market time by the broker's clock, and asks for a restart before the calendar runs out.
+    /// Keeps market time by the broker's clock, and asks for a restart when the calendar changes or runs out.
     pub(super) fn clock(&self) {
         let (clock, alpaca) = (self.prepared.clock.clone(), self.prepared.alpaca.clone());
         let (endings, mut stopped) = (self.endings.clone(), self.stopped.clone());
-        let last_close = self.prepared.sessions.days().last().map(|day| day.close);
-        let renew_at = last_close.map(|close| close - CALENDAR_LEFT).filter(|at| *at > clock.now());
+        let mut almanac = Almanac::new(self.prepared.sessions.clone(), clock.now());
         let keep = async move {
             loop {
                 let wait = clock.real_until(clock.now() + CLOCK_EVERY).max(CLOCK_FLOOR);
@@ -141,14 +139,15 @@ impl Spawner<'_> {
                     _ = stopped.wait_for(|stop| *stop) => return,
                 }
                 let asked = Instant::now();
-                match alpaca.clock().await {
+                let told = alpaca.clock().await;
+                match &told {
                     // An answer that was long under way tells an old time.
                     Ok(told) if asked.elapsed() < CLOCK_LATE => clock.set(told.now),
                     Ok(_) => tracing::debug!("the broker's answer about the time came late"),
                     Err(error) => tracing::debug!(%error, "the broker did not say the time"),
                 }
-                if renew_at.is_some_and(|at| clock.now() > at) {
-                    endings.give(Ending::Drain { reason: "the calendar has to be read again".into() });
+                if let Some(reason) = almanac.keep(&*alpaca, told.ok(), clock.now()).await {
+                    endings.give(Ending::Drain { reason });
                     return;
                 }
             }

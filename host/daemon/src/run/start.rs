@@ -162,7 +162,7 @@ fn desk<B: Broker>(
         endings: endings.clone(),
         account: None,
     };
-    let config = DeskConfig::new(prepared.epoch);
+    let config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
     let pulse = Arc::default();
     Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
 }

@@ -30,6 +30,7 @@ impl<R: Review> Machine<R> {
         });
         match result {
             Ok(order) if order.ours().as_ref() == Some(id) => {
+                self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Accepted(order), now, "accepted");
             }
             Ok(order) => {
@@ -109,6 +110,7 @@ impl<R: Review> Machine<R> {
             Ok(order) => {
                 self.errands.done(Errand::LookUp, id);
                 self.answered(id);
+                self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Snapshot(order), now, "looked up");
             }
             Err(BrokerError::NotFound { .. }) => self.not_found(id, now),

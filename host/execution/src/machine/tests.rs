@@ -1,5 +1,6 @@
 //! The machine against a broker, a disk and a network that fail, in virtual time.
 
+mod hearing;
 mod storm;
 mod world;
 
@@ -14,7 +15,10 @@ fn told(world: &World) -> Vec<String> {
         DeskOutput::Order { update, .. } => Some(format!("{:?}", update.status)),
         DeskOutput::Fill { fill, .. } => Some(format!("fill {}", fill.qty)),
         DeskOutput::Refused { refusal, .. } => Some(refusal.to_string()),
-        DeskOutput::SubBook { .. } | DeskOutput::Account(_) | DeskOutput::Alert(_) => None,
+        DeskOutput::SubBook { .. }
+        | DeskOutput::Account(_)
+        | DeskOutput::StreamSuspect { .. }
+        | DeskOutput::Alert(_) => None,
     };
     world.told.iter().filter_map(word).collect()
 }
