@@ -12,6 +12,8 @@ mod broker;
 mod config;
 mod data_stream;
 mod decode;
+#[cfg(test)]
+mod fuzz_tests;
 mod greeting;
 mod history;
 mod limits;
