@@ -1,5 +1,6 @@
-//! What a broker may write, half right, half nonsense, at every decoder. Two seconds each here, as long as one
-//! likes with `cargo xtask soak`. A failure prints the input and the seed, and `BOLERO_RANDOM_SEED` repeats it.
+//! What a broker may write, half right, half nonsense, at every decoder. Two seconds each here, as long as
+//! one likes with `cargo xtask soak`. A failure prints the input and the seed, and `BOLERO_RANDOM_SEED`
+//! repeats it.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -146,11 +147,21 @@ const VALUES: [&str; 50] = [
 
 /// Messages of the data and news streams to begin with.
 const MESSAGES: [&str; 8] = [
-    r#""T":"q","S":"SPY","bx":"V","bp":1.5,"bs":2,"ax":"Q","ap":1.75,"as":3,"c":["R"],"z":"B","t":"2021-02-22T15:51:45Z""#,
-    r#""T":"t","i":7,"S":"SPY","x":"D","p":126.55,"s":1,"t":"2021-02-22T15:51:44.208Z","c":["@","I"],"z":"C""#,
+    concat!(
+        r#""T":"q","S":"SPY","bx":"V","bp":1.5,"bs":2,"ax":"Q","ap":1.75,"as":3,"c":["R"],"z":"B","#,
+        r#""t":"2021-02-22T15:51:45Z""#
+    ),
+    concat!(
+        r#""T":"t","i":7,"S":"SPY","x":"D","p":126.55,"s":1,"t":"2021-02-22T15:51:44.208Z","c":["@","#,
+        r#""I"],"z":"C""#
+    ),
     r#""T":"b","S":"SPY","o":1,"h":2.5,"l":0.5,"c":1.25,"v":7,"n":3,"vw":1.125,"t":"2021-02-22T15:51:00Z""#,
     r#""T":"u","S":"SPY","o":1,"h":2.5,"l":0.5,"c":1.25,"v":7,"n":3,"vw":1.125,"t":"2021-02-22T15:51:00Z""#,
-    r#""T":"n","id":7,"headline":"H","summary":"","author":"A","created_at":"2021-02-22T15:51:44Z","updated_at":"2021-02-22T15:51:44Z","url":null,"symbols":["SPY"],"source":"wire""#,
+    concat!(
+        r#""T":"n","id":7,"headline":"H","summary":"","author":"A","#,
+        r#""created_at":"2021-02-22T15:51:44Z","updated_at":"2021-02-22T15:51:44Z","url":null,"#,
+        r#""symbols":["SPY"],"source":"wire""#
+    ),
     r#""T":"error","code":406,"msg":"connection limit exceeded""#,
     r#""T":"subscription","bars":["SPY"],"quotes":["*"],"trades":[]"#,
     "",
@@ -315,8 +326,15 @@ fn answer(text: String, edits: &[(u16, u8)]) -> Answer {
 }
 
 const ORDERS: [&str; 4] = [
-    r#""id":"61E6901585494BFDB9C301E75843F47D","client_order_id":"sp-a-00000000000000ff-7","symbol":"SPY","side":"buy","qty":"10","filled_qty":"4","filled_avg_price":167.4,"status":"new","submitted_at":"2021-03-16T18:38:01Z","legs":null"#,
-    r#""id":"i","client_order_id":"by-hand","symbol":"SPY","side":"sell","qty":"10","status":"held","created_at":"2021-03-16T18:38:01Z""#,
+    concat!(
+        r#""id":"61E6901585494BFDB9C301E75843F47D","client_order_id":"sp-a-00000000000000ff-7","#,
+        r#""symbol":"SPY","side":"buy","qty":"10","filled_qty":"4","filled_avg_price":167.4,"#,
+        r#""status":"new","submitted_at":"2021-03-16T18:38:01Z","legs":null"#
+    ),
+    concat!(
+        r#""id":"i","client_order_id":"by-hand","symbol":"SPY","side":"sell","qty":"10","#,
+        r#""status":"held","created_at":"2021-03-16T18:38:01Z""#
+    ),
     r#""id":"i","client_order_id":null,"symbol":null,"side":null,"status":"new","legs":[{"id":"j"}]"#,
     "",
 ];
@@ -325,8 +343,14 @@ const ORDERS: [&str; 4] = [
 #[test]
 fn fuzz_trade_updates() {
     const HEADS: [&str; 6] = [
-        r#"{"stream":"trade_updates","data":{"event":"fill","price":"1.5","qty":"4","execution_id":"e","order":"#,
-        r#"{"stream":"trade_updates","data":{"event":"unheard_of","timestamp":"2021-03-16T18:38:03Z","order":"#,
+        concat!(
+            r#"{"stream":"trade_updates","data":{"event":"fill","price":"1.5","qty":"4","#,
+            r#""execution_id":"e","order":"#
+        ),
+        concat!(
+            r#"{"stream":"trade_updates","data":{"event":"unheard_of","#,
+            r#""timestamp":"2021-03-16T18:38:03Z","order":"#
+        ),
         r#"{"stream":"authorization","data":{"status":"authorized","order":"#,
         r#"{"stream":"listening","data":{"streams":["trade_updates"],"order":"#,
         r#"{"stream":"account_updates","data":{"order":"#,
@@ -397,7 +421,8 @@ fn play_answer(kind: u8, scripts: &[Script], edits: &[(u16, u8)]) -> bool {
             wires.is_ok_and(|wires| wires.into_iter().all(|wire| map::position(wire).is_ok()))
         }
         6 => {
-            let clock = r#""timestamp":"2026-06-15T14:00:00Z","is_open":true,"next_open":"2026-06-16T13:30:00Z",
+            let clock = r#""timestamp":"2026-06-15T14:00:00Z","is_open":true,
+                "next_open":"2026-06-16T13:30:00Z",
                 "next_close":"2026-06-15T20:00:00Z""#;
             answer(one(clock)).value::<ClockWire>().map(|wire| map::clock(&wire)).is_ok()
         }
