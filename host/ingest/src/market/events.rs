@@ -196,7 +196,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             Phase::Proving { .. } if !is_open && !holding => self.tell(StreamHealth::Live, now),
             Phase::Live if !holding => self.tell(StreamHealth::Live, now),
             Phase::Waiting { .. } if self.down.is_some() => {
-                if self.health != Some(StreamHealth::Fallback) || !is_open {
+                if self.health != Some(StreamHealth::Fallback) || !self.carries(now) {
                     self.tell(StreamHealth::Stale, now);
                 }
             }

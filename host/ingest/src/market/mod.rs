@@ -205,7 +205,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             self.bars = Some(self.fetch(errand));
         }
         if self.quotes.is_none()
-            && let Some(errand) = self.rest.ask_quotes(&self.polled_quotes(now), now)
+            && let Some(symbols) = self.polled_quotes(now).cloned()
+            && let Some(errand) = self.rest.ask_quotes(&symbols, now)
         {
             self.quotes = Some(self.fetch(errand));
         }
@@ -237,11 +238,10 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         self.down.is_some() && (sessions.is_open(now.market) || sessions.is_open(now.market - TAIL))
     }
 
-    /// The quotes that REST brings just now.
-    fn polled_quotes(&self, now: Moment) -> Arc<[Symbol]> {
-        let none = !self.sequence.sessions().is_open(now.market);
+    /// The quotes that REST brings just now, if any.
+    fn polled_quotes(&self, now: Moment) -> Option<&Arc<[Symbol]>> {
         let symbols = if self.down.is_some() { &self.wanted_quotes } else { &self.untold_quotes };
-        if none { Arc::new([]) } else { Arc::clone(symbols) }
+        Some(symbols).filter(|symbols| !symbols.is_empty() && self.sequence.sessions().is_open(now.market))
     }
 
     /// When there is something to do without an event.
@@ -251,7 +251,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let both = |due: Due| real(due.market).max(Instant::from_std(due.real));
         let (bell, minute) = self.sequence.deadline();
         let bars = self.rest.bars_due(self.mode(now), self.bars.is_some());
-        let polls_quotes = self.quotes.is_none() && !self.polled_quotes(now).is_empty();
+        let polls_quotes = self.quotes.is_none() && self.polled_quotes(now).is_some();
         let silent = self.staleness.deadline().map(|(at, _)| real(at).max(self.heard_at + SILENCE_FLOOR));
         let change = self.sequence.sessions().next_change(now.market);
         [
