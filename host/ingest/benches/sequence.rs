@@ -55,7 +55,14 @@ impl Maker {
             let symbol = self.symbols[(self.made * 7) as usize % SYMBOLS].clone();
             let time = OPEN + Duration::from_nanos(self.made);
             self.made += 1;
-            out.push(MarketEvent::Quote(Quote { symbol, time, bid: 1.0, bid_size: 1, ask: 2.0, ask_size: 1 }));
+            out.push(MarketEvent::Quote(Quote {
+                symbol,
+                time,
+                bid: 1.0,
+                bid_size: 1,
+                ask: 2.0,
+                ask_size: 1,
+            }));
         }
     }
 }
