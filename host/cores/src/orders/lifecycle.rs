@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use sandpit_types::{BrokerOrder, MarketTime, OrderStatus, TradeUpdate};
+use sandpit_types::{BrokerOrder, MarketTime, OrderStatus, TradeEvent, TradeUpdate};
 use serde::{Deserialize, Serialize};
 
 use super::Execution;
@@ -186,10 +186,11 @@ impl OrderEvent {
 }
 
 impl From<TradeUpdate> for OrderEvent {
-    /// An execution when the update names one with its quantity and price; otherwise the order inside says it
-    /// all.
+    /// An execution when the update announces a fill and names it with its quantity and price; otherwise the
+    /// order inside says it all. Corrections and busts of a trade name an execution, too, and are no fill.
     fn from(update: TradeUpdate) -> Self {
-        match (update.execution_id, update.qty, update.price) {
+        let is_fill = matches!(update.event, TradeEvent::Fill | TradeEvent::PartialFill);
+        match (update.execution_id.filter(|_| is_fill), update.qty, update.price) {
             (Some(id), Some(qty), Some(price)) if qty.is_positive() && price.is_positive() => {
                 Self::Execution(Execution { id, qty, price, time: update.time }, update.order)
             }

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use sandpit_broker::{Broker, OrderFeed, Subscription};
 use sandpit_execution::{Desk, DeskEnd, DeskInput, DeskOutput};
-use sandpit_ingest::{Ingest, IngestConfig, IngestStats, Reins, UpdateLoop, UpdateSink, UpdateStats};
+use sandpit_ingest::{
+    Ingest, IngestConfig, IngestStats, Reins, Suspicion, UpdateLoop, UpdateSink, UpdateStats,
+};
 use sandpit_store::Store;
 use sandpit_strategy::StrategyEvent;
 use sandpit_types::{MarketClock, MarketTime, Pulse, TradeUpdate};
@@ -23,6 +25,8 @@ use crate::{dry_run::DryRun, fan_out::fan_out, review::Reviewer, strategies::Mai
 
 /// Outputs of the desk that may wait for the strategies.
 const DESK_OUTPUTS: usize = 4_096;
+/// Suspicions that may wait for the order stream. One ends the connection, so what is past it says no more.
+const SUSPICIONS: usize = 4;
 /// Nonces that may wait for a loop.
 const PROBES: usize = 16;
 /// How often strategies learn of the time, and without a watchdog every loop is probed; real time.
@@ -83,42 +87,57 @@ impl Spawner<'_> {
         stats
     }
 
-    /// Box 1, trade updates.
-    pub(super) fn updates<O: OrderFeed>(&self, orders: Arc<O>) -> Arc<UpdateStats> {
-        let updates = UpdateLoop::new(orders, self.prepared.seed.rotate_left(1));
+    /// Box 1, trade updates. `suspicions` are the desk's: what REST showed and the stream did not tell.
+    pub(super) fn updates<O: OrderFeed>(
+        &self,
+        orders: Arc<O>,
+        suspicions: mpsc::Receiver<Suspicion>,
+    ) -> Arc<UpdateStats> {
+        let updates = UpdateLoop::new(orders, self.prepared.seed.rotate_left(1)).with_suspicions(suspicions);
         let stats = updates.stats();
         let sink = ToDesk(self.inputs.clone());
         self.endings.watch_task("trade updates", tokio::spawn(updates.run(sink, self.reins("updates"))));
         stats
     }
 
-    /// Box 4, and the mail from it to the strategies.
+    /// Box 4, and the mail from it to the strategies and to the order stream.
     pub(super) fn desk<B: Broker>(
         &self,
         desk: Desk<B, Reviewer>,
         inputs: mpsc::Receiver<DeskInput>,
-    ) -> JoinHandle<DeskEnd> {
+    ) -> (JoinHandle<DeskEnd>, mpsc::Receiver<Suspicion>) {
         let (outputs, mail) = mpsc::channel(DESK_OUTPUTS);
         let probes = self.inputs.clone();
         // A full queue drops the nonce; the desk then proves its life by working through the queue.
         let probe = Box::new(move |nonce| drop(probes.try_send(DeskInput::Probe(nonce))));
         self.prepared.figures.loops.add("execution", desk.pulse(), probe);
-        self.mail(mail);
+        let (suspects, suspicions) = mpsc::channel(SUSPICIONS);
+        self.mail(mail, suspects);
         let (task, endings) = (tokio::spawn(desk.run(inputs, outputs)), self.endings.clone());
-        tokio::spawn(async move {
+        let watched = tokio::spawn(async move {
             let ended = task.await;
             endings.give(Ending::Broken { what: format!("execution ended: {ended:?}") });
             ended.unwrap_or(DeskEnd::Stopped)
-        })
+        });
+        (watched, suspicions)
     }
 
-    fn mail(&self, mut outputs: mpsc::Receiver<DeskOutput>) {
+    fn mail(&self, mut outputs: mpsc::Receiver<DeskOutput>, suspects: mpsc::Sender<Suspicion>) {
         let mail = Mail::new(&self.prepared.strategies, self.prepared.clock.clone());
         let figures = self.prepared.figures.clone();
         let deliver = async move {
             while let Some(output) = outputs.recv().await {
-                if let DeskOutput::Account(account) = &output {
-                    figures.set_equity(account.equity);
+                match &output {
+                    DeskOutput::Account(account) => figures.set_equity(account.equity),
+                    DeskOutput::StreamSuspect { reason } => {
+                        // A full queue means that one is about to be heard.
+                        let _ = suspects.try_send(Suspicion { what: reason.clone() });
+                    }
+                    DeskOutput::Order { .. }
+                    | DeskOutput::Fill { .. }
+                    | DeskOutput::Refused { .. }
+                    | DeskOutput::SubBook { .. }
+                    | DeskOutput::Alert(_) => {}
                 }
                 mail.deliver(output);
             }

@@ -64,8 +64,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
     spawner.store(&store, store_pulse);
     let stats = desk.stats();
-    let desk = spawner.desk(desk, desk_inputs);
-    let updates = spawner.updates(orders);
+    let (desk, suspicions) = spawner.desk(desk, desk_inputs);
+    let updates = spawner.updates(orders, suspicions);
     spawner.clock();
     spawner.ticks();
     // Last, so that no strategy sees the market before it knows what it holds.

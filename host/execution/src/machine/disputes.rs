@@ -9,11 +9,14 @@ use std::collections::BTreeSet;
 use sandpit_broker::BrokerError;
 use sandpit_cores::reconcile::{self, PositionDifference};
 use sandpit_store::Record;
-use sandpit_types::{MarketTime, Position, Symbol};
+use sandpit_types::{ClientOrderId, MarketTime, Position, Symbol};
 use tracing::{info, warn};
 
-use super::Machine;
+use super::{Machine, errands::Errand};
 use crate::Review;
+
+/// Orders taken for gone that are asked for when a symbol is disputed, the newest ones.
+const MAX_CONCLUDED: usize = 20;
 
 /// What is remembered from one read to the next.
 #[derive(Debug, Default)]
@@ -107,6 +110,17 @@ impl<R: Review> Machine<R> {
                 ),
                 now,
             );
+            self.ask_for_concluded(&real.symbol, now);
+        }
+    }
+
+    /// An order may have come to the broker long after we took it for gone, and the stream that would have
+    /// told may be mute.
+    fn ask_for_concluded(&mut self, symbol: &Symbol, now: MarketTime) {
+        let concluded = self.books.concluded_on(symbol, MAX_CONCLUDED);
+        let ids: Vec<ClientOrderId> = concluded.into_iter().map(|order| order.client_id().clone()).collect();
+        for id in ids {
+            self.errands.want(Errand::LookUp, &id, now);
         }
     }
 

@@ -256,7 +256,8 @@ impl<R: Review> Machine<R> {
     /// The order stream brought something.
     pub(super) fn hear(&mut self, update: &TradeUpdate, now: MarketTime) {
         let order = update.order.ours().and_then(|id| self.books.order(&id));
-        let is_new = match (order, &update.execution_id) {
+        let is_fill = matches!(update.event, TradeEvent::Fill | TradeEvent::PartialFill);
+        let is_new = match (order, update.execution_id.as_ref().filter(|_| is_fill)) {
             (Some(order), Some(execution)) => !order.filled().has_counted(execution),
             (Some(_), None) | (None, Some(_) | None) => false,
         };
