@@ -2,14 +2,14 @@
 //!
 //! Sliding windows count what goes out: no span ever holds more than its limit, because a full bucket that
 //! refills at the minute could send twice the limit around it. A quota has as many windows as it needs, of
-//! requests or of tokens, and a request goes when it fits into all. Inside each every strategy has a window of
-//! its own, its share.
+//! requests or of tokens, and a request goes when it fits into all. Inside each every strategy has a window
+//! of its own, its share.
 //!
 //! Requests wait in four lanes. The more urgent lane goes first, and some of the limit is kept for every more
 //! urgent lane, so a cancel finds room even when entries have used all of theirs. While a request waits for
 //! room in the windows of all, nothing less urgent goes; one that waits for its strategy's own share holds
-//! nobody up. A few polls a minute go before entries, so that they do not starve. Within a lane the strategies
-//! take turns, and a strategy's requests keep their order.
+//! nobody up. A few polls a minute go before entries, so that they do not starve. Within a lane the
+//! strategies take turns, and a strategy's requests keep their order.
 //!
 //! The broker's word rules over our count: when it says that fewer remain than we think, fewer go out until
 //! its reset; after a 429 nothing goes out until the pause is over, cancels included.
@@ -118,9 +118,9 @@ impl Limiter {
     /// Takes a request into the queue; [`Limiter::poll`] says when it may go.
     ///
     /// # Errors
-    /// [`QueueError::Full`] when [`MAX_WAITING`] requests of its priority wait, or [`MAX_WAITING_EACH`] of its
-    /// strategy in it, or when the lane has only [`KEPT_PLACES`] left and [`FEW`] of its strategy wait;
-    /// [`QueueError::TooLarge`] when it could never go.
+    /// [`QueueError::Full`] when [`MAX_WAITING`] requests of its priority wait, or [`MAX_WAITING_EACH`] of
+    /// its strategy in it, or when the lane has only [`KEPT_PLACES`] left and [`FEW`] of its strategy
+    /// wait; [`QueueError::TooLarge`] when it could never go.
     pub fn enqueue(&mut self, request: Request, now: MarketTime) -> Result<Ticket, QueueError> {
         let now = self.advance(now);
         let priority = request.priority;
@@ -300,7 +300,7 @@ impl Limiter {
 }
 
 #[cfg(test)]
-mod properties;
+mod property_tests;
 #[cfg(test)]
 mod rebalance_tests;
 #[cfg(test)]

@@ -62,8 +62,8 @@ impl Bound {
         self.limit() - self.kept_from(priority)
     }
 
-    /// How full a request may make its strategy's own window. Ways out have as much as entries have in all: so
-    /// no strategy alone ever fills what is kept for the ways out of the others.
+    /// How full a request may make its strategy's own window. Ways out have as much as entries have in all:
+    /// so no strategy alone ever fills what is kept for the ways out of the others.
     pub(super) fn share(&self, priority: Priority) -> u64 {
         let out = self.ceiling(Priority::Enter);
         if priority.is_shared_out() { self.share.clamp(1, self.limit()) } else { out }
@@ -77,8 +77,8 @@ pub struct Quota {
     pub bounds: Vec<Bound>,
     /// Of what the broker says remains, how many are left to others on the same account (the watchdog).
     pub leave: u32,
-    /// Requests of [`Priority::Poll`] in any minute that go on the terms of entries and before these, so that
-    /// entries never starve them.
+    /// Requests of [`Priority::Poll`] in any minute that go on the terms of entries and before these, so
+    /// that entries never starve them.
     pub polls_first: u32,
 }
 

@@ -224,8 +224,8 @@ fn a_rebalance_of_100_symbols_in_a_volatile_hour_meets_no_429() {
         (most, out, late) = (most.max(hour.most), out + hour.out, late + hour.late);
     }
     println!(
-        "24 hours, {out} requests, {late} entries late, 0 x 429: at most {most} of {BROKER_LIMIT} in a minute, \
-         200 orders out within {longest:?} (bound {BOUND:?})"
+        "24 hours, {out} requests, {late} entries late, 0 x 429: at most {most} of {BROKER_LIMIT} in a \
+         minute, 200 orders out within {longest:?} (bound {BOUND:?})"
     );
 }
 

@@ -83,8 +83,8 @@ pub struct Usage {
     pub waiting: [usize; 4],
     /// Counts since the start.
     pub tally: Tally,
-    /// What the broker last said remains, less what went out since and what is left to others; `None` when it
-    /// says nothing or its word is over.
+    /// What the broker last said remains, less what went out since and what is left to others; `None` when
+    /// it says nothing or its word is over.
     pub broker_left: Option<u64>,
     /// End of the pause under way.
     pub paused_until: Option<MarketTime>,

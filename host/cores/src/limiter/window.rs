@@ -14,8 +14,8 @@ pub const MAX_MOMENTS: u32 = 16_384;
 /// them for up to one grain longer than it has to, and none shorter: what it lets through is never above the
 /// limit in any span. Without a grain it is exact.
 ///
-/// The caller asks before it notes. The memory is then as long as the limit the caller keeps, or, with a grain,
-/// `span / grain + 2` entries.
+/// The caller asks before it notes. The memory is then as long as the limit the caller keeps, or, with a
+/// grain, `span / grain + 2` entries.
 #[derive(Clone, Debug)]
 pub struct Window {
     span: Duration,

@@ -221,7 +221,8 @@ proptest! {
             for more_urgent in went.waiting.iter().map(|ticket| &desk.requests[ticket]) {
                 let since = |earlier: &&Went| went.time < earlier.time + SPAN;
                 let before = || desk.went[..index].iter().filter(since);
-                let own = before().filter(|earlier| desk.of(earlier).strategy == more_urgent.strategy).count();
+                let is_own = |earlier: &&Went| desk.of(earlier).strategy == more_urgent.strategy;
+                let own = before().filter(is_own).count();
                 let polls = before().filter(|earlier| desk.of(earlier).priority == Priority::Poll).count();
                 let spent = |share: usize| more_urgent.strategy.is_some() && own >= share;
                 let fine = match (priority, more_urgent.priority) {
@@ -235,8 +236,8 @@ proptest! {
         }
     }
 
-    /// While a strategy waits with its share unspent, each other gets at most one turn of the lane between two
-    /// turns of its own, and its own requests keep their order.
+    /// While a strategy waits with its share unspent, each other gets at most one turn of the lane between
+    /// two turns of its own, and its own requests keep their order.
     #[test]
     fn no_strategy_starves_another(steps in steps()) {
         for quota in [trading(), source()] {
