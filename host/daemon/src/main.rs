@@ -2,6 +2,7 @@
 //! own.
 
 mod ambient;
+mod budgets;
 mod clock;
 mod config;
 mod dry_run;
