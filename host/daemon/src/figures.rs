@@ -1,21 +1,23 @@
 //! The host's figures, put together for the monitor from everybody's counters.
 
+mod streams;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering},
 };
 
+use sandpit_alpaca::Alpaca;
 use sandpit_budget::Budget;
 use sandpit_cores::{Priority, Usage, WAIT_BUCKETS_MS, Waits};
 use sandpit_execution::{DeskCounts, DeskStats};
 use sandpit_fanout::{DataCounts, Tape};
-use sandpit_ingest::{ConnectionStats, IngestStats, UpdateStats};
+use sandpit_ingest::{IngestStats, NewsStats, UpdateStats};
 use sandpit_monitor::{
     BudgetFigures, DataFigures, HistogramFigures, LatencyFigures, LoopFigures, OpenOrderFigures,
-    OrderFigures, PositionFigures, PriorityFigures, SequenceFigures, Snapshot, StrategyFigures,
-    StreamFigures, WindowFigures,
+    OrderFigures, PositionFigures, PriorityFigures, Snapshot, StrategyFigures, WindowFigures,
 };
-use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, StreamHealth, Symbol, Usd};
+use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Usd};
 
 use crate::{
     ambient, budgets::Budgets, clock::BrokerClock, config::Config, lease::Lease, loops::Loops,
@@ -49,6 +51,10 @@ pub(crate) struct Running {
     pub(crate) ingest: Arc<IngestStats>,
     /// The trade-updates stream's.
     pub(crate) updates: Arc<UpdateStats>,
+    /// The news stream's, where somebody wants news.
+    pub(crate) news: Option<Arc<NewsStats>>,
+    /// The adapter, which counts what it does not understand.
+    pub(crate) alpaca: Arc<Alpaca>,
 }
 
 impl Figures {
@@ -106,9 +112,9 @@ impl Figures {
             data: self.data(),
             orders: self.orders(&desk),
             strategies: self.strategies.iter().map(|strategy| self.strategy(strategy, &desk)).collect(),
-            streams: running.map(streams).unwrap_or_default(),
-            sequence: running.map(|running| sequence(&running.ingest)).unwrap_or_default(),
-            unknown_messages: BTreeMap::new(),
+            streams: running.map(streams::streams).unwrap_or_default(),
+            sequence: running.map(|running| streams::sequence(&running.ingest)).unwrap_or_default(),
+            unknown_messages: running.map(|running| streams::unknown(&running.alpaca)).unwrap_or_default(),
             budgets: self.budgets.all().map(|(name, budget)| budget_figures(name, budget, now)).collect(),
             refusals: desk.refused.iter().map(|(refusal, count)| (refusal.to_string(), *count)).collect(),
             positions: positions(&desk),
@@ -127,7 +133,7 @@ impl Figures {
             bars: self.data.bars.load(Ordering::Relaxed),
             quotes: self.data.quotes.load(Ordering::Relaxed),
             trades: self.data.trades.load(Ordering::Relaxed),
-            news: 0,
+            news: self.data.news.load(Ordering::Relaxed),
         }
     }
 
@@ -172,48 +178,6 @@ impl Figures {
             unrealised_usd: unrealised.to_f64(),
             strikes: strategy.counters.strikes.load(Ordering::Relaxed),
         }
-    }
-}
-
-fn streams(running: &Running) -> Vec<StreamFigures> {
-    let stream = |name: &str, connection: &ConnectionStats| StreamFigures {
-        name: name.to_owned(),
-        state: connection.state().as_str().to_owned(),
-        reconnects: connection.opens().saturating_sub(1),
-        failures: connection.failures().into(),
-        falls: [("any".to_owned(), connection.falls())].into(),
-        pages: connection.pages(),
-        ..StreamFigures::default()
-    };
-    let (ingest, updates) = (&running.ingest, &running.updates);
-    let health = match ingest.health() {
-        StreamHealth::Live => "live",
-        StreamHealth::Fallback => "fallback",
-        StreamHealth::Stale => "stale",
-    };
-    vec![
-        StreamFigures {
-            health: health.to_owned(),
-            messages: ingest.bars() + ingest.quotes() + ingest.trades(),
-            polls: ingest.polls(),
-            polls_failed: ingest.polls_failed(),
-            ..stream("market-data", &ingest.connection)
-        },
-        StreamFigures { messages: updates.updates(), ..stream("trade-updates", &updates.connection) },
-    ]
-}
-
-fn sequence(ingest: &IngestStats) -> SequenceFigures {
-    SequenceFigures {
-        minutes: ingest.minutes(),
-        late_bars: ingest.late_bars(),
-        corrected_bars: 0,
-        repeats: ingest.repeats(),
-        strangers: ingest.strangers(),
-        let_go: ingest.let_go(),
-        too_early: ingest.too_early(),
-        gaps_filled: ingest.gaps_filled(),
-        gaps_open: ingest.gaps_open(),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct DataCounts {
     pub quotes: AtomicU64,
     /// Trades.
     pub trades: AtomicU64,
+    /// Pieces of news.
+    pub news: AtomicU64,
 }
 
 /// Who is told of the market: a strategy.
@@ -92,6 +94,7 @@ struct Round {
     bars: u64,
     quotes: u64,
     trades: u64,
+    news: u64,
 }
 
 impl<L: Listener, F: FnMut(&[MarketEvent])> FanOut<L, F> {
@@ -130,6 +133,7 @@ impl<L: Listener, F: FnMut(&[MarketEvent])> FanOut<L, F> {
         add(&self.counts.bars, round.bars);
         add(&self.counts.quotes, round.quotes);
         add(&self.counts.trades, round.trades);
+        add(&self.counts.news, round.news);
     }
 
     /// Notes prices on the tape and puts each event on the piles of its listeners.
@@ -151,6 +155,7 @@ impl<L: Listener, F: FnMut(&[MarketEvent])> FanOut<L, F> {
                     &bar.symbol
                 }
                 MarketEvent::News(news) => {
+                    round.news += 1;
                     news_to(news, at, &self.listeners, &mut self.piles);
                     continue;
                 }

@@ -98,6 +98,8 @@ fn sequence(page: &mut Page, snapshot: &Snapshot) {
     counter("sandpit_market_bars_marked_total", "Bars delivered with a mark", "mark", &marked);
     let dropped = [
         ("repeat", sequence.repeats),
+        ("too-old", sequence.too_old),
+        ("pulse", sequence.pulses),
         ("stranger", sequence.strangers),
         ("let-go", sequence.let_go),
         ("too-early", sequence.too_early),
@@ -107,8 +109,16 @@ fn sequence(page: &mut Page, snapshot: &Snapshot) {
     counter("sandpit_market_gaps_total", "Gaps after a stream was down", "outcome", &gaps);
     let unknown: Vec<_> = snapshot.unknown_messages.iter().map(|(what, n)| (what.as_str(), *n)).collect();
     counter("sandpit_unknown_messages_total", "What the broker sent and nobody knows", "what", &unknown);
-    let minutes = sequence.minutes as f64;
-    page.counter("sandpit_market_minutes_total", "Minutes of market data completed", &[(&[], minutes)]);
+    for (name, help, count) in [
+        ("sandpit_market_minutes_total", "Minutes of market data completed", sequence.minutes),
+        ("sandpit_market_audits_total", "Times a live stream was compared with REST", sequence.audits),
+        ("sandpit_market_audit_finds_total", "Bars that only an audit found", sequence.audit_finds),
+        ("sandpit_market_quiet_total", "Silences of the market, not of the stream", sequence.quiet),
+    ] {
+        page.counter(name, help, &[(&[], count as f64)]);
+    }
+    let help = "Symbols whose quotes come over REST only";
+    page.gauge("sandpit_market_quotes_over_rest", help, &[(&[], sequence.quotes_over_rest as f64)]);
 }
 
 fn stream(page: &mut Page, stream: &StreamFigures) {
@@ -116,6 +126,8 @@ fn stream(page: &mut Page, stream: &StreamFigures) {
     let mut gauge = |metric, help, value| page.gauge(metric, help, &[(&[name], value)]);
     gauge("sandpit_stream_live", "1 while a stream delivers", flag(stream.state == "live"));
     gauge("sandpit_stream_fallback", "1 while polls carry its data", flag(stream.health == "fallback"));
+    gauge("sandpit_stream_silence_seconds", "The newest silence, when noticed", stream.silence_secs);
+    gauge("sandpit_stream_fallback_seconds", "From a fall to the first data over REST", stream.fallback_secs);
     gauge("sandpit_stream_failures_in_a_row", "Failures since it last delivered", stream.failures as f64);
     for (reason, count) in &stream.falls {
         let help = "Connections lost or not made";

@@ -72,6 +72,10 @@ pub struct SequenceFigures {
     pub corrected_bars: u64,
     /// Events not delivered because they were before, or are older than what was.
     pub repeats: u64,
+    /// Bars not delivered because they are too old to tell whether they were.
+    pub too_old: u64,
+    /// Events of the canary: they prove that the stream is alive and are delivered to nobody.
+    pub pulses: u64,
     /// Events not delivered because nobody subscribed to their symbol.
     pub strangers: u64,
     /// Quotes and trades not delivered because they did not fit while a gap was filled.
@@ -80,8 +84,16 @@ pub struct SequenceFigures {
     pub too_early: u64,
     /// Gaps filled from REST.
     pub gaps_filled: u64,
-    /// Gaps that could not be filled: bars may be missing.
+    /// Gaps that could not be filled in time: their bars come late, if at all.
     pub gaps_open: u64,
+    /// Times that the bars of a stream that seemed well were compared with REST.
+    pub audits: u64,
+    /// Bars that the stream had not told and an audit found.
+    pub audit_finds: u64,
+    /// Silences that were not the stream's fault: REST had nothing newer either.
+    pub quiet: u64,
+    /// Symbols whose quotes come over REST only, because the data plan does not stream as many.
+    pub quotes_over_rest: u64,
 }
 
 /// Orders since the start.
@@ -184,6 +196,10 @@ pub struct StreamFigures {
     pub polls: u64,
     /// Polls that failed.
     pub polls_failed: u64,
+    /// How long the newest silence had lasted when it was noticed, seconds of real time.
+    pub silence_secs: f64,
+    /// From the newest notice of a fall to the first data over REST, seconds of real time.
+    pub fallback_secs: f64,
 }
 
 /// One request budget.

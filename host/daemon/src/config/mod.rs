@@ -21,7 +21,12 @@ mod error;
 mod file;
 mod market_data;
 
-pub(crate) use self::{budget::Quotas, endpoints::Endpoints, error::ConfigError, market_data::MarketData};
+pub(crate) use self::{
+    budget::Quotas,
+    endpoints::Endpoints,
+    error::ConfigError,
+    market_data::{Encoding, MarketData},
+};
 use self::{endpoints::endpoints, error::invalid, file::File};
 
 /// What the host does with orders.

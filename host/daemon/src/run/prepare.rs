@@ -20,7 +20,7 @@ use crate::{
     ambient,
     budgets::Budgets,
     clock::BrokerClock,
-    config::{Config, MarketData},
+    config::{Config, Encoding, MarketData},
     dry_run::DryRun,
     figures::Figures,
     lease::Lease,
@@ -113,6 +113,18 @@ impl Parts {
         self.strategies.iter().flat_map(|strategy| strategy.instruments.iter().cloned()).collect()
     }
 
+    /// The symbols that the news is to be of: what the configuration lists, else the instruments of the
+    /// strategies that want news. Nothing where none does.
+    pub(super) fn news_symbols(&self) -> Vec<Symbol> {
+        let wanting = || self.strategies.iter().filter(|strategy| strategy.wants_news());
+        let listed = &self.config.market_data.news;
+        match wanting().next() {
+            None => Vec::new(),
+            Some(_) if !listed.is_empty() => listed.clone(),
+            Some(_) => wanting().flat_map(|strategy| strategy.instruments.iter().cloned()).collect(),
+        }
+    }
+
     /// The symbols of strategies that want trades. Quotes and bars are wanted of all: the gates need prices.
     pub(super) fn trade_symbols(&self) -> Vec<Symbol> {
         let wanting = self.strategies.iter().filter(|strategy| strategy.wants_trades());
@@ -175,8 +187,11 @@ fn alpaca_config(config: &Config) -> AlpacaConfig {
         data_url: endpoints.data_url,
         trading_stream_url: endpoints.trading_stream_url,
         data_stream_url: endpoints.data_stream_url,
-        news_stream_url: None,
-        encoding: sandpit_alpaca::Encoding::default(),
+        news_stream_url: Some(endpoints.news_stream_url),
+        encoding: match config.market_data.encoding {
+            Encoding::Json => sandpit_alpaca::Encoding::Json,
+            Encoding::Msgpack => sandpit_alpaca::Encoding::MessagePack,
+        },
         feed: config.feed.clone(),
         key_id: config.key_id.clone(),
         secret: config.secret.clone(),

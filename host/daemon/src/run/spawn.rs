@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sandpit_alpaca::AlpacaNews;
 use sandpit_broker::{Broker, OrderFeed, Subscription};
 use sandpit_execution::{Desk, DeskEnd, DeskInput, DeskOutput};
 use sandpit_ingest::{
-    Ingest, IngestConfig, IngestStats, Reins, Suspicion, UpdateLoop, UpdateSink, UpdateStats,
+    Ingest, IngestConfig, IngestStats, MarketSink, NewsConfig, NewsLoop, NewsStats, Reins, Suspicion,
+    UpdateLoop, UpdateSink, UpdateStats,
 };
 use sandpit_store::Store;
 use sandpit_strategy::StrategyEvent;
@@ -66,10 +68,11 @@ impl Spawner<'_> {
             trades: prepared.trade_symbols(),
             news: Vec::new(),
         };
+        let canary = prepared.config.market_data.canary.clone();
         let config = IngestConfig {
-            watches: IngestConfig::usual_watches(&subscription, None),
+            watches: IngestConfig::usual_watches(&subscription, canary.as_ref()),
             subscription,
-            canary: None,
+            canary,
             days: prepared.sessions.days().to_vec(),
             since,
             bars_grace: IngestConfig::BARS_GRACE,
@@ -77,14 +80,34 @@ impl Spawner<'_> {
             ahead: IngestConfig::AHEAD.max(Duration::from_secs(1).mul_f64(prepared.config.clock_speed)),
             seed: prepared.seed,
         };
-        let figures = &prepared.figures;
-        let (tape, counts) = (figures.tape.clone(), figures.data.clone());
-        let sink = fan_out(prepared.clock.clone(), dry_run, tape, counts, prepared.strategies.clone());
+        let sink = self.fan_out(dry_run);
         let alpaca = prepared.alpaca.clone();
         let ingest = Ingest::new(config, alpaca.clone(), alpaca, prepared.clock.clone());
         let stats = ingest.stats();
         self.endings.watch_task("ingest", tokio::spawn(ingest.run(sink, self.reins("ingest"))));
         stats
+    }
+
+    /// Box 1, news, where a strategy wants them.
+    pub(super) fn news(&self, since: MarketTime) -> Option<Arc<NewsStats>> {
+        let symbols = self.prepared.news_symbols();
+        if symbols.is_empty() {
+            return None;
+        }
+        let (alpaca, clock) = (self.prepared.alpaca.clone(), self.prepared.clock.clone());
+        let config = NewsConfig { symbols, since, seed: self.prepared.seed.rotate_left(2) };
+        let news = NewsLoop::new(config, Arc::new(AlpacaNews(alpaca.clone())), alpaca, clock);
+        let stats = news.stats();
+        let loop_ = news.run(self.fan_out(None), self.reins("news"));
+        self.endings.watch_task("news", tokio::spawn(loop_));
+        Some(stats)
+    }
+
+    /// Where events go. The venue of a dry run has no use for news.
+    fn fan_out(&self, dry_run: Option<DryRun>) -> impl MarketSink + 'static {
+        let (prepared, figures) = (self.prepared, &self.prepared.figures);
+        let (tape, counts) = (figures.tape.clone(), figures.data.clone());
+        fan_out(prepared.clock.clone(), dry_run, tape, counts, prepared.strategies.clone())
     }
 
     /// Box 1, trade updates. `suspicions` are the desk's: what REST showed and the stream did not tell.

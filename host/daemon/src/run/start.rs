@@ -70,7 +70,9 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     spawner.ticks();
     // Last, so that no strategy sees the market before it knows what it holds.
     let ingest = spawner.ingest(since, dry_run);
-    prepared.figures.set_running(Running { desk: stats, ingest, updates });
+    let news = spawner.news(since);
+    let alpaca = prepared.alpaca.clone();
+    prepared.figures.set_running(Running { desk: stats, ingest, updates, news, alpaca });
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
     let Parts { config, strategies, budgets, lock, .. } = prepared;
     let kill_switch_file = config.kill_switch_file;
