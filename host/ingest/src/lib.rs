@@ -21,6 +21,8 @@ mod sequence;
 mod sessions;
 mod stats;
 mod updates;
+#[cfg(test)]
+mod whole_tests;
 
 pub use config::IngestConfig;
 pub use market::{Ingest, MarketSink};
