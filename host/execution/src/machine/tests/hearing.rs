@@ -23,6 +23,15 @@ fn down_and_up(world: &mut World) {
     world.calm();
 }
 
+/// Every second there is something to hear of others.
+fn hear_of_others(world: &mut World, seconds: i64) {
+    for _ in 0..seconds {
+        world.calm_for(secs(1));
+        world.venue.place_by_hand();
+        world.hear_all();
+    }
+}
+
 /// Runs a script over orders of 10 shares; `hear` hears what the stream has, `lose` loses it, `again` hears
 /// what was heard last once more.
 fn check(script: &str, suspicions: usize) {
@@ -60,14 +69,7 @@ fn check(script: &str, suspicions: usize) {
             }
             "again" => world.machine.input(DeskInput::Update(heard.clone().expect(script)), world.now),
             "lose" => world.venue.stream.clear(),
-            // Every second there is something to hear of others.
-            "busy" => {
-                for _ in 0..number {
-                    world.calm_for(secs(1));
-                    world.venue.place_by_hand();
-                    world.hear_all();
-                }
-            }
+            "busy" => hear_of_others(&mut world, number),
             "wait" => world.calm_for(secs(number.unsigned_abs())),
             // Nobody looks at the time for so long.
             "sleep" => world.now = world.now + secs(number.unsigned_abs()),
