@@ -2,6 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+/// The path of the news stream (fact sheet 1).
+const NEWS_PATH: &str = "/v1beta1/news";
+
 /// A text that must not show in logs: its `Debug` and `Display` give only stars.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -30,6 +33,16 @@ impl fmt::Display for Secret {
     }
 }
 
+/// How the data streams are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// Text frames with times as text.
+    #[default]
+    Json,
+    /// Binary frames with times as numbers.
+    MessagePack,
+}
+
 /// The broker's addresses and our key pair.
 #[derive(Clone, Debug)]
 pub struct AlpacaConfig {
@@ -41,6 +54,10 @@ pub struct AlpacaConfig {
     pub trading_stream_url: String,
     /// The whole address of the data stream, such as `wss://stream.data.alpaca.markets/v2/iex`.
     pub data_stream_url: String,
+    /// The whole address of the news stream; `None` is `/v1beta1/news` at the host of the data stream.
+    pub news_stream_url: Option<String>,
+    /// How the data and news streams are written.
+    pub encoding: Encoding,
     /// The feed that REST data comes from, such as `iex`.
     pub feed: String,
     /// The key's id.
@@ -83,11 +100,13 @@ impl AlpacaConfig {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         const HTTP: (&[&str], &str) = (&["http://", "https://"], "http:// or https://");
         const WS: (&[&str], &str) = (&["ws://", "wss://"], "ws:// or wss://");
+        let news_stream_url = self.news_stream_url();
         for (what, url, (schemes, wanted)) in [
             ("trading_url", &self.trading_url, HTTP),
             ("data_url", &self.data_url, HTTP),
             ("trading_stream_url", &self.trading_stream_url, WS),
             ("data_stream_url", &self.data_stream_url, WS),
+            ("news_stream_url", &news_stream_url, WS),
         ] {
             let host = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
             if host.is_none_or(str::is_empty) {
@@ -95,6 +114,17 @@ impl AlpacaConfig {
             }
         }
         Ok(())
+    }
+
+    /// Where the news stream is.
+    pub(crate) fn news_stream_url(&self) -> String {
+        if let Some(url) = &self.news_stream_url {
+            return url.clone();
+        }
+        let data = &self.data_stream_url;
+        let host_at = data.find("://").map_or(0, |scheme| scheme + 3);
+        let host_end = data[host_at..].find(['/', '?']).map_or(data.len(), |end| host_at + end);
+        format!("{}{NEWS_PATH}", &data[..host_end])
     }
 }
 

@@ -17,7 +17,7 @@ const BARS_PER_PAGE: &str = "10000";
 /// More pages than this of one request are not read: 2 000 000 bars.
 const MAX_BAR_PAGES: usize = 200;
 /// Symbols in one request, so that the address stays short.
-const SYMBOLS_PER_REQUEST: usize = 200;
+pub(crate) const SYMBOLS_PER_REQUEST: usize = 200;
 
 impl History for Alpaca {
     async fn bars(
@@ -103,12 +103,12 @@ impl Alpaca {
 }
 
 /// Rows that cannot be read are left out, but not in silence.
-fn tell(skipped: u64, what: &'static str) {
+pub(crate) fn tell(skipped: u64, what: &'static str) {
     if skipped > 0 {
         tracing::warn!(skipped, what, "rows of an answer cannot be read");
     }
 }
 
-fn joined(symbols: &[Symbol]) -> String {
+pub(crate) fn joined(symbols: &[Symbol]) -> String {
     symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(",")
 }

@@ -15,6 +15,7 @@ mod decode;
 mod history;
 mod limits;
 mod map;
+mod news;
 mod order_stream;
 mod outcome;
 mod rest;
@@ -24,14 +25,14 @@ mod wire;
 
 use std::sync::Arc;
 
-pub use config::{AlpacaConfig, ConfigError, Secret};
+pub use config::{AlpacaConfig, ConfigError, Encoding, Secret};
 pub use data_stream::AlpacaData;
 pub use order_stream::AlpacaOrders;
 use sandpit_broker::Gate;
 
 use crate::{rest::Rest, socket::Endpoint};
 
-/// Alpaca, as [`sandpit_broker::Broker`], [`sandpit_broker::History`], [`sandpit_broker::DataFeed`] and
+/// Alpaca, as [`sandpit_broker::Broker`], [`sandpit_broker::History`], [`sandpit_broker::NewsHistory`], [`sandpit_broker::DataFeed`] and
 /// [`sandpit_broker::OrderFeed`]. Share it in an `Arc`.
 pub struct Alpaca {
     trading: Rest,

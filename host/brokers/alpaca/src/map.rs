@@ -3,13 +3,14 @@
 
 use jiff::{civil, tz::TimeZone};
 use sandpit_types::{
-    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, OrderKind, OrderRequest,
-    Position, Qty, Quote, SessionDay, Side, Symbol, Trade, TradeUpdate,
+    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, News, OrderKind,
+    OrderRequest, Position, Qty, Quote, SessionDay, Side, Symbol, Trade, TradeUpdate,
 };
 
 use crate::wire::{
     account::{AccountWire, CalendarWire, ClockWire, PositionWire},
     market::{BarWire, QuoteWire, TradeWire},
+    news::NewsWire,
     order::{OrderWire, SubmitWire, UpdateWire},
 };
 
@@ -205,4 +206,21 @@ pub(crate) fn quote(symbol: Symbol, wire: &QuoteWire<'_>) -> Quote {
 /// A trade of `symbol`.
 pub(crate) fn trade(symbol: Symbol, wire: &TradeWire<'_>) -> Trade {
     Trade { symbol, time: wire.t.0, price: wire.p, size: wire.s }
+}
+
+/// A piece of news. One stamp stands for the other; news without any has no place in a sequence.
+pub(crate) fn news(wire: NewsWire) -> Result<News, MapError> {
+    let updated = need("updated_at", wire.updated_at.or(wire.created_at))?.0;
+    let symbols = wire.symbols.unwrap_or_default();
+    Ok(News {
+        id: wire.id,
+        created: wire.created_at.map_or(updated, |stamp| stamp.0),
+        updated,
+        headline: wire.headline.unwrap_or_default(),
+        summary: wire.summary.unwrap_or_default(),
+        author: wire.author.unwrap_or_default(),
+        source: wire.source.unwrap_or_default(),
+        url: wire.url.unwrap_or_default(),
+        symbols: symbols.iter().filter(|name| !name.is_empty()).map(Symbol::new).collect(),
+    })
 }

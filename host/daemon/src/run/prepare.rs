@@ -173,6 +173,8 @@ fn alpaca_config(config: &Config) -> AlpacaConfig {
         data_url: endpoints.data_url,
         trading_stream_url: endpoints.trading_stream_url,
         data_stream_url: endpoints.data_stream_url,
+        news_stream_url: None,
+        encoding: sandpit_alpaca::Encoding::default(),
         feed: config.feed.clone(),
         key_id: config.key_id.clone(),
         secret: config.secret.clone(),

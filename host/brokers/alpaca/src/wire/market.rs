@@ -30,6 +30,17 @@ impl<T> Row<T> {
             }
         }
     }
+
+    /// The row itself, if it can be read; else it is counted.
+    pub(crate) fn into_good(self, skipped: &mut u64) -> Option<T> {
+        match self {
+            Self::Good(row) => Some(row),
+            Self::Bad(_) => {
+                *skipped += 1;
+                None
+            }
+        }
+    }
 }
 
 /// A bar; over REST its symbol is the key it stands under.

@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod market;
+pub(crate) mod news;
 pub(crate) mod number;
 pub(crate) mod order;
 pub(crate) mod stamp;

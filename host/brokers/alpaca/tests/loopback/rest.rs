@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sandpit_broker::{Broker, BrokerError, Class, GateError, History, RateHint};
+use sandpit_broker::{Broker, BrokerError, Class, GateError, History, NewsHistory, RateHint};
 use sandpit_types::{
     BrokerOrderId, ClientOrderId, HostEpoch, MarketTime, OrderKind, OrderRequest, OrderStatus, Side,
     StrategyName, Symbol, TimeInForce,
@@ -390,4 +390,46 @@ async fn a_bad_row_costs_only_itself() {
     assert_eq!(bars.iter().map(|bar| (bar.high, bar.volume)).collect::<Vec<_>>(), [(1.5, 7)]);
     let quotes = adapter.latest_quotes(&symbols).await.expect("quotes");
     assert_eq!(quotes.iter().map(|quote| (quote.bid, quote.ask)).collect::<Vec<_>>(), [(2.0, 0.0)]);
+}
+
+/// Two pages, of which one row cannot be read; a piece that comes in two versions counts once.
+#[tokio::test]
+async fn news_comes_page_by_page() {
+    let row = |id: u64, at: &str, headline: &str| {
+        format!(
+            r#"{{"id":{id},"headline":"{headline}","author":"A","created_at":"2026-06-15T13:00:00Z",
+            "updated_at":"{at}","summary":"","content":null,"url":null,"images":[],"symbols":["SPY","X"],
+            "source":"wire"}}"#
+        )
+    };
+    let first = format!(
+        r#"{{"news":[{},{},{{"id":-1}}],"next_page_token":"abc"}}"#,
+        row(7, "2026-06-15T13:59:00Z", "too old"),
+        row(8, "2026-06-15T14:01:00Z", "first"),
+    );
+    let second = format!(
+        r#"{{"news":[{},{}],"next_page_token":null}}"#,
+        row(9, "2026-06-15T14:02:00Z", "other"),
+        row(8, "2026-06-15T14:03:00Z", "again"),
+    );
+    let (authority, heard) = serve(vec![Reply::json(200, &first), Reply::json(200, &second)]).await;
+    let from = MarketTime::parse("2026-06-15T14:00:00Z").expect("a time");
+    let broker = alpaca(&authority, Arc::new(Notes::default()));
+    let news = NewsHistory::news(&broker, &[Symbol::new("SPY"), Symbol::new("X")], from).await.expect("news");
+    let headlines: Vec<_> = news.iter().map(|news| (news.id, news.headline.as_str())).collect();
+    assert_eq!(headlines, [(9, "other"), (8, "again")]);
+    assert_eq!(news[0].symbols, [Symbol::new("SPY"), Symbol::new("X")]);
+    let heard = heard.lock().unwrap();
+    let path = "GET /v1beta1/news?start=2026-06-15T14%3A00%3A00Z&sort=asc&limit=50&symbols=SPY%2CX";
+    assert!(heard[0].starts_with(&format!("{path} ")), "{}", heard[0]);
+    assert!(heard[1].starts_with(&format!("{path}&page_token=abc ")), "{}", heard[1]);
+}
+
+#[tokio::test]
+async fn all_news_is_asked_for_without_symbols() {
+    let (authority, heard) = serve(vec![Reply::json(200, r#"{"news":null,"next_page_token":""}"#)]).await;
+    let broker = alpaca(&authority, Arc::new(Notes::default()));
+    let all = [Symbol::new("SPY"), Symbol::new("*")];
+    assert_eq!(NewsHistory::news(&broker, &all, MarketTime::from_secs(0)).await.expect("news"), []);
+    assert!(!heard.lock().unwrap()[0].contains("symbols"), "all");
 }

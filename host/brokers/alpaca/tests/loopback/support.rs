@@ -58,6 +58,8 @@ pub(crate) fn alpaca(authority: &str, gate: Arc<Notes>) -> Alpaca {
         data_url: format!("http://{authority}"),
         trading_stream_url: format!("ws://{authority}/stream"),
         data_stream_url: format!("ws://{authority}/v2/iex"),
+        news_stream_url: None,
+        encoding: sandpit_alpaca::Encoding::Json,
         feed: "iex".to_owned(),
         key_id: Secret::new("PKTEST"),
         secret: Secret::new("hush"),
