@@ -67,11 +67,11 @@ impl Tries {
     }
 }
 
-impl From<BrokerError> for Fault {
-    fn from(error: BrokerError) -> Self {
+impl From<&BrokerError> for Fault {
+    fn from(error: &BrokerError) -> Self {
         let message = error.to_string();
         match error {
-            BrokerError::RetryAfter { after } => Self::TooMany { after },
+            BrokerError::RetryAfter { after } => Self::TooMany { after: *after },
             BrokerError::Unauthorized { .. } => Self::KeyRefused { message },
             BrokerError::Rejected { .. } | BrokerError::NotFound { .. } => Self::Refused { message },
             BrokerError::OutcomeUnknown { .. }

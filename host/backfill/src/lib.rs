@@ -22,10 +22,15 @@ mod error;
 mod fault;
 mod folder;
 mod kind;
+mod opening;
 mod parquet_file;
 mod progress;
 mod run;
 mod symbol;
+
+use std::time::Duration;
+
+use sandpit_cores::Quota;
 
 pub use self::{
     checkpoint::{Checkpoint, DateSet, Origin},
@@ -35,7 +40,13 @@ pub use self::{
     fault::{Fault, TOO_MANY_WAITS_SECS, UNREACHABLE_WAIT_SECS, UNREACHABLE_WAITS},
     folder::Folder,
     kind::{Bars, Kind, NewsItems, Row},
+    opening::first_answer,
     progress::{Figures, Lines, Reporter, Silent, TerminalBar},
     run::{Job, SkippedDays, Source, Summary, run},
     symbol::parse_symbol,
 };
+
+/// What one key pair may ask: 190 requests in any minute, of the broker's 200. Nothing is kept for others.
+pub fn quota() -> Quota {
+    Quota { limit: 190, span: Duration::from_secs(60), share: 190, reserve: 0, leave: 0 }
+}

@@ -16,6 +16,7 @@ use crate::{
     core::{Core, End, Input, Note, Output, Plan, Request, Skip, Ticket},
     days::Day,
     error::BackfillError,
+    fault::Fault,
     folder::Folder,
     kind::Kind,
     progress::{Figures, Reporter, hms},
@@ -120,6 +121,39 @@ pub async fn run<K: Kind, A: Archive>(
     runner.run(disk, stops, reporter).await
 }
 
+impl Summary {
+    /// Whether every row of every day that was asked for is there.
+    pub fn is_whole(&self) -> bool {
+        self.end == End::Done && self.skipped.is_empty() && self.unreadable == 0
+    }
+}
+
+/// The final report.
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Figures { days, days_done, days_skipped, days_before, rows, requests, elapsed, .. } =
+            self.figures;
+        write!(
+            f,
+            "{days_done} of {days} days written, {days_skipped} skipped, {days_before} there before; "
+        )?;
+        write!(f, "{rows} rows, {requests} requests, {}", hms(elapsed))?;
+        for skipped in &self.skipped {
+            write!(f, "\nskipped {skipped}")?;
+        }
+        if self.unreadable > 0 {
+            write!(f, "\n{} rows could not be read and are left out", self.unreadable)?;
+        }
+        if self.strays > 0 {
+            write!(f, "\n{} rows of other days came along and are left out", self.strays)?;
+        }
+        if self.end == End::Stopped {
+            write!(f, "\nstopped; the same command goes on from here")?;
+        }
+        Ok(())
+    }
+}
+
 type Answer<R> = (Ticket, Result<Page<R>, BrokerError>);
 
 struct Runner<K: Kind, A> {
@@ -212,7 +246,7 @@ impl<K: Kind, A: Archive> Runner<K, A> {
                 self.unreadable += unreadable;
                 Input::Page { ticket, rows, next }
             }
-            Err(error) => Input::Failed { ticket, fault: error.into() },
+            Err(error) => Input::Failed { ticket, fault: Fault::from(&error) },
         }
     }
 
