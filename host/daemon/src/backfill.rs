@@ -120,6 +120,16 @@ enum What {
     News,
 }
 
+impl BackfillArgs {
+    /// Where the rows come from; news has no feeds.
+    fn feed(&self) -> &str {
+        match self.kind {
+            What::Bars => &self.feed,
+            What::News => "news",
+        }
+    }
+}
+
 fn parse_date(text: &str) -> Result<Date, String> {
     let date = text.parse::<Date>().ok().filter(|date| text.len() == 10 && *date >= FIRST_DATE);
     date.ok_or_else(|| format!("not a day from {FIRST_DATE} on, such as 2026-03-16"))
@@ -158,7 +168,7 @@ async fn fetch<K: Kind>(args: BackfillArgs, pairs: Vec<KeyPair>) -> Result<Summa
     let clock = Arc::new(BrokerClock::new(MarketTime::EPOCH, f64::from(args.clock_speed), ambient::boot_now));
     let sources = sources(&args, pairs, &clock)?;
     // The lock before the first request: a second run is told at once.
-    let folder = Folder::open(&args.out, Origin::new(K::NAME, &args.feed)).map_err(failure)?;
+    let folder = Folder::open(&args.out, Origin::new(K::NAME, args.feed())).map_err(failure)?;
     folder.load().map_err(failure)?;
     let mut reporter: Box<dyn Reporter> =
         if stderr().is_terminal() { Box::new(TerminalBar::new()) } else { Box::new(Lines::new(stderr())) };
