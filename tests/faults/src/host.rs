@@ -258,7 +258,7 @@ impl Host {
     pub fn on_thread<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
         let (tell, told) = sync_mpsc::channel();
         self.handle.spawn(async move { tell.send(task.await) });
-        told.recv_timeout(3 * TIMEOUT).expect("the host's thread turns")
+        told.recv_timeout(6 * TIMEOUT).expect("the host's thread turns")
     }
 
     /// Holds what was delivered against the simulator's history up to now: waits until nothing is missing any

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     runtime::Runtime,
     sync::watch,
     time::sleep,
@@ -22,6 +22,10 @@ use crate::ambient;
 
 /// Bytes carried in one go.
 const CHUNK: usize = 16 * 1024;
+/// What the kernel keeps of what the simulator sent, bytes.
+const BUFFER: u32 = 64 * 1024;
+/// What a slow client is told.
+const SLOW_CLIENT: &[u8] = b"slow client";
 /// Most requests that are remembered; the oldest stay.
 const MAX_REQUESTS: usize = 100_000;
 
@@ -55,6 +59,8 @@ struct Orders {
     rate: Option<u32>,
     /// Each connection is cut after so many bytes towards the host.
     most: Option<u64>,
+    /// Whether requests are remembered.
+    remembers: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +68,7 @@ struct Seen {
     connections: AtomicU64,
     open: AtomicU64,
     requests: Mutex<Vec<(Instant, String)>>,
+    slow_clients: AtomicU64,
 }
 
 /// One wire. All wires of a process are carried by one thread of their own.
@@ -85,6 +92,7 @@ impl Wire {
             delay: Duration::ZERO,
             rate: None,
             most: None,
+            remembers: true,
         };
         let (orders, heard) = watch::channel(orders);
         let seen = Arc::<Seen>::default();
@@ -128,6 +136,11 @@ impl Wire {
         self.orders.send_modify(|orders| orders.most = bytes);
     }
 
+    /// From now on requests are not remembered: for tests of memory.
+    pub fn stop_remembering(&self) {
+        self.orders.send_modify(|orders| orders.remembers = false);
+    }
+
     /// Connections that were made, the refused ones included.
     pub fn connections(&self) -> u64 {
         self.seen.connections.load(Ordering::SeqCst)
@@ -136,6 +149,11 @@ impl Wire {
     /// Connections that are open now.
     pub fn open(&self) -> u64 {
         self.seen.open.load(Ordering::SeqCst)
+    }
+
+    /// How often the simulator called the host a slow client (code 407, in JSON).
+    pub fn slow_clients(&self) -> u64 {
+        self.seen.slow_clients.load(Ordering::SeqCst)
     }
 
     /// Requests that were made from `since` to `to`, by their lines.
@@ -186,7 +204,10 @@ async fn carry(
     if is_over(&mut orders, first.cuts, Mode::Hole).await {
         return host.set_zero_linger();
     }
-    let sim = TcpStream::connect(target).await?;
+    // A small buffer: a wire that is slow is felt by the simulator.
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(BUFFER)?;
+    let sim = socket.connect(target).await?;
     host.set_nodelay(true)?;
     sim.set_nodelay(true)?;
     let (mut host, mut sim) = (host, sim);
@@ -195,8 +216,8 @@ async fn carry(
         let (mut from_sim, mut to_sim) = sim.split();
         let (up, down) = (orders.clone(), orders.clone());
         tokio::select! {
-            _ = pump(&mut from_host, &mut to_sim, up, |bytes| seen.note(bytes), false) => Cut::End,
-            ended = pump(&mut from_sim, &mut to_host, down, |_| {}, true) => ended.unwrap_or(Cut::End),
+            _ = pump(&mut from_host, &mut to_sim, up, Way::Up, seen) => Cut::End,
+            ended = pump(&mut from_sim, &mut to_host, down, Way::Down, seen) => ended.unwrap_or(Cut::End),
             how = cut(&mut orders, first.cuts) => how,
         }
     };
@@ -205,6 +226,15 @@ async fn carry(
         sim.set_zero_linger()?;
     }
     Ok(())
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// To the simulator.
+    Up,
+    /// To the host.
+    Down,
 }
 
 /// Waits while the wire is `mode`; whether the connection was cut meanwhile.
@@ -221,13 +251,14 @@ async fn cut(orders: &mut watch::Receiver<Orders>, cuts: u64) -> Cut {
     orders.wait_for(|orders| orders.cuts != cuts).await.map_or(Cut::Reset, |orders| orders.how)
 }
 
-/// Carries bytes one way until that way ends; `is_down` is the way towards the host.
+/// Carries bytes one way until that way ends. On the way to the simulator requests are seen; on the way to the
+/// host the rate and the number of bytes are bounded.
 async fn pump(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
     mut orders: watch::Receiver<Orders>,
-    mut look: impl FnMut(&[u8]),
-    is_down: bool,
+    way: Way,
+    seen: &Seen,
 ) -> io::Result<Cut> {
     let mut chunk = vec![0; CHUNK];
     let mut carried = 0;
@@ -239,10 +270,14 @@ async fn pump(
         if count == 0 {
             return Ok(Cut::End);
         }
-        look(&chunk[..count]);
-        sleep(now.delay).await;
+        if now.remembers {
+            seen.note(&chunk[..count], way);
+        }
+        if !now.delay.is_zero() {
+            sleep(now.delay).await;
+        }
         to.write_all(&chunk[..count]).await?;
-        if !is_down {
+        if way == Way::Up {
             continue;
         }
         carried += count as u64;
@@ -256,8 +291,13 @@ async fn pump(
 }
 
 impl Seen {
-    /// Remembers the line of a request: clients write each in one go.
-    fn note(&self, bytes: &[u8]) {
+    /// Remembers the line of a request, which clients write in one go, and the words to a slow client.
+    fn note(&self, bytes: &[u8], way: Way) {
+        if way == Way::Down {
+            let is_slow = bytes.windows(SLOW_CLIENT.len()).any(|window| window == SLOW_CLIENT);
+            self.slow_clients.fetch_add(u64::from(is_slow), Ordering::SeqCst);
+            return;
+        }
         let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
         if ![&b"GET /"[..], b"POST /", b"DELETE /", b"PATCH /"].iter().any(|start| line.starts_with(start)) {
             return;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sandpit_faults::{Cut, Heard, Host, Lanes, Ledger, Mode, until};
+use sandpit_faults::{Cut, Heard, Host, Lanes, Ledger, Mode, now, until};
+use sandpit_types::MarketEvent;
 
 /// Symbols of the usual market: liquid ones, with a bar in every minute of the session.
 pub(crate) const SYMBOLS: [&str; 8] = ["SPY", "QQQ", "AAPL", "MSFT", "NVDA", "AMZN", "TSLA", "F"];
@@ -41,4 +42,15 @@ pub(crate) fn cut_and_keep(host: &Host, lanes: &Lanes, how: Cut) -> (Duration, D
     let since = lanes.stream.cut(how);
     let noticed = notice(host, since, PATIENCE);
     (noticed, first_data(host, since + noticed))
+}
+
+/// Waits until, from now on, every symbol has been quoted: then the latest quotes of REST are no news.
+pub(crate) fn all_quoted(host: &Host) {
+    let since = now();
+    for name in SYMBOLS {
+        until("a quote of every symbol", PATIENCE, || {
+            let is_it = |event: &_| matches!(event, MarketEvent::Quote(quote) if quote.symbol.as_str() == name);
+            host.tape.first(since, |heard| is_it(&heard.event)).is_some()
+        });
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sandpit_alpaca::Encoding;
 use sandpit_faults::{Cut, Dice, Figures, Host, Lanes, Ledger, Mode, Setup, Sim, now, pass, until};
 use serde_json::json;
 
@@ -56,7 +57,9 @@ fn hundred_random_drops() {
     let results: Vec<(Measured, Ledger)> = std::thread::scope(|scope| {
         let run = |n: u64| {
             let lanes = Lanes::to(sim);
-            let host = Host::start(sim, &lanes, &Setup::new(sim, &SYMBOLS, seed + n));
+            let mut setup = Setup::new(sim, &SYMBOLS, seed + n);
+            setup.encoding = if n % 2 == 0 { Encoding::Json } else { Encoding::MessagePack };
+            let host = Host::start(sim, &lanes, &setup);
             let (mut dice, mut measured) = (Dice::new(seed + n), Measured::default());
             for _ in 0..each {
                 until("a connection", secs(60), || {
