@@ -70,6 +70,8 @@ pub struct Setup {
     pub key: String,
     /// What it subscribes to.
     pub subscription: Subscription,
+    /// Whose quotes are its pulse.
+    pub canary: Option<Symbol>,
     /// Bars from here on.
     pub since: MarketTime,
     /// Feeds the jitter.
@@ -95,6 +97,7 @@ impl Setup {
         Self {
             key: format!("K{seed}"),
             subscription,
+            canary: Some(Symbol::new(IngestConfig::CANARY)),
             since: sim.open(),
             seed,
             encoding: Encoding::Json,
@@ -145,8 +148,9 @@ impl Parts {
         let alpaca = Alpaca::new(config, budgets[0].clone(), budgets[1].clone());
         let alpaca = Arc::new(alpaca.expect("a configuration of loopback addresses"));
         let config = IngestConfig {
-            watches: IngestConfig::usual_watches(&setup.subscription),
+            watches: IngestConfig::usual_watches(&setup.subscription, setup.canary.as_ref()),
             subscription: setup.subscription.clone(),
+            canary: setup.canary.clone(),
             days: vec![sim.day()],
             since: setup.since,
             bars_grace: IngestConfig::BARS_GRACE,

@@ -101,7 +101,7 @@ fn rebalance_of_100_symbols_no_429() {
     let names = symbols.iter().map(Symbol::as_str).collect::<Vec<_>>();
     let sim = Sim::in_session(&["--seed", "61", "--symbols", &names.join(",")], secs(300), SPEED);
     let lanes = Lanes::to(&sim);
-    let setup = Setup::new(&sim, &names[..5], 61);
+    let setup = Setup { canary: None, ..Setup::new(&sim, &names[..5], 61) };
     let host = Arc::new(Host::with_orders(&sim, &lanes, &setup));
     host.live();
     let began = (now(), sim.clock().0);
