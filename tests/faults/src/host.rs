@@ -284,6 +284,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
+        self.tape.hold(false);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
             && !std::thread::panicking()

@@ -1,7 +1,7 @@
 //! Everything that a host's strategies would have been told, with the moment at which they would.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -34,16 +34,28 @@ impl Heard {
 
 /// A recording sink; its copies share one recording. A test is short, so nothing is ever let go.
 #[derive(Clone, Debug, Default)]
-pub struct Tape(Arc<Mutex<Vec<Heard>>>);
+pub struct Tape {
+    heard: Arc<Mutex<Vec<Heard>>>,
+    held: Arc<(Mutex<bool>, Condvar)>,
+}
 
 impl MarketSink for Tape {
     fn deliver(&mut self, events: &[MarketEvent]) {
+        let (held, released) = &*self.held;
+        let held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(released.wait_while(held, |held| *held));
         let at = ambient::now();
         self.heard().extend(events.iter().map(|event| Heard { at, event: event.clone() }));
     }
 }
 
 impl Tape {
+    /// Whoever delivers waits from now on, or goes on: a host whose strategies do not keep up.
+    pub fn hold(&self, held: bool) {
+        *self.held.0.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        self.held.1.notify_all();
+    }
+
     /// How many events there are.
     pub fn len(&self) -> usize {
         self.heard().len()
@@ -90,6 +102,6 @@ impl Tape {
     }
 
     fn heard(&self) -> MutexGuard<'_, Vec<Heard>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,12 +20,12 @@ fn sim(seed: &str) -> Sim {
     Sim::in_session(&["--seed", seed], secs(640), 1)
 }
 
-/// The figures and bounds of a silence that began at `since`; `heal` ends it.
+/// The figures and bounds of a silence that began at `since`; `heal` ends it. What was missed comes over REST or
+/// with the next connection, whichever is first.
 fn check(name: &'static str, sim: &Sim, host: &Host, since: Instant, bound: Duration, heal: impl FnOnce()) {
     let noticed = notice(host, since, bound + MORE);
     let fallback = first_data(host, since + noticed);
     heal();
-    host.live();
     let ledger = host.settle(sim, PATIENCE);
     Figures::of(name)
         .and("bars", ledger.told())
