@@ -14,8 +14,9 @@ use crate::common::secs;
 
 /// Hosts on one thread: back-off is real time, so many of them reconnect side by side.
 const HOSTS: u64 = 60;
-/// Reconnects before the first look, and from there to the last.
-const WARM_UP: u64 = 400;
+/// Reconnects before the first look, and from there to the last. Each host's pool of REST connections, which the
+/// adapter bounds, has found its size by then.
+const WARM_UP: u64 = 1_200;
 const RECONNECTS: u64 = 1_000;
 /// What the process may have grown by in between.
 const MOST_GROWTH_KIB: u64 = 2 * 1_024;
