@@ -11,7 +11,7 @@ use sandpit_broker::Subscription;
 use sandpit_budget::Budget;
 use sandpit_cores::Quota;
 use sandpit_ingest::{
-    Ingest, IngestConfig, IngestStats, MarketSink, Reins, UpdateLoop, UpdateSink, UpdateStats,
+    Ingest, IngestConfig, IngestStats, MarketSink, Reins, Suspicion, UpdateLoop, UpdateSink, UpdateStats,
 };
 use sandpit_types::{MarketClock, MarketTime, Pulse, Symbol, TradeUpdate};
 use tokio::{
@@ -180,6 +180,7 @@ pub struct Host {
     pub budgets: [Arc<Budget>; 2],
     symbols: Vec<Symbol>,
     since: MarketTime,
+    suspicions: mpsc::Sender<Suspicion>,
     handle: Handle,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -209,9 +210,12 @@ impl Host {
             Parts::new(setup, sim, lanes, &clock, speed)
         };
         let stats = parts.ingest.stats();
+        let (suspicions, suspected) = mpsc::channel(PROBES);
         let update_loop = UpdateLoop::new(parts.alpaca.clone(), setup.seed.rotate_left(1));
+        let update_loop = update_loop.with_suspicions(suspected);
         let updates = update_loop.stats();
-        let (sink, update_sink, alpaca, budgets) = (tape.clone(), orders.clone(), parts.alpaca, parts.budgets);
+        let (sink, update_sink, alpaca, budgets) =
+            (tape.clone(), orders.clone(), parts.alpaca, parts.budgets);
         let thread = std::thread::Builder::new().name("host".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 ready.send(()).expect("the test waits for it");
@@ -232,6 +236,7 @@ impl Host {
             budgets,
             symbols: setup.subscription.bars.clone(),
             since: setup.since,
+            suspicions,
             handle,
             stop,
             thread: Some(thread.expect("a thread")),
@@ -244,6 +249,12 @@ impl Host {
             self.tape.health() == Some(sandpit_types::StreamHealth::Live)
                 && self.tape.first(ambient::now() - Duration::from_secs(1), Heard::is_data).is_some()
         })
+    }
+
+    /// Tells its stream of orders that REST shows more, as the desk does.
+    pub fn suspect(&self, what: &str) {
+        let suspicion = Suspicion { what: what.to_owned() };
+        self.suspicions.try_send(suspicion).expect("the loop listens");
     }
 
     /// CPU time that its thread has used.

@@ -8,7 +8,8 @@ use std::fs;
 /// When the kernel does not tell.
 pub fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("a process has a status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it tells the resident set");
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it tells the resident set");
     line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
 }
 

@@ -24,10 +24,7 @@ impl Heard {
     pub const fn is_data(&self) -> bool {
         matches!(
             self.event,
-            MarketEvent::Bar(_)
-                | MarketEvent::MarkedBar(..)
-                | MarketEvent::Quote(_)
-                | MarketEvent::Trade(_)
+            MarketEvent::Bar(_) | MarketEvent::MarkedBar(..) | MarketEvent::Quote(_) | MarketEvent::Trade(_)
         )
     }
 }
@@ -76,6 +73,11 @@ impl Tape {
         let heard = self.heard();
         let from = heard.partition_point(|heard| heard.at < since);
         heard[from..].iter().find(|heard| fits(heard)).map(|heard| heard.at)
+    }
+
+    /// Whether any event so far `fits`.
+    pub fn any(&self, fits: impl Fn(&Heard) -> bool) -> bool {
+        self.heard().iter().any(fits)
     }
 
     /// When the data was first said to be anything but live, from `since` on.

@@ -173,12 +173,7 @@ fn runtime() -> &'static Runtime {
     })
 }
 
-async fn accept(
-    listener: TcpListener,
-    target: SocketAddr,
-    orders: watch::Receiver<Orders>,
-    seen: Arc<Seen>,
-) {
+async fn accept(listener: TcpListener, target: SocketAddr, orders: watch::Receiver<Orders>, seen: Arc<Seen>) {
     while let Ok((host, _)) = listener.accept().await {
         seen.connections.fetch_add(1, Ordering::SeqCst);
         let (orders, seen) = (orders.clone(), seen.clone());
@@ -251,8 +246,8 @@ async fn cut(orders: &mut watch::Receiver<Orders>, cuts: u64) -> Cut {
     orders.wait_for(|orders| orders.cuts != cuts).await.map_or(Cut::Reset, |orders| orders.how)
 }
 
-/// Carries bytes one way until that way ends. On the way to the simulator requests are seen; on the way to the
-/// host the rate and the number of bytes are bounded.
+/// Carries bytes one way until that way ends. On the way to the simulator requests are seen; on the way to
+/// the host the rate and the number of bytes are bounded.
 async fn pump(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),

@@ -49,7 +49,8 @@ pub(crate) fn all_quoted(host: &Host) {
     let since = now();
     for name in SYMBOLS {
         until("a quote of every symbol", PATIENCE, || {
-            let is_it = |event: &_| matches!(event, MarketEvent::Quote(quote) if quote.symbol.as_str() == name);
+            let is_it =
+                |event: &_| matches!(event, MarketEvent::Quote(quote) if quote.symbol.as_str() == name);
             host.tape.first(since, |heard| is_it(&heard.event)).is_some()
         });
     }

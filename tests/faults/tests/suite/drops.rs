@@ -58,7 +58,7 @@ fn hundred_random_drops() {
         let run = |n: u64| {
             let lanes = Lanes::to(sim);
             let mut setup = Setup::new(sim, &SYMBOLS, seed + n);
-            setup.encoding = if n % 2 == 0 { Encoding::Json } else { Encoding::MessagePack };
+            setup.encoding = if n.is_multiple_of(2) { Encoding::Json } else { Encoding::MessagePack };
             let host = Host::start(sim, &lanes, &setup);
             let (mut dice, mut measured) = (Dice::new(seed + n), Measured::default());
             for _ in 0..each {
@@ -103,7 +103,8 @@ fn drops_at_the_open() {
             let lanes = Lanes::to(sim);
             let host = Host::start(sim, &lanes, &Setup::new(sim, &SYMBOLS, seed + n));
             let market = || sim.clock().0;
-            let moment = if at < 0 { sim.open() - secs(at.unsigned_abs()) } else { sim.open() + secs(at as u64) };
+            let moment =
+                if at < 0 { sim.open() - secs(at.unsigned_abs()) } else { sim.open() + secs(at as u64) };
             until("the moment", secs(30), || market() >= moment);
             lanes.stream.set(Mode::Refuse);
             let first = fall(&host, || lanes.stream.cut(Cut::Reset));
@@ -117,8 +118,7 @@ fn drops_at_the_open() {
             let opens = opens.filter(|event| matches!(event, sandpit_types::MarketEvent::SessionOpen(_)));
             (vec![first, second], opens.count(), host.settle(sim, PATIENCE))
         };
-        let threads: Vec<_> =
-            (0..).zip(plans).map(|(n, plan)| scope.spawn(move || run(n, plan))).collect();
+        let threads: Vec<_> = (0..).zip(plans).map(|(n, plan)| scope.spawn(move || run(n, plan))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a host's test")).collect()
     });
     let notices: Vec<_> = results.iter().flat_map(|(notices, ..)| notices.clone()).collect();

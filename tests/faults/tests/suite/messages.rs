@@ -87,7 +87,9 @@ fn corrected_by_late_trades() {
     host.live();
     let late = |age: u64, symbol: &str| {
         let time: MarketTime = sim.clock().0.minute() - secs(age);
-        sim.inject(&json!({"message": {"T": "t", "S": symbol, "t": time.to_string(), "p": 101.25, "s": 500}}));
+        sim.inject(
+            &json!({"message": {"T": "t", "S": symbol, "t": time.to_string(), "p": 101.25, "s": 500}}),
+        );
     };
     // One for a bar of the stream, one for a bar of the gap, and one whose word is lost with the connection.
     late(70, "AAPL");
@@ -126,10 +128,7 @@ fn slow_socket() {
     lanes.stream.delay(Duration::ZERO);
     wait(125);
     let ledger = host.settle(&sim, PATIENCE);
-    Figures::of("slow_socket")
-        .and("bars", ledger.told())
-        .and("falls", host.stats.connection.falls())
-        .tell();
+    Figures::of("slow_socket").and("bars", ledger.told()).and("falls", host.stats.connection.falls()).tell();
     assert_whole(&ledger);
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sandpit_faults::{Cut, Figures, Host, Lanes, Mode, OrderNews, Setup, Sim, millis, until};
+use sandpit_faults::{Cut, Figures, Host, Lanes, Mode, OrderNews, Setup, Sim, millis, now, until};
+use sandpit_ingest::Fall;
 use serde_json::json;
 
 use crate::common::{NOTICE, PATIENCE, secs};
@@ -35,9 +36,7 @@ fn order_stream_drops() {
         order(&sim, &host, 51);
         let (seen, opens) = (host.orders.clone(), host.updates.connection.opens());
         let began = lanes.orders.cut(how);
-        until("the notice", PATIENCE, || {
-            seen.first(began, |news| matches!(news, OrderNews::Down)).is_some()
-        });
+        until("the notice", PATIENCE, || seen.first(began, |news| matches!(news, OrderNews::Down)).is_some());
         let noticed = seen.first(began, |news| matches!(news, OrderNews::Down)).expect("just seen");
         notices.push(noticed - began);
         until("the return", secs(60), || host.updates.connection.opens() > opens);
@@ -61,10 +60,46 @@ fn half_open_order_stream() {
     until("the notice", DEAF + secs(30), || {
         host.orders.first(began, |news| matches!(news, OrderNews::Down)).is_some()
     });
-    let noticed = host.orders.first(began, |news| matches!(news, OrderNews::Down)).expect("just seen") - began;
+    let noticed =
+        host.orders.first(began, |news| matches!(news, OrderNews::Down)).expect("just seen") - began;
     lanes.orders.set(Mode::Open);
     until("the return", secs(60), || host.updates.connection.opens() >= 2);
     order(&sim, &host, 52);
     Figures::of("half_open_order_stream").and("notice", millis(noticed)).tell();
     assert!(noticed <= DEAF, "noticed after {noticed:?}");
+}
+
+/// The stream is open, answers pings and tells nothing: only REST shows it. The desk asks there and tells its
+/// suspicion; the stream's part is to drop the mute connection at once and to make a new one.
+#[test]
+fn mute_order_stream() {
+    let (sim, lanes, host) = started(53);
+    order(&sim, &host, 53);
+    let fault = sim.fault(&json!({"kind": "mute", "stream": "trades"}));
+    let before = host.orders.updates().len();
+    sim.order(
+        "K53",
+        &json!({"symbol": "SPY", "qty": "1", "side": "buy", "type": "market",
+        "time_in_force": "day"}),
+    );
+    until("the mute", PATIENCE, || sim.hits(fault) > 0);
+    let (began, seen, connections) = (now(), host.orders.clone(), lanes.orders.connections());
+    host.suspect("an order that is filled");
+    until("the notice", PATIENCE, || seen.first(began, |news| matches!(news, OrderNews::Down)).is_some());
+    let noticed = seen.first(began, |news| matches!(news, OrderNews::Down)).expect("just seen") - began;
+    sim.heal(fault);
+    until("the return", secs(60), || host.updates.connection.opens() >= 2);
+    assert_eq!(
+        host.orders.updates().len(),
+        before,
+        "the stream told nothing: there was something to suspect"
+    );
+    order(&sim, &host, 53);
+    let handshakes = lanes.orders.connections() - connections;
+    Figures::of("mute_order_stream")
+        .and("dropped after the suspicion", millis(noticed))
+        .and("handshakes", handshakes)
+        .tell();
+    assert!(noticed <= NOTICE, "dropped after {noticed:?}");
+    assert_eq!(host.updates.connection.falls_by(Fall::Suspected), 1);
 }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sandpit_broker::{Broker, BrokerError, Class, GateError, Permit, SendTerms};
 use sandpit_faults::{Figures, Host, Lanes, Setup, Sim, millis, now};
 use sandpit_types::{
-    BrokerOrder, ClientOrderId, HostEpoch, OrderKind, OrderRequest, Qty, Side, StrategyName,
-    Symbol, TimeInForce,
+    BrokerOrder, ClientOrderId, HostEpoch, OrderKind, OrderRequest, Qty, Side, StrategyName, Symbol,
+    TimeInForce,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -67,7 +67,8 @@ impl Desk {
     /// Sends everything of a rebalance at the same time: cancels, sells, buys, and a question after each.
     fn rebalance(&mut self, resting: &[BrokerOrder], symbols: &[Symbol]) -> Vec<Result<(), BrokerError>> {
         let (sells, buys) = symbols.split_at(symbols.len() / 2);
-        let sells = sells.iter().map(|symbol| (self.request(symbol, Side::Sell, OrderKind::Market), Class::Reduce));
+        let sells =
+            sells.iter().map(|symbol| (self.request(symbol, Side::Sell, OrderKind::Market), Class::Reduce));
         let mut orders: Vec<_> = sells.collect();
         orders.extend(
             buys.iter().map(|symbol| (self.request(symbol, Side::Buy, OrderKind::Market), Class::Enter)),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sandpit_faults::{Figures, Heard, Host, Lanes, Mode, Setup, Sim, millis, now, until};
+use sandpit_types::MarketEvent;
 use serde_json::json;
 
 use crate::common::{FALLBACK, PATIENCE, SYMBOLS, assert_whole, first_data, notice, secs};
@@ -20,8 +21,8 @@ fn sim(seed: &str) -> Sim {
     Sim::in_session(&["--seed", seed], secs(640), 1)
 }
 
-/// The figures and bounds of a silence that began at `since`; `heal` ends it. What was missed comes over REST or
-/// with the next connection, whichever is first.
+/// The figures and bounds of a silence that began at `since`; `heal` ends it. What was missed comes over REST
+/// or with the next connection, whichever is first.
 fn check(name: &'static str, sim: &Sim, host: &Host, since: Instant, bound: Duration, heal: impl FnOnce()) {
     let noticed = notice(host, since, bound + MORE);
     let fallback = first_data(host, since + noticed);
@@ -60,6 +61,26 @@ fn mute_stream_bars_only() {
     });
     let fault = sim.fault(&json!({"kind": "mute", "stream": "data"}));
     check("mute_stream_bars_only", &sim, &host, now(), MUTE_WITH_BARS, || sim.heal(fault));
+}
+
+/// The user's own symbols are few: the canary's quotes are the pulse, and never delivered.
+#[test]
+fn mute_stream_of_thin_symbols() {
+    let sim = sim("14");
+    let lanes = Lanes::to(&sim);
+    let host = Host::start(&sim, &lanes, &Setup::new(&sim, &["F"], 14));
+    host.live();
+    let pulses = host.stats.pulses();
+    until("the canary", PATIENCE, || host.stats.pulses() > pulses);
+    let fault = sim.fault(&json!({"kind": "mute", "stream": "data", "at_most": 1}));
+    until("the silence", secs(20), || sim.hits(fault) > 0);
+    check("mute_stream_of_thin_symbols", &sim, &host, now(), MUTE_WITH_QUOTES, || sim.heal(fault));
+    let is_canary = |heard: &Heard| match &heard.event {
+        MarketEvent::Quote(quote) => quote.symbol.as_str() != "F",
+        MarketEvent::Bar(bar) => bar.symbol.as_str() != "F",
+        _ => false,
+    };
+    assert!(!host.tape.any(is_canary), "the canary is delivered to nobody");
 }
 
 #[test]
