@@ -2,6 +2,7 @@
 //! own.
 
 mod ambient;
+mod budgets;
 mod clock;
 mod config;
 mod dry_run;
@@ -16,7 +17,6 @@ mod review;
 mod run;
 mod sessions;
 mod strategies;
-mod tape;
 
 use std::{
     path::{Path, PathBuf},

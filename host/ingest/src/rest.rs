@@ -201,7 +201,7 @@ impl Rest {
 
     /// The request for quotes that is due.
     pub(crate) fn ask_quotes(&mut self, symbols: &Arc<[Symbol]>, now: Moment) -> Option<Errand> {
-        if symbols.is_empty() || !self.quotes.due.is(now) {
+        if !self.quotes.due.is(now) {
             return None;
         }
         self.quotes.asked = Some(now.real);

@@ -306,3 +306,42 @@ impl UpdateStats {
         self.updates.load(Ordering::Relaxed)
     }
 }
+
+/// How news comes in.
+#[derive(Debug, Default)]
+pub struct NewsStats {
+    /// The connection.
+    pub connection: ConnectionStats,
+    pub(crate) news: AtomicU64,
+    pub(crate) repeats: AtomicU64,
+    pub(crate) strangers: AtomicU64,
+    pub(crate) polls: AtomicU64,
+    pub(crate) polls_failed: AtomicU64,
+}
+
+impl NewsStats {
+    /// News delivered since the start, each version once.
+    pub fn news(&self) -> u64 {
+        self.news.load(Ordering::Relaxed)
+    }
+
+    /// Versions not delivered because they were before.
+    pub fn repeats(&self) -> u64 {
+        self.repeats.load(Ordering::Relaxed)
+    }
+
+    /// Events over this stream that were no news.
+    pub fn strangers(&self) -> u64 {
+        self.strangers.load(Ordering::Relaxed)
+    }
+
+    /// Times REST was asked: while the stream was down, and after its return.
+    pub fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// Those that failed.
+    pub fn polls_failed(&self) -> u64 {
+        self.polls_failed.load(Ordering::Relaxed)
+    }
+}

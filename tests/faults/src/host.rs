@@ -101,7 +101,7 @@ impl Setup {
             since: sim.open(),
             seed,
             encoding: Encoding::Json,
-            data: Quota { limit: DATA_RPM, share: DATA_RPM, reserve: 8, leave: 0, ..Quota::default() },
+            data: Quota::per_minute(DATA_RPM),
             trading: Quota::default(),
         }
     }
@@ -131,8 +131,8 @@ impl Parts {
     /// # Panics
     /// When the adapter cannot be built.
     pub fn new(setup: &Setup, sim: &Sim, lanes: &Lanes, clock: &Arc<TestClock>, speed: u32) -> Self {
-        let budget = |quota| Arc::new(Budget::new(quota, clock.clone() as Arc<dyn MarketClock>));
-        let budgets = [budget(setup.trading), budget(setup.data)];
+        let budget = |quota: &Quota| Arc::new(Budget::new(quota.clone(), clock.clone() as Arc<dyn MarketClock>));
+        let budgets = [budget(&setup.trading), budget(&setup.data)];
         let config = AlpacaConfig {
             trading_url: format!("http://{}", lanes.trading.address()),
             data_url: format!("http://{}", lanes.data.address()),

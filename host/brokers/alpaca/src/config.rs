@@ -38,7 +38,8 @@ impl fmt::Display for Secret {
 pub enum Encoding {
     /// Text frames with times as text: 135 bytes a quote.
     Json,
-    /// Binary frames with times as numbers: 77 bytes a quote, read in two thirds of the time (`benches/decode`).
+    /// Binary frames with times as numbers: 77 bytes a quote, read in two thirds of the time
+    /// (`benches/decode`).
     #[default]
     MessagePack,
 }

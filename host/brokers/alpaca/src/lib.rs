@@ -12,12 +12,16 @@ mod broker;
 mod config;
 mod data_stream;
 mod decode;
+#[cfg(test)]
+mod fuzz_tests;
 mod greeting;
 mod history;
 mod limits;
 mod map;
 mod news;
 mod oddities;
+mod order_frame;
+mod order_greeting;
 mod order_stream;
 mod outcome;
 mod rest;
@@ -36,8 +40,8 @@ use sandpit_broker::Gate;
 
 use crate::{oddities::Oddities, rest::Rest, socket::Endpoint};
 
-/// Alpaca, as [`sandpit_broker::Broker`], [`sandpit_broker::History`], [`sandpit_broker::NewsHistory`], [`sandpit_broker::DataFeed`] and
-/// [`sandpit_broker::OrderFeed`]. Share it in an `Arc`.
+/// Alpaca, as [`sandpit_broker::Broker`], [`sandpit_broker::History`], [`sandpit_broker::NewsHistory`],
+/// [`sandpit_broker::DataFeed`] and [`sandpit_broker::OrderFeed`]. Share it in an `Arc`.
 pub struct Alpaca {
     trading: Rest,
     data: Rest,

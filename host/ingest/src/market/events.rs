@@ -45,21 +45,12 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             self.heard_at = Instant::from_std(now.real);
             self.excuse.heard();
             self.step(Input::Data, now);
-            let [mut bars, mut quotes, mut trades] = [false; 3];
-            for event in self.came.drain(..) {
-                match event {
-                    MarketEvent::Bar(_) | MarketEvent::MarkedBar(..) => bars = true,
-                    MarketEvent::Quote(_) => quotes = true,
-                    MarketEvent::Trade(_) => trades = true,
-                    MarketEvent::BarsComplete(_)
-                    | MarketEvent::SessionOpen(_)
-                    | MarketEvent::SessionClose(_)
-                    | MarketEvent::News(_)
-                    | MarketEvent::Health(..) => {}
-                }
-                self.sequence.on(event, Source::Stream, now, &mut self.out);
-            }
-            let heard = [(bars, Channel::Bars), (quotes, Channel::Quotes), (trades, Channel::Trades)];
+            let heard = self.sequence.frame(&mut self.came, now, &mut self.out);
+            let heard = [
+                (heard.bars, Channel::Bars),
+                (heard.quotes, Channel::Quotes),
+                (heard.trades, Channel::Trades),
+            ];
             for (_, channel) in heard.into_iter().filter(|(is_heard, _)| *is_heard) {
                 self.staleness.on_data(channel, now.market);
             }
@@ -205,7 +196,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             Phase::Proving { .. } if !is_open && !holding => self.tell(StreamHealth::Live, now),
             Phase::Live if !holding => self.tell(StreamHealth::Live, now),
             Phase::Waiting { .. } if self.down.is_some() => {
-                if self.health != Some(StreamHealth::Fallback) || !is_open {
+                if self.health != Some(StreamHealth::Fallback) || !self.carries(now) {
                     self.tell(StreamHealth::Stale, now);
                 }
             }

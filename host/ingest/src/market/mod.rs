@@ -3,7 +3,7 @@
 mod events;
 mod pulse;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use sandpit_broker::{DataFeed, DataSession, History, StreamError};
 use sandpit_cores::Staleness;
@@ -143,9 +143,15 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
 
     /// Runs until the reins say stop.
     pub async fn run<S: MarketSink>(mut self, mut sink: S, mut reins: Reins) {
+        let mut now = self.moment();
+        let mut sleep = pin!(sleep_until(Instant::from_std(now.real)));
         loop {
-            self.start_tasks();
-            let wake = self.wake_at();
+            self.start_tasks(now);
+            let wake = self.wake_at(now);
+            // One that wakes too early does no harm, and data need not move it each time.
+            if wake < sleep.deadline() || sleep.is_elapsed() {
+                sleep.as_mut().reset(wake);
+            }
             let happened = tokio::select! {
                 () = stopped(&mut reins.shutdown) => Happened::Stop,
                 Some(nonce) = reins.probes.recv() => Happened::Probe(nonce),
@@ -153,9 +159,9 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
                 result = done(&mut self.opening) => Happened::Opened(result),
                 fetched = done(&mut self.bars) => Happened::Bars(fetched),
                 fetched = done(&mut self.quotes) => Happened::Quotes(fetched),
-                () = sleep_until(wake) => Happened::Due,
+                () = &mut sleep => Happened::Due,
             };
-            let now = self.moment();
+            now = self.moment();
             match happened {
                 Happened::Stop => return,
                 Happened::Probe(nonce) => reins.pulse.answer(nonce),
@@ -186,8 +192,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     }
 
     /// Begins what is due: a connection, bars, quotes.
-    fn start_tasks(&mut self) {
-        let now = self.moment();
+    fn start_tasks(&mut self, now: Moment) {
         if self.life.deadline().is_some_and(|at| at <= now.real) && self.step(Input::Due, now) == Step::Open {
             let (feed, asked, within) = (Arc::clone(&self.feed), self.plan.asked(), self.open_within);
             self.opening = Some(Box::pin(async move {
@@ -200,7 +205,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             self.bars = Some(self.fetch(errand));
         }
         if self.quotes.is_none()
-            && let Some(errand) = self.rest.ask_quotes(&self.polled_quotes(now), now)
+            && let Some(symbols) = self.polled_quotes(now).cloned()
+            && let Some(errand) = self.rest.ask_quotes(&symbols, now)
         {
             self.quotes = Some(self.fetch(errand));
         }
@@ -232,28 +238,26 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         self.down.is_some() && (sessions.is_open(now.market) || sessions.is_open(now.market - TAIL))
     }
 
-    /// The quotes that REST brings just now.
-    fn polled_quotes(&self, now: Moment) -> Arc<[Symbol]> {
-        let none = !self.sequence.sessions().is_open(now.market);
+    /// The quotes that REST brings just now, if any.
+    fn polled_quotes(&self, now: Moment) -> Option<&Arc<[Symbol]>> {
         let symbols = if self.down.is_some() { &self.wanted_quotes } else { &self.untold_quotes };
-        if none { Arc::new([]) } else { Arc::clone(symbols) }
+        Some(symbols).filter(|symbols| !symbols.is_empty() && self.sequence.sessions().is_open(now.market))
     }
 
     /// When there is something to do without an event.
-    fn wake_at(&self) -> Instant {
-        let now = self.moment();
+    fn wake_at(&self, now: Moment) -> Instant {
         let instant = Instant::from_std(now.real);
-        let real = |at| instant + self.clock.real_until(at);
+        let real = |at| if at <= now.market { instant } else { instant + self.clock.real_until(at) };
         let both = |due: Due| real(due.market).max(Instant::from_std(due.real));
         let (bell, minute) = self.sequence.deadline();
         let bars = self.rest.bars_due(self.mode(now), self.bars.is_some());
-        let polls_quotes = self.quotes.is_none() && !self.polled_quotes(now).is_empty();
+        let polls_quotes = self.quotes.is_none() && self.polled_quotes(now).is_some();
         let silent = self.staleness.deadline().map(|(at, _)| real(at).max(self.heard_at + SILENCE_FLOOR));
+        let change = self.sequence.sessions().next_change(now.market);
         [
             self.life.deadline().map(Instant::from_std),
             minute.map(Instant::from_std),
-            bell.map(real),
-            self.sequence.sessions().next_change(now.market).map(real),
+            bell.into_iter().chain(change).min().map(real),
             bars.map(both),
             polls_quotes.then(|| both(self.rest.quotes_due())),
             silent,

@@ -7,6 +7,7 @@ use super::{held::MAX_TICKS, memory::REMEMBERED, *};
 
 const GRACE: Duration = Duration::from_millis(300);
 const AHEAD: Duration = Duration::from_secs(5);
+const FRAME_MS: u32 = 20;
 const NAMES: [&str; 4] = ["A", "B", "C", "D"];
 
 #[expect(clippy::disallowed_methods, reason = "an Instant can be made in no other way; tests only add to it")]
@@ -190,6 +191,44 @@ fn quotes_of_one_stamp_differ() {
 }
 
 #[test]
+fn a_frame_is_the_same_as_its_events_one_by_one() {
+    let check = |words: &str, hold: bool| {
+        let days = || vec![SessionDay { open: at(60), close: at(300) }];
+        let (mut whole, mut single) = (sequence(2, days()), sequence(2, days()));
+        let now = Moment { real: zero(), market: at(130) };
+        let (mut at_once, mut one_by_one) = (Vec::new(), Vec::new());
+        if hold {
+            whole.hold();
+            single.hold();
+        }
+        for _ in 0..2 {
+            let mut came: Vec<_> = words.split_whitespace().map(event).collect();
+            for event in came.clone() {
+                single.on(event, Source::Stream, now, &mut one_by_one);
+            }
+            whole.frame(&mut came, now, &mut at_once);
+            assert!(came.is_empty());
+        }
+        whole.release(now, &mut at_once);
+        single.release(now, &mut one_by_one);
+        assert_eq!(at_once, one_by_one, "{words}");
+        assert_eq!(whole.counts(), single.counts(), "{words}");
+    };
+    for words in [
+        "A@130 B@130 A@131",
+        "A@130 Y@130 B@129 Z@130 A@131",
+        "A@50 A@130 A1 B@131 B1 A@132",
+        "A@130 A@9000 B@131",
+        "A1 B1 A@130",
+        "Y@130 Z@130",
+        "",
+    ] {
+        check(words, false);
+        check(words, true);
+    }
+}
+
+#[test]
 fn a_gap_comes_before_what_was_held() {
     check(
         "120:A1 120:B1 200:hold 241:A3 241:A@241 241:B3 242:rA2 242:rB2 242:rA3 243:release",
@@ -355,13 +394,20 @@ fn run(symbols: usize, doings: &[(u32, Doing)]) -> (Vec<MarketEvent>, Counts) {
         real: zero + Duration::from_millis(u64::from(millis)),
         market: MarketTime::from_nanos(i64::from(millis) * 1_000_000),
     };
+    // What the stream brings within a few milliseconds comes as one frame.
+    let (mut came, mut began) = (Vec::new(), 0);
     for (when, doing) in doings {
         let now = moment(*when);
+        let joins = matches!(doing, Doing::Event(_, true)) && *when < began + FRAME_MS;
+        if !joins {
+            sequence.frame(&mut came, now, &mut out);
+            began = *when;
+        }
         sequence.on_time(now, &mut out);
         match doing {
-            Doing::Event(event, over_stream) => {
-                let source = if *over_stream { Source::Stream } else { Source::Rest { request: u32::MAX } };
-                sequence.on(event.clone(), source, now, &mut out);
+            Doing::Event(event, true) => came.push(event.clone()),
+            Doing::Event(event, false) => {
+                sequence.on(event.clone(), Source::Rest { request: u32::MAX }, now, &mut out);
             }
             Doing::Ask(answer) => _ = requests.insert(*answer, sequence.ask()),
             Doing::Answer(answer, bar) => {
@@ -373,6 +419,7 @@ fn run(symbols: usize, doings: &[(u32, Doing)]) -> (Vec<MarketEvent>, Counts) {
         }
     }
     let end = moment(doings.last().map_or(0, |(when, _)| *when) + 1_000);
+    sequence.frame(&mut came, end, &mut out);
     sequence.release(end, &mut out);
     sequence.on_time(Moment { real: end.real + GRACE, ..end }, &mut out);
     (out, sequence.counts())

@@ -9,7 +9,7 @@ use crate::wire::{number, stamp};
 
 /// The extension type of a time.
 const TIME: i8 = -1;
-/// Messages nest two or three levels deep; deeper ones cannot be read.
+/// Messages nest two or three levels deep; what lies deeper than this is left out.
 const MAX_DEPTH: usize = 16;
 const NANOS_PER_SEC: u32 = 1_000_000_000;
 
@@ -219,7 +219,7 @@ impl<'b> Bytes<'b> {
     pub(super) fn value(&mut self, depth: usize) -> Result<Value, &'static str> {
         const CUT: &str = "it is cut off";
         if depth > MAX_DEPTH {
-            return Err("it is nested too deeply");
+            return self.skip().map(|()| Value::Null).ok_or(CUT);
         }
         let before = self.0;
         let marker = self.marker().ok_or(CUT)?;

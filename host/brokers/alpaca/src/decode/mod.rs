@@ -9,7 +9,7 @@ mod json;
 mod msgpack;
 mod quick;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

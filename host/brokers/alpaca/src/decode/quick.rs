@@ -1,5 +1,5 @@
-//! Quotes, trades and bars in JSON of the usual form, by hand: no blanks, the kind first, plain numbers, plain
-//! text. Fields may come in any order.
+//! Quotes, trades and bars in JSON of the usual form, by hand: no blanks, the kind first, plain numbers,
+//! plain text. Fields may come in any order.
 //!
 //! `None` means "look closer", never "wrong": serde reads the message then. The same message gives the same
 //! event both ways (a property test says so), but for numbers of more than 15 digits, which are exact here.
@@ -188,7 +188,8 @@ impl<'t> Scan<'t> {
         matches!(self.rest.first(), Some(b',' | b'}' | b']'))
     }
 
-    /// Steps over a field that we do not read (a second kind is not among them): text, a list of texts, a number, nothing.
+    /// Steps over a field that we do not read (a second kind is not among them): text, a list of texts, a
+    /// number, nothing.
     #[inline]
     fn skip_field(&mut self) -> Option<()> {
         if self.text()? == b"T" {

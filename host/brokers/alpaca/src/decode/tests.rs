@@ -428,7 +428,7 @@ fn by_serde(message: &str) -> Option<MarketEvent> {
 }
 
 /// Equal, but for the last digit of numbers with more than 15: serde's are not exact.
-fn equal(one: &MarketEvent, other: &MarketEvent) -> bool {
+pub(crate) fn equal(one: &MarketEvent, other: &MarketEvent) -> bool {
     let (one, other) = (serde_json::to_value(one).expect("JSON"), serde_json::to_value(other).expect("JSON"));
     fn like(one: &Value, other: &Value) -> bool {
         match (one, other) {
@@ -449,7 +449,7 @@ fn equal(one: &MarketEvent, other: &MarketEvent) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2_000)))]
 
     /// Messages of the usual form never go the long way, and mean the same on it.
     #[test]

@@ -175,7 +175,10 @@ async fn data_flows_until_the_stream_ends() {
             let subscribe = hear(&mut server).await;
             assert_eq!(
                 subscribe,
-                r#"{"action":"subscribe","bars":["SPY","AAPL"],"quotes":["SPY"],"trades":[],"updatedBars":["SPY","AAPL"]}"#
+                concat!(
+                    r#"{"action":"subscribe","bars":["SPY","AAPL"],"quotes":["SPY"],"trades":[],"#,
+                    r#""updatedBars":["SPY","AAPL"]}"#
+                )
             );
             // Data may overtake the acknowledgement, pings come in between, control messages stand alone.
             say(&mut server, QUOTE).await;
