@@ -9,12 +9,12 @@
 //!
 //! Proof is the first data, or for a stream that may rightly be quiet, some time without a fall. Until there
 //! is proof, the waits keep growing: a broker that accepts and drops us is not stormed. At most one
-//! connection exists: the table says `Open` only where the old one has been dropped. What a fall means depends
-//! on its cause:
+//! connection exists: the table says `Open` only where the old one has been dropped. What a fall means
+//! depends on its cause:
 //!
 //! | cause | counted | wait | page |
 //! |---|---|---|---|
-//! | down, not sent, silent, suspected, too many symbols for good | yes | `min(2^n, 60)` s | the 5th in a row |
+//! | down, not sent, silent, suspected, too many for good | yes | `min(2^n, 60)` s | the 5th in a row |
 //! | occupied: a ghost of ours | after 2 min of it | about 10 s, then as down | as down |
 //! | slow | not in the row of failures | none; again within a minute, `min(2^n, 60)` s | the 5th in a row |
 //! | too many symbols, fewer next time | no | about 1 s | at once |
@@ -273,8 +273,8 @@ impl Life {
         }
     }
 
-    /// The data that was lost is fetched the sooner, the sooner we are back; but what was too much once may be
-    /// too much again.
+    /// The data that was lost is fetched the sooner, the sooner we are back; but what was too much once may
+    /// be too much again.
     fn slow(&mut self, now: Instant) -> (Duration, bool) {
         let before = self.slow.0.replace(now);
         if before.is_none_or(|before| now.saturating_duration_since(before) > SLOW_AGAIN) {

@@ -1,8 +1,8 @@
 //! What is asked of the stream: what is wanted, the canary, and less of it where the data plan is small.
 //!
 //! The broker does not say how many symbols a plan allows, nor whether a symbol counts once for trades and
-//! once for quotes; we count it twice, which is right or careful. Quotes that do not fit are polled over REST.
-//! Trades that do not fit do not come at all: REST has no stream of them.
+//! once for quotes; we count it twice, which is right or careful. Quotes that do not fit are polled over
+//! REST. Trades that do not fit do not come at all: REST has no stream of them.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Asks for all that is wanted, and for the canary. With bars alone the canary is asked for bars, else for
-    /// quotes; with nothing at all, for nothing.
+    /// Asks for all that is wanted, and for the canary. With bars alone the canary is asked for bars, else
+    /// for quotes; with nothing at all, for nothing.
     pub(crate) fn new(wanted: Subscription, canary: Option<Symbol>) -> Self {
         Self { wanted: Arc::new(wanted), canary, limit: None }
     }

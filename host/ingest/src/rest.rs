@@ -1,8 +1,8 @@
 //! When REST is asked, and for what. Pure: the edge says what time it is and how an errand went.
 //!
-//! Bars are verified: history was asked about every minute before [`Rest::verified`], at a time when it had to
-//! know. Every request begins there, less an overlap, be it for a gap, a poll while the stream is down, or the
-//! audit of a stream that seems to be well; so a bar that got lost anywhere is found by the next of them.
+//! Bars are verified: history was asked about every minute before [`Rest::verified`], at a time when it had
+//! to know. Every request begins there, less an overlap, be it for a gap, a poll while the stream is down, or
+//! the audit of a stream that seems to be well; so a bar that got lost anywhere is found by the next of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,8 @@ pub(crate) const SKEW: Duration = Duration::from_secs(5);
 const OVERLAP: Duration = MINUTE;
 /// While the stream is down, REST is asked for quotes this often, market time.
 const QUOTES_EVERY: Duration = Duration::from_secs(5);
-/// A stream that is well is audited this often, market time; after an audit that found something, each minute.
+/// A stream that is well is audited this often, market time; after an audit that found something, each
+/// minute.
 const AUDIT_EVERY: Duration = Duration::from_secs(300);
 /// The last audit of a session, so long after its end, market time: corrections are in by then.
 const AUDIT_AFTER_CLOSE: Duration = Duration::from_secs(35);

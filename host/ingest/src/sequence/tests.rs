@@ -51,7 +51,8 @@ const fn minute_of(start: MarketTime) -> i64 {
     start.as_nanos() / 60_000_000_000
 }
 
-/// A bar is a letter and its minute, its volume after a `=` when it is not 1, a mark in front: `lA1`, `cA1=2`.
+/// A bar is a letter and its minute, its volume after a `=` when it is not 1, a mark in front: `lA1`,
+/// `cA1=2`.
 fn text(event: &MarketEvent) -> String {
     let of_bar = |bar: &Bar| {
         let volume = if bar.volume == 1 { String::new() } else { format!("={}", bar.volume) };
@@ -425,6 +426,76 @@ fn run(symbols: usize, doings: &[(u32, Doing)]) -> (Vec<MarketEvent>, Counts) {
     (out, sequence.counts())
 }
 
+/// What a run delivered, after each event was found to be in order.
+#[derive(Debug)]
+struct Order {
+    delivered: BTreeMap<(Symbol, MarketTime), u64>,
+    newest: BTreeMap<Symbol, MarketTime>,
+    quoted: BTreeMap<Symbol, MarketTime>,
+    complete: BTreeSet<MarketTime>,
+    /// The newest minute of which an unmarked bar came.
+    begun: MarketTime,
+    late: u64,
+}
+
+impl Order {
+    fn first_of(&mut self, bar: &Bar) -> bool {
+        self.delivered.insert((bar.symbol.clone(), bar.start), bar.volume).is_none()
+    }
+
+    fn is_late(&self, bar: &Bar) -> bool {
+        let overtaken = self.newest.get(&bar.symbol).is_some_and(|newest| *newest > bar.start);
+        overtaken || self.complete.contains(&bar.start) || bar.start < self.begun
+    }
+
+    fn take(&mut self, event: &MarketEvent) -> Result<(), TestCaseError> {
+        match event {
+            MarketEvent::Bar(bar) => {
+                prop_assert!(self.first_of(bar), "twice");
+                prop_assert!(!self.is_late(bar), "unmarked");
+                self.newest.insert(bar.symbol.clone(), bar.start);
+                self.begun = bar.start;
+            }
+            MarketEvent::MarkedBar(bar, BarMark::Late) => {
+                self.late += 1;
+                prop_assert!(self.first_of(bar), "twice");
+                prop_assert!(self.is_late(bar), "in its turn");
+                let newest = self.newest.entry(bar.symbol.clone()).or_insert(bar.start);
+                *newest = bar.start.max(*newest);
+            }
+            MarketEvent::MarkedBar(bar, BarMark::Corrected) => {
+                let before = self.delivered.insert((bar.symbol.clone(), bar.start), bar.volume);
+                prop_assert!(before.is_some_and(|before| before != bar.volume), "the same again");
+            }
+            MarketEvent::BarsComplete(start) => {
+                prop_assert!(self.complete.last().is_none_or(|last| last < start), "in order, once");
+                prop_assert!(self.complete.insert(*start) && self.begun == *start, "before any later bar");
+            }
+            MarketEvent::Quote(quote) => {
+                let before = self.quoted.insert(quote.symbol.clone(), quote.time);
+                prop_assert!(before.is_none_or(|before| before <= quote.time), "backwards");
+            }
+            other => prop_assert!(false, "{other:?}"),
+        }
+        Ok(())
+    }
+}
+
+fn judge(out: &[MarketEvent]) -> Result<Order, TestCaseError> {
+    let mut order = Order {
+        delivered: BTreeMap::new(),
+        newest: BTreeMap::new(),
+        quoted: BTreeMap::new(),
+        complete: BTreeSet::new(),
+        begun: at(-60),
+        late: 0,
+    };
+    for event in out {
+        order.take(event).map_err(|error| TestCaseError::fail(format!("{}: {error}", text(event))))?;
+    }
+    Ok(order)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(5_000))]
     #[test]
@@ -436,52 +507,15 @@ proptest! {
         quotes in prop::collection::vec((0_u32..600_000, any::<u8>(), 0_u32..3_000), 0..40),
     ) {
         let (out, counts) = run(bars.len(), &timeline(&bars, &holds, &quotes));
-        let mut delivered: BTreeMap<(Symbol, MarketTime), u64> = BTreeMap::new();
-        let mut newest: BTreeMap<Symbol, MarketTime> = BTreeMap::new();
-        let mut quoted: BTreeMap<Symbol, MarketTime> = BTreeMap::new();
-        let mut complete = BTreeSet::new();
-        let (mut begun, mut late) = (at(-60), 0);
-        for event in &out {
-            match event {
-                MarketEvent::Bar(bar) => {
-                    let key = (bar.symbol.clone(), bar.start);
-                    prop_assert!(delivered.insert(key, bar.volume).is_none(), "twice: {}", text(event));
-                    let before = newest.insert(bar.symbol.clone(), bar.start);
-                    prop_assert!(before.is_none_or(|before| before < bar.start), "backwards: {}", text(event));
-                    prop_assert!(!complete.contains(&bar.start) && bar.start >= begun, "unmarked: {}", text(event));
-                    begun = bar.start;
-                }
-                MarketEvent::MarkedBar(bar, BarMark::Late) => {
-                    late += 1;
-                    let key = (bar.symbol.clone(), bar.start);
-                    prop_assert!(delivered.insert(key, bar.volume).is_none(), "twice: {}", text(event));
-                    let overtaken = newest.get(&bar.symbol).is_some_and(|newest| *newest > bar.start);
-                    prop_assert!(overtaken || complete.contains(&bar.start) || bar.start < begun, "in turn: {}", text(event));
-                    let newest = newest.entry(bar.symbol.clone()).or_insert(bar.start);
-                    *newest = bar.start.max(*newest);
-                }
-                MarketEvent::MarkedBar(bar, BarMark::Corrected) => {
-                    let before = delivered.insert((bar.symbol.clone(), bar.start), bar.volume);
-                    prop_assert!(before.is_some_and(|before| before != bar.volume), "the same: {}", text(event));
-                }
-                MarketEvent::BarsComplete(start) => {
-                    prop_assert!(complete.last().is_none_or(|last| last < start), "in order, once");
-                    prop_assert!(complete.insert(*start) && begun == *start, "before any later bar");
-                }
-                MarketEvent::Quote(quote) => {
-                    let before = quoted.insert(quote.symbol.clone(), quote.time);
-                    prop_assert!(before.is_none_or(|before| before <= quote.time), "{}", text(event));
-                }
-                other => prop_assert!(false, "{other:?}"),
-            }
-        }
+        let order = judge(&out)?;
         for (symbol, minutes) in bars.iter().enumerate() {
             for (minute, ways) in minutes.iter().enumerate() {
                 let key = (name(symbol), at(minute as i64 * 60));
-                prop_assert_eq!(delivered.contains_key(&key), !ways.is_empty(), "{:?}", key);
+                prop_assert_eq!(order.delivered.contains_key(&key), !ways.is_empty(), "{:?}", key);
             }
         }
-        prop_assert_eq!((counts.bars, counts.late_bars), (delivered.len() as u64, late));
-        prop_assert!(out.is_empty() || complete.last().is_none_or(|last| *last == begun), "all are completed");
+        prop_assert_eq!((counts.bars, counts.late_bars), (order.delivered.len() as u64, order.late));
+        let is_complete = order.complete.last().is_none_or(|last| *last == order.begun);
+        prop_assert!(is_complete, "the last minute is completed, too");
     }
 }
