@@ -54,14 +54,12 @@ impl OrderSession for AlpacaOrders {
 impl AlpacaOrders {
     /// The newer, flat form of `auth`; the older one is being deprecated (fact sheet 3).
     async fn greet(&mut self, key: &str, secret: &str) -> Result<(), StreamError> {
-        self.socket.send(json!({"action": "auth", "key": key, "secret": secret}).to_string()).await?;
+        self.socket.send(&json!({"action": "auth", "key": key, "secret": secret})).await?;
         let answer: Authorization = self.answer("authorization").await?;
         if answer.status != "authorized" {
             return Err(StreamError::Unauthorized { message: answer.message.unwrap_or(answer.status) });
         }
-        self.socket
-            .send(json!({"action": "listen", "data": {"streams": [TRADE_UPDATES]}}).to_string())
-            .await?;
+        self.socket.send(&json!({"action": "listen", "data": {"streams": [TRADE_UPDATES]}})).await?;
         let listening: Listening = self.answer("listening").await?;
         if listening.streams.iter().any(|stream| stream == TRADE_UPDATES) {
             Ok(())

@@ -5,5 +5,6 @@
 
 mod data;
 mod orders;
+mod packed;
 mod rest;
 mod support;
