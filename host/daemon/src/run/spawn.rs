@@ -64,8 +64,9 @@ impl Spawner<'_> {
             news: Vec::new(),
         };
         let config = IngestConfig {
-            watches: IngestConfig::usual_watches(&subscription),
+            watches: IngestConfig::usual_watches(&subscription, None),
             subscription,
+            canary: None,
             days: prepared.sessions.days().to_vec(),
             since,
             bars_grace: IngestConfig::BARS_GRACE,

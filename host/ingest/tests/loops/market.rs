@@ -87,8 +87,9 @@ fn start_since(feed: Arc<Feed<Vec<MarketEvent>>>, since: MarketTime) -> Running 
         bars_grace: IngestConfig::BARS_GRACE,
         // A second of real time.
         ahead: Duration::from_secs(u64::from(SPEED)),
-        watches: IngestConfig::usual_watches(&subscription),
+        watches: IngestConfig::usual_watches(&subscription, None),
         subscription,
+        canary: None,
         seed: 1,
     };
     let ingest = Ingest::new(config, feed, Arc::clone(&books), Arc::clone(&clock) as Arc<dyn MarketClock>);
@@ -131,7 +132,10 @@ async fn rest_carries_the_data_and_the_gap_is_filled() {
     first.send(Err(StreamError::Down { message: "pulled".to_owned() })).unwrap();
 
     until("polls", || running.delivered.health().last() == Some(&StreamHealth::Fallback)).await;
+    // Now REST is away, too, until the stream is back.
+    running.books.fails.store(true, Ordering::SeqCst);
     until("the new connection", || running.stats.connection.opens() == 2).await;
+    running.books.fails.store(false, Ordering::SeqCst);
     // While the gap is filled, the stream has the bar of this minute already, and REST has it too.
     let bar_now = MarketEvent::Bar(bar(&symbol(), running.clock.now().minute() - Duration::from_secs(60)));
     second.send(Ok(vec![bar_now])).unwrap();
@@ -140,7 +144,10 @@ async fn rest_carries_the_data_and_the_gap_is_filled() {
     until("the gap", || running.stats.gaps_filled() >= 1).await;
     running.assert_whole();
     let health = running.delivered.health();
-    assert_eq!(health, [StreamHealth::Live, StreamHealth::Stale, StreamHealth::Fallback, StreamHealth::Live]);
+    let expected = [StreamHealth::Live, StreamHealth::Stale, StreamHealth::Fallback, StreamHealth::Stale];
+    assert_eq!(health[..4], expected, "{health:?}");
+    assert_eq!(health.last(), Some(&StreamHealth::Live));
+    assert!(running.stats.fallback_latency_ms() < 100, "REST was asked at once");
     assert_eq!(running.stats.connection.falls(), 1);
     assert_eq!(running.stats.health(), StreamHealth::Live);
     running.stop().await;
@@ -226,7 +233,7 @@ async fn probes_are_answered_while_a_connection_hangs() {
 
 #[tokio::test]
 async fn tries_are_paced_while_the_broker_is_away() {
-    let refused = || Some(Err(StreamError::Occupied { message: "406".to_owned() }));
+    let refused = || Some(Err(StreamError::Down { message: "refused".to_owned() }));
     let feed = Feed::new(vec![refused(), refused()]);
     let running = start(Arc::clone(&feed));
     until("three tries", || feed.opens.load(Ordering::SeqCst) == 3).await;
