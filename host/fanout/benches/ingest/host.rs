@@ -155,6 +155,7 @@ fn config() -> IngestConfig {
     let hours = |hours: u64| Duration::from_secs(hours * 3_600);
     IngestConfig {
         subscription: Subscription { quotes: symbols(), ..Subscription::default() },
+        canary: None,
         days: vec![SessionDay { open: start - hours(1), close: start + hours(6) }],
         since: Afternoon.now(),
         bars_grace: IngestConfig::BARS_GRACE,
