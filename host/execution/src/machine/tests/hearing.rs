@@ -1,7 +1,7 @@
 //! The cross-check of the order stream: a mute one is noticed in time, a healthy one is never suspected.
 
 use proptest::prelude::*;
-use sandpit_types::{MarketTime, Side, TradeUpdate};
+use sandpit_types::{MarketTime, Qty, Side, TradeUpdate};
 
 use super::{
     alerts, told,
@@ -402,12 +402,13 @@ proptest! {
             DeskOutput::Fill { fill, .. } => Some(fill.side.signed(fill.qty)),
             _ => None,
         });
-        prop_assert!(told.map(|shares| shares.abs()).sum::<sandpit_types::Qty>() <= filled(world), "told twice");
+        let told: Qty = told.map(Qty::abs).sum();
+        prop_assert!(told <= filled(world), "told twice");
         prop_assert!(world.venue.position().abs() < qty(1_000_000));
     }
 }
 
-fn filled(world: &World) -> sandpit_types::Qty {
+fn filled(world: &World) -> Qty {
     world.venue.orders.iter().map(|order| order.shown.filled_qty).sum()
 }
 
