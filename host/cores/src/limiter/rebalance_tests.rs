@@ -233,8 +233,8 @@ fn a_rebalance_of_100_symbols_in_a_volatile_hour_meets_no_429() {
     );
 }
 
-/// The host sends as much as it may, as early as it may; all of one minute arrives late and all of the next at
-/// once.
+/// The host sends as much as it may, as early as it may; all of one minute arrives late and all of the next
+/// at once.
 #[test]
 fn a_slow_minute_before_a_fast_one_is_not_too_much_for_the_broker() {
     let mut limiter = Limiter::new(Quota::trading(160));
