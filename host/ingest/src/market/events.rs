@@ -132,8 +132,9 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         self.stats.polls.fetch_add(1, Relaxed);
         match fetched.result {
             Ok(events) => {
+                let before = self.sequence.counts().quotes;
                 self.take_answer(events, fetched.request, now);
-                self.rest.quotes_came(now);
+                self.rest.quotes_came(self.sequence.counts().quotes > before, now);
                 self.carried(|down| down.quotes = true, now);
             }
             Err(error) => {
