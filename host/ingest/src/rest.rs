@@ -168,6 +168,11 @@ impl Rest {
         has_gap
     }
 
+    /// The next audit is due at once.
+    pub(crate) const fn audit_now(&mut self, now: Moment) {
+        self.audit.due = Due::now(now);
+    }
+
     /// When bars are to be asked for, or a gap is to be given up.
     pub(crate) fn bars_due(&self, mode: Mode, is_asking: bool) -> Option<Due> {
         if !self.has_bars {
