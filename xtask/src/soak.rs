@@ -58,7 +58,8 @@ fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {
         ("PROPTEST_CASES", CASES.to_string()),
         ("PROPTEST_RNG_SEED", seed.to_string()),
     ];
-    let filter = "test(/^fuzz/) | (package(sandpit-venue) & (binary(model) | binary(properties)))";
+    let filter = "test(/^fuzz/) | (package(sandpit-venue) & (binary(model) | binary(properties))) \
+                  | (package(sandpit-alpaca) & test(/^decode::tests::/))";
     let mut command = crate::cargo_command(root);
     command.args([
         "nextest",
@@ -69,6 +70,8 @@ fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {
         "sandpit-venue",
         "--package",
         "sandpit-sim",
+        "--package",
+        "sandpit-alpaca",
     ]);
     let status = command.args(["-E", filter]).envs(variables).status()?;
     ensure!(

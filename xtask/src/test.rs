@@ -33,6 +33,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         }
     };
     crate::cargo(root, ["nextest", "run", "--workspace", "--no-fail-fast"].iter().chain(without))?;
+    step("faults");
+    crate::cargo(root, ["nextest", "run", "--profile", "faults", "-p", "sandpit-faults", "--no-fail-fast"])?;
     step("documentation examples");
     crate::cargo(root, ["test", "--workspace", "--doc", "--quiet"])?;
     if !options.tests_only {

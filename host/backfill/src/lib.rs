@@ -28,8 +28,6 @@ mod progress;
 mod run;
 mod symbol;
 
-use std::time::Duration;
-
 use sandpit_cores::Quota;
 
 pub use self::{
@@ -48,5 +46,5 @@ pub use self::{
 
 /// What one key pair may ask: 190 requests in any minute, of the broker's 200. Nothing is kept for others.
 pub fn quota() -> Quota {
-    Quota { limit: 190, span: Duration::from_secs(60), share: 190, reserve: 0, leave: 0 }
+    Quota::per_minute(190)
 }

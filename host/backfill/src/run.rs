@@ -294,7 +294,10 @@ impl<K: Kind, A: Archive> Runner<K, A> {
     fn count(&mut self) {
         self.figures.requests = self.core.requests();
         self.figures.elapsed = self.clock.now().since(self.started);
-        let used = self.sources.iter().map(|source| source.budget.usage().used as u64);
+        let used = self
+            .sources
+            .iter()
+            .map(|source| source.budget.usage().windows.first().map_or(0, |window| window.used));
         self.figures.requests_last_minute = used.sum();
     }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use sandpit_broker::{Admission, Class, Gate, GateError, RateHint};
-use sandpit_cores::{Limiter, Priority, Quota, Request, Ticket, Usage, Verdict};
+use sandpit_cores::{Limiter, Priority, QueueError, Quota, Request, Ticket, Usage, Verdict};
 use sandpit_types::{MarketClock, MarketTime, StrategyName};
 use tokio::sync::{Notify, oneshot};
 
@@ -22,6 +22,22 @@ const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 /// The shortest sleep, real time: a clock that rounds down must not make a busy loop.
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
+
+/// Why nothing may be sent to a source that counts tokens. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpendError {
+    /// As for any request.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// It costs more than a whole window may hold: split it.
+    #[error("the request costs {tokens} tokens and {limit} are allowed at once: split it")]
+    TooLarge {
+        /// What it costs.
+        tokens: u64,
+        /// What the smallest window holds.
+        limit: u64,
+    },
+}
 
 /// One quota and the queue for it.
 pub struct Budget {
@@ -57,14 +73,35 @@ impl Budget {
         self.changed.notify_waiters();
     }
 
+    /// As [`Gate::acquire`], for a request that also costs tokens.
+    ///
+    /// # Errors
+    /// See [`SpendError`].
+    pub async fn spend(
+        &self,
+        class: Class,
+        strategy: Option<&StrategyName>,
+        deadline: Option<MarketTime>,
+        tokens: u64,
+    ) -> Result<(), SpendError> {
+        let request = Request { priority: priority(class), strategy: strategy.cloned(), deadline, tokens };
+        Ok(self.wait(self.queue(request)?, class).await?)
+    }
+
     async fn admit(
         &self,
         class: Class,
         strategy: Option<&StrategyName>,
         deadline: Option<MarketTime>,
     ) -> Result<(), GateError> {
-        let request = Request { priority: priority(class), strategy: strategy.cloned(), deadline };
-        let (place, mut verdict) = self.queue(request)?;
+        self.spend(class, strategy, deadline, 0).await.map_err(|error| match error {
+            SpendError::Gate(error) => error,
+            SpendError::TooLarge { .. } => unreachable!("what costs nothing is not too large"),
+        })
+    }
+
+    async fn wait(&self, queued: Queued<'_>, class: Class) -> Result<(), GateError> {
+        let (place, mut verdict) = queued;
         loop {
             let changed = self.changed.notified();
             let nap = self.turn();
@@ -82,12 +119,13 @@ impl Budget {
         }
     }
 
-    fn queue(&self, request: Request) -> Result<(Place<'_>, oneshot::Receiver<Verdict>), GateError> {
+    fn queue(&self, request: Request) -> Result<Queued<'_>, SpendError> {
         let mut state = self.state();
-        let ticket = state
-            .limiter
-            .enqueue(request, self.clock.now())
-            .map_err(|full| GateError::Full { limit: full.limit })?;
+        let queued = state.limiter.enqueue(request, self.clock.now());
+        let ticket = queued.map_err(|error| match error {
+            QueueError::Full { limit } => GateError::Full { limit }.into(),
+            QueueError::TooLarge { tokens, limit } => SpendError::TooLarge { tokens, limit },
+        })?;
         let (tell, verdict) = oneshot::channel();
         state.waiters.insert(ticket, tell);
         Ok((Place { budget: self, ticket: Some(ticket) }, verdict))
@@ -135,6 +173,9 @@ impl Gate for Budget {
     }
 }
 
+/// A place and the word that is waited for.
+type Queued<'a> = (Place<'a>, oneshot::Receiver<Verdict>);
+
 /// A place in the queue, given up when its future is dropped.
 struct Place<'a> {
     budget: &'a Budget,
@@ -174,6 +215,7 @@ const fn priority(class: Class) -> Priority {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
+    use sandpit_cores::{Bound, Unit};
     use tokio::task::JoinHandle;
 
     use super::*;
@@ -197,11 +239,19 @@ mod tests {
         }
     }
 
-    const QUOTA: Quota = Quota { limit: 4, span: Duration::from_secs(60), share: 4, reserve: 0, leave: 0 };
+    const LIMIT: u64 = 4;
+
+    fn quota() -> Quota {
+        let bounds = vec![
+            Bound::new(Unit::Requests, Duration::from_secs(60), LIMIT),
+            Bound::new(Unit::Tokens, Duration::from_secs(60), 1_000),
+        ];
+        Quota { bounds, leave: 0, polls_first: 0 }
+    }
 
     fn desk() -> (Arc<HandClock>, Arc<Budget>) {
         let clock = Arc::new(HandClock(AtomicI64::new(0)));
-        (clock.clone(), Arc::new(Budget::new(QUOTA, clock)))
+        (clock.clone(), Arc::new(Budget::new(quota(), clock)))
     }
 
     fn send(budget: &Arc<Budget>, class: Class, late_at: Option<i64>) -> JoinHandle<Result<(), GateError>> {
@@ -231,7 +281,7 @@ mod tests {
 
     /// Spends the whole limit at time zero.
     async fn spend(budget: &Arc<Budget>) {
-        for _ in 0..QUOTA.limit {
+        for _ in 0..LIMIT {
             assert_eq!(outcome(send(budget, Class::Poll, None)).await, Ok(()));
         }
     }
@@ -245,7 +295,7 @@ mod tests {
         clock.set(59);
         let cancels: Vec<_> = (0..4).map(|_| send(&budget, Class::Cancel, None)).collect();
         waiting(&budget, [4, 0, 1, 0]).await;
-        assert_eq!(budget.usage().granted, 4, "nothing before the window has slid");
+        assert_eq!(budget.usage().granted(), 4, "nothing before the window has slid");
         clock.set(60);
         for cancel in cancels {
             assert_eq!(outcome(cancel).await, Ok(()));
@@ -253,7 +303,7 @@ mod tests {
         assert!(!enter.is_finished(), "the cancels came later and went first");
         clock.set(120);
         assert_eq!(outcome(enter).await, Ok(()));
-        assert_eq!(budget.usage().used, 1);
+        assert_eq!(budget.usage().windows[0].used, 1);
     }
 
     #[tokio::test]
@@ -268,7 +318,7 @@ mod tests {
         assert_eq!(budget.state().waiters.len(), 1);
         clock.set(60);
         assert_eq!(outcome(kept).await, Ok(()));
-        assert_eq!(budget.usage().used, 1);
+        assert_eq!(budget.usage().windows[0].used, 1);
         assert!(budget.state().waiters.is_empty());
     }
 
@@ -295,6 +345,21 @@ mod tests {
         waiting(&budget, [1, 0, 0, 0]).await;
         clock.set(30);
         assert_eq!(outcome(held).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn tokens_count_too() {
+        let (clock, budget) = desk();
+        let too_large = SpendError::TooLarge { tokens: 1_001, limit: 1_000 };
+        assert_eq!(budget.spend(Class::Poll, None, None, 1_001).await, Err(too_large));
+        assert_eq!(budget.spend(Class::Poll, None, None, 700).await, Ok(()));
+        let other = budget.clone();
+        let dear = tokio::spawn(async move { other.spend(Class::Poll, None, None, 400).await });
+        waiting(&budget, [0, 0, 0, 1]).await;
+        clock.set(60);
+        let done = tokio::time::timeout(Duration::from_secs(10), dear).await;
+        assert_eq!(done.expect("an outcome within 10 s").expect("no panic"), Ok(()));
+        assert_eq!(budget.usage().windows[1].used, 400);
     }
 
     #[tokio::test]

@@ -13,7 +13,8 @@ mod staleness;
 pub use backoff::{Backoff, Reconnect, Retry};
 pub use breaker::{LossBreaker, LossLimits, Trip};
 pub use limiter::{
-    DEFAULT_PAUSE, Full, Limiter, MAX_PAUSE, MAX_WAITING, MAX_WAITING_EACH, Priority, Quota, Request, Ticket,
-    Usage, Verdict, Window,
+    Bound, DEFAULT_PAUSE, FEW, KEPT_PLACES, Limiter, MAX_MOMENTS, MAX_PAUSE, MAX_WAITING, MAX_WAITING_EACH,
+    MIN_PAUSE, Priority, QueueError, Quota, Request, Tally, Ticket, Unit, Usage, Verdict, WAIT_BUCKETS_MS,
+    Waits, Window, WindowUsage,
 };
 pub use staleness::{Channel, Health, Staleness, Watch};

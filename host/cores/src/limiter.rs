@@ -1,157 +1,60 @@
 //! The request budget: who may send the next request, and when.
 //!
-//! One sliding window counts every request of the account: no span of 60 s ever holds more than the limit,
-//! because a full bucket that refills at the minute could send twice the limit around it. Inside it each
-//! strategy has a window of its own, its share. Requests wait in four lanes, the more urgent lane goes first,
-//! and some of the limit is kept for every more urgent lane, so a cancel finds room even when entries have
-//! used all of theirs. Within a lane the strategies take turns, and a strategy's requests keep their order.
+//! Sliding windows count what goes out: no span ever holds more than its limit, because a full bucket that
+//! refills at the minute could send twice the limit around it. A quota has as many windows as it needs, of
+//! requests or of tokens, and a request goes when it fits into all. Inside each every strategy has a window
+//! of its own, its share.
+//!
+//! Requests wait in four lanes. The more urgent lane goes first, and some of the limit is kept for every more
+//! urgent lane, so a cancel finds room even when entries have used all of theirs. While a request waits for
+//! room in the windows of all, nothing less urgent goes; one that waits for its strategy's own share holds
+//! nobody up. A few polls a minute go before entries, so that they do not starve. Within a lane the
+//! strategies take turns, and a strategy's requests keep their order.
 //!
 //! The broker's word rules over our count: when it says that fewer remain than we think, fewer go out until
-//! its reset; after a 429 nothing goes out until the pause is over.
+//! its reset; after a 429 nothing goes out until the pause is over, cancels included.
 //!
-//! Each operation costs O(log n) in the requests that wait plus O(s) in the strategies that wait.
+//! Each operation costs O(log n) in the requests that wait plus O(s log s) in the strategies that wait.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use sandpit_types::{MarketTime, StrategyName};
+use sandpit_types::MarketTime;
 
+mod broker_word;
 mod lane;
+mod meter;
+mod quota;
+mod request;
+mod usage;
 mod window;
 
-use self::lane::Lane;
-pub use self::window::Window;
+use self::{broker_word::BrokerWord, lane::Lane, meter::Meter};
+pub use self::{
+    broker_word::{DEFAULT_PAUSE, MAX_PAUSE, MIN_PAUSE},
+    lane::{FEW, KEPT_PLACES, MAX_WAITING, MAX_WAITING_EACH},
+    quota::{Bound, Quota, Unit},
+    request::{Priority, QueueError, Request, Ticket, Verdict},
+    usage::{Tally, Usage, WAIT_BUCKETS_MS, Waits, WindowUsage},
+    window::{MAX_MOMENTS, Window},
+};
 
-/// How many requests of one priority may wait.
-pub const MAX_WAITING: usize = 1_024;
-
-/// How many requests of one priority may wait for one strategy (or for the host itself), so that none fills
-/// the lane.
-pub const MAX_WAITING_EACH: usize = 512;
-
-/// The pause after a 429 that names none.
-pub const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
-
-/// The longest pause that is believed; a longer one is cut to this.
-pub const MAX_PAUSE: Duration = Duration::from_secs(3_600);
-
-/// How urgent a request is. Earlier variants go first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Priority {
-    /// Cancels.
-    Cancel,
-    /// Orders that lower the risk, and questions about an order with an unknown outcome.
-    Reduce,
-    /// Orders that add risk.
-    Enter,
-    /// Everything that can wait.
-    Poll,
-}
-
-impl Priority {
-    /// All, the most urgent first.
-    pub const ALL: [Self; 4] = [Self::Cancel, Self::Reduce, Self::Enter, Self::Poll];
-
-    const fn rank(self) -> usize {
-        self as usize
-    }
-
-    /// Whether a strategy's own share holds it back. Getting out of a position never waits for a spent share.
-    const fn is_shared_out(self) -> bool {
-        match self {
-            Self::Cancel | Self::Reduce => false,
-            Self::Enter | Self::Poll => true,
-        }
-    }
-}
-
-/// What a limiter keeps to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// Requests in any `span`; at least one is assumed.
-    pub limit: u32,
-    /// The length of the window, market time.
-    pub span: Duration,
-    /// Requests of one strategy in any `span` that add risk or can wait.
-    pub share: u32,
-    /// Of the limit, how many requests are kept free for each more urgent priority. At least one request is
-    /// left for every priority whatever this says.
-    pub reserve: u32,
-    /// Of what the broker says remains, how many are left to others on the same account (the watchdog).
-    pub leave: u32,
-}
-
-impl Default for Quota {
-    /// The trading API of Alpaca (200 a minute): 160 for the host, 20 for the watchdog, 20 unused.
-    fn default() -> Self {
-        Self { limit: 160, span: Duration::from_secs(60), share: 100, reserve: 8, leave: 20 }
-    }
-}
-
-/// A request that wants to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// How urgent it is.
-    pub priority: Priority,
-    /// For which strategy; `None` for the host itself, which has no share of its own.
-    pub strategy: Option<StrategyName>,
-    /// From this moment on it is late and must not be sent.
-    pub deadline: Option<MarketTime>,
-}
-
-/// A place in the queue; a later ticket arrived later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
-
-/// What became of a ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Send it now. It is counted from now on, sent or not.
-    Go,
-    /// Its deadline has come: it must not be sent.
-    Late,
-}
-
-/// The queue is full: the request was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} requests are waiting already: slow down or drop some")]
-pub struct Full {
-    /// How many may wait.
-    pub limit: usize,
-}
-
-/// Figures for metrics and the live view.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Requests within the span that ends now.
-    pub used: usize,
-    /// Requests allowed in one span.
-    pub limit: usize,
-    /// Requests that wait, by priority, the most urgent first.
-    pub waiting: [usize; 4],
-    /// Requests let out since the start.
-    pub granted: u64,
-    /// Of these, how many had to wait.
-    pub delayed: u64,
-    /// How long these waited in all, market time.
-    pub delay: Duration,
-    /// Requests that waited until their deadline.
-    pub late: u64,
-    /// Requests refused because the queue was full.
-    pub full: u64,
-    /// Answers of the broker that asked to pause.
-    pub pauses: u64,
-    /// End of the pause under way.
-    pub paused_until: Option<MarketTime>,
-}
-
-/// What the broker said remains, less what went out since and what is left to others.
-#[derive(Clone, Copy, Debug)]
-struct BrokerCount {
-    left: usize,
-    reset: MarketTime,
+/// The windows, the shares and the queue.
+#[derive(Debug)]
+pub struct Limiter {
+    quota: Quota,
+    now: MarketTime,
+    meters: Vec<Meter>,
+    /// Polls let out, for those that go before entries.
+    polls: Window,
+    lanes: [Lane; 4],
+    waiting: BTreeMap<Ticket, Waiting>,
+    deadlines: BTreeSet<(MarketTime, Ticket)>,
+    broker: BrokerWord,
+    next_ticket: u64,
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -160,56 +63,75 @@ struct Waiting {
     since: MarketTime,
 }
 
-/// The sliding window, the shares and the queue.
-#[derive(Debug)]
-pub struct Limiter {
-    quota: Quota,
-    now: MarketTime,
-    account: Window,
-    shares: BTreeMap<StrategyName, Window>,
-    lanes: [Lane; 4],
-    waiting: BTreeMap<Ticket, Waiting>,
-    deadlines: BTreeSet<(MarketTime, Ticket)>,
-    broker: Option<BrokerCount>,
-    paused_until: MarketTime,
-    next_ticket: u64,
-    usage: Usage,
+/// One way out of the queue: a lane, and the terms on which its requests go.
+#[derive(Clone, Copy)]
+struct Way {
+    lane: Priority,
+    terms: Priority,
+    /// Whether only a few a minute may go this way.
+    few: bool,
+}
+
+impl Way {
+    /// All, the first to go first.
+    const ALL: [Self; 5] = [
+        Self::of(Priority::Cancel),
+        Self::of(Priority::Reduce),
+        Self { lane: Priority::Poll, terms: Priority::Enter, few: true },
+        Self::of(Priority::Enter),
+        Self::of(Priority::Poll),
+    ];
+
+    /// The span in which few may go.
+    const SPAN: Duration = Duration::from_secs(60);
+
+    const fn of(priority: Priority) -> Self {
+        Self { lane: priority, terms: priority, few: false }
+    }
+}
+
+/// When a way opens for what waits now.
+struct Opening {
+    /// From here on a request has its turn and its share.
+    turn: MarketTime,
+    /// From here on one goes.
+    go: MarketTime,
 }
 
 impl Limiter {
     /// A limiter that has seen no request yet.
     pub fn new(quota: Quota) -> Self {
         Self {
-            quota,
             now: MarketTime::from_nanos(i64::MIN),
-            account: Window::new(quota.span),
-            shares: BTreeMap::new(),
+            meters: quota.bounds.iter().copied().map(Meter::new).collect(),
+            polls: Window::for_limit(Way::SPAN, u64::from(quota.polls_first)),
             lanes: Default::default(),
             waiting: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            broker: None,
-            paused_until: MarketTime::from_nanos(i64::MIN),
+            broker: BrokerWord::new(),
             next_ticket: 0,
-            usage: Usage::default(),
+            tally: Tally::default(),
+            quota,
         }
     }
 
     /// Takes a request into the queue; [`Limiter::poll`] says when it may go.
     ///
     /// # Errors
-    /// [`Full`] when [`MAX_WAITING`] requests of its priority wait, or [`MAX_WAITING_EACH`] of its strategy
-    /// in it.
-    pub fn enqueue(&mut self, request: Request, now: MarketTime) -> Result<Ticket, Full> {
+    /// [`QueueError::Full`] when [`MAX_WAITING`] requests of its priority wait, or [`MAX_WAITING_EACH`] of
+    /// its strategy in it, or when the lane has only [`KEPT_PLACES`] left and [`FEW`] of its strategy
+    /// wait; [`QueueError::TooLarge`] when it could never go.
+    pub fn enqueue(&mut self, request: Request, now: MarketTime) -> Result<Ticket, QueueError> {
         let now = self.advance(now);
-        let lane = &mut self.lanes[request.priority.rank()];
-        if lane.len >= MAX_WAITING {
-            self.usage.full += 1;
-            return Err(Full { limit: MAX_WAITING });
-        }
-        if lane.by_owner.get(&request.strategy).is_some_and(|own| own.len() >= MAX_WAITING_EACH) {
-            self.usage.full += 1;
-            return Err(Full { limit: MAX_WAITING_EACH });
-        }
+        let priority = request.priority;
+        let lane = &mut self.lanes[priority.rank()];
+        let fits = self.meters.iter().find(|meter| meter.cost(&request) > meter.bound.limit());
+        let too_large = fits.map_or(Ok(()), |meter| {
+            Err(QueueError::TooLarge { tokens: request.tokens, limit: meter.bound.limit() })
+        });
+        too_large
+            .and_then(|()| lane.admits(&request.strategy))
+            .map_err(|error| self.tally.not_taken(priority, error))?;
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         lane.push(request.strategy.clone(), ticket);
@@ -232,26 +154,21 @@ impl Limiter {
         while let Some(&(deadline, ticket)) = self.deadlines.first()
             && deadline <= now
         {
-            self.take(ticket);
-            self.usage.late += 1;
+            let late = self.take(ticket).expect("a deadline belongs to a request that waits");
+            self.tally.late[late.request.priority.rank()] += 1;
             verdicts.push((ticket, Verdict::Late));
         }
-        for priority in Priority::ALL {
-            while self.has_room(priority)
-                && let Some(ticket) = self.next_in(priority)
-            {
-                self.grant(ticket);
-                verdicts.push((ticket, Verdict::Go));
-            }
+        while let Some(ticket) = self.next() {
+            self.grant(ticket);
+            verdicts.push((ticket, Verdict::Go));
         }
         verdicts
     }
 
     /// When [`Limiter::poll`] should be asked next; `None` when nothing waits. It may be past.
     pub fn deadline(&self) -> Option<MarketTime> {
-        let lanes = Priority::ALL.into_iter().filter_map(|priority| self.lane_opens(priority));
         let late = self.deadlines.first().map(|&(deadline, _)| deadline);
-        lanes.chain(late).min()
+        self.next_go().into_iter().chain(late).min()
     }
 
     /// The broker said how many requests remain until `reset`.
@@ -259,106 +176,117 @@ impl Limiter {
         let now = self.advance(now);
         // A stamp far ahead would starve us on one bad header: the quota is full again after one span at the
         // latest.
-        let reset = reset.min(now + self.quota.span);
-        if reset <= now {
-            return;
+        let reset = reset.min(now + self.quota.longest_span());
+        if reset > now {
+            self.broker.remaining(requests.saturating_sub(self.quota.leave).into(), reset);
         }
-        let left = requests.saturating_sub(self.quota.leave) as usize;
-        self.broker = match self.broker {
-            // Answers overtake each other: of one quota period the lowest count is true, an older period is
-            // over.
-            Some(known) if reset < known.reset => Some(known),
-            Some(known) if reset == known.reset => Some(BrokerCount { left: left.min(known.left), reset }),
-            Some(_) | None => Some(BrokerCount { left, reset }),
-        };
     }
 
     /// The broker answered 429: nothing goes out for `after`, or for [`DEFAULT_PAUSE`].
     pub fn observe_too_many(&mut self, after: Option<Duration>, now: MarketTime) {
         let now = self.advance(now);
-        self.usage.pauses += 1;
-        self.paused_until = self.paused_until.max(now + after.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE));
+        self.tally.pauses += 1;
+        self.broker.pause(after, now);
     }
 
     /// Figures as of `now`.
     pub fn usage(&self, now: MarketTime) -> Usage {
         let now = now.max(self.now);
         Usage {
-            used: self.account.used(now),
-            limit: self.limit(),
+            windows: self.meters.iter().map(|meter| meter.usage(now)).collect(),
             waiting: Priority::ALL.map(|priority| self.lanes[priority.rank()].len),
-            paused_until: (now < self.paused_until).then_some(self.paused_until),
-            ..self.usage
+            tally: self.tally,
+            broker_left: self.broker.left(now),
+            paused_until: self.broker.paused_until(now),
         }
     }
 
     /// Time that goes back is taken to stand still.
     fn advance(&mut self, now: MarketTime) -> MarketTime {
         self.now = self.now.max(now);
-        if self.broker.is_some_and(|known| known.reset <= self.now) {
-            self.broker = None;
-        }
+        self.broker.advance(self.now);
         self.now
     }
 
-    fn limit(&self) -> usize {
-        self.quota.limit.max(1) as usize
+    /// Who goes now: the first who has his turn and his share, if there is room for him.
+    fn next(&self) -> Option<Ticket> {
+        let turns = Way::ALL.into_iter().map(|way| (way, self.whose_turn(way)));
+        let (way, ticket) = turns.into_iter().find_map(|(way, ticket)| Some((way, ticket?)))?;
+        (self.room_opens(ticket, way) <= self.now).then_some(ticket)
     }
 
-    /// How much of the room is kept for more urgent requests.
-    fn kept_from(&self, priority: Priority) -> usize {
-        (self.quota.reserve as usize * priority.rank()).min(self.limit() - 1)
+    fn whose_turn(&self, way: Way) -> Option<Ticket> {
+        let mut turns = self.lanes[way.lane.rank()].in_turn();
+        turns.find(|&ticket| self.turn_opens(ticket, way).is_some_and(|opens| opens <= self.now))
     }
 
-    fn has_room(&self, priority: Priority) -> bool {
-        let own = self.limit().saturating_sub(self.account.used(self.now));
-        let room = self.broker.map_or(own, |known| own.min(known.left));
-        self.paused_until <= self.now && room > self.kept_from(priority)
+    /// When this request may have its turn this way, room or not; `None` for never. It may be past.
+    fn turn_opens(&self, ticket: Ticket, way: Way) -> Option<MarketTime> {
+        let request = &self.waiting[&ticket].request;
+        let share = self.meters.iter().map(|meter| meter.share_opens(request)).max();
+        let share = share.unwrap_or(self.now);
+        match (way.few, u64::from(self.quota.polls_first)) {
+            (false, _) => Some(share),
+            (true, 0) => None,
+            (true, first) => Some(self.polls.room_at(1, first).map_or(share, |opens| opens.max(share))),
+        }
     }
 
-    fn share(&self) -> usize {
-        (self.quota.share.max(1) as usize).min(self.limit())
+    /// When there is room for this request in the windows of all. It may be past.
+    fn room_opens(&self, ticket: Ticket, way: Way) -> MarketTime {
+        let request = &self.waiting[&ticket].request;
+        let broker = self.broker.opens(self.quota.kept_of_the_brokers(way.terms));
+        self.meters.iter().map(|meter| meter.opens(request, way.terms)).fold(broker, MarketTime::max)
     }
 
-    fn has_share(&self, priority: Priority, owner: Option<&StrategyName>) -> bool {
-        !priority.is_shared_out()
-            || owner
-                .and_then(|name| self.shares.get(name))
-                .is_none_or(|window| window.used(self.now) < self.share())
+    /// When the next request goes, were none to come, leave or be late.
+    fn next_go(&self) -> Option<MarketTime> {
+        let mut next: Option<MarketTime> = None;
+        // From here on somebody more urgent has his turn, and holds up the rest.
+        let mut held_up: Option<MarketTime> = None;
+        for opening in Way::ALL.into_iter().filter_map(|way| self.opening(way)) {
+            if held_up.is_none_or(|held_up| opening.go < held_up) {
+                next = Some(next.map_or(opening.go, |next| next.min(opening.go)));
+            }
+            held_up = Some(held_up.map_or(opening.turn, |held_up| held_up.min(opening.turn)));
+        }
+        next
     }
 
-    /// Whose turn it is, and his oldest request.
-    fn next_in(&self, priority: Priority) -> Option<Ticket> {
-        let lane = &self.lanes[priority.rank()];
-        lane.in_turn()
-            .find(|(owner, _)| self.has_share(priority, owner.as_ref()))
-            .and_then(|(_, tickets)| tickets.first().copied())
+    /// Whose turn it is changes whenever another's share opens: from one such moment to the next, is there
+    /// room for him?
+    fn opening(&self, way: Way) -> Option<Opening> {
+        let heads = self.lanes[way.lane.rank()].in_turn().enumerate();
+        let mut turns: Vec<_> = heads
+            .filter_map(|(place, ticket)| Some((self.turn_opens(ticket, way)?.max(self.now), place, ticket)))
+            .collect();
+        turns.sort_unstable();
+        let &(turn, mut first, mut ticket) = turns.first()?;
+        for (at, &(opens, place, candidate)) in turns.iter().enumerate() {
+            if place < first {
+                (first, ticket) = (place, candidate);
+            }
+            let go = self.room_opens(ticket, way).max(opens);
+            if turns.get(at + 1).is_none_or(|&(until, _, _)| go < until) {
+                return Some(Opening { turn, go });
+            }
+        }
+        None
     }
 
     fn grant(&mut self, ticket: Ticket) {
         let Some(Waiting { request, since }) = self.take(ticket) else { return };
-        let waited = self.now.since(since);
-        self.usage.granted += 1;
-        self.usage.delayed += u64::from(waited > Duration::ZERO);
-        self.usage.delay += waited;
-        self.account.note(self.now);
-        if let Some(known) = &mut self.broker {
-            known.left = known.left.saturating_sub(1);
+        let rank = request.priority.rank();
+        self.tally.waits[rank].note(self.now.since(since));
+        for meter in &mut self.meters {
+            meter.note(&request, self.now);
         }
-        self.lanes[request.priority.rank()].last = Some(request.strategy.clone());
-        if let Some(name) = request.strategy {
-            self.note_share(name);
+        // Without polls that go first the window is never asked.
+        if request.priority == Priority::Poll && self.quota.polls_first > 0 {
+            self.polls.note(self.now);
         }
-    }
-
-    fn note_share(&mut self, name: StrategyName) {
-        let now = self.now;
-        self.shares.entry(name).or_insert_with(|| Window::new(self.quota.span)).note(now);
-        // Strategies come and go: a window with nothing in it is forgotten, so there are never more than
-        // `limit`.
-        if self.shares.len() > self.limit() {
-            self.shares.retain(|_, window| window.used(now) > 0);
-        }
+        self.broker.spend();
+        self.lanes[rank].last = Some(request.strategy);
     }
 
     fn take(&mut self, ticket: Ticket) -> Option<Waiting> {
@@ -369,26 +297,11 @@ impl Limiter {
         }
         Some(waiting)
     }
-
-    /// The earliest moment at which something of this priority may go.
-    fn lane_opens(&self, priority: Priority) -> Option<MarketTime> {
-        let kept = self.kept_from(priority);
-        let window = self.account.below_at(self.limit() - kept).unwrap_or(self.now);
-        let broker = self.broker.filter(|known| known.left <= kept).map_or(self.now, |known| known.reset);
-        let gate = window.max(broker).max(self.paused_until);
-        self.lanes[priority.rank()]
-            .by_owner
-            .keys()
-            .map(|owner| gate.max(self.share_opens(priority, owner)))
-            .min()
-    }
-
-    fn share_opens(&self, priority: Priority, owner: &Option<StrategyName>) -> MarketTime {
-        let window =
-            owner.as_ref().filter(|_| priority.is_shared_out()).and_then(|name| self.shares.get(name));
-        window.and_then(|window| window.below_at(self.share())).unwrap_or(self.now)
-    }
 }
 
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod rebalance_tests;
 #[cfg(test)]
 mod tests;

@@ -173,6 +173,9 @@ mod tests {
         check(&proved, Some((29, Quotes)));
         check(&[&proved[..], &[(28, Data(Bars)), (40, Data(Trades))]].concat(), Some((55, Quotes)));
         check(&[&proved[..], &[(28, Data(Bars)), (30, Down), (31, Subscribed)]].concat(), Some((51, Quotes)));
+        // A symbol may be quiet for ever: any other's data of the channel is its pulse, and so is a new
+        // subscription to say that the silence was looked into.
+        check(&[(0, Open), (0, Subscribed), (5, Data(Quotes)), (19, Subscribed)], Some((39, Quotes)));
         // A channel that nobody watches proves nothing about the others.
         check(&[(0, Open), (0, Subscribed), (10, Data(Trades))], Some((20, Quotes)));
         // Data before the bell does not make a silent session live, and late stamps do not turn time back.
@@ -186,6 +189,36 @@ mod tests {
             &[(0, Open), (0, Subscribed), (5, Data(Quotes)), (6, Down), (30, Subscribed)],
             Some((50, Quotes)),
         );
+    }
+
+    /// The usual patience of the loop: what is mute is noticed within 15 s with quotes, and within 75 s with
+    /// bars alone, whenever in a session the stream falls mute, its first data included.
+    #[test]
+    fn a_mute_stream_is_noticed_in_time() {
+        let watch = |channel, secs| {
+            let patience = Duration::from_secs(secs);
+            Watch { channel, first: patience, gap: patience }
+        };
+        let check = |watches: &[Watch], data: &[(i64, Channel)], mute_since: i64, within: i64| {
+            let mut staleness = Staleness::new(watches);
+            staleness.on_session(true, MarketTime::EPOCH);
+            staleness.on_subscribed(MarketTime::EPOCH);
+            for &(secs, channel) in data {
+                assert_eq!(staleness.check(MarketTime::from_secs(secs)), Health::Live, "{data:?}");
+                staleness.on_data(channel, MarketTime::from_secs(secs));
+            }
+            let noticed = staleness.deadline().map(|(at, _)| at.as_millis() / 1_000 - mute_since);
+            assert!(noticed.is_some_and(|secs| secs <= within), "{data:?}: {noticed:?}");
+        };
+        let (bars, quotes) = (watch(Bars, 180), watch(Quotes, 10));
+        check(&[bars, quotes], &[], 0, 15);
+        check(&[bars, quotes], &[(3, Quotes)], 3, 15);
+        check(&[bars, quotes], &[(9, Quotes), (18, Quotes), (27, Quotes)], 27, 15);
+        check(&[bars, quotes], &[(9, Quotes), (18, Quotes), (27, Bars)], 27, 15);
+        let alone = watch(Bars, 70);
+        check(&[alone], &[], 0, 75);
+        // Each bar comes a little after its minute.
+        check(&[alone], &[(61, Bars), (120, Bars), (184, Bars)], 184, 75);
     }
 
     proptest! {

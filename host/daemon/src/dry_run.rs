@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandpit_broker::{Broker, BrokerError, OrderFeed, OrderSession, SendTerms, StreamError};
 use sandpit_types::{
     Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketClock, MarketEvent, MarketTime,
-    OrderKind, OrderRequest, Position, SessionDay, Symbol, TimeInForce, TradeUpdate,
+    OrderKind, OrderRequest, Position, SessionDay, StrategyName, Symbol, TimeInForce, TradeUpdate,
 };
 use sandpit_venue::{
     Amount, Calendar, Class as OrderClass, NewOrder, Realism, Venue, VenueConfig, VenueEvent, VenueOrder,
@@ -36,11 +36,17 @@ impl DryRun {
         Self { venue, calendar: Arc::new(Calendar::nyse()), clock, sender, receiver }
     }
 
-    /// Lets the market move the venue.
-    pub(crate) fn on_market(&self, event: &MarketEvent) {
+    /// Lets the market move the venue. A bar out of turn is a bar to it: it looks at the time itself, and
+    /// an older one moves no price.
+    pub(crate) fn on_market(&self, events: &[MarketEvent]) {
         let mut venue = self.lock();
-        venue.on_market(event);
-        self.pass_on(&mut venue);
+        for event in events {
+            match event {
+                MarketEvent::MarkedBar(bar, _) => venue.on_market(&MarketEvent::Bar(bar.clone())),
+                event => venue.on_market(event),
+            }
+            self.pass_on(&mut venue);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Venue> {
@@ -83,7 +89,7 @@ impl Broker for DryRun {
         taken.ok_or_else(|| BrokerError::OutcomeUnknown { message: format!("the venue lost order {id}") })
     }
 
-    async fn cancel(&self, id: &BrokerOrderId) -> Result<(), BrokerError> {
+    async fn cancel(&self, id: &BrokerOrderId, _: Option<&StrategyName>) -> Result<(), BrokerError> {
         let mut venue = self.now();
         let result = venue.cancel(id, self.clock.now());
         self.pass_on(&mut venue);
@@ -241,7 +247,7 @@ mod tests {
         let dry = DryRun::new(std::slice::from_ref(&spy), clock, 1);
         let quote =
             Quote { symbol: spy.clone(), time: now, bid: 167.4, bid_size: 500, ask: 167.41, ask_size: 500 };
-        dry.on_market(&MarketEvent::Quote(quote));
+        dry.on_market(&[MarketEvent::Quote(quote)]);
         let strategy = StrategyName::parse("a").expect("a name");
         let client_id = ClientOrderId { strategy, epoch: HostEpoch(1), sequence: 1 };
         let order = OrderRequest {

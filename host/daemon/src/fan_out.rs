@@ -1,114 +1,47 @@
-//! From ingest to everybody who wants to know: the tape, the dry-run venue, the strategies' inboxes.
+//! Who is told of the market first: the clock, and the venue of a dry run. Then the strategies.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::{Arc, atomic::Ordering};
 
+use sandpit_fanout::{DataCounts, FanOut, Listener, Tape};
 use sandpit_ingest::MarketSink;
-use sandpit_strategy::StrategyEvent;
+use sandpit_strategy::Inbox;
 use sandpit_types::{MarketEvent, Symbol};
 
-use crate::{clock::BrokerClock, dry_run::DryRun, strategies::Strategy, tape::Tape};
+use crate::{clock::BrokerClock, dry_run::DryRun, strategies::Strategy};
 
-/// Market data delivered since the start.
-#[derive(Debug, Default)]
-pub(crate) struct DataCounts {
-    /// One-minute bars.
-    pub(crate) bars: AtomicU64,
-    /// Quotes.
-    pub(crate) quotes: AtomicU64,
-    /// Trades.
-    pub(crate) trades: AtomicU64,
-}
-
-/// Delivers each event to whom it concerns. It never waits: an inbox takes or conflates at once.
-pub(crate) struct FanOut {
+/// Where ingest puts what it has. `venue` is given in a dry run: it fills from the same data.
+pub(crate) fn fan_out(
     clock: Arc<BrokerClock>,
+    venue: Option<DryRun>,
     tape: Arc<Tape>,
     counts: Arc<DataCounts>,
-    venue: Option<DryRun>,
     strategies: Vec<Arc<Strategy>>,
-    /// Symbol to the indices of the strategies that trade it.
-    routes: BTreeMap<Symbol, Vec<usize>>,
+) -> impl MarketSink {
+    let first = move |events: &[MarketEvent]| {
+        if let Some(newest) = events.iter().map(MarketEvent::time).max() {
+            clock.observe(newest);
+        }
+        if let Some(venue) = &venue {
+            venue.on_market(events);
+        }
+    };
+    FanOut::new(first, tape, counts, strategies)
 }
 
-impl FanOut {
-    /// `venue` is given in a dry run: it fills from the same data.
-    pub(crate) fn new(
-        clock: Arc<BrokerClock>,
-        tape: Arc<Tape>,
-        counts: Arc<DataCounts>,
-        venue: Option<DryRun>,
-        strategies: Vec<Arc<Strategy>>,
-    ) -> Self {
-        let mut routes: BTreeMap<Symbol, Vec<usize>> = BTreeMap::new();
-        for (index, strategy) in strategies.iter().enumerate() {
-            for symbol in &strategy.instruments {
-                routes.entry(symbol.clone()).or_default().push(index);
-            }
-        }
-        Self { clock, tape, counts, venue, strategies, routes }
+impl Listener for Strategy {
+    fn instruments(&self) -> &[Symbol] {
+        &self.instruments
     }
 
-    fn to_owners(&self, symbol: &Symbol, event: &MarketEvent) {
-        for index in self.routes.get(symbol).into_iter().flatten() {
-            self.strategies[*index].push_market(event);
-        }
+    fn wants_news(&self) -> bool {
+        self.wants_news()
     }
 
-    fn to_all(&self, event: &MarketEvent) {
-        for strategy in &self.strategies {
-            strategy.push_market(event);
-        }
+    fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
-}
 
-impl MarketSink for FanOut {
-    fn deliver(&mut self, events: &[MarketEvent]) {
-        for event in events {
-            self.one(event);
-        }
-    }
-}
-
-impl FanOut {
-    fn one(&mut self, event: &MarketEvent) {
-        self.clock.observe(event.time());
-        self.tape.on(event);
-        if let Some(venue) = &self.venue {
-            venue.on_market(event);
-        }
-        let one = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
-        match event {
-            MarketEvent::Bar(bar) => {
-                one(&self.counts.bars);
-                self.to_owners(&bar.symbol, event);
-            }
-            MarketEvent::Quote(quote) => {
-                one(&self.counts.quotes);
-                self.to_owners(&quote.symbol, event);
-            }
-            MarketEvent::Trade(trade) => {
-                one(&self.counts.trades);
-                self.to_owners(&trade.symbol, event);
-            }
-            MarketEvent::MarkedBar(bar, _) => self.to_owners(&bar.symbol, event),
-            MarketEvent::News(_)
-            | MarketEvent::BarsComplete(_)
-            | MarketEvent::SessionOpen(_)
-            | MarketEvent::SessionClose(_)
-            | MarketEvent::Health(..) => self.to_all(event),
-        }
-    }
-}
-
-impl Strategy {
-    fn push_market(&self, event: &MarketEvent) {
-        self.counters.events.fetch_add(1, Ordering::Relaxed);
-        self.inbox.push(StrategyEvent::Market(event.clone()));
+    fn count(&self, events: u64) {
+        self.counters.events.fetch_add(events, Ordering::Relaxed);
     }
 }

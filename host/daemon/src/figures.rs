@@ -1,22 +1,27 @@
 //! The host's figures, put together for the monitor from everybody's counters.
 
+mod streams;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering},
 };
 
+use sandpit_alpaca::Alpaca;
 use sandpit_budget::Budget;
+use sandpit_cores::{Priority, Usage, WAIT_BUCKETS_MS, Waits};
 use sandpit_execution::{DeskCounts, DeskStats};
-use sandpit_ingest::{ConnectionStats, IngestStats, UpdateStats};
+use sandpit_fanout::{DataCounts, Tape};
+use sandpit_ingest::{IngestStats, NewsStats, UpdateStats};
 use sandpit_monitor::{
-    BudgetFigures, DataFigures, LatencyFigures, LoopFigures, OpenOrderFigures, OrderFigures, PositionFigures,
-    Snapshot, StrategyFigures, StreamFigures,
+    BudgetFigures, DataFigures, HistogramFigures, LatencyFigures, LoopFigures, OpenOrderFigures,
+    OrderFigures, PositionFigures, PriorityFigures, Snapshot, StrategyFigures, WindowFigures,
 };
-use sandpit_types::{HostEpoch, MarketClock, Qty, Symbol, Usd};
+use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Usd};
 
 use crate::{
-    ambient, clock::BrokerClock, config::Config, fan_out::DataCounts, lease::Lease, loops::Loops,
-    strategies::Strategy, tape::Tape,
+    ambient, budgets::Budgets, clock::BrokerClock, config::Config, lease::Lease, loops::Loops,
+    strategies::Strategy,
 };
 
 /// Where the figures come from.
@@ -25,7 +30,7 @@ pub(crate) struct Figures {
     epoch: HostEpoch,
     clock: Arc<BrokerClock>,
     strategies: Vec<Arc<Strategy>>,
-    budgets: [(&'static str, Arc<Budget>); 2],
+    budgets: Arc<Budgets>,
     /// The right to trade, in a mode that needs one.
     pub(crate) lease: Option<Arc<Lease>>,
     /// Newest prices.
@@ -46,6 +51,10 @@ pub(crate) struct Running {
     pub(crate) ingest: Arc<IngestStats>,
     /// The trade-updates stream's.
     pub(crate) updates: Arc<UpdateStats>,
+    /// The news stream's, where somebody wants news.
+    pub(crate) news: Option<Arc<NewsStats>>,
+    /// The adapter, which counts what it does not understand.
+    pub(crate) alpaca: Arc<Alpaca>,
 }
 
 impl Figures {
@@ -56,7 +65,7 @@ impl Figures {
         lease: Option<Arc<Lease>>,
         clock: Arc<BrokerClock>,
         strategies: &[Arc<Strategy>],
-        budgets: [(&'static str, Arc<Budget>); 2],
+        budgets: Arc<Budgets>,
     ) -> Self {
         Self {
             mode: config.mode.as_str(),
@@ -87,11 +96,12 @@ impl Figures {
 
     /// Everything at this moment.
     pub(crate) fn snapshot(&self) -> Snapshot {
+        let now = self.clock.now();
         let running = self.running.get();
         let desk = running.map(|running| running.desk.read()).unwrap_or_default();
         let equity = *self.equity.read().unwrap_or_else(PoisonError::into_inner);
         Snapshot {
-            market_time: self.clock.now().to_string(),
+            market_time: now.to_string(),
             mode: self.mode.to_owned(),
             epoch: self.epoch.to_string(),
             reconciled: running.is_some(),
@@ -102,8 +112,10 @@ impl Figures {
             data: self.data(),
             orders: self.orders(&desk),
             strategies: self.strategies.iter().map(|strategy| self.strategy(strategy, &desk)).collect(),
-            streams: running.map(streams).unwrap_or_default(),
-            budgets: self.budgets.iter().map(|(name, budget)| budget_figures(name, budget)).collect(),
+            streams: running.map(streams::streams).unwrap_or_default(),
+            sequence: running.map(|running| streams::sequence(&running.ingest)).unwrap_or_default(),
+            unknown_messages: running.map(|running| streams::unknown(&running.alpaca)).unwrap_or_default(),
+            budgets: self.budgets.all().map(|(name, budget)| budget_figures(name, budget, now)).collect(),
             refusals: desk.refused.iter().map(|(refusal, count)| (refusal.to_string(), *count)).collect(),
             positions: positions(&desk),
             open_orders: open_orders(&desk),
@@ -121,6 +133,7 @@ impl Figures {
             bars: self.data.bars.load(Ordering::Relaxed),
             quotes: self.data.quotes.load(Ordering::Relaxed),
             trades: self.data.trades.load(Ordering::Relaxed),
+            news: self.data.news.load(Ordering::Relaxed),
         }
     }
 
@@ -168,27 +181,52 @@ impl Figures {
     }
 }
 
-fn streams(running: &Running) -> Vec<StreamFigures> {
-    let stream = |name: &str, connection: &ConnectionStats| StreamFigures {
-        name: name.to_owned(),
-        state: connection.state().as_str().to_owned(),
-        reconnects: connection.opens().saturating_sub(1),
-    };
-    vec![
-        stream("market-data", &running.ingest.connection),
-        stream("trade-updates", &running.updates.connection),
-    ]
-}
-
-fn budget_figures(name: &str, budget: &Budget) -> BudgetFigures {
+fn budget_figures(name: &str, budget: &Budget, now: MarketTime) -> BudgetFigures {
     let usage = budget.usage();
+    let windows: Vec<_> = usage
+        .windows
+        .iter()
+        .map(|window| WindowFigures {
+            unit: window.unit.as_str().to_owned(),
+            span_secs: window.span.as_secs(),
+            used: window.used,
+            limit: window.limit,
+        })
+        .collect();
+    let (used, limit) = windows.first().map_or((0, 0), |window| (window.used, window.limit));
     BudgetFigures {
         name: name.to_owned(),
-        used: usage.used as u64,
-        limit: usage.limit as u64,
+        used,
+        limit,
+        windows,
         queued: usage.waiting.iter().sum::<usize>() as u64,
-        requests: usage.granted,
-        http_429: usage.pauses,
+        requests: usage.granted(),
+        priorities: Priority::ALL.into_iter().enumerate().map(|of| priority_figures(&usage, of)).collect(),
+        too_large: usage.tally.too_large,
+        http_429: usage.tally.pauses,
+        broker_left: usage.broker_left,
+        pause_secs_left: usage.paused_until.map_or(0.0, |until| until.since(now).as_secs_f64()),
+    }
+}
+
+fn priority_figures(usage: &Usage, (at, priority): (usize, Priority)) -> PriorityFigures {
+    let tally = &usage.tally;
+    PriorityFigures {
+        priority: priority.as_str().to_owned(),
+        queued: usage.waiting[at] as u64,
+        waits: histogram(&tally.waits[at]),
+        delayed: tally.waits[at].delayed,
+        late: tally.late[at],
+        full: tally.full[at],
+    }
+}
+
+fn histogram(waits: &Waits) -> HistogramFigures {
+    let bounds = WAIT_BUCKETS_MS.into_iter().map(|ms| ms as f64 / 1e3);
+    HistogramFigures {
+        count: waits.count,
+        sum_secs: waits.sum.as_secs_f64(),
+        within_secs: bounds.zip(waits.within).collect(),
     }
 }
 

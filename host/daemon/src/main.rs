@@ -3,6 +3,7 @@
 
 mod ambient;
 mod backfill;
+mod budgets;
 mod clock;
 mod config;
 mod dry_run;
@@ -17,7 +18,6 @@ mod review;
 mod run;
 mod sessions;
 mod strategies;
-mod tape;
 
 use std::{
     path::{Path, PathBuf},

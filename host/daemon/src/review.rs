@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use sandpit_contract::BootTime;
 use sandpit_cores::orders::{Books, Order};
 use sandpit_execution::Review;
+use sandpit_fanout::Tape;
 use sandpit_risk::{Approved, Gates, OpenOrder, Situation};
 use sandpit_types::{
     Account, MarketClock, MarketTime, Price, Refusal, Side, StrategyName, Submit, Symbol, Usd,
@@ -17,7 +18,6 @@ use crate::{
     losses::Losses,
     run::{Ending, Endings},
     sessions::Sessions,
-    tape::Tape,
 };
 
 /// An account read longer ago than this, in market time and in real time both, is not known any more.

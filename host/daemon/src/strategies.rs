@@ -211,6 +211,11 @@ impl Strategy {
         self.plugin.description().wants.trades
     }
 
+    /// Whether it wants news.
+    pub(crate) fn wants_news(&self) -> bool {
+        self.plugin.description().wants.news
+    }
+
     /// The name of its loop.
     pub(crate) fn loop_name(&self) -> String {
         loop_name(&self.name)
@@ -321,6 +326,8 @@ impl Mail {
                     strategy.inbox.push(StrategyEvent::Account { equity, buying_power });
                 }
             }
+            // For whoever holds the order stream, not for strategies.
+            DeskOutput::StreamSuspect { .. } => {}
             DeskOutput::Alert(text) => tracing::error!(alert = %text, "alert"),
         }
     }

@@ -99,6 +99,12 @@ pub enum DeskOutput {
     },
     /// The account, as the broker has just reported it.
     Account(Account),
+    /// The order stream does not tell what REST shows: drop it and open a new one. Said once; then not again
+    /// before it has been down and up.
+    StreamSuspect {
+        /// What it has not told.
+        reason: String,
+    },
     /// Something a human has to see.
     Alert(String),
 }
@@ -108,9 +114,15 @@ pub enum DeskOutput {
 pub struct DeskConfig {
     /// This life of the host.
     pub epoch: HostEpoch,
-    /// How often open orders are asked for while there are any: the fill event of an acknowledged order may
-    /// never arrive (Lean.Brokerages.Alpaca#28).
+    /// How often open orders are asked for while there are any and the order stream is up: the fill event of
+    /// an acknowledged order may never arrive (Lean.Brokerages.Alpaca#28), and a mute stream has to be
+    /// noticed within 75 s, [`Self::stream_grace`] and the requests included.
     pub poll_every: Duration,
+    /// The same while the order stream is down: nothing else tells of them. These polls cannot starve behind
+    /// entries, which are refused then.
+    pub poll_every_down: Duration,
+    /// How long the order stream may owe what REST has shown, before it is suspect.
+    pub stream_grace: Duration,
     /// How often the account is read.
     pub account_every: Duration,
     /// How often positions are compared with the books.
@@ -120,15 +132,35 @@ pub struct DeskConfig {
 }
 
 impl DeskConfig {
+    /// Open orders are never listed more often than this, real time.
+    pub const POLL_FLOOR: Duration = Duration::from_secs(1);
+    /// Nor than this while the order stream is down.
+    pub const POLL_DOWN_FLOOR: Duration = Duration::from_millis(500);
+    /// The order stream may always be so far behind REST, real time.
+    pub const GRACE_FLOOR: Duration = Duration::from_secs(2);
+
     /// The usual spans for one life of the host.
     pub const fn new(epoch: HostEpoch) -> Self {
         Self {
             epoch,
-            poll_every: Duration::from_secs(30),
+            poll_every: Duration::from_secs(25),
+            poll_every_down: Duration::from_secs(5),
+            stream_grace: Duration::from_secs(5),
             account_every: Duration::from_secs(10),
             positions_every: Duration::from_secs(60),
             drain_within: Duration::from_secs(5),
         }
+    }
+
+    /// For a market that runs `speed` times faster: what has to do with the order stream stays long enough in
+    /// real time, because requests and messages do not get faster.
+    #[must_use]
+    pub fn at_speed(mut self, speed: f64) -> Self {
+        let floor = |span: Duration, real: Duration| span.max(real.mul_f64(speed.max(1.0)));
+        self.poll_every = floor(self.poll_every, Self::POLL_FLOOR);
+        self.poll_every_down = floor(self.poll_every_down, Self::POLL_DOWN_FLOOR);
+        self.stream_grace = floor(self.stream_grace, Self::GRACE_FLOOR);
+        self
     }
 }
 

@@ -150,6 +150,9 @@ impl<B: Broker, R: Review> Desk<B, R> {
     ) -> DeskEnd {
         let mut drain_until = None;
         loop {
+            if self.outbox.len() >= MAX_OUTBOX || inputs.len() > inputs.max_capacity() / 2 {
+                self.machine.deaf(self.clock.now());
+            }
             self.turn();
             match self.machine.mode {
                 Mode::Open => {}
@@ -243,7 +246,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             }
             Action::Cancel { id, broker_id } => {
                 self.tasks.spawn(async move {
-                    let result = broker.cancel(&broker_id).await;
+                    let result = broker.cancel(&broker_id, Some(&id.strategy)).await;
                     Outcome::Cancelled { id, result }
                 });
             }

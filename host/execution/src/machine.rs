@@ -4,6 +4,7 @@ mod absorb;
 mod answers;
 mod disputes;
 mod errands;
+mod hearing;
 mod intents;
 mod ledger;
 mod polls;
@@ -30,6 +31,7 @@ use tracing::warn;
 use self::{
     disputes::Disputes,
     errands::Errands,
+    hearing::Hearing,
     ledger::{Ledger, Next, Then},
     polls::{Poll, Sync},
     sends::Sends,
@@ -101,6 +103,7 @@ pub(crate) struct Machine<R> {
     sync: Option<Sync>,
     foreign: BTreeSet<BrokerOrderId>,
     disputes: Disputes,
+    hearing: Hearing,
     story: Story,
     said: BTreeSet<String>,
     /// Whether the books changed since they were published.
@@ -114,9 +117,10 @@ impl<R: Review> Machine<R> {
         Self {
             books: Books::default(),
             mode: Mode::Open,
-            list: Poll::new(config.poll_every),
-            account: Poll::new(config.account_every),
-            positions: Poll::new(config.positions_every),
+            list: Poll::new(config.poll_every_down, polls::LIST_RETRY_CAP),
+            account: Poll::new(config.account_every, polls::RETRY_CAP),
+            positions: Poll::new(config.positions_every, polls::RETRY_CAP),
+            hearing: Hearing::new(config.stream_grace),
             config,
             review,
             stats,
@@ -145,19 +149,15 @@ impl<R: Review> Machine<R> {
                     self.intent(&strategy, incarnation, intent, now);
                 }
             }
-            DeskInput::Update(update) => match update.order.ours() {
-                Some(id) => self.absorb(&id, &OrderEvent::from(update), now, "stream"),
-                None => self.foreigner(&update.order, now),
-            },
-            DeskInput::OrderStreamUp => {
-                self.books.set_order_stream_up(false);
-                self.sync = Some(Sync::default());
-                self.list.hurry(now);
+            DeskInput::Update(update) => {
+                self.hear(&update, now);
+                match update.order.ours() {
+                    Some(id) => self.absorb(&id, &OrderEvent::from(update), now, "stream"),
+                    None => self.foreigner(&update.order, now),
+                }
             }
-            DeskInput::OrderStreamDown => {
-                self.sync = None;
-                self.books.set_order_stream_up(false);
-            }
+            DeskInput::OrderStreamUp => self.stream_ended(Some(Sync::default()), now),
+            DeskInput::OrderStreamDown => self.stream_ended(None, now),
             DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, now),
             DeskInput::Drain => self.mode = Mode::Draining,
             DeskInput::Stop => self.mode = Mode::Stopping,
@@ -218,12 +218,14 @@ impl<R: Review> Machine<R> {
             self.run_errand(errand, id);
         }
         self.check_sync(now);
+        self.suspect(now);
     }
 
     /// When [`Machine::turn`] has to be called although nothing happened.
     pub(crate) fn deadline(&self) -> Option<MarketTime> {
         let polls = [&self.list, &self.account, &self.positions].into_iter().filter_map(Poll::deadline);
-        polls.chain(self.errands.deadline()).chain(self.ledger.deadline()).min()
+        let own = [self.errands.deadline(), self.ledger.deadline(), self.hearing.deadline()];
+        polls.chain(own.into_iter().flatten()).min()
     }
 
     /// Orders whose outcome is not known: not sent yet, on their way, or lost from sight.

@@ -27,6 +27,8 @@ pub struct DeskCounts {
     pub never_arrived: u64,
     /// Orders adopted from the broker.
     pub adopted: u64,
+    /// Times that the order stream was suspected of not telling.
+    pub suspicions: u64,
     /// Alerts raised.
     pub alerts: u64,
     /// Commits that failed.

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use sandpit_broker::Subscription;
 use sandpit_cores::{Channel, Watch};
-use sandpit_types::{MarketTime, SessionDay};
+use sandpit_types::{MarketTime, SessionDay, Symbol};
 
 /// What ingest takes in, and its patience.
 #[derive(Clone, Debug)]
 pub struct IngestConfig {
     /// The symbols.
     pub subscription: Subscription,
+    /// A liquid symbol that is listened to although nobody wants it: where it is silent, the stream is mute.
+    /// Usually [`Self::CANARY`]; `None` where the broker does not serve it. It is never delivered for that.
+    pub canary: Option<Symbol>,
     /// Regular sessions to come, and the one under way.
     pub days: Vec<SessionDay>,
     /// Bars from this minute on are delivered, from history where the stream was not up yet.
@@ -31,19 +34,56 @@ impl IngestConfig {
     pub const AHEAD: Duration = Duration::from_secs(5);
     /// The usual grace for bars.
     pub const BARS_GRACE: Duration = Duration::from_millis(300);
+    /// The usual canary: the most liquid fund there is, on every feed.
+    pub const CANARY: &str = "SPY";
 
-    /// The usual patience: a minute for quotes, three for bars, which come only for minutes with trades, five
-    /// for trades, which may be rare.
-    pub fn usual_watches(subscription: &Subscription) -> Vec<Watch> {
+    /// The usual patience. With a canary, a stream of quotes is never silent for 10 s, and a stream of bars
+    /// alone for 70 s: a bar comes right after each minute. Without one, thin symbols have to be given more
+    /// time: a minute for quotes, three for bars, which come only for minutes with trades, five for trades,
+    /// which may be rare.
+    pub fn usual_watches(subscription: &Subscription, canary: Option<&Symbol>) -> Vec<Watch> {
+        let only_bars = subscription.quotes.is_empty() && subscription.trades.is_empty();
+        let quotes = !subscription.quotes.is_empty() || (canary.is_some() && !only_bars);
         [
-            (Channel::Bars, subscription.bars.is_empty(), 180),
-            (Channel::Quotes, subscription.quotes.is_empty(), 60),
-            (Channel::Trades, subscription.trades.is_empty(), 300),
+            (
+                Channel::Bars,
+                !subscription.bars.is_empty(),
+                if only_bars && canary.is_some() { 70 } else { 180 },
+            ),
+            (Channel::Quotes, quotes, if canary.is_some() { 10 } else { 60 }),
+            (Channel::Trades, !subscription.trades.is_empty(), 300),
         ]
         .into_iter()
-        .filter(|(_, is_empty, _)| !is_empty)
+        .filter(|(_, is_watched, _)| *is_watched)
         .map(|(channel, _, secs)| (channel, Duration::from_secs(secs)))
         .map(|(channel, patience)| Watch { channel, first: patience, gap: patience })
         .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_depends_on_what_the_canary_sings() {
+        let one = || vec![Symbol::new("THIN")];
+        let none = Vec::new;
+        let check = |[bars, quotes, trades]: [Vec<Symbol>; 3], canary: bool, expected: &[(Channel, u64)]| {
+            let subscription = Subscription { bars, quotes, trades, news: Vec::new() };
+            let canary = canary.then(|| Symbol::new(IngestConfig::CANARY));
+            let watches = IngestConfig::usual_watches(&subscription, canary.as_ref());
+            let got: Vec<_> = watches.iter().map(|watch| (watch.channel, watch.gap.as_secs())).collect();
+            assert_eq!(got, expected, "{subscription:?} {canary:?}");
+            assert!(watches.iter().all(|watch| watch.first == watch.gap), "proof takes no longer");
+        };
+        use Channel::{Bars, Quotes, Trades};
+        check([one(), one(), none()], true, &[(Bars, 180), (Quotes, 10)]);
+        check([one(), one(), none()], false, &[(Bars, 180), (Quotes, 60)]);
+        check([one(), none(), none()], true, &[(Bars, 70)]);
+        check([one(), none(), none()], false, &[(Bars, 180)]);
+        check([none(), none(), one()], true, &[(Quotes, 10), (Trades, 300)]);
+        check([none(), none(), one()], false, &[(Trades, 300)]);
+        check([none(), none(), none()], true, &[]);
     }
 }

@@ -1,87 +1,82 @@
-//! Market data over REST: for a gap, or instead of the stream.
+//! Market data over REST: for a gap, for an audit, or instead of the stream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sandpit_broker::{BrokerError, History, Subscription};
-use sandpit_types::{MarketEvent, MarketTime};
+use sandpit_types::{MarketEvent, MarketTime, Symbol};
+use tokio::time::timeout;
 
 use crate::reins::Task;
 
-/// What is asked for.
+/// A request that took longer, waits for the budget included, counts as failed; real time.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// What bars are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Errand {
-    /// The bars that a new connection will not bring.
-    Fill {
-        /// From this start on.
-        from: MarketTime,
-        /// Up to this start, which is not included.
-        to: MarketTime,
-    },
-    /// What the stream would have brought: bars, and the last quotes.
-    Poll {
-        /// From this start on.
-        from: MarketTime,
-        /// Up to this start, which is not included.
-        to: MarketTime,
-    },
+pub(crate) enum Purpose {
+    /// A new connection will not bring them.
+    Fill,
+    /// The stream is down.
+    Poll,
+    /// The stream may have lost one.
+    Audit,
 }
 
-impl Errand {
-    /// Whether this fills a gap that ends before `end`.
-    pub(crate) fn fills(self, end: MarketTime) -> bool {
-        match self {
-            Self::Fill { to, .. } => to == end,
-            Self::Poll { .. } => false,
-        }
-    }
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// All bars of the subscription.
+    Bars {
+        /// From this start on.
+        from: MarketTime,
+        /// Up to this start, which is not included.
+        to: MarketTime,
+        /// What for.
+        purpose: Purpose,
+    },
+    /// The last quotes.
+    Quotes {
+        /// Of these.
+        symbols: Arc<[Symbol]>,
+    },
 }
 
 /// What came.
 pub(crate) struct Fetched {
     /// What was asked for.
     pub(crate) errand: Errand,
-    /// The events, bars first, in order: also those that came before a failure.
-    pub(crate) events: Vec<MarketEvent>,
-    /// Whether that is all.
-    pub(crate) result: Result<(), BrokerError>,
+    /// The number of the request.
+    pub(crate) request: u32,
+    /// The events, in order, or why there are none.
+    pub(crate) result: Result<Vec<MarketEvent>, BrokerError>,
 }
 
 /// Runs an errand.
-pub(crate) fn fetch<H: History>(history: Arc<H>, wanted: Arc<Subscription>, errand: Errand) -> Task<Fetched> {
+pub(crate) fn fetch<H: History>(
+    history: Arc<H>,
+    wanted: Arc<Subscription>,
+    errand: Errand,
+    request: u32,
+) -> Task<Fetched> {
     Box::pin(async move {
-        let mut events = Vec::new();
-        let result = match errand {
-            Errand::Fill { from, to } => bars(&*history, &wanted, from, to, &mut events).await,
-            Errand::Poll { from, to } => poll(&*history, &wanted, from, to, &mut events).await,
-        };
-        Fetched { errand, events, result }
+        let late = |_| BrokerError::Unavailable { message: format!("no answer within {WITHIN:?}") };
+        let result = timeout(WITHIN, answer(&*history, &wanted, &errand)).await.map_err(late).flatten();
+        Fetched { errand, request, result }
     })
 }
 
-async fn poll<H: History>(
+async fn answer<H: History>(
     history: &H,
     wanted: &Subscription,
-    from: MarketTime,
-    to: MarketTime,
-    into: &mut Vec<MarketEvent>,
-) -> Result<(), BrokerError> {
-    bars(history, wanted, from, to, into).await?;
-    if !wanted.quotes.is_empty() {
-        into.extend(history.latest_quotes(&wanted.quotes).await?.into_iter().map(MarketEvent::Quote));
+    errand: &Errand,
+) -> Result<Vec<MarketEvent>, BrokerError> {
+    match errand {
+        Errand::Bars { from, to, .. } if wanted.bars.is_empty() || from >= to => Ok(Vec::new()),
+        Errand::Bars { from, to, .. } => {
+            Ok(history.bars(&wanted.bars, *from, *to).await?.into_iter().map(MarketEvent::Bar).collect())
+        }
+        Errand::Quotes { symbols } => {
+            Ok(history.latest_quotes(symbols).await?.into_iter().map(MarketEvent::Quote).collect())
+        }
     }
-    Ok(())
-}
-
-async fn bars<H: History>(
-    history: &H,
-    wanted: &Subscription,
-    from: MarketTime,
-    to: MarketTime,
-    into: &mut Vec<MarketEvent>,
-) -> Result<(), BrokerError> {
-    if wanted.bars.is_empty() || from >= to {
-        return Ok(());
-    }
-    into.extend(history.bars(&wanted.bars, from, to).await?.into_iter().map(MarketEvent::Bar));
-    Ok(())
 }

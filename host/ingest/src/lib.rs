@@ -1,10 +1,11 @@
 //! Box 1: market data and trade updates come in.
 //!
-//! Two loops, each the only owner of its connection. [`Ingest`] turns one data stream and the broker's
+//! Three loops, each the only owner of its connection. [`Ingest`] turns one data stream and the broker's
 //! history into the one sequence of [`MarketEvent`](sandpit_types::MarketEvent)s that every strategy sees;
-//! [`UpdateLoop`] keeps the trade-updates stream open. Both live by the table in `life`; order and repeats
-//! are decided in `sequence`, which is pure too. Nothing here knows which broker it is, and nothing here
-//! sends an order.
+//! [`NewsLoop`] does the same for news, and [`UpdateLoop`] keeps the trade-updates stream open. All live by
+//! the table in `life`; what REST is asked and when is decided in `rest`, what is subscribed in `plan`,
+//! order, marks and repeats in `sequence`, all of them pure. Nothing here knows which broker it is, and
+//! nothing here sends an order.
 
 #![forbid(unsafe_code)]
 
@@ -12,14 +13,20 @@ mod config;
 mod fetch;
 mod life;
 mod market;
+mod news;
+mod plan;
 mod reins;
+mod rest;
 mod sequence;
 mod sessions;
 mod stats;
 mod updates;
+#[cfg(test)]
+mod whole_tests;
 
 pub use config::IngestConfig;
 pub use market::{Ingest, MarketSink};
+pub use news::{NewsConfig, NewsLoop};
 pub use reins::Reins;
-pub use stats::{ConnectionStats, IngestStats, StreamState, UpdateStats};
-pub use updates::{UpdateLoop, UpdateSink};
+pub use stats::{ConnectionStats, Fall, IngestStats, NewsStats, StreamState, UpdateStats};
+pub use updates::{Suspicion, UpdateLoop, UpdateSink};

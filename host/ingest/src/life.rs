@@ -3,17 +3,39 @@
 //! ```text
 //!            due                 opened               proof
 //! Waiting ─────────> Opening ─────────────> Proving ─────────> Live
-//!    ^                  │ failed               │ lost, silent    │ lost, silent
+//!    ^                  │ failed               │ lost            │ lost
 //!    └──────────────────┴──────────────────────┴─────────────────┘
 //! ```
 //!
 //! Proof is the first data, or for a stream that may rightly be quiet, some time without a fall. Until there
 //! is proof, the waits keep growing: a broker that accepts and drops us is not stormed. At most one
-//! connection exists: the table says `Open` only where the old one has been dropped.
+//! connection exists: the table says `Open` only where the old one has been dropped. What a fall means
+//! depends on its cause:
+//!
+//! | cause | counted | wait | page |
+//! |---|---|---|---|
+//! | down, not sent, silent, suspected, too many for good | yes | `min(2^n, 60)` s | the 5th in a row |
+//! | occupied: a ghost of ours | after 2 min of it | about 10 s, then as down | as down |
+//! | slow | not in the row of failures | none; again within a minute, `min(2^n, 60)` s | the 5th in a row |
+//! | too many symbols, fewer next time | no | about 1 s | at once |
+//! | refused: key or plan | yes | 60 s or more | at once |
+//!
+//! A human is called once from one proof to the next, and the tries go on for ever.
 
 use std::time::{Duration, Instant};
 
-use sandpit_cores::Reconnect;
+use sandpit_broker::StreamError;
+use sandpit_cores::{Backoff, Reconnect};
+
+/// How long a session of ours that the broker still holds is waited for before that counts as a failure. A
+/// dead connection is reaped after about 90 s (alpaca-trade-api-csharp#558).
+const GHOST: Duration = Duration::from_secs(120);
+/// How often to try while waiting for that, on average.
+const GHOST_RETRY: Duration = Duration::from_secs(10);
+/// A slow fall so soon after the one before belongs to the same row.
+const SLOW_AGAIN: Duration = Duration::from_secs(60);
+/// The wait before a try with fewer symbols, on average.
+const TRIMMED_WAIT: Duration = Duration::from_secs(1);
 
 /// What proves that a connection is worth having.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +65,44 @@ pub(crate) enum Phase {
     Live,
 }
 
+/// Why a connection ended, or could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It was closed, reset or not made in time.
+    Down,
+    /// The broker still holds an older session of ours.
+    Occupied,
+    /// The broker found us slow; data was lost.
+    Slow,
+    /// The plan allows fewer symbols.
+    TooMany {
+        /// Whether the next try asks for fewer.
+        trimmed: bool,
+    },
+    /// The broker does not accept our key or our plan: there is no hurry to ask again.
+    Refused,
+    /// Our own budget did not let the handshake out.
+    NotSent,
+    /// It is open but overdue.
+    Silent,
+    /// It is open, but something else shows that it does not tell all.
+    Suspected,
+}
+
+impl Cause {
+    /// What an error means. `trimmed` says whether the next try asks for fewer symbols.
+    pub(crate) const fn of(error: &StreamError, trimmed: bool) -> Self {
+        match error {
+            StreamError::Down { .. } => Self::Down,
+            StreamError::Occupied { .. } => Self::Occupied,
+            StreamError::Slow { .. } => Self::Slow,
+            StreamError::TooManySymbols { .. } => Self::TooMany { trimmed },
+            StreamError::Unauthorized { .. } => Self::Refused,
+            StreamError::NotSent(_) => Self::NotSent,
+        }
+    }
+}
+
 /// What happened to the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -51,16 +111,11 @@ pub(crate) enum Input {
     /// It is open: connected, authenticated, subscribed.
     Opened,
     /// It could not be opened.
-    Failed {
-        /// The broker does not accept our key: there is no hurry to ask again.
-        hopeless: bool,
-    },
+    Failed(Cause),
     /// It delivered something.
     Data,
-    /// It ended.
-    Lost,
-    /// It is open but overdue.
-    Silent,
+    /// It ended, or is to be ended.
+    Lost(Cause),
 }
 
 /// What the edge does now.
@@ -72,9 +127,11 @@ pub(crate) enum Step {
     Open,
     /// Drop the connection, if there is one; then wait.
     Drop {
+        /// Why.
+        cause: Cause,
         /// How long, real time.
         wait: Duration,
-        /// Call a human: the failures in a row have reached the number for that.
+        /// Call a human.
         page: bool,
     },
 }
@@ -93,13 +150,27 @@ pub(crate) struct Life {
     phase: Phase,
     proof: Proof,
     reconnect: Reconnect,
+    /// The first of the row of refusals that an older session of ours explains.
+    ghost: Option<Instant>,
+    /// The newest slow fall, and the row of them.
+    slow: (Option<Instant>, Backoff),
+    /// A human was called since the last proof.
+    paged: bool,
     random: u64,
 }
 
 impl Life {
     /// A stream that is to be opened at once. `seed` feeds the jitter.
     pub(crate) const fn new(proof: Proof, seed: u64, now: Instant) -> Self {
-        Self { phase: Phase::Waiting { until: now }, proof, reconnect: Reconnect::new(), random: seed }
+        Self {
+            phase: Phase::Waiting { until: now },
+            proof,
+            reconnect: Reconnect::new(),
+            ghost: None,
+            slow: (None, Backoff::new(Duration::from_secs(1), Reconnect::CAP)),
+            paged: false,
+            random: seed,
+        }
     }
 
     /// Where it stands.
@@ -135,9 +206,10 @@ impl Life {
             (Phase::Waiting { .. } | Phase::Opening | Phase::Live, Input::Due) => Ok(Step::Stay),
             (Phase::Opening, Input::Opened) => {
                 self.phase = Phase::Proving { since: now };
+                self.ghost = None;
                 Ok(Step::Stay)
             }
-            (Phase::Opening, Input::Failed { hopeless }) => Ok(self.fall(now, hopeless)),
+            (Phase::Opening, Input::Failed(cause)) => Ok(self.fall(cause, now)),
             (Phase::Proving { .. }, Input::Due) => {
                 if self.deadline().is_some_and(|at| now >= at) {
                     self.live();
@@ -151,27 +223,73 @@ impl Life {
                 Ok(Step::Stay)
             }
             (Phase::Live, Input::Data) => Ok(Step::Stay),
-            (Phase::Proving { .. } | Phase::Live, Input::Lost | Input::Silent) => Ok(self.fall(now, false)),
-            (
-                Phase::Waiting { .. },
-                Input::Opened | Input::Failed { .. } | Input::Data | Input::Lost | Input::Silent,
-            )
-            | (Phase::Opening, Input::Data | Input::Lost | Input::Silent)
-            | (Phase::Proving { .. } | Phase::Live, Input::Opened | Input::Failed { .. }) => impossible,
+            (Phase::Proving { .. } | Phase::Live, Input::Lost(cause)) => Ok(self.fall(cause, now)),
+            (Phase::Waiting { .. }, Input::Opened | Input::Failed(_) | Input::Data | Input::Lost(_))
+            | (Phase::Opening, Input::Data | Input::Lost(_))
+            | (Phase::Proving { .. } | Phase::Live, Input::Opened | Input::Failed(_)) => impossible,
         }
     }
 
     fn live(&mut self) {
         self.phase = Phase::Live;
         self.reconnect.succeed();
+        self.paged = false;
     }
 
-    fn fall(&mut self, now: Instant, hopeless: bool) -> Step {
+    fn fall(&mut self, cause: Cause, now: Instant) -> Step {
+        if cause != Cause::Occupied {
+            self.ghost = None;
+        }
+        let (wait, page) = match cause {
+            Cause::Occupied => self.haunted(now),
+            Cause::Slow => self.slow(now),
+            Cause::TooMany { trimmed: true } => (self.about(TRIMMED_WAIT), true),
+            Cause::Refused => (self.fail().0.max(Reconnect::CAP), true),
+            Cause::Down
+            | Cause::TooMany { trimmed: false }
+            | Cause::NotSent
+            | Cause::Silent
+            | Cause::Suspected => self.fail(),
+        };
+        let page = page && !self.paged;
+        self.paged |= page;
+        self.phase = Phase::Waiting { until: now + wait };
+        Step::Drop { cause, wait, page }
+    }
+
+    fn fail(&mut self) -> (Duration, bool) {
         let random = self.draw();
         let retry = self.reconnect.fail(random);
-        let wait = if hopeless { retry.after.max(Reconnect::CAP) } else { retry.after };
-        self.phase = Phase::Waiting { until: now + wait };
-        Step::Drop { wait, page: retry.page }
+        (retry.after, retry.page)
+    }
+
+    /// The broker will find out by itself that our old session is dead.
+    fn haunted(&mut self, now: Instant) -> (Duration, bool) {
+        let since = *self.ghost.get_or_insert(now);
+        if now.saturating_duration_since(since) < GHOST {
+            (self.about(GHOST_RETRY), false)
+        } else {
+            self.fail()
+        }
+    }
+
+    /// The data that was lost is fetched the sooner, the sooner we are back; but what was too much once may
+    /// be too much again.
+    fn slow(&mut self, now: Instant) -> (Duration, bool) {
+        let before = self.slow.0.replace(now);
+        if before.is_none_or(|before| now.saturating_duration_since(before) > SLOW_AGAIN) {
+            self.slow.1.succeed();
+            return (Duration::ZERO, false);
+        }
+        let random = self.draw();
+        let wait = self.slow.1.fail(random).expect("a schedule without a bound on attempts goes on");
+        (wait, self.slow.1.failures() == Reconnect::PAGE_AFTER)
+    }
+
+    /// A wait of `span` on average that does not grow.
+    fn about(&mut self, span: Duration) -> Duration {
+        let random = self.draw();
+        Backoff::new(span, span).fail(random).unwrap_or(span)
     }
 
     /// Some chance for a wait: the next number of SplitMix64. Jitter needs spread, not secrecy.
@@ -185,128 +303,4 @@ impl Life {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an Instant can be made in no other way; tests only add to it"
-    )]
-    fn zero() -> Instant {
-        Instant::now()
-    }
-
-    /// Feeds `(second, input)` and compares the steps, waits left out.
-    fn check(proof: Proof, script: &[(u64, Input)], expected: &str) {
-        let zero = zero();
-        let mut life = Life::new(proof, 1, zero);
-        let steps: Vec<String> = script
-            .iter()
-            .map(|&(secs, input)| match life.on(input, zero + Duration::from_secs(secs)) {
-                Ok(Step::Stay) => "stay".to_owned(),
-                Ok(Step::Open) => "open".to_owned(),
-                Ok(Step::Drop { page, .. }) => if page { "page" } else { "drop" }.to_owned(),
-                Err(_) => "impossible".to_owned(),
-            })
-            .collect();
-        assert_eq!(steps.join(" "), expected, "{script:?}");
-    }
-
-    #[test]
-    fn the_table() {
-        use Input::{Data, Due, Failed, Lost, Opened, Silent};
-        let failed = Failed { hopeless: false };
-        check(Proof::Data, &[(0, Due), (1, Opened), (2, Data), (3, Data)], "open stay stay stay");
-        check(
-            Proof::Data,
-            &[(0, Due), (1, Opened), (2, Lost), (2, Due), (9, Due)],
-            "open stay drop stay open",
-        );
-        check(Proof::Data, &[(0, Due), (1, Opened), (2, Data), (3, Silent)], "open stay stay drop");
-        check(Proof::Data, &[(0, Due), (0, failed), (9, Due), (9, failed)], "open drop open drop");
-        check(Proof::Data, &[(0, Data)], "impossible");
-        check(Proof::Data, &[(0, Due), (0, Lost)], "open impossible");
-        check(Proof::Data, &[(0, Due), (0, Opened), (0, Opened)], "open stay impossible");
-        check(
-            Proof::Uptime(Duration::from_secs(5)),
-            &[(0, Due), (0, Opened), (5, Due), (6, Lost)],
-            "open stay stay drop",
-        );
-    }
-
-    /// Connects and is dropped `n` times; `(failures, proven)` at the end.
-    fn flap(proof: Proof, data: bool, uptime_secs: u64, times: u32) -> (u32, u32) {
-        let zero = zero();
-        let mut life = Life::new(proof, 7, zero);
-        let (mut now, mut pages) = (zero, 0);
-        for _ in 0..times {
-            now = life.deadline().expect("it waits").max(now);
-            assert_eq!(life.on(Input::Due, now), Ok(Step::Open));
-            life.on(Input::Opened, now).expect("it was opening");
-            if data {
-                life.on(Input::Data, now).expect("it is open");
-            }
-            now += Duration::from_secs(uptime_secs);
-            life.on(Input::Due, now).expect("allowed at any time");
-            if let Ok(Step::Drop { page: true, .. }) = life.on(Input::Lost, now) {
-                pages += 1;
-            }
-        }
-        (life.failures(), pages)
-    }
-
-    #[test]
-    fn only_proof_shortens_the_wait() {
-        let uptime = Proof::Uptime(Duration::from_secs(30));
-        assert_eq!(flap(Proof::Data, false, 100, 7), (7, 1), "mute");
-        assert_eq!(flap(Proof::Data, true, 0, 7), (1, 0), "data came each time");
-        assert_eq!(flap(uptime, true, 1, 7), (7, 1), "updates are no proof of a stable stream");
-        assert_eq!(flap(uptime, false, 30, 7), (1, 0), "it lasted each time");
-    }
-
-    #[test]
-    fn a_refused_key_waits_the_longest() {
-        let zero = zero();
-        let mut life = Life::new(Proof::Data, 3, zero);
-        life.on(Input::Due, zero).expect("it waits");
-        let step = life.on(Input::Failed { hopeless: true }, zero).expect("it was opening");
-        assert!(matches!(step, Step::Drop { wait, .. } if wait >= Reconnect::CAP), "{step:?}");
-    }
-
-    proptest! {
-        /// Whatever happens, a connection is opened only from `Waiting`, and never sooner than half a second
-        /// after the fall of the one before.
-        #[test]
-        fn never_a_storm(
-            seed in any::<u64>(), inputs in prop::collection::vec((0_u64..2_000, 0_u8..6), 1..300)
-        ) {
-            let zero = zero();
-            let mut life = Life::new(Proof::Data, seed, zero);
-            let (mut now, mut fell) = (zero, None::<Instant>);
-            for (millis, pick) in inputs {
-                now += Duration::from_millis(millis);
-                let input = match pick {
-                    0 => Input::Due,
-                    1 => Input::Opened,
-                    2 => Input::Failed { hopeless: false },
-                    3 => Input::Data,
-                    4 => Input::Lost,
-                    _ => Input::Silent,
-                };
-                let before = life.phase();
-                match life.on(input, now) {
-                    Ok(Step::Open) => {
-                        let waited = matches!(before, Phase::Waiting { .. });
-                        prop_assert!(waited);
-                        prop_assert!(fell.is_none_or(|at| now - at >= Duration::from_millis(500)));
-                    }
-                    Ok(Step::Drop { .. }) => fell = Some(now),
-                    Ok(Step::Stay) => {}
-                    Err(_) => prop_assert_eq!(life.phase(), before),
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,11 @@
-//! How a loop is watched and stopped, and the waiting that both loops share.
+//! How a loop is watched and stopped, and the waiting that the loops share.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sandpit_broker::StreamError;
 use sandpit_types::Pulse;
@@ -22,6 +27,9 @@ pub struct Reins {
     pub shutdown: watch::Receiver<bool>,
 }
 
+/// A connection that is not open after this is a failed one, whatever it waits for; real time.
+pub(crate) const OPEN_WITHIN: Duration = Duration::from_secs(30);
+
 /// A future in a box.
 pub(crate) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -39,6 +47,11 @@ pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _gone = shutdown.wait_for(|stop| *stop).await;
 }
 
+/// Why a connection was given up that does not open.
+pub(crate) fn not_open(within: Duration) -> StreamError {
+    StreamError::Down { message: format!("it is not open within {within:?}") }
+}
+
 /// Moves the life on, keeps the statistics, speaks to the log. `stream` is a word for people.
 pub(crate) fn advance(
     life: &mut Life,
@@ -54,12 +67,13 @@ pub(crate) fn advance(
     stats.set(life.phase(), life.failures());
     match step {
         Step::Stay | Step::Open => {}
-        Step::Drop { wait, page } => {
-            stats.fell(page);
+        Step::Drop { cause, wait, page } => {
+            stats.fell(cause, page);
+            let failures = life.failures();
             if page {
-                tracing::error!(stream, failures = life.failures(), "the stream does not come back");
+                tracing::error!(stream, ?cause, failures, "a human has to look at this stream");
             } else {
-                tracing::warn!(stream, failures = life.failures(), ?wait, "the stream will be opened again");
+                tracing::warn!(stream, ?cause, failures, ?wait, "the stream will be opened again");
             }
         }
     }
@@ -68,16 +82,4 @@ pub(crate) fn advance(
         tracing::info!(stream, "the stream is open");
     }
     step
-}
-
-/// What a failure to open means to the life.
-pub(crate) fn failed(error: &StreamError) -> Input {
-    match error {
-        StreamError::Unauthorized { .. } => Input::Failed { hopeless: true },
-        StreamError::Down { .. }
-        | StreamError::Occupied { .. }
-        | StreamError::TooManySymbols { .. }
-        | StreamError::Slow { .. }
-        | StreamError::NotSent(_) => Input::Failed { hopeless: false },
-    }
 }

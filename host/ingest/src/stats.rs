@@ -1,10 +1,16 @@
-//! What the monitor reads of the two loops: plain counters, written by the loop alone.
+//! What the monitor reads of the loops: plain counters, written by the loop alone.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+    time::Duration,
+};
 
 use sandpit_types::StreamHealth;
 
-use crate::{life::Phase, sequence::Counts};
+use crate::{
+    life::{Cause, Phase},
+    sequence::Counts,
+};
 
 /// Where a stream stands, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +43,70 @@ pub struct ConnectionStats {
     state: AtomicU8,
     failures: AtomicU32,
     opens: AtomicU64,
-    falls: AtomicU64,
+    falls: [AtomicU64; Fall::ALL.len()],
     pages: AtomicU64,
+}
+
+/// Why a connection was lost, or not made, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fall {
+    /// Closed, reset, or not open in time.
+    Down,
+    /// The broker still held an older session of ours.
+    Occupied,
+    /// The broker found us slow; data was lost.
+    Slow,
+    /// The data plan allows fewer symbols.
+    TooManySymbols,
+    /// The broker does not accept our key or our plan.
+    Refused,
+    /// Our own budget did not let the handshake out.
+    NotSent,
+    /// It was open but mute.
+    Silent,
+    /// It was open, but REST showed what it had not told.
+    Suspected,
+}
+
+impl Fall {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Down,
+        Self::Occupied,
+        Self::Slow,
+        Self::TooManySymbols,
+        Self::Refused,
+        Self::NotSent,
+        Self::Silent,
+        Self::Suspected,
+    ];
+
+    /// Lower-case words with hyphens, for labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Occupied => "occupied",
+            Self::Slow => "slow",
+            Self::TooManySymbols => "too-many-symbols",
+            Self::Refused => "refused",
+            Self::NotSent => "not-sent",
+            Self::Silent => "silent",
+            Self::Suspected => "suspected",
+        }
+    }
+
+    const fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::Down => Self::Down,
+            Cause::Occupied => Self::Occupied,
+            Cause::Slow => Self::Slow,
+            Cause::TooMany { .. } => Self::TooManySymbols,
+            Cause::Refused => Self::Refused,
+            Cause::NotSent => Self::NotSent,
+            Cause::Silent => Self::Silent,
+            Cause::Suspected => Self::Suspected,
+        }
+    }
 }
 
 impl ConnectionStats {
@@ -64,10 +132,16 @@ impl ConnectionStats {
 
     /// Connections lost, or not made, since the start.
     pub fn falls(&self) -> u64 {
-        self.falls.load(Ordering::Relaxed)
+        Fall::ALL.into_iter().map(|fall| self.falls_by(fall)).sum()
     }
 
-    /// Times that a human should have been called: the failures in a row reached the number for that.
+    /// Those for one reason.
+    pub fn falls_by(&self, fall: Fall) -> u64 {
+        self.falls[fall as usize].load(Ordering::Relaxed)
+    }
+
+    /// Times that a human should have been called: the failures in a row reached the number for that, or one
+    /// of them was such that nobody else can help.
     pub fn pages(&self) -> u64 {
         self.pages.load(Ordering::Relaxed)
     }
@@ -87,8 +161,8 @@ impl ConnectionStats {
         self.opens.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn fell(&self, page: bool) {
-        self.falls.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn fell(&self, cause: Cause, page: bool) {
+        self.falls[Fall::of(cause) as usize].fetch_add(1, Ordering::Relaxed);
         self.pages.fetch_add(u64::from(page), Ordering::Relaxed);
     }
 }
@@ -118,7 +192,7 @@ macro_rules! counters {
 counters! {
     /// How market data comes in. Counts are of events since the start.
     IngestStats {
-        /// Bars delivered.
+        /// Bars delivered, corrections aside.
         bars,
         /// Quotes delivered.
         quotes,
@@ -126,11 +200,17 @@ counters! {
         trades,
         /// Minutes completed.
         minutes,
-        /// Bars delivered after their minute had been completed.
+        /// Bars delivered out of turn: after their minute had been completed, or after a newer one.
         late_bars,
+        /// Bars delivered again with other figures.
+        corrected_bars,
         /// Events not delivered because they were before, or are older than what was.
         repeats,
-        /// Events of symbols that nobody subscribed to.
+        /// Bars too old to tell whether they were delivered.
+        too_old,
+        /// Events of the canary, which nobody subscribed to.
+        pulses,
+        /// Other events that nobody subscribed to.
         strangers,
         /// Quotes and trades that did not fit while a gap was filled.
         let_go,
@@ -138,12 +218,24 @@ counters! {
         too_early,
         /// Gaps filled from REST.
         gaps_filled,
-        /// Gaps that could not be filled: bars may be missing.
+        /// Gaps that could not be filled in time: their bars come late, if at all.
         gaps_open,
-        /// Polls over REST while the stream was down.
+        /// Polls over REST while the stream was down, or for quotes that the plan does not stream.
         polls,
-        /// Polls that failed.
+        /// Polls and audits that failed.
         polls_failed,
+        /// Audits of a stream that seemed to be well.
+        audits,
+        /// Bars that the stream had not told and an audit found.
+        audit_finds,
+        /// Silences that were not the stream's fault: REST had nothing newer either.
+        quiet,
+        /// Symbols whose quotes come over REST only, because the plan does not stream as many; a level.
+        untold_quotes,
+        /// How long the newest silence had lasted when it was noticed, ms of real time.
+        silence_ms,
+        /// From the newest notice of a fall to the first answer of REST, ms of real time.
+        fallback_latency_ms,
     }
 }
 
@@ -166,16 +258,27 @@ impl IngestStats {
         self.health.store(number, Ordering::Relaxed);
     }
 
+    pub(crate) fn set_silence(&self, span: Duration) {
+        self.silence_ms.store(millis(span), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_fallback_latency(&self, span: Duration) {
+        self.fallback_latency_ms.store(millis(span), Ordering::Relaxed);
+    }
+
     pub(crate) fn set_counts(&self, counts: Counts) {
-        let Counts { bars, quotes, trades, minutes, late_bars, repeats, strangers, let_go, too_early } =
-            counts;
+        let Counts { bars, quotes, trades, minutes, late_bars, corrected_bars, repeats, .. } = counts;
+        let Counts { too_old, pulses, strangers, let_go, too_early, .. } = counts;
         for (counter, value) in [
             (&self.bars, bars),
             (&self.quotes, quotes),
             (&self.trades, trades),
             (&self.minutes, minutes),
             (&self.late_bars, late_bars),
+            (&self.corrected_bars, corrected_bars),
             (&self.repeats, repeats),
+            (&self.too_old, too_old),
+            (&self.pulses, pulses),
             (&self.strangers, strangers),
             (&self.let_go, let_go),
             (&self.too_early, too_early),
@@ -183,6 +286,10 @@ impl IngestStats {
             counter.store(value, Ordering::Relaxed);
         }
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How trade updates come in.
@@ -197,5 +304,44 @@ impl UpdateStats {
     /// Updates delivered since the start.
     pub fn updates(&self) -> u64 {
         self.updates.load(Ordering::Relaxed)
+    }
+}
+
+/// How news comes in.
+#[derive(Debug, Default)]
+pub struct NewsStats {
+    /// The connection.
+    pub connection: ConnectionStats,
+    pub(crate) news: AtomicU64,
+    pub(crate) repeats: AtomicU64,
+    pub(crate) strangers: AtomicU64,
+    pub(crate) polls: AtomicU64,
+    pub(crate) polls_failed: AtomicU64,
+}
+
+impl NewsStats {
+    /// News delivered since the start, each version once.
+    pub fn news(&self) -> u64 {
+        self.news.load(Ordering::Relaxed)
+    }
+
+    /// Versions not delivered because they were before.
+    pub fn repeats(&self) -> u64 {
+        self.repeats.load(Ordering::Relaxed)
+    }
+
+    /// Events over this stream that were no news.
+    pub fn strangers(&self) -> u64 {
+        self.strangers.load(Ordering::Relaxed)
+    }
+
+    /// Times REST was asked: while the stream was down, and after its return.
+    pub fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// Those that failed.
+    pub fn polls_failed(&self) -> u64 {
+        self.polls_failed.load(Ordering::Relaxed)
     }
 }

@@ -8,11 +8,14 @@ use std::{
 
 use sandpit_broker::{OrderFeed, OrderSession, StreamError};
 use sandpit_types::TradeUpdate;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::{
-    life::{Input, Life, Proof, Step},
-    reins::{Reins, Task, advance, done, failed, stopped},
+    life::{Cause, Input, Life, Proof, Step},
+    reins::{OPEN_WITHIN, Reins, Task, advance, done, not_open, stopped},
     stats::UpdateStats,
 };
 
@@ -36,12 +39,21 @@ pub trait UpdateSink: Send + 'static {
     fn down(&mut self) -> impl Future<Output = ()> + Send;
 }
 
+/// REST shows something that the stream should have told: an order that moved on, a fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspicion {
+    /// What, for the log.
+    pub what: String,
+}
+
 /// Keeps one trade-updates connection open for as long as the host lives.
 pub struct UpdateLoop<O: OrderFeed> {
     feed: Arc<O>,
     life: Life,
     session: Option<O::Session>,
     opening: Option<Task<Result<O::Session, StreamError>>>,
+    suspicions: Option<mpsc::Receiver<Suspicion>>,
+    open_within: Duration,
     told_down: bool,
     stats: Arc<UpdateStats>,
 }
@@ -52,6 +64,7 @@ enum Happened<S> {
     Probe(u64),
     Opened(Result<S, StreamError>),
     Frame(Result<Option<TradeUpdate>, StreamError>),
+    Suspected(Suspicion),
     Due,
 }
 
@@ -59,8 +72,31 @@ impl<O: OrderFeed> UpdateLoop<O> {
     /// A loop over `feed`; `seed` feeds the jitter of its waits.
     pub fn new(feed: Arc<O>, seed: u64) -> Self {
         let life = Life::new(Proof::Uptime(PROVEN_AFTER), seed, Instant::now().into_std());
-        let stats = Arc::default();
-        Self { feed, life, session: None, opening: None, told_down: false, stats }
+        Self {
+            feed,
+            life,
+            session: None,
+            opening: None,
+            suspicions: None,
+            open_within: OPEN_WITHIN,
+            told_down: false,
+            stats: Arc::default(),
+        }
+    }
+
+    /// Listens to suspicions. Each ends the session that is open when it is heard, and with it all that were
+    /// told before it; those told while no session is open say nothing about the next one and are dropped.
+    #[must_use]
+    pub fn with_suspicions(mut self, suspicions: mpsc::Receiver<Suspicion>) -> Self {
+        self.suspicions = Some(suspicions);
+        self
+    }
+
+    /// Another bound than the usual 30 s for opening a connection; real time.
+    #[must_use]
+    pub const fn with_bound(mut self, open_within: Duration) -> Self {
+        self.open_within = open_within;
+        self
     }
 
     /// The counters.
@@ -77,6 +113,7 @@ impl<O: OrderFeed> UpdateLoop<O> {
                 Some(nonce) = reins.probes.recv() => Happened::Probe(nonce),
                 result = done(&mut self.opening) => Happened::Opened(result),
                 result = next(&mut self.session) => Happened::Frame(result),
+                Some(suspicion) = heard(&mut self.suspicions) => Happened::Suspected(suspicion),
                 () = sleep_until(wake) => Happened::Due,
             };
             match happened {
@@ -84,14 +121,19 @@ impl<O: OrderFeed> UpdateLoop<O> {
                 Happened::Probe(nonce) => reins.pulse.answer(nonce),
                 Happened::Opened(result) => self.opened(result, &mut sink).await,
                 Happened::Frame(result) => self.frame(result, &mut sink).await,
-                Happened::Due => {
-                    if self.step(Input::Due) == Step::Open {
-                        let feed = Arc::clone(&self.feed);
-                        self.opening = Some(Box::pin(async move { feed.open().await }));
-                    }
-                }
+                Happened::Suspected(suspicion) => self.suspected(&suspicion, &mut sink).await,
+                Happened::Due => self.due(),
             }
             reins.pulse.work();
+        }
+    }
+
+    fn due(&mut self) {
+        if self.step(Input::Due) == Step::Open {
+            let (feed, within) = (Arc::clone(&self.feed), self.open_within);
+            self.opening = Some(Box::pin(async move {
+                timeout(within, feed.open()).await.map_err(|_| not_open(within)).flatten()
+            }));
         }
     }
 
@@ -101,11 +143,12 @@ impl<O: OrderFeed> UpdateLoop<O> {
                 self.step(Input::Opened);
                 self.session = Some(session);
                 self.told_down = false;
+                self.forget_suspicions();
                 sink.up().await;
             }
             Err(error) => {
                 tracing::warn!(stream = NAME, %error, "the stream does not open");
-                self.step(failed(&error));
+                self.step(Input::Failed(Cause::of(&error, false)));
                 self.tell_down(sink).await;
             }
         }
@@ -121,10 +164,29 @@ impl<O: OrderFeed> UpdateLoop<O> {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(stream = NAME, %error, "the stream ended");
-                self.session = None;
-                self.step(Input::Lost);
-                self.tell_down(sink).await;
+                self.fall(Cause::of(&error, false), sink).await;
             }
+        }
+    }
+
+    async fn suspected(&mut self, suspicion: &Suspicion, sink: &mut impl UpdateSink) {
+        self.forget_suspicions();
+        if self.session.is_some() {
+            tracing::warn!(stream = NAME, what = %suspicion.what, "the stream has not told what REST shows");
+            self.fall(Cause::Suspected, sink).await;
+        }
+    }
+
+    async fn fall(&mut self, cause: Cause, sink: &mut impl UpdateSink) {
+        // The old socket is gone before a new one is made: the broker allows one.
+        self.session = None;
+        self.step(Input::Lost(cause));
+        self.tell_down(sink).await;
+    }
+
+    fn forget_suspicions(&mut self) {
+        if let Some(suspicions) = &mut self.suspicions {
+            while suspicions.try_recv().is_ok() {}
         }
     }
 
@@ -142,6 +204,13 @@ impl<O: OrderFeed> UpdateLoop<O> {
 async fn next<S: OrderSession>(session: &mut Option<S>) -> Result<Option<TradeUpdate>, StreamError> {
     match session {
         Some(session) => session.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn heard(suspicions: &mut Option<mpsc::Receiver<Suspicion>>) -> Option<Suspicion> {
+    match suspicions {
+        Some(suspicions) => suspicions.recv().await,
         None => std::future::pending().await,
     }
 }

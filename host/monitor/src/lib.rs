@@ -10,6 +10,7 @@ mod snapshot;
 
 pub use http::{Monitor, Source};
 pub use snapshot::{
-    BudgetFigures, DataFigures, LatencyFigures, LoopFigures, OpenOrderFigures, OrderFigures, PositionFigures,
-    Snapshot, StrategyFigures, StreamFigures,
+    BudgetFigures, DataFigures, HistogramFigures, LatencyFigures, LoopFigures, OpenOrderFigures,
+    OrderFigures, PositionFigures, PriorityFigures, SequenceFigures, Snapshot, StrategyFigures,
+    StreamFigures, WindowFigures,
 };

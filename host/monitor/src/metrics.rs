@@ -1,8 +1,9 @@
 //! `/metrics`: the snapshot in Prometheus' text format. Base units, `_total` for counters, bounded labels.
 
-use prometheus::{Encoder, TextEncoder, proto};
+mod page;
 
-use crate::Snapshot;
+use self::page::Page;
+use crate::{BudgetFigures, Snapshot, StreamFigures};
 
 /// The text of `/metrics`.
 pub(crate) fn render(snapshot: &Snapshot) -> String {
@@ -10,7 +11,9 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     process(&mut page, snapshot);
     orders(&mut page, snapshot);
     strategies(&mut page, snapshot);
-    streams_and_budgets(&mut page, snapshot);
+    sequence(&mut page, snapshot);
+    snapshot.streams.iter().for_each(|stream| self::stream(&mut page, stream));
+    snapshot.budgets.iter().for_each(|budget| self::budget(&mut page, budget));
     page.text()
 }
 
@@ -42,11 +45,6 @@ fn process(page: &mut Page, snapshot: &Snapshot) {
             "Work done by each loop",
             &[(&labels, entry.progress as f64)],
         );
-    }
-    let data = snapshot.data;
-    for (kind, count) in [("bar", data.bars), ("quote", data.quotes), ("trade", data.trades)] {
-        let labels = [("kind", kind)];
-        page.counter("sandpit_market_events_total", "Market data delivered", &[(&labels, count as f64)]);
     }
 }
 
@@ -87,25 +85,91 @@ fn strategies(page: &mut Page, snapshot: &Snapshot) {
     }
 }
 
-fn streams_and_budgets(page: &mut Page, snapshot: &Snapshot) {
-    for stream in &snapshot.streams {
-        let labels = [("stream", stream.name.as_str())];
-        page.gauge(
-            "sandpit_stream_live",
-            "1 while a stream delivers",
-            &[(&labels, flag(stream.state == "live"))],
-        );
-        let help = "Connections made after the first";
-        page.counter("sandpit_stream_reconnects_total", help, &[(&labels, stream.reconnects as f64)]);
+fn sequence(page: &mut Page, snapshot: &Snapshot) {
+    let (data, sequence) = (snapshot.data, snapshot.sequence);
+    let mut counter = |name: &str, help: &str, label: &str, counts: &[(&str, u64)]| {
+        for (value, count) in counts {
+            page.counter(name, help, &[(&[(label, value)], *count as f64)]);
+        }
+    };
+    let delivered = [("bar", data.bars), ("quote", data.quotes), ("trade", data.trades), ("news", data.news)];
+    counter("sandpit_market_events_total", "Market data delivered", "kind", &delivered);
+    let marked = [("late", sequence.late_bars), ("corrected", sequence.corrected_bars)];
+    counter("sandpit_market_bars_marked_total", "Bars delivered with a mark", "mark", &marked);
+    let dropped = [
+        ("repeat", sequence.repeats),
+        ("too-old", sequence.too_old),
+        ("pulse", sequence.pulses),
+        ("stranger", sequence.strangers),
+        ("let-go", sequence.let_go),
+        ("too-early", sequence.too_early),
+    ];
+    counter("sandpit_market_events_dropped_total", "Market data not delivered", "reason", &dropped);
+    let gaps = [("filled", sequence.gaps_filled), ("open", sequence.gaps_open)];
+    counter("sandpit_market_gaps_total", "Gaps after a stream was down", "outcome", &gaps);
+    let unknown: Vec<_> = snapshot.unknown_messages.iter().map(|(what, n)| (what.as_str(), *n)).collect();
+    counter("sandpit_unknown_messages_total", "What the broker sent and nobody knows", "what", &unknown);
+    for (name, help, count) in [
+        ("sandpit_market_minutes_total", "Minutes of market data completed", sequence.minutes),
+        ("sandpit_market_audits_total", "Times a live stream was compared with REST", sequence.audits),
+        ("sandpit_market_audit_finds_total", "Bars that only an audit found", sequence.audit_finds),
+        ("sandpit_market_quiet_total", "Silences of the market, not of the stream", sequence.quiet),
+    ] {
+        page.counter(name, help, &[(&[], count as f64)]);
     }
-    for budget in &snapshot.budgets {
-        let labels = [("budget", budget.name.as_str())];
-        let help = "Requests let out in the last minute of market time";
-        page.gauge("sandpit_requests_in_window", help, &[(&labels, budget.used as f64)]);
-        page.gauge("sandpit_requests_limit", "Requests a minute may hold", &[(&labels, budget.limit as f64)]);
-        page.gauge("sandpit_requests_queued", "Requests that wait", &[(&labels, budget.queued as f64)]);
-        page.counter("sandpit_requests_total", "Requests let out", &[(&labels, budget.requests as f64)]);
-        page.counter("sandpit_http_429_total", "Answers of 429", &[(&labels, budget.http_429 as f64)]);
+    let help = "Symbols whose quotes come over REST only";
+    page.gauge("sandpit_market_quotes_over_rest", help, &[(&[], sequence.quotes_over_rest as f64)]);
+}
+
+fn stream(page: &mut Page, stream: &StreamFigures) {
+    let name = ("stream", stream.name.as_str());
+    let mut gauge = |metric, help, value| page.gauge(metric, help, &[(&[name], value)]);
+    gauge("sandpit_stream_live", "1 while a stream delivers", flag(stream.state == "live"));
+    gauge("sandpit_stream_fallback", "1 while polls carry its data", flag(stream.health == "fallback"));
+    gauge("sandpit_stream_silence_seconds", "The newest silence, when noticed", stream.silence_secs);
+    gauge("sandpit_stream_fallback_seconds", "From a fall to the first data over REST", stream.fallback_secs);
+    gauge("sandpit_stream_failures_in_a_row", "Failures since it last delivered", stream.failures as f64);
+    for (reason, count) in &stream.falls {
+        let help = "Connections lost or not made";
+        let labels = [name, ("reason", reason)];
+        page.counter("sandpit_stream_falls_total", help, &[(&labels, *count as f64)]);
+    }
+    let mut counter = |metric, help, value: u64| page.counter(metric, help, &[(&[name], value as f64)]);
+    counter("sandpit_stream_reconnects_total", "Connections made after the first", stream.reconnects);
+    counter("sandpit_stream_pages_total", "Times a human should have been called", stream.pages);
+    counter("sandpit_stream_messages_total", "Messages that were of use", stream.messages);
+    counter("sandpit_stream_polls_total", "Polls in place of a stream", stream.polls);
+    counter("sandpit_stream_polls_failed_total", "Polls that failed", stream.polls_failed);
+}
+
+fn budget(page: &mut Page, budget: &BudgetFigures) {
+    let source = ("source", budget.name.as_str());
+    for window in &budget.windows {
+        let span = window.span_secs.to_string();
+        let labels = [source, ("unit", window.unit.as_str()), ("window_seconds", span.as_str())];
+        let help = "Let out within the window that ends now, market time";
+        page.gauge("sandpit_budget_used", help, &[(&labels, window.used as f64)]);
+        page.gauge("sandpit_budget_limit", "What the window may hold", &[(&labels, window.limit as f64)]);
+    }
+    for figures in &budget.priorities {
+        let labels = [source, ("priority", figures.priority.as_str())];
+        page.gauge("sandpit_requests_queued", "Requests that wait", &[(&labels, figures.queued as f64)]);
+        let help = "How long requests waited until they were let out, market time";
+        page.histogram("sandpit_request_wait_seconds", help, &labels, &figures.waits);
+        let mut counter = |name, help, value: u64| page.counter(name, help, &[(&labels, value as f64)]);
+        counter("sandpit_requests_total", "Requests let out", figures.waits.count);
+        counter("sandpit_requests_delayed_total", "Requests that did not go at once", figures.delayed);
+        counter("sandpit_requests_late_total", "Requests that waited until their deadline", figures.late);
+        counter("sandpit_requests_full_total", "Requests not taken: the queue was full", figures.full);
+    }
+    let mut counter = |name, help, value: u64| page.counter(name, help, &[(&[source], value as f64)]);
+    counter("sandpit_requests_too_large_total", "Requests that no window can hold", budget.too_large);
+    counter("sandpit_http_429_total", "Answers of 429", budget.http_429);
+    let help = "How long the pause after a 429 still lasts, market time";
+    page.gauge("sandpit_budget_pause_seconds_left", help, &[(&[source], budget.pause_secs_left)]);
+    if let Some(left) = budget.broker_left {
+        let help = "Requests that remain to us by the broker's own count";
+        page.gauge("sandpit_budget_broker_left", help, &[(&[source], left as f64)]);
     }
 }
 
@@ -113,71 +177,10 @@ fn flag(on: bool) -> f64 {
     f64::from(u8::from(on))
 }
 
-/// One series: its labels and its value.
-type Series<'a> = (&'a [(&'a str, &'a str)], f64);
-
-/// Metric families in the order of their first mention.
-#[derive(Default)]
-struct Page(Vec<proto::MetricFamily>);
-
-impl Page {
-    fn gauge(&mut self, name: &str, help: &str, series: &[Series<'_>]) {
-        self.add(name, help, proto::MetricType::GAUGE, series);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, series: &[Series<'_>]) {
-        self.add(name, help, proto::MetricType::COUNTER, series);
-    }
-
-    fn add(&mut self, name: &str, help: &str, kind: proto::MetricType, series: &[Series<'_>]) {
-        let at = self.0.iter().position(|family| family.name() == name).unwrap_or_else(|| {
-            let mut family = proto::MetricFamily::default();
-            family.set_name(name.to_owned());
-            family.set_help(help.to_owned());
-            family.set_field_type(kind);
-            self.0.push(family);
-            self.0.len() - 1
-        });
-        for (labels, value) in series {
-            self.0[at].mut_metric().push(metric(kind, labels, *value));
-        }
-    }
-
-    fn text(&self) -> String {
-        let mut out = Vec::new();
-        match TextEncoder::new().encode(&self.0, &mut out) {
-            Ok(()) => String::from_utf8_lossy(&out).into_owned(),
-            // Only a family without any series is an error, and `add` makes none of these.
-            Err(error) => format!("# {error}\n"),
-        }
-    }
-}
-
-fn metric(kind: proto::MetricType, labels: &[(&str, &str)], value: f64) -> proto::Metric {
-    let mut metric = proto::Metric::default();
-    let pair = |(name, value): &(&str, &str)| {
-        let mut pair = proto::LabelPair::default();
-        pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
-        pair
-    };
-    metric.set_label(labels.iter().map(pair).collect());
-    if kind == proto::MetricType::COUNTER {
-        let mut counter = proto::Counter::default();
-        counter.set_value(value);
-        metric.set_counter(counter);
-    } else {
-        let mut gauge = proto::Gauge::default();
-        gauge.set_value(value);
-        metric.set_gauge(gauge);
-    }
-    metric
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LoopFigures, StrategyFigures};
+    use crate::{HistogramFigures, LoopFigures, PriorityFigures, StrategyFigures, WindowFigures};
 
     #[test]
     fn a_family_is_written_once_with_all_its_series() {
@@ -193,5 +196,39 @@ mod tests {
         assert!(text.contains("sandpit_loop_progress_total{loop=\"store\"} 7"), "{text}");
         assert!(text.contains("sandpit_strategy_fills_total{strategy=\"sma_cross\"} 3"), "{text}");
         assert!(!text.contains("sandpit_lease_seconds_left"), "{text}");
+    }
+
+    #[test]
+    fn budgets_and_streams_have_a_source_label_each() {
+        let waits = HistogramFigures { count: 3, sum_secs: 1.5, within_secs: vec![(0.5, 1), (1.0, 2)] };
+        let priority = PriorityFigures { priority: "cancel".into(), waits, ..PriorityFigures::default() };
+        let window = |unit: &str, span_secs, used| WindowFigures {
+            unit: unit.into(),
+            span_secs,
+            used,
+            ..WindowFigures::default()
+        };
+        let budgets = vec![BudgetFigures {
+            name: "llm".into(),
+            windows: vec![window("requests", 62, 7), window("tokens", 86_402, 9_000)],
+            priorities: vec![priority],
+            ..BudgetFigures::default()
+        }];
+        let falls = [("silent".to_owned(), 4)].into();
+        let streams = vec![StreamFigures { name: "news".into(), falls, ..StreamFigures::default() }];
+        let text = render(&Snapshot { budgets, streams, ..Snapshot::default() });
+        for line in [
+            r#"sandpit_budget_used{source="llm",unit="requests",window_seconds="62"} 7"#,
+            r#"sandpit_budget_used{source="llm",unit="tokens",window_seconds="86402"} 9000"#,
+            r#"sandpit_request_wait_seconds_bucket{source="llm",priority="cancel",le="0.5"} 1"#,
+            r#"sandpit_request_wait_seconds_bucket{source="llm",priority="cancel",le="+Inf"} 3"#,
+            r#"sandpit_request_wait_seconds_sum{source="llm",priority="cancel"} 1.5"#,
+            r#"sandpit_requests_total{source="llm",priority="cancel"} 3"#,
+            r#"sandpit_stream_falls_total{stream="news",reason="silent"} 4"#,
+            r#"sandpit_market_bars_marked_total{mark="late"} 0"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+        assert!(!text.contains("sandpit_budget_broker_left"), "the broker has said nothing: {text}");
     }
 }

@@ -32,6 +32,10 @@ pub struct Snapshot {
     pub strategies: Vec<StrategyFigures>,
     /// One entry a stream.
     pub streams: Vec<StreamFigures>,
+    /// How the one sequence of market data came about.
+    pub sequence: SequenceFigures,
+    /// What the broker sent that is not known, and how often; each was passed over.
+    pub unknown_messages: BTreeMap<String, u64>,
     /// One entry a request budget.
     pub budgets: Vec<BudgetFigures>,
     /// How often each reason refused an intent.
@@ -53,6 +57,43 @@ pub struct DataFigures {
     pub quotes: u64,
     /// Trades.
     pub trades: u64,
+    /// Pieces of news.
+    pub news: u64,
+}
+
+/// How market data became one sequence, since the start.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct SequenceFigures {
+    /// Minutes completed.
+    pub minutes: u64,
+    /// Bars delivered after their minute had been completed, or after a newer bar of their symbol.
+    pub late_bars: u64,
+    /// Bars delivered again because their figures had changed.
+    pub corrected_bars: u64,
+    /// Events not delivered because they were before, or are older than what was.
+    pub repeats: u64,
+    /// Bars not delivered because they are too old to tell whether they were.
+    pub too_old: u64,
+    /// Events of the canary: they prove that the stream is alive and are delivered to nobody.
+    pub pulses: u64,
+    /// Events not delivered because nobody subscribed to their symbol.
+    pub strangers: u64,
+    /// Quotes and trades not delivered because they did not fit while a gap was filled.
+    pub let_go: u64,
+    /// Events not delivered because their stamps are in the future.
+    pub too_early: u64,
+    /// Gaps filled from REST.
+    pub gaps_filled: u64,
+    /// Gaps that could not be filled in time: their bars come late, if at all.
+    pub gaps_open: u64,
+    /// Times that the bars of a stream that seemed well were compared with REST.
+    pub audits: u64,
+    /// Bars that the stream had not told and an audit found.
+    pub audit_finds: u64,
+    /// Silences that were not the stream's fault: REST had nothing newer either.
+    pub quiet: u64,
+    /// Symbols whose quotes come over REST only, because the data plan does not stream as many.
+    pub quotes_over_rest: u64,
 }
 
 /// Orders since the start.
@@ -135,29 +176,98 @@ pub struct OpenOrderFigures {
 /// One stream.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct StreamFigures {
-    /// `market-data` or `trade-updates`.
+    /// `market-data`, `trade-updates` or `news`.
     pub name: String,
-    /// `connecting`, `live`, `silent` or `down`.
+    /// `waiting`, `opening`, `proving` or `live`: the connection.
     pub state: String,
+    /// `live`, `fallback` or `stale`: the way its data reaches us; empty where there is only one way.
+    pub health: String,
     /// Connections made after the first.
     pub reconnects: u64,
+    /// Failures in a row.
+    pub failures: u64,
+    /// Connections lost or not made, by reason.
+    pub falls: BTreeMap<String, u64>,
+    /// Times that a human should have been called.
+    pub pages: u64,
+    /// Messages that were of use.
+    pub messages: u64,
+    /// Polls over REST in its place.
+    pub polls: u64,
+    /// Polls that failed.
+    pub polls_failed: u64,
+    /// How long the newest silence had lasted when it was noticed, seconds of real time.
+    pub silence_secs: f64,
+    /// From the newest notice of a fall to the first data over REST, seconds of real time.
+    pub fallback_secs: f64,
 }
 
 /// One request budget.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct BudgetFigures {
-    /// `trading` or `data`.
+    /// `trading`, `data` or the name of a source of the configuration.
     pub name: String,
-    /// Requests let out in the last minute.
+    /// What went out within the first window, which is the shortest.
     pub used: u64,
-    /// How many a minute may hold.
+    /// How much the first window may hold.
     pub limit: u64,
+    /// Every window.
+    pub windows: Vec<WindowFigures>,
     /// Requests waiting.
     pub queued: u64,
     /// Requests let out since the start.
     pub requests: u64,
+    /// The same by priority, the most urgent first.
+    pub priorities: Vec<PriorityFigures>,
+    /// Requests not taken because they cost more than a window holds.
+    pub too_large: u64,
     /// Times the broker answered 429.
     pub http_429: u64,
+    /// What the broker says remains and is ours; `None` while it says nothing.
+    pub broker_left: Option<u64>,
+    /// How long the pause after a 429 still lasts, seconds of market time; zero when there is none.
+    pub pause_secs_left: f64,
+}
+
+/// One window of a budget.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct WindowFigures {
+    /// `requests` or `tokens`.
+    pub unit: String,
+    /// Its length, market time.
+    pub span_secs: u64,
+    /// What went out within the span that ends now.
+    pub used: u64,
+    /// How much it may hold.
+    pub limit: u64,
+}
+
+/// The requests of one priority.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PriorityFigures {
+    /// `cancel`, `reduce`, `enter` or `poll`.
+    pub priority: String,
+    /// Requests waiting.
+    pub queued: u64,
+    /// How long requests waited until they were let out, market time.
+    pub waits: HistogramFigures,
+    /// Of these, how many did not go at once.
+    pub delayed: u64,
+    /// Requests that waited until their deadline.
+    pub late: u64,
+    /// Requests not taken because the queue was full.
+    pub full: u64,
+}
+
+/// A distribution of durations.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct HistogramFigures {
+    /// How many there were.
+    pub count: u64,
+    /// Their sum.
+    pub sum_secs: f64,
+    /// Bounds, ascending, and how many were no longer than each.
+    pub within_secs: Vec<(f64, u64)>,
 }
 
 /// One loop.

@@ -125,7 +125,8 @@ impl Book {
             self.advance(time);
         }
         match event {
-            StrategyEvent::Market(MarketEvent::Bar(bar)) | StrategyEvent::Warmup(bar) => {
+            StrategyEvent::Market(MarketEvent::Bar(bar) | MarketEvent::MarkedBar(bar, _))
+            | StrategyEvent::Warmup(bar) => {
                 if let Some(number) = self.number(&bar.symbol) {
                     self.add_bar(number, bar.into());
                 }
@@ -162,8 +163,7 @@ impl Book {
             StrategyEvent::Order(update) => self.on_update(update),
             StrategyEvent::Refused { id, refusal, .. } => self.on_refusal(*id, *refusal),
             StrategyEvent::Market(
-                MarketEvent::MarkedBar(..)
-                | MarketEvent::Trade(_)
+                MarketEvent::Trade(_)
                 | MarketEvent::BarsComplete(_)
                 | MarketEvent::News(_)
                 | MarketEvent::Health(..),

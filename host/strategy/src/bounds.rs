@@ -12,6 +12,8 @@ pub const OPEN_ORDERS_MAX: usize = 1_024;
 pub const TIMERS_MAX: usize = 1_024;
 /// Bytes of one log line or one signal; the rest is cut.
 pub const TEXT_BYTES: usize = 1_024;
+/// Bytes of each text of a piece of news; the rest is cut.
+pub(crate) const NEWS_TEXT_BYTES: usize = 4 << 10;
 /// Bytes a strategy may make the host copy in one call (intents, log lines). Reads such as history go the
 /// other way and do not count.
 pub(crate) const HOSTCALL_BYTES: usize = 1 << 20;

@@ -22,6 +22,7 @@ mod host;
 mod inbox;
 mod manifest;
 mod plugin;
+mod queue;
 mod runner;
 mod session;
 mod strikes;
@@ -35,9 +36,10 @@ pub use compile::{PLUGIN_BYTES_MAX, compile_file};
 pub use engine::Engine;
 pub use error::{Failure, PluginError};
 pub use event::{StrategyEvent, StrategyOutput};
-pub use inbox::{CONFLATE_ABOVE, Inbox, WAITING_MAX};
+pub use inbox::Inbox;
 pub use manifest::Manifest;
 pub use plugin::{Description, PLUGINS_MAX, Plugin, Wants, discover};
+pub use queue::{CONFLATE_ABOVE, NEWS_WAITING_MAX, Next, Seat, WAITING_MAX};
 pub use runner::Runner;
 
 #[cfg(test)]

@@ -74,6 +74,8 @@ pub struct Wants {
     pub quotes: bool,
     /// Trades on the tape.
     pub trades: bool,
+    /// News.
+    pub news: bool,
 }
 
 impl From<types::Description> for Description {
@@ -87,6 +89,7 @@ impl From<types::Description> for Description {
                 bars: from.wants.contains(types::EventKinds::BAR),
                 quotes: from.wants.contains(types::EventKinds::QUOTE),
                 trades: from.wants.contains(types::EventKinds::TRADE),
+                news: from.wants.contains(types::EventKinds::NEWS),
             },
             warmup_bars: from.warmup_bars.min(HISTORY_BARS as u32),
         }

@@ -13,7 +13,7 @@ use crate::{
     Bounds, Engine, Inbox, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput,
     bounds::{STACK_BYTES, TEXT_BYTES, cut},
     check::one_line,
-    inbox::Next,
+    queue::Next,
     session::{Output, Session},
 };
 

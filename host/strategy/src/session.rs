@@ -22,7 +22,7 @@ use crate::{
     engine::processor_time,
     guest::{Dead, Guest},
     host::Host,
-    inbox::WAITING_MAX,
+    queue::WAITING_MAX,
     strikes::{Strikes, Verdict},
     timers::Timers,
     translate::{self, LocalRefusal},
@@ -216,6 +216,16 @@ impl Session {
                 let (at, size) = (trade.time.as_nanos(), trade.size as f64);
                 return guest.on_trade(of, at, trade.price, size).map(Some);
             }
+            StrategyEvent::Market(MarketEvent::MarkedBar(bar, _)) => {
+                let Some(event) = translate::event(event, guest.book()).filter(|_| wants.bars) else {
+                    return Ok(None);
+                };
+                let of = guest.book().number(&bar.symbol);
+                return guest.on_event(&event).map(Some).inspect_err(|_| {
+                    self.poison.extend(of.map(|of| (of, bar.start)));
+                });
+            }
+            StrategyEvent::Market(MarketEvent::News(_)) if !wants.news => return Ok(None),
             event => translate::event(event, guest.book()),
         };
         event.map(|event| guest.on_event(&event)).transpose()

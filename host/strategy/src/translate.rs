@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use sandpit_types::{
-    Intent, MarketEvent, MarketTime, OrderKind, OrderStatus, Price, Qty, Quote, Refusal, Side, Signal,
-    StrategyOrderId, StreamHealth, Submit, TimeInForce,
+    Bar, BarMark, Intent, MarketEvent, MarketTime, News, OrderKind, OrderStatus, Price, Qty, Quote, Refusal,
+    Side, Signal, StrategyOrderId, StreamHealth, Submit, TimeInForce,
 };
 
 use crate::{
     StrategyEvent,
     bindings::types,
-    book::Book,
-    bounds::{TEXT_BYTES, cut},
+    book::{Book, Instrument, Row},
+    bounds::{NEWS_TEXT_BYTES, TEXT_BYTES, cut},
     host::nanos,
 };
 
@@ -89,13 +89,15 @@ pub(crate) fn event(from: &StrategyEvent, book: &Book) -> Option<types::Event> {
             price: nanos(price.to_nanos(), true),
         }),
         StrategyEvent::Refused { id, refusal: reason, .. } => refused(*id, *reason),
-        StrategyEvent::Market(
-            MarketEvent::Bar(_)
-            | MarketEvent::MarkedBar(..)
-            | MarketEvent::Quote(_)
-            | MarketEvent::Trade(_)
-            | MarketEvent::News(_),
-        )
+        StrategyEvent::Market(MarketEvent::MarkedBar(bar, mark)) => {
+            let of = book.number(&bar.symbol)?;
+            match mark {
+                BarMark::Late => types::Event::LateBar(whole_bar(of, bar)),
+                BarMark::Corrected => types::Event::CorrectedBar(whole_bar(of, bar)),
+            }
+        }
+        StrategyEvent::Market(MarketEvent::News(news)) => types::Event::News(about(news, book)?),
+        StrategyEvent::Market(MarketEvent::Bar(_) | MarketEvent::Quote(_) | MarketEvent::Trade(_))
         | StrategyEvent::Warmup(_)
         | StrategyEvent::Account { .. }
         | StrategyEvent::Position { .. }
@@ -103,6 +105,30 @@ pub(crate) fn event(from: &StrategyEvent, book: &Book) -> Option<types::Event> {
         | StrategyEvent::Tick(_)
         | StrategyEvent::Probe(_)
         | StrategyEvent::Stop(_) => return None,
+    })
+}
+
+fn whole_bar(instrument: Instrument, bar: &Bar) -> types::Bar {
+    let Row { start, open, high, low, close, volume } = bar.into();
+    types::Bar { instrument, start: start.as_nanos(), open, high, low, close, volume }
+}
+
+/// News as `on-event` takes it; `None` when it speaks of other symbols only.
+fn about(news: &News, book: &Book) -> Option<types::News> {
+    let instruments: Vec<_> = news.symbols.iter().filter_map(|symbol| book.number(symbol)).collect();
+    if instruments.is_empty() && !news.symbols.is_empty() {
+        return None;
+    }
+    let text = |text: &str| cut(text, NEWS_TEXT_BYTES).to_owned();
+    Some(types::News {
+        id: news.id,
+        created: news.created.as_nanos(),
+        updated: news.updated.as_nanos(),
+        headline: text(&news.headline),
+        summary: text(&news.summary),
+        source: text(&news.source),
+        url: text(&news.url),
+        instruments,
     })
 }
 

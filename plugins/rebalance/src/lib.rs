@@ -112,7 +112,7 @@ impl Strategy for Rebalance {
             parameters_schema: parameters::SCHEMA,
             instruments: &["SPY", "IBM", "AIG", "BAC"],
             // Quotes are wanted to price orders, not to act on.
-            wants: EventKinds { bar: true, quote: true, trade: false },
+            wants: EventKinds { bar: true, quote: true, ..EventKinds::NONE },
             warmup_bars: 0,
         }
     }

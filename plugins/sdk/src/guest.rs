@@ -7,7 +7,7 @@ use self::bindings::{
     sandpit::strategy::{host, types as wit},
 };
 use crate::{
-    Account, Bar, Bars, Event, EventKinds, Fill, Host, Instrument, Intent, Level, OpenOrder, OrderId,
+    Account, Bar, Bars, Event, EventKinds, Fill, Host, Instrument, Intent, Level, News, OpenOrder, OrderId,
     OrderKind, OrderStatus, OrderUpdate, Position, Price, Qty, Quote, Refusal, Runner, Side, Strategy,
     StreamHealth, Submit, Time, TimeInForce, Trade, Usd,
 };
@@ -162,11 +162,12 @@ impl Host for Imports {
 }
 
 fn event_kinds(wants: EventKinds) -> wit::EventKinds {
-    let EventKinds { bar, quote, trade } = wants;
+    let EventKinds { bar, quote, trade, news } = wants;
     let choose = |is_wanted: bool, kind| if is_wanted { kind } else { wit::EventKinds::empty() };
     choose(bar, wit::EventKinds::BAR)
         | choose(quote, wit::EventKinds::QUOTE)
         | choose(trade, wit::EventKinds::TRADE)
+        | choose(news, wit::EventKinds::NEWS)
 }
 
 fn told(event: wit::Event) -> Event {
@@ -196,6 +197,27 @@ fn told(event: wit::Event) -> Event {
             wit::StreamHealth::Stale => StreamHealth::Stale,
             wit::StreamHealth::Fallback => StreamHealth::Fallback,
         }),
+        wit::Event::LateBar(it) => Event::LateBar(bar(it)),
+        wit::Event::CorrectedBar(it) => Event::CorrectedBar(bar(it)),
+        wit::Event::News(it) => Event::News(news(it)),
+    }
+}
+
+fn bar(bar: wit::Bar) -> Bar {
+    let wit::Bar { instrument, start, open, high, low, close, volume } = bar;
+    Bar { instrument: Instrument(instrument), start: Time::from_nanos(start), open, high, low, close, volume }
+}
+
+fn news(news: wit::News) -> News {
+    News {
+        id: news.id,
+        created: Time::from_nanos(news.created),
+        updated: Time::from_nanos(news.updated),
+        headline: news.headline,
+        summary: news.summary,
+        source: news.source,
+        url: news.url,
+        instruments: news.instruments.into_iter().map(Instrument).collect(),
     }
 }
 

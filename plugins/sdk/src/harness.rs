@@ -6,8 +6,8 @@ use std::{cell::Ref, time::Duration};
 
 use self::desk::Desk;
 use crate::{
-    Account, Bar, Event, Host, Instrument, Intent, Level, OpenOrder, OrderId, Position, Qty, Quote, Runner,
-    Strategy, StreamHealth, Time, Trade, Usd,
+    Account, Bar, Event, Host, Instrument, Intent, Level, News, OpenOrder, OrderId, Position, Qty, Quote,
+    Runner, Strategy, StreamHealth, Time, Trade, Usd,
 };
 
 /// What the desk starts with.
@@ -82,6 +82,20 @@ impl<S: Strategy> Harness<S> {
     /// Tells that every bar of the minute that starts at `start` was fed.
     pub fn bars_complete(&mut self, start: Time) {
         self.event(Event::BarsComplete(start));
+    }
+
+    /// Feeds a bar that comes late, or that replaces one fed before; the history tells which, and so do the
+    /// handlers. Time does not go back.
+    pub fn bar_out_of_turn(&mut self, bar: Bar) {
+        let event = if self.desk.has_bar(&bar) { Event::CorrectedBar(bar) } else { Event::LateBar(bar) };
+        self.desk.on_marked_bar(&bar);
+        self.event(event);
+    }
+
+    /// Feeds a piece of news. Time moves on to its `updated`.
+    pub fn news(&mut self, news: News) {
+        self.desk.set_now(news.updated);
+        self.event(Event::News(news));
     }
 
     /// Feeds a quote of 100 shares on both sides, now.

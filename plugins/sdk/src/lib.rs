@@ -57,7 +57,7 @@ pub use ctx::{Ctx, OrderTicket};
 #[cfg(not(target_arch = "wasm32"))]
 pub use harness::{Harness, START_EQUITY};
 pub use host::{Host, Level};
-pub use market::{Bar, Bars, Instrument, Quote, StreamHealth, Time, Trade};
+pub use market::{Bar, Bars, Instrument, News, Quote, StreamHealth, Time, Trade};
 pub use money::{Price, Qty, Usd};
 pub use orders::{
     Account, Fill, Intent, OpenOrder, OrderId, OrderKind, OrderStatus, OrderUpdate, Position, Refusal, Side,

@@ -114,6 +114,27 @@ pub struct Trade {
     pub size: f64,
 }
 
+/// A piece of news. The host cuts each text at 4 KiB; headline and summary may hold entities of HTML.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The broker's id of it; a new version of it has the same.
+    pub id: u64,
+    /// When it was first published.
+    pub created: Time,
+    /// When this version of it came out.
+    pub updated: Time,
+    /// The headline.
+    pub headline: String,
+    /// A summary, often empty.
+    pub summary: String,
+    /// Whose wire it is.
+    pub source: String,
+    /// Where to read it; empty when the broker names no place.
+    pub url: String,
+    /// The symbols of this strategy that it speaks of; empty when it names no symbol at all.
+    pub instruments: Vec<Instrument>,
+}
+
 /// Bars as columns of equal length, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bars {

@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use crate::{
-    Bar, Ctx, Fill, Host, Intent, OpenOrder, OrderId, OrderUpdate, Quote, Refusal, Strategy, StreamHealth,
-    Submit, Time, Trade,
+    Bar, Ctx, Fill, Host, Intent, News, OpenOrder, OrderId, OrderUpdate, Quote, Refusal, Strategy,
+    StreamHealth, Submit, Time, Trade,
 };
 
 /// How long past its time to live an order counts as open though the host has said nothing of it, market
@@ -17,8 +17,8 @@ pub const UNHEARD_FOR: Duration = Duration::from_secs(120);
 /// Orders remembered until the host answers; beyond it the oldest is forgotten.
 const MAX_UNHEARD: usize = 1024;
 
-/// Everything that is not market data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything but bars in their turn, quotes and trades.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Every bar of the minute that starts at this time is in.
     BarsComplete(Time),
@@ -36,6 +36,12 @@ pub enum Event {
     SessionClose(Time),
     /// How market data arrives.
     StreamHealth(StreamHealth),
+    /// A bar came late.
+    LateBar(Bar),
+    /// A bar delivered before has other figures.
+    CorrectedBar(Bar),
+    /// News.
+    News(News),
 }
 
 /// One strategy and the ids of its orders: what the WASM glue and the native harness both drive.
@@ -90,6 +96,9 @@ impl<S: Strategy> Runner<S> {
             Event::SessionOpen(at) => strategy.on_session_open(ctx, *at),
             Event::SessionClose(at) => strategy.on_session_close(ctx, *at),
             Event::StreamHealth(health) => strategy.on_stream_health(ctx, *health),
+            Event::LateBar(bar) => strategy.on_late_bar(ctx, bar),
+            Event::CorrectedBar(bar) => strategy.on_corrected_bar(ctx, bar),
+            Event::News(news) => strategy.on_news(ctx, news),
         })
     }
 
@@ -178,7 +187,10 @@ impl Orders {
             | Event::Timer(_)
             | Event::SessionOpen(_)
             | Event::SessionClose(_)
-            | Event::StreamHealth(_) => return,
+            | Event::StreamHealth(_)
+            | Event::LateBar(_)
+            | Event::CorrectedBar(_)
+            | Event::News(_) => return,
         };
         self.unheard.retain(|unheard| unheard.order.id != id);
     }

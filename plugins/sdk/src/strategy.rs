@@ -1,21 +1,23 @@
 //! The trait a strategy author implements.
 
-use crate::{Bar, Ctx, Fill, OrderUpdate, Quote, Refusal, StreamHealth, Time, Trade};
+use crate::{Bar, Ctx, Fill, News, OrderUpdate, Quote, Refusal, StreamHealth, Time, Trade};
 
 /// Which market events a strategy wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventKinds {
-    /// One-minute bars.
+    /// One-minute bars, in and out of turn.
     pub bar: bool,
     /// Quotes.
     pub quote: bool,
     /// Trades.
     pub trade: bool,
+    /// News.
+    pub news: bool,
 }
 
 impl EventKinds {
     /// No market events.
-    pub const NONE: Self = Self { bar: false, quote: false, trade: false };
+    pub const NONE: Self = Self { bar: false, quote: false, trade: false, news: false };
 }
 
 /// What a strategy is and wants.
@@ -65,6 +67,17 @@ pub trait Strategy: Sized + 'static {
 
     /// A minute is complete.
     fn on_bar(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {}
+
+    /// A bar came late: after [`Strategy::on_bars_complete`] of its minute, or after a newer bar of its
+    /// symbol. It was not delivered before; [`Ctx::history`] has it at its place already.
+    fn on_late_bar(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {}
+
+    /// A bar delivered before has other figures, because late trades changed it; [`Ctx::history`] has them
+    /// already.
+    fn on_corrected_bar(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {}
+
+    /// News that speaks of a symbol of this strategy, or of none at all; a new version of it has the same id.
+    fn on_news(&mut self, ctx: &mut Ctx<'_>, news: &News) {}
 
     /// The best prices changed.
     fn on_quote(&mut self, ctx: &mut Ctx<'_>, quote: &Quote) {}

@@ -98,7 +98,7 @@ impl Strategy for SmaCross {
             parameters_schema: parameters::SCHEMA,
             instruments: &["SPY"],
             // Quotes are wanted to price orders, not to act on.
-            wants: EventKinds { bar: true, quote: true, trade: false },
+            wants: EventKinds { bar: true, quote: true, ..EventKinds::NONE },
             warmup_bars: WARMUP_BARS,
         }
     }

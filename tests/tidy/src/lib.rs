@@ -93,6 +93,70 @@ pub fn imports(manifest: &str, folder_of: &BTreeMap<String, String>) -> BTreeSet
     dependencies.into_iter().flatten().filter_map(|(name, _)| folder_of.get(name).cloned()).collect()
 }
 
+/// Crates that can send something over a network.
+const SENDERS: [&str; 8] =
+    ["hyper", "hyper-util", "isahc", "reqwest", "tokio-tungstenite", "tungstenite", "ureq", "curl"];
+
+/// Who may use them: the adapter behind its gate, the watchdog with a quota of its own, the simulated broker,
+/// and what only tests.
+const MAY_SEND: [&str; 5] = ["host/brokers/alpaca", "watchdog/daemon", "sim/server", "xtask", "tests/"];
+
+/// Words that send or connect, and the one file of the host in which they may stand.
+const SENDING: [(&str, &str); 9] = [
+    (".send().await", "host/brokers/alpaca/src/rest.rs"),
+    ("RequestBuilder", "host/brokers/alpaca/src/rest.rs"),
+    ("Client::builder", "host/brokers/alpaca/src/rest.rs"),
+    ("reqwest::get", "host/brokers/alpaca/src/rest.rs"),
+    ("connect_async", "host/brokers/alpaca/src/socket.rs"),
+    ("client_async", "host/brokers/alpaca/src/socket.rs"),
+    ("TcpStream", "host/brokers/alpaca/src/socket.rs"),
+    ("TcpSocket", "host/brokers/alpaca/src/socket.rs"),
+    ("UdpSocket", "host/brokers/alpaca/src/socket.rs"),
+];
+
+/// The calls in these two files that let bytes out, each of which has to come after its gate.
+const LETTING_OUT: [&str; 2] = ["self.exchange(", "= connect_async"];
+
+/// The network crates a crate uses that it may not; development dependencies are free.
+///
+/// # Panics
+/// When the manifest is not one.
+pub fn unguarded_senders(folder: &str, manifest: &str) -> Vec<String> {
+    if MAY_SEND.iter().any(|may| folder == *may || may.ends_with('/') && folder.starts_with(may)) {
+        return Vec::new();
+    }
+    let manifest: toml::Table = manifest.parse().expect("a manifest");
+    let platforms = manifest.get("target").and_then(toml::Value::as_table);
+    let platforms = platforms.into_iter().flatten().filter_map(|(_, platform)| platform.as_table());
+    let sections = std::iter::once(&manifest).chain(platforms).flat_map(|table| {
+        ["dependencies", "build-dependencies"].map(|name| table.get(name).and_then(toml::Value::as_table))
+    });
+    let dependencies = sections.flatten().flatten().map(|(key, value)| {
+        // A dependency may go under another name.
+        value.get("package").and_then(toml::Value::as_str).unwrap_or(key).to_owned()
+    });
+    dependencies.filter(|name| SENDERS.contains(&name.as_str())).collect()
+}
+
+/// Where code of the host sends something beside the one place for it, or without asking at the gate first.
+pub fn ways_around_the_gate(name: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut has_asked = false;
+    let lines = text.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+    for (at, line) in lines.filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        for (word, place) in SENDING.iter().filter(|(word, place)| line.contains(word) && name != *place) {
+            found.push(format!("{name}:{}: `{word}` may stand in {place} only", at + 1));
+        }
+        let is_new_function = line.trim_start().split(' ').any(|word| word == "fn");
+        has_asked =
+            !is_new_function && has_asked || line.contains("gate.acquire(") && line.contains(".await?");
+        if LETTING_OUT.iter().any(|call| line.contains(call)) && !has_asked {
+            found.push(format!("{name}:{}: something is let out before `gate.acquire(…).await?`", at + 1));
+        }
+    }
+    found
+}
+
 /// Paths in backticks of a document that look like files or folders of ours: with a slash, or a known ending.
 pub fn named_paths(document: &str) -> Vec<String> {
     let mut fenced = false;
@@ -185,6 +249,56 @@ mod tests {
         }
         let gone: Vec<_> = table.keys().filter(|folder| !members.contains(folder)).collect();
         assert!(gone.is_empty(), "ARCHITECTURE.md lists {gone:?}, which are no members");
+    }
+
+    #[test]
+    fn the_checks_of_the_gate_can_fail() {
+        let manifest =
+            "[package]\nname = \"x\"\n[dependencies]\nweb = { package = \"reqwest\", version = \"1\" }\n";
+        assert_eq!(unguarded_senders("host/x", manifest), ["reqwest"]);
+        assert!(unguarded_senders("tests/x", manifest).is_empty());
+        assert_eq!(unguarded_senders("testsuite", manifest), ["reqwest"]);
+        let platform = "[target.'cfg(unix)'.build-dependencies]\nureq = \"1\"\n";
+        assert_eq!(unguarded_senders("plugins/x", platform), ["ureq"]);
+        assert!(unguarded_senders("host/x", "[dev-dependencies]\nureq = \"1\"\n").is_empty());
+        let check = |name: &str, text: &str, expected: usize| {
+            assert_eq!(ways_around_the_gate(name, text).len(), expected, "{name}: {text}");
+        };
+        check("host/x/src/a.rs", "    TcpStream::connect(address);\n", 1);
+        check("host/x/src/a.rs", "    // TcpStream\n#[cfg(test)]\nuse TcpStream;\n", 0);
+        check("host/brokers/alpaca/src/rest.rs", "    request.send().await\n", 0);
+        check("host/brokers/alpaca/src/history.rs", "    request.send().await\n", 1);
+        let asked = "fn read() {\n    self.gate.acquire(x).await?;\n    self.exchange(y)\n}\n";
+        check("host/brokers/alpaca/src/rest.rs", asked, 0);
+        let forgotten = format!("{asked}fn quick() {{\n    self.exchange(y)\n}}\n");
+        check("host/brokers/alpaca/src/rest.rs", &forgotten, 1);
+        check("host/brokers/alpaca/src/rest.rs", &asked.replace(".await?", ""), 1);
+        let socket = "fn open() {\n    let x = connect_async_tls(y);\n}\n";
+        check("host/brokers/alpaca/src/socket.rs", socket, 1);
+    }
+
+    #[test]
+    fn nothing_but_the_adapter_behind_its_gate_sends_anything() {
+        let root = root();
+        let manifest: toml::Table = read(&root.join("Cargo.toml")).parse().expect("a manifest");
+        for member in manifest["workspace"]["members"].as_array().expect("members") {
+            let folder = member.as_str().expect("text");
+            let senders = unguarded_senders(folder, &read(&root.join(folder).join("Cargo.toml")));
+            assert!(senders.is_empty(), "{folder} depends on {senders:?}: it could send past the limiter");
+        }
+        let sources = files(&root.join("host"), "rs");
+        let mut let_out = 0;
+        for file in sources {
+            let name = file.strip_prefix(&root).expect("below the root").display().to_string();
+            if is_test(&name) || name.contains("/benches/") {
+                continue;
+            }
+            let text = read(&file);
+            let found = ways_around_the_gate(&name, &text);
+            assert!(found.is_empty(), "{}", found.join("\n"));
+            let_out += LETTING_OUT.iter().map(|call| text.matches(call).count()).sum::<usize>();
+        }
+        assert_eq!(let_out, 3, "a GET, a POST and a handshake; when the adapter changes, so does this check");
     }
 
     #[test]

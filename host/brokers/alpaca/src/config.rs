@@ -36,10 +36,11 @@ impl fmt::Display for Secret {
 /// How the data streams are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encoding {
-    /// Text frames with times as text.
-    #[default]
+    /// Text frames with times as text: 135 bytes a quote.
     Json,
-    /// Binary frames with times as numbers.
+    /// Binary frames with times as numbers: 77 bytes a quote, read in two thirds of the time
+    /// (`benches/decode`).
+    #[default]
     MessagePack,
 }
 

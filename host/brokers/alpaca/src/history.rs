@@ -44,16 +44,7 @@ impl History for Alpaca {
             let names = joined(chunk);
             let query = [("symbols", &*names), ("feed", &*self.feed)];
             let answer = self.data.read(Method::GET, "/v2/stocks/quotes/latest", &query, Ask::POLL).await?;
-            let wire: QuotesWire<'_> = answer.value()?;
-            let mut skipped = 0;
-            quotes.extend(
-                wire.quotes
-                    .iter()
-                    .flatten()
-                    .filter_map(|(name, row)| Some((name, row.as_ref()?.good(&mut skipped)?)))
-                    .map(|(name, quote)| map::quote(Symbol::new(&**name), quote)),
-            );
-            tell(skipped, "quotes");
+            latest(&answer.value()?, &mut quotes);
         }
         Ok(quotes)
     }
@@ -85,21 +76,34 @@ impl Alpaca {
             ];
             query.extend(token.as_deref().map(|token| ("page_token", token)));
             let answer = self.data.read(Method::GET, "/v2/stocks/bars", &query, Ask::POLL).await?;
-            let page: BarsWire<'_> = answer.value()?;
-            let mut skipped = 0;
-            for (name, rows) in page.bars.iter().flatten() {
-                let symbol = Symbol::new(&**name);
-                let good = rows.iter().flatten().filter_map(|row| row.good(&mut skipped));
-                into.extend(good.map(|row| map::bar(symbol.clone(), row)));
-            }
-            tell(skipped, "bars");
-            token = page.next_page_token.filter(|token| !token.is_empty());
+            token = page(answer.value()?, into);
             if token.is_none() {
                 return Ok(());
             }
         }
         Err(BrokerError::Malformed { message: format!("more than {MAX_BAR_PAGES} pages of bars") })
     }
+}
+
+/// Appends the bars of one page that can be read; gives the token of the next.
+pub(crate) fn page(wire: BarsWire<'_>, into: &mut Vec<Bar>) -> Option<String> {
+    let mut skipped = 0;
+    for (name, rows) in wire.bars.iter().flatten() {
+        let symbol = Symbol::new(&**name);
+        let good = rows.iter().flatten().filter_map(|row| row.good(&mut skipped));
+        into.extend(good.map(|row| map::bar(symbol.clone(), row)));
+    }
+    tell(skipped, "bars");
+    wire.next_page_token.filter(|token| !token.is_empty())
+}
+
+/// Appends the latest quotes that can be read.
+pub(crate) fn latest(wire: &QuotesWire<'_>, into: &mut Vec<Quote>) {
+    let mut skipped = 0;
+    let rows = wire.quotes.iter().flatten();
+    let good = rows.filter_map(|(name, row)| Some((name, row.as_ref()?.good(&mut skipped)?)));
+    into.extend(good.map(|(name, quote)| map::quote(Symbol::new(&**name), quote)));
+    tell(skipped, "quotes");
 }
 
 /// Rows that cannot be read are left out, but not in silence.

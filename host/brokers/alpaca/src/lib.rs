@@ -13,10 +13,16 @@ mod broker;
 mod config;
 mod data_stream;
 mod decode;
+#[cfg(test)]
+mod fuzz_tests;
+mod greeting;
 mod history;
 mod limits;
 mod map;
 mod news;
+mod oddities;
+mod order_frame;
+mod order_greeting;
 mod order_stream;
 mod outcome;
 mod rest;
@@ -27,19 +33,23 @@ mod wire;
 use std::sync::Arc;
 
 pub use config::{AlpacaConfig, ConfigError, Encoding, Secret};
-pub use data_stream::AlpacaData;
+pub use data_stream::{AlpacaData, AlpacaNews};
+pub use decode::DataFrames;
+pub use oddities::OddityCounts;
 pub use order_stream::AlpacaOrders;
 use sandpit_broker::Gate;
 
-use crate::{rest::Rest, socket::Endpoint};
+use crate::{oddities::Oddities, rest::Rest, socket::Endpoint};
 
-/// Alpaca, as [`sandpit_broker::Broker`], [`sandpit_broker::History`], [`sandpit_broker::NewsHistory`], [`sandpit_broker::DataFeed`] and
-/// [`sandpit_broker::OrderFeed`]. Share it in an `Arc`.
+/// Alpaca, as [`sandpit_broker::Broker`], [`sandpit_broker::History`], [`sandpit_broker::NewsHistory`],
+/// [`sandpit_broker::DataFeed`] and [`sandpit_broker::OrderFeed`]. Share it in an `Arc`.
 pub struct Alpaca {
     trading: Rest,
     data: Rest,
     order_stream: Endpoint,
     data_stream: Endpoint,
+    news_stream: Endpoint,
+    oddities: Arc<Oddities>,
     feed: String,
     key_id: Secret,
     secret: Secret,
@@ -60,20 +70,29 @@ impl Alpaca {
         let tls = tls::client_config()?;
         let client = rest::client(&config, tls.clone())?;
         let tls = Arc::new(tls);
-        let stream = |url, gate: &Arc<dyn Gate>| Endpoint {
+        let news_stream_url = config.news_stream_url();
+        let stream = |url, encoding, gate: &Arc<dyn Gate>| Endpoint {
             url,
+            encoding,
             tls: Arc::clone(&tls),
             gate: Arc::clone(gate),
             timeout: config.timeout,
         };
         Ok(Self {
-            order_stream: stream(config.trading_stream_url, &gate),
-            data_stream: stream(config.data_stream_url, &data_gate),
+            order_stream: stream(config.trading_stream_url, Encoding::Json, &gate),
+            data_stream: stream(config.data_stream_url, config.encoding, &data_gate),
+            news_stream: stream(news_stream_url, config.encoding, &data_gate),
+            oddities: Arc::default(),
             trading: Rest::new(client.clone(), &config.trading_url, gate),
             data: Rest::new(client, &config.data_url, data_gate),
             feed: config.feed,
             key_id: config.key_id,
             secret: config.secret,
         })
+    }
+
+    /// What the data and news streams said so far that nobody uses.
+    pub fn oddities(&self) -> OddityCounts {
+        self.oddities.counts()
     }
 }

@@ -1,28 +1,28 @@
-//! The trade-updates stream: auth, listen, then updates. Frames are binary at the paper endpoint, text
-//! elsewhere; both hold JSON.
+//! The trade-updates stream: the edge around its greeting, then updates.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use sandpit_broker::{OrderFeed, OrderSession, StreamError};
-use sandpit_types::{ClientOrderId, TradeUpdate};
-use serde::{Deserialize, de::DeserializeOwned};
+use sandpit_types::TradeUpdate;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    Alpaca, map,
+    Alpaca,
+    oddities::Oddities,
+    order_frame::{self, OrderFrame},
+    order_greeting::{OrderGreeting, OrderInput, OrderOutput, TRADE_UPDATES},
     socket::{Socket, down},
-    wire::order::{Authorization, Listening, OwnerWire, StreamBody, StreamHead, UpdateWire},
 };
 
-/// The one stream there is.
-const TRADE_UPDATES: &str = "trade_updates";
 /// More updates than this before the greeting is over end the session.
 const MAX_EARLY: usize = 1_000;
 
 /// One open trade-updates connection.
 pub struct AlpacaOrders {
     socket: Socket,
+    greeting: OrderGreeting,
+    oddities: Arc<Oddities>,
     /// Updates that came before the broker's last word of the greeting.
     early: VecDeque<TradeUpdate>,
 }
@@ -31,12 +31,17 @@ impl OrderFeed for Alpaca {
     type Session = AlpacaOrders;
 
     async fn open(&self) -> Result<AlpacaOrders, StreamError> {
-        let socket = Socket::connect(&self.order_stream).await?;
-        let mut session = AlpacaOrders { socket, early: VecDeque::new() };
-        let patience = self.order_stream.timeout;
-        timeout(patience, session.greet(self.key_id.expose(), self.secret.expose()))
-            .await
-            .map_err(|_| down(format!("no greeting within {patience:?}")))??;
+        let mut socket = Socket::connect(&self.order_stream).await?;
+        // The newer, flat form; the older one is being deprecated (fact sheet 3).
+        let (key, secret) = (self.key_id.expose(), self.secret.expose());
+        socket.send(&json!({"action": "auth", "key": key, "secret": secret})).await?;
+        let mut session = AlpacaOrders {
+            socket,
+            greeting: OrderGreeting::new(self.order_stream.timeout, Instant::now().into_std()),
+            oddities: Arc::clone(&self.oddities),
+            early: VecDeque::new(),
+        };
+        session.greet().await?;
         Ok(session)
     }
 }
@@ -47,80 +52,54 @@ impl OrderSession for AlpacaOrders {
             return Ok(Some(update));
         }
         let frame = self.socket.frame().await?;
-        if stream_of(&frame)? == TRADE_UPDATES { update(&frame) } else { Ok(None) }
+        match order_frame::read(&frame, &self.oddities)? {
+            OrderFrame::Update(update) => Ok(Some(*update)),
+            OrderFrame::Nothing => Ok(None),
+            OrderFrame::Control(input) => match self.greeting.on(input, Instant::now().into_std()) {
+                OrderOutput::Wait => Ok(None),
+                OrderOutput::Fail(error) => Err(error),
+                OrderOutput::SendListen | OrderOutput::Open => {
+                    Err(down("the stream opened twice".to_owned()))
+                }
+            },
+        }
     }
 }
 
 impl AlpacaOrders {
-    /// The newer, flat form of `auth`; the older one is being deprecated (fact sheet 3).
-    async fn greet(&mut self, key: &str, secret: &str) -> Result<(), StreamError> {
-        self.socket.send(json!({"action": "auth", "key": key, "secret": secret}).to_string()).await?;
-        let answer: Authorization = self.answer("authorization").await?;
-        if answer.status != "authorized" {
-            return Err(StreamError::Unauthorized { message: answer.message.unwrap_or(answer.status) });
-        }
-        self.socket
-            .send(json!({"action": "listen", "data": {"streams": [TRADE_UPDATES]}}).to_string())
-            .await?;
-        let listening: Listening = self.answer("listening").await?;
-        if listening.streams.iter().any(|stream| stream == TRADE_UPDATES) {
-            Ok(())
-        } else {
-            Err(down(format!("the broker does not send {TRADE_UPDATES}, only {:?}", listening.streams)))
-        }
-    }
-
-    async fn answer<T: DeserializeOwned>(&mut self, stream: &str) -> Result<T, StreamError> {
+    /// Does what the greeting says until it is over; updates that come before are kept.
+    async fn greet(&mut self) -> Result<(), StreamError> {
         loop {
-            let frame = self.socket.frame().await?;
-            match &*stream_of(&frame)? {
-                name if name == stream => return data(&frame),
-                TRADE_UPDATES if self.early.len() < MAX_EARLY => self.early.extend(update(&frame)?),
-                TRADE_UPDATES => return Err(down("too many updates before the greeting is over".to_owned())),
-                // A refusal to listen comes under the name of the authorization.
-                "authorization" => {
-                    let refusal: Authorization = data(&frame)?;
-                    return Err(StreamError::Unauthorized {
-                        message: refusal.message.unwrap_or(refusal.status),
-                    });
+            let deadline = self.greeting.deadline().expect("it is neither open nor failed");
+            let input = match timeout_at(deadline.into(), self.socket.frame()).await {
+                Err(_) => OrderInput::Deadline,
+                Ok(frame) => match order_frame::read(&frame?, &self.oddities)? {
+                    OrderFrame::Control(input) => input,
+                    OrderFrame::Nothing => continue,
+                    OrderFrame::Update(update) => {
+                        self.keep(*update)?;
+                        continue;
+                    }
+                },
+            };
+            match self.greeting.on(input, Instant::now().into_std()) {
+                OrderOutput::SendListen => {
+                    self.socket
+                        .send(&json!({"action": "listen", "data": {"streams": [TRADE_UPDATES]}}))
+                        .await?;
                 }
-                _ => {}
+                OrderOutput::Wait => {}
+                OrderOutput::Open => return Ok(()),
+                OrderOutput::Fail(error) => return Err(error),
             }
         }
     }
-}
 
-fn stream_of(frame: &[u8]) -> Result<String, StreamError> {
-    let head: StreamHead = serde_json::from_slice(frame).map_err(unreadable)?;
-    Ok(head.stream)
-}
-
-fn data<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, StreamError> {
-    serde_json::from_slice::<StreamBody<T>>(frame).map(|body| body.data).map_err(unreadable)
-}
-
-/// An update that cannot be read may be a fill: the session ends, and what the books lack is asked for over
-/// REST. Somebody else's (an option spread has neither symbol nor side) is logged and left out: it would
-/// come again after every new connection of ours.
-fn update(frame: &[u8]) -> Result<Option<TradeUpdate>, StreamError> {
-    let read = data::<UpdateWire>(frame).and_then(|wire| {
-        map::update(wire).map_err(|error| down(format!("an update cannot be read: {error}")))
-    });
-    match read {
-        Ok(update) => Ok(Some(update)),
-        Err(error) if is_foreign(frame) => {
-            tracing::warn!(%error, "an update of somebody else's order is skipped");
-            Ok(None)
+    fn keep(&mut self, update: TradeUpdate) -> Result<(), StreamError> {
+        if self.early.len() >= MAX_EARLY {
+            return Err(down(format!("more than {MAX_EARLY} updates before the greeting is over")));
         }
-        Err(error) => Err(error),
+        self.early.push_back(update);
+        Ok(())
     }
-}
-
-/// Whether an update tells of an order that certainly is not ours: without any client id, nobody knows.
-fn is_foreign(frame: &[u8]) -> bool {
-    data::<OwnerWire>(frame).is_ok_and(|owner| owner.order.client_order_id.parse::<ClientOrderId>().is_err())
-}
-
-fn unreadable(error: serde_json::Error) -> StreamError {
-    down(format!("a frame cannot be read: {error}"))
 }

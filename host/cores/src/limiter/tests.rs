@@ -1,37 +1,47 @@
-use proptest::prelude::*;
+//! One table a behaviour.
+
+use sandpit_types::StrategyName;
 
 use super::*;
 
-const SPAN: Duration = Duration::from_secs(60);
+pub(super) const SPAN: Duration = Duration::from_secs(60);
 
 /// A small quota, so that every bound is met within few requests.
-const SMALL: Quota = Quota { limit: 10, span: SPAN, share: 5, reserve: 1, leave: 2 };
+pub(super) const SMALL: Bound = Bound { unit: Unit::Requests, span: SPAN, limit: 10, reserve: 1, share: 5 };
 
-fn at(secs: i64) -> MarketTime {
+pub(super) fn quota(bound: Bound) -> Quota {
+    Quota { bounds: vec![bound], leave: 2, polls_first: 0 }
+}
+
+pub(super) fn small() -> Limiter {
+    Limiter::new(quota(SMALL))
+}
+
+pub(super) fn at(secs: i64) -> MarketTime {
     MarketTime::from_secs(secs)
 }
 
-fn named(index: u8) -> StrategyName {
+pub(super) fn named(index: u8) -> StrategyName {
     StrategyName::new(format!("s{index}"))
 }
 
-fn request(priority: Priority, strategy: Option<u8>) -> Request {
-    Request { priority, strategy: strategy.map(named), deadline: None }
+pub(super) fn request(priority: Priority, strategy: Option<u8>) -> Request {
+    Request { priority, strategy: strategy.map(named), deadline: None, tokens: 0 }
 }
 
 /// Enqueues `count` requests like `wanted`.
-fn enqueue(limiter: &mut Limiter, count: usize, wanted: &Request, now: MarketTime) -> Vec<Ticket> {
+pub(super) fn enqueue(limiter: &mut Limiter, count: usize, wanted: &Request, now: MarketTime) -> Vec<Ticket> {
     (0..count).map(|_| limiter.enqueue(wanted.clone(), now).expect("room in the queue")).collect()
 }
 
-fn count_go(verdicts: &[(Ticket, Verdict)]) -> usize {
+pub(super) fn count_go(verdicts: &[(Ticket, Verdict)]) -> usize {
     verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Go).count()
 }
 
 #[test]
 fn some_of_the_limit_is_kept_for_the_more_urgent() {
     let check = |priority, strategy, expected| {
-        let mut limiter = Limiter::new(SMALL);
+        let mut limiter = small();
         enqueue(&mut limiter, 20, &request(priority, strategy), at(0));
         assert_eq!(count_go(&limiter.poll(at(0))), expected, "{priority:?} of {strategy:?}");
     };
@@ -42,14 +52,15 @@ fn some_of_the_limit_is_kept_for_the_more_urgent() {
     // A strategy has its share, but the way out of a position is not shared out.
     check(Priority::Enter, Some(1), 5);
     check(Priority::Poll, Some(1), 5);
-    check(Priority::Reduce, Some(1), 9);
-    check(Priority::Cancel, Some(1), 10);
+    // One strategy's ways out leave room for those of the others.
+    check(Priority::Reduce, Some(1), 8);
+    check(Priority::Cancel, Some(1), 8);
 }
 
 #[test]
 fn a_tiny_limit_still_lets_every_priority_out() {
     for priority in Priority::ALL {
-        let mut limiter = Limiter::new(Quota { limit: 0, share: 0, reserve: 50, ..SMALL });
+        let mut limiter = Limiter::new(quota(Bound { limit: 0, share: 0, reserve: 50, ..SMALL }));
         enqueue(&mut limiter, 2, &request(priority, Some(1)), at(0));
         assert_eq!(count_go(&limiter.poll(at(0))), 1, "{priority:?}");
         assert_eq!(limiter.deadline(), Some(at(60)), "{priority:?}");
@@ -58,7 +69,7 @@ fn a_tiny_limit_still_lets_every_priority_out() {
 
 #[test]
 fn the_window_slides_and_does_not_refill_at_the_minute() {
-    let mut limiter = Limiter::new(SMALL);
+    let mut limiter = small();
     enqueue(&mut limiter, 4, &request(Priority::Cancel, None), at(0));
     assert_eq!(count_go(&limiter.poll(at(0))), 4);
     enqueue(&mut limiter, 20, &request(Priority::Cancel, None), at(59));
@@ -68,13 +79,13 @@ fn the_window_slides_and_does_not_refill_at_the_minute() {
     assert_eq!(limiter.deadline(), Some(at(119)));
     // Time that goes back opens nothing.
     assert_eq!(count_go(&limiter.poll(at(0))), 0);
-    assert_eq!(limiter.usage(at(60)).used, 10);
-    assert_eq!(limiter.usage(at(119)).used, 4);
+    assert_eq!(limiter.usage(at(60)).windows[0].used, 10);
+    assert_eq!(limiter.usage(at(119)).windows[0].used, 4);
 }
 
 #[test]
 fn strategies_take_turns_in_a_lane() {
-    let mut limiter = Limiter::new(Quota { limit: 100, share: 100, ..SMALL });
+    let mut limiter = Limiter::new(quota(Bound { limit: 100, share: 100, ..SMALL }));
     let many = enqueue(&mut limiter, 50, &request(Priority::Enter, Some(1)), at(0));
     let few = enqueue(&mut limiter, 3, &request(Priority::Enter, Some(2)), at(0));
     let host = enqueue(&mut limiter, 1, &request(Priority::Enter, None), at(0));
@@ -85,7 +96,7 @@ fn strategies_take_turns_in_a_lane() {
 
 #[test]
 fn a_spent_share_holds_back_nobody_else() {
-    let mut limiter = Limiter::new(SMALL);
+    let mut limiter = small();
     enqueue(&mut limiter, 20, &request(Priority::Enter, Some(1)), at(0));
     assert_eq!(count_go(&limiter.poll(at(0))), 5);
     let other = enqueue(&mut limiter, 2, &request(Priority::Enter, Some(2)), at(1));
@@ -95,7 +106,7 @@ fn a_spent_share_holds_back_nobody_else() {
 
 #[test]
 fn a_deadline_makes_a_request_late() {
-    let mut limiter = Limiter::new(SMALL);
+    let mut limiter = small();
     enqueue(&mut limiter, 10, &request(Priority::Cancel, None), at(0));
     limiter.poll(at(0));
     let wanted = Request { deadline: Some(at(30)), ..request(Priority::Enter, None) };
@@ -106,27 +117,38 @@ fn a_deadline_makes_a_request_late() {
     assert_eq!(limiter.deadline(), None);
     let stale = limiter.enqueue(wanted, at(90)).expect("room");
     assert_eq!(limiter.poll(at(90)), [(stale, Verdict::Late)], "late on arrival, with room");
-    assert_eq!(limiter.usage(at(90)).late, 2);
+    assert_eq!(limiter.usage(at(90)).tally.late, [0, 0, 2, 0]);
 }
 
 #[test]
-fn the_queue_is_bounded_and_urgent_requests_have_places_of_their_own() {
-    let mut limiter = Limiter::new(SMALL);
+fn the_queue_is_bounded_and_nobody_is_shut_out() {
+    let mut limiter = small();
     limiter.observe_too_many(None, at(0));
-    enqueue(&mut limiter, MAX_WAITING_EACH, &request(Priority::Enter, Some(1)), at(0));
-    let full = |limit| Err(Full { limit });
-    assert_eq!(limiter.enqueue(request(Priority::Enter, Some(1)), at(0)), full(MAX_WAITING_EACH));
-    enqueue(&mut limiter, MAX_WAITING - MAX_WAITING_EACH, &request(Priority::Enter, Some(2)), at(0));
-    assert_eq!(limiter.enqueue(request(Priority::Enter, Some(3)), at(0)), full(MAX_WAITING));
+    let full = |limit| Err(QueueError::Full { limit });
+    let entry = |strategy| request(Priority::Enter, strategy);
+    enqueue(&mut limiter, MAX_WAITING_EACH, &entry(Some(1)), at(0));
+    assert_eq!(limiter.enqueue(entry(Some(1)), at(0)), full(MAX_WAITING_EACH));
+    let free = MAX_WAITING - KEPT_PLACES - MAX_WAITING_EACH;
+    enqueue(&mut limiter, free, &entry(Some(2)), at(0));
+    assert_eq!(limiter.enqueue(entry(Some(2)), at(0)), full(free), "the last places are kept");
+    for quiet in 3..3 + (KEPT_PLACES / FEW) as u8 - 1 {
+        enqueue(&mut limiter, FEW, &entry(Some(quiet)), at(0));
+        assert_eq!(limiter.enqueue(entry(Some(quiet)), at(0)), full(FEW), "of s{quiet}");
+    }
+    enqueue(&mut limiter, FEW, &entry(None), at(0));
+    assert_eq!(limiter.enqueue(entry(Some(99)), at(0)), full(MAX_WAITING));
     assert!(limiter.enqueue(request(Priority::Cancel, Some(1)), at(0)).is_ok());
-    assert_eq!(limiter.usage(at(0)).full, 2);
     assert_eq!(limiter.usage(at(0)).waiting, [1, 0, MAX_WAITING, 0]);
+    // The host may have a lane for itself.
+    enqueue(&mut limiter, MAX_WAITING - 1, &request(Priority::Cancel, None), at(0));
+    assert_eq!(limiter.enqueue(request(Priority::Cancel, None), at(0)), full(MAX_WAITING));
+    assert_eq!(limiter.usage(at(0)).tally.full[0], 1);
 }
 
 #[test]
 fn the_brokers_count_rules_over_ours() {
     let check = |hints: &[(u32, i64)], expected_go, expected_deadline: i64| {
-        let mut limiter = Limiter::new(SMALL);
+        let mut limiter = small();
         for &(remaining, reset) in hints {
             limiter.observe_remaining(remaining, at(reset), at(0));
         }
@@ -153,7 +175,7 @@ fn the_brokers_count_rules_over_ours() {
 
 #[test]
 fn what_the_broker_counts_is_over_at_its_reset() {
-    let mut limiter = Limiter::new(SMALL);
+    let mut limiter = small();
     limiter.observe_remaining(3, at(30), at(0));
     enqueue(&mut limiter, 20, &request(Priority::Cancel, None), at(0));
     assert_eq!(count_go(&limiter.poll(at(0))), 1);
@@ -164,7 +186,7 @@ fn what_the_broker_counts_is_over_at_its_reset() {
 #[test]
 fn a_429_pauses_everything() {
     let check = |pauses: &[(Option<u64>, i64)], expected: i64| {
-        let mut limiter = Limiter::new(SMALL);
+        let mut limiter = small();
         for &(after, now) in pauses {
             limiter.observe_too_many(after.map(Duration::from_secs), at(now));
         }
@@ -177,6 +199,7 @@ fn a_429_pauses_everything() {
     };
     check(&[(None, 0)], 60);
     check(&[(Some(10), 0)], 10);
+    check(&[(Some(0), 1)], 2); // "Try again at once" is no answer to too many tries.
     // A shorter pause does not end a longer one, and no pause is longer than the cap.
     check(&[(Some(30), 0), (Some(5), 1)], 30);
     check(&[(Some(1_000_000), 0)], 3_600);
@@ -184,7 +207,7 @@ fn a_429_pauses_everything() {
 
 #[test]
 fn a_withdrawn_request_is_as_if_never_made() {
-    let mut limiter = Limiter::new(SMALL);
+    let mut limiter = small();
     limiter.observe_too_many(None, at(0));
     let tickets = enqueue(&mut limiter, 3, &request(Priority::Enter, Some(1)), at(0));
     limiter.withdraw(tickets[1]);
@@ -192,185 +215,128 @@ fn a_withdrawn_request_is_as_if_never_made() {
     assert_eq!(limiter.usage(at(0)).waiting, [0, 0, 2, 0]);
     assert_eq!(limiter.poll(at(60)), [(tickets[0], Verdict::Go), (tickets[2], Verdict::Go)]);
     limiter.withdraw(tickets[0]);
-    assert_eq!(limiter.usage(at(60)).used, 2, "what has gone out counts");
+    assert_eq!(limiter.usage(at(60)).windows[0].used, 2, "what has gone out counts");
 }
 
 #[test]
 fn waits_are_measured() {
-    let mut limiter = Limiter::new(SMALL);
+    let mut limiter = small();
     enqueue(&mut limiter, 12, &request(Priority::Cancel, None), at(0));
     limiter.poll(at(0));
     limiter.poll(at(60));
     let usage = limiter.usage(at(60));
-    assert_eq!((usage.granted, usage.delayed, usage.delay), (12, 2, Duration::from_secs(120)));
-    assert_eq!((usage.used, usage.limit), (2, 10));
+    let waits = usage.tally.waits[0];
+    assert_eq!((waits.count, waits.delayed, waits.sum), (12, 2, Duration::from_secs(120)));
+    let expected = WAIT_BUCKETS_MS.map(|bound_ms| if bound_ms < 60_000 { 10 } else { 12 });
+    assert_eq!(waits.within, expected, "a wait of exactly a bound is within it");
+    assert_eq!((usage.granted(), usage.windows[0].used, usage.windows[0].limit), (12, 2, 10));
 }
 
 #[test]
 fn strategies_that_come_and_go_leave_nothing_behind() {
-    let mut limiter = Limiter::new(SMALL);
-    for minute in 0..200 {
-        enqueue(&mut limiter, 1, &request(Priority::Enter, Some(minute)), at(i64::from(minute) * 60));
-        limiter.poll(at(i64::from(minute) * 60));
-    }
-    assert!(limiter.shares.len() <= limiter.limit());
-    assert!(limiter.waiting.is_empty() && limiter.lanes.iter().all(|lane| lane.by_owner.is_empty()));
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Arrive { priority: Priority, strategy: Option<u8>, ttl_secs: Option<u64>, count: u8 },
-    Withdraw(usize),
-    Wait { millis: u64 },
-    Remaining { requests: u32, reset_secs: u64 },
-    TooMany { after_secs: u64 },
-}
-
-fn steps(hints: u32) -> impl Strategy<Value = Vec<Step>> {
-    let priority = prop::sample::select(Priority::ALL.to_vec());
-    let arrive =
-        (priority, prop::option::of(0_u8..3), prop::option::weighted(0.2, 0_u64..200), 1_u8..8).prop_map(
-            |(priority, strategy, ttl_secs, count)| Step::Arrive { priority, strategy, ttl_secs, count },
-        );
-    prop::collection::vec(
-        prop_oneof![
-            8 => arrive,
-            1 => any::<usize>().prop_map(Step::Withdraw),
-            6 => (0_u64..40_000).prop_map(|millis| Step::Wait { millis }),
-            hints => (0_u32..20, 0_u64..90)
-                .prop_map(|(requests, reset_secs)| Step::Remaining { requests, reset_secs }),
-            hints => (0_u64..90).prop_map(|after_secs| Step::TooMany { after_secs }),
-        ],
-        1..80,
-    )
-}
-
-/// A limiter with a diary of what it let out.
-struct Desk {
-    limiter: Limiter,
-    now: MarketTime,
-    requests: BTreeMap<Ticket, Request>,
-    went: Vec<(Ticket, MarketTime)>,
-    decided: usize,
-    withdrawn: usize,
-}
-
-impl Desk {
-    fn play(steps: &[Step]) -> Self {
-        let mut desk = Self {
-            limiter: Limiter::new(SMALL),
-            now: at(1_000),
-            requests: BTreeMap::new(),
-            went: Vec::new(),
-            decided: 0,
-            withdrawn: 0,
+    let mut limiter = small();
+    for minute in 0..2_000_i64 {
+        let wanted = Request {
+            strategy: Some(StrategyName::new(format!("s{minute}"))),
+            ..request(Priority::Enter, None)
         };
-        for step in steps {
-            desk.step(step);
-            desk.poll();
-        }
-        desk
+        enqueue(&mut limiter, 1, &wanted, at(minute * 60));
+        limiter.poll(at(minute * 60));
     }
-
-    fn step(&mut self, step: &Step) {
-        match *step {
-            Step::Arrive { priority, strategy, ttl_secs, count } => {
-                let deadline = ttl_secs.map(|secs| self.now + Duration::from_secs(secs));
-                for _ in 0..count {
-                    let wanted = Request { deadline, ..request(priority, strategy) };
-                    let ticket = self.limiter.enqueue(wanted.clone(), self.now).expect("few");
-                    self.requests.insert(ticket, wanted);
-                }
-            }
-            Step::Withdraw(index) => {
-                let waiting: Vec<_> = self.limiter.waiting.keys().copied().collect();
-                if let Some(&ticket) = waiting.get(index % waiting.len().max(1)) {
-                    self.limiter.withdraw(ticket);
-                    self.withdrawn += 1;
-                }
-            }
-            Step::Wait { millis } => self.now = self.now + Duration::from_millis(millis),
-            Step::Remaining { requests, reset_secs } => {
-                let reset = self.now + Duration::from_secs(reset_secs);
-                self.limiter.observe_remaining(requests, reset, self.now);
-            }
-            Step::TooMany { after_secs } => {
-                self.limiter.observe_too_many(Some(Duration::from_secs(after_secs)), self.now);
-            }
-        }
-    }
-
-    fn poll(&mut self) -> usize {
-        let verdicts = self.limiter.poll(self.now);
-        self.decided += verdicts.len();
-        let now = self.now;
-        self.went
-            .extend(verdicts.iter().filter(|(_, v)| *v == Verdict::Go).map(|&(ticket, _)| (ticket, now)));
-        verdicts.len()
-    }
-
-    /// How many of `counts` went out in the span that starts with the one at `index`.
-    fn in_span_from(&self, index: usize, counts: impl Fn(&Request) -> bool) -> usize {
-        let start = self.went[index].1;
-        let span = self.went[index..].iter().take_while(|(_, time)| *time < start + SPAN);
-        span.filter(|(ticket, _)| counts(&self.requests[ticket])).count()
-    }
+    assert!(limiter.meters.iter().all(|meter| meter.strategies() <= 257));
+    assert!(limiter.waiting.is_empty() && limiter.lanes.iter().all(|lane| lane.in_turn().count() == 0));
 }
 
-/// As many cases as the environment asks for, and no fewer than these.
-fn at_least(cases: u32) -> ProptestConfig {
-    let asked = ProptestConfig::default();
-    ProptestConfig { cases: asked.cases.max(cases), ..asked }
+#[test]
+fn a_strategy_that_only_cancels_leaves_room_for_the_ways_out_of_others() {
+    let mut limiter = small();
+    enqueue(&mut limiter, 50, &request(Priority::Cancel, Some(1)), at(0));
+    assert_eq!(count_go(&limiter.poll(at(0))), 8);
+    let reduce = enqueue(&mut limiter, 1, &request(Priority::Reduce, Some(2)), at(1));
+    assert_eq!(limiter.poll(at(1)), [(reduce[0], Verdict::Go)]);
+    let cancel = enqueue(&mut limiter, 1, &request(Priority::Cancel, Some(2)), at(2));
+    assert_eq!(limiter.poll(at(2)), [(cancel[0], Verdict::Go)]);
+    enqueue(&mut limiter, 1, &request(Priority::Enter, Some(2)), at(2));
+    assert_eq!(count_go(&limiter.poll(at(2))), 0, "the cancels of s1 still go before entries");
 }
 
-proptest! {
-    #![proptest_config(at_least(1_000))]
+#[test]
+fn a_few_polls_go_before_entries_and_the_rest_behind_them() {
+    let mut limiter = Limiter::new(Quota { polls_first: 2, ..quota(Bound { share: 10, ..SMALL }) });
+    enqueue(&mut limiter, 30, &request(Priority::Enter, Some(1)), at(0));
+    assert_eq!(count_go(&limiter.poll(at(0))), 8);
+    let polls = enqueue(&mut limiter, 5, &request(Priority::Poll, None), at(1));
+    let went = limiter.poll(at(60));
+    assert_eq!(went[..2], [(polls[0], Verdict::Go), (polls[1], Verdict::Go)]);
+    assert!(went[2..].iter().all(|(ticket, _)| !polls.contains(ticket)) && went.len() == 8);
+    // Cancels and reductions go before even these.
+    let cancel = enqueue(&mut limiter, 1, &request(Priority::Cancel, Some(1)), at(61));
+    let reduce = enqueue(&mut limiter, 1, &request(Priority::Reduce, None), at(61));
+    let went = limiter.poll(at(120));
+    assert_eq!(went[..3], [cancel[0], reduce[0], polls[2]].map(|ticket| (ticket, Verdict::Go)));
+}
 
-    #[test]
-    fn no_window_ever_holds_more_than_the_limit(steps in steps(1)) {
-        let desk = Desk::play(&steps);
-        for index in 0..desk.went.len() {
-            prop_assert!(desk.in_span_from(index, |_| true) <= 10);
-            let polls = desk.in_span_from(index, |request| request.priority == Priority::Poll);
-            prop_assert!(polls <= 7);
-            for strategy in 0..3 {
-                let share = desk.in_span_from(index, |request| {
-                    request.strategy == Some(named(strategy)) && request.priority.is_shared_out()
-                });
-                prop_assert!(share <= 5, "s{strategy} had {share}");
-            }
-        }
-    }
+/// A source of which requests and tokens are counted, a minute and a day.
+fn source() -> Limiter {
+    let bounds = vec![
+        Bound::new(Unit::Requests, SPAN, 5),
+        Bound::new(Unit::Tokens, SPAN, 1_000),
+        Bound::new(Unit::Tokens, SPAN * 10, 1_500),
+    ];
+    Limiter::new(Quota { bounds, leave: 0, polls_first: 0 })
+}
 
-    #[test]
-    fn nothing_urgent_goes_after_something_lesser_that_came_later(steps in steps(1)) {
-        let desk = Desk::play(&steps);
-        for (index, (later, _)) in desk.went.iter().enumerate() {
-            for (earlier, _) in &desk.went[..index] {
-                let (first, second) = (&desk.requests[earlier], &desk.requests[later]);
-                let overtaken = second.priority < first.priority && later < earlier;
-                // Only a spent share may hold the more urgent one back, and cancels have none.
-                prop_assert!(!overtaken || second.priority == Priority::Enter && second.strategy.is_some());
-                let same = first.priority == second.priority && first.strategy == second.strategy;
-                prop_assert!(!same || earlier < later, "a strategy's requests keep their order");
-            }
-        }
-    }
+fn costing(tokens: u64, strategy: Option<u8>) -> Request {
+    Request { tokens, ..request(Priority::Poll, strategy) }
+}
 
-    #[test]
-    fn every_request_gets_its_verdict_and_the_deadline_is_exact(steps in steps(1)) {
-        let mut desk = Desk::play(&steps);
-        let mut turns = 0;
-        while let Some(deadline) = desk.limiter.deadline() {
-            prop_assert!(deadline > desk.now, "a polled limiter has nothing due");
-            desk.now = deadline - Duration::from_nanos(1);
-            prop_assert_eq!(desk.poll(), 0, "nothing before the deadline");
-            desk.now = deadline;
-            prop_assert!(desk.poll() > 0, "something at the deadline");
-            turns += 1;
-            prop_assert!(turns < 1_000, "no end");
-        }
-        prop_assert_eq!(desk.decided + desk.withdrawn, desk.requests.len());
-        prop_assert!(desk.limiter.waiting.is_empty());
-    }
+#[test]
+fn a_request_goes_when_it_fits_into_every_window() {
+    let mut limiter = source();
+    enqueue(&mut limiter, 3, &costing(400, None), at(0));
+    assert_eq!(count_go(&limiter.poll(at(0))), 2, "tokens of the minute");
+    assert_eq!(limiter.deadline(), Some(at(60)));
+    assert_eq!(count_go(&limiter.poll(at(60))), 1);
+    enqueue(&mut limiter, 1, &costing(301, None), at(61));
+    assert_eq!(limiter.deadline(), Some(at(600)), "tokens of the longer window");
+    assert_eq!(count_go(&limiter.poll(at(600))), 1);
+    enqueue(&mut limiter, 9, &costing(0, None), at(601));
+    assert_eq!(count_go(&limiter.poll(at(601))), 4, "requests of the minute");
+    let used: Vec<_> = limiter.usage(at(601)).windows.iter().map(|w| (w.unit, w.used, w.limit)).collect();
+    let tokens = Unit::Tokens;
+    assert_eq!(used, [(Unit::Requests, 5, 5), (tokens, 301, 1_000), (tokens, 701, 1_500)]);
+}
+
+#[test]
+fn a_request_that_could_never_go_is_not_taken() {
+    let mut limiter = source();
+    let error = QueueError::TooLarge { tokens: 1_001, limit: 1_000 };
+    assert_eq!(limiter.enqueue(costing(1_001, None), at(0)), Err(error));
+    assert!(limiter.enqueue(costing(1_000, None), at(0)).is_ok());
+    assert_eq!((limiter.usage(at(0)).tally.too_large, count_go(&limiter.poll(at(0)))), (1, 1));
+}
+
+#[test]
+fn a_large_request_is_not_starved_by_small_ones() {
+    let mut limiter = source();
+    enqueue(&mut limiter, 1, &costing(600, Some(1)), at(0));
+    limiter.poll(at(0));
+    let large = enqueue(&mut limiter, 1, &costing(500, Some(2)), at(1));
+    let small = enqueue(&mut limiter, 2, &costing(10, Some(3)), at(1));
+    let lesser_would_fit = limiter.poll(at(1));
+    assert_eq!(lesser_would_fit, [], "it is the turn of s2, and nobody overtakes");
+    assert_eq!(limiter.deadline(), Some(at(60)));
+    let went: Vec<_> = limiter.poll(at(60)).into_iter().map(|(ticket, _)| ticket).collect();
+    assert_eq!(went, [large[0], small[0], small[1]]);
+}
+
+#[test]
+fn with_no_window_only_the_brokers_word_counts() {
+    let mut limiter = Limiter::new(Quota { bounds: Vec::new(), leave: 0, polls_first: 0 });
+    limiter.observe_remaining(2, at(30), at(0));
+    enqueue(&mut limiter, 3, &request(Priority::Poll, None), at(0));
+    assert_eq!(count_go(&limiter.poll(at(0))), 2);
+    assert_eq!((limiter.usage(at(0)).broker_left, limiter.deadline()), (Some(0), Some(at(30))));
+    assert_eq!(count_go(&limiter.poll(at(30))), 1);
+    assert_eq!(limiter.usage(at(30)).broker_left, None);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sandpit_types::{Price, Qty, Side, StrategyName, Symbol, Usd};
 
-use super::{Books, Order, SubBook};
+use super::{Books, Order, OrderState, SubBook};
 
 impl Books {
     /// Open orders, oldest client id first.
@@ -16,6 +16,24 @@ impl Books {
     /// not confirmed.
     pub fn unsettled(&self) -> impl Iterator<Item = &Order> {
         self.unsettled.iter().filter_map(|client_id| self.orders.get(client_id))
+    }
+
+    /// Orders in one symbol that we took to be unknown to the broker, the newest `count` of them.
+    pub fn concluded_on(&self, symbol: &Symbol, count: usize) -> Vec<&Order> {
+        let is_concluded = |order: &&Order| match order.state() {
+            OrderState::NeverArrived { .. } | OrderState::Rejected { .. } => order.request.symbol == *symbol,
+            OrderState::Recorded
+            | OrderState::Sending { .. }
+            | OrderState::Unknown { .. }
+            | OrderState::Working(_)
+            | OrderState::Cancelling(_)
+            | OrderState::NotSent
+            | OrderState::Terminal(_) => false,
+        };
+        let mut concluded: Vec<&Order> = self.orders.values().filter(is_concluded).collect();
+        concluded.sort_by_key(|order| std::cmp::Reverse(order.recorded_at));
+        concluded.truncate(count);
+        concluded
     }
 
     /// Open orders of one strategy.

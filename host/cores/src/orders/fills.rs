@@ -55,6 +55,11 @@ impl Filled {
         self.notional
     }
 
+    /// Whether this execution is in the watermark by its own name.
+    pub fn has_counted(&self, id: &ExecutionId) -> bool {
+        self.seen.contains(id)
+    }
+
     /// Raises the watermark to what `shown` says and returns the parts that are new: at most the execution
     /// itself and before it what was missed. `None` when the broker reports fills of which no price is known:
     /// nothing changes, and a later snapshot has to bring it.

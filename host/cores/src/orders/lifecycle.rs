@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use sandpit_types::{BrokerOrder, MarketTime, OrderStatus, TradeUpdate};
+use sandpit_types::{BrokerOrder, MarketTime, OrderStatus, TradeEvent, TradeUpdate};
 use serde::{Deserialize, Serialize};
 
 use super::Execution;
@@ -91,6 +91,20 @@ impl OrderState {
     /// Whether the broker has said that the order exists, and it is not over.
     pub const fn is_at_broker(&self) -> bool {
         matches!(self, Self::Working(_) | Self::Cancelling(_))
+    }
+
+    /// Where the broker has it, while it has it and it is not over.
+    pub const fn at_broker(&self) -> Option<&OrderStatus> {
+        match self {
+            Self::Working(status) | Self::Cancelling(status) => Some(status),
+            Self::Recorded
+            | Self::Sending { .. }
+            | Self::Unknown { .. }
+            | Self::NotSent
+            | Self::Rejected { .. }
+            | Self::NeverArrived { .. }
+            | Self::Terminal(_) => None,
+        }
     }
 
     /// What a strategy is told.
@@ -172,10 +186,11 @@ impl OrderEvent {
 }
 
 impl From<TradeUpdate> for OrderEvent {
-    /// An execution when the update names one with its quantity and price; otherwise the order inside says it
-    /// all.
+    /// An execution when the update announces a fill and names it with its quantity and price; otherwise the
+    /// order inside says it all. Corrections and busts of a trade name an execution, too, and are no fill.
     fn from(update: TradeUpdate) -> Self {
-        match (update.execution_id, update.qty, update.price) {
+        let is_fill = matches!(update.event, TradeEvent::Fill | TradeEvent::PartialFill);
+        match (update.execution_id.filter(|_| is_fill), update.qty, update.price) {
             (Some(id), Some(qty), Some(price)) if qty.is_positive() && price.is_positive() => {
                 Self::Execution(Execution { id, qty, price, time: update.time }, update.order)
             }

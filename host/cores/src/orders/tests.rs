@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 use sandpit_types::{
     BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, MarketTime, OrderKind, OrderRequest,
-    OrderStatus, Price, Qty, Side, StrategyName, StrategyOrderId, Symbol, TimeInForce, Usd,
+    OrderStatus, Price, Qty, Side, StrategyName, StrategyOrderId, Symbol, TimeInForce, TradeEvent,
+    TradeUpdate, Usd,
 };
 
 use super::*;
@@ -188,6 +189,30 @@ fn races() {
     check("sent accepted rest-4 old-4 new", Working(OrderStatus::New), 4, 1);
     check("sent accepted rest-4 old-4", Working(OrderStatus::PartiallyFilled), 4, 1);
     check("sent accepted !no-price rest-10", filled(), 10, 1);
+}
+
+#[test]
+fn only_a_fill_is_an_execution() {
+    let request = request(1, Side::Buy, 10);
+    let update = |event: TradeEvent| TradeUpdate {
+        event,
+        execution_id: Some(ExecutionId::new("a")),
+        price: Some(Price::new(100.into())),
+        qty: Some(Qty::new(10.into())),
+        time: at(5),
+        order: shown(&request, OrderStatus::PartiallyFilled, 4, Some(Decimal::from(100)), 5),
+    };
+    let check = |event: TradeEvent, filled: u32| {
+        let mut books = Books::default();
+        books.record(new_order(request.clone()), at(0)).expect("a fresh book");
+        books.apply(&request.client_id, &OrderEvent::Sent).expect("recorded");
+        books.apply(&request.client_id, &OrderEvent::from(update(event.clone()))).expect("sending");
+        assert_eq!(books.position(&request.symbol), Qty::new(filled.into()), "{event:?}");
+    };
+    check(TradeEvent::PartialFill, 10);
+    check(TradeEvent::Other("trade_bust".into()), 4);
+    check(TradeEvent::Other("trade_correct".into()), 4);
+    check(TradeEvent::Canceled, 4);
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::{
 };
 
 use nix::fcntl::Flock;
-use sandpit_budget::Budget;
 use sandpit_contract::ToWatchdog;
 use sandpit_execution::{DeskEnd, DeskInput};
 use sandpit_store::Store;
@@ -23,7 +22,7 @@ use tokio::{
 };
 
 use super::Ending;
-use crate::{lease::LeaseClient, strategies::Strategy};
+use crate::{budgets::Budgets, lease::LeaseClient, strategies::Strategy};
 
 /// How long strategies, and then desk and store, may take to end; real time. The watchdog waits for 10 s in
 /// all.
@@ -37,7 +36,7 @@ pub(super) struct Host {
     pub(super) lease: LeaseClient,
     pub(super) runners: Vec<Runner>,
     pub(super) strategies: Vec<Arc<Strategy>>,
-    pub(super) budgets: [(&'static str, Arc<Budget>); 2],
+    pub(super) budgets: Arc<Budgets>,
     pub(super) inputs: Sender<DeskInput>,
     pub(super) desk: JoinHandle<DeskEnd>,
     pub(super) stop: watch::Sender<bool>,
@@ -108,9 +107,7 @@ impl Host {
         }
         // An error means that nobody is left to be stopped.
         let _ = self.stop.send(true);
-        for (_, budget) in &self.budgets {
-            budget.stop();
-        }
+        self.budgets.stop();
         if timeout(STORE_LIMIT, self.store.close()).await.is_err() {
             tracing::warn!("the database did not close in time; what was committed is safe");
         }

@@ -1,5 +1,6 @@
 //! `sandpit run`: prepare everything that can be wrong, reconcile, then trade until there is a reason to end.
 
+mod calendar;
 mod end;
 mod ending;
 mod prepare;

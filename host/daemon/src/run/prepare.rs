@@ -10,18 +10,17 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 use sandpit_alpaca::{Alpaca, AlpacaConfig};
 use sandpit_broker::{Broker, BrokerError};
-use sandpit_budget::Budget;
 use sandpit_contract::Exit;
-use sandpit_cores::Quota;
 use sandpit_monitor::Monitor;
 use sandpit_strategy::Engine;
-use sandpit_types::{HostEpoch, MarketTime, Symbol};
+use sandpit_types::{HostEpoch, MarketClock, MarketTime, Symbol};
 
 use super::Failure;
 use crate::{
     ambient,
+    budgets::Budgets,
     clock::BrokerClock,
-    config::Config,
+    config::{Config, Encoding, MarketData},
     dry_run::DryRun,
     figures::Figures,
     lease::Lease,
@@ -29,10 +28,6 @@ use crate::{
     strategies::{self, Strategy},
 };
 
-/// Requests a minute at the market-data API; the free plan allows 200.
-const DATA_RPM: u32 = 180;
-/// One strategy's share of those; there is no strategy behind a data request.
-const DATA_RESERVE: u32 = 0;
 /// How long a request to the broker may take, real time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The calendar is read for so many days before today, for warm-up.
@@ -60,7 +55,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<BrokerClock>,
     pub(super) sessions: Sessions,
     pub(super) alpaca: Arc<Alpaca>,
-    pub(super) budgets: [(&'static str, Arc<Budget>); 2],
+    pub(super) budgets: Arc<Budgets>,
     pub(super) figures: Arc<Figures>,
 }
 
@@ -78,16 +73,14 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
         .map_err(|error| Failure::new(Exit::Plugin, error))?;
 
     let clock = Arc::new(BrokerClock::new(MarketTime::EPOCH, config.clock_speed, ambient::boot_now));
-    let trading = Quota { limit: config.requests_per_minute, ..Quota::default() };
-    let data =
-        Quota { limit: DATA_RPM, share: DATA_RPM, reserve: DATA_RESERVE, leave: 0, ..Quota::default() };
-    let budgets = [("trading", trading), ("data", data)]
-        .map(|(name, quota)| (name, Arc::new(Budget::new(quota, clock.clone()))));
+    let market_clock: Arc<dyn MarketClock> = clock.clone();
+    let budgets = Arc::new(Budgets::new(&config.quotas, &market_clock));
+    say_what_comes_in(&config);
     let needed = config.mode.posts().then(|| lease.clone());
     let figures = Arc::new(Figures::new(&config, epoch, needed, clock.clone(), &strategies, budgets.clone()));
     let monitor = monitor(&config, &figures).await?;
 
-    let alpaca = Alpaca::new(alpaca_config(&config), budgets[0].1.clone(), budgets[1].1.clone())
+    let alpaca = Alpaca::new(alpaca_config(&config), budgets.trading.clone(), budgets.data.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let alpaca = Arc::new(alpaca);
     let sessions = meet_broker(&config, &alpaca, &clock).await?;
@@ -118,6 +111,18 @@ impl Parts {
     /// Every symbol that a strategy trades.
     pub(super) fn symbols(&self) -> Vec<Symbol> {
         self.strategies.iter().flat_map(|strategy| strategy.instruments.iter().cloned()).collect()
+    }
+
+    /// The symbols that the news is to be of: what the configuration lists, else the instruments of the
+    /// strategies that want news. Nothing where none does.
+    pub(super) fn news_symbols(&self) -> Vec<Symbol> {
+        let wanting = || self.strategies.iter().filter(|strategy| strategy.wants_news());
+        let listed = &self.config.market_data.news;
+        match wanting().next() {
+            None => Vec::new(),
+            Some(_) if !listed.is_empty() => listed.clone(),
+            Some(_) => wanting().flat_map(|strategy| strategy.instruments.iter().cloned()).collect(),
+        }
     }
 
     /// The symbols of strategies that want trades. Quotes and bars are wanted of all: the gates need prices.
@@ -156,6 +161,15 @@ fn lock(folder: &Path) -> Result<Flock<File>, Failure> {
     })
 }
 
+/// What was configured beside what strategies ask for, for the log.
+fn say_what_comes_in(config: &Config) {
+    let MarketData { canary, encoding, news } = &config.market_data;
+    let text = |symbols: &[Symbol]| symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(" ");
+    let canary = canary.as_ref().map_or("off", Symbol::as_str);
+    let address = &config.endpoints.news_stream_url;
+    tracing::info!(canary, ?encoding, news = text(news), address, "market data");
+}
+
 async fn monitor(config: &Config, figures: &Arc<Figures>) -> Result<Monitor, Failure> {
     let token = config.panel_token.as_ref().map(|token| token.expose().to_owned());
     let source = figures.clone();
@@ -173,8 +187,11 @@ fn alpaca_config(config: &Config) -> AlpacaConfig {
         data_url: endpoints.data_url,
         trading_stream_url: endpoints.trading_stream_url,
         data_stream_url: endpoints.data_stream_url,
-        news_stream_url: None,
-        encoding: sandpit_alpaca::Encoding::default(),
+        news_stream_url: Some(endpoints.news_stream_url),
+        encoding: match config.market_data.encoding {
+            Encoding::Json => sandpit_alpaca::Encoding::Json,
+            Encoding::Msgpack => sandpit_alpaca::Encoding::MessagePack,
+        },
         feed: config.feed.clone(),
         key_id: config.key_id.clone(),
         secret: config.secret.clone(),

@@ -2,9 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sandpit_alpaca::AlpacaNews;
 use sandpit_broker::{Broker, OrderFeed, Subscription};
 use sandpit_execution::{Desk, DeskEnd, DeskInput, DeskOutput};
-use sandpit_ingest::{Ingest, IngestConfig, IngestStats, Reins, UpdateLoop, UpdateSink, UpdateStats};
+use sandpit_ingest::{
+    Ingest, IngestConfig, IngestStats, MarketSink, NewsConfig, NewsLoop, NewsStats, Reins, Suspicion,
+    UpdateLoop, UpdateSink, UpdateStats,
+};
 use sandpit_store::Store;
 use sandpit_strategy::StrategyEvent;
 use sandpit_types::{MarketClock, MarketTime, Pulse, TradeUpdate};
@@ -15,13 +19,16 @@ use tokio::{
 };
 
 use super::{
+    calendar::Almanac,
     ending::{Ending, Endings},
     prepare::Parts,
 };
-use crate::{dry_run::DryRun, fan_out::FanOut, review::Reviewer, strategies::Mail};
+use crate::{dry_run::DryRun, fan_out::fan_out, review::Reviewer, strategies::Mail};
 
 /// Outputs of the desk that may wait for the strategies.
 const DESK_OUTPUTS: usize = 4_096;
+/// Suspicions that may wait for the order stream. One ends the connection, so what is past it says no more.
+const SUSPICIONS: usize = 4;
 /// Nonces that may wait for a loop.
 const PROBES: usize = 16;
 /// How often strategies learn of the time, and without a watchdog every loop is probed; real time.
@@ -32,8 +39,6 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 const CLOCK_FLOOR: Duration = Duration::from_secs(2);
 /// An answer about the time that took longer is not used, real time.
 const CLOCK_LATE: Duration = Duration::from_secs(1);
-/// With less of the calendar left the host asks to be restarted, market time.
-const CALENDAR_LEFT: Duration = Duration::from_secs(3 * 86_400);
 
 /// What every loop is started with.
 pub(super) struct Spawner<'a> {
@@ -63,9 +68,11 @@ impl Spawner<'_> {
             trades: prepared.trade_symbols(),
             news: Vec::new(),
         };
+        let canary = prepared.config.market_data.canary.clone();
         let config = IngestConfig {
-            watches: IngestConfig::usual_watches(&subscription),
+            watches: IngestConfig::usual_watches(&subscription, canary.as_ref()),
             subscription,
+            canary,
             days: prepared.sessions.days().to_vec(),
             since,
             bars_grace: IngestConfig::BARS_GRACE,
@@ -73,9 +80,7 @@ impl Spawner<'_> {
             ahead: IngestConfig::AHEAD.max(Duration::from_secs(1).mul_f64(prepared.config.clock_speed)),
             seed: prepared.seed,
         };
-        let figures = &prepared.figures;
-        let (tape, counts) = (figures.tape.clone(), figures.data.clone());
-        let sink = FanOut::new(prepared.clock.clone(), tape, counts, dry_run, prepared.strategies.clone());
+        let sink = self.fan_out(dry_run);
         let alpaca = prepared.alpaca.clone();
         let ingest = Ingest::new(config, alpaca.clone(), alpaca, prepared.clock.clone());
         let stats = ingest.stats();
@@ -83,42 +88,79 @@ impl Spawner<'_> {
         stats
     }
 
-    /// Box 1, trade updates.
-    pub(super) fn updates<O: OrderFeed>(&self, orders: Arc<O>) -> Arc<UpdateStats> {
-        let updates = UpdateLoop::new(orders, self.prepared.seed.rotate_left(1));
+    /// Box 1, news, where a strategy wants them.
+    pub(super) fn news(&self, since: MarketTime) -> Option<Arc<NewsStats>> {
+        let symbols = self.prepared.news_symbols();
+        if symbols.is_empty() {
+            return None;
+        }
+        let (alpaca, clock) = (self.prepared.alpaca.clone(), self.prepared.clock.clone());
+        let config = NewsConfig { symbols, since, seed: self.prepared.seed.rotate_left(2) };
+        let news = NewsLoop::new(config, Arc::new(AlpacaNews(alpaca.clone())), alpaca, clock);
+        let stats = news.stats();
+        let loop_ = news.run(self.fan_out(None), self.reins("news"));
+        self.endings.watch_task("news", tokio::spawn(loop_));
+        Some(stats)
+    }
+
+    /// Where events go. The venue of a dry run has no use for news.
+    fn fan_out(&self, dry_run: Option<DryRun>) -> impl MarketSink + 'static {
+        let (prepared, figures) = (self.prepared, &self.prepared.figures);
+        let (tape, counts) = (figures.tape.clone(), figures.data.clone());
+        fan_out(prepared.clock.clone(), dry_run, tape, counts, prepared.strategies.clone())
+    }
+
+    /// Box 1, trade updates. `suspicions` are the desk's: what REST showed and the stream did not tell.
+    pub(super) fn updates<O: OrderFeed>(
+        &self,
+        orders: Arc<O>,
+        suspicions: mpsc::Receiver<Suspicion>,
+    ) -> Arc<UpdateStats> {
+        let updates = UpdateLoop::new(orders, self.prepared.seed.rotate_left(1)).with_suspicions(suspicions);
         let stats = updates.stats();
         let sink = ToDesk(self.inputs.clone());
         self.endings.watch_task("trade updates", tokio::spawn(updates.run(sink, self.reins("updates"))));
         stats
     }
 
-    /// Box 4, and the mail from it to the strategies.
+    /// Box 4, and the mail from it to the strategies and to the order stream.
     pub(super) fn desk<B: Broker>(
         &self,
         desk: Desk<B, Reviewer>,
         inputs: mpsc::Receiver<DeskInput>,
-    ) -> JoinHandle<DeskEnd> {
+    ) -> (JoinHandle<DeskEnd>, mpsc::Receiver<Suspicion>) {
         let (outputs, mail) = mpsc::channel(DESK_OUTPUTS);
         let probes = self.inputs.clone();
         // A full queue drops the nonce; the desk then proves its life by working through the queue.
         let probe = Box::new(move |nonce| drop(probes.try_send(DeskInput::Probe(nonce))));
         self.prepared.figures.loops.add("execution", desk.pulse(), probe);
-        self.mail(mail);
+        let (suspects, suspicions) = mpsc::channel(SUSPICIONS);
+        self.mail(mail, suspects);
         let (task, endings) = (tokio::spawn(desk.run(inputs, outputs)), self.endings.clone());
-        tokio::spawn(async move {
+        let watched = tokio::spawn(async move {
             let ended = task.await;
             endings.give(Ending::Broken { what: format!("execution ended: {ended:?}") });
             ended.unwrap_or(DeskEnd::Stopped)
-        })
+        });
+        (watched, suspicions)
     }
 
-    fn mail(&self, mut outputs: mpsc::Receiver<DeskOutput>) {
+    fn mail(&self, mut outputs: mpsc::Receiver<DeskOutput>, suspects: mpsc::Sender<Suspicion>) {
         let mail = Mail::new(&self.prepared.strategies, self.prepared.clock.clone());
         let figures = self.prepared.figures.clone();
         let deliver = async move {
             while let Some(output) = outputs.recv().await {
-                if let DeskOutput::Account(account) = &output {
-                    figures.set_equity(account.equity);
+                match &output {
+                    DeskOutput::Account(account) => figures.set_equity(account.equity),
+                    DeskOutput::StreamSuspect { reason } => {
+                        // A full queue means that one is about to be heard.
+                        let _ = suspects.try_send(Suspicion { what: reason.clone() });
+                    }
+                    DeskOutput::Order { .. }
+                    | DeskOutput::Fill { .. }
+                    | DeskOutput::Refused { .. }
+                    | DeskOutput::SubBook { .. }
+                    | DeskOutput::Alert(_) => {}
                 }
                 mail.deliver(output);
             }
@@ -126,12 +168,11 @@ impl Spawner<'_> {
         self.endings.watch_task("mail", tokio::spawn(deliver));
     }
 
-    /// Keeps market time by the broker's clock, and asks for a restart before the calendar runs out.
+    /// Keeps market time by the broker's clock, and asks for a restart when the calendar changes or runs out.
     pub(super) fn clock(&self) {
         let (clock, alpaca) = (self.prepared.clock.clone(), self.prepared.alpaca.clone());
         let (endings, mut stopped) = (self.endings.clone(), self.stopped.clone());
-        let last_close = self.prepared.sessions.days().last().map(|day| day.close);
-        let renew_at = last_close.map(|close| close - CALENDAR_LEFT).filter(|at| *at > clock.now());
+        let mut almanac = Almanac::new(self.prepared.sessions.clone(), clock.now());
         let keep = async move {
             loop {
                 let wait = clock.real_until(clock.now() + CLOCK_EVERY).max(CLOCK_FLOOR);
@@ -140,14 +181,15 @@ impl Spawner<'_> {
                     _ = stopped.wait_for(|stop| *stop) => return,
                 }
                 let asked = Instant::now();
-                match alpaca.clock().await {
+                let told = alpaca.clock().await;
+                match &told {
                     // An answer that was long under way tells an old time.
                     Ok(told) if asked.elapsed() < CLOCK_LATE => clock.set(told.now),
                     Ok(_) => tracing::debug!("the broker's answer about the time came late"),
                     Err(error) => tracing::debug!(%error, "the broker did not say the time"),
                 }
-                if renew_at.is_some_and(|at| clock.now() > at) {
-                    endings.give(Ending::Drain { reason: "the calendar has to be read again".into() });
+                if let Some(reason) = almanac.keep(&*alpaca, told.ok(), clock.now()).await {
+                    endings.give(Ending::Drain { reason });
                     return;
                 }
             }

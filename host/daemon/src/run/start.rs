@@ -64,13 +64,15 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
     spawner.store(&store, store_pulse);
     let stats = desk.stats();
-    let desk = spawner.desk(desk, desk_inputs);
-    let updates = spawner.updates(orders);
+    let (desk, suspicions) = spawner.desk(desk, desk_inputs);
+    let updates = spawner.updates(orders, suspicions);
     spawner.clock();
     spawner.ticks();
     // Last, so that no strategy sees the market before it knows what it holds.
     let ingest = spawner.ingest(since, dry_run);
-    prepared.figures.set_running(Running { desk: stats, ingest, updates });
+    let news = spawner.news(since);
+    let alpaca = prepared.alpaca.clone();
+    prepared.figures.set_running(Running { desk: stats, ingest, updates, news, alpaca });
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
     let Parts { config, strategies, budgets, lock, .. } = prepared;
     let kill_switch_file = config.kill_switch_file;
@@ -162,7 +164,7 @@ fn desk<B: Broker>(
         endings: endings.clone(),
         account: None,
     };
-    let config = DeskConfig::new(prepared.epoch);
+    let config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
     let pulse = Arc::default();
     Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
 }

@@ -97,7 +97,10 @@ impl<R: Review> Machine<R> {
                 | OrderState::NeverArrived { .. }
                 | OrderState::Terminal(_),
             )
-            | None => self.errands.forget(id),
+            | None => {
+                self.errands.forget(id);
+                self.hearing.over(id);
+            }
         }
     }
 }

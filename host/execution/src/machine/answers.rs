@@ -30,6 +30,7 @@ impl<R: Review> Machine<R> {
         });
         match result {
             Ok(order) if order.ours().as_ref() == Some(id) => {
+                self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Accepted(order), now, "accepted");
             }
             Ok(order) => {
@@ -109,6 +110,7 @@ impl<R: Review> Machine<R> {
             Ok(order) => {
                 self.errands.done(Errand::LookUp, id);
                 self.answered(id);
+                self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Snapshot(order), now, "looked up");
             }
             Err(BrokerError::NotFound { .. }) => self.not_found(id, now),
@@ -120,11 +122,12 @@ impl<R: Review> Machine<R> {
     }
 
     fn not_found(&mut self, id: &ClientOrderId, now: MarketTime) {
+        let was_open = self.books.order(id).is_some_and(|order| order.state().is_open());
         self.errands.again(Errand::LookUp, id, now, self.chance.next());
         self.answered(id);
         self.absorb(id, &OrderEvent::NotFound { at: now }, now, "the broker does not know it");
         match self.books.order(id).map(|order| order.state()) {
-            Some(OrderState::NeverArrived { .. }) => {
+            Some(OrderState::NeverArrived { .. }) if was_open => {
                 self.stats.write(|counts| counts.never_arrived += 1);
                 self.alert(format!("order {id} never arrived at the broker; it was not sent again"), now);
             }
@@ -135,6 +138,7 @@ impl<R: Review> Machine<R> {
                 | OrderState::Unknown { .. }
                 | OrderState::NotSent
                 | OrderState::Rejected { .. }
+                | OrderState::NeverArrived { .. }
                 | OrderState::Terminal(_),
             )
             | None => {}

@@ -9,11 +9,14 @@ use std::collections::BTreeSet;
 use sandpit_broker::BrokerError;
 use sandpit_cores::reconcile::{self, PositionDifference};
 use sandpit_store::Record;
-use sandpit_types::{MarketTime, Position, Symbol};
+use sandpit_types::{ClientOrderId, MarketTime, Position, Symbol};
 use tracing::{info, warn};
 
-use super::Machine;
+use super::{Machine, errands::Errand};
 use crate::Review;
+
+/// Orders taken for gone that are asked for when a symbol is disputed, the newest ones.
+const MAX_CONCLUDED: usize = 20;
 
 /// What is remembered from one read to the next.
 #[derive(Debug, Default)]
@@ -76,6 +79,11 @@ impl<R: Review> Machine<R> {
             self.agree(&symbol, now);
         }
         let last = std::mem::take(&mut self.disputes.suspected);
+        if !different.is_subset(&last) {
+            // Shares that moved unheard: the orders tell whether they are ours. That the stream is to blame
+            // is not said before they do, because trades made by hand look the same here.
+            self.list.hurry(now);
+        }
         // Without the stream, fills are not heard of as they happen: a difference proves nothing, and entries
         // are refused anyway.
         let is_proof = self.books.is_order_stream_up();
@@ -102,6 +110,17 @@ impl<R: Review> Machine<R> {
                 ),
                 now,
             );
+            self.ask_for_concluded(&real.symbol, now);
+        }
+    }
+
+    /// An order may have come to the broker long after we took it for gone, and the stream that would have
+    /// told may be mute.
+    fn ask_for_concluded(&mut self, symbol: &Symbol, now: MarketTime) {
+        let concluded = self.books.concluded_on(symbol, MAX_CONCLUDED);
+        let ids: Vec<ClientOrderId> = concluded.into_iter().map(|order| order.client_id().clone()).collect();
+        for id in ids {
+            self.errands.want(Errand::LookUp, &id, now);
         }
     }
 

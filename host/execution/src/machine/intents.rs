@@ -156,6 +156,7 @@ impl<R: Review> Machine<R> {
             // That it is under way is not written down: a recorded order may have been sent, whoever reads it
             // back.
             self.books.apply(&id, &OrderEvent::Sent).expect("a recorded order can be sent");
+            self.hearing.sent(&id);
             self.actions.push(Action::Submit { request, class: terms.class(), deadline: terms.deadline });
         }
     }

@@ -16,7 +16,10 @@ use super::{Action, Machine, errands::Errand};
 use crate::{DeskOutput, Review};
 
 const RETRY_BASE: Duration = Duration::from_secs(2);
-const RETRY_CAP: Duration = Duration::from_secs(60);
+/// The longest wait after failures, on average.
+pub(super) const RETRY_CAP: Duration = Duration::from_secs(60);
+/// The same for the list of open orders, which is all that is known of them while the stream is down.
+pub(super) const LIST_RETRY_CAP: Duration = Duration::from_secs(15);
 
 /// Foreign orders that are remembered, so that each is reported once. When full, all are forgotten.
 const MAX_FOREIGN: usize = 1000;
@@ -35,8 +38,8 @@ pub(super) struct Poll {
 }
 
 impl Poll {
-    pub(super) const fn new(every: Duration) -> Self {
-        let backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
+    pub(super) const fn new(every: Duration, retry_cap: Duration) -> Self {
+        let backoff = Backoff::new(RETRY_BASE, retry_cap);
         let (due, asked_at) = (Some(MarketTime::EPOCH), MarketTime::EPOCH);
         Self { every, due, asked_at, again: false, backoff }
     }
@@ -46,6 +49,12 @@ impl Poll {
             Some(due) => self.due = Some(due.min(now)),
             None => self.again = true,
         }
+    }
+
+    /// From now on it is due this often.
+    pub(super) fn pace(&mut self, every: Duration, now: MarketTime) {
+        self.every = every;
+        self.due = self.due.map(|due| due.min(now + every));
     }
 
     pub(super) const fn deadline(&self) -> Option<MarketTime> {
@@ -112,6 +121,7 @@ impl<R: Review> Machine<R> {
         for difference in reconcile::orders(&self.books, &listed) {
             match difference {
                 Difference::Known { client_id, shown } | Difference::Lost { client_id, shown } => {
+                    self.see(&client_id, &shown, now);
                     self.absorb(&client_id, &OrderEvent::Snapshot(shown), now, "listed");
                 }
                 Difference::Foreign { shown } => self.foreigner(&shown, now),
@@ -131,6 +141,16 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// The stream fell, or `sync` begins because it is up again: open orders are asked for at once, and often
+    /// until they have been caught up with.
+    pub(super) fn stream_ended(&mut self, sync: Option<Sync>, now: MarketTime) {
+        self.sync = sync;
+        self.books.set_order_stream_up(false);
+        self.hearing.end();
+        self.list.pace(self.config.poll_every_down, now);
+        self.list.hurry(now);
+    }
+
     /// Entries are allowed again once the broker has answered about every order that the list lacked.
     pub(super) fn check_sync(&mut self, now: MarketTime) {
         let Some(sync) = self.sync.as_mut().filter(|sync| sync.listed) else { return };
@@ -139,6 +159,8 @@ impl<R: Review> Machine<R> {
         if sync.asking.is_empty() {
             self.sync = None;
             self.books.set_order_stream_up(true);
+            self.hearing.begin(&self.books);
+            self.list.pace(self.config.poll_every, now);
             // What differed may have been the fills that are known now.
             self.positions.hurry(now);
         }

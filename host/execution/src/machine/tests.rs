@@ -1,5 +1,6 @@
 //! The machine against a broker, a disk and a network that fail, in virtual time.
 
+mod hearing;
 mod storm;
 mod world;
 
@@ -14,7 +15,10 @@ fn told(world: &World) -> Vec<String> {
         DeskOutput::Order { update, .. } => Some(format!("{:?}", update.status)),
         DeskOutput::Fill { fill, .. } => Some(format!("fill {}", fill.qty)),
         DeskOutput::Refused { refusal, .. } => Some(refusal.to_string()),
-        DeskOutput::SubBook { .. } | DeskOutput::Account(_) | DeskOutput::Alert(_) => None,
+        DeskOutput::SubBook { .. }
+        | DeskOutput::Account(_)
+        | DeskOutput::StreamSuspect { .. }
+        | DeskOutput::Alert(_) => None,
     };
     world.told.iter().filter_map(word).collect()
 }
@@ -104,6 +108,37 @@ fn an_order_that_comes_to_light_after_all_counts_again() {
     world.calm();
     assert_eq!(world.machine.books.open_count(), 1);
     assert_eq!(alerts(&world), 2, "never arrived, and there after all");
+}
+
+#[test]
+fn shares_of_an_order_taken_for_gone_are_found_though_the_stream_is_mute() {
+    let mut world = World::new();
+    world.next_post = Post::Late(secs(300));
+    world.submit(1, Side::Buy, 10);
+    world.calm_for(secs(310));
+    assert_eq!(world.machine.books.open_count(), 0, "taken for gone");
+    world.venue.fill(0, 10);
+    world.venue.stream.clear();
+    world.calm_for(secs(180));
+    assert_eq!(world.machine.books.position(&world::spy()), world::qty(10));
+    world.calm_for(secs(60));
+    assert_eq!(world.machine.books.disputed(&world::spy()), None);
+    assert_eq!(world.machine.stats.read().never_arrived, 1);
+
+    // It is not there after all: asked once, and told once.
+    let mut world = World::new();
+    world.next_post = Post::Lost;
+    world.submit(1, Side::Buy, 10);
+    world.calm_for(secs(100));
+    world.look_ups = 0;
+    let mut by_hand = world.position();
+    by_hand.qty = world::qty(7);
+    for _ in 0..3 {
+        world.machine.disputes.begin();
+        world.machine.positions_read(Ok(vec![by_hand.clone()]), world.now);
+        world.calm_for(secs(1));
+    }
+    assert_eq!((world.look_ups, world.machine.stats.read().never_arrived), (1, 1));
 }
 
 #[test]

@@ -9,10 +9,11 @@ use std::{
 };
 
 use sandpit_broker::{
-    BrokerError, DataFeed, DataSession, History, OrderFeed, OrderSession, StreamError, Subscription,
+    BrokerError, DataFeed, DataSession, History, NewsHistory, OrderFeed, OrderSession, StreamError,
+    Subscription,
 };
 use sandpit_ingest::Reins;
-use sandpit_types::{Bar, MarketClock, MarketEvent, MarketTime, Pulse, Quote, Symbol, TradeUpdate};
+use sandpit_types::{Bar, MarketClock, MarketEvent, MarketTime, News, Pulse, Quote, Symbol, TradeUpdate};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep},
@@ -63,6 +64,8 @@ pub(crate) struct Feed<T> {
     openings: Mutex<std::collections::VecDeque<Opening<T>>>,
     open_now: Arc<AtomicU64>,
     pub(crate) opens: AtomicU64,
+    /// What was subscribed to, try by try.
+    pub(crate) asked: Mutex<Vec<Subscription>>,
 }
 
 impl<T: Send + 'static> Feed<T> {
@@ -71,6 +74,7 @@ impl<T: Send + 'static> Feed<T> {
             openings: Mutex::new(openings.into()),
             open_now: Arc::default(),
             opens: AtomicU64::new(0),
+            asked: Mutex::default(),
         })
     }
 
@@ -121,7 +125,8 @@ impl<T> Session<T> {
 impl DataFeed for Feed<Vec<MarketEvent>> {
     type Session = Session<Vec<MarketEvent>>;
 
-    async fn open(&self, _: &Subscription) -> Result<Self::Session, StreamError> {
+    async fn open(&self, asked: &Subscription) -> Result<Self::Session, StreamError> {
+        self.asked.lock().unwrap().push(asked.clone());
         self.session().await
     }
 }
@@ -155,9 +160,16 @@ pub(crate) struct Books {
     pub(crate) quotes_fail: AtomicBool,
     /// Bars are never answered.
     pub(crate) hangs: AtomicBool,
+    /// The market stands still since then.
+    pub(crate) halted: Mutex<Option<MarketTime>>,
 }
 
 impl Books {
+    fn now(&self) -> MarketTime {
+        let now = self.clock.now();
+        self.halted.lock().unwrap().map_or(now, |halted| now.min(halted))
+    }
+
     fn answer<T>(&self, value: T) -> Result<T, BrokerError> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(BrokerError::Unavailable { message: "the test says so".to_owned() });
@@ -178,7 +190,7 @@ impl History for Books {
         }
         let mut bars = Vec::new();
         let mut start = from;
-        while start < to.min(self.clock.now().minute()) {
+        while start < to.min(self.now().minute()) {
             bars.extend(symbols.iter().map(|symbol| bar(symbol, start)));
             start = start + Duration::from_secs(60);
         }
@@ -186,7 +198,7 @@ impl History for Books {
     }
 
     async fn latest_quotes(&self, symbols: &[Symbol]) -> Result<Vec<Quote>, BrokerError> {
-        let now = self.clock.now();
+        let now = self.now();
         if self.quotes_fail.load(Ordering::SeqCst) {
             return Err(BrokerError::Unavailable { message: "no quotes".to_owned() });
         }
@@ -201,6 +213,25 @@ pub(crate) fn bar(symbol: &Symbol, start: MarketTime) -> Bar {
 
 pub(crate) fn quote(symbol: &Symbol, time: MarketTime) -> Quote {
     Quote { symbol: symbol.clone(), time, bid: 1.0, bid_size: 1, ask: 2.0, ask_size: 1 }
+}
+
+/// News over REST, under a test's control.
+#[derive(Default)]
+pub(crate) struct Wire {
+    pub(crate) news: Mutex<Vec<News>>,
+    pub(crate) fails: AtomicBool,
+    pub(crate) asked: AtomicU64,
+}
+
+impl NewsHistory for Wire {
+    async fn news(&self, _: &[Symbol], from: MarketTime) -> Result<Vec<News>, BrokerError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(BrokerError::Unavailable { message: "the test says so".to_owned() });
+        }
+        let news = self.news.lock().unwrap();
+        Ok(news.iter().filter(|news| news.updated >= from).cloned().collect())
+    }
 }
 
 /// The other ends of a loop's reins.

@@ -9,9 +9,9 @@ use std::{
 };
 
 use sandpit_broker::{StreamError, Subscription};
-use sandpit_ingest::{Ingest, IngestConfig, IngestStats, MarketSink, StreamState};
-use sandpit_types::{MarketClock, MarketEvent, MarketTime, SessionDay, StreamHealth, Symbol};
-use tokio::task::JoinHandle;
+use sandpit_ingest::{Fall, Ingest, IngestConfig, IngestStats, MarketSink, StreamState};
+use sandpit_types::{BarMark, MarketClock, MarketEvent, MarketTime, SessionDay, StreamHealth, Symbol};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::fakes::{Books, FastClock, Feed, Hands, bar, opening, quote, reins, until};
 
@@ -37,6 +37,23 @@ impl Delivered {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The starts of the bars of `symbol` that came with this mark, as minutes since the origin.
+    fn marked(&self, symbol: &Symbol, wanted: BarMark) -> Vec<u64> {
+        let events = self.0.lock().unwrap();
+        let of = |event: &MarketEvent| match event {
+            MarketEvent::MarkedBar(bar, mark) if bar.symbol == *symbol && *mark == wanted => {
+                Some(bar.start.since(origin()).as_secs() / 60)
+            }
+            _ => None,
+        };
+        events.iter().filter_map(of).collect()
+    }
+
+    fn has_quote_of(&self, symbol: &Symbol) -> bool {
+        let events = self.0.lock().unwrap();
+        events.iter().any(|event| matches!(event, MarketEvent::Quote(quote) if quote.symbol == *symbol))
     }
 
     /// The starts of the bars of `symbol`, as minutes since the origin.
@@ -76,19 +93,27 @@ fn start(feed: Arc<Feed<Vec<MarketEvent>>>) -> Running {
 }
 
 fn start_since(feed: Arc<Feed<Vec<MarketEvent>>>, since: MarketTime) -> Running {
+    start_with(feed, vec![symbol()], since)
+}
+
+/// A loop for the bars of [`symbol`] and the quotes of `quotes`, with the canary CNRY.
+fn start_with(feed: Arc<Feed<Vec<MarketEvent>>>, quotes: Vec<Symbol>, since: MarketTime) -> Running {
     let clock = FastClock::new(origin(), SPEED);
     let (no, fails) = (|| AtomicBool::new(false), AtomicBool::new(false));
-    let books = Arc::new(Books { clock: Arc::clone(&clock), fails, quotes_fail: no(), hangs: no() });
-    let subscription =
-        Subscription { bars: vec![symbol()], quotes: vec![symbol()], trades: vec![], news: vec![] };
+    let halted = Mutex::new(None);
+    let books = Books { clock: Arc::clone(&clock), fails, quotes_fail: no(), hangs: no(), halted };
+    let books = Arc::new(books);
+    let subscription = Subscription { bars: vec![symbol()], quotes, trades: vec![], news: vec![] };
+    let canary = Some(Symbol::new("CNRY"));
     let config = IngestConfig {
         days: vec![SessionDay { open: origin(), close: origin() + Duration::from_secs(23_400) }],
         since,
         bars_grace: IngestConfig::BARS_GRACE,
         // A second of real time.
         ahead: Duration::from_secs(u64::from(SPEED)),
-        watches: IngestConfig::usual_watches(&subscription),
+        watches: IngestConfig::usual_watches(&subscription, canary.as_ref()),
         subscription,
+        canary,
         seed: 1,
     };
     let ingest = Ingest::new(config, feed, Arc::clone(&books), Arc::clone(&clock) as Arc<dyn MarketClock>);
@@ -103,6 +128,25 @@ impl Running {
     async fn stop(self) {
         self.hands.stop.send(true).expect("the loop runs");
         self.task.await.expect("it ends in peace");
+    }
+
+    /// Waits while the stream says something now and then.
+    async fn until_while(
+        &self,
+        what: &str,
+        hand: &mpsc::UnboundedSender<Result<Vec<MarketEvent>, StreamError>>,
+        holds: impl FnMut() -> bool,
+    ) {
+        let keeps_talking = async {
+            loop {
+                hand.send(Ok(self.fresh_quote())).unwrap();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            () = keeps_talking => unreachable!("it never ends"),
+            () = until(what, holds) => {}
+        }
     }
 
     fn fresh_quote(&self) -> Vec<MarketEvent> {
@@ -131,7 +175,10 @@ async fn rest_carries_the_data_and_the_gap_is_filled() {
     first.send(Err(StreamError::Down { message: "pulled".to_owned() })).unwrap();
 
     until("polls", || running.delivered.health().last() == Some(&StreamHealth::Fallback)).await;
+    // Now REST is away, too, until the stream is back.
+    running.books.fails.store(true, Ordering::SeqCst);
     until("the new connection", || running.stats.connection.opens() == 2).await;
+    running.books.fails.store(false, Ordering::SeqCst);
     // While the gap is filled, the stream has the bar of this minute already, and REST has it too.
     let bar_now = MarketEvent::Bar(bar(&symbol(), running.clock.now().minute() - Duration::from_secs(60)));
     second.send(Ok(vec![bar_now])).unwrap();
@@ -140,7 +187,10 @@ async fn rest_carries_the_data_and_the_gap_is_filled() {
     until("the gap", || running.stats.gaps_filled() >= 1).await;
     running.assert_whole();
     let health = running.delivered.health();
-    assert_eq!(health, [StreamHealth::Live, StreamHealth::Stale, StreamHealth::Fallback, StreamHealth::Live]);
+    let expected = [StreamHealth::Live, StreamHealth::Stale, StreamHealth::Fallback, StreamHealth::Stale];
+    assert_eq!(health[..4], expected, "{health:?}");
+    assert_eq!(health.last(), Some(&StreamHealth::Live));
+    assert!(running.stats.fallback_latency_ms() < 100, "REST was asked at once");
     assert_eq!(running.stats.connection.falls(), 1);
     assert_eq!(running.stats.health(), StreamHealth::Live);
     running.stop().await;
@@ -168,16 +218,7 @@ async fn without_rest_the_stream_goes_on_and_says_what_is_missing() {
     let running = start_since(Feed::new(vec![one]), origin() - Duration::from_secs(600));
     running.books.fails.store(true, Ordering::SeqCst);
     until("the connection", || running.stats.connection.opens() == 1).await;
-    let keeps_talking = async {
-        loop {
-            hand.send(Ok(running.fresh_quote())).unwrap();
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::select! {
-        () = keeps_talking => unreachable!("it never ends"),
-        () = until("the end of the tries", || running.stats.gaps_open() == 1) => {}
-    }
+    running.until_while("the end of the tries", &hand, || running.stats.gaps_open() == 1).await;
     until("quotes", || running.stats.quotes() > 0).await;
     assert_eq!(running.stats.connection.falls(), 0);
     running.stop().await;
@@ -226,7 +267,7 @@ async fn probes_are_answered_while_a_connection_hangs() {
 
 #[tokio::test]
 async fn tries_are_paced_while_the_broker_is_away() {
-    let refused = || Some(Err(StreamError::Occupied { message: "406".to_owned() }));
+    let refused = || Some(Err(StreamError::Down { message: "refused".to_owned() }));
     let feed = Feed::new(vec![refused(), refused()]);
     let running = start(Arc::clone(&feed));
     until("three tries", || feed.opens.load(Ordering::SeqCst) == 3).await;
@@ -237,5 +278,128 @@ async fn tries_are_paced_while_the_broker_is_away() {
     assert_eq!(running.stats.connection.opens(), 0);
     until("polls", || running.delivered.health().last() == Some(&StreamHealth::Fallback)).await;
     running.assert_whole();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_fall_is_mended_at_once() {
+    let (first, one) = opening();
+    let (_second, two) = opening();
+    let running = start(Feed::new(vec![one, two]));
+    first.send(Ok(running.fresh_quote())).unwrap();
+    until("the stream", || running.stats.connection.state() == StreamState::Live).await;
+    let fell = Instant::now();
+    first.send(Err(StreamError::Slow { message: "407".to_owned() })).unwrap();
+    until("the second connection", || running.stats.connection.opens() == 2).await;
+    assert!(fell.elapsed() < Duration::from_millis(500), "sooner than after any other fall");
+    assert_eq!(running.stats.connection.falls_by(Fall::Slow), 1);
+    assert_eq!(running.stats.connection.failures(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_ghost_is_no_failure_and_rest_carries_the_data_meanwhile() {
+    let running = start(Feed::new(vec![Some(Err(StreamError::Occupied { message: "406".to_owned() }))]));
+    until("the ghost", || running.stats.connection.falls_by(Fall::Occupied) == 1).await;
+    until("polls", || running.delivered.health().last() == Some(&StreamHealth::Fallback)).await;
+    assert_eq!((running.stats.connection.failures(), running.stats.connection.pages()), (0, 0));
+    until("bars", || running.stats.bars() >= 2).await;
+    running.assert_whole();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn too_many_symbols_become_fewer_and_rest_carries_the_others() {
+    let (hand, two) = opening();
+    let refused = Some(Err(StreamError::TooManySymbols { message: "405".to_owned() }));
+    let feed = Feed::new(vec![refused, two]);
+    let mut quotes = vec![symbol()];
+    quotes.extend((0..39).map(|n| Symbol::new(format!("S{n}"))));
+    let last = quotes.last().unwrap().clone();
+    let running = start_with(Arc::clone(&feed), quotes, origin());
+    until("the second try", || running.stats.connection.opens() == 1).await;
+    let health = |health| running.delivered.health().last() == Some(&health);
+    running.until_while("health", &hand, || health(StreamHealth::Live)).await;
+    running.delivered.0.lock().unwrap().clear();
+    let polled = || running.delivered.has_quote_of(&last);
+    running.until_while("a quote of the last symbol", &hand, polled).await;
+    let asked: Vec<usize> = feed.asked.lock().unwrap().iter().map(|asked| asked.quotes.len()).collect();
+    assert_eq!(asked, [41, 30], "the canary is one of them");
+    assert_eq!(running.stats.untold_quotes(), 11);
+    assert_eq!(running.stats.connection.pages(), 1);
+    assert_eq!(running.stats.health(), StreamHealth::Live);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_audit_finds_what_a_live_stream_lost() {
+    let (hand, one) = opening();
+    let running = start(Feed::new(vec![one]));
+    let past = |minute: u64| origin() + Duration::from_secs(60 * minute);
+    running.until_while("two minutes", &hand, || running.clock.now() > past(2)).await;
+    // The bar of minute 0 got lost, and that of minute 1 came with figures of its own.
+    let mut other = bar(&symbol(), past(1));
+    other.volume = 77;
+    hand.send(Ok(vec![MarketEvent::Bar(other)])).unwrap();
+    let is_found = || running.delivered.marked(&symbol(), BarMark::Late) == [0];
+    running.until_while("the audit", &hand, is_found).await;
+    assert_eq!(running.delivered.marked(&symbol(), BarMark::Corrected), [1]);
+    assert!(running.stats.audits() >= 1 && running.stats.audit_finds() >= 1);
+    assert_eq!(running.stats.polls(), 0);
+    assert_eq!(running.stats.connection.falls(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn in_a_halt_the_stream_is_not_at_fault() {
+    let (first, one) = opening();
+    let (_second, two) = opening();
+    let running = start(Feed::new(vec![one, two]));
+    first.send(Ok(running.fresh_quote())).unwrap();
+    until("the stream", || running.stats.connection.state() == StreamState::Live).await;
+    *running.books.halted.lock().unwrap() = Some(running.clock.now());
+    until("the silence", || running.stats.connection.falls_by(Fall::Silent) == 1).await;
+    assert!(running.stats.silence_ms() >= 3_000);
+    until("an excuse", || running.stats.quiet() == 2).await;
+    assert_eq!(running.stats.connection.falls(), 1);
+    // The market goes on, but this stream does not tell.
+    *running.books.halted.lock().unwrap() = None;
+    until("the next silence", || running.stats.connection.falls_by(Fall::Silent) == 2).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_canary_is_a_pulse_and_not_delivered() {
+    let (hand, one) = opening();
+    let feed = Feed::new(vec![one]);
+    let running = start(Arc::clone(&feed));
+    until("the connection", || running.stats.connection.opens() == 1).await;
+    let canary = Symbol::new("CNRY");
+    let sung = || vec![MarketEvent::Quote(quote(&canary, running.clock.now()))];
+    hand.send(Ok(sung())).unwrap();
+    until("the pulse", || running.stats.pulses() == 1).await;
+    until("health", || running.delivered.health() == [StreamHealth::Live]).await;
+    assert!(!running.delivered.has_quote_of(&canary));
+    assert_eq!(feed.asked.lock().unwrap()[0].quotes, [canary, symbol()]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_outage_keeps_nobody_busy_and_its_bars_are_delivered() {
+    let running = start(Feed::new(Vec::new()));
+    until("polls", || running.delivered.health().last() == Some(&StreamHealth::Fallback)).await;
+    running.books.fails.store(true, Ordering::SeqCst);
+    let stale = || running.delivered.health().last() == Some(&StreamHealth::Stale);
+    until("the end of REST", stale).await;
+    // Ten minutes of the market without anything.
+    let (work, back) = (running.hands.pulse.progress(), running.clock.now() + Duration::from_secs(600));
+    until("ten minutes", || running.clock.now() > back).await;
+    let wakeups = running.hands.pulse.progress() - work;
+    assert!(wakeups < 60, "{wakeups} wakeups in five seconds");
+    running.books.fails.store(false, Ordering::SeqCst);
+    until("REST", || running.delivered.health().last() == Some(&StreamHealth::Fallback)).await;
+    until("the bars", || running.stats.bars() >= 10).await;
+    running.assert_whole();
+    assert!(running.stats.connection.pages() <= 1);
     running.stop().await;
 }

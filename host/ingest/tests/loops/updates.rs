@@ -1,12 +1,17 @@
 //! The trade-updates loop.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use sandpit_broker::StreamError;
-use sandpit_ingest::{StreamState, UpdateLoop, UpdateSink};
+use sandpit_ingest::{Fall, StreamState, Suspicion, UpdateLoop, UpdateSink};
 use sandpit_types::{
     BrokerOrder, BrokerOrderId, MarketTime, OrderStatus, Qty, Side, Symbol, TradeEvent, TradeUpdate,
 };
+
+use tokio::sync::mpsc;
 
 use crate::fakes::{Feed, opening, reins, until};
 
@@ -85,6 +90,49 @@ async fn falls_are_told_once_and_nothing_is_lost() {
     until("the answer", || hands.pulse.nonce() == 7).await;
     drop(second);
     until("the next fall", || told.words() == "down up a b down up c down").await;
+    hands.stop.send(true).expect("the loop runs");
+    task.await.expect("it ends in peace");
+}
+
+#[tokio::test]
+async fn a_suspected_stream_is_made_again() {
+    let (first, one) = opening();
+    let (second, two) = opening();
+    let (tell, suspicions) = mpsc::channel(8);
+    let updates = UpdateLoop::new(Feed::new(vec![one, two]), 9).with_suspicions(suspicions);
+    let (stats, told) = (updates.stats(), Told::default());
+    let (hands, reins) = reins();
+    let task = tokio::spawn(updates.run(told.clone(), reins));
+    first.send(Ok(update("a"))).unwrap();
+    until("the stream", || told.words() == "up a").await;
+    // Many suspicions about one stream are one, and those told before the next is open are not about it.
+    for _ in 0..3 {
+        tell.send(Suspicion { what: "an order is filled".to_owned() }).await.unwrap();
+    }
+    until("the fall", || told.words() == "up a down").await;
+    assert!(first.is_closed(), "the old socket was dropped");
+    tell.send(Suspicion { what: "another one, too".to_owned() }).await.unwrap();
+    second.send(Ok(update("b"))).unwrap();
+    until("the next stream", || told.words() == "up a down up b").await;
+    assert_eq!(stats.connection.falls_by(Fall::Suspected), 1);
+    // Nobody left to suspect anything is no reason to spin.
+    drop(tell);
+    let work = hands.pulse.progress();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(hands.pulse.progress() < work + 20);
+    hands.stop.send(true).expect("the loop runs");
+    task.await.expect("it ends in peace");
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_is_given_up() {
+    let (hand, two) = opening();
+    let updates = UpdateLoop::new(Feed::new(vec![None, two]), 9).with_bound(Duration::from_millis(100));
+    let told = Told::default();
+    let (hands, reins) = reins();
+    let task = tokio::spawn(updates.run(told.clone(), reins));
+    hand.send(Ok(update("a"))).unwrap();
+    until("the second try", || told.words() == "down up a").await;
     hands.stop.send(true).expect("the loop runs");
     task.await.expect("it ends in peace");
 }

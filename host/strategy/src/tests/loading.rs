@@ -82,7 +82,7 @@ fn a_function_from_a_later_release_is_named() {
 
 #[test]
 fn a_plugin_says_what_it_is() {
-    let plugin = Wat { wants: 0b101, warmup_bars: 5_000, ..Wat::default() };
+    let plugin = Wat { wants: 0b1101, warmup_bars: 5_000, ..Wat::default() };
     let bytes = plugin.module();
     let loaded = Yard::new().load("sma_cross.wasm", &bytes).expect("it loads");
     assert_eq!(loaded.name().as_str(), "sma_cross");
@@ -93,7 +93,7 @@ fn a_plugin_says_what_it_is() {
         (it.name.as_str(), it.version.as_str(), it.parameters_schema.as_str()),
         ("test", "1.2.3", "{}")
     );
-    assert_eq!(it.wants, Wants { bars: true, quotes: false, trades: true });
+    assert_eq!(it.wants, Wants { bars: true, quotes: false, trades: true, news: true });
     assert_eq!(it.warmup_bars, 1_000);
     assert_eq!(it.instruments.iter().map(|symbol| symbol.as_str()).collect::<Vec<_>>(), ["A", "B"]);
 }

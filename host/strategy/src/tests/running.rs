@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sandpit_types::{
-    Intent, MarketEvent, OrderKind, OrderStatus, OrderUpdate, Price, Qty, Refusal, Side, Signal,
-    StrategyOrderId, StreamHealth, Submit, Symbol, TimeInForce, Usd,
+    Bar, BarMark, Intent, MarketEvent, News, OrderKind, OrderStatus, OrderUpdate, Price, Qty, Refusal, Side,
+    Signal, StrategyOrderId, StreamHealth, Submit, Symbol, TimeInForce, Usd,
 };
 
 use super::{
@@ -91,8 +91,8 @@ fn echo() -> Wat {
             (i32.const 2000)",
         on_event: "(call $hush)
             (call $say (i64.extend_i32_u (local.get $case))) (call $say (local.get $0))
-            (call $say (i64.extend_i32_u (local.get $1))) (call $say (i64.extend_i32_u (local.get $2)))
-            (call $say (local.get $3)) (call $say (local.get $4)) (i32.const 2000)",
+            (call $say (local.get $1)) (call $say (local.get $2)) (call $say (local.get $3))
+            (call $say (local.get $4)) (i32.const 2000)",
         ..Wat::default()
     }
 }
@@ -131,6 +131,92 @@ fn handlers_get_what_happened() {
     check(StrategyEvent::Market(MarketEvent::SessionOpen(at(600))), &[5, 600 * SECOND]);
     check(StrategyEvent::Market(MarketEvent::SessionClose(at(700))), &[6, 700 * SECOND]);
     check(StrategyEvent::Market(MarketEvent::Health(StreamHealth::Fallback, at(800))), &[7, 2]);
+}
+
+fn marked(symbol: &str, minute: i64, close: f64, mark: BarMark) -> StrategyEvent {
+    StrategyEvent::Market(MarketEvent::MarkedBar(Bar { close, ..bar_of(symbol, minute) }, mark))
+}
+
+fn news(symbols: &[&str]) -> StrategyEvent {
+    StrategyEvent::Market(MarketEvent::News(Box::new(News {
+        id: 77,
+        created: at(500),
+        updated: at(560),
+        headline: "h".repeat(5_000),
+        summary: "sum".into(),
+        author: "nobody".into(),
+        source: "wire".into(),
+        url: "u".into(),
+        symbols: symbols.iter().map(Symbol::new).collect(),
+    })))
+}
+
+#[test]
+fn bars_out_of_turn_are_told_as_such_and_stand_in_history_at_their_place() {
+    let plugin = Wat {
+        // Which, the instrument, its start, its close, its volume; then starts and closes of the history.
+        on_event: "(call $hush)
+            (call $say (i64.extend_i32_u (local.get $case))) (call $say (local.get $0))
+            (call $say (local.get $1))
+            (call $say (i64.trunc_f64_s (f64.reinterpret_i64 (local.get $5))))
+            (call $say (i64.trunc_f64_s (f64.reinterpret_i64 (local.get $6))))
+            (call $history (i32.const 1) (i32.const 9) (i32.const 128))
+            (call $say (i64.load32_u (i32.const 132)))
+            (call $say (i64.load (i32.load (i32.const 128))))
+            (call $say (i64.load offset=8 (i32.load (i32.const 128))))
+            (call $say (i64.load offset=16 (i32.load (i32.const 128))))
+            (call $say (i64.trunc_f64_s (f64.load (i32.load (i32.const 160)))))
+            (call $say (i64.trunc_f64_s (f64.load offset=8 (i32.load (i32.const 160)))))
+            (i32.const 2000)",
+        ..Wat::default()
+    };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    assert!(said(&mut session, &[bar("B", 5), bar("B", 7)]).is_empty());
+    let starts = [300, 360, 420].map(|secs: i64| secs * SECOND);
+    let check = |found: Vec<i64>, expected: [&[i64]; 4]| assert_eq!(found, expected.concat());
+    let found = said(&mut session, &[marked("B", 6, 60.0, BarMark::Late)]);
+    check(found, [&[8, 1, 360 * SECOND, 60, 100], &[3], &starts, &[7, 60]]);
+    let found = said(&mut session, &[marked("B", 5, 50.0, BarMark::Corrected)]);
+    check(found, [&[9, 1, 300 * SECOND, 50, 100], &[3], &starts, &[50, 60]]);
+    assert!(said(&mut session, &[marked("FOREIGN", 5, 50.0, BarMark::Late)]).is_empty());
+}
+
+#[test]
+fn a_bar_out_of_turn_goes_into_history_though_bars_are_not_handled() {
+    let plugin = Wat {
+        wants: 0b010,
+        on_event: "(unreachable)",
+        on_quote: "(call $hush) (call $history (i32.const 0) (i32.const 9) (i32.const 128))
+            (call $say (i64.load32_u (i32.const 132))) (i32.const 2000)",
+        ..Wat::default()
+    };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    let events = [marked("A", 6, 1.0, BarMark::Late), news(&["A"]), quote("A", 400)];
+    assert_eq!(said(&mut session, &events), [1]);
+}
+
+#[test]
+fn news_comes_with_the_instruments_it_speaks_of_and_its_texts_cut() {
+    let plugin = Wat {
+        // The id, the times, the lengths of the texts, how many instruments and the first.
+        on_event: "(call $hush)
+            (call $say (i64.extend_i32_u (local.get $case))) (call $say (local.get $0))
+            (call $say (local.get $1)) (call $say (local.get $2)) (call $say (local.get $4))
+            (call $say (local.get $6)) (call $say (i64.extend_i32_u (local.get $8)))
+            (call $say (i64.extend_i32_u (local.get $10))) (call $say (i64.extend_i32_u (local.get $12)))
+            (if (local.get $12) (then (call $say (i64.load32_u (local.get $11))))) (i32.const 2000)",
+        ..Wat::default()
+    };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    let head = [10, 77, 500 * SECOND, 560 * SECOND, 4_096, 3, 4, 1];
+    let mut check = |symbols: &[&str], tail: &[i64]| {
+        let expected = if tail.is_empty() { Vec::new() } else { [head.as_slice(), tail].concat() };
+        assert_eq!(said(&mut session, &[news(symbols)]), expected, "{symbols:?}");
+    };
+    check(&["X", "B", "A"], &[2, 1]);
+    check(&["A"], &[1, 0]);
+    check(&[], &[0]);
+    check(&["X"], &[]);
 }
 
 #[test]
@@ -218,7 +304,7 @@ fn an_order_for_an_unknown_instrument_is_refused_here() {
         on_bar: LIST,
         intents: vec![submit(5, 2), submit(6, 0), submit(7, u32::MAX)],
         // Says the ids and the lengths of the reasons.
-        on_event: "(call $hush) (call $say (local.get $0)) (call $say (i64.extend_i32_u (local.get $2)))
+        on_event: "(call $hush) (call $say (local.get $0)) (call $say (local.get $2))
             (i32.const 2000)",
         ..Wat::default()
     };

@@ -41,7 +41,7 @@ impl Default for Wat {
             imports: "",
             memory_pages: 4,
             instruments: vec!["A", "B"],
-            wants: 0b111,
+            wants: 0b1111,
             warmup_bars: 0,
             describe: "(i32.const 64)",
             init: "(i32.const 32)",
@@ -138,8 +138,9 @@ impl Wat {
             (func (export "on-trade")
               (param $of i32) (param $at i64) (param $price f64) (param $size f64) (result i32) {on_trade})
             (func (export "on-event")
-              (param $case i32) (param $0 i64) (param $1 i32) (param $2 i32) (param $3 i64) (param $4 i64)
-              (result i32) {on_event})
+              (param $case i32) (param $0 i64) (param $1 i64) (param $2 i64) (param $3 i64) (param $4 i64)
+              (param $5 i64) (param $6 i64) (param $7 i32) (param $8 i32) (param $9 i32) (param $10 i32)
+              (param $11 i32) (param $12 i32) (result i32) {on_event})
             (func (export "save") (result i32) {NOTHING})
             (func (export "load") (param i32 i32 i32 i32) (result i32) (i32.const 32))
             (func (export "stop") (param i32 i32) {stop})

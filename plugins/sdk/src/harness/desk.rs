@@ -119,7 +119,10 @@ impl Desk {
             | Event::Timer(_)
             | Event::SessionOpen(_)
             | Event::SessionClose(_)
-            | Event::StreamHealth(_) => {}
+            | Event::StreamHealth(_)
+            | Event::LateBar(_)
+            | Event::CorrectedBar(_)
+            | Event::News(_) => {}
         }
         Some(event)
     }
@@ -132,6 +135,26 @@ impl Desk {
         }
         bars.push_back(*bar);
         self.match_symbol(bar.instrument);
+    }
+
+    /// Whether the history has a bar of that minute.
+    pub(super) fn has_bar(&self, bar: &Bar) -> bool {
+        self.symbols[bar.instrument.index()].bars.iter().any(|other| other.start == bar.start)
+    }
+
+    /// A bar out of turn: it takes its place in the history, or that of the bar it corrects. Nothing fills at
+    /// the price of a past minute.
+    pub(super) fn on_marked_bar(&mut self, bar: &Bar) {
+        self.set_now(bar.start + MINUTE);
+        let bars = &mut self.symbols[bar.instrument.index()].bars;
+        let place = bars.partition_point(|other| other.start < bar.start);
+        match bars.get_mut(place) {
+            Some(other) if other.start == bar.start => *other = *bar,
+            _ => bars.insert(place, *bar),
+        }
+        if bars.len() > MAX_HISTORY {
+            bars.pop_front();
+        }
     }
 
     pub(super) fn on_quote(&mut self, quote: &Quote) {

@@ -79,6 +79,19 @@ impl Strategy for Scripted {
         self.write("close");
     }
 
+    fn on_late_bar(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {
+        self.write(format!("late {} of {:?}", bar.close, ctx.history(bar.instrument, 9).close));
+    }
+
+    fn on_corrected_bar(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {
+        self.write(format!("corrected {} of {:?}", bar.close, ctx.history(bar.instrument, 9).close));
+    }
+
+    fn on_news(&mut self, ctx: &mut Ctx<'_>, news: &News) {
+        let seconds = ctx.now().nanos() / 1_000_000_000;
+        self.write(format!("{} about {} at {seconds}", news.headline, news.instruments.len()));
+    }
+
     fn on_stream_health(&mut self, _ctx: &mut Ctx<'_>, health: StreamHealth) {
         self.write(format!("{health:?}"));
     }
@@ -413,4 +426,30 @@ fn a_quantity_of_zero_is_a_mistake() {
     act(&mut desk(), |ctx| {
         ctx.buy(SYMBOL, Qty::ZERO).send();
     });
+}
+
+#[test]
+fn bars_out_of_turn_take_their_place_and_news_is_told() {
+    let mut desk = desk();
+    let minute = |minute: i64, close: f64| Bar {
+        instrument: Instrument(0),
+        start: Time::from_nanos(minute * 60_000_000_000),
+        open: 1.0,
+        high: 9.0,
+        low: 1.0,
+        close,
+        volume: 100.0,
+    };
+    desk.bar(minute(1, 1.0));
+    desk.bar(minute(3, 3.0));
+    desk.bar_out_of_turn(minute(2, 2.0));
+    desk.bar_out_of_turn(minute(1, 1.5));
+    let updated = Time::from_nanos(300_000_000_000);
+    let news =
+        News { updated, headline: "It moved".into(), instruments: vec![Instrument(0)], ..News::default() };
+    desk.news(news);
+    assert_eq!(
+        told(),
+        ["late 2 of [1.0, 2.0, 3.0]", "corrected 1.5 of [1.5, 2.0, 3.0]", "It moved about 1 at 300"]
+    );
 }

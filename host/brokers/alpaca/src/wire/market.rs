@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
-    number::{count, side_price},
+    number::{code, count, maybe_price, price, side_price},
     stamp::Stamp,
 };
 
@@ -49,13 +49,17 @@ pub(crate) struct BarWire<'a> {
     #[serde(rename = "S", default, borrow)]
     pub(crate) symbol: Cow<'a, str>,
     pub(crate) t: Stamp,
+    #[serde(deserialize_with = "price")]
     pub(crate) o: f64,
+    #[serde(deserialize_with = "price")]
     pub(crate) h: f64,
+    #[serde(deserialize_with = "price")]
     pub(crate) l: f64,
+    #[serde(deserialize_with = "price")]
     pub(crate) c: f64,
     #[serde(default, deserialize_with = "count")]
     pub(crate) v: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "maybe_price")]
     pub(crate) vw: Option<f64>,
 }
 
@@ -81,6 +85,7 @@ pub(crate) struct TradeWire<'a> {
     #[serde(rename = "S", default, borrow)]
     pub(crate) symbol: Cow<'a, str>,
     pub(crate) t: Stamp,
+    #[serde(deserialize_with = "price")]
     pub(crate) p: f64,
     #[serde(default, deserialize_with = "count")]
     pub(crate) s: u64,
@@ -89,14 +94,14 @@ pub(crate) struct TradeWire<'a> {
 /// `success` and `error` messages of the data stream.
 #[derive(Debug, Deserialize)]
 pub(crate) struct NoticeWire {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "code")]
     pub(crate) code: u16,
     #[serde(default)]
-    pub(crate) msg: String,
+    pub(crate) msg: Option<String>,
 }
 
 /// The `subscription` message: always the complete current set.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct SubscriptionWire {
     #[serde(default)]
     pub(crate) bars: Option<Vec<String>>,
@@ -104,6 +109,8 @@ pub(crate) struct SubscriptionWire {
     pub(crate) quotes: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) trades: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) news: Option<Vec<String>>,
 }
 
 /// A page of `GET /v2/stocks/bars`.

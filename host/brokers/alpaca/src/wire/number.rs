@@ -45,9 +45,37 @@ pub(crate) fn decimal<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) ->
     deserializer.deserialize_any(Decimal(PhantomData))
 }
 
+/// Whether a number can be a price; zero is the price of an empty side.
+pub(crate) fn is_price(value: f64) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
+/// A price. Use without `default`: a bar without its close is none.
+pub(crate) fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    let unexpected = || de::Error::invalid_value(de::Unexpected::Float(value), &"a price");
+    if is_price(value) { Ok(value) } else { Err(unexpected()) }
+}
+
+/// A price that may be `null`. Use with `default`.
+pub(crate) fn maybe_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let value = Option::<f64>::deserialize(deserializer)?;
+    let odd = value.filter(|&value| !is_price(value));
+    let unexpected = |value| de::Error::invalid_value(de::Unexpected::Float(value), &"a price");
+    odd.map_or(Ok(value), |odd| Err(unexpected(odd)))
+}
+
+/// The price of one side of a quote; `null` means, as zero does, that the side is empty. Use with `default`.
+pub(crate) fn side_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    maybe_price(deserializer).map(Option::unwrap_or_default)
+}
+
 /// A count of shares as an integer; a fraction is cut off, `null` is zero. Use with `default`.
 pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     struct Count;
+
+    /// 2^64: what does not fit below it.
+    const TOO_MANY: f64 = 18_446_744_073_709_551_616.0;
 
     impl Visitor<'_> for Count {
         type Value = u64;
@@ -61,8 +89,8 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
         }
 
         fn visit_f64<E: de::Error>(self, value: f64) -> Result<u64, E> {
-            // `as` saturates: below zero and NaN become zero.
-            Ok(value as u64)
+            let fits = (0.0..TOO_MANY).contains(&value);
+            if fits { Ok(value as u64) } else { Err(E::invalid_value(de::Unexpected::Float(value), &self)) }
         }
 
         fn visit_unit<E: de::Error>(self) -> Result<u64, E> {
@@ -71,6 +99,16 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
     }
 
     deserializer.deserialize_any(Count)
+}
+
+/// The code of an error: 0 when it is absent or none of ours.
+pub(crate) fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let code = match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::Number(number) => number.as_u64(),
+        serde_json::Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    Ok(code.and_then(|code| code.try_into().ok()).unwrap_or_default())
 }
 
 /// A whole number that names something, written as a number or as text.
@@ -94,11 +132,6 @@ pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::E
     }
 
     deserializer.deserialize_any(Id)
-}
-
-/// The price of one side of a quote; `null` means, as zero does, that the side is empty. Use with `default`.
-pub(crate) fn side_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -130,7 +163,15 @@ mod tests {
         check(r#"{"qty":null}"#, None, 0);
         check(r#"{"qty":""}"#, None, 0);
         check("{}", None, 0);
-        for bad in [r#"{"qty":"ten"}"#, r#"{"qty":[]}"#, r#"{"size":"x"}"#] {
+        for bad in [
+            r#"{"qty":"ten"}"#,
+            r#"{"qty":[]}"#,
+            r#"{"size":"x"}"#,
+            r#"{"size":-1}"#,
+            r#"{"size":-0.5}"#,
+            r#"{"size":18446744073709551616}"#,
+            r#"{"size":1e400}"#,
+        ] {
             assert!(serde_json::from_str::<Both>(bad).is_err(), "{bad}");
         }
     }

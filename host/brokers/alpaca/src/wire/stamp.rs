@@ -8,6 +8,10 @@ use serde::{
     de::{self, Visitor},
 };
 
+/// By what decimals are multiplied, by how many of nine are missing.
+const POWERS: [i64; 10] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+
 /// A stamp as the broker writes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp(pub(crate) MarketTime);
@@ -32,37 +36,75 @@ impl<'de> Deserialize<'de> for Stamp {
 
 /// Reads a stamp: the usual UTC form by hand, every other form with the calendar library.
 pub(crate) fn parse(text: &str) -> Option<MarketTime> {
-    utc(text.as_bytes()).or_else(|| MarketTime::parse(text).ok())
+    let usual = utc(text.as_bytes()).filter(|&(_, length)| length == text.len());
+    usual.map(|(time, _)| time).or_else(|| MarketTime::parse(text).ok())
 }
 
-/// `2023-12-12T22:31:24.668464435Z`, with up to nine decimals; `None` means "look closer", not "wrong".
-fn utc(text: &[u8]) -> Option<MarketTime> {
-    const SEPARATORS: [(usize, u8); 5] = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    if text.len() < 20 || SEPARATORS.iter().any(|&(at, byte)| text[at] != byte) {
+/// The stamp that `text` begins with, and its length: `2023-12-12T22:31:24.668464435Z`, with up to nine
+/// decimals; `None` means "look closer", not "wrong".
+#[inline]
+pub(crate) fn utc(text: &[u8]) -> Option<(MarketTime, usize)> {
+    let (fixed, rest) = text.split_first_chunk::<19>()?;
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1] = fixed
+    else {
         return None;
-    }
-    let (year, month, day) = (digits(&text[..4])?, digits(&text[5..7])?, digits(&text[8..10])?);
-    let (hour, minute, second) = (digits(&text[11..13])?, digits(&text[14..16])?, digits(&text[17..19])?);
-    // The narrow range keeps the arithmetic free of overflow, and short months go the long way round.
-    if !(1970..=2261).contains(&year) || !(1..=12).contains(&month) || !(1..=28).contains(&day) {
+    };
+    let (century, year) = (two(y0, y1)?, two(y2, y3)?);
+    let (year, month, day) = (century * 100 + year, two(m0, m1)?, two(d0, d1)?);
+    let (hour, minute, second) = (two(h0, h1)?, two(n0, n1)?, two(s0, s1)?);
+    // The narrow range keeps the arithmetic free of overflow.
+    if !(1970..=2261).contains(&year)
+        || !(1..=12).contains(&month)
+        || !(1..=last_day(year, month)).contains(&day)
+    {
         return None;
     }
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let nanos = match &text[19..] {
-        b"Z" => 0,
-        [b'.', decimals @ .., b'Z'] if (1..=9).contains(&decimals.len()) => {
-            digits(decimals)? * 10_i64.pow(9 - decimals.len() as u32)
-        }
-        _ => return None,
-    };
+    let (nanos, length) = nanos(rest)?;
     let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
-    Some(MarketTime::from_nanos(seconds * 1_000_000_000 + nanos))
+    Some((MarketTime::from_nanos(seconds * 1_000_000_000 + nanos), fixed.len() + length))
 }
 
-fn digits(text: &[u8]) -> Option<i64> {
-    text.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
+/// The end of a stamp: `Z`, or a point, up to nine decimals, and `Z`. Nanoseconds and length.
+#[inline]
+fn nanos(text: &[u8]) -> Option<(i64, usize)> {
+    let decimals = match text {
+        [b'Z', ..] => return Some((0, 1)),
+        [b'.', decimals @ ..] => decimals,
+        _ => return None,
+    };
+    let (mut nanos, mut length) = (0, 0);
+    for byte in decimals {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let fits = *byte == b'Z' && (1..=9).contains(&length);
+            return fits.then(|| (nanos * POWERS[9 - length], length + 2));
+        }
+        if length == 9 {
+            return None;
+        }
+        nanos = nanos * 10 + i64::from(digit);
+        length += 1;
+    }
+    None
+}
+
+#[inline]
+fn two(tens: u8, ones: u8) -> Option<i64> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| i64::from(tens) * 10 + i64::from(ones))
+}
+
+fn last_day(year: i64, month: i64) -> i64 {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 /// Days of the Gregorian calendar, counted in years that begin in March, so that the leap day comes last.
@@ -103,8 +145,9 @@ mod tests {
         fn equals_the_calendar_library(nanos in 0..9_190_000_000_000_000_000_i64) {
             let time = MarketTime::from_nanos(nanos);
             prop_assert_eq!(parse(&time.to_string()), Some(time));
-            if let Some(fast) = utc(time.to_string().as_bytes()) {
-                prop_assert_eq!(fast, time);
+            let text = time.to_string();
+            if let Some(fast) = utc(format!("{text}\",").as_bytes()) {
+                prop_assert_eq!(fast, (time, text.len()));
             }
         }
 

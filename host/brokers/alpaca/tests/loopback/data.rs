@@ -123,7 +123,7 @@ async fn every_greeting_means_one_thing() {
         "unauthorized",
     )
     .await;
-    check(WELCOME, AUTHENTICATED, TOO_MANY, "unauthorized").await;
+    check(WELCOME, AUTHENTICATED, TOO_MANY, "too many symbols").await;
     check(WELCOME, AUTHENTICATED, r#"[{"T":"subscription","quotes":["SPY"],"bars":["SPY"]}]"#, "down").await;
     check("not json", "", "", "down").await;
 }
@@ -142,7 +142,7 @@ async fn too_many_symbols_name_the_limit() {
     let Err(error) = alpaca(&authority, Arc::new(Notes::default())).open_data().await else {
         panic!("refused")
     };
-    assert!(error.to_string().contains("limit of symbols"), "{error}");
+    assert!(error.to_string().contains("30 symbols"), "{error}");
 }
 
 #[tokio::test]
@@ -157,6 +157,7 @@ async fn a_refused_handshake_is_understood() {
     }
     check(429, "", "occupied", 0).await;
     check(429, "X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 9\r\n", "occupied", 1).await;
+    check(406, "", "occupied", 0).await;
     check(401, "", "unauthorized", 0).await;
     check(403, "", "unauthorized", 0).await;
     check(500, "", "down", 0).await;
@@ -175,7 +176,10 @@ async fn data_flows_until_the_stream_ends() {
             let subscribe = hear(&mut server).await;
             assert_eq!(
                 subscribe,
-                r#"{"action":"subscribe","bars":["SPY","AAPL"],"quotes":["SPY"],"trades":[]}"#
+                concat!(
+                    r#"{"action":"subscribe","bars":["SPY","AAPL"],"quotes":["SPY"],"trades":[],"#,
+                    r#""updatedBars":["SPY","AAPL"]}"#
+                )
             );
             // Data may overtake the acknowledgement, pings come in between, control messages stand alone.
             say(&mut server, QUOTE).await;
@@ -206,7 +210,7 @@ async fn data_flows_until_the_stream_ends() {
     }
     check("close", "down").await;
     check("drop", "down").await;
-    check(r#"[{"T":"error","code":407,"msg":"slow client"}]"#, "down").await;
+    check(r#"[{"T":"error","code":407,"msg":"slow client"}]"#, "slow").await;
     check(r#"[{"T":"q","S":"SPY""#, "down").await;
 }
 

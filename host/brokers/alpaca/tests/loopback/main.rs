@@ -6,5 +6,6 @@
 mod archive;
 mod data;
 mod orders;
+mod packed;
 mod rest;
 mod support;

@@ -57,6 +57,7 @@ async fn every_greeting_means_one_thing() {
     check(AUTHORIZED, no, "unauthorized").await;
     check(AUTHORIZED, r#"{"stream":"listening","data":{"streams":[]}}"#, "down").await;
     check("[]", "", "down").await;
+    check("[", "", "down").await;
     let (authority, _) = serve(vec![Reply::json(429, "")]).await;
     let refused = open(&authority).await;
     assert_eq!(refused.as_ref().map_or_else(stream_kind, |_| "open"), "occupied");

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_alpaca::{Alpaca, AlpacaConfig, Secret};
+use sandpit_alpaca::{Alpaca, AlpacaConfig, Encoding, Secret};
 use sandpit_broker::{Admission, Class, Gate, GateError, Permit, RateHint, SendTerms};
 use sandpit_types::{MarketTime, StrategyName};
 use tokio::{
@@ -51,15 +51,20 @@ pub(crate) fn terms(says: Result<(), GateError>) -> SendTerms {
     SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(Says(says)) }
 }
 
-/// An adapter whose every address is `authority`.
+/// An adapter whose every address is `authority`, and whose streams are in JSON.
 pub(crate) fn alpaca(authority: &str, gate: Arc<Notes>) -> Alpaca {
+    alpaca_in(authority, gate, Encoding::Json)
+}
+
+/// The same, with streams in `encoding`.
+pub(crate) fn alpaca_in(authority: &str, gate: Arc<Notes>, encoding: Encoding) -> Alpaca {
     let config = AlpacaConfig {
         trading_url: format!("http://{authority}/"),
         data_url: format!("http://{authority}"),
         trading_stream_url: format!("ws://{authority}/stream"),
         data_stream_url: format!("ws://{authority}/v2/iex"),
         news_stream_url: None,
-        encoding: sandpit_alpaca::Encoding::Json,
+        encoding,
         feed: "iex".to_owned(),
         key_id: Secret::new("PKTEST"),
         secret: Secret::new("hush"),

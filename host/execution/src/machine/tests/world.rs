@@ -162,6 +162,8 @@ pub(super) struct Venue {
     pub(super) orders: Vec<VenueOrder>,
     pub(super) posts: BTreeMap<ClientOrderId, u32>,
     pub(super) stream: VecDeque<TradeUpdate>,
+    /// Whether orders are queued, as for the next session, and not announced before they are routed.
+    pub(super) queues: bool,
     on_the_way: Vec<(MarketTime, OrderRequest)>,
     now: MarketTime,
 }
@@ -177,13 +179,26 @@ impl Venue {
             filled_qty: Qty::ZERO,
             filled_avg_price: None,
             limit_price: None,
-            status: OrderStatus::New,
+            status: OrderStatus::Accepted,
             submitted_at: self.now,
             updated_at: self.now,
         };
-        self.orders.push(VenueOrder { shown: shown.clone(), executions: 0 });
-        self.tell(self.orders.len() - 1, TradeEvent::New, None);
-        shown
+        self.orders.push(VenueOrder { shown, executions: 0 });
+        let index = self.orders.len() - 1;
+        if !self.queues {
+            self.route(index);
+        }
+        self.orders[index].shown.clone()
+    }
+
+    /// The exchange takes a queued order.
+    pub(super) fn route(&mut self, index: usize) {
+        let shown = &mut self.orders[index].shown;
+        if shown.status == OrderStatus::Accepted {
+            shown.status = OrderStatus::New;
+            shown.updated_at = self.now;
+            self.tell(index, TradeEvent::New, None);
+        }
     }
 
     pub(super) fn place_by_hand(&mut self) {
@@ -198,7 +213,12 @@ impl Venue {
             extended_hours: false,
         };
         self.accept(&request);
-        self.orders.last_mut().expect("it was accepted").shown.client_id = "by-hand".into();
+        for order in [
+            &mut self.orders.last_mut().expect("it was accepted").shown,
+            &mut self.stream.back_mut().expect("it was announced").order,
+        ] {
+            order.client_id = "by-hand".into();
+        }
     }
 
     fn tell(&mut self, index: usize, event: TradeEvent, execution: Option<(ExecutionId, Qty, Price)>) {
@@ -216,7 +236,7 @@ impl Venue {
         let shown = &mut order.shown;
         let room = shown.qty.expect("by quantity") - shown.filled_qty;
         let shares = room.min(qty(shares));
-        if shown.status.is_terminal() || !shares.is_positive() {
+        if shown.status.is_terminal() || shown.status == OrderStatus::Accepted || !shares.is_positive() {
             return;
         }
         order.executions += 1;
@@ -400,6 +420,11 @@ impl World {
                 }
             }
         }
+    }
+
+    /// How often the order stream was suspected.
+    pub(super) fn suspicions(&self) -> usize {
+        self.told.iter().filter(|output| matches!(output, DeskOutput::StreamSuspect { .. })).count()
     }
 
     pub(super) fn hear_all(&mut self) {

@@ -1,0 +1,197 @@
+//! The configuration: one TOML file, then the environment, then the defaults.
+//!
+//! A key that is not known is refused with its line and the nearest valid name: a misspelt limit must never
+//! be silently ignored.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sandpit_alpaca::Secret;
+use sandpit_risk::Limits;
+use sandpit_types::Usd;
+use serde::Deserialize;
+
+mod budget;
+mod endpoints;
+mod error;
+mod file;
+mod market_data;
+
+pub(crate) use self::{
+    budget::Quotas,
+    endpoints::Endpoints,
+    error::ConfigError,
+    market_data::{Encoding, MarketData},
+};
+use self::{endpoints::endpoints, error::invalid, file::File};
+
+/// What the host does with orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Mode {
+    /// Real data, fills from the in-process venue, nothing sent.
+    #[default]
+    DryRun,
+    /// Orders go to a paper account or the sim.
+    Paper,
+    /// Orders go to a real account.
+    Live,
+}
+
+impl Mode {
+    /// The word in the configuration.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::DryRun => "dry-run",
+            Self::Paper => "paper",
+            Self::Live => "live",
+        }
+    }
+
+    /// Whether orders leave the process, which needs a lease.
+    pub(crate) const fn posts(self) -> bool {
+        match self {
+            Self::DryRun => false,
+            Self::Paper | Self::Live => true,
+        }
+    }
+}
+
+/// The whole configuration, checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// What happens with orders.
+    pub mode: Mode,
+    /// Database and compiled plugins. One folder for each mode inside.
+    pub(crate) state_dir: PathBuf,
+    /// Where plugins are dropped.
+    pub(crate) plugins_dir: PathBuf,
+    /// Address of `/health`, `/metrics` and `/status`.
+    pub(crate) listen: SocketAddr,
+    /// A file whose existence kills.
+    pub(crate) kill_switch_file: PathBuf,
+    /// Bearer token of the panel, at least 16 characters; `/status` needs it when set.
+    pub(crate) panel_token: Option<Secret>,
+    /// The watchdog's socket.
+    pub(crate) watchdog_socket: PathBuf,
+    /// Addresses of the broker.
+    pub(crate) endpoints: Endpoints,
+    /// Which data feed: `iex` or `sip`.
+    pub(crate) feed: String,
+    /// Market seconds in a real second: 1 but for a simulator.
+    pub(crate) clock_speed: f64,
+    /// API key id.
+    pub(crate) key_id: Secret,
+    /// API secret.
+    pub(crate) secret: Secret,
+    /// The request budgets.
+    pub(crate) quotas: Quotas,
+    /// Canary, encoding and news.
+    pub(crate) market_data: MarketData,
+    /// The risk limits in force.
+    pub(crate) limits: Limits,
+    /// How long one event may take a strategy.
+    pub(crate) event_deadline: Duration,
+    /// How much memory one strategy may use.
+    pub(crate) strategy_memory_bytes: usize,
+}
+
+/// A panel token shorter than this can be guessed.
+const MIN_TOKEN_CHARS: usize = 16;
+/// The fastest market a simulator may be run at.
+const MAX_CLOCK_SPEED: f64 = 10_000.0;
+
+impl Config {
+    /// Reads `path` and the variables in `env`.
+    ///
+    /// # Errors
+    /// See [`ConfigError`]; each names the file and line or the variable.
+    pub(crate) fn load(path: &Path, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+        let file: File = toml::from_str(&text).map_err(|error| invalid(path, &text, &error))?;
+        Self::check(file, path, env)
+    }
+
+    fn check(file: File, path: &Path, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let not_allowed = |message: String| ConfigError::NotAllowed { path: path.to_owned(), message };
+        let mode = match variable(env, "DRY_RUN") {
+            Some("1" | "true" | "yes") => Mode::DryRun,
+            Some("0" | "false" | "no") | None => file.mode,
+            Some(other) => return Err(bad_variable("DRY_RUN", format!("{other:?} is neither 1 nor 0"))),
+        };
+        let speed = file.broker.clock_speed;
+        if !(1.0..=MAX_CLOCK_SPEED).contains(&speed) {
+            return Err(not_allowed(format!(
+                "broker.clock_speed is {speed}, it must be 1 to {MAX_CLOCK_SPEED}"
+            )));
+        }
+        if mode == Mode::Live && speed != 1.0 {
+            return Err(not_allowed(
+                "broker.clock_speed must be 1 in mode live: a real market is not compressed".into(),
+            ));
+        }
+        let quotas = Quotas::check(&file.budget, &file.sources).map_err(not_allowed)?;
+        let market_data = MarketData::check(&file.market_data).map_err(not_allowed)?;
+        let mut overrides = file.limits;
+        if let Some(text) = variable(env, "NAV_USD") {
+            let amount: Usd =
+                text.parse().map_err(|_| bad_variable("NAV_USD", format!("{text:?} is not an amount")))?;
+            overrides.nav_usd = Some(amount.get());
+        }
+        let limits = Limits::tightened(&overrides).map_err(|error| not_allowed(error.to_string()))?;
+        let kill_switch_file = variable(env, "KILL_SWITCH_FILE").map_or(file.kill_switch_file, PathBuf::from);
+        Ok(Self {
+            mode,
+            state_dir: file.state_dir,
+            plugins_dir: file.plugins_dir,
+            listen: file.listen,
+            kill_switch_file,
+            panel_token: panel_token(env)?,
+            watchdog_socket: file.watchdog.socket,
+            endpoints: endpoints(&file.broker, mode),
+            feed: file.broker.feed,
+            clock_speed: speed,
+            key_id: secret(env, "APCA_API_KEY_ID")?,
+            secret: secret(env, "APCA_API_SECRET_KEY")?,
+            quotas,
+            market_data,
+            limits,
+            event_deadline: Duration::from_millis(file.strategies.event_deadline_ms.max(1)),
+            strategy_memory_bytes: file.strategies.memory_mb.max(1) << 20,
+        })
+    }
+}
+
+/// A variable that is set and not empty.
+fn variable<'a>(env: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+fn bad_variable(name: &'static str, message: String) -> ConfigError {
+    ConfigError::Environment { name, message }
+}
+
+fn secret(env: &BTreeMap<String, String>, name: &'static str) -> Result<Secret, ConfigError> {
+    variable(env, name)
+        .map(Secret::new)
+        .ok_or_else(|| bad_variable(name, "is not set; the sim takes any value, Alpaca takes yours".into()))
+}
+
+fn panel_token(env: &BTreeMap<String, String>) -> Result<Option<Secret>, ConfigError> {
+    match variable(env, "PANEL_TOKEN") {
+        None => Ok(None),
+        Some(token) if token.chars().count() < MIN_TOKEN_CHARS => Err(bad_variable(
+            "PANEL_TOKEN",
+            format!("is shorter than {MIN_TOKEN_CHARS} characters; make it longer"),
+        )),
+        Some(token) => Ok(Some(Secret::new(token))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+use sandpit_types::Symbol;
+
+use super::{market_data::Encoding, *};
+
+const GOOD: &str = "state_dir = \"s\"\nplugins_dir = \"p\"\n";
+
+fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("sandpit.toml");
+    std::fs::write(&path, text).expect("written");
+    let keys = [("APCA_API_KEY_ID", "k"), ("APCA_API_SECRET_KEY", "s")];
+    let env = keys.iter().chain(env).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Config::load(&path, &env).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_bad_file_is_one_sentence_with_its_line() {
+    let check = |text: &str, expected: &str| {
+        let error = load(text, &[]).expect_err(text);
+        assert!(error.ends_with(expected), "{text:?} gave {error:?}");
+    };
+    check("plugins_dir = \"p\"\n", "missing field `state_dir`");
+    check(
+        &format!("{GOOD}plugin_dir = \"x\"\n"),
+        ":3: unknown key `plugin_dir`; did you mean `plugins_dir`?",
+    );
+    check(
+        &format!("{GOOD}[broker]\nclock_sped = 2\n"),
+        ":4: unknown key `clock_sped`; did you mean `clock_speed`?",
+    );
+    check(
+        &format!("{GOOD}[broker]\nclock_speed = 0.5\n"),
+        "broker.clock_speed is 0.5, it must be 1 to 10000",
+    );
+    check(&format!("mode = \"live\"\n{GOOD}[broker]\nclock_speed = 2\n"), "a real market is not compressed");
+    check(
+        &format!("{GOOD}[limits]\nnav_usd = -1\n"),
+        "must be above zero; leave it out for the built-in value",
+    );
+    check(&format!("{GOOD}[limits]\nposition_percent = 50\n"), "set it to 10 or less");
+}
+
+#[test]
+fn budgets_can_only_be_tightened_and_sources_added() {
+    let check = |text: &str, expected: &str| {
+        let error = load(&format!("{GOOD}{text}"), &[]).expect_err(text);
+        assert!(error.ends_with(expected), "{text:?} gave {error:?}");
+    };
+    check("[budget]\ntrading_per_minute = 200\n", "budget.trading_per_minute is 200, it must be 1 to 160");
+    check("[budget]\ndata_per_minute = 9501\n", "budget.data_per_minute is 9501, it must be 1 to 9500");
+    check("[budget]\ndata_per_minute = 0\n", "it must be 1 to 9500");
+    check("[budget]\ndata_per_minut = 1\n", "did you mean `data_per_minute`?");
+    let source = |rest: &str| format!("[[sources]]\nname = \"llm\"\n{rest}\n");
+    check(
+        &source(""),
+        "the source \"llm\" has no limit; give it at least one of requests_per_minute, requests_per_day, \
+         tokens_per_minute, tokens_per_day",
+    );
+    check(
+        &source("tokens_per_day = 0"),
+        "sources.tokens_per_day of \"llm\" is 0, it must be 1 to 1000000000000",
+    );
+    check(&source("token_per_day = 1"), "did you mean `tokens_per_day`?");
+    let one = source("requests_per_day = 5");
+    check(&format!("{one}{one}"), "sources.name \"llm\" is taken; give each source another name");
+    check(&one.replace("llm", "data"), "sources.name \"data\" is taken; give each source another name");
+    check(&one.replace("llm", "L L M"), "must be 1 to 32 of a-z, 0-9 and _");
+    let many: String = (0..17).map(|n| one.replace("llm", &format!("s{n}"))).collect();
+    check(&many, "there are 17 [[sources]], at most 16 are allowed");
+
+    let text = format!(
+        "{GOOD}[budget]\ndata_per_minute = 9500\n{}",
+        source("requests_per_minute = 50\ntokens_per_day = 1000000")
+    );
+    let budgets = load(&text, &[]).expect("valid").quotas;
+    assert_eq!(budgets.trading, sandpit_cores::Quota::default());
+    assert_eq!(budgets.data.bounds[0].limit, 9_500);
+    let (name, quota) = &budgets.sources[0];
+    let bounds: Vec<_> = quota.bounds.iter().map(|b| (b.unit.as_str(), b.span.as_secs(), b.limit)).collect();
+    assert_eq!((name.as_str(), bounds), ("llm", vec![("requests", 62, 50), ("tokens", 86_402, 1_000_000)]));
+}
+
+#[test]
+fn market_data_has_a_canary_an_encoding_and_news() {
+    let check = |text: &str, expected: &str| {
+        let error = load(&format!("{GOOD}[market_data]\n{text}\n"), &[]).expect_err(text);
+        assert!(error.contains(expected), "{text:?} gave {error:?}");
+    };
+    check(
+        "canary = \"spy\"",
+        "market_data.canary is \"spy\", it must be a symbol such as \"SPY\", or \"off\"",
+    );
+    check("encoding = \"xml\"", ":4: unknown variant `xml`, expected `msgpack` or `json`");
+    check("news = [\"*\", \"SPY\"]", "market_data.news has \"*\", it must be [\"*\"] or a list of symbols");
+    check("canari = \"SPY\"", "did you mean `canary`?");
+    let read = |text: &str| load(&format!("{GOOD}{text}"), &[]).expect(text).market_data;
+    let plain = read("");
+    assert_eq!(
+        (plain.canary, plain.encoding, plain.news),
+        (Some(Symbol::new("SPY")), Encoding::Msgpack, vec![])
+    );
+    let other = read("[market_data]\ncanary = \"off\"\nencoding = \"json\"\nnews = [\"*\"]\n");
+    assert_eq!((other.canary, other.encoding, other.news), (None, Encoding::Json, vec![Symbol::new("*")]));
+    assert_eq!(read("[market_data]\nnews = [\"BRK.B\"]\n").news, [Symbol::new("BRK.B")]);
+}
+
+#[test]
+fn the_environment_goes_over_the_file() {
+    let config = load(&format!("mode = \"paper\"\n{GOOD}"), &[("DRY_RUN", "1"), ("NAV_USD", "2500.50")]);
+    let config = config.expect("valid");
+    assert_eq!(config.mode, Mode::DryRun);
+    assert_eq!(config.limits.nav().map(|nav| nav.to_string()).as_deref(), Some("2500.5"));
+    let check = |env: &[(&str, &str)], expected: &str| {
+        let error = load(GOOD, env).expect_err(expected);
+        assert!(error.contains(expected), "{error}");
+    };
+    check(&[("DRY_RUN", "maybe")], "environment variable DRY_RUN: \"maybe\" is neither 1 nor 0");
+    check(&[("NAV_USD", "much")], "environment variable NAV_USD: \"much\" is not an amount");
+    check(&[("PANEL_TOKEN", "short")], "PANEL_TOKEN: is shorter than 16 characters");
+    check(&[("APCA_API_SECRET_KEY", "")], "APCA_API_SECRET_KEY: is not set");
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let config =
+        load(GOOD, &[("APCA_API_SECRET_KEY", "hunter2hunter2"), ("PANEL_TOKEN", "0123456789abcdef")]);
+    let text = format!("{:?}", config.expect("valid"));
+    assert!(!text.contains("hunter2") && !text.contains("0123456789abcdef"), "{text}");
+}
+
+#[test]
+fn alpaca_addresses_follow_the_mode() {
+    let text = |mode: &str| format!("mode = \"{mode}\"\n{GOOD}[broker]\nname = \"alpaca\"\n");
+    let trading = |mode: &str| load(&text(mode), &[]).expect(mode).endpoints.trading_url;
+    assert_eq!(trading("paper"), "https://paper-api.alpaca.markets");
+    assert_eq!(trading("dry-run"), "https://paper-api.alpaca.markets");
+    assert_eq!(trading("live"), "https://api.alpaca.markets");
+    let news = |text: &str| load(text, &[]).expect("valid").endpoints.news_stream_url;
+    assert_eq!(news(&text("paper")), "wss://stream.data.alpaca.markets/v1beta1/news");
+    assert_eq!(news(GOOD), "ws://127.0.0.1:8090/v1beta1/news");
+}

@@ -1,0 +1,237 @@
+//! What the market-data loop does about what happened.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use sandpit_broker::{DataFeed, History, StreamError};
+use sandpit_cores::{Channel, Health};
+use sandpit_types::{MarketEvent, StreamHealth};
+use tokio::time::Instant;
+
+use super::{Down, Ingest, NAME, SILENCE_FLOOR};
+use crate::{
+    fetch::{Errand, Fetched, Purpose},
+    life::{Cause, Input, Phase},
+    sequence::{Moment, Source},
+};
+
+impl<F: DataFeed, H: History> Ingest<F, H> {
+    pub(super) fn opened(&mut self, result: Result<F::Session, StreamError>, now: Moment) {
+        match result {
+            Ok(session) => {
+                self.step(Input::Opened, now);
+                self.session = Some(session);
+                self.heard_at = Instant::from_std(now.real);
+                self.staleness.on_subscribed(now.market);
+                self.excuse.opened(now.market);
+                // A poll under way is dropped for the gap, which asks for the same and more.
+                self.bars = None;
+                if self.rest.opened(now, self.fill_within) {
+                    self.sequence.hold();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(stream = NAME, %error, "the stream does not open");
+                let cause = self.cause(&error);
+                if self.down.is_none() {
+                    self.lost(now);
+                }
+                self.step(Input::Failed(cause), now);
+            }
+        }
+    }
+
+    pub(super) fn frame(&mut self, result: Result<(), StreamError>, now: Moment) {
+        if !self.came.is_empty() {
+            self.heard_at = Instant::from_std(now.real);
+            self.excuse.heard();
+            self.step(Input::Data, now);
+            let heard = self.sequence.frame(&mut self.came, now, &mut self.out);
+            let heard = [
+                (heard.bars, Channel::Bars),
+                (heard.quotes, Channel::Quotes),
+                (heard.trades, Channel::Trades),
+            ];
+            for (_, channel) in heard.into_iter().filter(|(is_heard, _)| *is_heard) {
+                self.staleness.on_data(channel, now.market);
+            }
+        }
+        if let Err(error) = result {
+            tracing::warn!(stream = NAME, %error, "the stream ended");
+            let cause = self.cause(&error);
+            self.fall(cause, now);
+        }
+    }
+
+    /// What an error means; with too many symbols, the next try asks for fewer.
+    fn cause(&mut self, error: &StreamError) -> Cause {
+        let is_too_many = matches!(error, StreamError::TooManySymbols { .. });
+        let trimmed = is_too_many && self.plan.trim();
+        if trimmed {
+            self.untold_quotes = self.plan.untold_quotes().into();
+            self.stats.untold_quotes.store(self.untold_quotes.len() as u64, Relaxed);
+            let quotes = self.untold_quotes.len();
+            tracing::error!(stream = NAME, quotes, "the data plan is too small: REST carries these quotes");
+        }
+        Cause::of(error, trimmed)
+    }
+
+    fn fall(&mut self, cause: Cause, now: Moment) {
+        // The old socket is gone before a new one is made: the broker allows one.
+        self.session = None;
+        self.staleness.on_down();
+        self.sequence.forget();
+        // What is being asked is about a connection that is no more.
+        (self.bars, self.quotes) = (None, None);
+        self.lost(now);
+        self.step(Input::Lost(cause), now);
+    }
+
+    /// REST has to carry the data from now on.
+    fn lost(&mut self, now: Moment) {
+        let noticed = Instant::from_std(now.real);
+        self.down.get_or_insert(Down { noticed, bars: false, quotes: false, carried: false });
+        self.rest.fell(now);
+    }
+
+    pub(super) fn bars_fetched(&mut self, fetched: Fetched, now: Moment) {
+        let Fetched { errand: Errand::Bars { from, to, purpose }, request, result } = fetched else { return };
+        match purpose {
+            Purpose::Fill => {}
+            Purpose::Poll => _ = self.stats.polls.fetch_add(1, Relaxed),
+            Purpose::Audit => _ = self.stats.audits.fetch_add(1, Relaxed),
+        }
+        match result {
+            Ok(events) => {
+                let before = self.sequence.counts().bars;
+                self.take_answer(events, request, now);
+                let found = self.sequence.counts().bars - before;
+                if purpose == Purpose::Audit {
+                    self.stats.audit_finds.fetch_add(found, Relaxed);
+                }
+                let close = Some(now.market).filter(|now| self.sequence.sessions().is_open(*now));
+                let close = close.and_then(|now| self.sequence.sessions().next_change(now));
+                if self.rest.bars_came((from, to, purpose), found > 0, close, now) {
+                    self.stats.gaps_filled.fetch_add(1, Relaxed);
+                    self.sequence.release(now, &mut self.out);
+                }
+                self.carried(|down| down.bars = true, now);
+            }
+            Err(error) => {
+                tracing::warn!(%error, ?purpose, "bars cannot be fetched");
+                let random = self.life.draw();
+                self.rest.bars_failed(purpose, now, random);
+                if purpose != Purpose::Fill {
+                    self.stats.polls_failed.fetch_add(1, Relaxed);
+                }
+                self.not_carried(|down| down.bars = false, now);
+            }
+        }
+    }
+
+    pub(super) fn quotes_fetched(&mut self, fetched: Fetched, now: Moment) {
+        self.stats.polls.fetch_add(1, Relaxed);
+        match fetched.result {
+            Ok(events) => {
+                self.take_answer(events, fetched.request, now);
+                self.rest.quotes_came(now);
+                self.carried(|down| down.quotes = true, now);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "quotes cannot be polled");
+                self.stats.polls_failed.fetch_add(1, Relaxed);
+                let random = self.life.draw();
+                self.rest.quotes_failed(now, random);
+                self.not_carried(|down| down.quotes = false, now);
+            }
+        }
+    }
+
+    fn take_answer(&mut self, events: Vec<MarketEvent>, request: u32, now: Moment) {
+        self.excuse.answered(&events);
+        for event in events {
+            self.sequence.on(event, Source::Rest { request }, now, &mut self.out);
+        }
+    }
+
+    /// REST answered: it carries the data once it has answered for all kinds that are wanted.
+    fn carried(&mut self, note: impl FnOnce(&mut Down), now: Moment) {
+        let Some(down) = &mut self.down else { return };
+        note(down);
+        if !std::mem::replace(&mut down.carried, true) {
+            let latency = Instant::from_std(now.real).duration_since(down.noticed);
+            self.stats.set_fallback_latency(latency);
+        }
+        let wanted = self.plan.wanted();
+        let is_carried = (down.bars || wanted.bars.is_empty()) && (down.quotes || wanted.quotes.is_empty());
+        if is_carried && self.carries(now) {
+            self.tell(StreamHealth::Fallback, now);
+        }
+    }
+
+    fn not_carried(&mut self, note: impl FnOnce(&mut Down), now: Moment) {
+        if let Some(down) = &mut self.down {
+            note(down);
+            self.tell(StreamHealth::Stale, now);
+        }
+    }
+
+    /// Bells, minutes whose grace is over, gaps that take too long, silence, and what all that says about the
+    /// health of the data.
+    pub(super) fn look_at_the_clock(&mut self, now: Moment) {
+        if let Some(to) = self.rest.give_up(now) {
+            // What is being fetched is dropped, for it may hang.
+            self.bars = None;
+            let from = self.rest.from();
+            tracing::error!(%from, %to, "bars are missing: history cannot be reached");
+            self.stats.gaps_open.fetch_add(1, Relaxed);
+            self.sequence.release(now, &mut self.out);
+        }
+        self.sequence.on_time(now, &mut self.out);
+        let is_open = self.sequence.sessions().is_open(now.market);
+        self.staleness.on_session(is_open, now.market);
+        self.listen(now);
+        let holding = self.sequence.is_holding();
+        match self.life.phase() {
+            // Before the bell an open stream owes nothing.
+            Phase::Proving { .. } if !is_open && !holding => self.tell(StreamHealth::Live, now),
+            Phase::Live if !holding => self.tell(StreamHealth::Live, now),
+            Phase::Waiting { .. } if self.down.is_some() => {
+                if self.health != Some(StreamHealth::Fallback) || !self.carries(now) {
+                    self.tell(StreamHealth::Stale, now);
+                }
+            }
+            // Before the first failure, the first connection is still being made.
+            Phase::Waiting { .. } | Phase::Opening | Phase::Proving { .. } | Phase::Live => {}
+        }
+    }
+
+    fn listen(&mut self, now: Moment) {
+        let instant = Instant::from_std(now.real);
+        if instant < self.heard_at + SILENCE_FLOOR {
+            return;
+        }
+        let Health::Silent(channel) = self.staleness.check(now.market) else { return };
+        if self.excuse.take() {
+            self.stats.quiet.fetch_add(1, Relaxed);
+            tracing::info!(stream = NAME, ?channel, "nothing comes, but REST has nothing newer either");
+            self.heard_at = instant;
+            self.staleness.on_subscribed(now.market);
+        } else {
+            let silence = instant - self.heard_at;
+            tracing::warn!(stream = NAME, ?channel, ?silence, "the stream is open but silent");
+            self.stats.set_silence(silence);
+            self.fall(Cause::Silent, now);
+        }
+    }
+
+    fn tell(&mut self, health: StreamHealth, now: Moment) {
+        if health == StreamHealth::Live {
+            self.down = None;
+        }
+        if self.health != Some(health) {
+            self.health = Some(health);
+            self.stats.set_health(health);
+            self.out.push(MarketEvent::Health(health, now.market));
+        }
+    }
+}

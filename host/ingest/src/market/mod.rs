@@ -1,0 +1,283 @@
+//! The loop that owns the market-data connection.
+
+mod events;
+mod pulse;
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use sandpit_broker::{DataFeed, DataSession, History, StreamError};
+use sandpit_cores::Staleness;
+use sandpit_types::{MarketClock, MarketEvent, StreamHealth, Symbol};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::pulse::Excuse;
+use crate::{
+    IngestConfig,
+    fetch::{Fetched, fetch},
+    life::{Input, Life, Phase, Proof, Step},
+    plan::Plan,
+    reins::{OPEN_WITHIN, Reins, Task, advance, done, not_open, stopped},
+    rest::{Due, Mode, Rest},
+    sequence::{Moment, Sequence},
+    stats::IngestStats,
+};
+
+/// Silence is judged in market time, but data is never called overdue sooner than this after the last, real
+/// time: in compressed time a minute of the market is shorter than a hiccup of the machine.
+const SILENCE_FLOOR: Duration = Duration::from_secs(3);
+/// From the first request for a gap to the moment at which the stream goes on without it; real time.
+const FILL_WITHIN: Duration = Duration::from_secs(20);
+/// So long after the close REST still carries the last bars, market time.
+const TAIL: Duration = Duration::from_secs(70);
+/// With nothing to wait for, the loop looks up this often.
+const IDLE: Duration = Duration::from_secs(3_600);
+/// Room for events that is kept from one delivery to the next.
+const ROOM: usize = 16_384;
+const NAME: &str = "market data";
+
+/// Takes market events, in the one order that every strategy sees. It must not block for long: the socket
+/// waits.
+pub trait MarketSink: Send {
+    /// The next events, at least one.
+    fn deliver(&mut self, events: &[MarketEvent]);
+}
+
+/// Keeps one market-data connection open for as long as the host lives; REST carries the data while it is
+/// down.
+pub struct Ingest<F: DataFeed, H: History> {
+    plan: Plan,
+    feed: Arc<F>,
+    history: Arc<H>,
+    clock: Arc<dyn MarketClock>,
+    life: Life,
+    staleness: Staleness,
+    sequence: Sequence,
+    rest: Rest,
+    session: Option<F::Session>,
+    opening: Option<Task<Result<F::Session, StreamError>>>,
+    /// At most one request of each kind is under way.
+    bars: Option<Task<Fetched>>,
+    quotes: Option<Task<Fetched>>,
+    wanted_quotes: Arc<[Symbol]>,
+    /// Wanted quotes that the plan does not allow us to hear.
+    untold_quotes: Arc<[Symbol]>,
+    fill_within: Duration,
+    open_within: Duration,
+    heard_at: Instant,
+    excuse: Excuse,
+    /// Since when the stream does not deliver, from its first fall until it is live again.
+    down: Option<Down>,
+    health: Option<StreamHealth>,
+    /// What the session gave, not yet in the sequence.
+    came: Vec<MarketEvent>,
+    /// What the sequence gave, not yet delivered.
+    out: Vec<MarketEvent>,
+    stats: Arc<IngestStats>,
+}
+
+/// A time without the stream.
+#[derive(Clone, Copy, Debug)]
+struct Down {
+    noticed: Instant,
+    /// Whether the newest request of each kind was answered.
+    bars: bool,
+    quotes: bool,
+    /// Whether REST has carried anything yet.
+    carried: bool,
+}
+
+enum Happened<S> {
+    Stop,
+    Probe(u64),
+    Opened(Result<S, StreamError>),
+    Frame(Result<(), StreamError>),
+    Bars(Fetched),
+    Quotes(Fetched),
+    Due,
+}
+
+impl<F: DataFeed, H: History> Ingest<F, H> {
+    /// A loop over `feed` and `history`; nothing is sent before [`Self::run`].
+    pub fn new(config: IngestConfig, feed: Arc<F>, history: Arc<H>, clock: Arc<dyn MarketClock>) -> Self {
+        let IngestConfig { subscription, canary, days, since, bars_grace, ahead, watches, seed } = config;
+        let now = Instant::now();
+        let moment = Moment { real: now.into_std(), market: clock.now() };
+        Self {
+            sequence: Sequence::new(&subscription, canary.as_ref(), days, since, bars_grace, ahead),
+            rest: Rest::new(!subscription.bars.is_empty(), since, moment),
+            wanted_quotes: subscription.quotes.as_slice().into(),
+            untold_quotes: Arc::new([]),
+            plan: Plan::new(subscription, canary),
+            feed,
+            history,
+            clock,
+            life: Life::new(Proof::Data, seed, now.into_std()),
+            staleness: Staleness::new(&watches),
+            session: None,
+            opening: None,
+            bars: None,
+            quotes: None,
+            fill_within: FILL_WITHIN,
+            open_within: OPEN_WITHIN,
+            heard_at: now,
+            excuse: Excuse::default(),
+            down: None,
+            health: None,
+            came: Vec::new(),
+            out: Vec::new(),
+            stats: Arc::default(),
+        }
+    }
+
+    /// Other bounds than the usual 20 s for filling a gap and 30 s for opening a connection; real time.
+    #[must_use]
+    pub const fn with_bounds(mut self, fill_within: Duration, open_within: Duration) -> Self {
+        (self.fill_within, self.open_within) = (fill_within, open_within);
+        self
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> Arc<IngestStats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Runs until the reins say stop.
+    pub async fn run<S: MarketSink>(mut self, mut sink: S, mut reins: Reins) {
+        let mut now = self.moment();
+        let mut sleep = pin!(sleep_until(Instant::from_std(now.real)));
+        loop {
+            self.start_tasks(now);
+            let wake = self.wake_at(now);
+            // One that wakes too early does no harm, and data need not move it each time.
+            if wake < sleep.deadline() || sleep.is_elapsed() {
+                sleep.as_mut().reset(wake);
+            }
+            let happened = tokio::select! {
+                () = stopped(&mut reins.shutdown) => Happened::Stop,
+                Some(nonce) = reins.probes.recv() => Happened::Probe(nonce),
+                result = next(&mut self.session, &mut self.came) => Happened::Frame(result),
+                result = done(&mut self.opening) => Happened::Opened(result),
+                fetched = done(&mut self.bars) => Happened::Bars(fetched),
+                fetched = done(&mut self.quotes) => Happened::Quotes(fetched),
+                () = &mut sleep => Happened::Due,
+            };
+            now = self.moment();
+            match happened {
+                Happened::Stop => return,
+                Happened::Probe(nonce) => reins.pulse.answer(nonce),
+                Happened::Opened(result) => self.opened(result, now),
+                Happened::Frame(result) => self.frame(result, now),
+                Happened::Bars(fetched) => self.bars_fetched(fetched, now),
+                Happened::Quotes(fetched) => self.quotes_fetched(fetched, now),
+                Happened::Due => {}
+            }
+            self.look_at_the_clock(now);
+            self.deliver(&mut sink);
+            self.stats.set_counts(self.sequence.counts());
+            reins.pulse.work();
+        }
+    }
+
+    /// One batch a wakeup. The room of an unusually large one is given back.
+    fn deliver(&mut self, sink: &mut impl MarketSink) {
+        if !self.out.is_empty() {
+            sink.deliver(&self.out);
+            self.out.clear();
+            self.out.shrink_to(ROOM);
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { real: Instant::now().into_std(), market: self.clock.now() }
+    }
+
+    /// Begins what is due: a connection, bars, quotes.
+    fn start_tasks(&mut self, now: Moment) {
+        if self.life.deadline().is_some_and(|at| at <= now.real) && self.step(Input::Due, now) == Step::Open {
+            let (feed, asked, within) = (Arc::clone(&self.feed), self.plan.asked(), self.open_within);
+            self.opening = Some(Box::pin(async move {
+                timeout(within, feed.open(&asked)).await.map_err(|_| not_open(within)).flatten()
+            }));
+        }
+        if self.bars.is_none()
+            && let Some(errand) = self.rest.ask_bars(self.mode(now), now)
+        {
+            self.bars = Some(self.fetch(errand));
+        }
+        if self.quotes.is_none()
+            && let Some(symbols) = self.polled_quotes(now).cloned()
+            && let Some(errand) = self.rest.ask_quotes(&symbols, now)
+        {
+            self.quotes = Some(self.fetch(errand));
+        }
+    }
+
+    fn fetch(&mut self, errand: crate::fetch::Errand) -> Task<Fetched> {
+        let (history, wanted) = (Arc::clone(&self.history), Arc::clone(self.plan.wanted()));
+        fetch(history, wanted, errand, self.sequence.ask())
+    }
+
+    /// What REST is for: in a session, it carries the data from a fall until the stream has proven itself
+    /// again; else it audits the stream.
+    fn mode(&self, now: Moment) -> Mode {
+        match self.life.phase() {
+            Phase::Live => Mode::Audit,
+            Phase::Proving { .. } if self.down.is_none() => Mode::Audit,
+            Phase::Waiting { .. } | Phase::Opening | Phase::Proving { .. } => {
+                if self.carries(now) {
+                    Mode::Carry
+                } else {
+                    Mode::Rest
+                }
+            }
+        }
+    }
+
+    fn carries(&self, now: Moment) -> bool {
+        let sessions = self.sequence.sessions();
+        self.down.is_some() && (sessions.is_open(now.market) || sessions.is_open(now.market - TAIL))
+    }
+
+    /// The quotes that REST brings just now, if any.
+    fn polled_quotes(&self, now: Moment) -> Option<&Arc<[Symbol]>> {
+        let symbols = if self.down.is_some() { &self.wanted_quotes } else { &self.untold_quotes };
+        Some(symbols).filter(|symbols| !symbols.is_empty() && self.sequence.sessions().is_open(now.market))
+    }
+
+    /// When there is something to do without an event.
+    fn wake_at(&self, now: Moment) -> Instant {
+        let instant = Instant::from_std(now.real);
+        let real = |at| if at <= now.market { instant } else { instant + self.clock.real_until(at) };
+        let both = |due: Due| real(due.market).max(Instant::from_std(due.real));
+        let (bell, minute) = self.sequence.deadline();
+        let bars = self.rest.bars_due(self.mode(now), self.bars.is_some());
+        let polls_quotes = self.quotes.is_none() && self.polled_quotes(now).is_some();
+        let silent = self.staleness.deadline().map(|(at, _)| real(at).max(self.heard_at + SILENCE_FLOOR));
+        let change = self.sequence.sessions().next_change(now.market);
+        [
+            self.life.deadline().map(Instant::from_std),
+            minute.map(Instant::from_std),
+            bell.into_iter().chain(change).min().map(real),
+            bars.map(both),
+            polls_quotes.then(|| both(self.rest.quotes_due())),
+            silent,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(instant + IDLE, Instant::min)
+    }
+
+    fn step(&mut self, input: Input, now: Moment) -> Step {
+        advance(&mut self.life, input, now.real, &self.stats.connection, NAME)
+    }
+}
+
+async fn next<S: DataSession>(
+    session: &mut Option<S>,
+    came: &mut Vec<MarketEvent>,
+) -> Result<(), StreamError> {
+    match session {
+        Some(session) => session.next(came).await,
+        None => std::future::pending().await,
+    }
+}
