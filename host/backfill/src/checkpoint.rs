@@ -166,7 +166,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_set_holds_what_was_put_in_and_no_other_day(order in proptest::collection::vec(0..40_usize, 0..80)) {
+        fn a_set_holds_what_was_put_in_and_no_other_day(
+            order in proptest::collection::vec(0..40_usize, 0..80),
+        ) {
             let days = days();
             let mut set = DateSet::default();
             let mut model = BTreeSet::new();

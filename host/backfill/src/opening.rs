@@ -11,12 +11,12 @@ use crate::{
     progress::{Reporter, hms},
 };
 
-/// Asks the brokers, one key pair each, until one answers: the next one when a key is not accepted, the same one
-/// after a wait when it may work later.
+/// Asks the brokers, one key pair each, until one answers: the next one when a key is not accepted, the same
+/// one after a wait when it may work later.
 ///
 /// # Errors
-/// [`BackfillError::NoKey`] when none of the keys is accepted, [`BackfillError::Broker`] when the answer is no or
-/// the last try failed.
+/// [`BackfillError::NoKey`] when none of the keys is accepted, [`BackfillError::Broker`] when the answer is
+/// no or the last try failed.
 pub async fn first_answer<B, T, F: Future<Output = Result<T, BrokerError>>>(
     brokers: &[Arc<B>],
     clock: &dyn MarketClock,

@@ -137,8 +137,8 @@ impl Table<'_, '_, '_> {
         self.column::<Int64Type>(&values, None)
     }
 
-    /// Lists: an element has definition level 1, an empty list one place of level 0; all but the first element
-    /// of a row have repetition level 1.
+    /// Lists: an element has definition level 1, an empty list one place of level 0; all but the first
+    /// element of a row have repetition level 1.
     fn lists<'t>(&mut self, rows: impl Iterator<Item = &'t [Symbol]>) -> Result<(), ParquetError> {
         let (mut values, mut definition, mut repetition) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {

@@ -9,7 +9,10 @@ use jiff::civil::Date;
 use sandpit_broker::{Archive, BrokerError, Page};
 use sandpit_budget::Budget;
 use sandpit_types::{MarketClock, MarketTime, Symbol};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
 
 use crate::{
     checkpoint::Checkpoint,
@@ -199,7 +202,8 @@ impl<K: Kind, A: Archive> Runner<K, A> {
                     Input::Stop
                 }
                 Some(answer) = self.requests.join_next() => {
-                    let answer = answer.map_err(|error| BackfillError::Broken { message: error.to_string() })?;
+                    let broken = |error: JoinError| BackfillError::Broken { message: error.to_string() };
+                    let answer = answer.map_err(broken)?;
                     self.answer(answer)
                 }
                 () = tokio::time::sleep(nap) => Input::Tick,
@@ -332,8 +336,8 @@ struct Disk {
 }
 
 impl Disk {
-    /// The days of a symbol that are not written: those the checkpoint does not know, and those whose file has
-    /// gone.
+    /// The days of a symbol that are not written: those the checkpoint does not know, and those whose file
+    /// has gone.
     fn missing(&self, symbol: &Symbol) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for (at, day) in self.days.iter().enumerate() {

@@ -43,16 +43,16 @@ Files: OUT/bars/SYMBOL/YYYY-MM-DD.parquet and OUT/news/SYMBOL/YYYY-MM-DD.parquet
   whole. Days are New York's, times UTC in nanoseconds, prices unadjusted US dollars, volumes shares. News
   lies on the day of its newest version.
 
-Rate: 190 requests in any minute for each key pair. Keys come from APCA_API_KEY_ID and APCA_API_SECRET_KEY, then
-  APCA_API_KEY_ID_2 and APCA_API_SECRET_KEY_2 up to _16, or from --keys. Pairs of one account may share its quota
-  at the broker.
+Rate: 190 requests in any minute for each key pair. Keys come from APCA_API_KEY_ID and APCA_API_SECRET_KEY,
+  then APCA_API_KEY_ID_2 and APCA_API_SECRET_KEY_2 up to _16, or from --keys. Pairs of one account may share
+  its quota at the broker.
 
-Trouble: 429 waits 60, 120, 240, 240, 240 s; 5xx and the network 30 s, three times; then the day is skipped. What
-  is refused otherwise is skipped. A key pair that is not accepted is not used any more.
+Trouble: 429 waits 60, 120, 240, 240, 240 s; 5xx and the network 30 s, three times; then the day is skipped.
+  What is refused otherwise is skipped. A key pair that is not accepted is not used any more.
 
-Resume: state is kept every 100 answers and at Ctrl-C (twice: at once). The same command goes on from there; days
-  that were skipped, or whose file was removed, are asked again. Other symbols and dates may follow into the same
-  OUT; another feed may not.
+Resume: state is kept every 100 answers and at Ctrl-C (twice: at once). The same command goes on from there;
+  days that were skipped, or whose file was removed, are asked again. Other symbols and dates may follow into
+  the same OUT; another feed may not.
 
 Examples:
   sandpit backfill bars --symbols SPY,BRK.B --from 2024-01-01 --to 2024-12-31 --out data

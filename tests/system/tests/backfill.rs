@@ -1,5 +1,5 @@
-//! `sandpit backfill`, the real program, against the real `sandpit-sim`: faults, signals, `kill -9`, and every
-//! file read back.
+//! `sandpit backfill`, the real program, against the real `sandpit-sim`: faults, signals, `kill -9`, and
+//! every file read back.
 //!
 //! Waits of minutes are real in the program, too; `--clock-speed` makes its market minutes short.
 

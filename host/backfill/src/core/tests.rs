@@ -375,8 +375,8 @@ fn any_fault(draw: u64) -> Option<Fault> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Whatever goes wrong and however often it is killed or stopped: in the end every day is written with its
-    /// own rows or was given up in the last life, and no life asks again what an earlier one had kept.
+    /// Whatever goes wrong and however often it is killed or stopped: in the end every day is written with
+    /// its own rows or was given up in the last life, and no life asks again what an earlier one had kept.
     #[test]
     fn any_fault_and_any_kill_give_the_files_of_a_quiet_run(
         rows in (1..6_usize, 1..70_usize).prop_flat_map(|(symbols, days)| {
@@ -418,7 +418,9 @@ proptest! {
             if is_last {
                 let given_up: usize = life.skipped.iter().map(|skip| skip.days.len()).sum();
                 match life.end {
-                    Some(End::Done) => prop_assert_eq!(done.len() + given_up, world.days.len() * world.rows.len()),
+                    Some(End::Done) => {
+                        prop_assert_eq!(done.len() + given_up, world.days.len() * world.rows.len());
+                    }
                     Some(End::NoKey { .. }) => {}
                     other => prop_assert!(false, "{other:?}"),
                 }

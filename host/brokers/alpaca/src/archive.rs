@@ -52,8 +52,8 @@ impl Archive for Alpaca {
         Ok(Page { rows, next: token(wire.next_page_token), unreadable })
     }
 
-    /// The broker searches and sorts by the stamp of a piece's newest version (fact sheet 5 is silent; its SDKs'
-    /// documentation says "sorted by updated date"), so that is what `from` and `to` are about.
+    /// The broker searches and sorts by the stamp of a piece's newest version (fact sheet 5 is silent; its
+    /// SDKs' documentation says "sorted by updated date"), so that is what `from` and `to` are about.
     async fn news_page(
         &self,
         symbol: &Symbol,
