@@ -23,11 +23,6 @@ pub(crate) fn stamp(round: u32, index: usize) -> MarketTime {
     MarketTime::from_nanos((START_SECS + i64::from(round)) * 1_000_000_000 + index as i64 * 1_000)
 }
 
-/// The index of a quote by its stamp.
-pub(crate) fn index_of(stamp: MarketTime) -> usize {
-    usize::try_from(stamp.as_nanos() % 1_000_000_000 / 1_000).unwrap_or(usize::MAX)
-}
-
 /// One round of quotes as WebSocket frames of so many messages each.
 pub(crate) struct Frames {
     encoding: Encoding,
