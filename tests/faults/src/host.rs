@@ -131,7 +131,8 @@ impl Parts {
     /// # Panics
     /// When the adapter cannot be built.
     pub fn new(setup: &Setup, sim: &Sim, lanes: &Lanes, clock: &Arc<TestClock>, speed: u32) -> Self {
-        let budget = |quota: &Quota| Arc::new(Budget::new(quota.clone(), clock.clone() as Arc<dyn MarketClock>));
+        let budget =
+            |quota: &Quota| Arc::new(Budget::new(quota.clone(), clock.clone() as Arc<dyn MarketClock>));
         let budgets = [budget(&setup.trading), budget(&setup.data)];
         let config = AlpacaConfig {
             trading_url: format!("http://{}", lanes.trading.address()),
