@@ -1,6 +1,6 @@
 //! `cargo xtask bench SUITE`: figures, one a line: `name value unit`.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use clap::{Args, ValueEnum};
 
@@ -14,6 +14,9 @@ pub(crate) struct Options {
 enum Suite {
     /// The matching engine alone, market events and orders a second; then the server over real sockets.
     Venue,
+    /// Quotes a second from a socket to a strategy's queue, and how long one takes to its handler; next to
+    /// an alpaca-py handler in the same run.
+    Ingest,
 }
 
 /// Runs a suite, optimised as for a release.
@@ -22,6 +25,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         Suite::Venue => {
             crate::cargo(root, ["bench", "--quiet", "--package", "sandpit-venue", "--bench", "venue"])?;
             crate::cargo(root, ["bench", "--quiet", "--package", "sandpit-sim", "--bench", "server"])
+        }
+        Suite::Ingest => {
+            let python = crate::sdks::python(root, &crate::target_dir(root).join("sdk"))?;
+            let bench = ["bench", "--quiet", "--package", "sandpit-fanout", "--bench", "ingest", "--"];
+            let peer = [OsStr::new("--python"), python.as_os_str()];
+            crate::cargo(root, bench.map(OsStr::new).into_iter().chain(peer))
         }
     }
 }

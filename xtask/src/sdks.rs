@@ -1,6 +1,6 @@
-//! Installs the broker's official SDKs for `tests/conformance`: `alpaca-py` from PyPI into
-//! `target/sdk/python`, `@alpacahq/alpaca-trade-api` from npm into `target/sdk/node`, both as their lock
-//! files pin them. What is there already is left alone.
+//! Installs the broker's official SDKs for `tests/conformance` and `cargo xtask bench ingest`: `alpaca-py`
+//! from PyPI into `target/sdk/python`, `@alpacahq/alpaca-trade-api` from npm into `target/sdk/node`, both as
+//! their lock files pin them. What is there already is left alone.
 
 use std::{
     fs,
@@ -74,6 +74,15 @@ pub(crate) fn install(root: &Path, out: &Path) -> Result<Vec<PathBuf>> {
     let locks = root.join(LOCKS);
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     Sdk::ALL.into_iter().map(|sdk| provide(sdk, &locks, out)).collect()
+}
+
+/// Installs what is missing of `alpaca-py` alone, into `out`, and returns the Python that has it.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn python(root: &Path, out: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    Ok(provide(Sdk::Python, &root.join(LOCKS), out)?.join("bin/python"))
 }
 
 /// One SDK: at once when its stamp is that of the locks and the interpreter; else made aside and moved there.

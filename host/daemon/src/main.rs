@@ -2,6 +2,7 @@
 //! own.
 
 mod ambient;
+mod backfill;
 mod budgets;
 mod clock;
 mod config;
@@ -44,6 +45,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    Backfill(backfill::BackfillArgs),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -70,8 +72,12 @@ enum ConfigCommand {
 fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Run { config } => {
-            log_to_stderr();
+            log_to_stderr("info");
             or_say(run(&config), "stopped")
+        }
+        Command::Backfill(args) => {
+            log_to_stderr("warn");
+            or_say(backfill::backfill(args), "every day is there")
         }
         Command::Config(ConfigCommand::Check { config }) => {
             or_say(load(&config).map(|_| Exit::Ok), "the configuration is valid")
@@ -123,9 +129,9 @@ fn compile(input: &Path, output: &Path) -> Exit {
     }
 }
 
-/// Lines on stderr; the level by `RUST_LOG`, `info` if it says nothing.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// Lines on stderr; the level by `RUST_LOG`, `level` if it says nothing.
+fn log_to_stderr(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
     tracing_subscriber::registry().with(filter).with(lines).init();

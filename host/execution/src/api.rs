@@ -115,8 +115,8 @@ pub struct DeskConfig {
     /// This life of the host.
     pub epoch: HostEpoch,
     /// How often open orders are asked for while there are any and the order stream is up: the fill event of
-    /// an acknowledged order may never arrive (Lean.Brokerages.Alpaca#28), and a mute stream has to be noticed
-    /// within 75 s, [`Self::stream_grace`] and the requests included.
+    /// an acknowledged order may never arrive (Lean.Brokerages.Alpaca#28), and a mute stream has to be
+    /// noticed within 75 s, [`Self::stream_grace`] and the requests included.
     pub poll_every: Duration,
     /// The same while the order stream is down: nothing else tells of them. These polls cannot starve behind
     /// entries, which are refused then.

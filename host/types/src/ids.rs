@@ -61,8 +61,8 @@ macro_rules! text_id {
 
 /// An exchange symbol, such as `SPY`. Case matters.
 ///
-/// Up to 23 bytes are kept in place: a copy neither allocates nor counts references, so that threads that hand
-/// quotes to each other do not fight over a counter. Every stock and option symbol is shorter.
+/// Up to 23 bytes are kept in place: a copy neither allocates nor counts references, so that threads that
+/// hand quotes to each other do not fight over a counter. Every stock and option symbol is shorter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol(SmolStr);
 

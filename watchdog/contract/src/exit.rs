@@ -19,6 +19,8 @@ pub enum Exit {
     Data,
     /// The broker could not be reached or did not accept the key at start.
     Broker,
+    /// Part of what was asked for could not be had, or it was stopped before the end: run it again.
+    Incomplete,
     /// Killed: by the flag, a limit, an operator. Never restarted automatically.
     Killed,
     /// Drained and ended on request of the watchdog; to be restarted.
@@ -29,7 +31,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, for tables in documents and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ok,
         Self::Usage,
         Self::Config,
@@ -38,6 +40,7 @@ impl Exit {
         Self::Address,
         Self::Data,
         Self::Broker,
+        Self::Incomplete,
         Self::Killed,
         Self::Drained,
         Self::Failed,
@@ -54,6 +57,7 @@ impl Exit {
             Self::Address => 13,
             Self::Data => 14,
             Self::Broker => 15,
+            Self::Incomplete => 16,
             Self::Killed => 20,
             Self::Drained => 30,
             Self::Failed => 31,
@@ -69,7 +73,7 @@ impl Exit {
     /// may also try [`Exit::Address`] again: the predecessor's address may take a moment to come free.
     pub const fn may_restart(self) -> bool {
         match self {
-            Self::Broker | Self::Drained | Self::Failed => true,
+            Self::Broker | Self::Incomplete | Self::Drained | Self::Failed => true,
             Self::Ok
             | Self::Usage
             | Self::Config

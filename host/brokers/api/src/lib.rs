@@ -145,7 +145,8 @@ pub trait Archive: Send + Sync + 'static {
         page: Option<&str>,
     ) -> impl Future<Output = Result<Page<Bar>, BrokerError>> + Send;
 
-    /// News about one symbol created in `from <= created < to`, oldest first.
+    /// News about one symbol whose newest version came out in `from <= updated < to`, oldest first: that is
+    /// what brokers search by.
     ///
     /// # Errors
     /// As any read.

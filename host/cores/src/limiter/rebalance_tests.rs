@@ -17,6 +17,8 @@ use super::{
 const BROKER_LIMIT: usize = 200;
 const WATCHDOG_LIMIT: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
+/// The longest a request is on its way, milliseconds.
+const LATENCY_MS: u64 = 2_000;
 const TICK: Duration = Duration::from_millis(100);
 /// When the hour ends, and when within it the rebalance begins.
 const END_SECS: i64 = 3_600;
@@ -37,6 +39,10 @@ struct Account {
 }
 
 impl Account {
+    const fn new(phase: Duration) -> Self {
+        Self { phase, sliding: VecDeque::new(), fixed: (0, 0), refused: 0, most: 0 }
+    }
+
     fn minute(&self, now: MarketTime) -> i64 {
         (now + self.phase).as_nanos() / 60_000_000_000
     }
@@ -85,8 +91,7 @@ struct Hour {
 impl World {
     fn new(seed: u64, limit: u32) -> Self {
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
-        let phase = Duration::from_millis(chance.next_u64() % 60_000);
-        let account = Account { phase, sliding: VecDeque::new(), fixed: (0, 0), refused: 0, most: 0 };
+        let account = Account::new(Duration::from_millis(chance.next_u64() % 60_000));
         Self {
             limiter: Limiter::new(Quota::trading(limit)),
             account,
@@ -171,8 +176,7 @@ impl World {
     }
 
     fn fly(&mut self, now: MarketTime, ours: bool) {
-        let most = Quota::ON_THE_WAY.as_millis() as u64;
-        let arrival = now + Duration::from_millis(self.chance.next_u64() % most);
+        let arrival = now + Duration::from_millis(self.chance.next_u64() % LATENCY_MS);
         self.out += u64::from(ours);
         self.flying.insert((arrival, self.chance.next_u64(), ours));
     }
@@ -227,6 +231,25 @@ fn a_rebalance_of_100_symbols_in_a_volatile_hour_meets_no_429() {
         "24 hours, {out} requests, {late} entries late, 0 x 429: at most {most} of {BROKER_LIMIT} in a \
          minute, 200 orders out within {longest:?} (bound {BOUND:?})"
     );
+}
+
+/// The host sends as much as it may, as early as it may; all of one minute arrives late and all of the next
+/// at once.
+#[test]
+fn a_slow_minute_before_a_fast_one_is_not_too_much_for_the_broker() {
+    let mut limiter = Limiter::new(Quota::trading(160));
+    let mut account = Account::new(Duration::ZERO);
+    let mut now = at(0);
+    for _ in 0..4 * 160 {
+        limiter.enqueue(request(Priority::Cancel, None), now).expect("room in the lane");
+    }
+    for delay_ms in [LATENCY_MS - 1, 0, LATENCY_MS - 1, 0] {
+        for _ in limiter.poll(now) {
+            account.arrive(now + Duration::from_millis(delay_ms));
+        }
+        now = limiter.deadline().unwrap_or(now);
+    }
+    assert_eq!((account.most, limiter.usage(now).granted()), (160, 4 * 160));
 }
 
 #[test]

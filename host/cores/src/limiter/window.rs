@@ -177,7 +177,7 @@ mod tests {
                 now = now + Duration::from_millis(millis as u64 / 3);
                 window.note_amount(amount, now);
                 diary.push((amount, now));
-                for later in [now, now + span / 2, now + span] {
+                for later in [now, now + span - Duration::from_millis(1), now + span] {
                     let sum = |since: Duration| -> u64 {
                         diary.iter().filter(|(_, t)| *t + since > later).map(|(amount, _)| amount).sum()
                     };

@@ -80,8 +80,8 @@ impl<R: Review> Machine<R> {
         }
         let last = std::mem::take(&mut self.disputes.suspected);
         if !different.is_subset(&last) {
-            // Shares that moved unheard: the orders tell whether they are ours. That the stream is to blame is
-            // not said before they do, because trades made by hand look the same here.
+            // Shares that moved unheard: the orders tell whether they are ours. That the stream is to blame
+            // is not said before they do, because trades made by hand look the same here.
             self.list.hurry(now);
         }
         // Without the stream, fills are not heard of as they happen: a difference proves nothing, and entries

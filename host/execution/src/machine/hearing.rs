@@ -152,8 +152,8 @@ impl Hearing {
         since.min().map(|since| since + self.grace)
     }
 
-    /// What the stream should have told by now and has not, once; afterwards nothing is owed until it has been
-    /// down and up again.
+    /// What the stream should have told by now and has not, once; afterwards nothing is owed until it has
+    /// been down and up again.
     pub(super) fn check(&mut self, now: MarketTime) -> Option<String> {
         let due = self.deadline().filter(|due| *due <= now)?;
         if now.since(due) > self.grace / 4 {

@@ -206,6 +206,13 @@ fn numbers_that_do_not_fit_stop_nothing() {
         assert_eq!(texts(&decoded.events), [QUOTE_TEXT, QUOTE_TEXT], "{odd}");
         assert_eq!(decoded.counts.unreadable, 1, "{odd}");
     }
+    // One field more, at the end of the map: a second kind, or the bid again.
+    for twice in [&b"\xa1T\xa1t"[..], b"\xa2bp\x01"] {
+        let longer = [&[good[0] + 1], &good[1..], twice].concat();
+        let decoded = decoded(&[&[0x92_u8][..], &longer, &good].concat()).expect("a frame");
+        assert_eq!(texts(&decoded.events), [QUOTE_TEXT], "{twice:?}");
+        assert_eq!(decoded.counts.unreadable, 1, "{twice:?}");
+    }
     let mut half = good.clone();
     half.splice(at..at + 9, [&[0xca_u8][..], &0.5_f32.to_be_bytes()].concat());
     let frame = [&[0x91_u8][..], &half].concat();

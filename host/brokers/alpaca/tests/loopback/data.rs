@@ -157,6 +157,7 @@ async fn a_refused_handshake_is_understood() {
     }
     check(429, "", "occupied", 0).await;
     check(429, "X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 9\r\n", "occupied", 1).await;
+    check(406, "", "occupied", 0).await;
     check(401, "", "unauthorized", 0).await;
     check(403, "", "unauthorized", 0).await;
     check(500, "", "down", 0).await;

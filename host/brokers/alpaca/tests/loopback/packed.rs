@@ -207,8 +207,9 @@ async fn what_comes_before_the_acknowledgement_is_bounded() {
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut server = tokio_tungstenite::accept_async(stream).await.unwrap();
-        let many = Value::from(vec![quote("SPY")[0].clone(); 500]);
-        while server.send(in_encoding(Encoding::Json, &many)).await.is_ok() {}
+        let quote = r#"{"T":"q","S":"SPY","bp":1,"bs":2,"ap":3,"as":4,"t":"2021-02-22T15:51:45Z"}"#;
+        let many = format!("[{}]", vec![quote; 2_000].join(","));
+        while server.send(Message::text(many.clone())).await.is_ok() {}
     });
     let alpaca = alpaca_in(&authority, Arc::new(Notes::default()), Encoding::Json);
     let Err(error) = DataFeed::open(&alpaca, &wanted()).await else { panic!("without a welcome") };

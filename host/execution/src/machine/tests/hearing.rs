@@ -1,7 +1,7 @@
 //! The cross-check of the order stream: a mute one is noticed in time, a healthy one is never suspected.
 
 use proptest::prelude::*;
-use sandpit_types::{MarketTime, Side, TradeUpdate};
+use sandpit_types::{MarketTime, Qty, Side, TradeUpdate};
 
 use super::{
     alerts, told,
@@ -21,6 +21,15 @@ fn down_and_up(world: &mut World) {
     world.machine.input(DeskInput::OrderStreamDown, world.now);
     world.machine.input(DeskInput::OrderStreamUp, world.now);
     world.calm();
+}
+
+/// Every second there is something to hear of others.
+fn hear_of_others(world: &mut World, seconds: i64) {
+    for _ in 0..seconds {
+        world.calm_for(secs(1));
+        world.venue.place_by_hand();
+        world.hear_all();
+    }
 }
 
 /// Runs a script over orders of 10 shares; `hear` hears what the stream has, `lose` loses it, `again` hears
@@ -60,14 +69,7 @@ fn check(script: &str, suspicions: usize) {
             }
             "again" => world.machine.input(DeskInput::Update(heard.clone().expect(script)), world.now),
             "lose" => world.venue.stream.clear(),
-            // Every second there is something to hear of others.
-            "busy" => {
-                for _ in 0..number {
-                    world.calm_for(secs(1));
-                    world.venue.place_by_hand();
-                    world.hear_all();
-                }
-            }
+            "busy" => hear_of_others(&mut world, number),
             "wait" => world.calm_for(secs(number.unsigned_abs())),
             // Nobody looks at the time for so long.
             "sleep" => world.now = world.now + secs(number.unsigned_abs()),
@@ -400,12 +402,13 @@ proptest! {
             DeskOutput::Fill { fill, .. } => Some(fill.side.signed(fill.qty)),
             _ => None,
         });
-        prop_assert!(told.map(|shares| shares.abs()).sum::<sandpit_types::Qty>() <= filled(world), "told twice");
+        let told: Qty = told.map(Qty::abs).sum();
+        prop_assert!(told <= filled(world), "told twice");
         prop_assert!(world.venue.position().abs() < qty(1_000_000));
     }
 }
 
-fn filled(world: &World) -> sandpit_types::Qty {
+fn filled(world: &World) -> Qty {
     world.venue.orders.iter().map(|order| order.shown.filled_qty).sum()
 }
 

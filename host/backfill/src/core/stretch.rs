@@ -1,0 +1,182 @@
+//! Days of one symbol that are asked for together, and how far that has come.
+
+use std::ops::Range;
+
+use sandpit_types::MarketTime;
+
+use crate::{
+    days::Day,
+    fault::Tries,
+    kind::{self, Row},
+};
+
+/// Pages in a row that may finish no day: 5,000 news, 1,000,000 bars. More have no end.
+const MAX_PAGES_A_DAY: u32 = 100;
+/// Days in a row that may be refused one by one. One more says that it is not about the day.
+const MAX_REFUSED_DAYS: u32 = 3;
+
+/// Consecutive days of the plan.
+#[derive(Debug)]
+pub(super) struct Stretch<R> {
+    /// Whose.
+    pub(super) symbol: usize,
+    /// Not to be asked before.
+    pub(super) ready_at: MarketTime,
+    /// Faults of the same request in a row.
+    pub(super) tries: Tries,
+    /// The days that are not finished yet.
+    left: Range<usize>,
+    /// The days of the question under way: a page is only valid with the times of its first.
+    asked: Range<usize>,
+    page: Option<String>,
+    /// Rows so far of the first day left.
+    rows: Vec<R>,
+    /// How many days the next question may cover.
+    width: usize,
+    /// Pages since a day was finished.
+    pages: u32,
+    /// Whether the question about the first day left was begun anew because a page of it was refused.
+    is_second_start: bool,
+    /// Days refused one after the other.
+    refused_days: u32,
+}
+
+/// What a page brought.
+pub(super) struct Taken<R> {
+    /// Days that are whole now, with their rows.
+    pub(super) finished: Vec<(usize, Vec<R>)>,
+    /// Rows of no day that was asked for.
+    pub(super) strays: u64,
+    /// Page after page, and no day is finished.
+    pub(super) never_ends: bool,
+}
+
+/// What to do about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The same in another way.
+    AskAgain,
+    /// The first day left is not to be had.
+    SkipDay,
+    /// Nor are the others.
+    SkipAll,
+}
+
+impl<R: Row> Stretch<R> {
+    pub(super) fn new(symbol: usize, left: Range<usize>, ready_at: MarketTime) -> Self {
+        Self {
+            symbol,
+            ready_at,
+            tries: Tries::default(),
+            asked: left.start..left.start,
+            width: usize::MAX,
+            left,
+            page: None,
+            rows: Vec::new(),
+            pages: 0,
+            is_second_start: false,
+            refused_days: 0,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    pub(super) fn days_left(&self) -> usize {
+        self.left.len()
+    }
+
+    /// The times and the page to ask for.
+    pub(super) fn question(&mut self, days: &[Day]) -> (MarketTime, MarketTime, Option<String>) {
+        if self.page.is_none() {
+            self.rows.clear();
+            let end = self.left.start.saturating_add(self.width).min(self.left.end);
+            self.asked = self.left.start..end;
+        }
+        (days[self.asked.start].start, days[self.asked.end - 1].end, self.page.clone())
+    }
+
+    /// Gives the second half of its days away.
+    pub(super) fn share(&mut self) -> Self {
+        let middle = self.left.start + self.left.len() / 2;
+        let end = std::mem::replace(&mut self.left.end, middle);
+        Self::new(self.symbol, middle..end, self.ready_at)
+    }
+
+    /// Takes a page: a day is whole when a row of a later one, or the last page, has come.
+    pub(super) fn take(&mut self, rows: Vec<R>, next: Option<String>, days: &[Day]) -> Taken<R> {
+        self.tries = Tries::default();
+        self.refused_days = 0;
+        self.pages += 1;
+        let mut taken = Taken { finished: Vec::new(), strays: 0, never_ends: false };
+        for row in rows {
+            let time = row.time();
+            let at = days.partition_point(|day| day.end <= time);
+            let is_asked = at < self.asked.end && days[at].start <= time;
+            if !is_asked || at < self.left.start {
+                taken.strays += 1;
+                continue;
+            }
+            self.finish_before(at.min(self.left.end), &mut taken);
+            if at >= self.left.end {
+                // The rest was given away.
+                break;
+            }
+            self.rows.push(row);
+        }
+        self.page = next;
+        if self.page.is_none() {
+            self.finish_before(self.asked.end.min(self.left.end), &mut taken);
+            self.width = self.width.saturating_mul(2);
+        }
+        taken.never_ends = !self.is_done() && self.pages >= MAX_PAGES_A_DAY;
+        taken
+    }
+
+    fn finish_before(&mut self, end: usize, taken: &mut Taken<R>) {
+        while self.left.start < end {
+            let mut rows = std::mem::take(&mut self.rows);
+            kind::settle(&mut rows);
+            taken.finished.push((self.left.start, rows));
+            self.next_day();
+        }
+    }
+
+    /// Gives the first day left up.
+    pub(super) fn skip(&mut self) -> usize {
+        let day = self.left.start;
+        self.next_day();
+        self.page = None;
+        self.tries = Tries::default();
+        day
+    }
+
+    /// Gives all days left up.
+    pub(super) fn give_up(&mut self) -> Range<usize> {
+        let days = self.left.clone();
+        self.left.start = self.left.end;
+        days
+    }
+
+    fn next_day(&mut self) {
+        self.left.start += 1;
+        self.pages = 0;
+        self.is_second_start = false;
+    }
+
+    /// A refusal may be about the page, which may have grown too old, about one of many days, about the one
+    /// day asked for, or about the symbol.
+    pub(super) fn refused(&mut self) -> Refusal {
+        let was_later_page = self.page.take().is_some();
+        if was_later_page && !std::mem::replace(&mut self.is_second_start, true) {
+            return Refusal::AskAgain;
+        }
+        if self.asked.end - self.left.start > 1 {
+            self.width = 1;
+            return Refusal::AskAgain;
+        }
+        self.refused_days += 1;
+        if self.refused_days >= MAX_REFUSED_DAYS { Refusal::SkipAll } else { Refusal::SkipDay }
+    }
+}
