@@ -37,19 +37,15 @@ impl IngestConfig {
     /// The usual canary: the most liquid fund there is, on every feed.
     pub const CANARY: &str = "SPY";
 
-    /// The usual patience. With a canary, a stream of quotes is never silent for 10 s, and a stream of bars
-    /// alone for 70 s: a bar comes right after each minute. Without one, thin symbols have to be given more
-    /// time: a minute for quotes, three for bars, which come only for minutes with trades, five for trades,
-    /// which may be rare.
+    /// The usual patience. With a canary, a stream of quotes is never silent for 10 s, without one, thin
+    /// symbols are given a minute. Of bars alone one comes right after each minute, so 70 s will do; without
+    /// a canary, REST is asked first whether there should have been one. Next to quotes, bars have three
+    /// minutes, for they come only for minutes with trades, and trades have five.
     pub fn usual_watches(subscription: &Subscription, canary: Option<&Symbol>) -> Vec<Watch> {
         let only_bars = subscription.quotes.is_empty() && subscription.trades.is_empty();
         let quotes = !subscription.quotes.is_empty() || (canary.is_some() && !only_bars);
         [
-            (
-                Channel::Bars,
-                !subscription.bars.is_empty(),
-                if only_bars && canary.is_some() { 70 } else { 180 },
-            ),
+            (Channel::Bars, !subscription.bars.is_empty(), if only_bars { 70 } else { 180 }),
             (Channel::Quotes, quotes, if canary.is_some() { 10 } else { 60 }),
             (Channel::Trades, !subscription.trades.is_empty(), 300),
         ]
@@ -81,7 +77,7 @@ mod tests {
         check([one(), one(), none()], true, &[(Bars, 180), (Quotes, 10)]);
         check([one(), one(), none()], false, &[(Bars, 180), (Quotes, 60)]);
         check([one(), none(), none()], true, &[(Bars, 70)]);
-        check([one(), none(), none()], false, &[(Bars, 180)]);
+        check([one(), none(), none()], false, &[(Bars, 70)]);
         check([none(), none(), one()], true, &[(Quotes, 10), (Trades, 300)]);
         check([none(), none(), one()], false, &[(Trades, 300)]);
         check([none(), none(), none()], true, &[]);

@@ -42,6 +42,11 @@ impl Plan {
         asked
     }
 
+    /// Whether only bars are asked for, and no canary's: then silence proves little.
+    pub(crate) fn is_thin(&self) -> bool {
+        self.canary.is_none() && self.wanted.quotes.is_empty() && self.wanted.trades.is_empty()
+    }
+
     /// The wanted quotes that the stream is not asked for.
     pub(crate) fn untold_quotes(&self) -> Vec<Symbol> {
         let asked = self.asked().quotes;
@@ -109,6 +114,8 @@ mod tests {
         };
         check(["A", "A", "", "SPY"], ["A", "SPY A", ""]);
         check(["A", "", "", "SPY"], ["SPY A", "", ""]);
+        assert!(plan("A", "", "", "").is_thin() && !plan("A", "", "", "SPY").is_thin());
+        assert!(!plan("A", "A", "", "").is_thin());
         check(["A", "", "A", "SPY"], ["A", "SPY", "A"]);
         check(["", "", "", "SPY"], ["", "", ""]);
         check(["A", "A A B", "", ""], ["A", "A B", ""]);

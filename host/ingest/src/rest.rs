@@ -26,6 +26,9 @@ pub(crate) const SKEW: Duration = Duration::from_secs(5);
 const OVERLAP: Duration = MINUTE;
 /// While the stream is down, REST is asked for quotes this often, market time.
 const QUOTES_EVERY: Duration = Duration::from_secs(5);
+/// But the first of these brought nothing newer than the stream had, when it fell in the midst of things: so
+/// often, and at this pace in market time, they are repeated until one does.
+const FIRST_QUOTES: (u32, Duration) = (5, Duration::from_secs(1));
 /// A stream that is well is audited this often, market time; after an audit that found something, each
 /// minute.
 const AUDIT_EVERY: Duration = Duration::from_secs(300);
@@ -123,6 +126,8 @@ pub(crate) struct Rest {
     fill: Option<Fill>,
     bars: Slot,
     quotes: Slot,
+    /// Requests for quotes since the fall, as long as they brought nothing.
+    in_vain: Option<u32>,
     audit: Slot,
 }
 
@@ -131,7 +136,8 @@ impl Rest {
     pub(crate) fn new(has_bars: bool, since: MarketTime, now: Moment) -> Self {
         let since = since.minute();
         let slot = || Slot::new(now);
-        Self { has_bars, since, verified: since, fill: None, bars: slot(), quotes: slot(), audit: slot() }
+        let (bars, quotes, audit) = (slot(), slot(), slot());
+        Self { has_bars, since, verified: since, fill: None, bars, quotes, in_vain: None, audit }
     }
 
     /// Where a request for bars begins.
@@ -144,6 +150,7 @@ impl Rest {
         self.fill = None;
         self.bars.hurry(now);
         self.quotes.hurry(now);
+        self.in_vain = Some(0);
     }
 
     /// The stream is open: what a new connection will not bring has to be filled. Says whether there is such
@@ -159,6 +166,11 @@ impl Rest {
             Fill { to, due, until, backoff: Backoff::new(FILL_WAITS.0, FILL_WAITS.1) }
         });
         has_gap
+    }
+
+    /// The next audit is due at once.
+    pub(crate) const fn audit_now(&mut self, now: Moment) {
+        self.audit.due = Due::now(now);
     }
 
     /// When bars are to be asked for, or a gap is to be given up.
@@ -240,9 +252,12 @@ impl Rest {
         }
     }
 
-    /// Quotes were answered.
-    pub(crate) fn quotes_came(&mut self, now: Moment) {
-        self.quotes.next(now.market + QUOTES_EVERY, FLOOR, now);
+    /// Quotes were answered; `found` is whether any of them was newer than what was known.
+    pub(crate) fn quotes_came(&mut self, found: bool, now: Moment) {
+        let tries = self.in_vain.filter(|tries| !found && *tries < FIRST_QUOTES.0);
+        self.in_vain = tries.map(|tries| tries + 1);
+        let pace = if tries.is_some() { FIRST_QUOTES.1 } else { QUOTES_EVERY };
+        self.quotes.next(now.market + pace, FLOOR, now);
     }
 
     /// Quotes were not answered.

@@ -7,7 +7,7 @@ use sandpit_cores::{Channel, Health};
 use sandpit_types::{MarketEvent, StreamHealth};
 use tokio::time::Instant;
 
-use super::{Down, Ingest, NAME, SILENCE_FLOOR};
+use super::{ANSWER_WITHIN, Down, Ingest, NAME, SILENCE_FLOOR};
 use crate::{
     fetch::{Errand, Fetched, Purpose},
     life::{Cause, Input, Phase},
@@ -43,7 +43,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     pub(super) fn frame(&mut self, result: Result<(), StreamError>, now: Moment) {
         if !self.came.is_empty() {
             self.heard_at = Instant::from_std(now.real);
-            self.excuse.heard();
+            self.excuse.heard(now.market);
+            self.answer_by = None;
             self.step(Input::Data, now);
             let heard = self.sequence.frame(&mut self.came, now, &mut self.out);
             let heard = [
@@ -78,6 +79,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     fn fall(&mut self, cause: Cause, now: Moment) {
         // The old socket is gone before a new one is made: the broker allows one.
         self.session = None;
+        self.answer_by = None;
         self.staleness.on_down();
         self.sequence.forget();
         // What is being asked is about a connection that is no more.
@@ -132,8 +134,9 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         self.stats.polls.fetch_add(1, Relaxed);
         match fetched.result {
             Ok(events) => {
+                let before = self.sequence.counts().quotes;
                 self.take_answer(events, fetched.request, now);
-                self.rest.quotes_came(now);
+                self.rest.quotes_came(self.sequence.counts().quotes > before, now);
                 self.carried(|down| down.quotes = true, now);
             }
             Err(error) => {
@@ -211,6 +214,10 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             return;
         }
         let Health::Silent(channel) = self.staleness.check(now.market) else { return };
+        if self.wonders(now) {
+            return;
+        }
+        self.answer_by = None;
         if self.excuse.take() {
             self.stats.quiet.fetch_add(1, Relaxed);
             tracing::info!(stream = NAME, ?channel, "nothing comes, but REST has nothing newer either");
@@ -222,6 +229,23 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             self.stats.set_silence(silence);
             self.fall(Cause::Silent, now);
         }
+    }
+
+    /// Bars of thin symbols prove nothing by their absence: without a canary REST is asked first, for a few
+    /// seconds. Says whether its answer is awaited.
+    fn wonders(&mut self, now: Moment) -> bool {
+        if self.down.is_some() || !self.plan.is_thin() {
+            return false;
+        }
+        let instant = Instant::from_std(now.real);
+        let answer_by = *self.answer_by.get_or_insert_with(|| {
+            self.excuse.ask();
+            // An answer to an earlier question says nothing about this silence.
+            self.bars = None;
+            self.rest.audit_now(now);
+            instant + ANSWER_WITHIN
+        });
+        self.excuse.is_asked() && instant < answer_by
     }
 
     fn tell(&mut self, health: StreamHealth, now: Moment) {

@@ -25,6 +25,8 @@ use crate::{
 /// Silence is judged in market time, but data is never called overdue sooner than this after the last, real
 /// time: in compressed time a minute of the market is shorter than a hiccup of the machine.
 const SILENCE_FLOOR: Duration = Duration::from_secs(3);
+/// REST has so long to say whether a stream of bars alone is silent for a reason; real time.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// From the first request for a gap to the moment at which the stream goes on without it; real time.
 const FILL_WITHIN: Duration = Duration::from_secs(20);
 /// So long after the close REST still carries the last bars, market time.
@@ -65,6 +67,8 @@ pub struct Ingest<F: DataFeed, H: History> {
     open_within: Duration,
     heard_at: Instant,
     excuse: Excuse,
+    /// By when REST's answer about a silence is awaited.
+    answer_by: Option<Instant>,
     /// Since when the stream does not deliver, from its first fall until it is live again.
     down: Option<Down>,
     health: Option<StreamHealth>,
@@ -121,6 +125,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             open_within: OPEN_WITHIN,
             heard_at: now,
             excuse: Excuse::default(),
+            answer_by: None,
             down: None,
             health: None,
             came: Vec::new(),
@@ -252,7 +257,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let (bell, minute) = self.sequence.deadline();
         let bars = self.rest.bars_due(self.mode(now), self.bars.is_some());
         let polls_quotes = self.quotes.is_none() && self.polled_quotes(now).is_some();
-        let silent = self.staleness.deadline().map(|(at, _)| real(at).max(self.heard_at + SILENCE_FLOOR));
+        let audible = self.answer_by.unwrap_or(self.heard_at + SILENCE_FLOOR);
+        let silent = self.staleness.deadline().map(|(at, _)| real(at).max(audible));
         let change = self.sequence.sessions().next_change(now.market);
         [
             self.life.deadline().map(Instant::from_std),

@@ -167,14 +167,20 @@ fn without_bars_nothing_is_asked_nor_waited_for() {
 fn quotes_are_asked_for_every_five_seconds() {
     let mut world = World::new();
     let symbols: Arc<[Symbol]> = Arc::new([Symbol::new("SPY")]);
-    world.rest.fell(world.moment(700.0));
-    let mut asked = Vec::new();
-    for quarter in 0..60 {
-        let now = world.moment(700.0 + f64::from(quarter) / 4.0);
-        if world.rest.ask_quotes(&symbols, now).is_some() {
-            asked.push(quarter / 4);
-            world.rest.quotes_came(now);
+    let mut check = |start: f64, first_found: usize, expected: &[i32]| {
+        world.rest.fell(world.moment(start));
+        let mut asked = Vec::new();
+        for quarter in 0..60 {
+            let now = world.moment(start + f64::from(quarter) / 4.0);
+            if world.rest.ask_quotes(&symbols, now).is_some() {
+                world.rest.quotes_came(asked.len() >= first_found, now);
+                asked.push(quarter / 4);
+            }
         }
-    }
-    assert_eq!(asked, [0, 5, 10]);
+        assert_eq!(asked, expected);
+    };
+    check(700.0, 0, &[0, 5, 10]);
+    // The first that bring nothing are repeated soon, but not for ever.
+    check(800.0, 2, &[0, 1, 2, 7, 12]);
+    check(900.0, 99, &[0, 1, 2, 3, 4, 5, 10]);
 }

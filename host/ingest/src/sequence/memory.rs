@@ -11,6 +11,10 @@ use super::Source;
 /// as it answers at all.
 pub(super) const REMEMBERED: usize = 128;
 
+/// Prices that differ by less, relative to their size, are the same: a text and a binary form of one number
+/// may be read with different roundings.
+const ROUNDING: f64 = 1e-12;
+
 /// What a bar is, seen from those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -67,7 +71,7 @@ impl Memory {
         }
         let at = self.kept.partition_point(|kept| kept.start < bar.start);
         if let Some(kept) = self.kept.get_mut(at).filter(|kept| kept.start == bar.start) {
-            let differs = kept.prices != fresh.prices || kept.volume != fresh.volume;
+            let differs = !is_same(&kept.prices, &fresh.prices) || kept.volume != fresh.volume;
             let is_newer = told.map_or(correction, |request| kept.asked < request);
             if !differs || !is_newer {
                 return Verdict::Repeat;
@@ -84,4 +88,8 @@ impl Memory {
         }
         verdict
     }
+}
+
+fn is_same(one: &[f64; 5], other: &[f64; 5]) -> bool {
+    one.iter().zip(other).all(|(one, other)| (one - other).abs() <= ROUNDING * one.abs().max(other.abs()))
 }

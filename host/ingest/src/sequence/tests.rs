@@ -165,6 +165,19 @@ fn other_figures_are_a_correction_and_the_same_are_a_repeat() {
 }
 
 #[test]
+fn a_rounding_is_no_correction() {
+    let (mut sequence, mut out) = (sequence(1, Vec::new()), Vec::new());
+    let now = Moment { real: zero(), market: at(120) };
+    let vwap = 3.170_731_707_317_073_f64;
+    for vwap in [vwap, vwap.next_up(), vwap + 1e-9] {
+        let bar = Bar { vwap, ..bar_with(&name(0), at(0), 1) };
+        let request = sequence.ask();
+        sequence.on(MarketEvent::Bar(bar), Source::Rest { request }, now, &mut out);
+    }
+    assert_eq!(out.iter().map(text).collect::<Vec<_>>().join(" "), "A0 done0 cA0");
+}
+
+#[test]
 fn nothing_comes_twice_or_backwards() {
     check("120:A1 120:A1 120:B1 121:rA1", "open A1 B1 done1");
     check("70:A@70 71:A@70 72:A@69 73:rA@70 74:rA@71 74:rA@71", "open A@70 A@71");

@@ -96,15 +96,15 @@ fn start_since(feed: Arc<Feed<Vec<MarketEvent>>>, since: MarketTime) -> Running 
     start_with(feed, vec![symbol()], since)
 }
 
-/// A loop for the bars of [`symbol`] and the quotes of `quotes`, with the canary CNRY.
+/// A loop for the bars of [`symbol`] and the quotes of `quotes`, with the canary CNRY if there are any.
 fn start_with(feed: Arc<Feed<Vec<MarketEvent>>>, quotes: Vec<Symbol>, since: MarketTime) -> Running {
     let clock = FastClock::new(origin(), SPEED);
     let (no, fails) = (|| AtomicBool::new(false), AtomicBool::new(false));
     let halted = Mutex::new(None);
     let books = Books { clock: Arc::clone(&clock), fails, quotes_fail: no(), hangs: no(), halted };
     let books = Arc::new(books);
+    let canary = (!quotes.is_empty()).then(|| Symbol::new("CNRY"));
     let subscription = Subscription { bars: vec![symbol()], quotes, trades: vec![], news: vec![] };
-    let canary = Some(Symbol::new("CNRY"));
     let config = IngestConfig {
         days: vec![SessionDay { open: origin(), close: origin() + Duration::from_secs(23_400) }],
         since,
@@ -401,5 +401,22 @@ async fn an_outage_keeps_nobody_busy_and_its_bars_are_delivered() {
     until("the bars", || running.stats.bars() >= 10).await;
     running.assert_whole();
     assert!(running.stats.connection.pages() <= 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn bars_alone_are_asked_about_before_the_stream_falls() {
+    let (hand, one) = opening();
+    let running = start_with(Feed::new(vec![one]), Vec::new(), origin());
+    until("a minute", || running.clock.now() > origin() + Duration::from_secs(60)).await;
+    *running.books.halted.lock().unwrap() = Some(running.clock.now());
+    hand.send(Ok(vec![MarketEvent::Bar(bar(&symbol(), origin()))])).unwrap();
+    // Nobody trades: that the stream is silent is no wonder.
+    until("an excuse", || running.stats.quiet() == 1).await;
+    assert_eq!(running.stats.connection.falls(), 0);
+    // There are bars, but this stream does not tell.
+    *running.books.halted.lock().unwrap() = None;
+    until("the silence", || running.stats.connection.falls_by(Fall::Silent) == 1).await;
+    until("bars", || running.stats.bars() >= 5).await;
     running.stop().await;
 }
