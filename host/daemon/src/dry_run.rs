@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandpit_broker::{Broker, BrokerError, OrderFeed, OrderSession, SendTerms, StreamError};
 use sandpit_types::{
     Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketClock, MarketEvent, MarketTime,
-    OrderKind, OrderRequest, Position, SessionDay, Symbol, TimeInForce, TradeUpdate,
+    OrderKind, OrderRequest, Position, SessionDay, StrategyName, Symbol, TimeInForce, TradeUpdate,
 };
 use sandpit_venue::{
     Amount, Calendar, Class as OrderClass, NewOrder, Realism, Venue, VenueConfig, VenueEvent, VenueOrder,
@@ -89,7 +89,7 @@ impl Broker for DryRun {
         taken.ok_or_else(|| BrokerError::OutcomeUnknown { message: format!("the venue lost order {id}") })
     }
 
-    async fn cancel(&self, id: &BrokerOrderId) -> Result<(), BrokerError> {
+    async fn cancel(&self, id: &BrokerOrderId, _: Option<&StrategyName>) -> Result<(), BrokerError> {
         let mut venue = self.now();
         let result = venue.cancel(id, self.clock.now());
         self.pass_on(&mut venue);

@@ -246,7 +246,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             }
             Action::Cancel { id, broker_id } => {
                 self.tasks.spawn(async move {
-                    let result = broker.cancel(&broker_id).await;
+                    let result = broker.cancel(&broker_id, Some(&id.strategy)).await;
                     Outcome::Cancelled { id, result }
                 });
             }

@@ -165,7 +165,7 @@ impl Broker for FakeBroker {
         Ok(shown)
     }
 
-    async fn cancel(&self, id: &BrokerOrderId) -> Result<(), BrokerError> {
+    async fn cancel(&self, id: &BrokerOrderId, _: Option<&StrategyName>) -> Result<(), BrokerError> {
         let mut orders = self.orders.lock().expect("no panic holds it");
         let order = orders.iter_mut().find(|order| order.id == *id).expect("a known order");
         order.status = OrderStatus::Canceled;

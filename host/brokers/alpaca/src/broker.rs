@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use reqwest::Method;
 use sandpit_broker::{Broker, BrokerError, Class, SendTerms};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, OrderRequest, Position, SessionDay,
+    Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, OrderRequest, Position,
+    SessionDay, StrategyName,
 };
 
 use crate::{
@@ -37,8 +38,8 @@ impl Broker for Alpaca {
         }
     }
 
-    async fn cancel(&self, id: &BrokerOrderId) -> Result<(), BrokerError> {
-        let ask = Ask { class: Class::Cancel, ..Ask::POLL };
+    async fn cancel(&self, id: &BrokerOrderId, strategy: Option<&StrategyName>) -> Result<(), BrokerError> {
+        let ask = Ask { class: Class::Cancel, strategy, deadline: None };
         self.trading.read(Method::DELETE, &format!("/v2/orders/{id}"), &[], ask).await?.done()
     }
 

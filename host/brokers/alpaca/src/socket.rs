@@ -61,9 +61,10 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects; the handshake passes the gate as a request does.
+    /// Connects; the handshake passes the gate as a request does, before the pages of history that wait there:
+    /// fills and prices come back over it.
     pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Self, StreamError> {
-        endpoint.gate.acquire(Class::Poll, None, None).await?;
+        endpoint.gate.acquire(Class::Reduce, None, None).await?;
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES))

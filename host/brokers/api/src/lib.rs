@@ -14,7 +14,7 @@ pub use error::{BrokerError, StreamError};
 pub use gate::{Admission, Class, Gate, GateError, Permit, RateHint, SendTerms};
 use sandpit_types::{
     Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, News, OrderRequest, Position,
-    Quote, SessionDay, Symbol,
+    Quote, SessionDay, StrategyName, Symbol,
 };
 pub use stream::{DataFeed, DataSession, OrderFeed, OrderSession, Subscription};
 
@@ -31,12 +31,17 @@ pub trait Broker: Send + Sync + 'static {
         terms: SendTerms,
     ) -> impl Future<Output = Result<BrokerOrder, BrokerError>> + Send;
 
-    /// Asks for one order to be cancelled. `Ok` means that the request was taken, not that the order is gone.
+    /// Asks for one order of a strategy to be cancelled. `Ok` means that the request was taken, not that the
+    /// order is gone. Of several strategies that cancel, the budget lets each in its turn.
     ///
     /// # Errors
     /// [`BrokerError::NotFound`] when there is no such order, [`BrokerError::Rejected`] when it is already
     /// terminal.
-    fn cancel(&self, id: &BrokerOrderId) -> impl Future<Output = Result<(), BrokerError>> + Send;
+    fn cancel(
+        &self,
+        id: &BrokerOrderId,
+        strategy: Option<&StrategyName>,
+    ) -> impl Future<Output = Result<(), BrokerError>> + Send;
 
     /// One order by our id.
     ///

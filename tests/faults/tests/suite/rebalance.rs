@@ -79,7 +79,7 @@ impl Desk {
             let mut sending = JoinSet::new();
             for id in ids {
                 let alpaca = alpaca.clone();
-                sending.spawn(async move { alpaca.cancel(&id).await });
+                sending.spawn(async move { alpaca.cancel(&id, None).await });
             }
             for (order, class) in orders {
                 let (alpaca, client_id) = (alpaca.clone(), order.client_id.clone());

@@ -69,7 +69,7 @@ async fn every_answer_means_one_thing() {
         assert_eq!(word(alpaca.submit(&order(), terms(Ok(()))).await), for_order, "order, {reply:?}");
         assert_eq!(heard.lock().unwrap().len(), 1, "an order is sent once, {reply:?}");
         let id = BrokerOrderId::new("61e69015-8549-4bfd-b9c3-01e75843f47d");
-        assert_eq!(word(alpaca.cancel(&id).await), for_cancel, "cancel, {reply:?}");
+        assert_eq!(word(alpaca.cancel(&id, None).await), for_cancel, "cancel, {reply:?}");
         assert_eq!(word(alpaca.order_by_client_id(&order().client_id).await), for_read, "read, {reply:?}");
         assert_eq!(heard.lock().unwrap().len(), 3, "nothing is sent twice, {reply:?}");
     }
