@@ -208,6 +208,11 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         }
     }
 
+    pub(super) fn is_overdue(&self, now: Moment) -> bool {
+        Instant::from_std(now.real) >= self.heard_at + SILENCE_FLOOR
+            && self.staleness.check(now.market) != Health::Live
+    }
+
     fn listen(&mut self, now: Moment) {
         let instant = Instant::from_std(now.real);
         if instant < self.heard_at + SILENCE_FLOOR {

@@ -3,7 +3,13 @@
 mod events;
 mod pulse;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use sandpit_broker::{DataFeed, DataSession, History, StreamError};
 use sandpit_cores::Staleness;
@@ -176,6 +182,12 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
                 Happened::Quotes(fetched) => self.quotes_fetched(fetched, now),
                 Happened::Due => {}
             }
+            // After a pause of ours, what came meanwhile is heard before anything is called silent.
+            if self.is_overdue(now)
+                && let Some(result) = at_once(next(&mut self.session, &mut self.came)).await
+            {
+                self.frame(result, now);
+            }
             self.look_at_the_clock(now);
             self.deliver(&mut sink);
             self.stats.set_counts(self.sequence.counts());
@@ -286,4 +298,14 @@ async fn next<S: DataSession>(
         Some(session) => session.next(came).await,
         None => std::future::pending().await,
     }
+}
+
+/// What a future gives without waiting, if it does.
+async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
