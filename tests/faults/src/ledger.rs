@@ -97,6 +97,22 @@ impl Ledger {
         )
     }
 
+    /// The verdicts on several hosts together.
+    pub fn sum(ledgers: impl IntoIterator<Item = Self>) -> Self {
+        ledgers.into_iter().fold(Self::default(), |mut all, one| {
+            all.bars += one.bars;
+            all.lost += one.lost;
+            all.twice += one.twice;
+            all.disorder += one.disorder;
+            all.wrong += one.wrong;
+            all.late += one.late;
+            all.corrected += one.corrected;
+            all.ticks += one.ticks;
+            all.words.extend(one.words);
+            all
+        })
+    }
+
     fn bar<'a>(
         &mut self,
         bar: &'a Bar,

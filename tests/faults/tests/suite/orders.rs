@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::common::{NOTICE, PATIENCE, secs};
 
-/// Our pings tell a dead connection from a quiet one: every 10 s, given up after 30 s without a sign.
-const DEAF: Duration = Duration::from_secs(45);
+/// A stream of orders may be quiet all day: our own pings tell a dead connection from a quiet one within 15 s, and
+/// the return to the loop.
+const DEAF: Duration = Duration::from_secs(16);
 
 fn started(seed: u64) -> (Sim, Lanes, Host) {
     let sim = Sim::in_session(&["--seed", &seed.to_string()], secs(600), 1);
