@@ -61,6 +61,8 @@ struct Orders {
     most: Option<u64>,
     /// Whether requests are remembered.
     remembers: bool,
+    /// Whether what the host says waits.
+    is_gagged: bool,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +95,7 @@ impl Wire {
             rate: None,
             most: None,
             remembers: true,
+            is_gagged: false,
         };
         let (orders, heard) = watch::channel(orders);
         let seen = Arc::<Seen>::default();
@@ -134,6 +137,12 @@ impl Wire {
     /// Each connection is cut once it has carried so many bytes towards the host.
     pub fn cut_after(&self, bytes: Option<u64>) {
         self.orders.send_modify(|orders| orders.most = bytes);
+    }
+
+    /// What the host says waits from now on, or goes on. A host that speaks to a broker that has hung up gets
+    /// a reset, which takes the last words with it.
+    pub fn gag(&self, is_gagged: bool) {
+        self.orders.send_modify(|orders| orders.is_gagged = is_gagged);
     }
 
     /// From now on requests are not remembered: for tests of memory.
@@ -260,7 +269,8 @@ async fn pump(
     loop {
         let count = from.read(&mut chunk).await?;
         // In a hole even an end is not heard of.
-        let open = orders.wait_for(|orders| orders.mode != Mode::Hole).await;
+        let is_open = |orders: &Orders| orders.mode != Mode::Hole && !(way == Way::Up && orders.is_gagged);
+        let open = orders.wait_for(is_open).await;
         let now = *open.map_err(io::Error::other)?;
         if count == 0 {
             return Ok(Cut::End);

@@ -144,13 +144,16 @@ fn slow_client() {
     host.live();
     let slow = host.stats.connection.falls_by(Fall::Slow);
     host.tape.hold(true);
-    lanes.stream.throttle(Some(20_000));
+    lanes.stream.gag(true);
+    // Slower than the market by far, but fast enough that each write of the broker ends in time.
+    lanes.stream.throttle(Some(200_000));
     let began = now();
     until("the broker to lose its patience", secs(30), || sim.figure("data_streams") == 0);
     let patience = began.elapsed();
     lanes.stream.throttle(None);
     host.tape.hold(false);
     until("the last words", PATIENCE, || host.stats.connection.falls_by(Fall::Slow) > slow);
+    lanes.stream.gag(false);
     host.live();
     let ledger = host.settle(&sim, PATIENCE);
     Figures::of("slow_client")

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::common::{NOTICE, PATIENCE, secs};
 
-/// A stream of orders may be quiet all day: our own pings tell a dead connection from a quiet one within 15 s, and
-/// the return to the loop.
+/// A stream of orders may be quiet all day: our own pings tell a dead connection from a quiet one within
+/// 15 s, and the return to the loop.
 const DEAF: Duration = Duration::from_secs(16);
 
 fn started(seed: u64) -> (Sim, Lanes, Host) {
