@@ -2,9 +2,9 @@
 //!
 //! News may rightly be quiet for hours, so silence is no failure here: the pings of the adapter judge, and a
 //! connection proves itself by lasting. While it is down, REST is asked every minute; on return it is asked
-//! until it answers, and again a minute later, for what was on its way to both. From then on an audit asks now
-//! and then what the stream did not tell, and ends a stream that is mute. What was delivered is known by its
-//! id and version.
+//! until it answers, and again a minute later, for what was on its way to both. From then on an audit asks
+//! now and then what the stream did not tell, and ends a stream that is mute. What was delivered is known by
+//! its id and version.
 
 mod seen;
 

@@ -176,7 +176,7 @@ fn a_long_stretch_is_asked_for_piece_by_piece() {
     assert!(!world.came(fill.1, true, 1_991.0), "there is more to come");
     let fill = world.wait(Mode::Audit, 1_991.0);
     assert_eq!(fill, (1_991.0, (840, 1_140, Fill)));
-    // One that fails costs only itself, and what was answered is not asked for again when the gap is given up.
+    // One that fails costs only itself, and what was answered stays answered when the gap is given up.
     world.rest.bars_failed(Fill, world.moment(1_995.0), 0);
     assert_eq!(world.wait(Mode::Audit, 1_995.0).1, fill.1);
     assert!(world.rest.give_up(world.moment(2_010.0)).is_some());

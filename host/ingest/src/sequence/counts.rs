@@ -25,7 +25,7 @@ pub(crate) struct Counts {
     pub(crate) pulses: u64,
     /// Other events that nobody subscribed to.
     pub(crate) strangers: u64,
-    /// Quotes and trades of the stream that are older than the newest of their symbol: they came out of order.
+    /// Quotes and trades of the stream that are older than the newest of their symbol: out of order.
     pub(crate) let_go: u64,
     /// Events stamped in the future: one of them would make all that follow look old.
     pub(crate) too_early: u64,

@@ -1,9 +1,9 @@
 //! One ordered sequence out of stream and REST: no bar missing, none twice.
 //!
 //! Per symbol, bars are delivered in order of time, whatever their source, and one that comes out of turn is
-//! marked. While a gap is being filled, the bars of the stream are held back, so that the gap's bars go first;
-//! then the held ones follow, without those that the gap brought already. Quotes and trades never wait, and
-//! nothing that was received is thrown away. A minute is complete when every
+//! marked. While a gap is being filled, the bars of the stream are held back, so that the gap's bars go
+//! first; then the held ones follow, without those that the gap brought already. Quotes and trades never
+//! wait, and nothing that was received is thrown away. A minute is complete when every
 //! subscribed symbol has its bar, or a later bar comes, or no further bar has come for the grace: minutes
 //! without trades have no bars, so one cannot wait for all of them.
 //!
@@ -235,7 +235,7 @@ impl Sequence {
     #[cold]
     fn forgotten(&mut self, bar: &Bar) {
         if self.counts.forgotten == 0 {
-            tracing::error!(symbol = %bar.symbol, start = %bar.start, "bars too old to be judged are dropped");
+            tracing::error!(symbol = %bar.symbol, start = %bar.start, "bars too old to judge are dropped");
         }
         self.counts.forgotten += 1;
         self.counts.too_old += 1;

@@ -78,7 +78,8 @@ impl Known {
     }
 }
 
-/// Figures of one stamp that are remembered. When full, the oldest is forgotten, and would be delivered again.
+/// Figures of one stamp that are remembered. When full, the oldest is forgotten, and would be delivered
+/// again.
 const SAME_STAMP: usize = 32;
 
 /// The newest of the quotes, or trades, of a symbol. Several of the stream may share one stamp, so there only
