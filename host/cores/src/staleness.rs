@@ -1,10 +1,10 @@
 //! Whether an open data stream has gone silent.
 //!
 //! A socket that is open and answers pings may deliver nothing for hours. Silence counts only while the
-//! session is open. Each channel owes its first data after a subscription, or after the opening bell, within
-//! a time of its own: a broker may acknowledge a subscription and never serve it. A channel that has proved
-//! itself may then be quiet while any other one flows, because a quiet symbol is no broken stream: only data
-//! of no kind at all, for the shortest gap of those channels, is silence.
+//! session is open. A *steady* channel, one with a liquid symbol in it, is judged by its own data alone: a
+//! broker may acknowledge a subscription and never serve it, or stop to serve one kind of data. Any other
+//! channel may be quiet for ever while something else flows, because a quiet symbol is no broken stream: only
+//! data of no kind at all, for the patience of that channel, is silence.
 
 use std::time::Duration;
 
@@ -36,8 +36,10 @@ pub struct Watch {
     pub channel: Channel,
     /// From the subscription or the opening to the first data, market time.
     pub first: Duration,
-    /// Between data of any channel, once this one has had its first, market time; the shortest one counts.
+    /// Between data, market time.
     pub gap: Duration,
+    /// Whether only data of this channel counts as its data; else that of any channel does.
+    pub steady: bool,
 }
 
 /// What the judge says.
@@ -84,6 +86,11 @@ impl Staleness {
         self.opened = open.then(|| self.opened.unwrap_or(now));
     }
 
+    /// The channel is not subscribed any more: it owes nothing.
+    pub const fn forget(&mut self, channel: Channel) {
+        self.watches[channel.index()] = None;
+    }
+
     /// Data came.
     pub fn on_data(&mut self, channel: Channel, now: MarketTime) {
         self.last[channel.index()] = self.last[channel.index()].max(Some(now));
@@ -91,15 +98,20 @@ impl Staleness {
 
     /// The next moment at which a channel is overdue, and which; `None` while nothing is owed.
     pub fn deadline(&self) -> Option<(MarketTime, Channel)> {
-        let owed_since = self.subscribed?.max(self.opened?);
-        // What came before the bell, or over the connection before, says nothing about this one.
-        let since = |last: Option<MarketTime>| last.filter(|&last| last >= owed_since);
-        let newest = since(self.last.iter().copied().max().flatten());
-        let due = |watch: &Watch| match (since(self.last[watch.channel.index()]), newest) {
-            (Some(_), Some(newest)) => newest + watch.gap,
-            (Some(_) | None, _) => owed_since + watch.first,
-        };
-        self.watches.iter().flatten().map(|watch| (due(watch), watch.channel)).min()
+        self.deadlines().map(|(at, watch)| (at, watch.channel)).min()
+    }
+
+    /// When each channel is overdue; none while nothing is owed.
+    pub fn deadlines(&self) -> impl Iterator<Item = (MarketTime, &Watch)> {
+        let owed_since = self.subscribed.zip(self.opened).map(|(subscribed, opened)| subscribed.max(opened));
+        let newest = self.last.iter().copied().max().flatten();
+        self.watches.iter().flatten().filter_map(move |watch| {
+            let owed_since = owed_since?;
+            let last = if watch.steady { self.last[watch.channel.index()] } else { newest };
+            // What came before the bell, or over the connection before, says nothing about this one.
+            let last = last.filter(|&last| last >= owed_since);
+            Some((last.map_or(owed_since + watch.first, |last| last + watch.gap), watch))
+        })
     }
 
     /// Whether a channel is overdue. A closed market is never silent.
@@ -130,8 +142,13 @@ mod tests {
     use Step::{Close, Data, Down, Open, Subscribed};
 
     const WATCHES: [Watch; 2] = [
-        Watch { channel: Bars, first: Duration::from_secs(130), gap: Duration::from_secs(75) },
-        Watch { channel: Quotes, first: Duration::from_secs(20), gap: Duration::from_secs(15) },
+        Watch { channel: Bars, first: Duration::from_secs(130), gap: Duration::from_secs(75), steady: false },
+        Watch {
+            channel: Quotes,
+            first: Duration::from_secs(20),
+            gap: Duration::from_secs(15),
+            steady: false,
+        },
     ];
 
     fn judge(steps: &[(i64, Step)]) -> Staleness {
@@ -166,7 +183,7 @@ mod tests {
         check(&[(0, Subscribed), (100, Open)], Some((120, Quotes)));
         check(&[(0, Open), (100, Subscribed)], Some((120, Quotes)));
         check(&[(0, Open), (0, Subscribed), (5, Data(Quotes))], Some((20, Quotes)));
-        check(&[(0, Open), (0, Subscribed), (125, Data(Quotes))], Some((130, Bars)));
+        check(&[(0, Open), (0, Subscribed), (125, Data(Quotes))], Some((140, Quotes)));
         check(&[(0, Open), (0, Subscribed), (61, Data(Bars)), (130, Data(Quotes))], Some((145, Quotes)));
         // A quiet channel is no silence while another flows, be it one that nobody watches.
         let proved = [(0, Open), (0, Subscribed), (5, Data(Quotes)), (14, Data(Bars))];
@@ -176,8 +193,8 @@ mod tests {
         // A symbol may be quiet for ever: any other's data of the channel is its pulse, and so is a new
         // subscription to say that the silence was looked into.
         check(&[(0, Open), (0, Subscribed), (5, Data(Quotes)), (19, Subscribed)], Some((39, Quotes)));
-        // A channel that nobody watches proves nothing about the others.
-        check(&[(0, Open), (0, Subscribed), (10, Data(Trades))], Some((20, Quotes)));
+        // Not even its first data is owed while something flows: a thin symbol may not trade for hours.
+        check(&[(0, Open), (0, Subscribed), (10, Data(Trades))], Some((25, Quotes)));
         // Data before the bell does not make a silent session live, and late stamps do not turn time back.
         check(&[(0, Subscribed), (90, Data(Quotes)), (100, Open)], Some((120, Quotes)));
         check(&[(0, Open), (0, Subscribed), (10, Data(Quotes)), (3, Data(Quotes))], Some((25, Quotes)));
@@ -191,13 +208,33 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_steady_channel_is_judged_by_its_own_data() {
+        let mut staleness = Staleness::new(&WATCHES.map(|watch| Watch { steady: true, ..watch }));
+        let at = MarketTime::from_secs;
+        staleness.on_session(true, at(0));
+        staleness.on_subscribed(at(0));
+        for secs in 0..130 {
+            staleness.on_data(Quotes, at(secs));
+            staleness.on_data(Trades, at(secs));
+        }
+        // Acknowledged, and never served.
+        assert_eq!(staleness.check(at(130)), Health::Silent(Bars));
+        staleness.on_data(Bars, at(130));
+        assert_eq!(staleness.deadline(), Some((at(129 + 15), Quotes)), "no bar is a quote");
+        staleness.forget(Quotes);
+        assert_eq!(staleness.deadline(), Some((at(130 + 75), Bars)));
+        staleness.forget(Bars);
+        assert_eq!(staleness.deadline(), None);
+    }
+
     /// The usual patience of the loop: what is mute is noticed within 15 s with quotes, and within 75 s with
     /// bars alone, whenever in a session the stream falls mute, its first data included.
     #[test]
     fn a_mute_stream_is_noticed_in_time() {
         let watch = |channel, secs| {
             let patience = Duration::from_secs(secs);
-            Watch { channel, first: patience, gap: patience }
+            Watch { channel, first: patience, gap: patience, steady: channel == Quotes }
         };
         let check = |watches: &[Watch], data: &[(i64, Channel)], mute_since: i64, within: i64| {
             let mut staleness = Staleness::new(watches);

@@ -40,7 +40,8 @@ impl IngestConfig {
     /// The usual patience. With a canary, a stream of quotes is never silent for 10 s, without one, thin
     /// symbols are given a minute. Of bars alone one comes right after each minute, so 70 s will do; without
     /// a canary, REST is asked first whether there should have been one. Next to quotes, bars have three
-    /// minutes, for they come only for minutes with trades, and trades have five.
+    /// minutes, for they come only for minutes with trades, and trades have five. Where the canary sings, the
+    /// channel is judged by its own data; elsewhere anything that comes will do.
     pub fn usual_watches(subscription: &Subscription, canary: Option<&Symbol>) -> Vec<Watch> {
         let only_bars = subscription.quotes.is_empty() && subscription.trades.is_empty();
         let quotes = !subscription.quotes.is_empty() || (canary.is_some() && !only_bars);
@@ -52,7 +53,10 @@ impl IngestConfig {
         .into_iter()
         .filter(|(_, is_watched, _)| *is_watched)
         .map(|(channel, _, secs)| (channel, Duration::from_secs(secs)))
-        .map(|(channel, patience)| Watch { channel, first: patience, gap: patience })
+        .map(|(channel, patience)| {
+            let steady = canary.is_some() && channel != Channel::Trades;
+            Watch { channel, first: patience, gap: patience, steady }
+        })
         .collect()
     }
 }
@@ -72,6 +76,8 @@ mod tests {
             let got: Vec<_> = watches.iter().map(|watch| (watch.channel, watch.gap.as_secs())).collect();
             assert_eq!(got, expected, "{subscription:?} {canary:?}");
             assert!(watches.iter().all(|watch| watch.first == watch.gap), "proof takes no longer");
+            let sings = |watch: &Watch| canary.is_some() && watch.channel != Channel::Trades;
+            assert!(watches.iter().all(|watch| watch.steady == sings(watch)), "{watches:?}");
         };
         use Channel::{Bars, Quotes, Trades};
         check([one(), one(), none()], true, &[(Bars, 180), (Quotes, 10)]);

@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use crate::reins::Task;
 
-/// A request that took longer, waits for the budget included, counts as failed; real time.
+/// A request that took longer, waits for the budget included, counts as failed; real time. It is for a piece
+/// of a page or two, see [`Rest`](crate::rest::Rest).
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// What bars are asked for.
@@ -39,6 +40,16 @@ pub(crate) enum Errand {
         /// Of these.
         symbols: Arc<[Symbol]>,
     },
+}
+
+impl Errand {
+    /// Whether anything is sent for it.
+    pub(crate) fn is_request(&self) -> bool {
+        match self {
+            Self::Bars { from, to, .. } => from < to,
+            Self::Quotes { symbols } => !symbols.is_empty(),
+        }
+    }
 }
 
 /// What came.

@@ -7,8 +7,9 @@
 //!    └──────────────────┴──────────────────────┴─────────────────┘
 //! ```
 //!
-//! Proof is the first data, or for a stream that may rightly be quiet, some time without a fall. Until there
-//! is proof, the waits keep growing: a broker that accepts and drops us is not stormed. At most one
+//! Proof is the first data, or for a stream that may rightly be quiet, some time without a fall. Until a
+//! stream has been live for a while, the waits keep growing: a broker that accepts us, sends a little and
+//! drops us is not stormed. At most one
 //! connection exists: the table says `Open` only where the old one has been dropped. What a fall means
 //! depends on its cause:
 //!
@@ -20,7 +21,7 @@
 //! | too many symbols, fewer next time | no | about 1 s | at once |
 //! | refused: key or plan | yes | 60 s or more | at once |
 //!
-//! A human is called once from one proof to the next, and the tries go on for ever.
+//! A human is called once in a row of failures, and the tries go on for ever.
 
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,11 @@ use sandpit_cores::{Backoff, Reconnect};
 const GHOST: Duration = Duration::from_secs(120);
 /// How often to try while waiting for that, on average.
 const GHOST_RETRY: Duration = Duration::from_secs(10);
-/// A slow fall so soon after the one before belongs to the same row.
+/// A slow fall of a connection that did not last longer belongs to the same row.
 const SLOW_AGAIN: Duration = Duration::from_secs(60);
+/// A row of failures is over when data came and the connection then lasted this long. Longer than the
+/// patience with the quotes of a canary: a connection that brings a little and falls silent is one more.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(15);
 /// The wait before a try with fewer symbols, on average.
 const TRIMMED_WAIT: Duration = Duration::from_secs(1);
 
@@ -152,10 +156,14 @@ pub(crate) struct Life {
     reconnect: Reconnect,
     /// The first of the row of refusals that an older session of ours explains.
     ghost: Option<Instant>,
-    /// The newest slow fall, and the row of them.
-    slow: (Option<Instant>, Backoff),
-    /// A human was called since the last proof.
+    /// When the newest connection opened.
+    opened: Option<Instant>,
+    /// Whether there was a slow fall, and the row of them.
+    slow: (bool, Backoff),
+    /// A human was called in this row of failures.
     paged: bool,
+    /// When the row of failures is over, if the connection lasts.
+    forgive_at: Option<Instant>,
     random: u64,
 }
 
@@ -167,8 +175,10 @@ impl Life {
             proof,
             reconnect: Reconnect::new(),
             ghost: None,
-            slow: (None, Backoff::new(Duration::from_secs(1), Reconnect::CAP)),
+            opened: None,
+            slow: (false, Backoff::new(Duration::from_secs(1), Reconnect::CAP)),
             paged: false,
+            forgive_at: None,
             random: seed,
         }
     }
@@ -188,7 +198,8 @@ impl Life {
         match (self.phase, self.proof) {
             (Phase::Waiting { until }, _) => Some(until),
             (Phase::Proving { since }, Proof::Uptime(span)) => Some(since + span),
-            (Phase::Proving { .. }, Proof::Data) | (Phase::Opening | Phase::Live, _) => None,
+            (Phase::Live, _) => self.forgive_at,
+            (Phase::Proving { .. }, Proof::Data) | (Phase::Opening, _) => None,
         }
     }
 
@@ -203,22 +214,27 @@ impl Life {
                 self.phase = Phase::Opening;
                 Ok(Step::Open)
             }
-            (Phase::Waiting { .. } | Phase::Opening | Phase::Live, Input::Due) => Ok(Step::Stay),
+            (Phase::Live, Input::Due) => {
+                self.forgive(now);
+                Ok(Step::Stay)
+            }
+            (Phase::Waiting { .. } | Phase::Opening, Input::Due) => Ok(Step::Stay),
             (Phase::Opening, Input::Opened) => {
                 self.phase = Phase::Proving { since: now };
                 self.ghost = None;
+                self.opened = Some(now);
                 Ok(Step::Stay)
             }
             (Phase::Opening, Input::Failed(cause)) => Ok(self.fall(cause, now)),
             (Phase::Proving { .. }, Input::Due) => {
                 if self.deadline().is_some_and(|at| now >= at) {
-                    self.live();
+                    self.live(now, Duration::ZERO);
                 }
                 Ok(Step::Stay)
             }
             (Phase::Proving { .. }, Input::Data) => {
                 if self.proof == Proof::Data {
-                    self.live();
+                    self.live(now, FORGIVEN_AFTER);
                 }
                 Ok(Step::Stay)
             }
@@ -230,19 +246,30 @@ impl Life {
         }
     }
 
-    fn live(&mut self) {
+    fn live(&mut self, now: Instant, forgiven_after: Duration) {
         self.phase = Phase::Live;
-        self.reconnect.succeed();
-        self.paged = false;
+        self.forgive_at = Some(now + forgiven_after);
+        self.forgive(now);
+    }
+
+    /// Ends the row of failures, if the connection has lasted.
+    fn forgive(&mut self, now: Instant) {
+        if self.forgive_at.take_if(|at| *at <= now).is_some() {
+            self.reconnect.succeed();
+            self.paged = false;
+        }
     }
 
     fn fall(&mut self, cause: Cause, now: Instant) -> Step {
+        self.forgive(now);
+        self.forgive_at = None;
+        let opened = self.opened.take();
         if cause != Cause::Occupied {
             self.ghost = None;
         }
         let (wait, page) = match cause {
             Cause::Occupied => self.haunted(now),
-            Cause::Slow => self.slow(now),
+            Cause::Slow => self.slow(opened, now),
             Cause::TooMany { trimmed: true } => (self.about(TRIMMED_WAIT), true),
             Cause::Refused => (self.fail().0.max(Reconnect::CAP), true),
             Cause::Down
@@ -275,9 +302,11 @@ impl Life {
 
     /// The data that was lost is fetched the sooner, the sooner we are back; but what was too much once may
     /// be too much again.
-    fn slow(&mut self, now: Instant) -> (Duration, bool) {
-        let before = self.slow.0.replace(now);
-        if before.is_none_or(|before| now.saturating_duration_since(before) > SLOW_AGAIN) {
+    fn slow(&mut self, opened: Option<Instant>, now: Instant) -> (Duration, bool) {
+        let is_first = !std::mem::replace(&mut self.slow.0, true);
+        // Counted from the opening, for the wait before it would end the row by itself.
+        let lasted = |opened: Instant| now.saturating_duration_since(opened) > SLOW_AGAIN;
+        if is_first || opened.is_some_and(lasted) {
             self.slow.1.succeed();
             return (Duration::ZERO, false);
         }

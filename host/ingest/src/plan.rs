@@ -22,8 +22,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Asks for all that is wanted, and for the canary. With bars alone the canary is asked for bars, else
-    /// for quotes; with nothing at all, for nothing.
+    /// Asks for all that is wanted, and for the canary: for its bars where bars are wanted, for its quotes
+    /// where anything but bars is.
     pub(crate) fn new(wanted: Subscription, canary: Option<Symbol>) -> Self {
         Self { wanted: Arc::new(wanted), canary, limit: None }
     }
@@ -45,6 +45,12 @@ impl Plan {
     /// Whether only bars are asked for, and no canary's: then silence proves little.
     pub(crate) fn is_thin(&self) -> bool {
         self.canary.is_none() && self.wanted.quotes.is_empty() && self.wanted.trades.is_empty()
+    }
+
+    /// What REST is asked for while the stream is down: what is wanted, and the canary, for where it sings on
+    /// REST and not on the stream, the stream is mute.
+    pub(crate) fn over_rest(&self) -> Subscription {
+        self.full()
     }
 
     /// The wanted quotes that the stream is not asked for.
@@ -74,14 +80,12 @@ impl Plan {
             symbols.retain(|symbol| seen.insert(symbol.clone()));
         }
         if let Some(canary) = &self.canary {
-            let only_bars = full.quotes.is_empty() && full.trades.is_empty();
-            let place = match (only_bars, full.bars.is_empty()) {
-                (true, true) => return full,
-                (true, false) => &mut full.bars,
-                (false, _) => &mut full.quotes,
-            };
-            place.retain(|symbol| symbol != canary);
-            place.insert(0, canary.clone());
+            let has_ticks = !full.quotes.is_empty() || !full.trades.is_empty();
+            let places = [(!full.bars.is_empty(), &mut full.bars), (has_ticks, &mut full.quotes)];
+            for (_, place) in places.into_iter().filter(|(is_asked, _)| *is_asked) {
+                place.retain(|symbol| symbol != canary);
+                place.insert(0, canary.clone());
+            }
         }
         full
     }
@@ -112,11 +116,11 @@ mod tests {
             assert_eq!([text(&asked.bars), text(&asked.quotes), text(&asked.trades)], expected);
             assert!(asked.news.is_empty(), "news has a stream of its own");
         };
-        check(["A", "A", "", "SPY"], ["A", "SPY A", ""]);
+        check(["A", "A", "", "SPY"], ["SPY A", "SPY A", ""]);
         check(["A", "", "", "SPY"], ["SPY A", "", ""]);
         assert!(plan("A", "", "", "").is_thin() && !plan("A", "", "", "SPY").is_thin());
         assert!(!plan("A", "A", "", "").is_thin());
-        check(["A", "", "A", "SPY"], ["A", "SPY", "A"]);
+        check(["A", "", "A", "SPY"], ["SPY A", "SPY", "A"]);
         check(["", "", "", "SPY"], ["", "", ""]);
         check(["A", "A A B", "", ""], ["A", "A B", ""]);
         check(["", "A SPY", "", "SPY"], ["", "SPY A", ""]);
@@ -129,7 +133,7 @@ mod tests {
         let mut counts = Vec::new();
         loop {
             let asked = plan.asked();
-            assert_eq!(text(&asked.bars), "A B", "bars are free");
+            assert_eq!(text(&asked.bars), "SPY A B", "bars are free");
             assert_eq!(asked.quotes[0].as_str(), "SPY");
             assert_eq!(plan.untold_quotes().len(), 40 - (asked.quotes.len() - 1));
             counts.push((asked.quotes.len(), asked.trades.len()));

@@ -27,8 +27,14 @@ const OVERLAP: Duration = MINUTE;
 /// While the stream is down, REST is asked for quotes this often, market time.
 const QUOTES_EVERY: Duration = Duration::from_secs(5);
 /// But the first of these brought nothing newer than the stream had, when it fell in the midst of things: so
-/// often, and at this pace in market time, they are repeated until one does.
-const FIRST_QUOTES: (u32, Duration) = (5, Duration::from_secs(1));
+/// often, and at this pace in market time, they are repeated until one does. The first data is to be here 2 s
+/// after the fall.
+const FIRST_QUOTES: (u32, Duration) = (5, Duration::from_millis(400));
+/// Bars, over all symbols and minutes, that one request asks for at most: about two pages. A longer stretch
+/// is asked for piece by piece, so that each one that is answered is progress.
+const BARS_A_REQUEST: u64 = 20_000;
+/// But a piece is never shorter than this: some of it is overlap.
+const SHORTEST_PIECE: u64 = 3;
 /// A stream that is well is audited this often, market time; after an audit that found something, each
 /// minute.
 const AUDIT_EVERY: Duration = Duration::from_secs(300);
@@ -121,6 +127,8 @@ struct Fill {
 #[derive(Debug)]
 pub(crate) struct Rest {
     has_bars: bool,
+    /// The longest stretch that one request asks for.
+    piece: Duration,
     since: MarketTime,
     verified: MarketTime,
     fill: Option<Fill>,
@@ -132,12 +140,15 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// Nothing is verified from `since` on; without bars there is nothing to verify.
-    pub(crate) fn new(has_bars: bool, since: MarketTime, now: Moment) -> Self {
+    /// Nothing is verified from `since` on; without `symbols` that want bars there is nothing to verify.
+    pub(crate) fn new(symbols: usize, since: MarketTime, now: Moment) -> Self {
         let since = since.minute();
+        let has_bars = symbols > 0;
+        let minutes = BARS_A_REQUEST / (symbols as u64).max(1);
+        let piece = Duration::from_secs(60 * minutes.max(SHORTEST_PIECE));
         let slot = || Slot::new(now);
         let (bars, quotes, audit) = (slot(), slot(), slot());
-        Self { has_bars, since, verified: since, fill: None, bars, quotes, in_vain: None, audit }
+        Self { has_bars, piece, since, verified: since, fill: None, bars, quotes, in_vain: None, audit }
     }
 
     /// Where a request for bars begins.
@@ -209,7 +220,7 @@ impl Rest {
         if purpose == Purpose::Poll {
             self.bars.asked = Some(now.real);
         }
-        Some(Errand::Bars { from, to: to.max(from), purpose })
+        Some(Errand::Bars { from, to: to.min(from + self.piece).max(from), purpose })
     }
 
     /// The request for quotes that is due.
@@ -221,7 +232,8 @@ impl Rest {
         Some(Errand::Quotes { symbols: Arc::clone(symbols) })
     }
 
-    /// Bars were answered: says whether that filled the gap. `found` is whether bars had been missing, and
+    /// Bars were answered: says whether that filled the gap. Where they were only a piece of what is needed,
+    /// the next one is due at once. `found` is whether bars had been missing, and
     /// `close` the end of the session under way.
     pub(crate) fn bars_came(
         &mut self,
@@ -236,8 +248,14 @@ impl Rest {
         self.bars.next(to + MINUTE + SETTLE, FLOOR, now);
         let regular = now.market + if found && purpose == Purpose::Audit { MINUTE } else { AUDIT_EVERY };
         let last = close.map(|close| close + AUDIT_AFTER_CLOSE).filter(|last| *last > now.market);
-        self.audit.next(last.map_or(regular, |last| regular.min(last)), AUDIT_FLOOR, now);
-        self.fill.take_if(|fill| purpose == Purpose::Fill && fill.to == to).is_some()
+        let is_piece = purpose == Purpose::Audit && to < (now.market - SETTLE).minute();
+        let next = if is_piece { now.market } else { last.map_or(regular, |last| regular.min(last)) };
+        self.audit.next(next, if is_piece { FLOOR } else { AUDIT_FLOOR }, now);
+        if let (Purpose::Fill, Some(fill)) = (purpose, &mut self.fill) {
+            fill.due.real = now.real;
+            fill.backoff.succeed();
+        }
+        self.fill.take_if(|fill| purpose == Purpose::Fill && fill.to <= to).is_some()
     }
 
     /// Bars were not answered.

@@ -204,7 +204,7 @@ counters! {
         late_bars,
         /// Bars delivered again with other figures.
         corrected_bars,
-        /// Events not delivered because they were before, or are older than what was.
+        /// Events not delivered because they were before; over REST, also quotes older than what was.
         repeats,
         /// Bars too old to tell whether they were delivered.
         too_old,
@@ -212,7 +212,7 @@ counters! {
         pulses,
         /// Other events that nobody subscribed to.
         strangers,
-        /// Quotes and trades that did not fit while a gap was filled.
+        /// Quotes and trades of the stream that are older than the newest of their symbol, hence let go.
         let_go,
         /// Events dropped because their stamps are in the future.
         too_early,

@@ -89,7 +89,7 @@ fn live_through(broker: &Broker, zero: Instant) -> Vec<MarketEvent> {
     let wanted = Subscription { bars: symbols, ..Subscription::default() };
     let mut sequence = Sequence::new(&wanted, None, Vec::new(), at(0), GRACE, Duration::from_secs(5));
     let moment = |second: i64| Moment { real: zero + Duration::from_secs(second as u64), market: at(second) };
-    let mut rest = Rest::new(true, at(0), moment(0));
+    let mut rest = Rest::new(broker.bars.len(), at(0), moment(0));
     let (mut up, mut asking, mut out) = (false, None::<(i64, Errand, u32)>, Vec::new());
     for second in 0..well + AFTERMATH {
         let now = moment(second);
@@ -97,7 +97,7 @@ fn live_through(broker: &Broker, zero: Instant) -> Vec<MarketEvent> {
             up = !up;
             asking = None;
             if !up {
-                sequence.forget();
+                sequence.release(now, &mut out);
                 rest.fell(now);
             } else if rest.opened(now, WITHIN) {
                 sequence.hold();

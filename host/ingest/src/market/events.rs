@@ -1,18 +1,56 @@
 //! What the market-data loop does about what happened.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use sandpit_broker::{DataFeed, History, StreamError};
-use sandpit_cores::{Channel, Health};
-use sandpit_types::{MarketEvent, StreamHealth};
+use sandpit_cores::{Channel, Watch};
+use sandpit_types::{MarketEvent, MarketTime, StreamHealth};
 use tokio::time::Instant;
 
-use super::{ANSWER_WITHIN, Down, Ingest, NAME, SILENCE_FLOOR};
+use super::{ANSWER_WITHIN, Down, Ingest, NAME, SECOND_LOOK, SILENCE_FLOOR, STALL, pulse::Silence};
 use crate::{
     fetch::{Errand, Fetched, Purpose},
     life::{Cause, Input, Phase},
+    rest::SKEW,
     sequence::{Moment, Source},
 };
+
+/// A connection is ended for what audits found at most this often, market time.
+const ENDED_AGAIN: Duration = Duration::from_secs(600);
+
+/// What audits found lately.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Audits {
+    opened: MarketTime,
+    /// Audits in a row that found bars which the connection had not told.
+    in_row: u32,
+    ended: Option<MarketTime>,
+}
+
+impl Audits {
+    const fn opened(&mut self, now: MarketTime) {
+        (self.opened, self.in_row) = (now, 0);
+    }
+
+    /// Whether the connection has to tell a bar that ends then: it may come a little before its time by our
+    /// clock.
+    fn owes(&self, end: MarketTime) -> bool {
+        end > self.opened + SKEW
+    }
+
+    /// Says whether the connection is to be ended.
+    fn audited(&mut self, untold: u64, found: u64, now: MarketTime) -> bool {
+        // Where all that was found may just have been on its way, nothing is known.
+        if untold > 0 || found == 0 {
+            self.in_row = if untold > 0 { self.in_row + 1 } else { 0 };
+        }
+        let is_due = self.in_row >= 2 && self.ended.is_none_or(|ended| now >= ended + ENDED_AGAIN);
+        if is_due {
+            self.ended = Some(now);
+        }
+        is_due
+    }
+}
 
 impl<F: DataFeed, H: History> Ingest<F, H> {
     pub(super) fn opened(&mut self, result: Result<F::Session, StreamError>, now: Moment) {
@@ -20,7 +58,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             Ok(session) => {
                 self.step(Input::Opened, now);
                 self.session = Some(session);
-                self.heard_at = Instant::from_std(now.real);
+                self.silence = Silence::new(Instant::from_std(now.real));
+                self.audits.opened(now.market);
                 self.staleness.on_subscribed(now.market);
                 self.excuse.opened(now.market);
                 // A poll under way is dropped for the gap, which asks for the same and more.
@@ -41,12 +80,12 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     }
 
     pub(super) fn frame(&mut self, result: Result<(), StreamError>, now: Moment) {
-        if !self.came.is_empty() {
-            self.heard_at = Instant::from_std(now.real);
+        let heard = self.sequence.frame(&mut self.came, now, &mut self.out);
+        // Events of the future, of which nobody is told, are no sign of life.
+        if heard.any() {
             self.excuse.heard(now.market);
             self.answer_by = None;
             self.step(Input::Data, now);
-            let heard = self.sequence.frame(&mut self.came, now, &mut self.out);
             let heard = [
                 (heard.bars, Channel::Bars),
                 (heard.quotes, Channel::Quotes),
@@ -54,6 +93,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             ];
             for (_, channel) in heard.into_iter().filter(|(is_heard, _)| *is_heard) {
                 self.staleness.on_data(channel, now.market);
+                self.silence.heard(channel, Instant::from_std(now.real));
             }
         }
         if let Err(error) = result {
@@ -70,6 +110,11 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         if trimmed {
             self.untold_quotes = self.plan.untold_quotes().into();
             self.stats.untold_quotes.store(self.untold_quotes.len() as u64, Relaxed);
+            let asked = self.plan.asked();
+            let channels = [(Channel::Quotes, asked.quotes), (Channel::Trades, asked.trades)];
+            for (channel, _) in channels.into_iter().filter(|(_, symbols)| symbols.is_empty()) {
+                self.staleness.forget(channel);
+            }
             let quotes = self.untold_quotes.len();
             tracing::error!(stream = NAME, quotes, "the data plan is too small: REST carries these quotes");
         }
@@ -81,7 +126,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         self.session = None;
         self.answer_by = None;
         self.staleness.on_down();
-        self.sequence.forget();
+        // What was received is not thrown away; the bars of a gap come late then.
+        self.sequence.release(now, &mut self.out);
         // What is being asked is about a connection that is no more.
         (self.bars, self.quotes) = (None, None);
         self.lost(now);
@@ -96,6 +142,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     }
 
     pub(super) fn bars_fetched(&mut self, fetched: Fetched, now: Moment) {
+        let is_request = fetched.errand.is_request();
         let Fetched { errand: Errand::Bars { from, to, purpose }, request, result } = fetched else { return };
         match purpose {
             Purpose::Fill => {}
@@ -105,18 +152,22 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         match result {
             Ok(events) => {
                 let before = self.sequence.counts().bars;
-                self.take_answer(events, request, now);
-                let found = self.sequence.counts().bars - before;
-                if purpose == Purpose::Audit {
-                    self.stats.audit_finds.fetch_add(found, Relaxed);
+                if is_request {
+                    self.excuse.answered(&events, now.market);
                 }
+                let untold = self.take_answer(events, request, now);
+                let found = self.sequence.counts().bars - before;
                 let close = Some(now.market).filter(|now| self.sequence.sessions().is_open(*now));
                 let close = close.and_then(|now| self.sequence.sessions().next_change(now));
                 if self.rest.bars_came((from, to, purpose), found > 0, close, now) {
                     self.stats.gaps_filled.fetch_add(1, Relaxed);
                     self.sequence.release(now, &mut self.out);
                 }
-                self.carried(|down| down.bars = true, now);
+                self.carried(is_request, |down| down.bars = true, now);
+                if purpose == Purpose::Audit {
+                    self.stats.audit_finds.fetch_add(found, Relaxed);
+                    self.audited(untold, found, now);
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, ?purpose, "bars cannot be fetched");
@@ -134,10 +185,17 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         self.stats.polls.fetch_add(1, Relaxed);
         match fetched.result {
             Ok(events) => {
-                let before = self.sequence.counts().quotes;
+                let (before, count) = (self.sequence.counts(), events.len() as u64);
+                self.excuse.answered(&events, now.market);
                 self.take_answer(events, fetched.request, now);
-                self.rest.quotes_came(self.sequence.counts().quotes > before, now);
-                self.carried(|down| down.quotes = true, now);
+                let counts = self.sequence.counts();
+                self.rest.quotes_came(counts.quotes > before.quotes, now);
+                if count > 0 && counts.too_early - before.too_early == count {
+                    // Nobody was told of any of them.
+                    self.not_carried(|down| down.quotes = false, now);
+                } else {
+                    self.carried(true, |down| down.quotes = true, now);
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "quotes cannot be polled");
@@ -149,18 +207,32 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         }
     }
 
-    fn take_answer(&mut self, events: Vec<MarketEvent>, request: u32, now: Moment) {
-        self.excuse.answered(&events);
+    /// Says how many of them were bars that the connection should have told.
+    fn take_answer(&mut self, events: Vec<MarketEvent>, request: u32, now: Moment) -> u64 {
+        let mut untold = 0;
         for event in events {
+            let (end, before) = (event.time(), self.sequence.counts().bars);
             self.sequence.on(event, Source::Rest { request }, now, &mut self.out);
+            let is_new = self.sequence.counts().bars > before;
+            // A bar may just be on its way, or be older than the connection.
+            untold += u64::from(is_new && self.audits.owes(end) && end + self.ahead <= now.market);
+        }
+        untold
+    }
+
+    /// A stream that is audited and found wanting again is as good as silent.
+    fn audited(&mut self, untold: u64, found: u64, now: Moment) {
+        if self.audits.audited(untold, found, now.market) && self.session.is_some() {
+            tracing::error!(stream = NAME, untold, "the stream does not tell all of its bars");
+            self.fall(Cause::Silent, now);
         }
     }
 
     /// REST answered: it carries the data once it has answered for all kinds that are wanted.
-    fn carried(&mut self, note: impl FnOnce(&mut Down), now: Moment) {
+    fn carried(&mut self, is_request: bool, note: impl FnOnce(&mut Down), now: Moment) {
         let Some(down) = &mut self.down else { return };
         note(down);
-        if !std::mem::replace(&mut down.carried, true) {
+        if is_request && !std::mem::replace(&mut down.carried, true) {
             let latency = Instant::from_std(now.real).duration_since(down.noticed);
             self.stats.set_fallback_latency(latency);
         }
@@ -208,28 +280,43 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         }
     }
 
+    /// When the first channel counts as silent, and which.
+    pub(super) fn silent_at(&self, now: Moment) -> Option<(Instant, Watch)> {
+        let instant = Instant::from_std(now.real);
+        let real = |at| if at <= now.market { instant } else { instant + self.clock.real_until(at) };
+        let due =
+            |(at, watch): (_, &Watch)| (real(at).max(self.silence.since(watch) + SILENCE_FLOOR), *watch);
+        self.staleness.deadlines().map(due).min_by_key(|(at, _)| *at)
+    }
+
     pub(super) fn is_overdue(&self, now: Moment) -> bool {
-        Instant::from_std(now.real) >= self.heard_at + SILENCE_FLOOR
-            && self.staleness.check(now.market) != Health::Live
+        self.silent_at(now).is_some_and(|(at, _)| at <= Instant::from_std(now.real))
     }
 
     fn listen(&mut self, now: Moment) {
         let instant = Instant::from_std(now.real);
-        if instant < self.heard_at + SILENCE_FLOOR {
+        let Some((_, watch)) = self.silent_at(now).filter(|(at, _)| *at <= instant) else {
+            self.silence.doubted = None;
+            return;
+        };
+        let doubted = *self.silence.doubted.get_or_insert(instant);
+        if instant > doubted + STALL && self.answer_by.is_none() {
+            // We stood still ourselves between the two looks.
+            self.silence.doubted = Some(instant);
             return;
         }
-        let Health::Silent(channel) = self.staleness.check(now.market) else { return };
-        if self.wonders(now) {
+        if instant < doubted + SECOND_LOOK || self.wonders(now) {
             return;
         }
+        let channel = watch.channel;
         self.answer_by = None;
         if self.excuse.take() {
             self.stats.quiet.fetch_add(1, Relaxed);
             tracing::info!(stream = NAME, ?channel, "nothing comes, but REST has nothing newer either");
-            self.heard_at = instant;
+            self.silence = Silence::new(instant);
             self.staleness.on_subscribed(now.market);
         } else {
-            let silence = instant - self.heard_at;
+            let silence = instant - self.silence.since(&watch);
             tracing::warn!(stream = NAME, ?channel, ?silence, "the stream is open but silent");
             self.stats.set_silence(silence);
             self.fall(Cause::Silent, now);

@@ -11,12 +11,15 @@ use std::{
     time::Duration,
 };
 
-use sandpit_broker::{DataFeed, DataSession, History, StreamError};
+use sandpit_broker::{DataFeed, DataSession, History, StreamError, Subscription};
 use sandpit_cores::Staleness;
 use sandpit_types::{MarketClock, MarketEvent, StreamHealth, Symbol};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::pulse::Excuse;
+use self::{
+    events::Audits,
+    pulse::{Excuse, Silence},
+};
 use crate::{
     IngestConfig,
     fetch::{Fetched, fetch},
@@ -31,6 +34,11 @@ use crate::{
 /// Silence is judged in market time, but data is never called overdue sooner than this after the last, real
 /// time: in compressed time a minute of the market is shorter than a hiccup of the machine.
 const SILENCE_FLOOR: Duration = Duration::from_secs(3);
+/// A silence is believed when it lasts for this after it was first noticed, real time: after a pause of ours,
+/// what came meanwhile waits in the socket until the thread has been to the system and back.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
+/// A second look that comes so late is no better than the first.
+const STALL: Duration = Duration::from_secs(1);
 /// REST has so long to say whether a stream of bars alone is silent for a reason; real time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// From the first request for a gap to the moment at which the stream goes on without it; real time.
@@ -66,13 +74,17 @@ pub struct Ingest<F: DataFeed, H: History> {
     /// At most one request of each kind is under way.
     bars: Option<Task<Fetched>>,
     quotes: Option<Task<Fetched>>,
+    /// What REST is asked for while the stream is down, the canary included.
+    over_rest: Arc<Subscription>,
     wanted_quotes: Arc<[Symbol]>,
     /// Wanted quotes that the plan does not allow us to hear.
     untold_quotes: Arc<[Symbol]>,
     fill_within: Duration,
     open_within: Duration,
-    heard_at: Instant,
+    silence: Silence,
     excuse: Excuse,
+    audits: Audits,
+    ahead: Duration,
     /// By when REST's answer about a silence is awaited.
     answer_by: Option<Instant>,
     /// Since when the stream does not deliver, from its first fall until it is live again.
@@ -112,12 +124,15 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let IngestConfig { subscription, canary, days, since, bars_grace, ahead, watches, seed } = config;
         let now = Instant::now();
         let moment = Moment { real: now.into_std(), market: clock.now() };
+        let plan = Plan::new(subscription.clone(), canary.clone());
+        let over_rest = Arc::new(plan.over_rest());
         Self {
             sequence: Sequence::new(&subscription, canary.as_ref(), days, since, bars_grace, ahead),
-            rest: Rest::new(!subscription.bars.is_empty(), since, moment),
-            wanted_quotes: subscription.quotes.as_slice().into(),
+            rest: Rest::new(subscription.bars.len(), since, moment),
+            wanted_quotes: over_rest.quotes.as_slice().into(),
+            over_rest,
             untold_quotes: Arc::new([]),
-            plan: Plan::new(subscription, canary),
+            plan,
             feed,
             history,
             clock,
@@ -129,8 +144,10 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             quotes: None,
             fill_within: FILL_WITHIN,
             open_within: OPEN_WITHIN,
-            heard_at: now,
+            silence: Silence::new(now),
             excuse: Excuse::default(),
+            audits: Audits::default(),
+            ahead,
             answer_by: None,
             down: None,
             health: None,
@@ -230,7 +247,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     }
 
     fn fetch(&mut self, errand: crate::fetch::Errand) -> Task<Fetched> {
-        let (history, wanted) = (Arc::clone(&self.history), Arc::clone(self.plan.wanted()));
+        let (history, wanted) = (Arc::clone(&self.history), Arc::clone(&self.over_rest));
         fetch(history, wanted, errand, self.sequence.ask())
     }
 
@@ -269,8 +286,10 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let (bell, minute) = self.sequence.deadline();
         let bars = self.rest.bars_due(self.mode(now), self.bars.is_some());
         let polls_quotes = self.quotes.is_none() && self.polled_quotes(now).is_some();
-        let audible = self.answer_by.unwrap_or(self.heard_at + SILENCE_FLOOR);
-        let silent = self.staleness.deadline().map(|(at, _)| real(at).max(audible));
+        let silent = self.silent_at(now).map(|(at, _)| {
+            let looked = self.answer_by.or_else(|| self.silence.doubted.map(|since| since + SECOND_LOOK));
+            looked.map_or(at, |looked| at.max(looked))
+        });
         let change = self.sequence.sessions().next_change(now.market);
         [
             self.life.deadline().map(Instant::from_std),

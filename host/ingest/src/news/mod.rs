@@ -2,7 +2,9 @@
 //!
 //! News may rightly be quiet for hours, so silence is no failure here: the pings of the adapter judge, and a
 //! connection proves itself by lasting. While it is down, REST is asked every minute; on return it is asked
-//! once more, until it answers, so that nothing is missed. What was delivered is known by its id and version.
+//! until it answers, and again a minute later, for what was on its way to both. From then on an audit asks
+//! now and then what the stream did not tell, and ends a stream that is mute. What was delivered is known by
+//! its id and version.
 
 mod seen;
 
@@ -28,6 +30,10 @@ use crate::{
 const PROVEN_AFTER: Duration = Duration::from_secs(30);
 /// While the stream is down, REST is asked this often, market time.
 const POLL_EVERY: Duration = Duration::from_secs(60);
+/// A stream that is open is audited this often, market time.
+const AUDIT_EVERY: Duration = Duration::from_secs(900);
+/// The stream may tell news this much after its stamp, market time, before an audit blames it.
+const TOLD_WITHIN: Duration = Duration::from_secs(60);
 /// And never more often than this, real time.
 const POLL_FLOOR: Duration = Duration::from_secs(1);
 /// The shortest and longest wait after a request that failed; real time.
@@ -59,8 +65,10 @@ pub struct NewsLoop<F: DataFeed, H: NewsHistory> {
     session: Option<F::Session>,
     opening: Option<Task<Result<F::Session, StreamError>>>,
     asking: Option<Task<Result<Vec<News>, BrokerError>>>,
-    /// When REST is asked next; `None` while the stream brings everything.
+    /// When REST is asked next.
     ask_at: Option<Instant>,
+    /// When the stream opened, and how often REST has answered since.
+    opened_at: (MarketTime, u32),
     asked_at: Option<Instant>,
     backoff: Backoff,
     seen: Seen,
@@ -92,6 +100,7 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
             opening: None,
             asking: None,
             ask_at: None,
+            opened_at: (MarketTime::EPOCH, 0),
             asked_at: None,
             backoff: Backoff::new(POLL_WAITS.0, POLL_WAITS.1),
             seen: Seen::new(since),
@@ -166,6 +175,7 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
             Ok(session) => {
                 self.step(Input::Opened);
                 self.session = Some(session);
+                self.opened_at = (self.clock.now(), 0);
                 // An answer under way may be older than the subscription.
                 self.asking = None;
                 self.hurry();
@@ -204,11 +214,15 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
         self.stats.news.fetch_add(self.out.len() as u64, Relaxed);
         if let Err(error) = result {
             tracing::warn!(stream = NAME, %error, "the stream ended");
-            // The old socket is gone before a new one is made: the broker allows one.
-            self.session = None;
-            self.step(Input::Lost(Cause::of(&error, false)));
-            self.hurry();
+            self.fall(Cause::of(&error, false));
         }
+    }
+
+    fn fall(&mut self, cause: Cause) {
+        // The old socket is gone before a new one is made: the broker allows one.
+        self.session = None;
+        self.step(Input::Lost(cause));
+        self.hurry();
     }
 
     fn answered(&mut self, result: Result<Vec<News>, BrokerError>) {
@@ -218,16 +232,28 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
             Ok(news) => {
                 self.backoff.succeed();
                 let market = self.clock.now();
+                let mut untold = 0;
                 for news in news {
+                    let told_by = news.updated + TOLD_WITHIN;
+                    let (opened, answers) = self.opened_at;
+                    let is_owed = answers > 1 && news.updated > opened && told_by < market;
                     if self.seen.is_new(&news, market) {
+                        untold += u32::from(is_owed && self.session.is_some());
                         self.out.push(MarketEvent::News(Box::new(news)));
                     } else {
                         self.stats.repeats.fetch_add(1, Relaxed);
                     }
                 }
                 self.stats.news.fetch_add(self.out.len() as u64, Relaxed);
-                let next = now + self.clock.real_until(market + POLL_EVERY).max(POLL_FLOOR);
-                self.ask_at = self.session.is_none().then_some(next);
+                let answers = &mut self.opened_at.1;
+                *answers = answers.saturating_add(1);
+                let is_settled = self.session.is_some() && *answers > 1;
+                let span = if is_settled { AUDIT_EVERY } else { POLL_EVERY };
+                self.ask_at = Some(now + self.clock.real_until(market + span).max(POLL_FLOOR));
+                if untold > 0 {
+                    tracing::error!(stream = NAME, untold, "the stream does not tell all of its news");
+                    self.fall(Cause::Suspected);
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "news cannot be asked for");

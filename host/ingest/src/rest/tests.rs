@@ -21,7 +21,7 @@ impl World {
     fn new() -> Self {
         let zero = zero();
         let now = Moment { real: zero + Duration::from_secs(600), market: at(600) };
-        Self { zero, rest: Rest::new(true, at(600), now) }
+        Self { zero, rest: Rest::new(1, at(600), now) }
     }
 
     fn moment(&self, secs: f64) -> Moment {
@@ -155,12 +155,45 @@ fn audits_come_every_five_minutes_and_sooner_where_something_was_found() {
 fn without_bars_nothing_is_asked_nor_waited_for() {
     let zero = zero();
     let now = Moment { real: zero, market: at(600) };
-    let mut rest = Rest::new(false, at(0), now);
+    let mut rest = Rest::new(0, at(0), now);
     assert!(!rest.opened(now, Duration::from_secs(20)));
     for mode in [Mode::Carry, Mode::Audit, Mode::Rest] {
         assert_eq!(rest.bars_due(mode, false), None);
         assert_eq!(rest.ask_bars(mode, now), None);
     }
+}
+
+#[test]
+fn a_long_stretch_is_asked_for_piece_by_piece() {
+    let mut world = World::new();
+    let symbols = 4_000;
+    let now = world.moment(600.0);
+    world.rest = Rest::new(symbols, at(600), now);
+    // Five minutes a piece, one of them over again.
+    world.rest.opened(world.moment(1_990.0), Duration::from_secs(20));
+    let fill = world.wait(Mode::Audit, 1_990.0);
+    assert_eq!(fill, (1_990.0, (600, 900, Fill)));
+    assert!(!world.came(fill.1, true, 1_991.0), "there is more to come");
+    let fill = world.wait(Mode::Audit, 1_991.0);
+    assert_eq!(fill, (1_991.0, (840, 1_140, Fill)));
+    // One that fails costs only itself, and what was answered stays answered when the gap is given up.
+    world.rest.bars_failed(Fill, world.moment(1_995.0), 0);
+    assert_eq!(world.wait(Mode::Audit, 1_995.0).1, fill.1);
+    assert!(world.rest.give_up(world.moment(2_010.0)).is_some());
+    let (mut secs, mut pieces) = (2_010.0, Vec::new());
+    while world.rest.verified < at(1_980) {
+        let (when, audit) = world.wait(Mode::Audit, secs);
+        world.came(audit, true, when);
+        pieces.push((audit.0, audit.1));
+        secs = when;
+    }
+    assert_eq!(pieces, [(840, 1_140), (1_080, 1_380), (1_320, 1_620), (1_560, 1_860), (1_800, 1_980)]);
+    assert!(secs < 2_014.0, "without a pause: {secs}");
+    // Then the regular pace again.
+    assert!(world.wait(Mode::Audit, secs).0 > secs + 50.0);
+    // The largest universe gets on, too.
+    world.rest = Rest::new(100_000, at(600), now);
+    assert_eq!(world.wait(Mode::Audit, 1_990.0).1, (600, 780, Audit));
 }
 
 #[test]
@@ -170,17 +203,18 @@ fn quotes_are_asked_for_every_five_seconds() {
     let mut check = |start: f64, first_found: usize, expected: &[i32]| {
         world.rest.fell(world.moment(start));
         let mut asked = Vec::new();
-        for quarter in 0..60 {
-            let now = world.moment(start + f64::from(quarter) / 4.0);
+        for tenth in 0..150 {
+            let now = world.moment(start + f64::from(tenth) / 10.0 + asked.len() as f64 / 1e4);
             if world.rest.ask_quotes(&symbols, now).is_some() {
                 world.rest.quotes_came(asked.len() >= first_found, now);
-                asked.push(quarter / 4);
+                asked.push(tenth);
             }
         }
         assert_eq!(asked, expected);
     };
-    check(700.0, 0, &[0, 5, 10]);
+    // In tenths of a second.
+    check(700.0, 0, &[0, 50, 100]);
     // The first that bring nothing are repeated soon, but not for ever.
-    check(800.0, 2, &[0, 1, 2, 7, 12]);
-    check(900.0, 99, &[0, 1, 2, 3, 4, 5, 10]);
+    check(800.0, 2, &[0, 4, 8, 58, 108]);
+    check(900.0, 99, &[0, 4, 8, 12, 16, 20, 70, 120]);
 }

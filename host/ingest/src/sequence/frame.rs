@@ -5,7 +5,7 @@ use sandpit_types::{MarketEvent, MarketTime};
 use super::{Moment, Sequence, Source, symbols::Fate};
 use crate::sessions::Bell;
 
-/// Which kinds of data a frame held.
+/// Which kinds of data a frame held, events of the future aside: nobody was told of those.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Heard {
     /// Bars, corrected ones too.
@@ -17,6 +17,11 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
+    /// Whether there was any.
+    pub(crate) const fn any(self) -> bool {
+        self.bars || self.quotes || self.trades
+    }
+
     const fn note(&mut self, event: &MarketEvent) {
         match event {
             MarketEvent::Bar(_) | MarketEvent::MarkedBar(..) => self.bars = true,
@@ -43,10 +48,12 @@ impl Sequence {
         out: &mut Vec<MarketEvent>,
     ) -> Heard {
         let mut heard = Heard::default();
-        let latest = self.passes_until(now.market);
-        let (mut judged, mut is_short) = (0, !self.is_holding());
+        let (future, latest) = (self.latest(now.market), self.passes_until(now.market));
+        let (mut judged, mut is_short) = (0, true);
         came.retain(|event| {
-            heard.note(event);
+            if event.time() <= future {
+                heard.note(event);
+            }
             if is_short && let Some(fate) = self.pass(event, latest) {
                 let is_wanted = self.is_wanted(fate);
                 judged += usize::from(is_wanted);
@@ -68,7 +75,7 @@ impl Sequence {
 
     /// Up to which stamp quotes and trades pass without ringing a bell, and are not of the future.
     fn passes_until(&self, market: MarketTime) -> MarketTime {
-        let latest = MarketTime::from_nanos(market.as_nanos().saturating_add(self.ahead_nanos));
+        let latest = self.latest(market);
         match self.sessions.next() {
             Some(Bell::Open(at)) => latest.min(at),
             Some(Bell::Close(_)) | None => latest,

@@ -1,44 +1,30 @@
-//! What the stream brings while a gap is being filled.
-
-use std::collections::VecDeque;
+//! The bars of the stream that wait while a gap is being filled.
 
 use sandpit_types::MarketEvent;
 
-/// Quotes and trades held back at most; when full, the oldest goes. Bars are never let go: there is one a
-/// symbol and minute, and a gap is given up after a while.
-pub(super) const MAX_TICKS: usize = 65_536;
-
-/// Events in the order they came.
+/// Bars in the order they came; quotes and trades do not wait. None is ever let go: there is one a symbol and
+/// minute, and a gap is given up after a while.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    came: u64,
-    bars: VecDeque<(u64, MarketEvent)>,
-    ticks: VecDeque<(u64, MarketEvent)>,
+    bars: Vec<MarketEvent>,
 }
 
 impl Held {
-    /// Keeps an event; says whether an older one had to go for it.
-    pub(super) fn push(&mut self, event: MarketEvent) -> bool {
-        self.came += 1;
+    /// Keeps a bar; anything else comes back.
+    pub(super) fn push(&mut self, event: MarketEvent) -> Option<MarketEvent> {
         if matches!(event, MarketEvent::Bar(_) | MarketEvent::MarkedBar(..)) {
-            self.bars.push_back((self.came, event));
-            return false;
+            self.bars.push(event);
+            return None;
         }
-        let is_full = self.ticks.len() >= MAX_TICKS;
-        if is_full {
-            self.ticks.pop_front();
-        }
-        self.ticks.push_back((self.came, event));
-        is_full
+        Some(event)
     }
 }
 
-impl Iterator for Held {
+impl IntoIterator for Held {
     type Item = MarketEvent;
+    type IntoIter = std::vec::IntoIter<MarketEvent>;
 
-    fn next(&mut self) -> Option<MarketEvent> {
-        let order = |queue: &VecDeque<(u64, MarketEvent)>| queue.front().map_or(u64::MAX, |(came, _)| *came);
-        let older = if order(&self.bars) < order(&self.ticks) { &mut self.bars } else { &mut self.ticks };
-        older.pop_front().map(|(_, event)| event)
+    fn into_iter(self) -> Self::IntoIter {
+        self.bars.into_iter()
     }
 }

@@ -6,10 +6,14 @@ use sandpit_types::{Bar, MarketTime};
 
 use super::Source;
 
-/// Bars remembered of each symbol. When full, the oldest is forgotten: a bar that old is not delivered any
-/// more, since nobody can tell whether it was. History is asked about every minute within this span, as long
-/// as it answers at all.
+/// Bars remembered of each symbol with their figures. When full, the oldest becomes a bit in [`Minutes`]: it
+/// will not be corrected any more.
 pub(super) const REMEMBERED: usize = 128;
+/// Minutes of which is known whether they were delivered: more than a day with its early and late sessions,
+/// so that a gap that could not be filled stays owed for as long. A bar older than that is not delivered, for
+/// nobody can tell whether it was; it is counted, and the first is an error.
+pub(super) const MINUTES: i64 = 1_024;
+const WORDS: usize = MINUTES as usize / 64;
 
 /// Prices that differ by less, relative to their size, are the same: a text and a binary form of one number
 /// may be read with different roundings.
@@ -24,7 +28,7 @@ pub(super) enum Verdict {
     Overtaken,
     /// It was delivered with other figures.
     Corrected,
-    /// It was delivered.
+    /// It was delivered, as far as is known with the same figures.
     Repeat,
     /// It is so old that nobody can tell.
     Forgotten,
@@ -44,14 +48,59 @@ struct Kept {
 #[derive(Debug)]
 pub(super) struct Memory {
     kept: VecDeque<Kept>,
-    /// Nothing is known of bars up to here.
-    forgotten: MarketTime,
+    minutes: Minutes,
+}
+
+/// Of the newest minutes, which were delivered: one bit each.
+#[derive(Debug)]
+struct Minutes {
+    newest: i64,
+    delivered: [u64; WORDS],
+}
+
+impl Minutes {
+    const fn number(start: MarketTime) -> i64 {
+        start.as_nanos().div_euclid(60_000_000_000)
+    }
+
+    const fn place(minute: i64) -> (usize, u64) {
+        let slot = minute.rem_euclid(MINUTES) as usize;
+        (slot / 64, 1 << (slot % 64))
+    }
+
+    /// Whether a minute was delivered; `None` of one that is too old.
+    const fn has(&self, minute: i64) -> Option<bool> {
+        let (word, bit) = Self::place(minute);
+        if minute > self.newest {
+            Some(false)
+        } else if self.newest - minute < MINUTES {
+            Some(self.delivered[word] & bit != 0)
+        } else {
+            None
+        }
+    }
+
+    /// Takes note of a minute that is not too old.
+    fn set(&mut self, minute: i64) {
+        if minute > self.newest {
+            // The minutes in between take the places of the oldest.
+            for passed in (self.newest + 1).max(minute - MINUTES + 1)..=minute {
+                let (word, bit) = Self::place(passed);
+                self.delivered[word] &= !bit;
+            }
+            self.newest = minute;
+        }
+        let (word, bit) = Self::place(minute);
+        self.delivered[word] |= bit;
+    }
 }
 
 impl Memory {
     /// Nothing was delivered yet.
     pub(super) const fn new() -> Self {
-        Self { kept: VecDeque::new(), forgotten: MarketTime::from_nanos(i64::MIN) }
+        // Long before anything, and far from the ends of the numbers.
+        let minutes = Minutes { newest: i64::MIN / 120_000_000_000, delivered: [0; WORDS] };
+        Self { kept: VecDeque::new(), minutes }
     }
 
     /// Judges a bar and takes note of it. `correction` is a bar that the broker itself calls a correction;
@@ -66,9 +115,6 @@ impl Memory {
         };
         let prices = [bar.open, bar.high, bar.low, bar.close, bar.vwap];
         let fresh = Kept { start: bar.start, prices, volume: bar.volume, asked: stamp };
-        if bar.start <= self.forgotten {
-            return Verdict::Forgotten;
-        }
         let at = self.kept.partition_point(|kept| kept.start < bar.start);
         if let Some(kept) = self.kept.get_mut(at).filter(|kept| kept.start == bar.start) {
             let differs = !is_same(&kept.prices, &fresh.prices) || kept.volume != fresh.volume;
@@ -79,12 +125,17 @@ impl Memory {
             *kept = fresh;
             return Verdict::Corrected;
         }
+        let minute = Minutes::number(bar.start);
+        match self.minutes.has(minute) {
+            Some(false) => {}
+            Some(true) => return Verdict::Repeat,
+            None => return Verdict::Forgotten,
+        }
+        self.minutes.set(minute);
         let verdict = if at == self.kept.len() { Verdict::Next } else { Verdict::Overtaken };
         self.kept.insert(at, fresh);
-        if self.kept.len() > REMEMBERED
-            && let Some(oldest) = self.kept.pop_front()
-        {
-            self.forgotten = oldest.start;
+        if self.kept.len() > REMEMBERED {
+            self.kept.pop_front();
         }
         verdict
     }

@@ -1,8 +1,9 @@
 //! One ordered sequence out of stream and REST: no bar missing, none twice.
 //!
 //! Per symbol, bars are delivered in order of time, whatever their source, and one that comes out of turn is
-//! marked. While a gap is being filled, what the stream brings is held back, so that the gap's bars go first;
-//! then the held events follow, without those that the gap brought already. A minute is complete when every
+//! marked. While a gap is being filled, the bars of the stream are held back, so that the gap's bars go
+//! first; then the held ones follow, without those that the gap brought already. Quotes and trades never
+//! wait, and nothing that was received is thrown away. A minute is complete when every
 //! subscribed symbol has its bar, or a later bar comes, or no further bar has come for the grace: minutes
 //! without trades have no bars, so one cannot wait for all of them.
 //!
@@ -118,22 +119,17 @@ impl Sequence {
         self.requests
     }
 
-    /// Holds back what the stream brings until [`Self::release`].
+    /// Holds back the bars that the stream brings until [`Self::release`].
     pub(crate) fn hold(&mut self) {
         self.held.get_or_insert_default();
     }
 
-    /// Whether events are held back.
+    /// Whether bars are held back.
     pub(crate) const fn is_holding(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Forgets what is held: its connection is gone, and the next gap will bring its bars again.
-    pub(crate) fn forget(&mut self) {
-        self.held = None;
-    }
-
-    /// The gap is filled: delivers what was held, in the order it came.
+    /// The gap is filled, or nobody waits for it any more: delivers what was held, in the order it came.
     pub(crate) fn release(&mut self, now: Moment, out: &mut Vec<MarketEvent>) {
         for event in self.held.take().into_iter().flatten() {
             self.on(event, Source::Stream, now, out);
@@ -141,16 +137,22 @@ impl Sequence {
     }
 
     /// Takes an event in and delivers what follows from it.
-    pub(crate) fn on(&mut self, event: MarketEvent, source: Source, now: Moment, out: &mut Vec<MarketEvent>) {
+    pub(crate) fn on(
+        &mut self,
+        mut event: MarketEvent,
+        source: Source,
+        now: Moment,
+        out: &mut Vec<MarketEvent>,
+    ) {
         let time = event.time();
-        if time.as_nanos().saturating_sub(now.market.as_nanos()) > self.ahead_nanos {
+        if time > self.latest(now.market) {
             return self.drop_early(time, now.market);
         }
         if source == Source::Stream
             && let Some(held) = &mut self.held
         {
-            self.counts.let_go += u64::from(held.push(event));
-            return;
+            let Some(tick) = held.push(event) else { return };
+            event = tick;
         }
         match event {
             MarketEvent::Quote(ref quote) => {
@@ -217,12 +219,26 @@ impl Sequence {
         }
     }
 
+    /// What is stamped later is of the future.
+    const fn latest(&self, market: MarketTime) -> MarketTime {
+        MarketTime::from_nanos(market.as_nanos().saturating_add(self.ahead_nanos))
+    }
+
     #[cold]
     fn drop_early(&mut self, time: MarketTime, market: MarketTime) {
         if self.counts.too_early == 0 {
-            tracing::error!(%time, now = %market, "an event from the future is dropped");
+            tracing::error!(%time, now = %market, "events of the future are dropped: is our clock behind?");
         }
         self.counts.too_early += 1;
+    }
+
+    #[cold]
+    fn forgotten(&mut self, bar: &Bar) {
+        if self.counts.forgotten == 0 {
+            tracing::error!(symbol = %bar.symbol, start = %bar.start, "bars too old to judge are dropped");
+        }
+        self.counts.forgotten += 1;
+        self.counts.too_old += 1;
     }
 
     /// Counts what is not to be delivered.
@@ -230,6 +246,7 @@ impl Sequence {
         match fate {
             Fate::Deliver => return true,
             Fate::Repeat => self.counts.repeats += 1,
+            Fate::OutOfOrder => self.counts.let_go += 1,
             Fate::Pulse => self.counts.pulses += 1,
             Fate::Stranger => self.counts.strangers += 1,
         }
@@ -251,7 +268,7 @@ impl Sequence {
         }
         match known.memory.judge(&bar, source, correction, self.requests) {
             Verdict::Repeat => self.counts.repeats += 1,
-            Verdict::Forgotten => self.counts.too_old += 1,
+            Verdict::Forgotten => self.forgotten(&bar),
             Verdict::Corrected => {
                 self.counts.corrected_bars += 1;
                 out.push(MarketEvent::MarkedBar(bar, BarMark::Corrected));

@@ -1,6 +1,6 @@
 //! What is wanted and known of each symbol.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
 use sandpit_broker::Subscription;
@@ -18,8 +18,8 @@ pub(super) struct Known {
     trades: bool,
     bars: bool,
     canary: bool,
-    quote: (MarketTime, f64, f64, u64, u64),
-    trade: (MarketTime, f64, u64),
+    quote: Newest<(f64, f64, u64, u64)>,
+    trade: Newest<(f64, u64)>,
     /// What was delivered of its bars.
     pub(super) memory: Memory,
 }
@@ -29,8 +29,10 @@ pub(super) struct Known {
 pub(super) enum Fate {
     /// It is to be delivered.
     Deliver,
-    /// It is older than, or the same as, what was delivered.
+    /// It was delivered.
     Repeat,
+    /// It is older than the newest of its symbol, and may never have been delivered.
+    OutOfOrder,
     /// Nobody wants it, but it shows that the stream lives.
     Pulse,
     /// Nobody wants it.
@@ -43,8 +45,8 @@ impl Known {
         trades: false,
         bars: false,
         canary: false,
-        quote: (NEVER, 0.0, 0.0, 0, 0),
-        trade: (NEVER, 0.0, 0),
+        quote: Newest { time: NEVER, figures: (0.0, 0.0, 0, 0), others: VecDeque::new() },
+        trade: Newest { time: NEVER, figures: (0.0, 0), others: VecDeque::new() },
         memory: Memory::new(),
     };
 
@@ -52,43 +54,71 @@ impl Known {
         if self.canary { Fate::Pulse } else { Fate::Stranger }
     }
 
-    /// Several quotes of the stream may share one stamp, so there only the very same one is a repeat; over
-    /// REST an equal stamp is the same quote again.
+    /// What a quote means.
     pub(super) fn quote(&mut self, quote: &Quote, source: Source) -> Fate {
         if !self.quotes {
             return self.unwanted();
         }
-        let fresh = (quote.time, quote.bid, quote.ask, quote.bid_size, quote.ask_size);
-        if quote.time > self.quote.0
-            || (quote.time == self.quote.0 && source == Source::Stream && fresh != self.quote)
-        {
-            self.quote = fresh;
-            Fate::Deliver
-        } else {
-            Fate::Repeat
-        }
+        self.quote.judge(quote.time, (quote.bid, quote.ask, quote.bid_size, quote.ask_size), source)
     }
 
-    /// As for quotes. Trades have no number here: of two of the same nanosecond, price and size in a row, the
-    /// second is taken for the first one sent twice.
+    /// What a trade means. Trades have no number here: of two of the same nanosecond, price and size, the
+    /// second is taken for the first one sent twice, for a broker that repeats itself is more frequent than
+    /// two equal prints of one sweep, and the bars have the true volume.
     pub(super) fn trade(&mut self, trade: &Trade, source: Source) -> Fate {
         if !self.trades {
             return self.unwanted();
         }
-        let fresh = (trade.time, trade.price, trade.size);
-        if trade.time > self.trade.0
-            || (trade.time == self.trade.0 && source == Source::Stream && fresh != self.trade)
-        {
-            self.trade = fresh;
-            Fate::Deliver
-        } else {
-            Fate::Repeat
-        }
+        self.trade.judge(trade.time, (trade.price, trade.size), source)
     }
 
     /// Whether bars are wanted; if not, why one is not delivered.
     pub(super) const fn bars(&self) -> Result<(), Fate> {
         if self.bars { Ok(()) } else { Err(self.unwanted()) }
+    }
+}
+
+/// Figures of one stamp that are remembered. When full, the oldest is forgotten, and would be delivered
+/// again.
+const SAME_STAMP: usize = 32;
+
+/// The newest of the quotes, or trades, of a symbol. Several of the stream may share one stamp, so there only
+/// one with the figures of another is a repeat; over REST an equal stamp is the same one again.
+#[derive(Debug)]
+struct Newest<T> {
+    time: MarketTime,
+    figures: T,
+    /// Other figures of the same stamp; nearly always empty.
+    others: VecDeque<T>,
+}
+
+impl<T: Copy + PartialEq> Newest<T> {
+    fn judge(&mut self, time: MarketTime, figures: T, source: Source) -> Fate {
+        if time > self.time {
+            self.time = time;
+            self.figures = figures;
+            if !self.others.is_empty() {
+                self.others.clear();
+            }
+            return Fate::Deliver;
+        }
+        match source {
+            Source::Rest { .. } => Fate::Repeat,
+            Source::Stream if time < self.time => Fate::OutOfOrder,
+            Source::Stream => self.same_stamp(figures),
+        }
+    }
+
+    #[cold]
+    fn same_stamp(&mut self, figures: T) -> Fate {
+        if figures == self.figures || self.others.contains(&figures) {
+            return Fate::Repeat;
+        }
+        if self.others.len() >= SAME_STAMP {
+            self.others.pop_front();
+        }
+        self.others.push_back(std::mem::replace(&mut self.figures, figures));
+        Fate::Deliver
     }
 }
 

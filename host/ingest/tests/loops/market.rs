@@ -19,11 +19,19 @@ use crate::fakes::{Books, FastClock, Feed, Hands, bar, opening, quote, reins, un
 const SPEED: u32 = 120;
 
 #[derive(Clone, Default)]
-struct Delivered(Arc<Mutex<Vec<MarketEvent>>>);
+struct Delivered(Arc<Mutex<Vec<MarketEvent>>>, Arc<AtomicBool>);
+
+/// Longer than any patience with a stream.
+const STALL: Duration = Duration::from_millis(3_200);
 
 impl MarketSink for Delivered {
     fn deliver(&mut self, events: &[MarketEvent]) {
         self.0.lock().unwrap().extend_from_slice(events);
+        if self.1.swap(false, Ordering::SeqCst) {
+            // The whole thread stands still: nobody ever sends this.
+            let (_hand, never) = std::sync::mpsc::channel::<()>();
+            never.recv_timeout(STALL).expect_err("it only takes time");
+        }
     }
 }
 
@@ -98,19 +106,30 @@ fn start_since(feed: Arc<Feed<Vec<MarketEvent>>>, since: MarketTime) -> Running 
 
 /// A loop for the bars of [`symbol`] and the quotes of `quotes`, with the canary CNRY if there are any.
 fn start_with(feed: Arc<Feed<Vec<MarketEvent>>>, quotes: Vec<Symbol>, since: MarketTime) -> Running {
+    let canary = (!quotes.is_empty()).then(|| Symbol::new("CNRY"));
+    // A second of real time.
+    start_full(feed, quotes, canary, since, Duration::from_secs(u64::from(SPEED)))
+}
+
+fn start_full(
+    feed: Arc<Feed<Vec<MarketEvent>>>,
+    quotes: Vec<Symbol>,
+    canary: Option<Symbol>,
+    since: MarketTime,
+    ahead: Duration,
+) -> Running {
     let clock = FastClock::new(origin(), SPEED);
     let (no, fails) = (|| AtomicBool::new(false), AtomicBool::new(false));
     let halted = Mutex::new(None);
-    let books = Books { clock: Arc::clone(&clock), fails, quotes_fail: no(), hangs: no(), halted };
+    let (quotes_fail, hangs, canary_sings) = (no(), no(), no());
+    let books = Books { clock: Arc::clone(&clock), fails, quotes_fail, hangs, canary_sings, halted };
     let books = Arc::new(books);
-    let canary = (!quotes.is_empty()).then(|| Symbol::new("CNRY"));
     let subscription = Subscription { bars: vec![symbol()], quotes, trades: vec![], news: vec![] };
     let config = IngestConfig {
         days: vec![SessionDay { open: origin(), close: origin() + Duration::from_secs(23_400) }],
         since,
         bars_grace: IngestConfig::BARS_GRACE,
-        // A second of real time.
-        ahead: Duration::from_secs(u64::from(SPEED)),
+        ahead,
         watches: IngestConfig::usual_watches(&subscription, canary.as_ref()),
         subscription,
         canary,
@@ -139,7 +158,8 @@ impl Running {
     ) {
         let keeps_talking = async {
             loop {
-                hand.send(Ok(self.fresh_quote())).unwrap();
+                let sung = bar(&Symbol::new("CNRY"), self.clock.now().minute() - Duration::from_secs(60));
+                hand.send(Ok([self.fresh_quote(), vec![MarketEvent::Bar(sung)]].concat())).unwrap();
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
@@ -232,7 +252,7 @@ async fn a_history_that_hangs_holds_nothing_up() {
     until("the connection", || running.stats.connection.opens() == 1).await;
     hand.send(Ok(running.fresh_quote())).unwrap();
     until("the open gap", || running.stats.gaps_open() == 1).await;
-    until("what was held", || running.stats.quotes() == 1).await;
+    assert_eq!(running.stats.quotes(), 1, "quotes do not wait for bars");
     running.stop().await;
 }
 
@@ -380,7 +400,8 @@ async fn the_canary_is_a_pulse_and_not_delivered() {
     until("the pulse", || running.stats.pulses() == 1).await;
     until("health", || running.delivered.health() == [StreamHealth::Live]).await;
     assert!(!running.delivered.has_quote_of(&canary));
-    assert_eq!(feed.asked.lock().unwrap()[0].quotes, [canary, symbol()]);
+    let asked = feed.asked.lock().unwrap()[0].clone();
+    assert_eq!((asked.bars, asked.quotes), (vec![canary.clone(), symbol()], vec![canary, symbol()]));
     running.stop().await;
 }
 
@@ -418,5 +439,99 @@ async fn bars_alone_are_asked_about_before_the_stream_falls() {
     *running.books.halted.lock().unwrap() = None;
     until("the silence", || running.stats.connection.falls_by(Fall::Silent) == 1).await;
     until("bars", || running.stats.bars() >= 5).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_of_ours_is_no_silence_of_the_stream() {
+    let (hand, one) = opening();
+    let feed = Feed::new(vec![one]);
+    let running = start(Arc::clone(&feed));
+    hand.send(Ok(running.fresh_quote())).unwrap();
+    until("the stream", || running.stats.connection.state() == StreamState::Live).await;
+    feed.lag_ms.store(5, Ordering::SeqCst);
+    running.delivered.1.store(true, Ordering::SeqCst);
+    hand.send(Ok(running.fresh_quote())).unwrap();
+    let later = quote(&symbol(), running.clock.now() + Duration::from_secs(1));
+    hand.send(Ok(vec![MarketEvent::Quote(later)])).unwrap();
+    until("what came during the pause", || running.stats.quotes() == 3).await;
+    assert!(!running.delivered.1.load(Ordering::SeqCst), "there was a pause");
+    assert_eq!(running.stats.connection.falls(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_channel_of_the_canary_that_is_not_served_is_noticed() {
+    let (hand, one) = opening();
+    let running = start(Feed::new(vec![one]));
+    // Quotes flow all the time; the bars that were acknowledged never come.
+    until("its fall", || {
+        let _gone = hand.send(Ok(running.fresh_quote()));
+        running.stats.connection.falls_by(Fall::Silent) == 1
+    })
+    .await;
+    assert!(running.clock.now().since(origin()) >= Duration::from_secs(180));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_thin_market_is_no_excuse_where_the_canary_sings() {
+    let (first, one) = opening();
+    let (_mute, two) = opening();
+    let running = start(Feed::new(vec![one, two]));
+    running.books.canary_sings.store(true, Ordering::SeqCst);
+    first.send(Ok(running.fresh_quote())).unwrap();
+    until("the stream", || running.stats.connection.state() == StreamState::Live).await;
+    *running.books.halted.lock().unwrap() = Some(running.clock.now());
+    first.send(Err(StreamError::Down { message: "pulled".to_owned() })).unwrap();
+    until("the mute connection", || running.stats.connection.opens() == 2).await;
+    until("its fall", || running.stats.connection.falls_by(Fall::Silent) == 1).await;
+    assert_eq!(running.stats.quiet(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_from_the_future_proves_nothing() {
+    let (hand, one) = opening();
+    let running = start(Feed::new(vec![one]));
+    // Our clock is five minutes behind the broker's.
+    until("its fall", || {
+        let early = quote(&symbol(), running.clock.now() + Duration::from_secs(300));
+        let _gone = hand.send(Ok(vec![MarketEvent::Quote(early)]));
+        running.stats.connection.falls_by(Fall::Silent) == 1
+    })
+    .await;
+    assert!(running.stats.too_early() > 0);
+    assert!(!running.delivered.health().contains(&StreamHealth::Live), "{:?}", running.delivered.health());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_audits_find_wanting_is_ended() {
+    let (hand, one) = opening();
+    let feed = Feed::new(vec![one]);
+    let running = start_full(feed, vec![symbol()], None, origin(), IngestConfig::AHEAD);
+    // Quotes flow, bars do not, and no canary tells that they should.
+    until("its end", || {
+        let _gone = hand.send(Ok(running.fresh_quote()));
+        running.stats.connection.falls_by(Fall::Silent) == 1
+    })
+    .await;
+    assert!(running.stats.audits() >= 2 && running.stats.audit_finds() >= 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_received_while_a_gap_was_filled_is_not_thrown_away() {
+    let (hand, one) = opening();
+    let running = start_since(Feed::new(vec![one]), origin() - Duration::from_secs(600));
+    running.books.hangs.store(true, Ordering::SeqCst);
+    until("the connection", || running.stats.connection.opens() == 1).await;
+    hand.send(Ok(vec![MarketEvent::Bar(bar(&symbol(), origin()))])).unwrap();
+    hand.send(Ok(running.fresh_quote())).unwrap();
+    until("the quote", || running.stats.quotes() == 1).await;
+    assert_eq!(running.stats.bars(), 0, "bars wait for the gap");
+    hand.send(Err(StreamError::Down { message: "pulled".to_owned() })).unwrap();
+    until("the bar", || running.stats.bars() == 1).await;
     running.stop().await;
 }

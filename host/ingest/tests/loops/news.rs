@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use sandpit_broker::StreamError;
-use sandpit_ingest::{MarketSink, NewsConfig, NewsLoop, StreamState};
+use sandpit_ingest::{Fall, MarketSink, NewsConfig, NewsLoop, StreamState};
 use sandpit_types::{MarketClock, MarketEvent, MarketTime, News, Symbol};
 
 use crate::fakes::{FastClock, Feed, Wire, opening, reins, until};
@@ -84,8 +84,35 @@ async fn each_version_is_read_once_over_whatever_way() {
     second.send(Ok(vec![event(&newer), event(&d)])).unwrap();
     until("the repeats", || stats.repeats() >= 4).await;
     assert_eq!(read.words(), "1a 2b 1c 3d");
-    assert_eq!((stats.news(), stats.connection.state()), (4, StreamState::Proving));
+    // What was on its way to the stream and to REST when the stream opened is asked for a minute later.
+    wire.news.lock().unwrap().push(news(4, clock.now(), "e"));
+    until("the second look", || read.words() == "1a 2b 1c 3d 4e").await;
+    assert_eq!(stats.connection.falls_by(Fall::Suspected), 0);
+    assert_eq!((stats.news(), stats.connection.state()), (5, StreamState::Proving));
     assert_eq!(feed.asked.lock().unwrap()[0].news, [Symbol::new("*")]);
+    hands.stop.send(true).expect("the loop runs");
+    task.await.expect("it ends in peace");
+}
+
+#[tokio::test]
+async fn a_mute_news_stream_is_found_out() {
+    let (_mute, one) = opening();
+    let origin = MarketTime::parse("2013-10-07T13:30:00Z").unwrap();
+    // A quarter of an hour is three seconds.
+    let clock = FastClock::new(origin, 300);
+    let wire = Arc::new(Wire::default());
+    let config = NewsConfig { symbols: vec![Symbol::new("*")], since: origin, seed: 4 };
+    let feed = Feed::new(vec![one]);
+    let market = Arc::clone(&clock) as Arc<dyn MarketClock>;
+    let news_loop = NewsLoop::new(config, feed, Arc::clone(&wire), market);
+    let (stats, read) = (news_loop.stats(), Read::default());
+    let (hands, reins) = reins();
+    let task = tokio::spawn(news_loop.run(read.clone(), reins));
+    until("the second look", || stats.polls() == 2).await;
+    assert_eq!(stats.connection.falls(), 0, "nothing to tell is no fault");
+    wire.news.lock().unwrap().push(news(1, clock.now(), "a"));
+    until("the audit", || stats.connection.falls_by(Fall::Suspected) == 1).await;
+    assert_eq!(read.words(), "1a");
     hands.stop.send(true).expect("the loop runs");
     task.await.expect("it ends in peace");
 }
