@@ -66,8 +66,8 @@ impl Budget {
         self.state().limiter.usage(self.clock.now())
     }
 
-    /// Assumes that the host that ran before this one has spent half of what may go, until that is over or the
-    /// broker says what remains.
+    /// Assumes that the host that ran before this one has spent half of what may go, until that is over or
+    /// the broker says what remains.
     pub fn assume_a_former_life(&self) {
         self.state().limiter.assume_a_former_life(self.clock.now());
     }

@@ -2,9 +2,9 @@
 //!
 //! Sliding windows count what goes out: no span ever lets out more than its limit, because a full bucket that
 //! refills at the minute could send twice the limit around it. The broker counts what comes in: so a request
-//! counts a little longer than its window, and once more at its end when it was long on its way. A quota has as many windows as it needs, of
-//! requests or of tokens, and a request goes when it fits into all. Inside each every strategy has a window
-//! of its own, its share.
+//! counts a little longer than its window, and once more at its end when it was long on its way. A quota has
+//! as many windows as it needs, of requests or of tokens, and a request goes when it fits into all. Inside
+//! each every strategy has a window of its own, its share.
 //!
 //! Requests wait in four lanes. The more urgent lane goes first, and some of the limit is kept for every more
 //! urgent lane, so a cancel finds room even when entries have used all of theirs. While a request waits for

@@ -95,8 +95,8 @@ impl Rest {
         })
     }
 
-    /// The gate hears how long it took, and what the answer says of the limit: of a 429 the count first, so that
-    /// one without `Retry-After` pauses until the reset.
+    /// The gate hears how long it took, and what the answer says of the limit: of a 429 the count first, so
+    /// that one without `Retry-After` pauses until the reset.
     async fn exchange(&self, request: RequestBuilder) -> Result<Answer, String> {
         let under_way = UnderWay { gate: &*self.gate, since: Instant::now() };
         let sent = request.send().await;

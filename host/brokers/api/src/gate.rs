@@ -9,8 +9,8 @@ use sandpit_types::{MarketTime, StrategyName};
 pub enum Class {
     /// Cancels.
     Cancel,
-    /// Orders that lower the risk, questions about an order with an unknown outcome, the handshakes of streams
-    /// and the newest quotes.
+    /// Orders that lower the risk, questions about an order with an unknown outcome, the handshakes of
+    /// streams and the newest quotes.
     Reduce,
     /// Orders that add risk.
     Enter,
@@ -48,8 +48,8 @@ pub enum RateHint {
         /// When the quota is full again.
         reset: MarketTime,
     },
-    /// A request was longer on its way than budgets assume, and has just been answered or given up: the broker
-    /// may have counted it only now.
+    /// A request was longer on its way than budgets assume, and has just been answered or given up: the
+    /// broker may have counted it only now.
     Slow,
     /// A 429: everything pauses.
     TooMany {

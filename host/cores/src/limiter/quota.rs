@@ -90,8 +90,8 @@ pub struct Quota {
 
 impl Quota {
     /// How long a request may be on its way. The broker counts arrivals and we count departures: each counts
-    /// this much longer with us, or a slow minute followed by a fast one would be too much for the broker. One
-    /// that takes longer has to be told with [`Limiter::observe_slow`](super::Limiter::observe_slow).
+    /// this much longer with us, or a slow minute followed by a fast one would be too much for the broker.
+    /// One that takes longer has to be told with [`Limiter::observe_slow`](super::Limiter::observe_slow).
     pub const ON_THE_WAY: Duration = Duration::from_secs(2);
 
     /// `limit` requests a minute and nothing else, for a quota of which all requests are alike.
@@ -100,15 +100,16 @@ impl Quota {
         Self { bounds: vec![bound], leave: 0, polls_first: 0 }
     }
 
-    /// The trading API of an account that a watchdog shares: `limit` requests a minute for the host. A twentieth
-    /// is kept for each more urgent priority, as many polls go first, and a strategy has five eighths.
+    /// The trading API of an account that a watchdog shares: `limit` requests a minute for the host. A
+    /// twentieth is kept for each more urgent priority, as many polls go first, and a strategy has five
+    /// eighths.
     pub fn trading(limit: u32) -> Self {
         let quota = Self { leave: 20, polls_first: limit / 20, ..Self::per_minute(limit) };
         quota.keeping(20, |limit| limit * 5 / 8)
     }
 
-    /// A market-data API: `limit` requests a minute. A twentieth is kept for each more urgent priority, so that
-    /// neither handshakes nor the newest quotes wait behind pages of history.
+    /// A market-data API: `limit` requests a minute. A twentieth is kept for each more urgent priority, so
+    /// that neither handshakes nor the newest quotes wait behind pages of history.
     pub fn data(limit: u32) -> Self {
         Self::per_minute(limit).keeping(20, |limit| limit)
     }

@@ -252,8 +252,8 @@ fn a_slow_minute_before_a_fast_one_is_not_too_much_for_the_broker() {
     assert_eq!((account.most, limiter.usage(now).granted()), (160, 4 * 160));
 }
 
-/// The network stalls: all of the first minute arrives nine seconds late and all of the next at once. What was
-/// long on its way is told when it has arrived.
+/// The network stalls: all of the first minute arrives nine seconds late and all of the next at once. What
+/// was long on its way is told when it has arrived.
 #[test]
 fn a_minute_that_was_stalled_is_not_too_much_for_the_broker() {
     let stalled = |is_told: bool| {
