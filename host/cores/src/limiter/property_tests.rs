@@ -217,8 +217,8 @@ proptest! {
         }
     }
 
-    /// When an entry or a poll goes no cancel and no reduction waits; when a reduction goes, no cancel. A poll
-    /// goes before an entry only as one of the few, or while the entry's strategy has spent its share.
+    /// When an entry or a poll goes no cancel and no reduction waits; when a reduction goes, no cancel. A
+    /// poll goes before an entry only as one of the few, or while the entry's strategy has spent its share.
     #[test]
     fn nothing_waits_behind_something_less_urgent(steps in steps()) {
         let desk = Desk::play(trading(), &steps);
