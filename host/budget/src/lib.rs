@@ -66,6 +66,12 @@ impl Budget {
         self.state().limiter.usage(self.clock.now())
     }
 
+    /// Assumes that the host that ran before this one has spent half of what may go, until that is over or
+    /// the broker says what remains.
+    pub fn assume_a_former_life(&self) {
+        self.state().limiter.assume_a_former_life(self.clock.now());
+    }
+
     /// From now on only cancels are let out; all others, those that wait included, end in
     /// [`GateError::Stopping`].
     pub fn stop(&self) {
@@ -105,18 +111,25 @@ impl Budget {
         loop {
             let changed = self.changed.notified();
             let nap = self.turn();
-            if self.state().stopping && class != Class::Cancel {
-                return Err(GateError::Stopping);
-            }
+            self.go_on(class)?;
             tokio::select! {
                 biased;
                 told = &mut verdict => {
-                    return place.settle(told.expect("a ticket's waiter is dropped with its place, or told"));
+                    let told = told.expect("a ticket's waiter is dropped with its place, or told");
+                    // It may have been told by another's turn, just as the host stopped.
+                    self.go_on(class)?;
+                    return place.settle(told);
                 }
                 () = changed => {}
                 () = tokio::time::sleep(nap) => {}
             }
         }
+    }
+
+    /// Refuses all but cancels once the host stops.
+    fn go_on(&self, class: Class) -> Result<(), GateError> {
+        let refused = class != Class::Cancel && self.state().stopping;
+        if refused { Err(GateError::Stopping) } else { Ok(()) }
     }
 
     fn queue(&self, request: Request) -> Result<Queued<'_>, SpendError> {
@@ -166,6 +179,7 @@ impl Gate for Budget {
         let mut state = self.state();
         match hint {
             RateHint::Remaining { requests, reset } => state.limiter.observe_remaining(requests, reset, now),
+            RateHint::Slow => state.limiter.observe_slow(now),
             RateHint::TooMany { after } => state.limiter.observe_too_many(after, now),
         }
         drop(state);
@@ -198,6 +212,9 @@ impl Drop for Place<'_> {
             let mut state = self.budget.state();
             state.limiter.withdraw(ticket);
             state.waiters.remove(&ticket);
+            drop(state);
+            // It may have held up somebody.
+            self.budget.changed.notify_waiters();
         }
     }
 }
@@ -213,7 +230,10 @@ const fn priority(class: Class) -> Priority {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::{
+        sync::atomic::{AtomicI64, AtomicUsize, Ordering},
+        task::{Context, Poll, Wake, Waker},
+    };
 
     use sandpit_cores::{Bound, Unit};
     use tokio::task::JoinHandle;
@@ -345,6 +365,24 @@ mod tests {
         waiting(&budget, [1, 0, 0, 0]).await;
         clock.set(30);
         assert_eq!(outcome(held).await, Ok(()));
+        (0..LIMIT).for_each(|_| budget.observe(RateHint::Slow));
+        let late = send(&budget, Class::Cancel, None);
+        waiting(&budget, [1, 0, 0, 0]).await;
+        clock.set(90);
+        assert_eq!(outcome(late).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_former_life_has_spent_half() {
+        let (clock, budget) = desk();
+        budget.assume_a_former_life();
+        for _ in 0..LIMIT / 2 {
+            assert_eq!(outcome(send(&budget, Class::Poll, None)).await, Ok(()));
+        }
+        let held = send(&budget, Class::Poll, None);
+        waiting(&budget, [0, 0, 0, 1]).await;
+        clock.set(60);
+        assert_eq!(outcome(held).await, Ok(()));
     }
 
     #[tokio::test]
@@ -386,5 +424,46 @@ mod tests {
         clock.set(60);
         assert_eq!(outcome(cancel).await, Ok(()));
         assert_eq!(outcome(send(&budget, Class::Poll, None)).await, Err(GateError::Stopping));
+    }
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_was_told_to_go_as_the_host_stopped_does_not() {
+        let (clock, budget) = desk();
+        spend(&budget).await;
+        let bell = Waker::from(Arc::new(Bell::default()));
+        let mut cx = Context::from_waker(&bell);
+        let mut enter = budget.acquire(Class::Enter, None, None);
+        let mut cancel = budget.acquire(Class::Cancel, None, None);
+        assert!(enter.as_mut().poll(&mut cx).is_pending() && cancel.as_mut().poll(&mut cx).is_pending());
+        clock.set(60);
+        budget.stop();
+        // The cancel's turn tells both.
+        assert_eq!(cancel.as_mut().poll(&mut cx), Poll::Ready(Ok(())));
+        assert_eq!(budget.usage().waiting, [0; 4]);
+        assert_eq!(enter.as_mut().poll(&mut cx), Poll::Ready(Err(GateError::Stopping)));
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_wakes_those_he_held_up() {
+        let (_, budget) = desk();
+        assert_eq!(budget.spend(Class::Poll, None, None, 700).await, Ok(()));
+        let mut dear = Box::pin(budget.spend(Class::Poll, None, None, 400));
+        let mut cheap = Box::pin(budget.spend(Class::Poll, None, None, 100));
+        let (bell, silent) = (Arc::new(Bell::default()), Waker::noop());
+        assert!(dear.as_mut().poll(&mut Context::from_waker(silent)).is_pending());
+        let waker = Waker::from(bell.clone());
+        assert!(cheap.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "nobody overtakes");
+        drop(dear);
+        assert_eq!(bell.0.load(Ordering::SeqCst), 1, "woken at once");
+        assert_eq!(cheap.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(())));
     }
 }

@@ -1,9 +1,10 @@
 //! The request budget: who may send the next request, and when.
 //!
-//! Sliding windows count what goes out: no span ever holds more than its limit, because a full bucket that
-//! refills at the minute could send twice the limit around it. A quota has as many windows as it needs, of
-//! requests or of tokens, and a request goes when it fits into all. Inside each every strategy has a window
-//! of its own, its share.
+//! Sliding windows count what goes out: no span ever lets out more than its limit, because a full bucket that
+//! refills at the minute could send twice the limit around it. The broker counts what comes in: so a request
+//! counts a little longer than its window, and once more at its end when it was long on its way. A quota has
+//! as many windows as it needs, of requests or of tokens, and a request goes when it fits into all. Inside
+//! each every strategy has a window of its own, its share.
 //!
 //! Requests wait in four lanes. The more urgent lane goes first, and some of the limit is kept for every more
 //! urgent lane, so a cancel finds room even when entries have used all of theirs. While a request waits for
@@ -115,6 +116,13 @@ impl Limiter {
         }
     }
 
+    /// Assumes that a host that ran until now has spent half of every window of requests, until the windows
+    /// are over or the broker says what remains.
+    pub fn assume_a_former_life(&mut self, now: MarketTime) {
+        let now = self.advance(now);
+        self.meters.iter_mut().for_each(|meter| meter.assume_half(now));
+    }
+
     /// Takes a request into the queue; [`Limiter::poll`] says when it may go.
     ///
     /// # Errors
@@ -178,11 +186,21 @@ impl Limiter {
         // latest.
         let reset = reset.min(now + self.quota.longest_span());
         if reset > now {
+            // Its count knows of a former life.
+            self.meters.iter_mut().for_each(Meter::assume_nothing);
             self.broker.remaining(requests.saturating_sub(self.quota.leave).into(), reset);
         }
     }
 
-    /// The broker answered 429: nothing goes out for `after`, or for [`DEFAULT_PAUSE`].
+    /// A request was longer on its way than [`Quota::ON_THE_WAY`] and has just arrived, or was given up: it
+    /// counts once more from now on, because that is when the broker may have counted it.
+    pub fn observe_slow(&mut self, now: MarketTime) {
+        let now = self.advance(now);
+        self.meters.iter_mut().for_each(|meter| meter.note_slow(now));
+    }
+
+    /// The broker answered 429: nothing goes out for `after`. If it names no time, nothing goes out until the
+    /// reset of its count, when that has run out, else for [`DEFAULT_PAUSE`].
     pub fn observe_too_many(&mut self, after: Option<Duration>, now: MarketTime) {
         let now = self.advance(now);
         self.tally.pauses += 1;

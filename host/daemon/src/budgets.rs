@@ -34,6 +34,12 @@ impl Budgets {
         own.into_iter().chain(self.sources.iter().map(|(name, budget)| (name.as_str(), budget)))
     }
 
+    /// Assumes that another host has just stopped: with the account's and the data's budget it has spent half
+    /// of a minute, until the broker's headers say what remains. To be told as soon as the clock is set.
+    pub(crate) fn assume_a_former_life(&self) {
+        [&self.trading, &self.data].into_iter().for_each(|budget| budget.assume_a_former_life());
+    }
+
     /// From now on only cancels are let out.
     pub(crate) fn stop(&self) {
         self.all().for_each(|(_, budget)| budget.stop());

@@ -11,6 +11,10 @@ use std::{
 use sandpit_contract::BootTime;
 use sandpit_types::{MarketClock, MarketTime};
 
+/// A reading that differs by more than this from what a real market's clock should read is not believed at
+/// once: one wrong answer would hold up everything that is counted and timed for as long as it is wrong.
+const WILD: Duration = Duration::from_secs(5);
+
 /// The broker's clock: an anchor, and real time since it times the speed of the market.
 ///
 /// It never goes back. A stamp of the broker that is ahead of it moves it forward, so that a simulator may
@@ -19,6 +23,8 @@ pub(crate) struct BrokerClock {
     speed: f64,
     real: fn() -> BootTime,
     anchor: Mutex<Anchor>,
+    /// A reading that was not believed; the next one may agree with it.
+    doubted: Mutex<Option<Anchor>>,
     newest: AtomicI64,
 }
 
@@ -28,14 +34,37 @@ struct Anchor {
     real: BootTime,
 }
 
+impl Anchor {
+    fn running(self, real: BootTime, speed: f64) -> MarketTime {
+        self.market + real.since(self.real).mul_f64(speed)
+    }
+}
+
 impl BrokerClock {
     /// A clock that reads `market` now and runs at `speed` market seconds a real second.
     pub(crate) fn new(market: MarketTime, speed: f64, real: fn() -> BootTime) -> Self {
         let anchor = Mutex::new(Anchor { market, real: real() });
-        Self { speed, real, anchor, newest: AtomicI64::new(market.as_nanos()) }
+        Self { speed, real, anchor, doubted: Mutex::new(None), newest: AtomicI64::new(market.as_nanos()) }
     }
 
-    /// Takes the broker's answer to "what time is it?".
+    /// Takes another answer of the broker to "what time is it?"; gives back whether it is believed. Of a real
+    /// market one that is [`WILD`] is not, unless the next answer agrees with it. A compressed market jumps.
+    #[must_use]
+    pub(crate) fn correct(&self, market: MarketTime) -> bool {
+        let real = (self.real)();
+        let agrees = |with: MarketTime| market.since(with).max(with.since(market)) <= WILD;
+        let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_second = doubted.take().is_some_and(|first| agrees(first.running(real, self.speed)));
+        let believed = self.speed > 1.0 || is_second || agrees(self.running());
+        if believed {
+            self.set(market);
+        } else {
+            *doubted = Some(Anchor { market, real });
+        }
+        believed
+    }
+
+    /// Takes the broker's first answer to "what time is it?", whatever it is.
     pub(crate) fn set(&self, market: MarketTime) {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         *anchor = Anchor { market, real: (self.real)() };
@@ -51,7 +80,7 @@ impl BrokerClock {
 
     fn running(&self) -> MarketTime {
         let anchor = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-        anchor.market + (self.real)().since(anchor.real).mul_f64(self.speed)
+        anchor.running((self.real)(), self.speed)
     }
 }
 
@@ -68,14 +97,21 @@ impl MarketClock for BrokerClock {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
+    use std::cell::Cell;
 
     use super::*;
 
-    static REAL_NANOS: AtomicU64 = AtomicU64::new(0);
-
+    /// A clock of the machine that stands until a test moves it. Each test runs in a thread of its own.
     fn real() -> BootTime {
-        BootTime::from_nanos(REAL_NANOS.load(Ordering::Relaxed))
+        BootTime::from_nanos(REAL_NANOS.get())
+    }
+
+    thread_local! {
+        static REAL_NANOS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    fn pass(secs: u64) {
+        REAL_NANOS.set(REAL_NANOS.get() + secs * 1_000_000_000);
     }
 
     #[test]
@@ -83,7 +119,7 @@ mod tests {
         let clock = BrokerClock::new(MarketTime::from_secs(1_000), 60.0, real);
         let check = |expected_secs: i64| assert_eq!(clock.now(), MarketTime::from_secs(expected_secs));
         check(1_000);
-        REAL_NANOS.fetch_add(1_000_000_000, Ordering::Relaxed);
+        pass(1);
         check(1_060);
         assert_eq!(clock.real_until(MarketTime::from_secs(1_120)), Duration::from_secs(1));
         assert_eq!(clock.real_until(MarketTime::from_secs(1)), Duration::ZERO);
@@ -93,7 +129,7 @@ mod tests {
         check(2_000);
         clock.set(MarketTime::from_secs(1_990));
         check(2_000);
-        REAL_NANOS.fetch_add(1_000_000_000, Ordering::Relaxed);
+        pass(1);
         check(2_050);
 
         let real_market = BrokerClock::new(MarketTime::from_secs(1_000), 1.0, real);
@@ -103,5 +139,29 @@ mod tests {
             MarketTime::from_secs(1_000),
             "a wrong stamp does not move a real market"
         );
+    }
+    #[test]
+    fn one_wild_answer_is_not_believed_and_two_that_agree_are() {
+        /// The clock is right at the start; then each answer is so many seconds wrong, a minute apart.
+        fn check(speed: f64, answers: &[(i64, bool)], expected_secs_wrong: i64) {
+            let start_secs = 1_000_000;
+            let clock = BrokerClock::new(MarketTime::from_secs(start_secs), speed, real);
+            let mut right_secs = start_secs;
+            for &(secs_wrong, believed) in answers {
+                pass(60);
+                right_secs += 60 * speed as i64;
+                let told = MarketTime::from_secs(right_secs + secs_wrong);
+                assert_eq!(clock.correct(told), believed, "{secs_wrong} in {answers:?}");
+            }
+            let expected = MarketTime::from_secs(right_secs + expected_secs_wrong);
+            assert_eq!(clock.now(), expected, "{answers:?}");
+        }
+        const HOUR: i64 = 3_600;
+        check(1.0, &[(0, true), (5, true), (2, true)], 2);
+        check(1.0, &[(HOUR, false)], 0);
+        check(1.0, &[(-HOUR, false), (0, true)], 0);
+        check(1.0, &[(HOUR, false), (0, true), (HOUR, false), (1, true)], 1);
+        check(1.0, &[(HOUR, false), (2 * HOUR, false), (2 * HOUR + 3, true)], 2 * HOUR + 3);
+        check(60.0, &[(HOUR, true)], HOUR);
     }
 }

@@ -15,7 +15,11 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 
-use crate::{Snapshot, health::Health, metrics};
+use crate::{
+    Snapshot,
+    health::Health,
+    metrics::{self, Money},
+};
 
 /// Takes a snapshot; cheap enough to be called several times a second.
 pub type Source = Arc<dyn Fn() -> Snapshot + Send + Sync>;
@@ -33,8 +37,8 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Binds `address`. When `token` is given, `/status` wants it as a bearer token; the others say nothing
-    /// of money.
+    /// Binds `address`. When `token` is given, `/status` wants it as a bearer token, and without it
+    /// `/metrics` leaves out what is money. `/health` says nothing of money.
     ///
     /// # Errors
     /// When the address is taken or not ours.
@@ -115,9 +119,10 @@ async fn health_page(State(shared): State<Arc<Shared>>) -> Response {
     (status, Json(body)).into_response()
 }
 
-async fn metrics_page(State(shared): State<Arc<Shared>>) -> Response {
+async fn metrics_page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let money = if shared.admits(&headers) { Money::Told } else { Money::LeftOut };
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, metrics::render(&(shared.source)())).into_response()
+    (content_type, metrics::render(&(shared.source)(), money)).into_response()
 }
 
 async fn status_page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
@@ -148,8 +153,14 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn answers_over_a_real_socket() {
-        let source: Source =
-            Arc::new(|| Snapshot { reconciled: true, mode: "paper".into(), ..Snapshot::default() });
+        let snapshot = || Snapshot {
+            reconciled: true,
+            mode: "paper".into(),
+            equity_usd: Some(1_234.5),
+            strategies: vec![crate::StrategyFigures { name: "s".into(), ..Default::default() }],
+            ..Snapshot::default()
+        };
+        let source: Source = Arc::new(snapshot);
         let token = Some("0123456789abcdef".to_owned());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let monitor = Monitor::bind(any, source.clone(), token).await.expect("a free port");
@@ -162,6 +173,11 @@ mod tests {
         assert_eq!((status, body.contains("\"ok\":true")), (200, true), "{body}");
         let (status, body) = get(address, "/metrics", None).await;
         assert_eq!((status, body.contains("sandpit_reconciled 1")), (200, true), "{body}");
+        assert!(!body.contains("_usd"), "no money without the token: {body}");
+        let (_, body) = get(address, "/metrics", Some("0123456789abcdef")).await;
+        for name in ["sandpit_equity_usd 1234.5", "sandpit_strategy_realised_usd", "_unrealised_usd"] {
+            assert!(body.contains(name), "{name} is not in {body}");
+        }
         assert_eq!(get(address, "/status", None).await.0, 401);
         assert_eq!(get(address, "/status", Some("0123456789abcdeX")).await.0, 401);
         let (status, body) = get(address, "/status", Some("0123456789abcdef")).await;

@@ -5,12 +5,25 @@ mod page;
 use self::page::Page;
 use crate::{BudgetFigures, Snapshot, StreamFigures};
 
+/// Whether the reader may know what is money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Money {
+    /// He has the token, or none is set.
+    Told,
+    /// He has not.
+    LeftOut,
+}
+
 /// The text of `/metrics`.
-pub(crate) fn render(snapshot: &Snapshot) -> String {
+pub(crate) fn render(snapshot: &Snapshot, money: Money) -> String {
     let mut page = Page::default();
     process(&mut page, snapshot);
     orders(&mut page, snapshot);
     strategies(&mut page, snapshot);
+    match money {
+        Money::Told => self::money(&mut page, snapshot),
+        Money::LeftOut => {}
+    }
     sequence(&mut page, snapshot);
     snapshot.streams.iter().for_each(|stream| self::stream(&mut page, stream));
     snapshot.budgets.iter().for_each(|budget| self::budget(&mut page, budget));
@@ -34,9 +47,6 @@ fn process(page: &mut Page, snapshot: &Snapshot) {
             "Real time the right to trade still lasts",
             &[(&[], ms as f64 / 1e3)],
         );
-    }
-    if let Some(equity) = snapshot.equity_usd {
-        page.gauge("sandpit_equity_usd", "Equity as the broker last said", &[(&[], equity)]);
     }
     for entry in &snapshot.loops {
         let labels = [("loop", entry.name.as_str())];
@@ -78,6 +88,15 @@ fn strategies(page: &mut Page, snapshot: &Snapshot) {
         counter("sandpit_strategy_strikes_total", "Times a strategy's store was discarded", strategy.strikes);
         let running = flag(strategy.state == "running");
         page.gauge("sandpit_strategy_running", "1 while a strategy runs", &[(&labels, running)]);
+    }
+}
+
+fn money(page: &mut Page, snapshot: &Snapshot) {
+    if let Some(equity) = snapshot.equity_usd {
+        page.gauge("sandpit_equity_usd", "Equity as the broker last said", &[(&[], equity)]);
+    }
+    for strategy in &snapshot.strategies {
+        let labels = [("strategy", strategy.name.as_str())];
         let help = "Realised profit and loss of a strategy's fills";
         page.gauge("sandpit_strategy_realised_usd", help, &[(&labels, strategy.realised_usd)]);
         let help = "Unrealised profit and loss of a strategy's position";
@@ -191,7 +210,7 @@ mod tests {
         let strategies =
             vec![StrategyFigures { name: "sma_cross".into(), fills: 3, ..StrategyFigures::default() }];
         let snapshot = Snapshot { loops, strategies, ..Snapshot::default() };
-        let text = render(&snapshot);
+        let text = render(&snapshot, Money::Told);
         assert_eq!(text.matches("# TYPE sandpit_loop_progress_total counter").count(), 1, "{text}");
         assert!(text.contains("sandpit_loop_progress_total{loop=\"store\"} 7"), "{text}");
         assert!(text.contains("sandpit_strategy_fills_total{strategy=\"sma_cross\"} 3"), "{text}");
@@ -216,7 +235,7 @@ mod tests {
         }];
         let falls = [("silent".to_owned(), 4)].into();
         let streams = vec![StreamFigures { name: "news".into(), falls, ..StreamFigures::default() }];
-        let text = render(&Snapshot { budgets, streams, ..Snapshot::default() });
+        let text = render(&Snapshot { budgets, streams, ..Snapshot::default() }, Money::Told);
         for line in [
             r#"sandpit_budget_used{source="llm",unit="requests",window_seconds="62"} 7"#,
             r#"sandpit_budget_used{source="llm",unit="tokens",window_seconds="86402"} 9000"#,

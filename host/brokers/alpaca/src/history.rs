@@ -43,7 +43,7 @@ impl History for Alpaca {
         for chunk in symbols.chunks(SYMBOLS_PER_REQUEST) {
             let names = joined(chunk);
             let query = [("symbols", &*names), ("feed", &*self.feed)];
-            let answer = self.data.read(Method::GET, "/v2/stocks/quotes/latest", &query, Ask::POLL).await?;
+            let answer = self.data.read(Method::GET, "/v2/stocks/quotes/latest", &query, Ask::QUOTES).await?;
             latest(&answer.value()?, &mut quotes);
         }
         Ok(quotes)

@@ -1,6 +1,6 @@
 //! Requests: one gate before each, no retries, no redirects, no proxies.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -10,6 +10,7 @@ use reqwest::{
 };
 use sandpit_broker::{BrokerError, Class, Gate, RateHint, SendTerms};
 use sandpit_types::{MarketTime, StrategyName};
+use tokio::time::Instant;
 
 use crate::{
     body::{Fate, OrderBody, Written},
@@ -24,6 +25,8 @@ const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 const POOL_IDLE_SECS: u64 = 20;
 /// Idle connections kept for each host.
 const POOL_SIZE: usize = 4;
+/// Budgets assume that a request is no longer on its way than this; real time.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
 
 /// One host of the broker, behind its gate.
 pub(crate) struct Rest {
@@ -46,6 +49,8 @@ pub(crate) struct Ask<'a> {
 impl Ask<'_> {
     /// For everything that can wait.
     pub(crate) const POLL: Self = Self { class: Class::Poll, strategy: None, deadline: None };
+    /// For the newest prices: they stand in for a stream, and must not wait behind pages of history.
+    pub(crate) const QUOTES: Self = Self { class: Class::Reduce, ..Self::POLL };
 }
 
 impl Rest {
@@ -90,8 +95,13 @@ impl Rest {
         })
     }
 
+    /// The gate hears how long it took, and what the answer says of the limit: of a 429 the count first, so
+    /// that one without `Retry-After` pauses until the reset.
     async fn exchange(&self, request: RequestBuilder) -> Result<Answer, String> {
-        let response = request.send().await.map_err(|error| chain(&error))?;
+        let under_way = UnderWay { gate: &*self.gate, since: Instant::now() };
+        let sent = request.send().await;
+        drop(under_way);
+        let response = sent.map_err(|error| chain(&error))?;
         let status = response.status().as_u16();
         let retry_after = limits::retry_after(response.headers());
         if let Some(hint) = limits::remaining(response.headers()) {
@@ -101,6 +111,21 @@ impl Rest {
             self.gate.observe(RateHint::TooMany { after: retry_after });
         }
         Ok(Answer { status, retry_after, body: collect(response).await? })
+    }
+}
+
+/// A request that may still have to arrive. However it ends, dropped futures included, the gate is told if it
+/// took long.
+struct UnderWay<'a> {
+    gate: &'a dyn Gate,
+    since: Instant,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.since.elapsed() > ON_THE_WAY {
+            self.gate.observe(RateHint::Slow);
+        }
     }
 }
 
@@ -120,7 +145,7 @@ pub(crate) fn client(config: &AlpacaConfig, tls: rustls::ClientConfig) -> Result
         .http1_only()
         .tcp_nodelay(true)
         .pool_max_idle_per_host(POOL_SIZE)
-        .pool_idle_timeout(std::time::Duration::from_secs(POOL_IDLE_SECS))
+        .pool_idle_timeout(Duration::from_secs(POOL_IDLE_SECS))
         .connect_timeout(config.timeout)
         .read_timeout(config.timeout)
         .timeout(config.timeout)
@@ -157,4 +182,42 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use sandpit_broker::Admission;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<RateHint>>);
+
+    impl Gate for Notes {
+        fn acquire<'a>(
+            &'a self,
+            _: Class,
+            _: Option<&'a StrategyName>,
+            _: Option<MarketTime>,
+        ) -> Admission<'a> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn observe(&self, hint: RateHint) {
+            self.0.lock().expect("no panic").push(hint);
+        }
+    }
+
+    #[test]
+    fn the_gate_hears_of_a_request_that_was_long_on_its_way() {
+        let check = |took: Duration, expected: &[RateHint]| {
+            let gate = Notes::default();
+            drop(UnderWay { gate: &gate, since: Instant::now() - took });
+            assert_eq!(*gate.0.lock().expect("no panic"), expected, "{took:?}");
+        };
+        check(Duration::ZERO, &[]);
+        check(ON_THE_WAY + Duration::from_millis(1), &[RateHint::Slow]);
+    }
 }

@@ -9,11 +9,12 @@ use sandpit_types::{MarketTime, StrategyName};
 pub enum Class {
     /// Cancels.
     Cancel,
-    /// Orders that lower the risk, and questions about an order with an unknown outcome.
+    /// Orders that lower the risk, questions about an order with an unknown outcome, the handshakes of
+    /// streams and the newest quotes.
     Reduce,
     /// Orders that add risk.
     Enter,
-    /// Everything that can wait: polls, clocks, handshakes, history.
+    /// Everything that can wait: polls, clocks, history.
     Poll,
 }
 
@@ -47,6 +48,9 @@ pub enum RateHint {
         /// When the quota is full again.
         reset: MarketTime,
     },
+    /// A request was longer on its way than budgets assume, and has just been answered or given up: the
+    /// broker may have counted it only now.
+    Slow,
     /// A 429: everything pauses.
     TooMany {
         /// For how long, if the broker said so.

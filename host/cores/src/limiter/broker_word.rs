@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sandpit_types::MarketTime;
 
-/// The pause after a 429 that names none.
+use super::quota::Quota;
+
+/// The pause after a 429 that names none, and no reset of a count that has run out is known.
 pub const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
 
 /// The shortest pause: "try again at once" is not an answer to too many tries.
@@ -44,9 +46,12 @@ impl BrokerWord {
         };
     }
 
-    /// Nothing may go out for `after`; a shorter pause never ends a longer one.
+    /// Nothing may go out for `after`; a shorter pause never ends a longer one. Where the broker names none,
+    /// its reset ends the pause if its count has run out, a little later because clocks differ.
     pub(super) fn pause(&mut self, after: Option<Duration>, now: MarketTime) {
-        let pause = after.unwrap_or(DEFAULT_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE);
+        let run_out = self.count.filter(|count| count.left == 0);
+        let reset = run_out.map(|count| (count.reset.since(now) + Quota::ON_THE_WAY).min(DEFAULT_PAUSE));
+        let pause = after.or(reset).unwrap_or(DEFAULT_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE);
         self.paused_until = self.paused_until.max(now + pause);
     }
 

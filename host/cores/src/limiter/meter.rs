@@ -22,13 +22,15 @@ const PAST: MarketTime = MarketTime::from_nanos(i64::MIN);
 pub(super) struct Meter {
     pub(super) bound: Bound,
     account: Window,
+    /// What somebody unknown may have let out, and when it is over.
+    assumed: Option<(u64, MarketTime)>,
     shares: BTreeMap<StrategyName, Window>,
 }
 
 impl Meter {
     pub(super) fn new(bound: Bound) -> Self {
         let account = Window::for_limit(bound.span, bound.limit());
-        Self { bound, account, shares: BTreeMap::new() }
+        Self { bound, account, assumed: None, shares: BTreeMap::new() }
     }
 
     /// What a request costs here.
@@ -44,7 +46,31 @@ impl Meter {
         let cost = self.cost(request);
         // A request larger than what is left to its priority waits for an empty window instead of for ever.
         let ceiling = self.bound.ceiling(terms).max(cost);
-        self.account.room_at(cost, ceiling).unwrap_or(PAST)
+        let opens = |ceiling| self.account.room_at(cost, ceiling).unwrap_or(PAST);
+        let alone = opens(ceiling);
+        self.assumed.map_or(alone, |(amount, until)| {
+            opens(ceiling.saturating_sub(amount).max(cost)).min(alone.max(until))
+        })
+    }
+
+    /// Assumes that half of a window of requests was spent before now by the host that ran before this one.
+    pub(super) fn assume_half(&mut self, now: MarketTime) {
+        if self.bound.unit == Unit::Requests {
+            self.assumed = Some((self.bound.limit() / 2, now + self.bound.span));
+        }
+    }
+
+    /// Nothing is assumed any more.
+    pub(super) fn assume_nothing(&mut self) {
+        self.assumed = None;
+    }
+
+    /// One of the requests was on its way until now.
+    pub(super) fn note_slow(&mut self, now: MarketTime) {
+        match self.bound.unit {
+            Unit::Requests => self.account.note(now),
+            Unit::Tokens => {}
+        }
     }
 
     /// When the strategy's own window has room for its request. It may be past.

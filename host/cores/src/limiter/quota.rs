@@ -26,7 +26,8 @@ impl Unit {
     }
 }
 
-/// One sliding window: no `span` ever holds more than `limit`.
+/// One sliding window: no `span` ever lets out more than `limit`. What the broker counts is when requests
+/// arrive: see [`Quota::ON_THE_WAY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// What is counted in it.
@@ -38,7 +39,8 @@ pub struct Bound {
     /// Of the limit, how much is kept free for each more urgent priority. At least one request is left for
     /// every priority whatever this says.
     pub reserve: u64,
-    /// What one strategy may have let out in any `span` when more is wanted that adds risk or can wait.
+    /// What one strategy may have let out in any `span` when more is wanted that adds risk or can wait. Its
+    /// cancels have the whole limit, its reductions half of it at least.
     pub share: u64,
 }
 
@@ -62,11 +64,15 @@ impl Bound {
         self.limit() - self.kept_from(priority)
     }
 
-    /// How full a request may make its strategy's own window. Ways out have as much as entries have in all:
-    /// so no strategy alone ever fills what is kept for the ways out of the others.
+    /// How full a request may make its strategy's own window. Reductions have as much as entries have in all,
+    /// so those of one strategy never fill what is kept for the ways out of the others. A cancel never waits
+    /// for its own strategy while there is room: it is the most urgent of all, and strategies take turns.
     pub(super) fn share(&self, priority: Priority) -> u64 {
-        let out = self.ceiling(Priority::Enter);
-        if priority.is_shared_out() { self.share.clamp(1, self.limit()) } else { out }
+        match priority {
+            Priority::Cancel => self.limit(),
+            Priority::Reduce => self.ceiling(Priority::Enter).max(self.limit() / 2).max(1),
+            Priority::Enter | Priority::Poll => self.share.clamp(1, self.limit()),
+        }
     }
 }
 
@@ -85,6 +91,7 @@ pub struct Quota {
 impl Quota {
     /// How long a request may be on its way. The broker counts arrivals and we count departures: each counts
     /// this much longer with us, or a slow minute followed by a fast one would be too much for the broker.
+    /// One that takes longer has to be told with [`Limiter::observe_slow`](super::Limiter::observe_slow).
     pub const ON_THE_WAY: Duration = Duration::from_secs(2);
 
     /// `limit` requests a minute and nothing else, for a quota of which all requests are alike.
@@ -93,13 +100,26 @@ impl Quota {
         Self { bounds: vec![bound], leave: 0, polls_first: 0 }
     }
 
-    /// The trading API of an account that a watchdog shares: `limit` requests a minute for the host.
+    /// The trading API of an account that a watchdog shares: `limit` requests a minute for the host. A
+    /// twentieth is kept for each more urgent priority, as many polls go first, and a strategy has five
+    /// eighths.
     pub fn trading(limit: u32) -> Self {
-        let mut quota = Self { leave: 20, polls_first: 8, ..Self::per_minute(limit) };
-        for bound in &mut quota.bounds {
-            (bound.reserve, bound.share) = (8, 100);
+        let quota = Self { leave: 20, polls_first: limit / 20, ..Self::per_minute(limit) };
+        quota.keeping(20, |limit| limit * 5 / 8)
+    }
+
+    /// A market-data API: `limit` requests a minute. A twentieth is kept for each more urgent priority, so
+    /// that neither handshakes nor the newest quotes wait behind pages of history.
+    pub fn data(limit: u32) -> Self {
+        Self::per_minute(limit).keeping(20, |limit| limit)
+    }
+
+    /// One of `parts` is kept for each more urgent priority, and each strategy has its `share`.
+    fn keeping(mut self, parts: u64, share: fn(u64) -> u64) -> Self {
+        for bound in &mut self.bounds {
+            (bound.reserve, bound.share) = (bound.limit() / parts, share(bound.limit()).max(1));
         }
-        quota
+        self
     }
 
     /// How much the broker's count is kept for more urgent requests.
@@ -118,5 +138,28 @@ impl Default for Quota {
     /// The trading API of Alpaca (200 a minute): 160 for the host, 20 for the watchdog, 20 unused.
     fn default() -> Self {
         Self::trading(160)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tightened_quota_keeps_its_proportions() {
+        /// How full each priority may make the window, and its strategy's own; and how many polls go first.
+        fn check(limit: u32, ceilings: [u64; 4], shares: [u64; 4], polls_first: u32) {
+            let quota = Quota::trading(limit);
+            let bound = quota.bounds[0];
+            assert_eq!(Priority::ALL.map(|priority| bound.ceiling(priority)), ceilings, "{limit}");
+            assert_eq!(Priority::ALL.map(|priority| bound.share(priority)), shares, "{limit}");
+            assert_eq!(quota.polls_first, polls_first, "{limit}");
+        }
+        check(1, [1; 4], [1; 4], 0);
+        check(10, [10; 4], [10, 10, 6, 6], 0);
+        check(17, [17; 4], [17, 17, 10, 10], 0);
+        check(25, [25, 24, 23, 22], [25, 23, 15, 15], 1);
+        check(40, [40, 38, 36, 34], [40, 36, 25, 25], 2);
+        check(160, [160, 152, 144, 136], [160, 144, 100, 100], 8);
     }
 }

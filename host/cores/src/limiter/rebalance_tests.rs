@@ -252,6 +252,32 @@ fn a_slow_minute_before_a_fast_one_is_not_too_much_for_the_broker() {
     assert_eq!((account.most, limiter.usage(now).granted()), (160, 4 * 160));
 }
 
+/// The network stalls: all of the first minute arrives nine seconds late and all of the next at once. What
+/// was long on its way is told when it has arrived.
+#[test]
+fn a_minute_that_was_stalled_is_not_too_much_for_the_broker() {
+    let stalled = |is_told: bool| {
+        let mut limiter = Limiter::new(Quota::trading(160));
+        let mut account = Account::new(Duration::ZERO);
+        for _ in 0..2 * 160 {
+            limiter.enqueue(request(Priority::Cancel, None), at(0)).expect("room in the lane");
+        }
+        for _ in limiter.poll(at(0)) {
+            account.arrive(at(9));
+            if is_told {
+                limiter.observe_slow(at(9));
+            }
+        }
+        let next = limiter.deadline().expect("as many wait again");
+        for _ in limiter.poll(next) {
+            account.arrive(next);
+        }
+        (account.most, next)
+    };
+    assert_eq!(stalled(true), (160, at(9 + 62)));
+    assert_eq!(stalled(false), (320, at(62)));
+}
+
 #[test]
 fn the_broker_of_this_test_does_answer_429() {
     let refused: usize = (0..4).map(|seed| World::hour(seed, 240).refused).sum();

@@ -32,14 +32,6 @@ impl Priority {
     pub(super) const fn rank(self) -> usize {
         self as usize
     }
-
-    /// Whether a strategy's own share holds it back. Getting out of a position never waits for a spent share.
-    pub(super) const fn is_shared_out(self) -> bool {
-        match self {
-            Self::Cancel | Self::Reduce => false,
-            Self::Enter | Self::Poll => true,
-        }
-    }
 }
 
 /// A request that wants to be sent.

@@ -52,9 +52,9 @@ fn some_of_the_limit_is_kept_for_the_more_urgent() {
     // A strategy has its share, but the way out of a position is not shared out.
     check(Priority::Enter, Some(1), 5);
     check(Priority::Poll, Some(1), 5);
-    // One strategy's ways out leave room for those of the others.
+    // One strategy's reductions leave room for the ways out of the others; a cancel never waits for its own.
     check(Priority::Reduce, Some(1), 8);
-    check(Priority::Cancel, Some(1), 8);
+    check(Priority::Cancel, Some(1), 10);
 }
 
 #[test]
@@ -206,6 +206,75 @@ fn a_429_pauses_everything() {
 }
 
 #[test]
+fn a_429_without_a_time_pauses_until_the_reset_of_a_count_that_has_run_out() {
+    let check = |hint: Option<(u32, i64)>, after: Option<u64>, expected: i64| {
+        let mut limiter = small();
+        if let Some((remaining, reset)) = hint {
+            limiter.observe_remaining(remaining, at(reset), at(0));
+        }
+        limiter.observe_too_many(after.map(Duration::from_secs), at(1));
+        assert_eq!(limiter.usage(at(1)).paused_until, Some(at(expected)), "{hint:?} {after:?}");
+    };
+    check(None, None, 61);
+    check(Some((0, 4)), None, 6);
+    check(Some((0, 4)), Some(30), 31); // The broker's own word on it.
+    check(Some((2, 4)), None, 6); // The two are left to others.
+    check(Some((5, 4)), None, 61); // Some remain: it is another limit that was met.
+    check(Some((0, 60)), None, 61);
+    check(Some((0, 1)), None, 61); // That reset is past.
+}
+
+#[test]
+fn a_request_that_was_long_on_its_way_counts_from_its_end() {
+    let mut limiter = small();
+    enqueue(&mut limiter, 20, &request(Priority::Cancel, None), at(0));
+    assert_eq!(count_go(&limiter.poll(at(0))), 10);
+    (0..4).for_each(|_| limiter.observe_slow(at(9)));
+    assert_eq!(count_go(&limiter.poll(at(60))), 6);
+    assert_eq!(limiter.deadline(), Some(at(69)));
+    assert_eq!(count_go(&limiter.poll(at(69))), 4);
+    // Tokens are counted by the request alone.
+    let mut source = source();
+    source.observe_slow(at(0));
+    let used: Vec<_> = source.usage(at(0)).windows.iter().map(|window| window.used).collect();
+    assert_eq!(used, [1, 0, 0]);
+}
+
+#[test]
+fn half_is_taken_for_spent_by_a_former_life_until_the_broker_says_what_remains() {
+    let born = || {
+        let mut limiter = small();
+        limiter.assume_a_former_life(at(0));
+        enqueue(&mut limiter, 20, &request(Priority::Cancel, None), at(0));
+        assert_eq!(count_go(&limiter.poll(at(0))), 5);
+        assert_eq!(limiter.deadline(), Some(at(60)));
+        limiter
+    };
+    let mut silent = born();
+    assert_eq!(count_go(&silent.poll(at(59))), 0);
+    assert_eq!(count_go(&silent.poll(at(60))), 10, "both lives are over");
+    let mut told = born();
+    told.observe_remaining(6, at(30), at(1));
+    assert_eq!(count_go(&told.poll(at(1))), 4);
+    let mut full = born();
+    full.observe_remaining(200, at(30), at(1));
+    assert_eq!(count_go(&full.poll(at(1))), 5);
+    let mut tiny = Limiter::new(Quota::trading(1));
+    tiny.assume_a_former_life(at(0));
+    enqueue(&mut tiny, 1, &request(Priority::Poll, None), at(0));
+    assert_eq!(count_go(&tiny.poll(at(0))), 1, "a start needs at least one");
+}
+
+#[test]
+fn quotes_do_not_wait_behind_pages() {
+    let mut limiter = Limiter::new(Quota::data(180));
+    enqueue(&mut limiter, 180, &request(Priority::Poll, None), at(0));
+    assert_eq!(count_go(&limiter.poll(at(0))), 153);
+    enqueue(&mut limiter, 20, &request(Priority::Reduce, None), at(1));
+    assert_eq!(count_go(&limiter.poll(at(1))), 18, "the rest is for cancels, which data has none of");
+}
+
+#[test]
 fn a_withdrawn_request_is_as_if_never_made() {
     let mut limiter = small();
     limiter.observe_too_many(None, at(0));
@@ -248,16 +317,27 @@ fn strategies_that_come_and_go_leave_nothing_behind() {
 }
 
 #[test]
-fn a_strategy_that_only_cancels_leaves_room_for_the_ways_out_of_others() {
+fn a_strategy_that_only_reduces_leaves_room_for_the_ways_out_of_others() {
     let mut limiter = small();
-    enqueue(&mut limiter, 50, &request(Priority::Cancel, Some(1)), at(0));
+    enqueue(&mut limiter, 50, &request(Priority::Reduce, Some(1)), at(0));
     assert_eq!(count_go(&limiter.poll(at(0))), 8);
     let reduce = enqueue(&mut limiter, 1, &request(Priority::Reduce, Some(2)), at(1));
     assert_eq!(limiter.poll(at(1)), [(reduce[0], Verdict::Go)]);
     let cancel = enqueue(&mut limiter, 1, &request(Priority::Cancel, Some(2)), at(2));
     assert_eq!(limiter.poll(at(2)), [(cancel[0], Verdict::Go)]);
-    enqueue(&mut limiter, 1, &request(Priority::Enter, Some(2)), at(2));
-    assert_eq!(count_go(&limiter.poll(at(2))), 0, "the cancels of s1 still go before entries");
+}
+
+#[test]
+fn a_cancel_never_waits_for_what_its_own_strategy_sent() {
+    let mut limiter = small();
+    enqueue(&mut limiter, 9, &request(Priority::Reduce, Some(1)), at(0));
+    assert_eq!(count_go(&limiter.poll(at(0))), 8);
+    enqueue(&mut limiter, 50, &request(Priority::Cancel, Some(1)), at(1));
+    assert_eq!(count_go(&limiter.poll(at(1))), 2, "all that is left");
+    // Of several strategies that cancel each has its turn.
+    let other = enqueue(&mut limiter, 1, &request(Priority::Cancel, Some(2)), at(2));
+    let went = limiter.poll(at(60));
+    assert!(went[..2].contains(&(other[0], Verdict::Go)), "{went:?}");
 }
 
 #[test]

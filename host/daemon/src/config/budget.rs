@@ -61,7 +61,7 @@ impl Quotas {
             }
             checked.push((name.to_owned(), quota(source)?));
         }
-        Ok(Self { trading: Quota::trading(trading), data: Quota::per_minute(data), sources: checked })
+        Ok(Self { trading: Quota::trading(trading), data: Quota::data(data), sources: checked })
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) struct WatchdogSection {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct StrategiesSection {
     pub(super) event_deadline_ms: u64,
-    pub(super) memory_mb: usize,
+    pub(super) memory_mb: u64,
 }
 
 impl Default for BrokerSection {

@@ -27,7 +27,11 @@ pub(crate) use self::{
     error::ConfigError,
     market_data::{Encoding, MarketData},
 };
-use self::{endpoints::endpoints, error::invalid, file::File};
+use self::{
+    endpoints::endpoints,
+    error::invalid,
+    file::{BrokerName, BrokerSection, File},
+};
 
 /// What the host does with orders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -74,7 +78,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// A file whose existence kills.
     pub(crate) kill_switch_file: PathBuf,
-    /// Bearer token of the panel, at least 16 characters; `/status` needs it when set.
+    /// Bearer token of the panel, at least 16 characters; `/status` and money in `/metrics` need it when
+    /// set.
     pub(crate) panel_token: Option<Secret>,
     /// The watchdog's socket.
     pub(crate) watchdog_socket: PathBuf,
@@ -104,6 +109,12 @@ pub(crate) struct Config {
 const MIN_TOKEN_CHARS: usize = 16;
 /// The fastest market a simulator may be run at.
 const MAX_CLOCK_SPEED: f64 = 10_000.0;
+/// The longest one event may take a strategy: what is longer hangs.
+const MAX_EVENT_DEADLINE_MS: u64 = 10_000;
+/// The most memory a strategy may use: what 32-bit WebAssembly can address.
+const MAX_MEMORY_MB: u64 = 4_096;
+/// The longest name of a data feed.
+const MAX_FEED_CHARS: usize = 32;
 
 impl Config {
     /// Reads `path` and the variables in `env`.
@@ -124,17 +135,19 @@ impl Config {
             Some("0" | "false" | "no") | None => file.mode,
             Some(other) => return Err(bad_variable("DRY_RUN", format!("{other:?} is neither 1 nor 0"))),
         };
-        let speed = file.broker.clock_speed;
-        if !(1.0..=MAX_CLOCK_SPEED).contains(&speed) {
-            return Err(not_allowed(format!(
-                "broker.clock_speed is {speed}, it must be 1 to {MAX_CLOCK_SPEED}"
-            )));
+        let clock_speed = clock_speed(&file.broker, mode).map_err(not_allowed)?;
+        if !is_feed(&file.broker.feed) {
+            let feed = &file.broker.feed;
+            return Err(not_allowed(format!("broker.feed is {feed:?}, it must be a name such as \"iex\"")));
         }
-        if mode == Mode::Live && speed != 1.0 {
-            return Err(not_allowed(
-                "broker.clock_speed must be 1 in mode live: a real market is not compressed".into(),
-            ));
-        }
+        let within = |key: &str, value: u64, ceiling: u64| {
+            let fits = (1..=ceiling).contains(&value);
+            let what = || not_allowed(format!("strategies.{key} is {value}, it must be 1 to {ceiling}"));
+            fits.then_some(value).ok_or_else(what)
+        };
+        let deadline_ms =
+            within("event_deadline_ms", file.strategies.event_deadline_ms, MAX_EVENT_DEADLINE_MS)?;
+        let memory_mb = within("memory_mb", file.strategies.memory_mb, MAX_MEMORY_MB)?;
         let quotas = Quotas::check(&file.budget, &file.sources).map_err(not_allowed)?;
         let market_data = MarketData::check(&file.market_data).map_err(not_allowed)?;
         let mut overrides = file.limits;
@@ -155,16 +168,46 @@ impl Config {
             watchdog_socket: file.watchdog.socket,
             endpoints: endpoints(&file.broker, mode),
             feed: file.broker.feed,
-            clock_speed: speed,
+            clock_speed,
             key_id: secret(env, "APCA_API_KEY_ID")?,
             secret: secret(env, "APCA_API_SECRET_KEY")?,
             quotas,
             market_data,
             limits,
-            event_deadline: Duration::from_millis(file.strategies.event_deadline_ms.max(1)),
-            strategy_memory_bytes: file.strategies.memory_mb.max(1) << 20,
+            event_deadline: Duration::from_millis(deadline_ms),
+            strategy_memory_bytes: usize::try_from(memory_mb << 20).unwrap_or(usize::MAX),
         })
     }
+}
+
+/// Budgets count in market time: a compressed one with a broker whose market is not would let out as many
+/// times too much.
+fn clock_speed(broker: &BrokerSection, mode: Mode) -> Result<f64, String> {
+    let speed = broker.clock_speed;
+    if !(1.0..=MAX_CLOCK_SPEED).contains(&speed) {
+        return Err(format!("broker.clock_speed is {speed}, it must be 1 to {MAX_CLOCK_SPEED}"));
+    }
+    let is_own = match (&broker.name, &broker.url) {
+        (BrokerName::Alpaca, None) => true,
+        (BrokerName::Alpaca, Some(_)) | (BrokerName::Sim, _) => false,
+    };
+    let real = if mode == Mode::Live {
+        "in mode live"
+    } else if is_own {
+        "with the broker's own addresses"
+    } else {
+        return Ok(speed);
+    };
+    if speed != 1.0 {
+        return Err(format!("broker.clock_speed must be 1 {real}: a real market is not compressed"));
+    }
+    Ok(speed)
+}
+
+/// A feed is a part of addresses, so it is short and plain.
+fn is_feed(feed: &str) -> bool {
+    let plain = feed.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    plain && (1..=MAX_FEED_CHARS).contains(&feed.len())
 }
 
 /// A variable that is set and not empty.

@@ -33,6 +33,28 @@ fn a_bad_file_is_one_sentence_with_its_line() {
         "broker.clock_speed is 0.5, it must be 1 to 10000",
     );
     check(&format!("mode = \"live\"\n{GOOD}[broker]\nclock_speed = 2\n"), "a real market is not compressed");
+    for mode in ["paper", "dry-run"] {
+        let text = format!("mode = \"{mode}\"\n{GOOD}[broker]\nclock_speed = 60\n");
+        check(
+            &format!("{text}name = \"alpaca\"\n"),
+            "broker.clock_speed must be 1 with the broker's own addresses: a real market is not compressed",
+        );
+        for compressed in ["name = \"sim\"", "name = \"alpaca\"\nurl = \"http://127.0.0.1:8090\""] {
+            let config = load(&format!("{text}{compressed}\n"), &[]).expect(compressed);
+            assert_eq!(config.clock_speed, 60.0);
+        }
+    }
+    check(
+        &format!("{GOOD}[broker]\nfeed = \"iex/../sip\"\n"),
+        "broker.feed is \"iex/../sip\", it must be a name such as \"iex\"",
+    );
+    let strategies = |line: &str| format!("{GOOD}[strategies]\n{line}\n");
+    check(&strategies("memory_mb = 17592186044416"), "is 17592186044416, it must be 1 to 4096");
+    check(&strategies("memory_mb = 0"), "strategies.memory_mb is 0, it must be 1 to 4096");
+    check(
+        &strategies("event_deadline_ms = 60000"),
+        "strategies.event_deadline_ms is 60000, it must be 1 to 10000",
+    );
     check(
         &format!("{GOOD}[limits]\nnav_usd = -1\n"),
         "must be above zero; leave it out for the built-in value",

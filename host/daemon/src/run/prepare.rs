@@ -83,7 +83,7 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
     let alpaca = Alpaca::new(alpaca_config(&config), budgets.trading.clone(), budgets.data.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let alpaca = Arc::new(alpaca);
-    let sessions = meet_broker(&config, &alpaca, &clock).await?;
+    let sessions = meet_broker(&config, &alpaca, &clock, &budgets).await?;
     let parts = Parts {
         config,
         folder,
@@ -200,13 +200,19 @@ fn alpaca_config(config: &Config) -> AlpacaConfig {
 }
 
 /// Sets the clock by the broker's, and reads its calendar.
-async fn meet_broker(config: &Config, alpaca: &Alpaca, clock: &BrokerClock) -> Result<Sessions, Failure> {
+async fn meet_broker(
+    config: &Config,
+    alpaca: &Alpaca,
+    clock: &BrokerClock,
+    budgets: &Budgets,
+) -> Result<Sessions, Failure> {
     let failed = |error: BrokerError| {
         let what = format!("cannot start with the broker at {}: {error}", config.endpoints.trading_url);
         Failure::new(Exit::Broker, what)
     };
     let now = alpaca.clock().await.map_err(failed)?.now;
     clock.set(now);
+    budgets.assume_a_former_life();
     let days = alpaca.calendar(now - CALENDAR_BACK, now + CALENDAR_AHEAD).await.map_err(failed)?;
     Ok(Sessions::new(days))
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sandpit_alpaca::AlpacaNews;
-use sandpit_broker::{Broker, OrderFeed, Subscription};
+use sandpit_broker::{Broker, BrokerError, OrderFeed, Subscription};
 use sandpit_execution::{Desk, DeskEnd, DeskInput, DeskOutput};
 use sandpit_ingest::{
     Ingest, IngestConfig, IngestStats, MarketSink, NewsConfig, NewsLoop, NewsStats, Reins, Suspicion,
@@ -182,13 +182,19 @@ impl Spawner<'_> {
                 }
                 let asked = Instant::now();
                 let told = alpaca.clock().await;
-                match &told {
-                    // An answer that was long under way tells an old time.
-                    Ok(told) if asked.elapsed() < CLOCK_LATE => clock.set(told.now),
-                    Ok(_) => tracing::debug!("the broker's answer about the time came late"),
-                    Err(error) => tracing::debug!(%error, "the broker did not say the time"),
+                let unheard =
+                    |error: &BrokerError| tracing::debug!(%error, "the broker did not say the time");
+                let mut told = told.inspect_err(unheard).ok();
+                // An answer that was long under way tells an old time.
+                if asked.elapsed() < CLOCK_LATE
+                    && let Some(answer) = told
+                    && !clock.correct(answer.now)
+                {
+                    let told_now = answer.now;
+                    tracing::warn!(%told_now, "the broker tells a wild time: its next answer has to agree");
+                    told = None;
                 }
-                if let Some(reason) = almanac.keep(&*alpaca, told.ok(), clock.now()).await {
+                if let Some(reason) = almanac.keep(&*alpaca, told, clock.now()).await {
                     endings.give(Ending::Drain { reason });
                     return;
                 }

@@ -367,7 +367,9 @@ async fn bars_come_page_by_page_in_order() {
     assert!(adapter.bars(&symbols, from, from).await.expect("nothing asked").is_empty());
     let quotes = adapter.latest_quotes(&symbols).await.expect("quotes");
     assert_eq!((quotes.len(), quotes[0].bid, quotes[0].bid_size, quotes[0].ask), (1, 167.1, 200, 0.0));
-    assert!(notes.asked.lock().unwrap().iter().all(|asked| *asked == (Class::Poll, None)));
+    let asked: Vec<_> = notes.asked.lock().unwrap().iter().map(|(class, _)| *class).collect();
+    let pages = Class::Poll;
+    assert_eq!(asked, [pages, pages, pages, Class::Reduce], "quotes do not wait behind pages");
     assert_eq!(heard.lock().unwrap().len(), 4);
 }
 
