@@ -7,7 +7,7 @@
 //! | 401; 403 that speaks of the key | `Unauthorized` | `Unauthorized` |
 //! | 404 with the broker's words and code | `NotFound` | `Rejected` |
 //! | 404 in other words, 408 | `Unavailable`: a load balancer may have said it | `OutcomeUnknown` |
-//! | 404 with the broker's words, no code | `Unavailable`; of a page of the past: `Rejected` | `OutcomeUnknown` |
+//! | 404 with the broker's words only | as before; a page of the past: `Rejected` | `OutcomeUnknown` |
 //! | 429 | `RetryAfter` | `RetryAfter` |
 //! | 4xx with the broker's words | `Rejected` | `Rejected`; a client id used before: `OutcomeUnknown` |
 //! | 4xx in other words | `Rejected` | `OutcomeUnknown`: a proxy may have said it |

@@ -10,8 +10,8 @@ use super::{
     stamp::Stamp,
 };
 
-/// A row of an answer, not read yet: whatever is wrong in it, a number out of range or another type, costs only
-/// itself.
+/// A row of an answer, not read yet: whatever is wrong in it, a number out of range or another type, costs
+/// only itself.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Row<'a>(#[serde(borrow)] &'a RawValue);

@@ -382,7 +382,8 @@ async fn a_bad_row_costs_only_itself() {
         {{"t":"{stamp}","o":1,"h":1.5,"l":1,"c":1,"v":7,"vw":null}}],"AAPL":null}},"next_page_token":null}}"#
     );
     let quotes = format!(
-        r#"{{"quotes":{{"AAPL":{{"t":"{stamp}","bp":"x"}},"IBM":{{"t":"{stamp}","bp":1e400}},"MSFT":7,"X":null,
+        r#"{{"quotes":{{"AAPL":{{"t":"{stamp}","bp":"x"}},"IBM":{{"t":"{stamp}","bp":1e400}},
+        "MSFT":7,"X":null,
         "SPY":{{"t":"{stamp}","bp":2,"bs":1,"ap":null}}}}}}"#
     );
     let (authority, _) = serve(vec![Reply::json(200, &bars), Reply::json(200, &quotes)]).await;
