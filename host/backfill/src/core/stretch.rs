@@ -1,6 +1,6 @@
 //! Days of one symbol that are asked for together, and how far that has come.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use sandpit_types::MarketTime;
 
@@ -31,6 +31,9 @@ pub(super) struct Stretch<R> {
     page: Option<String>,
     /// Rows so far of the first day left.
     rows: Vec<R>,
+    /// Rows of the days before this one may be missing: a page had some that could not be read, and the next
+    /// page has not shown yet how far they may have reached.
+    doubt_end: usize,
     /// How many days the next question may cover.
     width: usize,
     /// Pages since a day was finished.
@@ -41,10 +44,28 @@ pub(super) struct Stretch<R> {
     refused_days: u32,
 }
 
+/// A page that has come.
+pub(super) struct Page<R> {
+    pub(super) rows: Vec<R>,
+    pub(super) next: Option<String>,
+    /// Whether there were rows that could not be read.
+    pub(super) is_damaged: bool,
+}
+
+/// A day to which nothing will be added.
+pub(super) struct Finished<R> {
+    pub(super) day: usize,
+    pub(super) rows: Vec<R>,
+    /// Whether rows may be missing.
+    pub(super) is_in_doubt: bool,
+}
+
 /// What a page brought.
 pub(super) struct Taken<R> {
-    /// Days that are whole now, with their rows.
-    pub(super) finished: Vec<(usize, Vec<R>)>,
+    /// Days that are finished now.
+    pub(super) finished: Vec<Finished<R>>,
+    /// Days of this question that were finished before, and of which further rows came.
+    pub(super) late: BTreeSet<usize>,
     /// Rows of no day that was asked for.
     pub(super) strays: u64,
     /// Page after page, and no day is finished.
@@ -73,6 +94,7 @@ impl<R: Row> Stretch<R> {
             left,
             page: None,
             rows: Vec::new(),
+            doubt_end: 0,
             pages: 0,
             is_second_start: false,
             refused_days: 0,
@@ -91,6 +113,7 @@ impl<R: Row> Stretch<R> {
     pub(super) fn question(&mut self, days: &[Day]) -> (MarketTime, MarketTime, Option<String>) {
         if self.page.is_none() {
             self.rows.clear();
+            self.doubt_end = 0;
             let end = self.left.start.saturating_add(self.width).min(self.left.end);
             self.asked = self.left.start..end;
         }
@@ -104,19 +127,34 @@ impl<R: Row> Stretch<R> {
         Self::new(self.symbol, middle..end, self.ready_at)
     }
 
-    /// Takes a page: a day is whole when a row of a later one, or the last page, has come.
-    pub(super) fn take(&mut self, rows: Vec<R>, next: Option<String>, days: &[Day]) -> Taken<R> {
+    /// Takes a page: a day is finished when a row of a later one, or the last page, has come.
+    ///
+    /// Within a page the order of the rows does not matter. A row that could not be read may lie anywhere
+    /// between the page before and the first row of the page after.
+    pub(super) fn take(&mut self, page: Page<R>, days: &[Day]) -> Taken<R> {
+        let Page { mut rows, next, is_damaged } = page;
         self.tries = Tries::default();
         self.refused_days = 0;
         self.pages += 1;
-        let mut taken = Taken { finished: Vec::new(), strays: 0, never_ends: false };
+        rows.sort_by_key(Row::time);
+        let mut taken = Taken { finished: Vec::new(), late: BTreeSet::new(), strays: 0, never_ends: false };
+        if is_damaged {
+            self.doubt_end = usize::MAX;
+        }
         for row in rows {
             let time = row.time();
             let at = days.partition_point(|day| day.end <= time);
-            let is_asked = at < self.asked.end && days[at].start <= time;
-            if !is_asked || at < self.left.start {
+            let is_asked = self.asked.contains(&at) && days[at].start <= time;
+            if !is_asked {
                 taken.strays += 1;
                 continue;
+            }
+            if at < self.left.start {
+                taken.late.insert(at);
+                continue;
+            }
+            if !is_damaged {
+                self.doubt_end = self.doubt_end.min(at + 1);
             }
             self.finish_before(at.min(self.left.end), &mut taken);
             if at >= self.left.end {
@@ -138,7 +176,8 @@ impl<R: Row> Stretch<R> {
         while self.left.start < end {
             let mut rows = std::mem::take(&mut self.rows);
             kind::settle(&mut rows);
-            taken.finished.push((self.left.start, rows));
+            let day = self.left.start;
+            taken.finished.push(Finished { day, rows, is_in_doubt: day < self.doubt_end });
             self.next_day();
         }
     }
