@@ -177,13 +177,12 @@ impl<R: Row> Core<R> {
             Fault::Refused { message } => match stretch.refused() {
                 Refusal::AskAgain => {}
                 Refusal::SkipDay => skip(&mut stretch, &message, out),
-                Refusal::SkipAll => {
-                    let days = stretch.give_up();
-                    out.push(Output::Tell(Note::Skipped(Skip {
-                        symbol: stretch.symbol,
-                        days,
-                        reason: message,
-                    })));
+                Refusal::SkipHalf => {
+                    skip(&mut stretch, &message, out);
+                    let (symbol, days) = (stretch.symbol, stretch.halve());
+                    if !days.is_empty() {
+                        out.push(Output::Tell(Note::Skipped(Skip { symbol, days, reason: message })));
+                    }
                 }
             },
             Fault::KeyRefused { message } => {
@@ -225,7 +224,10 @@ impl<R: Row> Core<R> {
     }
 
     /// In front, so that what was begun is finished first.
-    fn put_back(&mut self, stretch: Stretch<R>) {
+    fn put_back(&mut self, mut stretch: Stretch<R>) {
+        if let Some(held) = stretch.let_go() {
+            self.queue.push_front(held);
+        }
         if !stretch.is_done() {
             self.queue.push_front(stretch);
         }

@@ -12,7 +12,8 @@ use crate::{
 
 /// Pages in a row that may finish no day: 5,000 news, 1,000,000 bars. More have no end.
 const MAX_PAGES_A_DAY: u32 = 100;
-/// Days in a row that may be refused one by one. One more says that it is not about the day.
+/// Days in a row that may be refused one by one. Then it is about more than the day, and the rest is halved: a
+/// plan may reach back to some day only.
 const MAX_REFUSED_DAYS: u32 = 3;
 
 /// Consecutive days of the plan.
@@ -42,6 +43,8 @@ pub(super) struct Stretch<R> {
     is_second_start: bool,
     /// Days refused one after the other.
     refused_days: u32,
+    /// The days between the last one refused and the first one left: asked if that one is to be had.
+    held: Range<usize>,
 }
 
 /// A page that has come.
@@ -79,12 +82,13 @@ pub(super) enum Refusal {
     AskAgain,
     /// The first day left is not to be had.
     SkipDay,
-    /// Nor are the others.
-    SkipAll,
+    /// Nor are those held back; of the others, the second half may be.
+    SkipHalf,
 }
 
 impl<R: Row> Stretch<R> {
     pub(super) fn new(symbol: usize, left: Range<usize>, ready_at: MarketTime) -> Self {
+        let left_end = left.end;
         Self {
             symbol,
             ready_at,
@@ -98,7 +102,38 @@ impl<R: Row> Stretch<R> {
             pages: 0,
             is_second_start: false,
             refused_days: 0,
+            held: left_end..left_end,
         }
+    }
+
+    /// The days that were held back, if there is something to be said for them: as a stretch of its own, of
+    /// which the first refusal halves again.
+    pub(super) fn let_go(&mut self) -> Option<Self> {
+        let is_worth_it = self.refused_days == 0 || self.is_done();
+        if self.held.is_empty() || !is_worth_it {
+            return None;
+        }
+        let held = self.take_held();
+        Some(Self {
+            refused_days: MAX_REFUSED_DAYS - 1,
+            width: 1,
+            ..Self::new(self.symbol, held, self.ready_at)
+        })
+    }
+
+    /// Gives up the days that were held back, and holds back the first half of those that are left.
+    pub(super) fn halve(&mut self) -> Range<usize> {
+        let given_up = self.take_held();
+        let middle = self.left.start + self.left.len() / 2;
+        self.held = self.left.start..middle;
+        self.left.start = middle;
+        self.width = 1;
+        given_up
+    }
+
+    fn take_held(&mut self) -> Range<usize> {
+        let end = self.held.end;
+        std::mem::replace(&mut self.held, end..end)
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -191,13 +226,6 @@ impl<R: Row> Stretch<R> {
         day
     }
 
-    /// Gives all days left up.
-    pub(super) fn give_up(&mut self) -> Range<usize> {
-        let days = self.left.clone();
-        self.left.start = self.left.end;
-        days
-    }
-
     fn next_day(&mut self) {
         self.left.start += 1;
         self.pages = 0;
@@ -216,6 +244,6 @@ impl<R: Row> Stretch<R> {
             return Refusal::AskAgain;
         }
         self.refused_days += 1;
-        if self.refused_days >= MAX_REFUSED_DAYS { Refusal::SkipAll } else { Refusal::SkipDay }
+        if self.refused_days >= MAX_REFUSED_DAYS { Refusal::SkipHalf } else { Refusal::SkipDay }
     }
 }

@@ -246,13 +246,26 @@ fn days_that_are_refused_cost_only_themselves() {
 }
 
 #[test]
-fn a_symbol_the_broker_does_not_know_is_given_up_after_three_days() {
+fn a_symbol_the_broker_does_not_know_is_given_up_soon() {
     let world = World::new(vec![vec![5; 40], vec![5; 40]], 1_000);
     let life = simple(&world, 1, |_, request| (request.symbol == 0).then(refused));
     let days: usize = life.skipped.iter().map(|skip| skip.days.len()).sum();
     assert_eq!((days, life.files.len()), (40, 40));
-    assert!(life.asked.len() <= 8, "{} requests", life.asked.len());
+    assert!(life.asked.len() <= 4 + 6 + 4, "{} requests", life.asked.len());
     verify(&world, &life);
+}
+
+#[test]
+fn a_plan_that_reaches_back_to_some_day_costs_only_the_days_before() {
+    let world = World::new(vec![vec![1; 300]], 1_000);
+    for first in [1, 2, 3, 4, 150, 151, 298, 299] {
+        let reach = world.days[first].start;
+        let life = simple(&world, 1, |_, request| (request.from < reach).then(refused));
+        let files: Vec<usize> = life.files.keys().map(|(_, day)| *day).collect();
+        assert_eq!(files, (first..300).collect::<Vec<_>>(), "from {first}");
+        assert!(life.asked.len() <= 60, "{} requests from {first}", life.asked.len());
+        verify(&world, &life);
+    }
 }
 
 #[test]
