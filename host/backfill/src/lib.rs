@@ -3,7 +3,7 @@
 //! What to ask next, what to wait for and when a day is done or given up is decided by a pure [`Core`] in
 //! virtual time; [`run`] asks the archives, writes the files and keeps the checkpoint. A file that exists is
 //! whole: it is written under another name, brought to the disk, and renamed. A day from which rows may be
-//! missing has a file, too, but does not count as done: the report names it, and the next run fetches it again.
+//! missing has a file, too, but does not count as done: the report names it, and the next run asks again.
 //!
 //! ```text
 //!            ┌──────────────── page: days written, more to come ───────────────┐

@@ -12,8 +12,8 @@ use crate::{
 
 /// Pages in a row that may finish no day: 5,000 news, 1,000,000 bars. More have no end.
 const MAX_PAGES_A_DAY: u32 = 100;
-/// Days in a row that may be refused one by one. Then it is about more than the day, and the rest is halved: a
-/// plan may reach back to some day only.
+/// Days in a row that may be refused one by one. Then it is about more than the day, and the rest is halved:
+/// a plan may reach back to some day only.
 const MAX_REFUSED_DAYS: u32 = 3;
 
 /// Consecutive days of the plan.
