@@ -269,6 +269,17 @@ fn a_plan_that_reaches_back_to_some_day_costs_only_the_days_before() {
 }
 
 #[test]
+fn days_held_back_are_not_forgotten_when_those_behind_are_out_of_reach() {
+    let world = World::new(vec![vec![1; 8]], 1_000);
+    let life = simple(&world, 1, |_, request| {
+        Some(if request.from < world.days[5].start { refused() } else { unreachable_fault() })
+    });
+    let skipped: Vec<usize> = life.skipped.iter().flat_map(|skip| skip.days.clone()).collect();
+    assert_eq!(skipped.iter().collect::<BTreeSet<_>>().len(), 8, "{skipped:?}");
+    verify(&world, &life);
+}
+
+#[test]
 fn a_page_that_is_refused_is_not_held_against_the_day() {
     let world = World::new(vec![vec![30, 30]], 20);
     let mut hits = 0;
