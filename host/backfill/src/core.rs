@@ -10,16 +10,17 @@
 mod stretch;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    ops::Range,
     time::Duration,
 };
 
 use sandpit_types::MarketTime;
 
-use self::stretch::{Refusal, Stretch};
+use self::stretch::{Finished, Page, Refusal, Stretch};
+pub use self::words::{End, Input, Key, Note, Output, Plan, Request, Skip, Ticket};
 use crate::{days::Day, fault::Fault, kind::Row};
 
 /// Requests of one key pair that may be under way at a time: enough to use up its quota when an answer takes
@@ -29,137 +30,6 @@ const LANES: usize = 4;
 const CHECKPOINT_EVERY: u32 = 100;
 /// A stretch with fewer days left is not shared: each half should fill a page (25 days of 390 minutes).
 const MIN_SHARED_DAYS: usize = 50;
-
-/// What is to be fetched.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Every day of the run, in order.
-    pub days: Vec<Day>,
-    /// Of each symbol, which of them are wanted: places in `days`, in order, none twice.
-    pub wanted: Vec<Vec<Range<usize>>>,
-    /// How many key pairs there are.
-    pub keys: usize,
-}
-
-/// A key pair by its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(pub usize);
-
-/// One request; a later one has a larger ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(u64);
-
-/// One page to ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// To answer with.
-    pub ticket: Ticket,
-    /// Whose budget pays.
-    pub key: Key,
-    /// Which symbol, by its place.
-    pub symbol: usize,
-    /// First moment.
-    pub from: MarketTime,
-    /// The moment after the last.
-    pub to: MarketTime,
-    /// Which page of this question; `None` for the first.
-    pub page: Option<String>,
-}
-
-/// Something happened.
-#[derive(Debug)]
-pub enum Input<R> {
-    /// Time passed.
-    Tick,
-    /// An answer came.
-    Page {
-        /// Of this request.
-        ticket: Ticket,
-        /// Its rows, oldest first.
-        rows: Vec<R>,
-        /// What to ask the next page with.
-        next: Option<String>,
-    },
-    /// A request brought nothing.
-    Failed {
-        /// Which.
-        ticket: Ticket,
-        /// Why.
-        fault: Fault,
-    },
-    /// The user wants to stop: no request is made any more, those under way may come home.
-    Stop,
-}
-
-/// Days that were given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skip {
-    /// Of which symbol, by its place.
-    pub symbol: usize,
-    /// Which days, by their place.
-    pub days: Range<usize>,
-    /// Why.
-    pub reason: String,
-}
-
-/// What a human may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// A key pair rests.
-    Waiting {
-        /// Which.
-        key: Key,
-        /// For how long.
-        pause: Duration,
-        /// Why.
-        reason: String,
-    },
-    /// A key pair is not accepted and is not used any more.
-    KeyLost {
-        /// Which.
-        key: Key,
-        /// The broker's words.
-        reason: String,
-    },
-    /// Days were given up.
-    Skipped(Skip),
-}
-
-/// How it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Every day is written or skipped.
-    Done,
-    /// Stopped as asked.
-    Stopped,
-    /// No key pair is left.
-    NoKey {
-        /// What was said to the last of them.
-        reason: String,
-    },
-}
-
-/// What to do, in this order.
-#[derive(Debug)]
-pub enum Output<R> {
-    /// Ask.
-    Ask(Request),
-    /// Write a file: this day of this symbol is whole.
-    Write {
-        /// Which symbol, by its place.
-        symbol: usize,
-        /// Which day, by its place.
-        day: usize,
-        /// Its rows in order, none twice; often none.
-        rows: Vec<R>,
-    },
-    /// Keep what was written so far as done.
-    Checkpoint,
-    /// Tell the human.
-    Tell(Note),
-    /// It is over; nothing comes after this.
-    Over(End),
-}
 
 #[derive(Clone, Copy, Debug)]
 struct KeyState {
@@ -226,7 +96,9 @@ impl<R: Row> Core<R> {
         match input {
             Input::Tick => {}
             Input::Stop => self.is_stopping = true,
-            Input::Page { ticket, rows, next } => self.take(ticket, rows, next, &mut out),
+            Input::Page { ticket, rows, unreadable, next } => {
+                self.take(ticket, Page { rows, next, is_damaged: unreadable > 0 }, &mut out);
+            }
             Input::Failed { ticket, fault } => self.fail(ticket, fault, &mut out),
         }
         if self.answers_unkept >= CHECKPOINT_EVERY {
@@ -267,13 +139,21 @@ impl<R: Row> Core<R> {
         }
     }
 
-    fn take(&mut self, ticket: Ticket, rows: Vec<R>, next: Option<String>, out: &mut Vec<Output<R>>) {
+    fn take(&mut self, ticket: Ticket, page: Page<R>, out: &mut Vec<Output<R>>) {
         let Some((_, mut stretch)) = self.home(ticket) else { return };
-        let page = stretch.take(rows, next, &self.days);
-        self.strays += page.strays;
+        let taken = stretch.take(page, &self.days);
+        self.strays += taken.strays;
         let symbol = stretch.symbol;
-        out.extend(page.finished.into_iter().map(|(day, rows)| Output::Write { symbol, day, rows }));
-        if page.never_ends {
+        out.extend(taken.finished.into_iter().map(|finished| {
+            let Finished { day, rows, is_in_doubt } = finished;
+            Output::Write { symbol, day, rows, is_in_doubt }
+        }));
+        if !taken.late.is_empty() {
+            out.extend(taken.late.into_iter().map(|day| Output::Forget { symbol, day }));
+            // A kill now must not leave them as done.
+            self.answers_unkept = CHECKPOINT_EVERY;
+        }
+        if taken.never_ends {
             skip(&mut stretch, "its pages do not end", out);
         }
         self.put_back(stretch);
@@ -297,13 +177,12 @@ impl<R: Row> Core<R> {
             Fault::Refused { message } => match stretch.refused() {
                 Refusal::AskAgain => {}
                 Refusal::SkipDay => skip(&mut stretch, &message, out),
-                Refusal::SkipAll => {
-                    let days = stretch.give_up();
-                    out.push(Output::Tell(Note::Skipped(Skip {
-                        symbol: stretch.symbol,
-                        days,
-                        reason: message,
-                    })));
+                Refusal::SkipHalf => {
+                    skip(&mut stretch, &message, out);
+                    let (symbol, days) = (stretch.symbol, stretch.halve());
+                    if !days.is_empty() {
+                        out.push(Output::Tell(Note::Skipped(Skip { symbol, days, reason: message })));
+                    }
                 }
             },
             Fault::KeyRefused { message } => {
@@ -345,7 +224,10 @@ impl<R: Row> Core<R> {
     }
 
     /// In front, so that what was begun is finished first.
-    fn put_back(&mut self, stretch: Stretch<R>) {
+    fn put_back(&mut self, mut stretch: Stretch<R>) {
+        if let Some(held) = stretch.let_go() {
+            self.queue.push_front(held);
+        }
         if !stretch.is_done() {
             self.queue.push_front(stretch);
         }

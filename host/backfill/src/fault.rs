@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 429 | wait 60, 120, 240, 240, 240 s (longer if the broker says so), then the day is skipped |
 //! | 5xx, the network, an answer that is not understood | wait 30 s, three times, then the day is skipped |
-//! | any other 4xx | the days are asked one by one, and each that is refused alone is skipped |
+//! | any other 4xx | asked day by day; a day refused alone is skipped, after three the rest is halved |
 //! | the key is not accepted | the key pair rests for good; the day goes to another |
 
 use std::time::Duration;

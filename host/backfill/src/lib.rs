@@ -2,7 +2,8 @@
 //!
 //! What to ask next, what to wait for and when a day is done or given up is decided by a pure [`Core`] in
 //! virtual time; [`run`] asks the archives, writes the files and keeps the checkpoint. A file that exists is
-//! whole: it is written under another name, brought to the disk, and renamed.
+//! whole: it is written under another name, brought to the disk, and renamed. A day from which rows may be
+//! missing has a file, too, but does not count as done: the report names it, and the next run asks again.
 //!
 //! ```text
 //!            ┌──────────────── page: days written, more to come ───────────────┐
@@ -18,6 +19,7 @@
 mod checkpoint;
 mod core;
 mod days;
+mod disk;
 mod error;
 mod fault;
 mod folder;
@@ -26,6 +28,7 @@ mod opening;
 mod parquet_file;
 mod progress;
 mod run;
+mod summary;
 mod symbol;
 
 use sandpit_cores::Quota;
@@ -40,11 +43,15 @@ pub use self::{
     kind::{Bars, Kind, NewsItems, Row},
     opening::first_answer,
     progress::{Figures, Lines, Reporter, Silent, TerminalBar},
-    run::{Job, SkippedDays, Source, Summary, run},
+    run::{Job, Source, run},
+    summary::{LostDays, Summary},
     symbol::parse_symbol,
 };
 
-/// What one key pair may ask: 190 requests in any minute, of the broker's 200. Nothing is kept for others.
-pub fn quota() -> Quota {
-    Quota::per_minute(190)
+/// The most requests of one key pair in any minute, of the broker's 200.
+pub const MAX_PER_MINUTE: u32 = 190;
+
+/// What one key pair may ask: so many requests in any minute. Nothing is kept for others.
+pub fn quota(per_minute: u32) -> Quota {
+    Quota::per_minute(per_minute.min(MAX_PER_MINUTE))
 }

@@ -1,6 +1,9 @@
 //! What a human sees while it runs: a bar on a terminal, a line now and then in a log.
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{Write, stderr},
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -137,7 +140,8 @@ impl Default for TerminalBar {
 
 impl Reporter for TerminalBar {
     fn say(&mut self, line: &str) {
-        self.0.suspend(|| eprintln!("{line}"));
+        // A terminal that has gone must not end it: the files are what matters.
+        self.0.suspend(|| drop(writeln!(stderr(), "{line}")));
     }
 
     fn show(&mut self, figures: &Figures) {

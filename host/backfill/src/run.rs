@@ -15,14 +15,15 @@ use tokio::{
 };
 
 use crate::{
-    checkpoint::Checkpoint,
     core::{Core, End, Input, Note, Output, Plan, Request, Skip, Ticket},
     days::Day,
+    disk::{Deed, Disk},
     error::BackfillError,
     fault::Fault,
     folder::Folder,
     kind::Kind,
     progress::{Figures, Reporter, hms},
+    summary::{LostDays, Summary},
 };
 
 /// The longest sleep, real time: the figures are shown about once a second.
@@ -31,6 +32,10 @@ const LONGEST_NAP: Duration = Duration::from_secs(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
 /// Files of one run, counting one a symbol and day: ten years of 2,000 symbols.
 const MAX_FILES: usize = 5_000_000;
+
+/// Why a day with a file is not done.
+const DAMAGED: &str = "rows that could not be read may belong to it";
+const LATE: &str = "rows came after its file was written";
 
 /// One key pair.
 pub struct Source<A> {
@@ -54,36 +59,6 @@ pub struct Job<A> {
     pub folder: Folder,
     /// Time: of the budgets, the waits and the figures.
     pub clock: Arc<dyn MarketClock>,
-}
-
-/// Days of one symbol that were given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SkippedDays {
-    /// Which symbol.
-    pub symbol: Symbol,
-    /// The first day.
-    pub first: Date,
-    /// The last day.
-    pub last: Date,
-    /// How many days that count.
-    pub days: usize,
-    /// Why.
-    pub reason: String,
-}
-
-/// How it went.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// How it ended.
-    pub end: End,
-    /// The figures at the end.
-    pub figures: Figures,
-    /// What was given up; the next run tries it again.
-    pub skipped: Vec<SkippedDays>,
-    /// Rows that could not be read; the days around them are written without.
-    pub unreadable: u64,
-    /// Rows of no day that was asked for; they are in no file.
-    pub strays: u64,
 }
 
 /// Fetches what is wanted and not there yet. The first of `stops` lets the requests under way come home, the
@@ -119,42 +94,10 @@ pub async fn run<K: Kind, A: Archive>(
         requests: JoinSet::new(),
         figures,
         skipped: Vec::new(),
+        in_doubt: Vec::new(),
         unreadable: 0,
     };
     runner.run(disk, stops, reporter).await
-}
-
-impl Summary {
-    /// Whether every row of every day that was asked for is there.
-    pub fn is_whole(&self) -> bool {
-        self.end == End::Done && self.skipped.is_empty() && self.unreadable == 0
-    }
-}
-
-/// The final report.
-impl std::fmt::Display for Summary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Figures { days, days_done, days_skipped, days_before, rows, requests, elapsed, .. } =
-            self.figures;
-        write!(
-            f,
-            "{days_done} of {days} days written, {days_skipped} skipped, {days_before} there before; "
-        )?;
-        write!(f, "{rows} rows, {requests} requests, {}", hms(elapsed))?;
-        for skipped in &self.skipped {
-            write!(f, "\nskipped {skipped}")?;
-        }
-        if self.unreadable > 0 {
-            write!(f, "\n{} rows could not be read and are left out", self.unreadable)?;
-        }
-        if self.strays > 0 {
-            write!(f, "\n{} rows of other days came along and are left out", self.strays)?;
-        }
-        if self.end == End::Stopped {
-            write!(f, "\nstopped; the same command goes on from here")?;
-        }
-        Ok(())
-    }
 }
 
 type Answer<R> = (Ticket, Result<Page<R>, BrokerError>);
@@ -167,7 +110,8 @@ struct Runner<K: Kind, A> {
     started: MarketTime,
     requests: JoinSet<Answer<K::Row>>,
     figures: Figures,
-    skipped: Vec<SkippedDays>,
+    skipped: Vec<LostDays>,
+    in_doubt: Vec<LostDays>,
     unreadable: u64,
 }
 
@@ -222,10 +166,18 @@ impl<K: Kind, A: Archive> Runner<K, A> {
         for output in outputs {
             match output {
                 Output::Ask(request) => self.ask(request),
-                Output::Write { symbol, day, rows } => {
+                Output::Write { symbol, day, rows, is_in_doubt } => {
                     self.figures.days_done += 1;
                     self.figures.rows += rows.len() as u64;
-                    deeds.push(Deed::Write { symbol: self.symbols[symbol].clone(), day, rows });
+                    let name = self.symbols[symbol].clone();
+                    deeds.push(Deed::Write { symbol: name, day, rows, is_in_doubt });
+                    if is_in_doubt {
+                        self.doubt(symbol, disk.days[day].date, DAMAGED);
+                    }
+                }
+                Output::Forget { symbol, day } => {
+                    deeds.push(Deed::Forget { symbol: self.symbols[symbol].clone(), day });
+                    self.doubt(symbol, disk.days[day].date, LATE);
                 }
                 Output::Checkpoint => deeds.push(Deed::Checkpoint),
                 Output::Tell(note) => self.tell(note, disk, reporter),
@@ -248,7 +200,7 @@ impl<K: Kind, A: Archive> Runner<K, A> {
         match answer {
             Ok(Page { rows, next, unreadable }) => {
                 self.unreadable += unreadable;
-                Input::Page { ticket, rows, next }
+                Input::Page { ticket, rows, unreadable, next }
             }
             Err(error) => Input::Failed { ticket, fault: Fault::from(&error) },
         }
@@ -266,7 +218,7 @@ impl<K: Kind, A: Archive> Runner<K, A> {
             }
             Note::Skipped(Skip { symbol, days, reason }) => {
                 self.figures.days_skipped += days.len() as u64;
-                let skipped = SkippedDays {
+                let skipped = LostDays {
                     symbol: self.symbols[symbol].clone(),
                     first: disk.days[days.start].date,
                     last: disk.days[days.end - 1].date,
@@ -274,21 +226,15 @@ impl<K: Kind, A: Archive> Runner<K, A> {
                     reason,
                 };
                 reporter.say(&format!("skipped {skipped}"));
-                self.note_skipped(skipped);
+                skipped.note(&mut self.skipped);
             }
         }
     }
 
-    /// A long outage is one line of the report, not one for each day.
-    fn note_skipped(&mut self, skipped: SkippedDays) {
-        match self.skipped.last_mut() {
-            Some(last) if last.symbol == skipped.symbol && last.reason == skipped.reason => {
-                last.first = last.first.min(skipped.first);
-                last.last = last.last.max(skipped.last);
-                last.days += skipped.days;
-            }
-            Some(_) | None => self.skipped.push(skipped),
-        }
+    fn doubt(&mut self, symbol: usize, date: Date, reason: &str) {
+        let symbol = self.symbols[symbol].clone();
+        let day = LostDays { symbol, first: date, last: date, days: 1, reason: reason.to_owned() };
+        day.note(&mut self.in_doubt);
     }
 
     fn count(&mut self) {
@@ -308,76 +254,7 @@ impl<K: Kind, A: Archive> Runner<K, A> {
 
     fn summary(self, end: End) -> Summary {
         let strays = self.core.strays();
-        Summary { end, figures: self.figures, skipped: self.skipped, unreadable: self.unreadable, strays }
-    }
-}
-
-impl std::fmt::Display for SkippedDays {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { symbol, first, last, days, reason } = self;
-        if first == last {
-            write!(f, "{symbol} {first}: {reason}")
-        } else {
-            write!(f, "{symbol} {days} days within {first} to {last}: {reason}")
-        }
-    }
-}
-
-enum Deed<R> {
-    Write { symbol: Symbol, day: usize, rows: Vec<R> },
-    Checkpoint,
-}
-
-/// The folder and what it holds.
-struct Disk {
-    folder: Folder,
-    checkpoint: Checkpoint,
-    days: Arc<[Day]>,
-}
-
-impl Disk {
-    /// The days of a symbol that are not written: those the checkpoint does not know, and those whose file
-    /// has gone.
-    fn missing(&self, symbol: &Symbol) -> Vec<Range<usize>> {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        for (at, day) in self.days.iter().enumerate() {
-            if self.checkpoint.has(symbol, day.date) && self.folder.day(symbol, day.date).exists() {
-                continue;
-            }
-            match ranges.last_mut() {
-                Some(range) if range.end == at => range.end += 1,
-                Some(_) | None => ranges.push(at..at + 1),
-            }
-        }
-        ranges
-    }
-
-    /// Does what is to be done, in order, on a thread that may wait for the disk.
-    async fn perform<K: Kind>(mut self, deeds: Vec<Deed<K::Row>>) -> Result<Self, BackfillError> {
-        if deeds.is_empty() {
-            return Ok(self);
-        }
-        let work = move || {
-            for deed in deeds {
-                match deed {
-                    Deed::Write { symbol, day, rows } => self.write::<K>(&symbol, day, &rows)?,
-                    Deed::Checkpoint => self.folder.save(&self.checkpoint)?,
-                }
-            }
-            Ok(self)
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(done) => done,
-            Err(error) => Err(BackfillError::Broken { message: error.to_string() }),
-        }
-    }
-
-    fn write<K: Kind>(&mut self, symbol: &Symbol, day: usize, rows: &[K::Row]) -> Result<(), BackfillError> {
-        let bytes = K::encode(symbol, rows, self.folder.origin())?;
-        let date_at = |at: usize| self.days.get(at).map(|day| day.date);
-        let date = self.days[day].date;
-        self.folder.write_day(symbol, date, &bytes)?;
-        self.checkpoint.note(symbol, date, day.checked_sub(1).and_then(date_at), date_at(day + 1));
-        Ok(())
+        let Self { figures, skipped, in_doubt, unreadable, .. } = self;
+        Summary { end, figures, skipped, in_doubt, unreadable, strays }
     }
 }

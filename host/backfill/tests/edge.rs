@@ -13,7 +13,8 @@ use std::{
 
 use jiff::civil::date;
 use sandpit_backfill::{
-    BackfillError, Bars, End, Folder, Job, Origin, Silent, Source, Summary, calendar_days, quota, run,
+    BackfillError, Bars, End, Folder, Job, MAX_PER_MINUTE, Origin, Silent, Source, Summary, calendar_days,
+    quota, run,
 };
 use sandpit_broker::{Archive, BrokerError, Class, Gate, Page};
 use sandpit_budget::Budget;
@@ -43,6 +44,8 @@ struct OneBar {
     clock: Arc<JumpClock>,
     heard: Heard,
     is_silent: bool,
+    /// Rows of each page that it says could not be read.
+    unreadable: u64,
 }
 
 impl Archive for OneBar {
@@ -70,7 +73,7 @@ impl Archive for OneBar {
             volume: 1,
             vwap: 1.0,
         };
-        Ok(Page { rows: (0..days).map(bar).collect(), next: None, unreadable: 0 })
+        Ok(Page { rows: (0..days).map(bar).collect(), next: None, unreadable: self.unreadable })
     }
 
     async fn news_page(
@@ -85,12 +88,22 @@ impl Archive for OneBar {
 }
 
 fn job(out: &Path, symbols: usize, keys: usize, is_silent: bool) -> (Job<OneBar>, Heard) {
+    damaged_job(out, symbols, keys, is_silent, 0)
+}
+
+fn damaged_job(
+    out: &Path,
+    symbols: usize,
+    keys: usize,
+    is_silent: bool,
+    unreadable: u64,
+) -> (Job<OneBar>, Heard) {
     let clock = Arc::new(JumpClock(AtomicI64::new(0)));
     let heard = Heard::default();
     let sources = (0..keys).map(|key| {
-        let budget = Arc::new(Budget::new(quota(), clock.clone()));
+        let budget = Arc::new(Budget::new(quota(MAX_PER_MINUTE), clock.clone()));
         let (gate, clock, heard) = (budget.clone(), clock.clone(), heard.clone());
-        let archive = Arc::new(OneBar { key, gate, clock, heard, is_silent });
+        let archive = Arc::new(OneBar { key, gate, clock, heard, is_silent, unreadable });
         Source { archive, budget, name: format!("key pair {key}") }
     });
     let job = Job {
@@ -161,10 +174,37 @@ async fn the_second_wish_to_stop_waits_for_nobody() {
 }
 
 #[tokio::test]
-async fn a_disk_that_refuses_ends_it() {
+async fn a_disk_that_refuses_ends_it_and_what_was_written_counts() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::create_dir(folder.path().join("bars")).expect("made");
-    fs::write(folder.path().join("bars/S0"), "in the way").expect("written");
+    let in_the_way = folder.path().join("bars/S0/2026-03-04.parquet");
+    fs::create_dir_all(&in_the_way).expect("made");
     let error = go(job(folder.path(), 1, 1, false).0, 0).await.expect_err("cannot write");
     assert!(matches!(error, BackfillError::File { .. }), "{error}");
+    fs::remove_dir(in_the_way).expect("removed");
+    let summary = go(job(folder.path(), 1, 1, false).0, 0).await.expect("done");
+    assert_eq!((summary.figures.days_before, summary.figures.days_done), (2, 1), "{summary}");
+}
+
+#[tokio::test]
+async fn days_with_rows_that_cannot_be_read_are_never_done() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for _ in 0..2 {
+        let summary = go(damaged_job(folder.path(), 2, 1, false, 1).0, 0).await.expect("it ends");
+        assert!(!summary.is_whole(), "{summary}");
+        assert_eq!((summary.figures.days_before, summary.figures.days_done), (0, 6), "{summary}");
+        let text = summary.to_string();
+        assert!(text.contains("incomplete S0 3 days within 2026-03-02 to 2026-03-04: rows that"), "{text}");
+        assert!(text.contains("2 rows could not be read"), "{text}");
+    }
+    let summary = go(job(folder.path(), 2, 1, false).0, 0).await.expect("done");
+    assert!(summary.is_whole(), "{summary}");
+    assert_eq!(summary.figures.days_done, 6);
+
+    // A file that was removed is fetched again, and in doubt it does not count as done as it did before.
+    fs::remove_file(folder.path().join("bars/S1/2026-03-03.parquet")).expect("removed");
+    for _ in 0..2 {
+        let summary = go(damaged_job(folder.path(), 2, 1, false, 1).0, 0).await.expect("it ends");
+        assert_eq!((summary.figures.days_before, summary.figures.days_done), (5, 1), "{summary}");
+        assert!(!summary.is_whole(), "{summary}");
+    }
 }

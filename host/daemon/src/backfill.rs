@@ -4,7 +4,7 @@
 mod keys;
 
 use std::{
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Write, stderr, stdout},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -14,8 +14,9 @@ use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 use sandpit_alpaca::{Alpaca, AlpacaConfig};
 use sandpit_backfill::{
-    BackfillError, Bars, Day, End, Folder, Job, Kind, Lines, NewsItems, Origin, Reporter, Source, Summary,
-    TerminalBar, calendar_days, first_answer, last_whole_day, parse_symbol, quota, trading_days,
+    BackfillError, Bars, Day, End, Folder, Job, Kind, Lines, MAX_PER_MINUTE, NewsItems, Origin, Reporter,
+    Source, Summary, TerminalBar, calendar_days, first_answer, last_whole_day, parse_symbol, quota,
+    trading_days,
 };
 use sandpit_broker::Broker;
 use sandpit_budget::Budget;
@@ -36,23 +37,29 @@ const STOPS: usize = 2;
 /// The first date that can be asked for; no broker has data from before.
 const FIRST_DATE: Date = jiff::civil::date(1970, 1, 1);
 
+/// The feed of the night from 20:00 to 04:00, which also trades on Sundays and the evenings of holidays.
+const OVERNIGHT: &str = "boats";
+
 /// What stands below the flags.
 const MORE: &str = "\
 Files: OUT/bars/SYMBOL/YYYY-MM-DD.parquet and OUT/news/SYMBOL/YYYY-MM-DD.parquet, one for each trading day
-  (news: each day), also when nothing happened: a day without a file was not fetched. A file that exists is
-  whole. Days are New York's, times UTC in nanoseconds, prices unadjusted US dollars, volumes shares. News
-  lies on the day of its newest version.
+  (news and --feed boats: each day), also when nothing happened: a day without a file was not fetched. A
+  file that exists is whole, unless the report calls its day incomplete. Days are New York's, times UTC in
+  nanoseconds, prices unadjusted US dollars, volumes shares. News lies on the day of its newest version.
 
-Rate: 190 requests in any minute for each key pair. Keys come from APCA_API_KEY_ID and APCA_API_SECRET_KEY,
-  then APCA_API_KEY_ID_2 and APCA_API_SECRET_KEY_2 up to _16, or from --keys. Pairs of one account may share
-  its quota at the broker.
+Rate: at most 190 requests in any minute for each key pair, or --per-minute. Do not use the key pair of a
+  running host, or leave it its share: both draw on one quota at the broker, and when that is spent the host
+  gets no data either. Keys come from APCA_API_KEY_ID and APCA_API_SECRET_KEY, then APCA_API_KEY_ID_2 and
+  APCA_API_SECRET_KEY_2 up to _16, or from --keys. Pairs of one account may share its quota at the broker.
 
 Trouble: 429 waits 60, 120, 240, 240, 240 s; 5xx and the network 30 s, three times; then the day is skipped.
-  What is refused otherwise is skipped. A key pair that is not accepted is not used any more.
+  What is refused otherwise is skipped. Rows that cannot be read, and rows that come after the file of their
+  day, make that day incomplete: it is fetched again by the next run. A key pair that is not accepted is not
+  used any more.
 
 Resume: state is kept every 100 answers and at Ctrl-C (twice: at once). The same command goes on from there;
-  days that were skipped, or whose file was removed, are asked again. Other symbols and dates may follow into
-  the same OUT; another feed may not.
+  days that were skipped or are incomplete, or whose file was removed, are asked again. Other symbols and
+  dates may follow into the same OUT; another feed may not.
 
 Examples:
   sandpit backfill bars --symbols SPY,BRK.B --from 2024-01-01 --to 2024-12-31 --out data
@@ -66,7 +73,7 @@ Exit codes:
   12  OUT cannot be written, or another backfill writes there
   14  the checkpoint in OUT is broken
   15  the broker could not be reached at the start, or accepts none of the key pairs
-  16  days were skipped, rows could not be read, or it was stopped: run it again
+  16  days were skipped or are incomplete, or it was stopped: run it again
   31  internal failure";
 
 /// Fetch the past into Parquet files, one a symbol and day; stop and go on at any time.
@@ -93,12 +100,17 @@ pub(crate) struct BackfillArgs {
     out: PathBuf,
 
     /// Where bars come from: sip is the whole market, iex one exchange
-    #[arg(long, value_name = "FEED", default_value = "sip", value_parser = ["sip", "iex", "otc", "boats"])]
+    #[arg(long, value_name = "FEED", default_value = "sip", value_parser = ["sip", "iex", "otc", OVERNIGHT])]
     feed: String,
 
     /// Key pairs, one a line: id, space, secret. Only its owner may read it [default: the environment]
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
+
+    /// Requests of one key pair in any minute; the broker allows 200
+    #[arg(long, value_name = "N", default_value_t = MAX_PER_MINUTE,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PER_MINUTE)))]
+    per_minute: u32,
 
     /// The keys are those of a live account, not of a paper account
     #[arg(long)]
@@ -186,7 +198,7 @@ fn sources(
     clock: &Arc<BrokerClock>,
 ) -> Result<Vec<Source<Alpaca>>, Failure> {
     let make = |(at, pair): (usize, KeyPair)| {
-        let budget = Arc::new(Budget::new(quota(), clock.clone()));
+        let budget = Arc::new(Budget::new(quota(args.per_minute), clock.clone()));
         let alpaca = Alpaca::new(alpaca_config(args, pair), budget.clone(), budget.clone())
             .map_err(|error| Failure::new(Exit::Config, error))?;
         Ok(Source { archive: Arc::new(alpaca), budget, name: format!("key pair {}", at + 1) })
@@ -221,19 +233,24 @@ async fn days(
 ) -> Result<Vec<Day>, BackfillError> {
     let told = first_answer(brokers, clock, reporter, |broker| async move { broker.clock().await }).await?;
     clock.set(told.now);
-    let last = last_whole_day(told.now);
-    let to = args.to.unwrap_or(last);
-    if to > last {
-        return Err(BackfillError::NotOver { to, last });
-    }
+    let to = last_day(args, last_whole_day(told.now))?;
     match args.kind {
         What::News => Ok(calendar_days(args.from, to)),
-        What::Bars if to < args.from => Ok(Vec::new()),
+        What::Bars if args.feed == OVERNIGHT => Ok(calendar_days(args.from, to)),
         What::Bars => {
             let (first, last) = (Day::new(args.from).start, Day::new(to).start);
             let ask = |broker: Arc<Alpaca>| async move { broker.calendar(first, last).await };
             Ok(trading_days(&first_answer(brokers, clock, reporter, ask).await?, args.from, to))
         }
+    }
+}
+
+/// The last day that is asked for, of which `last` is the newest that can be had.
+fn last_day(args: &BackfillArgs, last: Date) -> Result<Date, BackfillError> {
+    let to = args.to.unwrap_or(last);
+    match to.max(args.from) {
+        to if to > last => Err(BackfillError::NotOver { to, last }),
+        _ => Ok(to),
     }
 }
 
@@ -274,7 +291,8 @@ fn failure(error: BackfillError) -> Failure {
 }
 
 fn report(summary: Summary) -> Result<Exit, Failure> {
-    println!("{summary}");
+    // A terminal that has gone must not end it in a panic: the exit code still tells how it went.
+    let _ = writeln!(stdout(), "{summary}");
     match &summary.end {
         End::NoKey { reason } => Err(failure(BackfillError::NoKey { message: reason.clone() })),
         End::Done if summary.is_whole() => Ok(Exit::Ok),
@@ -313,6 +331,30 @@ mod tests {
         check(&["bars", "--symbols", "SPY", "--from", "16.03.2026"], false);
         check(&[&["bars", "--symbols", "SPY", "--feed", "cta"], &from[..]].concat(), false);
         check(&[&["bars", "--symbols", "SPY", "--clock-speed", "5"], &from[..]].concat(), false);
+        check(&[&["bars", "--symbols", "SPY", "--per-minute", "190"], &from[..]].concat(), true);
+        check(&[&["bars", "--symbols", "SPY", "--per-minute", "191"], &from[..]].concat(), false);
+        check(&[&["bars", "--symbols", "SPY", "--per-minute", "0"], &from[..]].concat(), false);
+    }
+
+    #[test]
+    fn a_day_that_is_not_over_is_said_also_when_it_is_the_first() {
+        let check = |from: &str, to: Option<&str>, expected: Result<&str, &str>| {
+            let mut flags = vec!["backfill", "bars", "--symbols", "SPY", "--from", from];
+            flags.extend(to.into_iter().flat_map(|to| ["--to", to]));
+            let args = Line::try_parse_from(flags).expect("good flags").args;
+            let found = last_day(&args, jiff::civil::date(2026, 3, 16));
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.to_string(), expected),
+                (Err(found), Err(start)) => assert!(found.to_string().starts_with(start), "{found}"),
+                (found, expected) => panic!("{from} {to:?}: {found:?} is not {expected:?}"),
+            }
+        };
+        check("2026-03-01", None, Ok("2026-03-16"));
+        check("2026-03-16", None, Ok("2026-03-16"));
+        check("2026-03-01", Some("2026-03-10"), Ok("2026-03-10"));
+        check("2026-03-01", Some("2026-03-17"), Err("2026-03-17 is not over"));
+        check("2027-03-01", None, Err("2027-03-01 is not over in New York yet"));
+        check("2026-03-17", None, Err("2026-03-17 is not over"));
     }
 
     #[test]

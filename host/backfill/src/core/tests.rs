@@ -1,6 +1,9 @@
 //! The core against a broker of a few lines, in virtual time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use jiff::civil::date;
 use proptest::prelude::*;
@@ -29,6 +32,8 @@ struct World {
     days: Vec<Day>,
     rows: Vec<Vec<usize>>,
     page: usize,
+    /// Seeds the order of the rows of a question; without, they are sorted.
+    order: Option<u64>,
 }
 
 impl World {
@@ -36,7 +41,7 @@ impl World {
         let count = i64::try_from(rows[0].len()).expect("few");
         let first = date(2026, 3, 2);
         let days = calendar_days(first, first.saturating_add(jiff::Span::new().days(count - 1)));
-        Self { days, rows, page }
+        Self { days, rows, page, order: None }
     }
 
     fn day(&self, symbol: usize, day: usize) -> Vec<Dot> {
@@ -52,7 +57,11 @@ impl World {
             token.strip_prefix(&question).expect("the same question").parse().expect("a count")
         });
         let all = (0..self.days.len()).flat_map(|day| self.day(request.symbol, day));
-        let mut rest = all.filter(|dot| request.from <= dot.0 && dot.0 < request.to).skip(skip).peekable();
+        let mut asked: Vec<Dot> = all.filter(|dot| request.from <= dot.0 && dot.0 < request.to).collect();
+        if let Some(seed) = self.order {
+            shuffle(&mut asked, &mut chance(seed));
+        }
+        let mut rest = asked.into_iter().skip(skip).peekable();
         let rows: Vec<Dot> = rest.by_ref().take(self.page).collect();
         let next = rest.peek().map(|_| format!("{question}{}", skip + rows.len()));
         (rows, next)
@@ -106,9 +115,11 @@ fn play(
                     life.asked.push((now.as_nanos() / 1_000_000_000, request.clone()));
                     open.push(request);
                 }
-                Output::Write { symbol, day, rows } => {
+                Output::Write { symbol, day, rows, is_in_doubt } => {
+                    assert!(!is_in_doubt, "every row could be read");
                     assert_eq!(life.files.insert((symbol, day), rows), None, "written twice: {symbol} {day}");
                 }
+                Output::Forget { symbol, day } => panic!("in order: {symbol} {day}"),
                 Output::Checkpoint => life.kept = life.files.keys().copied().collect(),
                 Output::Tell(Note::Skipped(skip)) => life.skipped.push(skip),
                 Output::Tell(_) => {}
@@ -136,7 +147,7 @@ fn play(
                 Some(fault) => Input::Failed { ticket: request.ticket, fault },
                 None => {
                     let (rows, next) = world.answer(&request);
-                    Input::Page { ticket: request.ticket, rows, next }
+                    Input::Page { ticket: request.ticket, rows, unreadable: 0, next }
                 }
             }
         };
@@ -235,12 +246,36 @@ fn days_that_are_refused_cost_only_themselves() {
 }
 
 #[test]
-fn a_symbol_the_broker_does_not_know_is_given_up_after_three_days() {
+fn a_symbol_the_broker_does_not_know_is_given_up_soon() {
     let world = World::new(vec![vec![5; 40], vec![5; 40]], 1_000);
     let life = simple(&world, 1, |_, request| (request.symbol == 0).then(refused));
     let days: usize = life.skipped.iter().map(|skip| skip.days.len()).sum();
     assert_eq!((days, life.files.len()), (40, 40));
-    assert!(life.asked.len() <= 8, "{} requests", life.asked.len());
+    assert!(life.asked.len() <= 4 + 6 + 4, "{} requests", life.asked.len());
+    verify(&world, &life);
+}
+
+#[test]
+fn a_plan_that_reaches_back_to_some_day_costs_only_the_days_before() {
+    let world = World::new(vec![vec![1; 300]], 1_000);
+    for first in [1, 2, 3, 4, 150, 151, 298, 299] {
+        let reach = world.days[first].start;
+        let life = simple(&world, 1, |_, request| (request.from < reach).then(refused));
+        let files: Vec<usize> = life.files.keys().map(|(_, day)| *day).collect();
+        assert_eq!(files, (first..300).collect::<Vec<_>>(), "from {first}");
+        assert!(life.asked.len() <= 60, "{} requests from {first}", life.asked.len());
+        verify(&world, &life);
+    }
+}
+
+#[test]
+fn days_held_back_are_not_forgotten_when_those_behind_are_out_of_reach() {
+    let world = World::new(vec![vec![1; 8]], 1_000);
+    let life = simple(&world, 1, |_, request| {
+        Some(if request.from < world.days[5].start { refused() } else { unreachable_fault() })
+    });
+    let skipped: Vec<usize> = life.skipped.iter().flat_map(|skip| skip.days.clone()).collect();
+    assert_eq!(skipped.iter().collect::<BTreeSet<_>>().len(), 8, "{skipped:?}");
     verify(&world, &life);
 }
 
@@ -298,11 +333,11 @@ fn pages_without_an_end_cost_the_day_and_not_the_run() {
                     assert_eq!(skipped, 2);
                     return;
                 }
-                Output::Write { .. } | Output::Checkpoint | Output::Tell(_) => {}
+                Output::Write { .. } | Output::Forget { .. } | Output::Checkpoint | Output::Tell(_) => {}
             }
         }
         let ticket = asked.expect("one request at a time").ticket;
-        let answer = Input::Page { ticket, rows: Vec::new(), next: Some("again".into()) };
+        let answer = Input::Page { ticket, rows: Vec::new(), unreadable: 0, next: Some("again".into()) };
         outputs = core.on(answer, MarketTime::EPOCH);
     }
     panic!("it does not end");
@@ -318,15 +353,75 @@ fn rows_out_of_place_are_counted_and_left_out() {
     let (early, late) = (Dot(MarketTime::EPOCH), Dot(world.days[2].start));
     let mut rows = vec![early, world.day(0, 1)[0], world.day(0, 0)[0], world.day(0, 1)[0], late];
     rows.push(world.day(0, 1)[1]);
-    let files = core.on(Input::Page { ticket: request.ticket, rows, next: None }, MarketTime::EPOCH);
+    let files =
+        core.on(Input::Page { ticket: request.ticket, rows, unreadable: 0, next: None }, MarketTime::EPOCH);
     let written: Vec<_> = files
         .into_iter()
         .filter_map(
             |output| if let Output::Write { day, rows, .. } = output { Some((day, rows)) } else { None },
         )
         .collect();
-    assert_eq!(written, [(0, vec![]), (1, world.day(0, 1))]);
-    assert_eq!(core.strays(), 3);
+    // Within a page the order does not matter.
+    assert_eq!(written, [(0, world.day(0, 0)[..1].to_vec()), (1, world.day(0, 1))]);
+    assert_eq!(core.strays(), 2);
+}
+
+/// What became of a life of one key pair whose pages are tampered with: the files, the days that were written
+/// in doubt, and those that were taken back.
+type Tampered = (BTreeMap<(usize, usize), Vec<Dot>>, BTreeSet<(usize, usize)>, BTreeSet<(usize, usize)>);
+
+/// `tamper` gets the number of the answer and its rows, and says how many of them it made unreadable.
+fn tampered(world: &World, mut tamper: impl FnMut(usize, &mut Vec<Dot>) -> u64) -> Tampered {
+    let mut core = Core::new(world.plan(1, &BTreeSet::new()));
+    let (mut files, mut in_doubt, mut forgotten) = Tampered::default();
+    let mut open = VecDeque::new();
+    let mut input = Input::Tick;
+    for n in 0..100_000 {
+        let mut is_kept = true;
+        for output in core.on(input, MarketTime::EPOCH) {
+            match output {
+                Output::Ask(request) => open.push_back(request),
+                Output::Write { symbol, day, rows, is_in_doubt } => {
+                    assert_eq!(files.insert((symbol, day), rows), None, "written twice: {symbol} {day}");
+                    in_doubt.extend(is_in_doubt.then_some((symbol, day)));
+                }
+                Output::Forget { symbol, day } => {
+                    assert!(files.contains_key(&(symbol, day)), "{symbol} {day} was never written");
+                    forgotten.insert((symbol, day));
+                    is_kept = false;
+                }
+                Output::Checkpoint => is_kept = true,
+                Output::Tell(note) => panic!("{note:?}"),
+                Output::Over(end) => {
+                    assert_eq!((end, files.len()), (End::Done, world.days.len() * world.rows.len()));
+                    return (files, in_doubt, forgotten);
+                }
+            }
+        }
+        assert!(is_kept, "a kill would leave a day as done that is not");
+        let request: Request = open.pop_front().expect("something is under way");
+        let (mut rows, next) = world.answer(&request);
+        let unreadable = tamper(n, &mut rows);
+        input = Input::Page { ticket: request.ticket, rows, unreadable, next };
+    }
+    panic!("it does not end");
+}
+
+#[test]
+fn rows_that_cannot_be_read_leave_in_doubt_the_days_they_may_belong_to() {
+    // Pages of 10 rows: days 0, 1 and half of 2; the rest of 2, 3, 4; 5.
+    let world = World::new(vec![vec![4; 6]], 10);
+    let check = |damaged: &[usize], expected: &[usize]| {
+        let (_, in_doubt, forgotten) = tampered(&world, |n, _| u64::from(damaged.contains(&n)));
+        let days: Vec<usize> = in_doubt.into_iter().map(|(_, day)| day).collect();
+        assert_eq!(days, expected, "pages {damaged:?}");
+        assert_eq!(forgotten.len(), 0);
+    };
+    check(&[], &[]);
+    check(&[0], &[0, 1, 2]);
+    check(&[1], &[2, 3, 4, 5]);
+    check(&[2], &[4, 5]);
+    check(&[0, 2], &[0, 1, 2, 4, 5]);
 }
 
 #[test]
@@ -340,13 +435,13 @@ fn state_is_kept_every_hundred_answers() {
             match output {
                 Output::Ask(request) => open.push_back(request),
                 Output::Checkpoint => kept.push(answered),
-                Output::Write { .. } | Output::Tell(_) | Output::Over(_) => {}
+                Output::Write { .. } | Output::Forget { .. } | Output::Tell(_) | Output::Over(_) => {}
             }
         }
         let Some(request) = open.pop_front() else { break };
         let (rows, next) = world.answer(&request);
         answered += 1;
-        input = Input::Page { ticket: request.ticket, rows, next };
+        input = Input::Page { ticket: request.ticket, rows, unreadable: 0, next };
     }
     assert_eq!(kept, [100, 200, 300, 350]);
 }
@@ -372,8 +467,46 @@ fn any_fault(draw: u64) -> Option<Fault> {
     }
 }
 
+/// Puts `rows` into any order.
+fn shuffle(rows: &mut [Dot], draw: &mut impl FnMut(u64) -> u64) {
+    for at in (1..rows.len()).rev() {
+        rows.swap(at, usize::try_from(draw(at as u64 + 1)).expect("small"));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// A file that does not hold all rows of its day never counts as done: neither when rows cannot be read,
+    /// nor when they come in another order, within a page or over several.
+    #[test]
+    fn what_is_not_whole_is_never_done(
+        rows in (1..4_usize, 1..40_usize).prop_flat_map(|(symbols, days)| {
+            proptest::collection::vec(proptest::collection::vec(0..8_usize, days), symbols)
+        }),
+        // Small pages would meet the bound on pages that finish no day.
+        page in 3..40_usize,
+        damages in any::<bool>(),
+        seed in any::<u64>(),
+    ) {
+        let mut world = World::new(rows, page);
+        let mut draw = chance(seed);
+        if !damages {
+            world.order = Some(seed ^ 0x5eed);
+        }
+        let (files, in_doubt, forgotten) = tampered(&world, |_, rows| {
+            shuffle(rows, &mut draw);
+            let is_damaged = damages && !rows.is_empty() && draw(3) == 0;
+            if is_damaged {
+                rows.pop();
+            }
+            u64::from(is_damaged)
+        });
+        for (at, rows) in files {
+            let is_done = !in_doubt.contains(&at) && !forgotten.contains(&at);
+            prop_assert!(!is_done || rows == world.day(at.0, at.1), "{:?} is done without all its rows", at);
+        }
+    }
 
     /// Whatever goes wrong and however often it is killed or stopped: in the end every day is written with
     /// its own rows or was given up in the last life, and no life asks again what an earlier one had kept.

@@ -7,7 +7,10 @@ use sandpit_types::{Bar, MarketTime, News, Symbol};
 use crate::{
     Alpaca, map,
     rest::Ask,
-    wire::{market::BarsWire, news::NewsPageWire},
+    wire::{
+        market::{BarWire, BarsWire},
+        news::{NewsPageWire, NewsWire},
+    },
 };
 
 /// The most bars Alpaca gives a page.
@@ -38,7 +41,7 @@ impl Archive for Alpaca {
         ];
         query.extend(page.map(|token| ("page_token", token)));
         let answer = self.data.read(Method::GET, "/v2/stocks/bars", &query, Ask::POLL).await?;
-        let wire: BarsWire<'_> = answer.value()?;
+        let wire: BarsWire<'_> = answer.page()?;
         let (mut rows, mut unreadable) = (Vec::new(), 0);
         for (name, found) in wire.bars.iter().flatten() {
             if name != symbol.as_str() {
@@ -46,8 +49,8 @@ impl Archive for Alpaca {
                 unreadable += found.as_ref().map_or(0, |rows| rows.len() as u64);
                 continue;
             }
-            let good = found.iter().flatten().filter_map(|row| row.good(&mut unreadable));
-            rows.extend(good.map(|row| map::bar(symbol.clone(), row)));
+            let good = found.iter().flatten().filter_map(|row| row.good::<BarWire<'_>>(&mut unreadable));
+            rows.extend(good.map(|row| map::bar(symbol.clone(), &row)));
         }
         Ok(Page { rows, next: token(wire.next_page_token), unreadable })
     }
@@ -71,10 +74,10 @@ impl Archive for Alpaca {
         ];
         query.extend(page.map(|token| ("page_token", token)));
         let answer = self.data.read(Method::GET, "/v1beta1/news", &query, Ask::POLL).await?;
-        let wire: NewsPageWire = answer.value()?;
+        let wire: NewsPageWire<'_> = answer.page()?;
         let (mut rows, mut unreadable) = (Vec::new(), 0);
         for row in wire.news.into_iter().flatten() {
-            match row.into_good(&mut unreadable).map(map::news) {
+            match row.good::<NewsWire>(&mut unreadable).map(map::news) {
                 Some(Ok(news)) => rows.push(news),
                 Some(Err(_)) => unreadable += 1,
                 None => {}

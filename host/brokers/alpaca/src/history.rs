@@ -9,7 +9,7 @@ use sandpit_types::{Bar, MarketTime, Quote, Symbol};
 use crate::{
     Alpaca, map,
     rest::Ask,
-    wire::market::{BarsWire, QuotesWire},
+    wire::market::{BarWire, BarsWire, QuoteWire, QuotesWire},
 };
 
 /// The most bars Alpaca gives a page.
@@ -90,8 +90,8 @@ pub(crate) fn page(wire: BarsWire<'_>, into: &mut Vec<Bar>) -> Option<String> {
     let mut skipped = 0;
     for (name, rows) in wire.bars.iter().flatten() {
         let symbol = Symbol::new(&**name);
-        let good = rows.iter().flatten().filter_map(|row| row.good(&mut skipped));
-        into.extend(good.map(|row| map::bar(symbol.clone(), row)));
+        let good = rows.iter().flatten().filter_map(|row| row.good::<BarWire<'_>>(&mut skipped));
+        into.extend(good.map(|row| map::bar(symbol.clone(), &row)));
     }
     tell(skipped, "bars");
     wire.next_page_token.filter(|token| !token.is_empty())
@@ -101,8 +101,9 @@ pub(crate) fn page(wire: BarsWire<'_>, into: &mut Vec<Bar>) -> Option<String> {
 pub(crate) fn latest(wire: &QuotesWire<'_>, into: &mut Vec<Quote>) {
     let mut skipped = 0;
     let rows = wire.quotes.iter().flatten();
-    let good = rows.filter_map(|(name, row)| Some((name, row.as_ref()?.good(&mut skipped)?)));
-    into.extend(good.map(|(name, quote)| map::quote(Symbol::new(&**name), quote)));
+    let good =
+        rows.filter_map(|(name, row)| Some((name, row.as_ref()?.good::<QuoteWire<'_>>(&mut skipped)?)));
+    into.extend(good.map(|(name, quote)| map::quote(Symbol::new(&**name), &quote)));
     tell(skipped, "quotes");
 }
 

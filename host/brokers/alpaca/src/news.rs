@@ -6,7 +6,11 @@ use reqwest::Method;
 use sandpit_broker::{BrokerError, NewsHistory};
 use sandpit_types::{MarketTime, News, Symbol};
 
-use crate::{Alpaca, history, map, rest::Ask, wire::news::NewsPageWire};
+use crate::{
+    Alpaca, history, map,
+    rest::Ask,
+    wire::news::{NewsPageWire, NewsWire},
+};
 
 /// The most news Alpaca gives a page.
 const NEWS_PER_PAGE: &str = "50";
@@ -58,10 +62,10 @@ impl Alpaca {
 }
 
 /// Appends what can be read of one page; gives the token of the next.
-pub(crate) fn page(wire: NewsPageWire, into: &mut Vec<News>) -> Option<String> {
+pub(crate) fn page(wire: NewsPageWire<'_>, into: &mut Vec<News>) -> Option<String> {
     let mut skipped = 0;
     for row in wire.news.into_iter().flatten() {
-        let news = row.into_good(&mut skipped).map(map::news);
+        let news = row.good::<NewsWire>(&mut skipped).map(map::news);
         match news {
             Some(Ok(news)) => into.push(news),
             Some(Err(_)) => skipped += 1,

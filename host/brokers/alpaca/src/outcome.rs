@@ -6,10 +6,11 @@
 //! | 2xx, not understood | `Malformed` | `OutcomeUnknown` |
 //! | 401; 403 that speaks of the key | `Unauthorized` | `Unauthorized` |
 //! | 404 with the broker's words and code | `NotFound` | `Rejected` |
-//! | 404 in other words | `Unavailable`: a load balancer may have said it | `OutcomeUnknown` |
+//! | 404 in other words, 408 | `Unavailable`: a load balancer may have said it | `OutcomeUnknown` |
+//! | 404 with the broker's words only | as before; a page of the past: `Rejected` | `OutcomeUnknown` |
 //! | 429 | `RetryAfter` | `RetryAfter` |
 //! | 4xx with the broker's words | `Rejected` | `Rejected`; a client id used before: `OutcomeUnknown` |
-//! | 408, 4xx in other words | `Rejected` | `OutcomeUnknown`: a proxy may have said it |
+//! | 4xx in other words | `Rejected` | `OutcomeUnknown`: a proxy may have said it |
 //! | 5xx and the rest | `Unavailable` | `OutcomeUnknown` |
 
 use std::time::Duration;
@@ -52,6 +53,17 @@ impl Answer {
             .map_err(|error| BrokerError::Malformed { message: format!("{error} in {}", self.excerpt()) })
     }
 
+    /// A page of the past. Market-data errors have no code, so the broker's words alone make a 404 its own: a
+    /// day that it does not have will not be there later either.
+    pub(crate) fn page<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BrokerError> {
+        match self.words() {
+            Some(Words { code: None, message }) if self.status == 404 => {
+                Err(BrokerError::Rejected { http_status: self.status, code: None, message })
+            }
+            _ => self.value(),
+        }
+    }
+
     /// Whether the request was taken; the body does not matter.
     pub(crate) fn done(&self) -> Result<(), BrokerError> {
         if self.is_success() {
@@ -63,7 +75,7 @@ impl Answer {
             403 if speaks_of_the_key(code, &message) => BrokerError::Unauthorized { message },
             // It frees the exposure of an order, so a balancer that knows no such path must not say it.
             404 if code.is_some() => BrokerError::NotFound { message },
-            404 => BrokerError::Unavailable { message: format!("HTTP 404: {message}") },
+            status @ (404 | 408) => BrokerError::Unavailable { message: format!("HTTP {status}: {message}") },
             429 => BrokerError::RetryAfter { after: self.retry_after.unwrap_or(DEFAULT_PAUSE) },
             400..=499 => BrokerError::Rejected { http_status: self.status, code, message },
             status => BrokerError::Unavailable { message: format!("HTTP {status}: {message}") },
@@ -99,7 +111,7 @@ impl Answer {
     /// A no to an order counts only in the broker's own words, and not if the order may be there already.
     fn rejected(&self, http_status: u16, code: Option<i64>, message: String) -> BrokerError {
         let own_words = self.words();
-        if own_words.is_none() || http_status == 408 || message.contains(USED_BEFORE) {
+        if own_words.is_none() || message.contains(USED_BEFORE) {
             return BrokerError::OutcomeUnknown { message: format!("HTTP {http_status}: {message}") };
         }
         BrokerError::Rejected { http_status, code: code.or(own_words.and_then(|words| words.code)), message }
@@ -120,7 +132,8 @@ impl Answer {
     }
 }
 
-/// A 403 is usually about one order; some are about the key (fact sheet 2.1: `forbidden.`, code 40110000).
+/// A 403 is usually about one order; some are about the key (fact sheet 2.1: `forbidden.` and no more, code
+/// 40110000).
 fn speaks_of_the_key(code: Option<i64>, message: &str) -> bool {
-    code == Some(40_110_000) || message.starts_with("forbidden") || message.contains("access key")
+    code == Some(40_110_000) || message.trim_end_matches('.') == "forbidden" || message.contains("access key")
 }

@@ -61,7 +61,7 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects; the handshake passes the gate as a request does, before the pages of history that wait there:
+    /// Connects; the handshake passes the gate as a request does, before pages of history that wait there:
     /// fills and prices come back over it.
     pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Self, StreamError> {
         endpoint.gate.acquire(Class::Reduce, None, None).await?;

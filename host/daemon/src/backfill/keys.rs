@@ -66,11 +66,14 @@ pub(super) fn from_file(path: &Path) -> Result<Vec<KeyPair>, String> {
         return Err(format!("others than its owner may use {name}; run chmod 600 on it"));
     }
     let mut text = String::new();
-    file.by_ref().take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+    file.by_ref().take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("{name} is longer than {MAX_FILE_BYTES} bytes: it is not a file of keys"));
+    }
     let mut pairs = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default();
-        match *line.split_whitespace().collect::<Vec<_>>() {
+        // A `#` inside a word belongs to it: it may be part of a secret.
+        match *line.split_whitespace().take_while(|word| !word.starts_with('#')).collect::<Vec<_>>() {
             [] => {}
             [id, secret] => pairs.push(KeyPair { id: Secret::new(id), secret: Secret::new(secret) }),
             // Not even a part of the line is shown: it may be a key.
@@ -137,11 +140,26 @@ mod tests {
             }
         };
         check("# mine\na hush\n\nb hush # second\n", 0o600, Ok(&["a", "b"]));
+        check("a hush\n#b hush\n", 0o600, Ok(&["a"]));
+        check("a\n#b hush\n", 0o600, Err("keys:1: not a key's id"));
+        let long = format!("a hush\n{}", "#".repeat(64 * 1024));
+        check(&long, 0o600, Err("is longer than 65536 bytes"));
+        check(&long[..64 * 1024], 0o600, Ok(&["a"]));
         check("a hush\n", 0o640, Err("chmod 600"));
         check("a hush\n", 0o604, Err("chmod 600"));
         check("a hush\nonlyid\n", 0o600, Err("keys:2: not a key's id and its secret"));
         check("# none\n", 0o600, Err("holds no key pair"));
         check("a hush\na hush\n", 0o600, Err("twice"));
+    }
+
+    #[test]
+    fn a_secret_is_read_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("keys");
+        fs::write(&path, "a hu#sh#\t# mine\n").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("allowed");
+        let pairs = from_file(&path).expect("one pair");
+        assert_eq!((pairs.len(), pairs[0].secret.expose()), (1, "hu#sh#"));
     }
 
     #[test]

@@ -2,44 +2,26 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{
     number::{code, count, maybe_price, price, side_price},
     stamp::Stamp,
 };
 
-/// A row of an answer: one that cannot be read costs only itself.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Row<T> {
-    /// It can be read.
-    Good(T),
-    /// It cannot.
-    Bad(IgnoredAny),
-}
+/// A row of an answer, not read yet: whatever is wrong in it, a number out of range or another type, costs
+/// only itself.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Row<'a>(#[serde(borrow)] &'a RawValue);
 
-impl<T> Row<T> {
+impl<'a> Row<'a> {
     /// The row, if it can be read; else it is counted.
-    pub(crate) fn good(&self, skipped: &mut u64) -> Option<&T> {
-        match self {
-            Self::Good(row) => Some(row),
-            Self::Bad(_) => {
-                *skipped += 1;
-                None
-            }
-        }
-    }
-
-    /// The row itself, if it can be read; else it is counted.
-    pub(crate) fn into_good(self, skipped: &mut u64) -> Option<T> {
-        match self {
-            Self::Good(row) => Some(row),
-            Self::Bad(_) => {
-                *skipped += 1;
-                None
-            }
-        }
+    pub(crate) fn good<T: Deserialize<'a>>(self, skipped: &mut u64) -> Option<T> {
+        let row = serde_json::from_str(self.0.get()).ok();
+        *skipped += u64::from(row.is_none());
+        row
     }
 }
 
@@ -113,18 +95,18 @@ pub(crate) struct SubscriptionWire {
     pub(crate) news: Option<Vec<String>>,
 }
 
-/// A page of `GET /v2/stocks/bars`.
+/// A page of `GET /v2/stocks/bars`: rows of [`BarWire`].
 #[derive(Debug, Deserialize)]
 pub(crate) struct BarsWire<'a> {
     #[serde(default, borrow)]
-    pub(crate) bars: Option<BTreeMap<String, Option<Vec<Row<BarWire<'a>>>>>>,
+    pub(crate) bars: Option<BTreeMap<String, Option<Vec<Row<'a>>>>>,
     #[serde(default)]
     pub(crate) next_page_token: Option<String>,
 }
 
-/// `GET /v2/stocks/quotes/latest`.
+/// `GET /v2/stocks/quotes/latest`: rows of [`QuoteWire`].
 #[derive(Debug, Deserialize)]
 pub(crate) struct QuotesWire<'a> {
     #[serde(default, borrow)]
-    pub(crate) quotes: Option<BTreeMap<String, Option<Row<QuoteWire<'a>>>>>,
+    pub(crate) quotes: Option<BTreeMap<String, Option<Row<'a>>>>,
 }

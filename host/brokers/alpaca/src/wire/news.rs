@@ -27,11 +27,11 @@ pub(crate) struct NewsWire {
     pub(crate) symbols: Option<Vec<String>>,
 }
 
-/// A page of `GET /v1beta1/news`.
+/// A page of `GET /v1beta1/news`: rows of [`NewsWire`].
 #[derive(Debug, Deserialize)]
-pub(crate) struct NewsPageWire {
-    #[serde(default)]
-    pub(crate) news: Option<Vec<Row<NewsWire>>>,
+pub(crate) struct NewsPageWire<'a> {
+    #[serde(default, borrow)]
+    pub(crate) news: Option<Vec<Row<'a>>>,
     #[serde(default)]
     pub(crate) next_page_token: Option<String>,
 }

@@ -15,7 +15,8 @@ fn at(text: &str) -> MarketTime {
 async fn a_page_of_bars_is_one_request_with_everything_said() {
     let first = r#"{"bars":{"BRK.B":[
         {"t":"2026-03-16T13:30:00Z","o":1.5,"h":2,"l":1,"c":1.75,"v":100,"n":3,"vw":1.6},
-        {"t":"2026-03-16T13:31:00Z","o":"odd"}]},"next_page_token":"abc="}"#;
+        {"t":"2026-03-16T13:31:00Z","o":"odd"},
+        {"t":"2026-03-16T13:32:00Z","o":1e400,"h":2,"l":1,"c":1.75,"v":100},17]},"next_page_token":"abc="}"#;
     let second = r#"{"bars":{},"next_page_token":null}"#;
     let (authority, heard) = serve(vec![Reply::json(200, first), Reply::json(200, second)]).await;
     let gate = Arc::new(Notes::default());
@@ -23,7 +24,7 @@ async fn a_page_of_bars_is_one_request_with_everything_said() {
     let symbol = Symbol::new("BRK.B");
     let (from, to) = (at("2026-03-16T04:00:00Z"), at("2026-03-18T04:00:00Z"));
     let page = alpaca.bars_page(&symbol, from, to, None).await.unwrap();
-    assert_eq!((page.rows.len(), page.unreadable), (1, 1));
+    assert_eq!((page.rows.len(), page.unreadable), (1, 3));
     assert_eq!((page.rows[0].start, page.rows[0].volume), (at("2026-03-16T13:30:00Z"), 100));
     assert_eq!(page.next.as_deref(), Some("abc="));
     let page = alpaca.bars_page(&symbol, from, to, page.next.as_deref()).await.unwrap();
@@ -54,12 +55,12 @@ async fn a_page_of_news_is_one_request_and_odd_rows_are_counted() {
          "updated_at":"2026-03-16T13:30:00Z","summary":null,"url":null,"images":[],"symbols":["SPY"],
          "source":"benzinga"},
         {"id":8,"headline":"no stamp"},
-        {"headline":"no id"}],"next_page_token":""}"#;
+        {"headline":"no id"},{"id":1e400},null,"news"],"next_page_token":""}"#;
     let (authority, heard) = serve(vec![Reply::json(200, body)]).await;
     let alpaca = alpaca(&authority, Arc::new(Notes::default()));
     let (from, to) = (at("2026-03-16T04:00:00Z"), at("2026-03-17T04:00:00Z"));
     let page = alpaca.news_page(&Symbol::new("SPY"), from, to, None).await.unwrap();
-    assert_eq!((page.rows.len(), page.unreadable, page.next), (1, 2, None));
+    assert_eq!((page.rows.len(), page.unreadable, page.next), (1, 5, None));
     assert_eq!((page.rows[0].id, page.rows[0].updated), (7, at("2026-03-16T13:30:00Z")));
     let heard = heard.lock().unwrap()[0].clone();
     for part in ["GET /v1beta1/news?", "symbols=SPY&", "limit=50&", "sort=asc"] {
@@ -70,11 +71,21 @@ async fn a_page_of_news_is_one_request_and_odd_rows_are_counted() {
 #[tokio::test]
 async fn a_refusal_and_a_lost_connection_are_told_apart() {
     let refused = Reply::json(403, r#"{"message":"subscription does not permit querying recent SIP data"}"#);
-    let (authority, _) = serve(vec![refused, Reply::json(502, "<html>"), Reply::Hangup]).await;
+    let (authority, _) = serve(vec![
+        refused,
+        Reply::json(404, r#"{"message":"no such symbol"}"#),
+        Reply::json(404, "<html>"),
+        Reply::json(408, r#"{"message":"too slow"}"#),
+        Reply::json(502, "<html>"),
+        Reply::Hangup,
+    ])
+    .await;
     let alpaca = alpaca(&authority, Arc::new(Notes::default()));
     let symbol = Symbol::new("SPY");
     let ask = || alpaca.bars_page(&symbol, MarketTime::EPOCH, at("2026-03-17T04:00:00Z"), None);
     assert!(matches!(ask().await.unwrap_err(), BrokerError::Rejected { http_status: 403, .. }));
-    assert!(matches!(ask().await.unwrap_err(), BrokerError::Unavailable { .. }));
-    assert!(matches!(ask().await.unwrap_err(), BrokerError::Unavailable { .. }));
+    assert!(matches!(ask().await.unwrap_err(), BrokerError::Rejected { http_status: 404, .. }));
+    for _ in 0..4 {
+        assert!(matches!(ask().await.unwrap_err(), BrokerError::Unavailable { .. }));
+    }
 }

@@ -135,7 +135,9 @@ async fn every_answer_means_one_thing() {
     {
         check(Reply::json(404, balancer), "unknown", "unavailable", "unavailable").await;
     }
-    check(Reply::json(408, r#"{"message":"too slow"}"#), "unknown", "rejected", "rejected").await;
+    check(Reply::json(408, r#"{"message":"too slow"}"#), "unknown", "unavailable", "unavailable").await;
+    let plan = r#"{"message":"forbidden: the feed is not in your subscription"}"#;
+    check(Reply::json(403, plan), "rejected", "rejected", "rejected").await;
     check(
         Reply::json(422, r#"{"code":40010001,"message":"qty must be > 0"}"#),
         "rejected",
@@ -378,10 +380,12 @@ async fn a_bad_row_costs_only_itself() {
     let stamp = "2021-03-16T13:30:00Z";
     let bars = format!(
         r#"{{"bars":{{"SPY":[{{"t":"{stamp}","o":1,"h":1,"l":1,"c":null,"v":1}},17,{{"t":"noon"}},
+        {{"t":"{stamp}","o":1,"h":1e400,"l":1,"c":1,"v":1}},{{"t":"{stamp}","o":"\ud800"}},[],
         {{"t":"{stamp}","o":1,"h":1.5,"l":1,"c":1,"v":7,"vw":null}}],"AAPL":null}},"next_page_token":null}}"#
     );
     let quotes = format!(
-        r#"{{"quotes":{{"AAPL":{{"t":"{stamp}","bp":"x"}},
+        r#"{{"quotes":{{"AAPL":{{"t":"{stamp}","bp":"x"}},"IBM":{{"t":"{stamp}","bp":1e400}},
+        "MSFT":7,"X":null,
         "SPY":{{"t":"{stamp}","bp":2,"bs":1,"ap":null}}}}}}"#
     );
     let (authority, _) = serve(vec![Reply::json(200, &bars), Reply::json(200, &quotes)]).await;
@@ -405,7 +409,7 @@ async fn news_comes_page_by_page() {
         )
     };
     let first = format!(
-        r#"{{"news":[{},{},{{"id":-1}}],"next_page_token":"abc"}}"#,
+        r#"{{"news":[{},{},{{"id":-1}},{{"id":1e400}},"news"],"next_page_token":"abc"}}"#,
         row(7, "2026-06-15T13:59:00Z", "too old"),
         row(8, "2026-06-15T14:01:00Z", "first"),
     );
