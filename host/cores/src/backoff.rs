@@ -94,8 +94,8 @@ impl Reconnect {
         self.backoff.failures()
     }
 
-    /// The connection has lasted. One that opens, sends a little and closes is another failure, so do not call
-    /// this at the first data.
+    /// The connection has lasted. One that opens, sends a little and closes is another failure, so do not
+    /// call this at the first data.
     pub const fn succeed(&mut self) {
         self.backoff.succeed();
     }

@@ -154,9 +154,8 @@ fn json_of(out: &mut Vec<u8>, symbol: &str, round: u32, index: usize) -> usize {
     let (size, micros) = (1 + index % 9, index);
     let seconds = time.to_string();
     let (date, clock) = (&seconds[..11], &seconds[11..19]);
-    let head = format!(
-        r#"{{"T":"q","S":"{symbol}","bx":"V","bp":{bid},"bs":{size},"ax":"V","ap":{ask},"as":{size},"c":["R"],"z":"B","t":"{date}"#
-    );
+    let sides = format!(r#""bx":"V","bp":{bid},"bs":{size},"ax":"V","ap":{ask},"as":{size}"#);
+    let head = format!(r#"{{"T":"q","S":"{symbol}",{sides},"c":["R"],"z":"B","t":"{date}"#);
     out.extend(head.as_bytes());
     let at = out.len();
     out.extend(format!("{clock}.{micros:06}123Z\"}}").as_bytes());
