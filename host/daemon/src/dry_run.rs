@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandpit_broker::{Broker, BrokerError, OrderFeed, OrderSession, SendTerms, StreamError};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketClock, MarketEvent, MarketTime,
+    Account, BarMark, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketClock, MarketEvent, MarketTime,
     OrderKind, OrderRequest, Position, SessionDay, StrategyName, Symbol, TimeInForce, TradeUpdate,
 };
 use sandpit_venue::{
@@ -36,13 +36,16 @@ impl DryRun {
         Self { venue, calendar: Arc::new(Calendar::nyse()), clock, sender, receiver }
     }
 
-    /// Lets the market move the venue. A bar out of turn is a bar to it: it looks at the time itself, and
-    /// an older one moves no price.
+    /// Lets the market move the venue. A late bar is a bar to it: it looks at the time itself, and an older
+    /// one moves no price. One corrected has been for sale already: shown anew, it would be so twice.
     pub(crate) fn on_market(&self, events: &[MarketEvent]) {
         let mut venue = self.lock();
         for event in events {
             match event {
-                MarketEvent::MarkedBar(bar, _) => venue.on_market(&MarketEvent::Bar(bar.clone())),
+                MarketEvent::MarkedBar(bar, BarMark::Late) => {
+                    venue.on_market(&MarketEvent::Bar(bar.clone()));
+                }
+                MarketEvent::MarkedBar(_, BarMark::Corrected) => {}
                 event => venue.on_market(event),
             }
             self.pass_on(&mut venue);
@@ -222,7 +225,7 @@ mod tests {
     use std::{sync::atomic::AtomicI64, time::Duration};
 
     use sandpit_broker::Class;
-    use sandpit_types::{HostEpoch, OrderStatus, Qty, Quote, Side, StrategyName, TradeEvent};
+    use sandpit_types::{Bar, HostEpoch, OrderStatus, Qty, Quote, Side, StrategyName, TradeEvent};
 
     use super::*;
     use crate::permit::DryRunPermit;
@@ -274,5 +277,39 @@ mod tests {
         assert!(seen.contains(&TradeEvent::New), "{seen:?}");
         let held = dry.positions().await.expect("readable");
         assert_eq!(held.iter().map(|held| held.qty.to_string()).collect::<Vec<_>>(), ["10"]);
+    }
+
+    #[tokio::test]
+    async fn what_a_bar_shows_is_for_sale_once() {
+        let start = MarketTime::parse("2013-10-07T14:00:00Z").expect("a time");
+        let spy = Symbol::new("SPY");
+        let minute = Duration::from_secs(60);
+        let clock = Arc::new(Fixed(AtomicI64::new((start + minute).as_nanos())));
+        let dry = DryRun::new(std::slice::from_ref(&spy), clock, 1);
+        let bar = |start, close| {
+            let symbol = spy.clone();
+            Bar { symbol, start, open: close, high: close, low: close, close, volume: 5_000, vwap: close }
+        };
+        dry.on_market(&[MarketEvent::Bar(bar(start, 167.4))]);
+        let strategy = StrategyName::parse("a").expect("a name");
+        let client_id = ClientOrderId { strategy, epoch: HostEpoch(1), sequence: 1 };
+        let order = OrderRequest {
+            client_id: client_id.clone(),
+            symbol: spy.clone(),
+            side: Side::Buy,
+            qty: "100000".parse::<Qty>().expect("a number"),
+            kind: OrderKind::Limit { limit_price: "200".parse().expect("a price") },
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+        };
+        let terms = SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(DryRunPermit) };
+        dry.submit(&order, terms).await.expect("taken");
+        let filled = async || dry.order_by_client_id(&client_id).await.expect("known").filled_qty;
+        let first = filled().await;
+        assert!(first.is_positive() && first < order.qty, "{first}");
+        dry.on_market(&[MarketEvent::MarkedBar(bar(start, 167.5), BarMark::Corrected)]);
+        assert_eq!(filled().await, first);
+        dry.on_market(&[MarketEvent::MarkedBar(bar(start + minute, 167.5), BarMark::Late)]);
+        assert!(filled().await > first);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use sandpit_fanout::{DataCounts, FanOut, Listener, Tape};
 use sandpit_ingest::MarketSink;
 use sandpit_strategy::Inbox;
-use sandpit_types::{MarketEvent, Symbol};
+use sandpit_types::{MarketEvent, MarketTime, Symbol};
 
 use crate::{clock::BrokerClock, dry_run::DryRun, strategies::Strategy};
 
@@ -18,7 +18,7 @@ pub(crate) fn fan_out(
     strategies: Vec<Arc<Strategy>>,
 ) -> impl MarketSink {
     let first = move |events: &[MarketEvent]| {
-        if let Some(newest) = events.iter().map(MarketEvent::time).max() {
+        if let Some(newest) = newest(events) {
             clock.observe(newest);
         }
         if let Some(venue) = &venue {
@@ -26,6 +26,12 @@ pub(crate) fn fan_out(
         }
     };
     FanOut::new(first, tape, counts, strategies)
+}
+
+/// How far these events show time to have come. News does not: nobody has checked its stamps.
+fn newest(events: &[MarketEvent]) -> Option<MarketTime> {
+    let checked = events.iter().filter(|event| !matches!(event, MarketEvent::News(_)));
+    checked.map(MarketEvent::time).max()
 }
 
 impl Listener for Strategy {
@@ -43,5 +49,31 @@ impl Listener for Strategy {
 
     fn count(&self, events: u64) {
         self.counters.events.fetch_add(events, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_types::News;
+
+    use super::*;
+
+    #[test]
+    fn news_does_not_tell_the_time() {
+        let (noon, tomorrow) = (MarketTime::from_secs(1_000), MarketTime::from_secs(90_000));
+        let text = String::new;
+        let news = MarketEvent::News(Box::new(News {
+            id: 1,
+            created: tomorrow,
+            updated: tomorrow,
+            headline: text(),
+            summary: text(),
+            author: text(),
+            source: text(),
+            url: text(),
+            symbols: Vec::new(),
+        }));
+        assert_eq!(newest(std::slice::from_ref(&news)), None);
+        assert_eq!(newest(&[MarketEvent::SessionOpen(noon), news]), Some(noon));
     }
 }

@@ -148,6 +148,7 @@ impl Figures {
             rejected: desk.rejected,
             fills: desk.fills,
             cancels: desk.cancels,
+            suspicions: desk.suspicions,
             open: desk.open,
             unknown: desk.unknown,
             latency: LatencyFigures {

@@ -102,6 +102,8 @@ pub enum DeskOutput {
     /// The order stream does not tell what REST shows: drop it and open a new one. Said once; then not again
     /// before it has been down and up.
     StreamSuspect {
+        /// Which connection: how many times the desk had been told that the stream is up.
+        connection: u64,
         /// What it has not told.
         reason: String,
     },

@@ -104,6 +104,8 @@ pub(crate) struct Machine<R> {
     foreign: BTreeSet<BrokerOrderId>,
     disputes: Disputes,
     hearing: Hearing,
+    /// How many times the order stream has come up.
+    connection: u64,
     story: Story,
     said: BTreeSet<String>,
     /// Whether the books changed since they were published.
@@ -132,6 +134,7 @@ impl<R: Review> Machine<R> {
             sync: None,
             foreign: BTreeSet::new(),
             disputes: Disputes::default(),
+            connection: 0,
             story: Story::default(),
             said: BTreeSet::new(),
             is_changed: true,
@@ -156,7 +159,10 @@ impl<R: Review> Machine<R> {
                     None => self.foreigner(&update.order, now),
                 }
             }
-            DeskInput::OrderStreamUp => self.stream_ended(Some(Sync::default()), now),
+            DeskInput::OrderStreamUp => {
+                self.connection += 1;
+                self.stream_ended(Some(Sync::default()), now);
+            }
             DeskInput::OrderStreamDown => self.stream_ended(None, now),
             DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, now),
             DeskInput::Drain => self.mode = Mode::Draining,

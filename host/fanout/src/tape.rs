@@ -96,9 +96,9 @@ impl Pen<'_> {
         match event {
             MarketEvent::Quote(quote) => line.quote = Some(quote.clone()),
             MarketEvent::Trade(trade) => line.set_price(trade.price, trade.time),
-            MarketEvent::Bar(bar) => line.set_price(bar.close, event.time()),
-            // Out of turn: it tells the last price only where nothing newer did.
-            MarketEvent::MarkedBar(bar, _) => {
+            // With trades flowing it comes after those of the next minute, and out of turn later still: it
+            // tells the last price only where nothing newer did.
+            MarketEvent::Bar(bar) | MarketEvent::MarkedBar(bar, _) => {
                 if line.price.is_none_or(|(_, time)| time <= event.time()) {
                     line.set_price(bar.close, event.time());
                 }
@@ -181,8 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_out_of_turn_counts_where_nothing_newer_came() {
+    fn a_bar_counts_where_nothing_newer_came() {
         let tape = Tape::default();
+        let price = |tape: &Tape| tape.last(&Symbol::new("SPY")).price.expect("a price").time;
+        note(&tape, trade(61, 1.5));
+        note(&tape, MarketEvent::Bar(bar(0, 1.0)));
+        assert_eq!((mark(&tape).as_deref(), price(&tape)), (Some("1.5"), MarketTime::from_secs(61)));
+        note(&tape, MarketEvent::Bar(bar(1, 2.0)));
+        assert_eq!((mark(&tape).as_deref(), price(&tape)), (Some("2"), MarketTime::from_secs(120)));
         note(&tape, MarketEvent::MarkedBar(bar(3, 3.0), BarMark::Late));
         assert_eq!(mark(&tape).as_deref(), Some("3"));
         note(&tape, MarketEvent::Bar(bar(5, 5.0)));

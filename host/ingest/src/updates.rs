@@ -42,6 +42,8 @@ pub trait UpdateSink: Send + 'static {
 /// REST shows something that the stream should have told: an order that moved on, a fill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspicion {
+    /// Of which connection: how many had been told to be up when this was found out.
+    pub connection: u64,
     /// What, for the log.
     pub what: String,
 }
@@ -84,8 +86,9 @@ impl<O: OrderFeed> UpdateLoop<O> {
         }
     }
 
-    /// Listens to suspicions. Each ends the session that is open when it is heard, and with it all that were
-    /// told before it; those told while no session is open say nothing about the next one and are dropped.
+    /// Listens to suspicions. One of the connection that is open ends it, and with it all that were told
+    /// before it; one of an earlier connection, which was slow to come, says nothing about this one and
+    /// is dropped.
     #[must_use]
     pub fn with_suspicions(mut self, suspicions: mpsc::Receiver<Suspicion>) -> Self {
         self.suspicions = Some(suspicions);
@@ -171,7 +174,7 @@ impl<O: OrderFeed> UpdateLoop<O> {
 
     async fn suspected(&mut self, suspicion: &Suspicion, sink: &mut impl UpdateSink) {
         self.forget_suspicions();
-        if self.session.is_some() {
+        if self.session.is_some() && suspicion.connection >= self.stats.connection.opens() {
             tracing::warn!(stream = NAME, what = %suspicion.what, "the stream has not told what REST shows");
             self.fall(Cause::Suspected, sink).await;
         }

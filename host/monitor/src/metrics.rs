@@ -66,6 +66,8 @@ fn orders(page: &mut Page, snapshot: &Snapshot) {
     one("sandpit_orders_rejected_total", "Orders the broker rejected", orders.rejected);
     one("sandpit_fills_total", "Fills", orders.fills);
     one("sandpit_cancels_total", "Cancels asked for", orders.cancels);
+    let help = "Times the order stream was suspected of not telling what REST shows";
+    one("sandpit_order_stream_suspicions_total", help, orders.suspicions);
     page.gauge("sandpit_orders_open", "Orders open now", &[(&[], orders.open as f64)]);
     page.gauge(
         "sandpit_orders_outcome_unknown",
@@ -199,7 +201,9 @@ fn flag(on: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HistogramFigures, LoopFigures, PriorityFigures, StrategyFigures, WindowFigures};
+    use crate::{
+        HistogramFigures, LoopFigures, OrderFigures, PriorityFigures, StrategyFigures, WindowFigures,
+    };
 
     #[test]
     fn a_family_is_written_once_with_all_its_series() {
@@ -209,10 +213,12 @@ mod tests {
             .collect();
         let strategies =
             vec![StrategyFigures { name: "sma_cross".into(), fills: 3, ..StrategyFigures::default() }];
-        let snapshot = Snapshot { loops, strategies, ..Snapshot::default() };
+        let orders = OrderFigures { suspicions: 2, ..OrderFigures::default() };
+        let snapshot = Snapshot { loops, strategies, orders, ..Snapshot::default() };
         let text = render(&snapshot, Money::Told);
         assert_eq!(text.matches("# TYPE sandpit_loop_progress_total counter").count(), 1, "{text}");
         assert!(text.contains("sandpit_loop_progress_total{loop=\"store\"} 7"), "{text}");
+        assert!(text.contains("sandpit_order_stream_suspicions_total 2"), "{text}");
         assert!(text.contains("sandpit_strategy_fills_total{strategy=\"sma_cross\"} 3"), "{text}");
         assert!(!text.contains("sandpit_lease_seconds_left"), "{text}");
     }

@@ -111,6 +111,8 @@ pub struct OrderFigures {
     pub fills: u64,
     /// Cancels asked for.
     pub cancels: u64,
+    /// Times that the order stream was suspected of not telling what REST shows.
+    pub suspicions: u64,
     /// Orders open now.
     pub open: u64,
     /// Orders whose outcome is not known now.

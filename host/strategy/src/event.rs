@@ -34,7 +34,7 @@ pub enum StrategyEvent {
         qty: Qty,
         /// Price of these shares.
         price: Price,
-        /// When.
+        /// When, by the broker's stamp.
         time: MarketTime,
     },
     /// An intent of its own was refused.
@@ -86,13 +86,15 @@ pub enum StrategyEvent {
 }
 
 impl StrategyEvent {
-    /// When it became true, if it says so.
+    /// The time that it carries market time on to, if any. News and fills bear stamps of the broker's that
+    /// nobody has checked: one of tomorrow must not fire today's timers. Ticks tell the time soon enough.
     pub fn time(&self) -> Option<MarketTime> {
         match self {
+            Self::Market(MarketEvent::News(_)) | Self::Fill { .. } => None,
             Self::Market(event) => Some(event.time()),
             Self::Warmup(bar) => Some(bar.start + MINUTE),
             Self::Order(update) => Some(update.time),
-            Self::Fill { time, .. } | Self::Refused { time, .. } | Self::Tick(time) => Some(*time),
+            Self::Refused { time, .. } | Self::Tick(time) => Some(*time),
             Self::Account { .. }
             | Self::Position { .. }
             | Self::OpenOrder { .. }

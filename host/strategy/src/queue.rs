@@ -12,7 +12,7 @@ use crate::StrategyEvent;
 pub const CONFLATE_ABOVE: usize = 256;
 /// How many events may wait that are never dropped.
 pub const WAITING_MAX: usize = 65_536;
-/// How many of these may be news, which is larger than all else: a thousand bytes or two each.
+/// How many of these may be news, which is larger than all else: some kilobytes each, as adapters cut it.
 pub const NEWS_WAITING_MAX: usize = 4_096;
 /// Empty places that the ring may have beyond one for each event: then it is made tight again.
 const EMPTY_MAX: usize = 256;
@@ -23,7 +23,10 @@ pub enum Next {
     /// The oldest event.
     Event(StrategyEvent),
     /// Events were lost. Said once.
-    Overflowed,
+    Overflowed {
+        /// So many of a kind could wait.
+        limit: usize,
+    },
 }
 
 /// An instrument's number in one inbox.
@@ -68,7 +71,8 @@ enum Kind {
 enum Overflow {
     #[default]
     No,
-    Unsaid,
+    /// With the limit.
+    Unsaid(usize),
     Said,
 }
 
@@ -126,9 +130,9 @@ impl Queue {
         if let Some(reason) = self.stop.take() {
             return Some(Next::Event(StrategyEvent::Stop(reason)));
         }
-        if self.overflow == Overflow::Unsaid {
+        if let Overflow::Unsaid(limit) = self.overflow {
             self.overflow = Overflow::Said;
-            return Some(Next::Overflowed);
+            return Some(Next::Overflowed { limit });
         }
         let Entry { kind, event } = self.pop_place()?;
         match kind {
@@ -147,20 +151,22 @@ impl Queue {
 
     fn keep(&mut self, event: StrategyEvent, kind: Kind) {
         let is_news = kind == Kind::News;
-        if self.kept >= WAITING_MAX || (is_news && self.news >= NEWS_WAITING_MAX) {
-            self.lose_all();
-            return;
+        let limits = [(self.kept, WAITING_MAX), (if is_news { self.news } else { 0 }, NEWS_WAITING_MAX)];
+        if let Some((_, limit)) = limits.into_iter().find(|(waiting, limit)| waiting >= limit) {
+            return self.lose_all(limit);
         }
         self.kept += 1;
         self.news += usize::from(is_news);
         self.add(event, kind);
     }
 
-    fn lose_all(&mut self) {
+    fn lose_all(&mut self, limit: usize) {
         self.first = self.next();
         self.ring.clear();
         (self.waiting, self.kept, self.news) = (0, 0, 0);
-        self.overflow = if self.overflow == Overflow::Said { Overflow::Said } else { Overflow::Unsaid };
+        if self.overflow == Overflow::No {
+            self.overflow = Overflow::Unsaid(limit);
+        }
     }
 
     fn conflate(&mut self, event: StrategyEvent, kind: Kind, seat: Seat, column: usize) {

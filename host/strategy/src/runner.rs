@@ -65,7 +65,9 @@ impl Runner {
 fn serve(mut session: Session, inbox: &Inbox, output: &mut dyn FnMut(StrategyOutput), pulse: &Pulse) {
     loop {
         match inbox.pop() {
-            Next::Overflowed => guarded(&mut session, output, |session, output| session.overflowed(output)),
+            Next::Overflowed { limit } => {
+                guarded(&mut session, output, |session, output| session.overflowed(limit, output));
+            }
             Next::Event(StrategyEvent::Probe(nonce)) => pulse.answer(nonce),
             Next::Event(StrategyEvent::Stop(reason)) => return session.stop(&reason, output),
             Next::Event(event) => {

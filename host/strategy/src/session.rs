@@ -22,7 +22,6 @@ use crate::{
     engine::processor_time,
     guest::{Dead, Guest},
     host::Host,
-    queue::WAITING_MAX,
     strikes::{Strikes, Verdict},
     timers::Timers,
     translate::{self, LocalRefusal},
@@ -109,11 +108,11 @@ impl Session {
     }
 
     /// Events were lost: no strike, no restart, the end.
-    pub(crate) fn overflowed(&mut self, output: Output<'_>) {
+    pub(crate) fn overflowed(&mut self, limit: usize, output: Output<'_>) {
         if matches!(self.life, Life::Quarantined) {
             return;
         }
-        self.quarantine(Failure::Overflow { limit: WAITING_MAX }, output);
+        self.quarantine(Failure::Overflow { limit }, output);
     }
 
     /// Our own code panicked in one of the other methods: the end, too.

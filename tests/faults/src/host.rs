@@ -254,7 +254,7 @@ impl Host {
 
     /// Tells its stream of orders that REST shows more, as the desk does.
     pub fn suspect(&self, what: &str) {
-        let suspicion = Suspicion { what: what.to_owned() };
+        let suspicion = Suspicion { connection: self.updates.connection.opens(), what: what.to_owned() };
         self.suspicions.try_send(suspicion).expect("the loop listens");
     }
 

@@ -1,21 +1,31 @@
 //! From wire types to the host's vocabulary. What is missing and cannot be done without is an error that
 //! names it.
 
+use std::collections::BTreeSet;
+
 use jiff::{civil, tz::TimeZone};
 use sandpit_types::{
     Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, News, OrderKind,
     OrderRequest, Position, Qty, Quote, SessionDay, Side, Symbol, Trade, TradeUpdate,
 };
 
-use crate::wire::{
-    account::{AccountWire, CalendarWire, ClockWire, PositionWire},
-    market::{BarWire, QuoteWire, TradeWire},
-    news::NewsWire,
-    order::{OrderWire, SubmitWire, UpdateWire},
+use crate::{
+    decode::MAX_SYMBOL_BYTES,
+    wire::{
+        account::{AccountWire, CalendarWire, ClockWire, PositionWire},
+        market::{BarWire, QuoteWire, TradeWire},
+        news::NewsWire,
+        order::{OrderWire, SubmitWire, UpdateWire},
+    },
 };
 
 /// The exchange's time zone.
 const NEW_YORK: &str = "America/New_York";
+
+/// A text of news that is longer is cut. It is as much as strategies are told.
+const NEWS_TEXT_BYTES: usize = 4 * 1024;
+/// Further symbols of a piece of news are left out.
+const NEWS_SYMBOLS: usize = 200;
 
 /// A value that we need is absent or odd.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -208,19 +218,55 @@ pub(crate) fn trade(symbol: Symbol, wire: &TradeWire<'_>) -> Trade {
     Trade { symbol, time: wire.t.0, price: wire.p, size: wire.s }
 }
 
-/// A piece of news. One stamp stands for the other; news without any has no place in a sequence.
+/// A piece of news. One stamp stands for the other; news without any has no place in a sequence. What waits
+/// in queues is no longer than this: texts are cut, symbols are named once and not without end.
 pub(crate) fn news(wire: NewsWire) -> Result<News, MapError> {
     let updated = need("updated_at", wire.updated_at.or(wire.created_at))?.0;
-    let symbols = wire.symbols.unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    let names =
+        wire.symbols.iter().flatten().filter(|name| !name.is_empty() && name.len() <= MAX_SYMBOL_BYTES);
+    let symbols =
+        names.filter(|name| seen.insert(name.as_str())).take(NEWS_SYMBOLS).map(Symbol::new).collect();
     Ok(News {
         id: wire.id,
         created: wire.created_at.map_or(updated, |stamp| stamp.0),
         updated,
-        headline: wire.headline.unwrap_or_default(),
-        summary: wire.summary.unwrap_or_default(),
-        author: wire.author.unwrap_or_default(),
-        source: wire.source.unwrap_or_default(),
-        url: wire.url.unwrap_or_default(),
-        symbols: symbols.iter().filter(|name| !name.is_empty()).map(Symbol::new).collect(),
+        headline: short(wire.headline),
+        summary: short(wire.summary),
+        author: short(wire.author),
+        source: short(wire.source),
+        url: short(wire.url),
+        symbols,
     })
+}
+
+/// A text of news, cut between characters, in memory of its own length.
+fn short(text: Option<String>) -> String {
+    let mut text = text.unwrap_or_default();
+    text.truncate(text.floor_char_boundary(NEWS_TEXT_BYTES));
+    text.shrink_to_fit();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_is_bounded() {
+        let long = format!("x{}", "é".repeat(4_000));
+        let names: Vec<String> = (0..1_000).map(|number| format!("S{}", number / 3)).collect();
+        let json = serde_json::json!({
+            "id": 1, "headline": long, "summary": long, "author": long, "source": long, "url": long,
+            "updated_at": "2013-10-07T13:30:00Z", "symbols": names,
+        });
+        let wire = serde_json::from_value(json).expect("it is news");
+        let news = news(wire).expect("it can be read");
+        for text in [&news.headline, &news.summary, &news.author, &news.source, &news.url] {
+            assert_eq!((text.len(), text.capacity()), (4_095, 4_095), "cut before a character of two bytes");
+        }
+        let expected: Vec<Symbol> = (0..200).map(|number| Symbol::new(format!("S{number}"))).collect();
+        assert_eq!(news.symbols, expected, "each once, in their order");
+        assert_eq!(short(Some("short".into())), "short");
+    }
 }

@@ -29,8 +29,9 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const MAX_UNANSWERED: u32 = 2;
 /// A broker that takes nothing for so long is gone; real time.
 const WRITE_TIME: Duration = Duration::from_secs(10);
-/// A longer message ends the session; 64 KiB is already a large batch.
-const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+/// A longer message ends the session; 64 KiB is already a large batch, and the acknowledgement of every
+/// symbol there is has half a megabyte.
+const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// What one read from the connection takes at most: a busy stream is read in large pieces, and a quiet one
 /// does not clear a larger buffer before each of its small ones.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -61,8 +62,8 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects; the handshake passes the gate as a request does, before pages of history that wait there:
-    /// fills and prices come back over it.
+    /// Connects; the handshake passes the gate as a request does, before the pages of history that wait
+    /// there: fills and prices come back over it.
     pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Self, StreamError> {
         endpoint.gate.acquire(Class::Reduce, None, None).await?;
         let config = WebSocketConfig::default()

@@ -4,11 +4,15 @@
 //! market day, and when the broker's clock contradicts it: after an unscheduled closure, or when a close is
 //! moved. If the session that is next or under way is another one now, only a restart helps; what differs
 //! later is told and waits for its day.
+//!
+//! One answer is not enough for that: a list may lack a day by somebody's mistake. The broker's clock is the
+//! second witness, and where it is silent, a second list. The calendar of the start is held against the
+//! clock, too, so that a restart never leads to the next one.
 
 use std::time::Duration;
 
 use jiff::{civil::Date, tz::TimeZone};
-use sandpit_broker::Broker;
+use sandpit_broker::{Broker, BrokerError};
 use sandpit_types::{Clock, MarketTime, SessionDay};
 
 use crate::sessions::Sessions;
@@ -28,6 +32,8 @@ pub(super) struct Almanac {
     /// The day in New York of the last good answer.
     read_on: Date,
     asked_at: Option<MarketTime>,
+    /// How the last answer differed, while the clock was silent.
+    unconfirmed: Option<String>,
     /// Past this the calendar runs out; `None` when it did so before the start, as a simulator's may.
     renew_at: Option<MarketTime>,
 }
@@ -52,7 +58,7 @@ impl Almanac {
         let read_on = date(&new_york, now);
         let last_close = sessions.days().last().map(|day| day.close);
         let renew_at = last_close.map(|close| close - LEFT).filter(|at| *at > now);
-        Self { sessions, new_york, read_on, asked_at: None, renew_at }
+        Self { sessions, new_york, read_on, asked_at: None, unconfirmed: None, renew_at }
     }
 
     /// Reads the calendar when that is due. `told` is what the broker's clock has just said. Gives back why
@@ -81,19 +87,30 @@ impl Almanac {
     }
 
     fn conclude(&mut self, fresh: Vec<SessionDay>, told: Option<Clock>, now: MarketTime) -> Option<String> {
+        let fresh_fits = told.is_some_and(|told| !contradicts(&Sessions::new(fresh.clone()), told));
+        let before = self.unconfirmed.take();
         match compare(self.sessions.days(), fresh, now) {
             Verdict::Unusable => {
                 tracing::warn!("the broker's calendar names no session to come; it is asked for again later");
                 return None;
             }
             Verdict::Changed(what) => {
+                let is_certain = match told {
+                    Some(told) => contradicts(&self.sessions, told) && fresh_fits,
+                    None => before.as_ref() == Some(&what),
+                };
+                if !is_certain {
+                    tracing::warn!(%what, ?told, "the calendar has changed, by one answer; it is read again");
+                    self.unconfirmed = told.is_none().then_some(what);
+                    return None;
+                }
                 tracing::error!(%what, "the broker has changed its calendar: starting afresh");
                 return Some(format!("the broker has changed its calendar: {what}"));
             }
             Verdict::Later(what) => {
                 tracing::error!(%what, "the broker has changed its calendar: taken over on that day");
             }
-            Verdict::Same if told.is_some_and(|told| self.contradicts(told)) => {
+            Verdict::Same if told.is_some_and(|told| contradicts(&self.sessions, told)) => {
                 tracing::warn!(?told, "the broker's clock and its calendar do not agree on the next bell");
             }
             Verdict::Same => tracing::debug!("the calendar is as it was"),
@@ -106,18 +123,39 @@ impl Almanac {
         if self.asked_at.is_some_and(|at| now.since(at) < AT_MOST_EVERY) {
             return false;
         }
-        date(&self.new_york, now) != self.read_on || told.is_some_and(|told| self.contradicts(told))
+        date(&self.new_york, now) != self.read_on
+            || told.is_some_and(|told| contradicts(&self.sessions, told))
     }
+}
 
-    /// Whether the broker's clock names other bells than the calendar. What the calendar does not reach is no
-    /// contradiction.
-    fn contradicts(&self, told: Clock) -> bool {
-        let after = |bell: fn(&SessionDay) -> MarketTime| {
-            self.sessions.days().iter().map(bell).find(|at| *at > told.now)
-        };
-        after(|day| day.open).is_some_and(|open| open != told.next_open)
-            || after(|day| day.close).is_some_and(|close| close != told.next_close)
+/// The calendar to start with: until `ahead`, unless the clock, which has just `told`, contradicts that. Then
+/// one that reaches less far is read, as it will be every day. `read` reads up to the time given to it.
+pub(super) async fn first(
+    read: impl AsyncFn(MarketTime) -> Result<Vec<SessionDay>, BrokerError>,
+    told: Clock,
+    ahead: Duration,
+) -> Result<Sessions, BrokerError> {
+    let sessions = Sessions::new(read(told.now + ahead).await?);
+    if !contradicts(&sessions, told) {
+        return Ok(sessions);
     }
+    tracing::warn!(
+        ?told,
+        "the broker's clock and its calendar do not agree on the next bell; reading it again"
+    );
+    let shorter = Sessions::new(read(told.now + AHEAD).await?);
+    let lasts = shorter.days().last().is_some_and(|day| day.close - LEFT > told.now);
+    let is_better = lasts && !contradicts(&shorter, told);
+    Ok(if is_better { shorter } else { sessions })
+}
+
+/// Whether the broker's clock names other bells than the calendar. What the calendar does not reach is no
+/// contradiction.
+fn contradicts(sessions: &Sessions, told: Clock) -> bool {
+    let after =
+        |bell: fn(&SessionDay) -> MarketTime| sessions.days().iter().map(bell).find(|at| *at > told.now);
+    after(|day| day.open).is_some_and(|open| open != told.next_open)
+        || after(|day| day.close).is_some_and(|close| close != told.next_close)
 }
 
 /// Compares what is still to come of both, as far as both reach.
@@ -253,8 +291,64 @@ mod tests {
             "told, and its day waited for"
         );
         assert!(!almanac.is_due(None, night));
-        let reason = almanac.conclude(days(&[(8, 17)]), None, night).expect("another next session");
+    }
+
+    #[test]
+    fn one_answer_is_not_enough_to_start_afresh() {
+        let mut almanac = almanac("2013-10-07T15:00:00Z");
+        let night = at("2013-10-08T04:10:00Z");
+        let (same, early) = (days(&WEEK), days(&[(8, 17), (9, 20)]));
+        let lacks_it = days(&[(9, 20), (10, 20)]);
+        let mut check = |fresh: &[SessionDay], told: Option<Clock>, expected: Option<&str>| {
+            let reason = almanac.conclude(fresh.to_vec(), told, night);
+            let is_as_expected = match (&reason, expected) {
+                (Some(reason), Some(words)) => reason.contains(words),
+                (reason, words) => reason.is_none() && words.is_none(),
+            };
+            assert!(is_as_expected, "{fresh:?}, {told:?}: {reason:?}");
+            almanac.is_due(None, night)
+        };
         let bells = "is 2013-10-08T13:30:00Z to 2013-10-08T17:00:00Z, it was 2013-10-08T13:30:00Z to";
-        assert!(reason.contains(bells), "{reason}");
+        let clock = |close| clock("2013-10-08T04:10:00Z", "2013-10-08T13:30:00Z", close);
+        // The clock knows better than the list, and the list is asked for again.
+        let as_known = clock("2013-10-08T20:00:00Z");
+        for _ in 0..3 {
+            assert!(check(&lacks_it, as_known, None));
+        }
+        // The clock contradicts both: another list would not help.
+        let other = clock("2013-10-08T18:00:00Z");
+        assert!(check(&early, other, None));
+        // Both say the same.
+        let as_told = clock("2013-10-08T17:00:00Z");
+        check(&early, as_told, Some(bells));
+        // The clock is silent: two lists in a row that say the same.
+        assert!(check(&early, None, None));
+        assert!(check(&lacks_it, None, None));
+        assert!(check(&early, None, None));
+        assert!(!check(&same, None, None));
+        check(&early, None, None);
+        check(&early, None, Some(bells));
+    }
+
+    #[tokio::test]
+    async fn the_first_calendar_is_held_against_the_clock() {
+        let noon = "2013-10-07T16:00:00Z";
+        let right = clock(noon, "2013-10-08T13:30:00Z", "2013-10-07T20:00:00Z").expect("a clock");
+        let year = Duration::from_secs(370 * 86_400);
+        let lacks_it = days(&[(7, 20), (9, 20)]);
+        let check = async |long: &[SessionDay], short: &[SessionDay], expected: &[SessionDay]| {
+            let read = async |until: MarketTime| {
+                Ok(if until == right.now + year { long.to_vec() } else { short.to_vec() })
+            };
+            let sessions = first(read, right, year).await.expect("it can be read");
+            assert_eq!(sessions.days(), expected);
+        };
+        let week = days(&WEEK);
+        check(&week, &lacks_it, &week).await;
+        check(&lacks_it, &week, &week).await;
+        // No better than the other.
+        check(&lacks_it, &week[..2], &lacks_it).await;
+        check(&lacks_it, &[], &lacks_it).await;
+        check(&lacks_it, &days(&[(7, 17)]), &lacks_it).await;
     }
 }

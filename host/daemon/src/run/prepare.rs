@@ -15,7 +15,7 @@ use sandpit_monitor::Monitor;
 use sandpit_strategy::Engine;
 use sandpit_types::{HostEpoch, MarketClock, MarketTime, Symbol};
 
-use super::Failure;
+use super::{Failure, calendar};
 use crate::{
     ambient,
     budgets::Budgets,
@@ -210,9 +210,9 @@ async fn meet_broker(
         let what = format!("cannot start with the broker at {}: {error}", config.endpoints.trading_url);
         Failure::new(Exit::Broker, what)
     };
-    let now = alpaca.clock().await.map_err(failed)?.now;
-    clock.set(now);
+    let told = alpaca.clock().await.map_err(failed)?;
+    clock.set(told.now);
     budgets.assume_a_former_life();
-    let days = alpaca.calendar(now - CALENDAR_BACK, now + CALENDAR_AHEAD).await.map_err(failed)?;
-    Ok(Sessions::new(days))
+    let read = async |until| alpaca.calendar(told.now - CALENDAR_BACK, until).await;
+    calendar::first(read, told, CALENDAR_AHEAD).await.map_err(failed)
 }

@@ -152,9 +152,10 @@ impl Spawner<'_> {
             while let Some(output) = outputs.recv().await {
                 match &output {
                     DeskOutput::Account(account) => figures.set_equity(account.equity),
-                    DeskOutput::StreamSuspect { reason } => {
+                    DeskOutput::StreamSuspect { connection, reason } => {
                         // A full queue means that one is about to be heard.
-                        let _ = suspects.try_send(Suspicion { what: reason.clone() });
+                        let _ =
+                            suspects.try_send(Suspicion { connection: *connection, what: reason.clone() });
                     }
                     DeskOutput::Order { .. }
                     | DeskOutput::Fill { .. }

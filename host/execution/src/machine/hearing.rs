@@ -9,7 +9,10 @@
 //! been caught up with, those of earlier lives, those of others. Nor of ends that brokers are known to reach
 //! without a word: a rejection, and the rest of an order that is good only at once (Alpaca-API#171).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use sandpit_cores::orders::{Books, Order};
 use sandpit_store::Record;
@@ -24,6 +27,15 @@ use crate::{DeskOutput, Review};
 /// A stream that tells some things and not others is suspected no more often than this: a broker that never
 /// tells of one kind of event must not keep us from trading. Market time.
 const LOSSY_EVERY: Duration = Duration::from_secs(600);
+/// Suspicions are remembered for so long, market time: of too many a human is told...
+const REMEMBERED: Duration = Duration::from_secs(3_600);
+/// ...that is, of so many.
+const HABIT: usize = 3;
+/// After so many for debts of one kind, a stream that tells anything at all counts as one that never tells of
+/// that kind, although it may have been quiet since the debt began.
+const SAME_KIND: usize = 2;
+/// More are not remembered, the oldest are forgotten.
+const MAX_PAST: usize = 64;
 
 /// How far an order has come, by one of the two words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +43,14 @@ struct Progress {
     routed: bool,
     filled: Qty,
     over: bool,
+}
+
+/// What the stream owes of an order, the gravest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Debt {
+    Shares,
+    End,
+    Routed,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,16 +68,30 @@ pub(super) struct Hearing {
     /// The open orders, and those whose end is owed; `None` while nothing can be owed, because the stream is
     /// down, is being caught up with or is suspected already.
     orders: Option<BTreeMap<ClientOrderId, Entry>>,
-    /// When it last told something new, of whichever order, and the broker's stamp of that.
-    heard: Option<(MarketTime, MarketTime)>,
+    /// When this connection last told something new, of whichever order.
+    heard_at: Option<MarketTime>,
+    /// The broker's newest stamp: what is not newer is repeated. No later than when it was heard.
+    newest: MarketTime,
     /// When it was last suspected although it told other things.
     lossy_at: Option<MarketTime>,
+    /// When it was suspected, and of owing what; the newest last.
+    past: VecDeque<(MarketTime, Debt)>,
+    /// When a human was last told that it happens again and again.
+    told_at: Option<MarketTime>,
 }
 
 impl Hearing {
     /// Not listening yet. `grace` is how far the stream may be behind REST, market time.
     pub(super) const fn new(grace: Duration) -> Self {
-        Self { grace, orders: None, heard: None, lossy_at: None }
+        Self {
+            grace,
+            orders: None,
+            heard_at: None,
+            newest: MarketTime::EPOCH,
+            lossy_at: None,
+            past: VecDeque::new(),
+            told_at: None,
+        }
     }
 
     /// The stream is up and has been caught up with: from here on it has to tell.
@@ -68,7 +102,7 @@ impl Hearing {
             Some((order.client_id().clone(), Entry { told, ..Entry::default() }))
         });
         self.orders = Some(at_broker.collect());
-        self.heard = None;
+        self.heard_at = None;
     }
 
     /// The stream is down: nothing is owed.
@@ -91,9 +125,9 @@ impl Hearing {
         is_new: bool,
         now: MarketTime,
     ) {
-        if self.heard.is_none_or(|(_, newest)| update.time > newest) {
-            // What is repeated shows no life.
-            self.heard = Some((now, update.time));
+        // What is repeated shows no life.
+        if update.time > self.newest {
+            (self.heard_at, self.newest) = (Some(now), update.time.min(now));
         }
         let (Some(orders), Some(order)) = (&mut self.orders, order) else { return };
         let entry = orders.entry(order.client_id().clone()).or_default();
@@ -165,20 +199,42 @@ impl Hearing {
         let grace = self.grace;
         let is_due = |entry: &Entry| entry.owed_since.is_some_and(|since| since + grace <= now);
         let (id, owed) = orders.iter().find(|(_, entry)| is_due(entry))?;
-        let since = owed.owed_since?;
+        let (since, debt) = (owed.owed_since?, owed.debt());
         let text = format!(
             "the order stream has not told within {grace:?} what REST shows of order {id}: {}; it is suspect",
             owed.text()
         );
-        if self.heard.is_some_and(|(at, _)| at >= since) {
-            if self.lossy_at.is_some_and(|at| now.since(at) < LOSSY_EVERY) {
-                orders.retain(|_, entry| !is_due(entry));
-                return None;
-            }
+        let is_lossy = self.heard_at.is_some_and(|at| at >= since);
+        let same_kind = || self.past.iter().rev().filter(|(_, past)| *past == debt).map(|(at, _)| *at);
+        let same_kind_often = same_kind().filter(|at| now.since(*at) < REMEMBERED).count() >= SAME_KIND;
+        let last = [
+            self.lossy_at.filter(|_| is_lossy),
+            same_kind().next().filter(|_| same_kind_often && self.heard_at.is_some()),
+        ];
+        if last.into_iter().flatten().any(|at| now.since(at) < LOSSY_EVERY) {
+            orders.retain(|_, entry| !is_due(entry));
+            return None;
+        }
+        if is_lossy {
             self.lossy_at = Some(now);
         }
+        if self.past.len() >= MAX_PAST {
+            self.past.pop_front();
+        }
+        self.past.push_back((now, debt));
         self.orders = None;
         Some(text)
+    }
+
+    /// How often it was suspected lately, if that is often enough for a human to be told, once in a while.
+    pub(super) fn habit(&mut self, now: MarketTime) -> Option<usize> {
+        let count = self.past.iter().filter(|(at, _)| now.since(*at) < REMEMBERED).count();
+        let is_told = self.told_at.is_some_and(|at| now.since(at) < REMEMBERED);
+        if count < HABIT || is_told {
+            return None;
+        }
+        self.told_at = Some(now);
+        Some(count)
     }
 }
 
@@ -189,15 +245,25 @@ impl Entry {
         self.owed_since = owes.then(|| self.owed_since.unwrap_or(now));
     }
 
-    fn text(&self) -> String {
-        let end = if self.shown.over && !self.told.over { ", and its end" } else { "" };
-        let (shown, told) = (self.shown.filled, self.told.filled);
-        if shown > told {
-            format!("{shown} shares filled, {told} told{end}")
-        } else if end.is_empty() {
-            "that it was routed".to_owned()
+    /// Of one that owes something.
+    fn debt(&self) -> Debt {
+        if self.shown.filled > self.told.filled {
+            Debt::Shares
+        } else if self.shown.over && !self.told.over {
+            Debt::End
         } else {
-            "its end".to_owned()
+            Debt::Routed
+        }
+    }
+
+    fn text(&self) -> String {
+        match self.debt() {
+            Debt::Shares => {
+                let end = if self.shown.over && !self.told.over { ", and its end" } else { "" };
+                format!("{} shares filled, {} told{end}", self.shown.filled, self.told.filled)
+            }
+            Debt::End => "its end".to_owned(),
+            Debt::Routed => "that it was routed".to_owned(),
         }
     }
 }
@@ -282,7 +348,17 @@ impl<R: Review> Machine<R> {
             self.stats.write(|counts| counts.suspicions += 1);
             let detail = reason.clone();
             self.ledger.record(Record::Notice { time: now, subject: "order-stream-suspect", detail });
-            self.actions.push(Action::Tell(DeskOutput::StreamSuspect { reason }));
+            let connection = self.connection;
+            self.actions.push(Action::Tell(DeskOutput::StreamSuspect { connection, reason }));
+            if let Some(count) = self.hearing.habit(now) {
+                self.raise(
+                    format!(
+                        "the order stream was suspect {count} times within {REMEMBERED:?}, and entries are \
+                         refused for some seconds each time; look for what the broker does not tell"
+                    ),
+                    now,
+                );
+            }
         }
     }
 }

@@ -21,6 +21,10 @@ pub(super) const RETRY_CAP: Duration = Duration::from_secs(60);
 /// The same for the list of open orders, which is all that is known of them while the stream is down.
 pub(super) const LIST_RETRY_CAP: Duration = Duration::from_secs(15);
 
+/// With no order open by the books, open orders are listed as often as this: one may have come to the broker
+/// long after it was taken for gone.
+const LIST_IDLE_EVERY: Duration = Duration::from_secs(600);
+
 /// Foreign orders that are remembered, so that each is reported once. When full, all are forgotten.
 const MAX_FOREIGN: usize = 1000;
 
@@ -34,6 +38,8 @@ pub(super) struct Poll {
     asked_at: MarketTime,
     /// Asked for while it ran: what it brings may be older than the reason.
     again: bool,
+    /// Asked for: it runs the next time, needed or not, and until it has worked.
+    forced: bool,
     backoff: Backoff,
 }
 
@@ -41,10 +47,11 @@ impl Poll {
     pub(super) const fn new(every: Duration, retry_cap: Duration) -> Self {
         let backoff = Backoff::new(RETRY_BASE, retry_cap);
         let (due, asked_at) = (Some(MarketTime::EPOCH), MarketTime::EPOCH);
-        Self { every, due, asked_at, again: false, backoff }
+        Self { every, due, asked_at, again: false, forced: false, backoff }
     }
 
     pub(super) fn hurry(&mut self, now: MarketTime) {
+        self.forced = true;
         match self.due {
             Some(due) => self.due = Some(due.min(now)),
             None => self.again = true,
@@ -66,6 +73,7 @@ impl Poll {
         if self.due.is_none_or(|at| at > now) {
             return false;
         }
+        let is_needed = is_needed || self.forced || now.since(self.asked_at) >= LIST_IDLE_EVERY;
         if is_needed {
             (self.due, self.asked_at) = (None, now);
         } else {
@@ -77,6 +85,7 @@ impl Poll {
     /// It ended. `true` when what it brought is newer than every reason to ask.
     pub(super) fn ended(&mut self, is_ok: bool, now: MarketTime, random: u64) -> bool {
         let is_new = !std::mem::take(&mut self.again);
+        self.forced &= !(is_ok && is_new);
         let wait = if is_ok {
             self.backoff.succeed();
             self.every

@@ -94,6 +94,10 @@ async fn falls_are_told_once_and_nothing_is_lost() {
     task.await.expect("it ends in peace");
 }
 
+fn suspicion(connection: u64) -> Suspicion {
+    Suspicion { connection, what: "an order is filled".to_owned() }
+}
+
 #[tokio::test]
 async fn a_suspected_stream_is_made_again() {
     let (first, one) = opening();
@@ -107,13 +111,18 @@ async fn a_suspected_stream_is_made_again() {
     until("the stream", || told.words() == "up a").await;
     // Many suspicions about one stream are one, and those told before the next is open are not about it.
     for _ in 0..3 {
-        tell.send(Suspicion { what: "an order is filled".to_owned() }).await.unwrap();
+        tell.send(suspicion(1)).await.unwrap();
     }
     until("the fall", || told.words() == "up a down").await;
     assert!(first.is_closed(), "the old socket was dropped");
-    tell.send(Suspicion { what: "another one, too".to_owned() }).await.unwrap();
+    tell.send(suspicion(1)).await.unwrap();
     second.send(Ok(update("b"))).unwrap();
     until("the next stream", || told.words() == "up a down up b").await;
+    // One that was long under way is about the first stream, too.
+    tell.send(suspicion(1)).await.unwrap();
+    until("it is heard", || tell.capacity() == tell.max_capacity()).await;
+    second.send(Ok(update("c"))).unwrap();
+    until("the same stream", || told.words() == "up a down up b c").await;
     assert_eq!(stats.connection.falls_by(Fall::Suspected), 1);
     // Nobody left to suspect anything is no reason to spin.
     drop(tell);

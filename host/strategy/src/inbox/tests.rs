@@ -127,7 +127,7 @@ fn overflow_is_said_once_and_probes_are_still_answered() {
     inbox.push(bar("A", 1));
     inbox.push(quote("A", 1));
     inbox.push(StrategyEvent::Probe(7));
-    assert_eq!(inbox.pop(), Next::Overflowed);
+    assert_eq!(inbox.pop(), Next::Overflowed { limit: WAITING_MAX });
     assert_eq!(inbox.pop(), Next::Event(StrategyEvent::Probe(7)));
     assert_eq!(inbox.waiting(), 0);
 }
@@ -151,7 +151,7 @@ fn too_much_news_is_an_overflow() {
     inbox.push(news(&["A"]));
     assert_eq!(inbox.waiting(), NEWS_WAITING_MAX);
     inbox.push(news(&["A"]));
-    assert_eq!((inbox.pop(), inbox.waiting()), (Next::Overflowed, 0));
+    assert_eq!((inbox.pop(), inbox.waiting()), (Next::Overflowed { limit: NEWS_WAITING_MAX }, 0));
 }
 
 #[test]

@@ -138,7 +138,11 @@ fn marked(symbol: &str, minute: i64, close: f64, mark: BarMark) -> StrategyEvent
 }
 
 fn news(symbols: &[&str]) -> StrategyEvent {
-    StrategyEvent::Market(MarketEvent::News(Box::new(News {
+    StrategyEvent::Market(MarketEvent::News(Box::new(piece(symbols))))
+}
+
+fn piece(symbols: &[&str]) -> News {
+    News {
         id: 77,
         created: at(500),
         updated: at(560),
@@ -148,7 +152,7 @@ fn news(symbols: &[&str]) -> StrategyEvent {
         source: "wire".into(),
         url: "u".into(),
         symbols: symbols.iter().map(Symbol::new).collect(),
-    })))
+    }
 }
 
 #[test]
@@ -361,6 +365,16 @@ fn timers_fire_once_in_order_and_at_their_time() {
     check(StrategyEvent::Tick(at(124)), &[]);
     // A trade is as good as a tick: what is due comes before it.
     check(trade("A", 127), &[3, 125 * SECOND]);
+    // Stamps that nobody has checked, of tomorrow for example, move nothing.
+    let tomorrow = at(90_000);
+    let news = News { id: 5, updated: tomorrow, ..piece(&["A"]) };
+    check(StrategyEvent::Market(MarketEvent::News(Box::new(news))), &[5, 127 * SECOND]);
+    let (symbol, qty, price) = (Symbol::new("A"), Qty::from_nanos(1), Price::from_nanos(1));
+    let id = StrategyOrderId(6);
+    check(
+        StrategyEvent::Fill { id, symbol, side: Side::Buy, qty, price, time: tomorrow },
+        &[6, 127 * SECOND],
+    );
     check(StrategyEvent::Tick(at(140)), &[1, 130 * SECOND, 2, 130 * SECOND]);
     check(StrategyEvent::Tick(at(141)), &[]);
 }

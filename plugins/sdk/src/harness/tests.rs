@@ -450,6 +450,6 @@ fn bars_out_of_turn_take_their_place_and_news_is_told() {
     desk.news(news);
     assert_eq!(
         told(),
-        ["late 2 of [1.0, 2.0, 3.0]", "corrected 1.5 of [1.5, 2.0, 3.0]", "It moved about 1 at 300"]
+        ["late 2 of [1.0, 2.0, 3.0]", "corrected 1.5 of [1.5, 2.0, 3.0]", "It moved about 1 at 240"]
     );
 }

@@ -27,7 +27,10 @@ use crate::{
 };
 
 /// A longer name of a symbol is none. The longest there are, of options, have 21 characters.
-const MAX_SYMBOL_BYTES: usize = 64;
+pub(crate) const MAX_SYMBOL_BYTES: usize = 64;
+/// An odd message in MessagePack that is longer is passed by: as values it is up to 50 times as large. The
+/// longest that is known acknowledges every symbol there is, on four channels.
+const MAX_ODD_BYTES: usize = 512 * 1024;
 /// Control messages stand alone in their frames; of more than these in one, the others are not read.
 const MAX_CONTROLS: usize = 16;
 /// At most this much of the broker's words is kept.

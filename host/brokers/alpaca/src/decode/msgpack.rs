@@ -6,7 +6,7 @@ use rmp::{Marker, encode};
 use sandpit_types::{Bar, BarMark, MarketEvent, MarketTime, Quote, Symbol, Trade};
 use serde_json::Value;
 
-use super::{FrameError, Sink, bytes::Bytes};
+use super::{FrameError, MAX_ODD_BYTES, Sink, bytes::Bytes};
 
 /// Whether a frame begins as an array in MessagePack does; one in JSON never does.
 pub(super) fn is_array(frame: &[u8]) -> bool {
@@ -35,6 +35,9 @@ pub(super) fn frame(frame: &[u8], sink: &mut Sink<'_>) -> Result<(), FrameError>
 
 /// A message of any form, as the JSON that it would be.
 fn odd(message: &[u8], sink: &mut Sink<'_>) {
+    if message.len() > MAX_ODD_BYTES {
+        return sink.oddities.unreadable("", &"it is far too long");
+    }
     let value = match Bytes(message).value(0) {
         Ok(value) => value,
         Err(error) => return sink.oddities.unreadable("", &error),

@@ -7,7 +7,7 @@
 use sandpit_types::{Bar, BarMark, MarketEvent, MarketTime, Quote, Symbol, Trade};
 
 use super::MAX_SYMBOL_BYTES;
-use crate::wire::stamp;
+use crate::wire::{number, stamp};
 
 /// So many digits fit into a float without loss, and so does their quotient by a power of ten.
 const EXACT_DIGITS: usize = 15;
@@ -178,7 +178,9 @@ impl<'t> Scan<'t> {
             return None;
         }
         if whole_length + fraction_length > EXACT_DIGITS {
-            return str::from_utf8(&text[..length]).ok()?.parse().ok();
+            let price = str::from_utf8(&text[..length]).ok()?.parse().ok()?;
+            // One of hundreds of digits is infinite.
+            return number::is_price(price).then_some(price);
         }
         let power = POWERS[fraction_length];
         Some((whole * power as u64 + fraction) as f64 / power)

@@ -305,6 +305,45 @@ fn control_messages_are_told_apart() {
 }
 
 #[test]
+fn an_infinite_price_is_none() {
+    let huge = "9".repeat(310);
+    for price in [format!("{huge}.0"), huge] {
+        let quote =
+            format!(r#"{{"T":"q","S":"AMD","bp":{price},"bs":1,"ap":1,"as":1,"t":"2021-02-22T15:51:45Z"}}"#);
+        assert_eq!(quick::message(quote.as_bytes()), None);
+        let frame = decoded(format!("[{quote}]").as_bytes());
+        assert!(frame.is_err() || frame.is_ok_and(|read| read.events.is_empty()), "{price}");
+    }
+}
+
+#[test]
+fn a_huge_odd_message_is_passed_by_unread() {
+    // One of nothing but nothings would be dozens of times as large once it is read.
+    let message = |nils: u16| {
+        let head = [0x82, 0xa1, b'T', 0xa7, b's', b'u', b'c', b'c', b'e', b's', b's', 0xa1, b'x'];
+        let lists = [0xdc].into_iter().chain(nils.to_be_bytes());
+        let list: Vec<u8> = lists.chain(std::iter::repeat_n(0xc0, nils.into())).collect();
+        let mut message = head.to_vec();
+        message.push(0x99);
+        (0..9).for_each(|_| message.extend(&list));
+        message
+    };
+    let frame = |nils: u16| [vec![0x91], message(nils)].concat();
+    let (small, large) = (frame(58_000), frame(59_000));
+    assert!(small.len() < MAX_ODD_BYTES && large.len() > MAX_ODD_BYTES);
+    let small = decoded(&small).expect("an array");
+    assert_eq!((small.controls.len(), small.counts.unreadable), (1, 0));
+    let large = decoded(&large).expect("an array");
+    assert_eq!((large.controls.len(), large.counts.unreadable), (0, 1));
+    // An acknowledgement of as many symbols as there are in America.
+    let names: Vec<String> = (0..12_000).map(|number| format!("A{number:04}")).collect();
+    let all = json!([{"T": "subscription", "bars": names, "updatedBars": names, "quotes": names,
+        "trades": names}]);
+    let read = decoded(&packed(&all, TimeForm::Shortest)).expect("an array");
+    assert_eq!((read.controls.len(), read.counts.unreadable), (1, 0));
+}
+
+#[test]
 fn frames_that_are_no_arrays_are_errors() {
     let json =
         ["", "{}", "[", r#"[{"T":"q","S":"AMD""#, "[]]", "[1 2]", "[,]", "[1,]", "[}", "[{]", "[nul]", "x"];
@@ -337,10 +376,17 @@ fn number() -> impl Strategy<Value = String> {
     })
 }
 
+/// A number of up to hundreds of digits: the longest are infinite as floats.
+fn long_number() -> impl Strategy<Value = String> {
+    ("[1-9][0-9]{15,20}|[1-9]{300,320}", "[0-9]{1,20}")
+        .prop_map(|(whole, fraction)| format!("{whole}.{fraction}"))
+}
+
 /// A value of any kind: good ones, odd ones.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         number(),
+        long_number(),
         any::<u64>().prop_map(|number| number.to_string()),
         any::<f64>().prop_map(|number| if number.is_finite() {
             number.to_string()
@@ -427,7 +473,13 @@ fn odd_message() -> impl Strategy<Value = String> {
 
 /// What serde makes of one message.
 fn by_serde(message: &str) -> Option<MarketEvent> {
-    let kind = serde_json::from_str::<Value>(message).ok()?.get("T")?.as_str()?.to_owned();
+    /// A number that nobody reads may be of any length.
+    #[derive(Deserialize)]
+    struct Kind {
+        #[serde(rename = "T")]
+        kind: String,
+    }
+    let Kind { kind } = serde_json::from_str(message).ok()?;
     let (mut out, mut controls) = (Vec::new(), Vec::new());
     let mut sink = Sink { out: &mut out, controls: &mut controls, oddities: &Oddities::default() };
     sink.try_message(&kind, &mut serde_json::Deserializer::from_str(message)).ok()?;

@@ -35,6 +35,13 @@ fn hear_of_others(world: &mut World, seconds: i64) {
 /// Runs a script over orders of 10 shares; `hear` hears what the stream has, `lose` loses it, `again` hears
 /// what was heard last once more.
 fn check(script: &str, suspicions: usize) {
+    let world = played(script);
+    assert_eq!(world.suspicions(), suspicions, "{script}");
+    assert_eq!(world.disk.notices("order-stream-suspect").len(), suspicions, "{script}");
+    assert_eq!(alerts(&world), 0, "{script}");
+}
+
+fn played(script: &str) -> World {
     let mut world = World::new();
     let mut next_id = 0;
     let mut heard: Option<TradeUpdate> = None;
@@ -84,9 +91,7 @@ fn check(script: &str, suspicions: usize) {
         }
     }
     world.calm();
-    assert_eq!(world.suspicions(), suspicions, "{script}");
-    assert_eq!(world.disk.notices("order-stream-suspect").len(), suspicions, "{script}");
-    assert_eq!(alerts(&world), 0, "{script}");
+    world
 }
 
 #[test]
@@ -157,6 +162,68 @@ fn a_stream_that_tells_some_things_is_suspected_now_and_then() {
 }
 
 #[test]
+fn a_quiet_stream_that_never_tells_of_one_kind_does_not_flap_for_ever() {
+    // Fills are never told, orders that are routed are; nothing is heard between a fill and its list.
+    let round = "submit hear fill=10 lose wait=40 down up wait=20 ";
+    let check = |rounds: usize, suspicions: usize, pages: usize| {
+        let world = played(&round.repeat(rounds));
+        assert_eq!((world.suspicions(), alerts(&world)), (suspicions, pages), "after {rounds} rounds");
+    };
+    // A stream may well be mute twice: that is noticed as soon as the first time.
+    check(1, 1, 0);
+    check(2, 2, 0);
+    check(10, 2, 0);
+    // From then on once in ten minutes, and a human knows.
+    check(14, 3, 1);
+    check(50, 6, 1);
+    // Another kind is another matter.
+    let world = played(&format!("{}submit hear cancel lose wait=31", round.repeat(5)));
+    assert_eq!(world.suspicions(), 3);
+    // One that tells nothing at all is mute, however often.
+    let world = played(&"submit lose wait=40 down up wait=20 ".repeat(10));
+    assert_eq!((world.suspicions(), alerts(&world)), (10, 1));
+}
+
+#[test]
+fn a_suspicion_names_its_connection() {
+    let world = played("submit lose wait=40 down up wait=20 down up submit lose wait=40");
+    let connections = world.told.iter().filter_map(|output| match output {
+        DeskOutput::StreamSuspect { connection, .. } => Some(*connection),
+        _ => None,
+    });
+    assert_eq!(connections.collect::<Vec<_>>(), [1, 3]);
+}
+
+/// How many lists are asked for in so many seconds.
+fn lists(world: &mut World, seconds: u64) -> usize {
+    let end = world.now + secs(seconds);
+    let mut lists = 0;
+    while world.now < end {
+        let actions = world.turn();
+        lists += actions.iter().filter(|action| matches!(action, Action::List)).count();
+        world.run(actions);
+        world.now = world.now + secs(1);
+    }
+    lists
+}
+
+#[test]
+fn orders_are_listed_now_and_then_although_none_is_open() {
+    let mut world = World::new();
+    world.calm_for(secs(700));
+    assert!((5..=6).contains(&lists(&mut world, 3_600)), "once in ten minutes");
+    // A reason to ask is one although the books know of no order.
+    world.machine.list.hurry(world.now);
+    assert_eq!(lists(&mut world, 500), 1);
+    // It is asked for until there is an answer.
+    world.network_works = false;
+    world.machine.list.hurry(world.now);
+    assert!(lists(&mut world, 60) > 1);
+    world.network_works = true;
+    assert_eq!(lists(&mut world, 500), 1);
+}
+
+#[test]
 fn orders_are_listed_at_once_and_often_while_the_stream_is_down() {
     let mut world = World::new();
     world.submit(1, Side::Buy, 20);
@@ -183,14 +250,7 @@ fn orders_are_listed_at_once_and_often_while_the_stream_is_down() {
 
     // The broker cannot be reached either: it is asked again soon enough, and not all the time.
     world.network_works = false;
-    let mut lists = 0;
-    let end = world.now + secs(600);
-    while world.now < end {
-        let actions = world.turn();
-        lists += actions.iter().filter(|action| matches!(action, Action::List)).count();
-        world.run(actions);
-        world.now = world.now + secs(1);
-    }
+    let lists = lists(&mut world, 600);
     assert!((25..=80).contains(&lists), "{lists} lists in ten minutes");
 }
 
