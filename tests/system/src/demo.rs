@@ -119,6 +119,25 @@ impl Demo {
         get_json(&format!("http://{}{path}", self.sim)).expect("the broker answers")
     }
 
+    /// Arms a fault at the broker; ends it when `until` has been seen.
+    ///
+    /// # Panics
+    /// When the broker does not take it.
+    pub fn with_fault<T>(&self, rule: &Value, until: impl FnOnce() -> T) -> T {
+        let url = format!("http://{}/sim/faults", self.sim);
+        let armed: Value = agent()
+            .post(&url)
+            .send_json(rule)
+            .expect("the broker answers")
+            .body_mut()
+            .read_json()
+            .expect("JSON");
+        let seen = until();
+        let healed = agent().delete(format!("{url}/{}", armed["id"])).call().expect("the broker answers");
+        assert!(healed.status().is_success(), "{rule} {armed}");
+        seen
+    }
+
     /// The watchdog's status.
     ///
     /// # Panics
@@ -178,12 +197,15 @@ fn read(path: &Path) -> String {
 
 /// The JSON that a GET with any key pair is answered with, if it is answered.
 pub fn get_json(url: &str) -> Option<Value> {
+    let request = agent().get(url).header("APCA-API-KEY-ID", "k").header("APCA-API-SECRET-KEY", "s");
+    request.call().ok()?.body_mut().read_json().ok()
+}
+
+fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(5)))
         .proxy(None)
         .http_status_as_error(false)
         .build();
-    let request =
-        ureq::Agent::from(config).get(url).header("APCA-API-KEY-ID", "k").header("APCA-API-SECRET-KEY", "s");
-    request.call().ok()?.body_mut().read_json().ok()
+    config.into()
 }

@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask test` builds binaries and plugins before it runs these.
 
+mod agree;
 mod books;
 mod demo;
 
