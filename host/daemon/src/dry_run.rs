@@ -288,7 +288,7 @@ mod tests {
         let dry = DryRun::new(std::slice::from_ref(&spy), clock, 1);
         let bar = |start, close| {
             let symbol = spy.clone();
-            Bar { symbol, start, open: close, high: close, low: close, close, volume: 5_000, vwap: close }
+            Bar { symbol, start, open: close, high: close, low: close, close, volume: 100, vwap: close }
         };
         dry.on_market(&[MarketEvent::Bar(bar(start, 167.4))]);
         let strategy = StrategyName::parse("a").expect("a name");
@@ -297,8 +297,8 @@ mod tests {
             client_id: client_id.clone(),
             symbol: spy.clone(),
             side: Side::Buy,
-            qty: "100000".parse::<Qty>().expect("a number"),
-            kind: OrderKind::Limit { limit_price: "200".parse().expect("a price") },
+            qty: "500".parse::<Qty>().expect("a number"),
+            kind: OrderKind::Limit { limit_price: "168".parse().expect("a price") },
             time_in_force: TimeInForce::Day,
             extended_hours: false,
         };

@@ -142,6 +142,7 @@ impl Queue {
         }
         self.waiting -= 1;
         self.drop_empty_front();
+        self.tighten_if_loose();
         Some(Next::Event(event.expect("the front is never empty")))
     }
 
@@ -181,6 +182,10 @@ impl Queue {
     fn add(&mut self, event: StrategyEvent, kind: Kind) {
         self.ring.push_back(Entry { kind, event: Some(event) });
         self.waiting += 1;
+        self.tighten_if_loose();
+    }
+
+    fn tighten_if_loose(&mut self) {
         if self.ring.len() > 2 * self.waiting + EMPTY_MAX {
             self.tighten();
         }
