@@ -132,6 +132,7 @@ impl Demo {
             .body_mut()
             .read_json()
             .expect("JSON");
+        assert!(armed["id"].is_u64(), "{rule}: {armed}");
         let seen = until();
         let healed = agent().delete(format!("{url}/{}", armed["id"])).call().expect("the broker answers");
         assert!(healed.status().is_success(), "{rule} {armed}");

@@ -20,7 +20,7 @@ fn a_mute_order_stream_is_replaced() {
     let status = || demo.host_status().expect("the host answers");
     let fills = || demo.sim_status()["fills"].as_u64().expect("a number");
     let before = fills();
-    let mute = json!({"kind": "mute", "stream": "trade_updates"});
+    let mute = json!({"kind": "mute", "stream": "trades"});
     let noticed = demo.with_fault(&mute, || {
         wait_for("a fill that the stream does not tell", Duration::from_secs(120), || {
             (fills() > before).then_some(())
@@ -54,12 +54,14 @@ fn streams_that_are_cut_lose_and_double_nothing() {
         let status = demo.host_status().expect("the host answers");
         stream(&status, name)["falls"]["down"].as_u64().expect("a number")
     };
-    let cut = json!({"kind": "drop", "probability": 0.05});
-    demo.with_fault(&cut, || {
+    let prices = json!({"kind": "drop", "stream": "data", "every": 2000, "at_most": 3});
+    let fills = json!({"kind": "drop", "stream": "trades", "every": 3, "at_most": 2});
+    let both = || {
         wait_for("falls of both streams", Duration::from_secs(120), || {
-            (falls("market-data") > 2 && falls("trade-updates") > 0).then_some(())
-        });
-    });
+            (falls("market-data") >= 3 && falls("trade-updates") >= 2).then_some(())
+        })
+    };
+    demo.with_fault(&prices, || demo.with_fault(&fills, both));
     let live = || {
         let status = demo.host_status()?;
         let is_live = |name: &str| stream(&status, name)["state"] == "live";
