@@ -162,6 +162,8 @@ pub(crate) struct Life {
     slow: (bool, Backoff),
     /// A human was called in this row of failures.
     paged: bool,
+    /// How long a connection that brought data has to last.
+    forgiven_after: Duration,
     /// When the row of failures is over, if the connection lasts.
     forgive_at: Option<Instant>,
     random: u64,
@@ -178,9 +180,15 @@ impl Life {
             opened: None,
             slow: (false, Backoff::new(Duration::from_secs(1), Reconnect::CAP)),
             paged: false,
+            forgiven_after: FORGIVEN_AFTER,
             forgive_at: None,
             random: seed,
         }
+    }
+
+    /// Another span after which a connection that brought data ends the row of failures.
+    pub(crate) const fn forgive_after(&mut self, span: Duration) {
+        self.forgiven_after = span;
     }
 
     /// Where it stands.
@@ -234,7 +242,7 @@ impl Life {
             }
             (Phase::Proving { .. }, Input::Data) => {
                 if self.proof == Proof::Data {
-                    self.live(now, FORGIVEN_AFTER);
+                    self.live(now, self.forgiven_after);
                 }
                 Ok(Step::Stay)
             }

@@ -78,6 +78,8 @@ pub struct Setup {
     pub seed: u64,
     /// How its data stream is written.
     pub encoding: Encoding,
+    /// How long a connection has to last before the waits are short again, if not as long as usual.
+    pub forgiven_after: Option<Duration>,
     /// Its budget for market data.
     pub data: Quota,
     /// Its budget for trading.
@@ -101,6 +103,7 @@ impl Setup {
             since: sim.open(),
             seed,
             encoding: Encoding::Json,
+            forgiven_after: None,
             data: Quota::per_minute(DATA_RPM),
             trading: Quota::default(),
         }
@@ -159,6 +162,10 @@ impl Parts {
             seed: setup.seed,
         };
         let ingest = Ingest::new(config, alpaca.clone(), alpaca.clone(), clock.clone());
+        let ingest = match setup.forgiven_after {
+            Some(span) => ingest.forgiving_after(span),
+            None => ingest,
+        };
         Self { alpaca, ingest, budgets }
     }
 }

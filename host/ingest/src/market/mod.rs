@@ -164,6 +164,14 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         self
     }
 
+    /// Another span than the usual 15 s that a connection has to last before the waits are short again; real
+    /// time. For tests of many falls.
+    #[must_use]
+    pub const fn forgiving_after(mut self, span: Duration) -> Self {
+        self.life.forgive_after(span);
+        self
+    }
+
     /// The counters.
     pub fn stats(&self) -> Arc<IngestStats> {
         Arc::clone(&self.stats)

@@ -39,6 +39,7 @@ impl Crowd {
         for n in 0..HOSTS {
             let mut setup = Setup::new(sim, &["SPY", "AAPL"], 100 + n);
             setup.since = sim.clock().0;
+            setup.forgiven_after = Some(std::time::Duration::ZERO);
             let _inside = runtime.enter();
             let parts = Parts::new(&setup, sim, lanes, &clock, speed);
             tell.send(parts.ingest.stats()).expect("we listen");
