@@ -104,6 +104,10 @@ mod tests {
             filled_qty: Qty::ZERO,
             filled_avg_price: None,
             limit_price: None,
+            stop_price: None,
+            replaces: None,
+            replaced_by: None,
+            legs: Vec::new(),
             status: OrderStatus::New,
             submitted_at: MarketTime::EPOCH,
             updated_at: MarketTime::EPOCH,
@@ -125,8 +129,14 @@ mod tests {
                 kind: OrderKind::Market,
                 time_in_force: TimeInForce::Day,
                 extended_hours: false,
+                class: sandpit_types::OrderClass::Simple,
             };
-            let new = NewOrder { request, strategy_id: StrategyOrderId(*sequence), incarnation: 0 };
+            let new = NewOrder {
+                request,
+                strategy_id: StrategyOrderId(*sequence),
+                links: sandpit_types::Links::default(),
+                incarnation: 0,
+            };
             books.record(new, MarketTime::EPOCH).expect("fresh");
             for event in *events {
                 books.apply(&id(*sequence), event).expect("possible");

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandpit_broker::{Broker, BrokerError, OrderFeed, OrderSession, SendTerms, StreamError};
 use sandpit_types::{
-    Account, BarMark, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketClock, MarketEvent, MarketTime,
-    OrderKind, OrderRequest, Position, SessionDay, StrategyName, Symbol, TimeInForce, TradeUpdate,
+    Account, Activity, BarMark, BrokerOrder, BrokerOrderId, Change, ClientOrderId, Clock, MarketClock,
+    MarketEvent, MarketTime, OrderKind, OrderRequest, Position, SessionDay, StrategyName, Symbol,
+    TimeInForce, TradeUpdate,
 };
 use sandpit_venue::{
     Amount, Calendar, Class as OrderClass, NewOrder, Realism, Venue, VenueConfig, VenueEvent, VenueOrder,
@@ -99,6 +100,28 @@ impl Broker for DryRun {
         result.map_err(|reject| rejected(reject.http()))
     }
 
+    async fn replace(
+        &self,
+        _: &BrokerOrderId,
+        _: &ClientOrderId,
+        _: &Change,
+        _: SendTerms,
+    ) -> Result<BrokerOrder, BrokerError> {
+        Err(BrokerError::Unavailable { message: "FOUNDATION".into() })
+    }
+
+    async fn order(&self, _: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+        Err(BrokerError::Unavailable { message: "FOUNDATION".into() })
+    }
+
+    async fn orders_since(&self, _: MarketTime) -> Result<Vec<BrokerOrder>, BrokerError> {
+        Ok(Vec::new())
+    }
+
+    async fn activities(&self, _: MarketTime) -> Result<Vec<Activity>, BrokerError> {
+        Ok(Vec::new())
+    }
+
     async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<BrokerOrder, BrokerError> {
         let venue = self.now();
         let not_found = || BrokerError::NotFound { message: format!("order not found for {id}") };
@@ -169,6 +192,10 @@ fn broker_order(order: &VenueOrder) -> BrokerOrder {
         filled_qty: order.filled_qty,
         filled_avg_price: order.filled_avg_price(),
         limit_price: order.limit_price,
+        stop_price: None,
+        replaces: None,
+        replaced_by: None,
+        legs: Vec::new(),
         status: order.state.into(),
         submitted_at: order.submitted_at,
         updated_at: order.updated_at,
@@ -179,6 +206,9 @@ const fn kind(kind: OrderKind) -> sandpit_venue::OrderKind {
     match kind {
         OrderKind::Market => sandpit_venue::OrderKind::Market,
         OrderKind::Limit { limit_price } => sandpit_venue::OrderKind::Limit { limit_price },
+        OrderKind::Stop { .. } | OrderKind::StopLimit { .. } | OrderKind::TrailingStop { .. } => {
+            sandpit_venue::OrderKind::Market // FOUNDATION
+        }
     }
 }
 
@@ -261,6 +291,7 @@ mod tests {
             kind: OrderKind::Market,
             time_in_force: TimeInForce::Day,
             extended_hours: false,
+            class: sandpit_types::OrderClass::Simple,
         };
         let terms = SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(DryRunPermit) };
         dry.submit(&order, terms.clone()).await.expect("taken");
@@ -301,6 +332,7 @@ mod tests {
             kind: OrderKind::Limit { limit_price: "168".parse().expect("a price") },
             time_in_force: TimeInForce::Day,
             extended_hours: false,
+            class: sandpit_types::OrderClass::Simple,
         };
         let terms = SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(DryRunPermit) };
         dry.submit(&order, terms).await.expect("taken");

@@ -9,7 +9,8 @@ use sandpit_execution::Review;
 use sandpit_fanout::Tape;
 use sandpit_risk::{Approved, Gates, OpenOrder, Situation};
 use sandpit_types::{
-    Account, MarketClock, MarketTime, Price, Refusal, Side, StrategyName, Submit, Symbol, Usd,
+    Account, ClientOrderId, MarketClock, MarketTime, Price, Quote, Refusal, Side, StrategyName, Submit,
+    Symbol, Usd,
 };
 
 use crate::{
@@ -60,6 +61,7 @@ impl Review for Reviewer {
         &mut self,
         strategy: &StrategyName,
         submit: &Submit,
+        _: Option<&ClientOrderId>, // FOUNDATION
         books: &Books,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
@@ -73,6 +75,12 @@ impl Review for Reviewer {
         if let Some(trip) = self.losses.on(account, self.clock.now()) {
             self.endings.give(Ending::Kill { reason: trip.to_string() });
         }
+    }
+
+    fn transfer(&mut self, _: Usd, _: MarketTime) {} // FOUNDATION
+
+    fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
+        None // FOUNDATION
     }
 }
 
@@ -91,7 +99,9 @@ impl Reviewer {
         Situation {
             // An account that is not known, a symbol of which the broker holds another quantity than the
             // books: no risk is added where the facts are missing.
-            frozen: account.is_none_or(|account| account.trading_blocked) || disputed.is_some(),
+            frozen: account.is_none_or(|account| account.trading_blocked)
+                || disputed.is_some()
+                || books.frozen().is_some(),
             lease: self.lease.as_ref().is_none_or(|lease| lease.holds(ambient::boot_now())),
             reconciled: books.is_reconciled(),
             order_stream_up: books.is_order_stream_up(),

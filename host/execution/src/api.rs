@@ -7,13 +7,14 @@ use sandpit_cores::{orders::Books, reconcile::PositionDifference};
 use sandpit_risk::Approved;
 use sandpit_store::StoreError;
 use sandpit_types::{
-    Account, Fill, HostEpoch, Intent, MarketTime, OrderUpdate, Price, Qty, Refusal, StrategyName,
-    StrategyOrderId, Submit, Symbol, TradeUpdate,
+    Account, ClientOrderId, Fill, HostEpoch, Intent, MarketTime, OrderUpdate, Price, Qty, Quote, Refusal,
+    StrategyName, StrategyOrderId, Submit, Symbol, TradeUpdate, Usd,
 };
 
 /// Box 3 as the desk sees it.
 pub trait Review: Send + 'static {
-    /// Passes an order through the gates.
+    /// Passes an order through the gates. `replaces` is the order whose place it takes: what that one may still
+    /// fill is not counted beside it.
     ///
     /// # Errors
     /// The first objection. The order is not sent.
@@ -21,12 +22,19 @@ pub trait Review: Send + 'static {
         &mut self,
         strategy: &StrategyName,
         submit: &Submit,
+        replaces: Option<&ClientOrderId>,
         books: &Books,
         now: MarketTime,
     ) -> Result<Approved, Refusal>;
 
     /// The account was read again. It was asked for at `asked_at`: what happened since may not be in it.
     fn account(&mut self, account: &Account, asked_at: MarketTime);
+
+    /// The owner put money in (above zero) or took it out: no profit and no loss.
+    fn transfer(&mut self, net: Usd, now: MarketTime);
+
+    /// The newest quote of a symbol, if it is young enough to trade on.
+    fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote>;
 }
 
 /// What the desk is told.
@@ -50,6 +58,15 @@ pub enum DeskInput {
     OrderStreamDown,
     /// A strategy is quarantined: cancel all its orders.
     CancelStrategy(StrategyName),
+    /// A person wants an order cancelled.
+    CancelOrder {
+        /// Which.
+        client_id: ClientOrderId,
+        /// Who.
+        operator: String,
+        /// Why.
+        reason: String,
+    },
     /// Answer this nonce by the pulse.
     Probe(u64),
     /// Take no more orders, resolve what is open-ended, save, and end.

@@ -165,6 +165,7 @@ impl<R: Review> Machine<R> {
             }
             DeskInput::OrderStreamDown => self.stream_ended(None, now),
             DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, now),
+            DeskInput::CancelOrder { .. } => {} // FOUNDATION
             DeskInput::Drain => self.mode = Mode::Draining,
             DeskInput::Stop => self.mode = Mode::Stopping,
             DeskInput::Probe(_) => {}

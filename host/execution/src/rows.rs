@@ -13,6 +13,7 @@ pub(crate) fn order(order: &Order) -> Record {
     Record::Order(Box::new(OrderRow {
         request: order.request.clone(),
         strategy_id: order.strategy_id,
+        links: order.links.clone(),
         incarnation: order.incarnation,
         state: state(order),
         is_open: !order.state().is_settled(),
@@ -54,6 +55,7 @@ pub(crate) fn stored(row: OrderRow, executions: BTreeSet<ExecutionId>) -> Result
     Ok(StoredOrder {
         request: row.request,
         strategy_id: row.strategy_id,
+        links: row.links,
         incarnation: row.incarnation,
         state,
         broker_id: row.broker_id,

@@ -62,6 +62,7 @@ impl Review for Calm {
         &mut self,
         strategy: &StrategyName,
         submit: &Submit,
+        _: Option<&ClientOrderId>,
         books: &Books,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
@@ -82,6 +83,12 @@ impl Review for Calm {
     }
 
     fn account(&mut self, _: &Account, _: MarketTime) {}
+
+    fn transfer(&mut self, _: Usd, _: MarketTime) {}
+
+    fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
+        None
+    }
 }
 
 #[derive(Default)]
@@ -117,6 +124,10 @@ impl FakeBroker {
             filled_qty: Qty::ZERO,
             filled_avg_price: None,
             limit_price: None,
+            stop_price: None,
+            replaces: None,
+            replaced_by: None,
+            legs: Vec::new(),
             status: OrderStatus::New,
             submitted_at: MarketTime::EPOCH,
             updated_at: MarketTime::EPOCH,
@@ -170,6 +181,28 @@ impl Broker for FakeBroker {
         let order = orders.iter_mut().find(|order| order.id == *id).expect("a known order");
         order.status = OrderStatus::Canceled;
         Ok(())
+    }
+
+    async fn replace(
+        &self,
+        _: &BrokerOrderId,
+        _: &ClientOrderId,
+        _: &sandpit_types::Change,
+        _: SendTerms,
+    ) -> Result<BrokerOrder, BrokerError> {
+        Err(BrokerError::Unavailable { message: "FOUNDATION".into() })
+    }
+
+    async fn order(&self, _: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+        Err(BrokerError::Unavailable { message: "FOUNDATION".into() })
+    }
+
+    async fn orders_since(&self, _: MarketTime) -> Result<Vec<BrokerOrder>, BrokerError> {
+        Ok(Vec::new())
+    }
+
+    async fn activities(&self, _: MarketTime) -> Result<Vec<sandpit_types::Activity>, BrokerError> {
+        Ok(Vec::new())
     }
 
     async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<BrokerOrder, BrokerError> {
@@ -272,6 +305,8 @@ impl Bench {
             time_in_force: TimeInForce::Day,
             extended_hours: false,
             time_to_live: Duration::from_secs(100_000),
+            class: sandpit_types::OrderClass::Simple,
+            reprice: None,
         };
         let intents = vec![Intent::Submit(submit)];
         self.tell(DeskInput::Intents { strategy: name(), incarnation: 0, intents }).await;
@@ -503,6 +538,7 @@ async fn an_order_that_the_list_has_twice_is_one_order() {
             kind: OrderKind::Market,
             time_in_force: TimeInForce::Day,
             extended_hours: false,
+            class: sandpit_types::OrderClass::Simple,
         };
         broker.accept(&request);
         broker.lists_twice.store(true, Ordering::SeqCst);
@@ -510,6 +546,7 @@ async fn an_order_that_the_list_has_twice_is_one_order() {
             let row = OrderRow {
                 request,
                 strategy_id: Some(StrategyOrderId(1)),
+                links: sandpit_types::Links::default(),
                 incarnation: 0,
                 state: "\"not_sent\"".into(),
                 is_open: false,

@@ -17,6 +17,6 @@ mod writer;
 
 pub use error::StoreError;
 pub use load::Stored;
-pub use record::{OrderChange, OrderRow, Record, SubBookRow};
+pub use record::{Actor, Audit, OrderChange, OrderRow, Record, SubBookRow};
 pub use store::{MAX_QUEUED, Store};
 pub use writer::MAX_BATCH;

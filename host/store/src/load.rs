@@ -76,7 +76,7 @@ fn order_row(row: &SqliteRow) -> Result<OrderRow, StoreError> {
     let limit_price = text(row, "limit_price")?.map(|price| price.parse()).transpose();
     let kind = match limit_price.map_err(StoreError::reading)? {
         Some(limit_price) => OrderKind::Limit { limit_price },
-        None => OrderKind::Market,
+        None => OrderKind::Market, // FOUNDATION: all kinds
     };
     let strategy_id = text(row, "strategy_id")?.map(|id| id.parse().map(StrategyOrderId)).transpose();
     let incarnation: i64 = row.try_get("incarnation").map_err(StoreError::reading)?;
@@ -89,8 +89,10 @@ fn order_row(row: &SqliteRow) -> Result<OrderRow, StoreError> {
             kind,
             time_in_force: time_in_force(&required(row, "time_in_force")?)?,
             extended_hours: row.try_get("extended_hours").map_err(StoreError::reading)?,
+            class: sandpit_types::OrderClass::Simple,
         },
         strategy_id: strategy_id.map_err(StoreError::reading)?,
+        links: sandpit_types::Links::default(), // FOUNDATION
         incarnation: u32::try_from(incarnation).map_err(StoreError::reading)?,
         state: required(row, "state")?,
         is_open: row.try_get("is_open").map_err(StoreError::reading)?,

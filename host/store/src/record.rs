@@ -1,8 +1,8 @@
 //! What is written.
 
 use sandpit_types::{
-    BrokerOrderId, ClientOrderId, Fill, HostEpoch, MarketTime, OrderRequest, Qty, Refusal, Signal,
-    StrategyName, StrategyOrderId, Symbol, Usd,
+    Activity, BrokerOrderId, ClientOrderId, Fill, HostEpoch, Links, MarketTime, OrderRequest, Qty, Refusal,
+    Signal, StrategyName, StrategyOrderId, Symbol, Usd,
 };
 
 /// One thing to be kept. The records of one commit are written together or not at all.
@@ -57,6 +57,35 @@ pub enum Record {
         /// When.
         time: MarketTime,
     },
+    /// A row of the broker's account activities; a second one with the same id is not kept.
+    Activity(Activity),
+    /// A value that outlives the process, such as the highest equity seen; a later one takes its place.
+    Fact {
+        /// Its name, such as `peak-equity`.
+        name: &'static str,
+        /// The value; `None` forgets it.
+        value: Option<String>,
+    },
+    /// What a strategy gave to be kept; a later one takes its place.
+    StrategyState {
+        /// When.
+        time: MarketTime,
+        /// Whose.
+        strategy: StrategyName,
+        /// The version of the strategy that wrote it.
+        version: String,
+        /// Its bytes.
+        state: Vec<u8>,
+    },
+    /// Something a human had to see.
+    Alert {
+        /// When.
+        time: MarketTime,
+        /// What.
+        text: String,
+    },
+    /// Somebody did something: an operator's cancel and a strategy's have one shape.
+    Audit(Audit),
     /// Something that a post-mortem wants to know.
     Notice {
         /// When.
@@ -68,6 +97,36 @@ pub enum Record {
     },
 }
 
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A strategy.
+    Strategy(StrategyName),
+    /// A person, by name as the system knows it.
+    Operator(String),
+    /// The host by itself.
+    Host,
+    /// The broker, or somebody at the broker past us.
+    Broker,
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// When.
+    pub time: MarketTime,
+    /// Who.
+    pub actor: Actor,
+    /// What, such as `submit`, `cancel`, `fill` or `freeze`.
+    pub action: &'static str,
+    /// Which order, if one.
+    pub client_id: Option<ClientOrderId>,
+    /// Which symbol, if one.
+    pub symbol: Option<Symbol>,
+    /// In words: how much, at which price, why.
+    pub detail: String,
+}
+
 /// One order as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderRow {
@@ -75,6 +134,8 @@ pub struct OrderRow {
     pub request: OrderRequest,
     /// The id its strategy chose; `None` when it was adopted.
     pub strategy_id: Option<StrategyOrderId>,
+    /// How it belongs to other orders.
+    pub links: Links,
     /// The strategy's life within the epoch.
     pub incarnation: u32,
     /// Where it stands, as the writer of the record spells it.

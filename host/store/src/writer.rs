@@ -177,6 +177,11 @@ async fn insert_story(connection: &mut SqliteConnection, record: &Record) -> Res
             .bind(time.as_nanos())
             .bind(*subject)
             .bind(detail.as_str()),
+        Record::Activity(_)
+        | Record::Fact { .. }
+        | Record::StrategyState { .. }
+        | Record::Alert { .. }
+        | Record::Audit(_) => return Ok(()), // FOUNDATION
         Record::Order(_) | Record::Change(_) | Record::Fill { .. } => return Ok(()),
     };
     statement.execute(connection).await.map(drop)

@@ -344,6 +344,8 @@ mod tests {
                             time_in_force: TimeInForce::Day,
                             extended_hours: false,
                             time_to_live: Duration::ZERO,
+                            class: sandpit_types::OrderClass::Simple,
+                            reprice: None
                         },
                         0
                     )),

@@ -256,7 +256,12 @@ impl Session {
         match intent {
             Intent::SetTimer { id, at } => self.timers.set(*id, *at),
             Intent::CancelTimer(id) => self.timers.cancel(*id),
-            Intent::Submit(_) | Intent::Cancel(_) | Intent::CancelAll | Intent::Signal(_) => {}
+            Intent::Submit(_)
+            | Intent::Replace(_)
+            | Intent::ClosePosition { .. }
+            | Intent::Cancel(_)
+            | Intent::CancelAll
+            | Intent::Signal(_) => {}
         }
         if self.timers.len() > TIMERS_MAX {
             return Err(Failure::TooManyTimers { limit: TIMERS_MAX });

@@ -47,6 +47,8 @@ pub(crate) fn intent(
                 time_in_force: from.time_in_force.into(),
                 extended_hours: from.extended_hours,
                 time_to_live,
+                class: sandpit_types::OrderClass::Simple,
+                reprice: None,
             };
             if !book.submit(&submit, from.instrument) {
                 return Err(refuse(Refusal::OpenOrders));

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MarketTime, OrderKind, Qty, Side, StrategyOrderId, Symbol, TimeInForce};
+use crate::{
+    Change, MarketTime, OrderClass, OrderKind, Price, Qty, Side, StrategyOrderId, Symbol, TimeInForce,
+};
 
 /// One thing a strategy wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +14,15 @@ use crate::{MarketTime, OrderKind, Qty, Side, StrategyOrderId, Symbol, TimeInFor
 pub enum Intent {
     /// Send an order.
     Submit(Submit),
+    /// Put another order in the place of a working one.
+    Replace(Replace),
+    /// Leave a symbol: cancel the strategy's orders in it, and sell or buy back what its sub-book holds then.
+    ClosePosition {
+        /// The strategy's id for the order that leaves.
+        id: StrategyOrderId,
+        /// Which symbol.
+        symbol: Symbol,
+    },
     /// Cancel one order of its own.
     Cancel(StrategyOrderId),
     /// Cancel all orders of its own.
@@ -47,6 +58,30 @@ pub struct Submit {
     /// Whether it may fill outside the regular session.
     pub extended_hours: bool,
     /// How long it may wait in our own queue, market time; then it is refused as late, not sent.
+    pub time_to_live: Duration,
+    /// What else the broker makes of it.
+    pub class: OrderClass,
+    /// Whether its limit price follows the market while it waits in our own queue. Only limit orders have one.
+    pub reprice: Option<Reprice>,
+}
+
+/// When an order that waited leaves, its limit price is the far side of the quote of that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reprice {
+    /// But never worse than this.
+    pub worst: Price,
+}
+
+/// An order that takes the place of a working one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replace {
+    /// The strategy's id of the working order.
+    pub id: StrategyOrderId,
+    /// The strategy's id for the order that takes its place.
+    pub new_id: StrategyOrderId,
+    /// What changes.
+    pub change: Change,
+    /// How long it may wait in our own queue, market time.
     pub time_to_live: Duration,
 }
 
@@ -134,6 +169,21 @@ pub enum Refusal {
     /// It waited longer than its time to live.
     #[error("late")]
     Late,
+    /// A combination of kind, class, time in force and hours that the broker does not take.
+    #[error("unsupported-order")]
+    UnsupportedOrder,
+    /// Its order cannot be replaced now: it is not working, or has filled too far.
+    #[error("not-replaceable")]
+    NotReplaceable,
+    /// There is no position to close.
+    #[error("no-position")]
+    NoPosition,
+    /// It would be one day trade too many (only where the broker still counts them).
+    #[error("day-trades")]
+    DayTrades,
+    /// The broker answered no.
+    #[error("rejected-by-broker")]
+    RejectedByBroker,
     /// The record could not be written, so nothing was sent.
     #[error("not-recorded")]
     NotRecorded,

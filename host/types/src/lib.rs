@@ -3,6 +3,7 @@
 //! Everything here is plain data. Nothing here reads a clock, draws chance or does I/O.
 
 mod account;
+mod activity;
 mod ids;
 mod intent;
 mod market;
@@ -12,16 +13,17 @@ mod pulse;
 mod time;
 
 pub use account::{Account, Clock, Position, SessionDay};
+pub use activity::{Activity, Deed};
 pub use ids::{
     BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, IdError, OrderKey, StrategyName, StrategyOrderId,
     Symbol,
 };
-pub use intent::{Intent, Refusal, Signal, Submit};
+pub use intent::{Intent, Refusal, Replace, Reprice, Signal, Submit};
 pub use market::{Bar, BarMark, MarketEvent, News, Quote, StreamHealth, Trade};
 pub use money::{MoneyError, Price, Qty, Usd};
 pub use order::{
-    BrokerOrder, Fill, OrderKind, OrderRequest, OrderStatus, OrderUpdate, Side, TimeInForce, TradeEvent,
-    TradeUpdate,
+    BrokerOrder, Change, Exit, Fill, Leg, Links, OrderClass, OrderKind, OrderRequest, OrderStatus,
+    OrderUpdate, Side, StopLoss, TimeInForce, TradeEvent, TradeUpdate, Trail,
 };
 pub use pulse::Pulse;
 pub use time::{MarketClock, MarketTime, TimeError};

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use reqwest::Method;
 use sandpit_broker::{Broker, BrokerError, Class, SendTerms};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, OrderRequest, Position,
-    SessionDay, StrategyName,
+    Account, Activity, BrokerOrder, BrokerOrderId, Change, ClientOrderId, Clock, MarketTime, OrderRequest,
+    Position, SessionDay, StrategyName,
 };
 
 use crate::{
@@ -41,6 +41,28 @@ impl Broker for Alpaca {
     async fn cancel(&self, id: &BrokerOrderId, strategy: Option<&StrategyName>) -> Result<(), BrokerError> {
         let ask = Ask { class: Class::Cancel, strategy, deadline: None };
         self.trading.read(Method::DELETE, &format!("/v2/orders/{id}"), &[], ask).await?.done()
+    }
+
+    async fn replace(
+        &self,
+        _: &BrokerOrderId,
+        _: &ClientOrderId,
+        _: &Change,
+        _: SendTerms,
+    ) -> Result<BrokerOrder, BrokerError> {
+        Err(foundation())
+    }
+
+    async fn order(&self, _: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+        Err(foundation())
+    }
+
+    async fn orders_since(&self, _: MarketTime) -> Result<Vec<BrokerOrder>, BrokerError> {
+        Err(foundation())
+    }
+
+    async fn activities(&self, _: MarketTime) -> Result<Vec<Activity>, BrokerError> {
+        Err(foundation())
     }
 
     async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<BrokerOrder, BrokerError> {
@@ -109,6 +131,10 @@ impl Alpaca {
         query.extend(until.as_deref().map(|until| ("until", until)));
         self.trading.read(Method::GET, "/v2/orders", &query, Ask::POLL).await?.value()
     }
+}
+
+fn foundation() -> BrokerError {
+    BrokerError::Unavailable { message: "FOUNDATION: to be written".into() }
 }
 
 pub(crate) fn malformed(error: MapError) -> BrokerError {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use jiff::{civil, tz::TimeZone};
 use sandpit_types::{
-    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, News, OrderKind,
-    OrderRequest, Position, Qty, Quote, SessionDay, Side, Symbol, Trade, TradeUpdate,
+    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, News, OrderRequest, Position,
+    Qty, Quote, SessionDay, Side, Symbol, Trade, TradeUpdate,
 };
 
 use crate::{
@@ -45,10 +45,7 @@ pub(crate) fn submit(order: &OrderRequest) -> SubmitWire<'_> {
         symbol: order.symbol.as_str(),
         qty: order.qty.to_string(),
         side: order.side.as_str(),
-        kind: match order.kind {
-            OrderKind::Market => "market",
-            OrderKind::Limit { .. } => "limit",
-        },
+        kind: order.kind.as_str(),
         time_in_force: order.time_in_force.as_str(),
         limit_price: order.kind.limit_price().map(|price| price.to_string()),
         extended_hours: order.extended_hours,
@@ -68,6 +65,10 @@ pub(crate) fn order(wire: OrderWire) -> Result<BrokerOrder, MapError> {
         filled_qty: wire.filled_qty.unwrap_or(Qty::ZERO),
         filled_avg_price: wire.filled_avg_price,
         limit_price: wire.limit_price,
+        stop_price: None,
+        replaces: None,
+        replaced_by: None,
+        legs: Vec::new(),
         status: wire.status,
         submitted_at,
         updated_at: wire.updated_at.map_or(submitted_at, |stamp| stamp.0),

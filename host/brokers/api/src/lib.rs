@@ -13,8 +13,8 @@ use std::future::Future;
 pub use error::{BrokerError, StreamError};
 pub use gate::{Admission, Class, Gate, GateError, Permit, RateHint, SendTerms};
 use sandpit_types::{
-    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, News, OrderRequest, Position,
-    Quote, SessionDay, StrategyName, Symbol,
+    Account, Activity, Bar, BrokerOrder, BrokerOrderId, Change, ClientOrderId, Clock, MarketTime, News,
+    OrderRequest, Position, Quote, SessionDay, StrategyName, Symbol,
 };
 pub use stream::{DataFeed, DataSession, OrderFeed, OrderSession, Subscription};
 
@@ -42,6 +42,44 @@ pub trait Broker: Send + Sync + 'static {
         id: &BrokerOrderId,
         strategy: Option<&StrategyName>,
     ) -> impl Future<Output = Result<(), BrokerError>> + Send;
+
+    /// Puts an order with the id `by` and with this `change` in the place of a working one, under `terms`. `Ok`
+    /// is the new order; that the old one is over, only a report of it says.
+    ///
+    /// # Errors
+    /// As [`Broker::submit`]: of an unknown outcome, the broker is asked for `by`.
+    fn replace(
+        &self,
+        id: &BrokerOrderId,
+        by: &ClientOrderId,
+        change: &Change,
+        terms: SendTerms,
+    ) -> impl Future<Output = Result<BrokerOrder, BrokerError>> + Send;
+
+    /// One order by the broker's id, with its legs: these have no id of ours.
+    ///
+    /// # Errors
+    /// As [`Broker::order_by_client_id`].
+    fn order(&self, id: &BrokerOrderId) -> impl Future<Output = Result<BrokerOrder, BrokerError>> + Send;
+
+    /// All orders submitted at `since` or later, terminal or not, legs included: what a machine that lost its
+    /// newest records has forgotten.
+    ///
+    /// # Errors
+    /// As any read.
+    fn orders_since(
+        &self,
+        since: MarketTime,
+    ) -> impl Future<Output = Result<Vec<BrokerOrder>, BrokerError>> + Send;
+
+    /// What moved shares or money at `since` or later, oldest first.
+    ///
+    /// # Errors
+    /// As any read.
+    fn activities(
+        &self,
+        since: MarketTime,
+    ) -> impl Future<Output = Result<Vec<Activity>, BrokerError>> + Send;
 
     /// One order by our id.
     ///

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sandpit_types::{
-    BrokerOrder, BrokerOrderId, ClientOrderId, Fill, HostEpoch, MarketTime, OrderRequest, Qty, StrategyName,
-    StrategyOrderId, Symbol,
+    BrokerOrder, BrokerOrderId, ClientOrderId, Fill, HostEpoch, Links, MarketTime, OrderRequest, Qty,
+    StrategyName, StrategyOrderId, Symbol,
 };
 
 use super::{Execution, ImpossiblePair, Order, OrderEvent, OrderState, StoredOrder, SubBook, step};
@@ -20,6 +20,8 @@ pub struct NewOrder {
     pub request: OrderRequest,
     /// The id its strategy chose.
     pub strategy_id: StrategyOrderId,
+    /// How it belongs to other orders.
+    pub links: Links,
     /// The life of the strategy.
     pub incarnation: u32,
 }
@@ -93,6 +95,8 @@ pub struct Books {
     closed: VecDeque<ClientOrderId>,
     /// What the broker holds of the symbols of which it surely holds another quantity than the sub-books.
     disputed: BTreeMap<Symbol, Qty>,
+    /// Why nothing may add risk, if so.
+    frozen: Option<String>,
     reconciled: bool,
     order_stream_up: bool,
 }
@@ -106,6 +110,16 @@ impl Books {
     /// Notes that the books were reconciled, or have to be again.
     pub const fn set_reconciled(&mut self, reconciled: bool) {
         self.reconciled = reconciled;
+    }
+
+    /// Why only orders that reduce may leave; `None` while nothing is frozen.
+    pub fn frozen(&self) -> Option<&str> {
+        self.frozen.as_deref()
+    }
+
+    /// Freezes for this reason, or ends the freeze.
+    pub fn set_frozen(&mut self, reason: Option<String>) {
+        self.frozen = reason;
     }
 
     /// Whether fills are seen as they happen: the order stream is up, and what it missed was asked for.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use sandpit_types::{
-    BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderKind, OrderRequest, OrderStatus,
-    OrderUpdate, Qty, StrategyName, StrategyOrderId, TimeInForce, Usd,
+    BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, Links, MarketTime, OrderKind, OrderRequest,
+    OrderStatus, OrderUpdate, Qty, StrategyName, StrategyOrderId, TimeInForce, Usd,
 };
 
 use super::{Filled, OrderState, books::NewOrder};
@@ -16,6 +16,8 @@ pub struct Order {
     pub request: OrderRequest,
     /// The id its strategy chose; `None` when it was adopted.
     pub strategy_id: Option<StrategyOrderId>,
+    /// How it belongs to other orders.
+    pub links: Links,
     /// The life of the strategy that asked for it.
     pub incarnation: u32,
     /// When it was recorded.
@@ -32,6 +34,7 @@ impl Order {
         Self {
             request: new.request,
             strategy_id: Some(new.strategy_id),
+            links: new.links,
             incarnation: new.incarnation,
             recorded_at: at,
             state: OrderState::Recorded,
@@ -55,10 +58,12 @@ impl Order {
             // Not in the report, and never sent again.
             time_in_force: TimeInForce::Day,
             extended_hours: false,
+            class: sandpit_types::OrderClass::Simple,
         };
         Self {
             request,
             strategy_id: None,
+            links: Links::default(),
             incarnation: 0,
             recorded_at: shown.submitted_at,
             state: OrderState::Unknown { since: shown.submitted_at, cancel: false },
@@ -124,6 +129,8 @@ pub struct StoredOrder {
     pub request: OrderRequest,
     /// The id its strategy chose; `None` when it was adopted.
     pub strategy_id: Option<StrategyOrderId>,
+    /// How it belongs to other orders.
+    pub links: Links,
     /// The life of the strategy that asked for it.
     pub incarnation: u32,
     /// Where it stood.
@@ -145,6 +152,7 @@ impl From<StoredOrder> for Order {
         Self {
             request: stored.request,
             strategy_id: stored.strategy_id,
+            links: stored.links,
             incarnation: stored.incarnation,
             recorded_at: stored.recorded_at,
             state: stored.state,

@@ -29,12 +29,13 @@ fn request(sequence: u64, side: Side, qty: u32) -> OrderRequest {
         kind: OrderKind::Market,
         time_in_force: TimeInForce::Day,
         extended_hours: false,
+        class: sandpit_types::OrderClass::Simple,
     }
 }
 
 fn new_order(request: OrderRequest) -> NewOrder {
     let strategy_id = StrategyOrderId(request.client_id.sequence);
-    NewOrder { request, strategy_id, incarnation: 1 }
+    NewOrder { request, strategy_id, links: sandpit_types::Links::default(), incarnation: 1 }
 }
 
 fn shown(
@@ -53,6 +54,10 @@ fn shown(
         filled_qty: Qty::new(filled.into()),
         filled_avg_price: average.map(Price::new),
         limit_price: None,
+        stop_price: None,
+        replaces: None,
+        replaced_by: None,
+        legs: Vec::new(),
         status,
         submitted_at: at(0),
         updated_at: at(time),

@@ -24,6 +24,7 @@ impl<R: Review> Machine<R> {
                 Ok(approved) => self.record_order(&approved, incarnation, now),
                 Err(refusal) => self.refuse(strategy, submit.id, refusal, now),
             },
+            Intent::Replace(_) | Intent::ClosePosition { .. } => {} // FOUNDATION
             Intent::Cancel(id) => self.cancel_one(strategy, incarnation, id, now),
             Intent::CancelAll => self.cancel_all(strategy, now),
             Intent::Signal(signal) => {
@@ -50,7 +51,7 @@ impl<R: Review> Machine<R> {
         if self.books.is_known(strategy, submit.id) {
             return Err(Refusal::DuplicateId);
         }
-        self.review.review(strategy, submit, &self.books, now)
+        self.review.review(strategy, submit, None, &self.books, now)
     }
 
     /// The order enters the books and the ledger; it leaves when the ledger is on the disk.
@@ -67,8 +68,10 @@ impl<R: Review> Machine<R> {
             kind: submit.kind,
             time_in_force: submit.time_in_force,
             extended_hours: submit.extended_hours,
+            class: submit.class,
         };
-        let new = NewOrder { request, strategy_id: submit.id, incarnation };
+        let new =
+            NewOrder { request, strategy_id: submit.id, links: sandpit_types::Links::default(), incarnation };
         if self.books.record(new, now).is_err() {
             return self.refuse(strategy, submit.id, Refusal::DuplicateId, now);
         }

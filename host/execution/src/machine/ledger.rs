@@ -129,11 +129,18 @@ impl Ledger {
 /// Whether orders and sub-books are rebuilt from it.
 const fn is_fact(record: &Record) -> bool {
     match record {
-        Record::Order(_) | Record::Change(_) | Record::Fill { .. } => true,
+        Record::Order(_)
+        | Record::Change(_)
+        | Record::Fill { .. }
+        | Record::Activity(_)
+        | Record::Fact { .. }
+        | Record::StrategyState { .. } => true,
         Record::Equity { .. }
         | Record::Signal { .. }
         | Record::Refusal { .. }
         | Record::HostStart { .. }
+        | Record::Alert { .. }
+        | Record::Audit(_)
         | Record::Notice { .. } => false,
     }
 }
@@ -148,6 +155,11 @@ fn subject(record: &Record) -> Option<&ClientOrderId> {
         | Record::Signal { .. }
         | Record::Refusal { .. }
         | Record::HostStart { .. }
+        | Record::Activity(_)
+        | Record::Fact { .. }
+        | Record::StrategyState { .. }
+        | Record::Alert { .. }
+        | Record::Audit(_)
         | Record::Notice { .. } => None,
     }
 }

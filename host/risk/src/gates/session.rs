@@ -18,7 +18,10 @@ pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
 fn is_fit_for_extended_hours(submit: &Submit) -> bool {
     let limit = match submit.kind {
         OrderKind::Limit { .. } => true,
-        OrderKind::Market => false,
+        OrderKind::Market
+        | OrderKind::Stop { .. }
+        | OrderKind::StopLimit { .. }
+        | OrderKind::TrailingStop { .. } => false,
     };
     let rests = match submit.time_in_force {
         TimeInForce::Day | TimeInForce::Gtc => true,

@@ -65,6 +65,8 @@ impl World {
                 time_in_force: TimeInForce::Day,
                 extended_hours: false,
                 time_to_live: Duration::from_secs(60),
+                class: sandpit_types::OrderClass::Simple,
+                reprice: None,
             },
             situation: Situation {
                 frozen: false,

@@ -54,6 +54,8 @@ fn every_kind_of_intent_arrives_as_it_was_meant() {
             time_in_force,
             extended_hours: true,
             time_to_live,
+            class: sandpit_types::OrderClass::Simple,
+            reprice: None,
         })
     };
     let limit = OrderKind::Limit { limit_price: "290.12".parse().expect("a price") };

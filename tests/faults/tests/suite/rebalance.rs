@@ -47,7 +47,16 @@ impl Desk {
             ClientOrderId { strategy: self.strategy.clone(), epoch: self.epoch, sequence: self.sent };
         let qty: Qty = "1".parse().expect("a number of shares");
         let (symbol, time_in_force) = (symbol.clone(), TimeInForce::Day);
-        OrderRequest { client_id, symbol, side, qty, kind, time_in_force, extended_hours: false }
+        OrderRequest {
+            client_id,
+            symbol,
+            side,
+            qty,
+            kind,
+            time_in_force,
+            extended_hours: false,
+            class: sandpit_types::OrderClass::Simple,
+        }
     }
 
     /// Sends all at once, as a strategy does whose weights have moved; the broker's answers.

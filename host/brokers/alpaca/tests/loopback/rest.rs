@@ -26,6 +26,7 @@ fn order() -> OrderRequest {
         kind: OrderKind::Limit { limit_price: "167.4100".parse().unwrap() },
         time_in_force: TimeInForce::Day,
         extended_hours: false,
+        class: sandpit_types::OrderClass::Simple,
     }
 }
 

@@ -49,6 +49,7 @@ impl Review for Calm {
         &mut self,
         strategy: &StrategyName,
         submit: &Submit,
+        _: Option<&ClientOrderId>,
         books: &Books,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
@@ -79,6 +80,12 @@ impl Review for Calm {
 
     fn account(&mut self, _: &Account, asked_at: MarketTime) {
         self.asked_at = Some(asked_at);
+    }
+
+    fn transfer(&mut self, _: Usd, _: MarketTime) {}
+
+    fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
+        None
     }
 }
 
@@ -131,6 +138,11 @@ impl Disk {
                 | Record::Signal { .. }
                 | Record::Refusal { .. }
                 | Record::HostStart { .. }
+                | Record::Activity(_)
+                | Record::Fact { .. }
+                | Record::StrategyState { .. }
+                | Record::Alert { .. }
+                | Record::Audit(_)
                 | Record::Notice { .. }) => self.story.push(told),
             }
         }
@@ -179,6 +191,10 @@ impl Venue {
             filled_qty: Qty::ZERO,
             filled_avg_price: None,
             limit_price: None,
+            stop_price: None,
+            replaces: None,
+            replaced_by: None,
+            legs: Vec::new(),
             status: OrderStatus::Accepted,
             submitted_at: self.now,
             updated_at: self.now,
@@ -211,6 +227,7 @@ impl Venue {
             kind: OrderKind::Market,
             time_in_force: TimeInForce::Day,
             extended_hours: false,
+            class: sandpit_types::OrderClass::Simple,
         };
         self.accept(&request);
         for order in [
@@ -346,6 +363,8 @@ impl World {
             time_in_force: TimeInForce::Day,
             extended_hours: false,
             time_to_live: TIME_TO_LIVE,
+            class: sandpit_types::OrderClass::Simple,
+            reprice: None,
         };
         self.intent(Intent::Submit(submit));
     }
