@@ -309,10 +309,10 @@ impl Mail {
     pub(crate) fn deliver(&self, output: DeskOutput) {
         match output {
             DeskOutput::Order { strategy, update } => self.to(&strategy, StrategyEvent::Order(update)),
-            DeskOutput::Fill { strategy, id, fill } => {
+            DeskOutput::Fill { strategy, id, leg, fill } => {
                 let (symbol, side, qty, price, time) =
                     (fill.symbol, fill.side, fill.qty, fill.price, fill.time);
-                self.to(&strategy, StrategyEvent::Fill { id, symbol, side, qty, price, time });
+                self.to(&strategy, StrategyEvent::Fill { id, leg, symbol, side, qty, price, time });
             }
             DeskOutput::Refused { strategy, id, refusal } => {
                 let time = self.clock.now();

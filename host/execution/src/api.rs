@@ -7,8 +7,8 @@ use sandpit_cores::{orders::Books, reconcile::PositionDifference};
 use sandpit_risk::Approved;
 use sandpit_store::StoreError;
 use sandpit_types::{
-    Account, ClientOrderId, Fill, HostEpoch, Intent, MarketTime, OrderUpdate, Price, Qty, Quote, Refusal,
-    StrategyName, StrategyOrderId, Submit, Symbol, TradeUpdate, Usd,
+    Account, ClientOrderId, Fill, HostEpoch, Intent, Leg, MarketTime, OrderUpdate, Price, Qty, Quote,
+    Refusal, StrategyName, StrategyOrderId, Submit, Symbol, TradeUpdate, Usd,
 };
 
 /// Box 3 as the desk sees it.
@@ -89,8 +89,10 @@ pub enum DeskOutput {
     Fill {
         /// Whose it is.
         strategy: StrategyName,
-        /// The strategy's id of the order.
+        /// The strategy's id of the order; of a leg, that of the order it belongs to.
         id: StrategyOrderId,
+        /// Which exit, when a leg filled.
+        leg: Option<Leg>,
         /// The fill.
         fill: Fill,
     },

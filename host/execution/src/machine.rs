@@ -8,6 +8,7 @@ mod hearing;
 mod intents;
 mod ledger;
 mod polls;
+mod recording;
 mod sends;
 mod story;
 mod strangers;

@@ -350,8 +350,14 @@ mod tests {
                         0
                     )),
                     Update(status) => {
-                        let update =
-                            OrderUpdate { id, symbol, status: status(), filled_qty: qty, time: at(1) };
+                        let update = OrderUpdate {
+                            id,
+                            leg: None,
+                            symbol,
+                            status: status(),
+                            filled_qty: qty,
+                            time: at(1),
+                        };
                         book.apply(&StrategyEvent::Order(update));
                     }
                     Refuse(refusal) => book.apply(&StrategyEvent::Refused { id, refusal, time: at(1) }),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sandpit_types::{
-    Bar, Intent, MarketEvent, MarketTime, OrderUpdate, Price, Qty, Refusal, Side, StrategyName,
+    Bar, Intent, Leg, MarketEvent, MarketTime, OrderUpdate, Price, Qty, Refusal, Side, StrategyName,
     StrategyOrderId, Symbol, Usd,
 };
 
@@ -26,6 +26,8 @@ pub enum StrategyEvent {
     Fill {
         /// The strategy's id of the order.
         id: StrategyOrderId,
+        /// Which exit, when a leg filled.
+        leg: Option<Leg>,
         /// Which symbol.
         symbol: Symbol,
         /// Which way.

@@ -416,8 +416,10 @@ pub struct Fill {
 /// What a strategy is told of its order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderUpdate {
-    /// The strategy's id of the order.
+    /// The strategy's id of the order; of a leg, that of the order it belongs to.
     pub id: StrategyOrderId,
+    /// Which exit, when it is about a leg.
+    pub leg: Option<Leg>,
     /// Which symbol.
     pub symbol: Symbol,
     /// Where it stands.

@@ -114,6 +114,7 @@ impl Order {
         };
         Some(OrderUpdate {
             id: self.strategy_id?,
+            leg: None,
             symbol: self.request.symbol.clone(),
             status,
             filled_qty: self.filled.qty(),

@@ -67,7 +67,7 @@ impl<R: Review> Machine<R> {
             // First what is held now, then the fill: whoever handles the fill reads the position after it.
             self.tell_sub_book(strategy.clone(), fill.symbol.clone());
             if let Some(id) = strategy_id {
-                self.tell(DeskOutput::Fill { strategy, id, fill: fill.clone() });
+                self.tell(DeskOutput::Fill { strategy, id, leg: None, fill: fill.clone() });
             }
         }
         if applied.fills.iter().any(|fill| self.books.disputed(&fill.symbol).is_some()) {

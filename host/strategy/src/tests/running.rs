@@ -114,7 +114,7 @@ fn handlers_get_what_happened() {
     check(StrategyEvent::Market(MarketEvent::BarsComplete(at(300))), &[0, 300 * SECOND, 0, 0, 0, 0]);
     let update = |status| {
         let (symbol, filled_qty) = (symbol.clone(), Qty::from_nanos(5));
-        StrategyEvent::Order(OrderUpdate { id, symbol, status, filled_qty, time })
+        StrategyEvent::Order(OrderUpdate { id, leg: None, symbol, status, filled_qty, time })
     };
     check(update(OrderStatus::PendingNew), &[1, 9, 1, 0, 5, 0]);
     check(update(OrderStatus::New), &[1, 9, 1, 1, 5, 0]);
@@ -125,7 +125,10 @@ fn handlers_get_what_happened() {
     check(update(OrderStatus::Expired), &[1, 9, 1, 5, 5, 0]);
     check(update(OrderStatus::Rejected), &[1, 9, 1, 6, 5, 0]);
     let (qty, price) = (Qty::from_nanos(2), Price::from_nanos(3));
-    check(StrategyEvent::Fill { id, symbol, side: Side::Sell, qty, price, time }, &[2, 9, 1, 1, 2, 3]);
+    check(
+        StrategyEvent::Fill { id, leg: None, symbol, side: Side::Sell, qty, price, time },
+        &[2, 9, 1, 1, 2, 3],
+    );
     let refused = StrategyEvent::Refused { id, refusal: Refusal::PositionLimit, time };
     let found = said(&mut session, &[refused]);
     assert_eq!((&found[..2], found[3]), ([3, 9].as_slice(), "position-limit".len() as i64));
@@ -269,6 +272,7 @@ fn reads_are_folded_from_what_was_delivered() {
         limit_price: None,
     };
     let done = StrategyEvent::Order(OrderUpdate {
+        leg: None,
         id: StrategyOrderId(50),
         symbol: Symbol::new("B"),
         status: OrderStatus::Canceled,
@@ -374,7 +378,7 @@ fn timers_fire_once_in_order_and_at_their_time() {
     let (symbol, qty, price) = (Symbol::new("A"), Qty::from_nanos(1), Price::from_nanos(1));
     let id = StrategyOrderId(6);
     check(
-        StrategyEvent::Fill { id, symbol, side: Side::Buy, qty, price, time: tomorrow },
+        StrategyEvent::Fill { id, leg: None, symbol, side: Side::Buy, qty, price, time: tomorrow },
         &[6, 127 * SECOND],
     );
     check(StrategyEvent::Tick(at(140)), &[1, 130 * SECOND, 2, 130 * SECOND]);
