@@ -8,7 +8,6 @@ use sandpit_types::{Activity, MarketTime};
 
 use crate::{
     Alpaca, map,
-    map::Booked,
     oddities::Oddities,
     rest::Ask,
     wire::{
@@ -25,14 +24,14 @@ const MAX_PAGES: usize = 200;
 const STAMP: Duration = Duration::from_millis(1);
 /// Fees are booked a trading day late (fact sheet 2.3), a holiday's weekend may lie between, and whether
 /// `after` goes by a row's date or by its booking is not told. So rows that are no executions are asked for
-/// from so much earlier, and what was booked before is left out here.
+/// from so much earlier.
 const LATE: Duration = Duration::from_secs(7 * 86_400);
 
 /// What one answer said.
 #[derive(Debug, Default)]
 pub(crate) struct ActivityPage {
     /// What could be read.
-    pub(crate) rows: Vec<Booked>,
+    pub(crate) rows: Vec<Activity>,
     /// How many rows there were.
     pub(crate) count: usize,
     /// The id of the last one, which the next page begins after.
@@ -40,21 +39,19 @@ pub(crate) struct ActivityPage {
 }
 
 impl Alpaca {
-    /// What happened at `since` or later, in the order of the rows' ids: two requests a page of each sort. A row
-    /// that has only a date counts if its New York day was not over.
+    /// Executions of `since` or later, and everything else from a week before on, in the order of the rows'
+    /// ids. Both are asked for apart: one request a page of each.
     pub(crate) async fn activities_since(&self, since: MarketTime) -> Result<Vec<Activity>, BrokerError> {
-        let day = map::start_of_its_day(since);
-        let mut rows = self.all_activities("trade_activity", since - STAMP).await?;
-        rows.extend(self.all_activities("non_trade_activity", since - LATE).await?);
-        rows.retain(|row| row.activity.time >= if row.has_only_date { day } else { since });
-        let mut all: Vec<Activity> = rows.into_iter().map(|row| row.activity).collect();
+        let mut all = self.all_activities("trade_activity", since - STAMP).await?;
+        all.retain(|row| row.time >= since);
+        all.extend(self.all_activities("non_trade_activity", since - LATE).await?);
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all.dedup_by(|a, b| a.id == b.id);
         Ok(all)
     }
 
     /// All pages of one sort, oldest first.
-    async fn all_activities(&self, category: &str, after: MarketTime) -> Result<Vec<Booked>, BrokerError> {
+    async fn all_activities(&self, category: &str, after: MarketTime) -> Result<Vec<Activity>, BrokerError> {
         let after = after.to_string();
         let mut all = Vec::new();
         let mut token: Option<String> = None;
@@ -90,7 +87,7 @@ pub(crate) fn page(rows: &[Row<'_>], oddities: &Oddities) -> ActivityPage {
         let kind = format!("activity {}", head.activity_type.unwrap_or_default());
         let read = row.read::<ActivityWire>().map_err(|error| error.to_string());
         match read.and_then(|wire| map::activity(wire).map_err(|error| error.to_string())) {
-            Ok(booked) => page.rows.extend(booked),
+            Ok(row) => page.rows.extend(row),
             Err(error) => oddities.unreadable(&kind, &error),
         }
         page.last = head.id;

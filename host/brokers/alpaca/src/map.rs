@@ -102,7 +102,8 @@ fn text(price: Option<Price>) -> Option<String> {
     price.map(|price| price.to_string())
 }
 
-/// One order, with those of its legs that the answer shows. A leg that cannot be read is an error: it may fill.
+/// One order, with those of its legs that the answer shows. A leg that cannot be read is an error: it may
+/// fill.
 pub(crate) fn order(wire: OrderWire) -> Result<BrokerOrder, MapError> {
     let legs = wire.legs.into_iter().flatten().map(order).collect::<Result<_, _>>()?;
     let submitted_at = need("submitted_at", wire.submitted_at.or(wire.created_at).or(wire.updated_at))?.0;
@@ -126,8 +127,8 @@ pub(crate) fn order(wire: OrderWire) -> Result<BrokerOrder, MapError> {
 }
 
 /// Orders with their legs as rows of their own, and in their parents, too. An order that cannot be read is an
-/// error if it is ours; somebody else's (an option spread has neither symbol nor side) is logged and left out:
-/// it must not blind us.
+/// error if it is ours; somebody else's (an option spread has neither symbol nor side) is logged and left
+/// out: it must not blind us.
 pub(crate) fn flatten(wires: Vec<OrderWire>, into: &mut Vec<BrokerOrder>) -> Result<(), MapError> {
     wires.into_iter().try_for_each(|wire| add(wire, false, into).map(drop))
 }
@@ -225,20 +226,11 @@ pub(crate) fn position(wire: PositionWire) -> Result<Position, MapError> {
     })
 }
 
-/// A row of the account's activities.
-#[derive(Debug)]
-pub(crate) struct Booked {
-    /// The row.
-    pub(crate) activity: Activity,
-    /// Whether it has no time, only a date: it may have been booked at any moment of that day.
-    pub(crate) has_only_date: bool,
-}
-
-/// Reads a row; `None` is one that was canceled and moves nothing. Its time is when it was booked, for that is
-/// when the money moved; a row that has only a date has the start of that day.
-pub(crate) fn activity(wire: ActivityWire) -> Result<Option<Booked>, MapError> {
+/// A row of the account's activities; `None` for one that was canceled and moves nothing. Its time is when it
+/// was booked, for that is when the money moved; a row that has only a date has the start of that day.
+pub(crate) fn activity(wire: ActivityWire) -> Result<Option<Activity>, MapError> {
     if wire.activity_type == "FILL" {
-        return fill(wire).map(|activity| Some(Booked { activity, has_only_date: false }));
+        return fill(wire).map(Some);
     }
     if wire.status.as_deref() == Some("canceled") {
         return Ok(None);
@@ -255,8 +247,7 @@ pub(crate) fn activity(wire: ActivityWire) -> Result<Option<Booked>, MapError> {
         symbol: wire.symbol.filter(|symbol| !symbol.is_empty()).map(Symbol::new),
         qty: wire.qty.filter(|qty| !qty.is_zero()),
     };
-    let activity = Activity { id: wire.id, time, deed };
-    Ok(Some(Booked { activity, has_only_date: booked.is_none() }))
+    Ok(Some(Activity { id: wire.id, time, deed }))
 }
 
 /// One execution.
@@ -282,11 +273,6 @@ fn start_of_day(date: &str) -> Result<MarketTime, MapError> {
     let day: civil::Date = date.parse().map_err(|_| odd())?;
     let start = day.to_zoned(new_york()).map_err(|_| odd())?;
     Ok(MarketTime::from(start.timestamp()))
-}
-
-/// The first instant of the New York day that `time` lies in.
-pub(crate) fn start_of_its_day(time: MarketTime) -> MarketTime {
-    start_of_day(&new_york_date(time)).unwrap_or(time)
 }
 
 /// The exchange's clock.

@@ -72,8 +72,8 @@ impl Rest {
         self.exchange(request).await.map_err(|message| BrokerError::Unavailable { message })
     }
 
-    /// An order, new (`POST`) or in the place of another (`PATCH`). It must not be repeated: once its bytes are
-    /// out, whatever goes wrong is `OutcomeUnknown`.
+    /// An order, new (`POST`) or in the place of another (`PATCH`). It must not be repeated: once its bytes
+    /// are out, whatever goes wrong is `OutcomeUnknown`.
     pub(crate) async fn send_order(
         &self,
         method: Method,

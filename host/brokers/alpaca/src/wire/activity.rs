@@ -37,8 +37,8 @@ pub(crate) struct ActivityWire {
     /// A New York date.
     #[serde(default)]
     pub(crate) date: Option<String>,
-    /// When a row that is no execution was booked. Kept as text: a strange stamp must not cost a row that moves
-    /// money.
+    /// When a row that is no execution was booked. Kept as text: a strange stamp must not cost a row that
+    /// moves money.
     #[serde(default)]
     pub(crate) created_at: Option<String>,
     #[serde(default, deserialize_with = "decimal")]

@@ -62,7 +62,7 @@ async fn fills_and_money_come_in_the_order_of_their_ids() {
             r#","net_amount":-0.25,"date":"2026-06-12",
             "created_at":"2026-06-15T15:00:01Z""#,
         ),
-        // Only a date: it may have been booked later that day.
+        // A strange stamp leaves only the date.
         other(
             "20260615000000000::m2",
             "DIV",
@@ -84,7 +84,9 @@ async fn fills_and_money_come_in_the_order_of_their_ids() {
     assert_eq!(
         rows.iter().map(told).collect::<Vec<_>>(),
         [
+            "20260614000000000::m3 2026-06-14T04:00:00Z CSD 100 - -",
             "20260615000000000::m2 2026-06-15T04:00:00Z DIV 12 AAPL 10",
+            "20260615010000000::m0 2026-06-15T05:00:00Z FEE -0.5 - -",
             "20260615110000000::f1 2026-06-15T15:00:00Z sell 2 AAPL at 174.78, 5 of \
              61e69015-8549-4bfd-b9c3-01e75843f47d",
             "20260615110000001::m1 2026-06-15T15:00:01Z FEE -0.25 - -",
