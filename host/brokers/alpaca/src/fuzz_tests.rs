@@ -384,7 +384,8 @@ fn fuzz_activities() {
     fuzz(|(scripts, edits): &(Vec<Script>, Vec<(u16, u8)>)| {
         let rows = few(scripts).iter().map(|script| object(&ACTIVITIES, script));
         let rows: Vec<String> = rows.map(|row| String::from_utf8_lossy(&row).into_owned()).collect();
-        let all = [&[good.clone()][..], &rows, &[good.clone()]].concat();
+        let ends = std::slice::from_ref(&good);
+        let all = [ends, &rows, ends].concat();
         let answer = answer(format!("[{}]", all.join(",")), edits);
         let Ok(wire) = answer.value::<Vec<Row<'_>>>() else { return met.note(false) };
         let oddities = Oddities::default();
