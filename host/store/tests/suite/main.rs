@@ -4,4 +4,5 @@ mod common;
 mod files;
 mod migration;
 mod records;
+mod retention;
 mod server;
