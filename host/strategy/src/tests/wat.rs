@@ -142,7 +142,7 @@ impl Wat {
             (import {host} "log" (func $log (param i32 i32 i32)))
             {imports}
             (memory (export "memory") {memory_pages})
-            (global $heap (mut i32) (i32.const 163840))
+            (global $heap (mut i32) (i32.const 196608))
             (global $n (mut i64) (i64.const 0))
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
               (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
