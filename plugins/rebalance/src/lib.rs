@@ -10,10 +10,11 @@
 //! ```
 //!
 //! An order rests on our side of the spread at first. One that has not filled in time is cancelled and sent
-//! across; while the broker's rate limit makes it wait for its turn, its price follows the quote, up to a worst
-//! one. What is refused, rejected or cancelled waits for the next minute; no symbol gets more than a few orders
-//! per rebalance, those left out that the host was too busy to take. One event sends and cancels no more than a
-//! few dozen: the next one goes on. The orders of one event are a plan: the host sends the larger ones first.
+//! across; while the broker's rate limit makes it wait for its turn, its price follows the quote, up to a
+//! worst one. What is refused, rejected or cancelled waits for the next minute; no symbol gets more than a
+//! few orders per rebalance, those left out that the host was too busy to take. One event sends and cancels
+//! no more than a few dozen: the next one goes on. The orders of one event are a plan: the host sends the
+//! larger ones first.
 
 mod parameters;
 

@@ -44,7 +44,7 @@ pub(crate) const SCHEMA: &str = r#"{
     },
     "slippage": {
       "type": "number", "minimum": 0, "maximum": 0.1, "default": 0.002,
-      "description": "How far, as a share of its price, an order that crosses may follow the quote while it waits."
+      "description": "Share of its price by which a crossing order may follow the quote while it waits."
     }
   }
 }"#;
@@ -63,8 +63,8 @@ pub struct Parameters {
     pub drift: f64,
     /// Minutes an order may rest before it crosses the spread.
     pub patience_minutes: u32,
-    /// How far an order that crosses may follow the quote while it waits in the host's queue, as a share of its
-    /// price.
+    /// How far an order that crosses may follow the quote while it waits in the host's queue, as a share of
+    /// its price.
     pub slippage: f64,
 }
 
