@@ -238,14 +238,14 @@ impl Rig {
     }
 
     fn start_watchdog(&mut self) -> anyhow::Result<()> {
+        let socket = self.path("lease.sock");
+        // That of a watchdog that is gone.
+        let _ = fs::remove_file(&socket);
         let mut command = self.command("sandpit-watchdog");
         command.args(["run", "--config"]).arg(self.path("watchdog.toml"));
         self.watchdog = Some(Process::start("watchdog", &mut command, &self.path("watchdog.log"))?);
         self.ends = 0;
-        let socket = self.path("lease.sock");
-        wait_for("the watchdog's socket", END_BOUND, || {
-            Ok(std::os::unix::net::UnixStream::connect(&socket).ok())
-        })?;
+        wait_for("the watchdog's socket", END_BOUND, || Ok(socket.exists().then_some(())))?;
         Ok(())
     }
 
