@@ -13,7 +13,7 @@ pub const WORK: f64 = 900_001.0;
 pub const REST: f64 = 900_002.0;
 
 /// It acts at every so manieth quote.
-const QUOTES_AN_ACT: u64 = 6;
+const QUOTES_AN_ACT: u64 = 3;
 /// Open orders from which on it only cancels.
 const MAX_OPEN: usize = 16;
 /// Most shares of an order.
@@ -52,7 +52,7 @@ impl Strategy for Churn {
             self.works = quote.bid_size == WORK;
             return;
         }
-        if self.works && quote.is_two_sided() && ctx.random() % QUOTES_AN_ACT == 0 {
+        if self.works && quote.is_two_sided() && ctx.random().is_multiple_of(QUOTES_AN_ACT) {
             Act { ctx, quote }.any();
         }
     }
