@@ -13,6 +13,10 @@ fn desk(parameters: &str) -> Harness<Rebalance> {
     desk
 }
 
+fn shares(submit: &Submit) -> Qty {
+    submit.shares().expect("it says shares")
+}
+
 fn price(value: f64) -> Price {
     Price::from_f64(value).expect("fits")
 }
@@ -22,7 +26,7 @@ fn held(desk: &Harness<Rebalance>) -> [Qty; 2] {
 }
 
 fn sides(submits: &[Submit]) -> Vec<(Side, u32, Qty)> {
-    submits.iter().map(|it| (it.side, it.instrument.0, it.quantity)).collect()
+    submits.iter().map(|it| (it.side, it.instrument.0, shares(it))).collect()
 }
 
 fn hold(desk: &mut Harness<Rebalance>, symbol: u32, shares: i64) {
@@ -122,7 +126,7 @@ fn orders_rest_first_and_cross_later() {
     assert_eq!(desk.cancels(), [desk.submits()[0].id]);
     desk.closes(&[(0, 100.0)]);
     assert_eq!(desk.submits()[1].kind, OrderKind::Limit(price(100.03)));
-    assert_eq!(held(&desk)[0], desk.submits()[0].quantity);
+    assert_eq!(held(&desk)[0], shares(&desk.submits()[0]));
     assert_eq!(desk.submits().len(), 2);
 }
 

@@ -53,15 +53,15 @@ pub mod guest;
 #[cfg(not(target_arch = "wasm32"))]
 mod harness;
 
-pub use ctx::{Ctx, OrderTicket};
+pub use ctx::{Ctx, OrderTicket, ReplaceTicket};
 #[cfg(not(target_arch = "wasm32"))]
 pub use harness::{Harness, START_EQUITY};
 pub use host::{Host, Level};
 pub use market::{Bar, Bars, Instrument, News, Quote, StreamHealth, Time, Trade};
-pub use money::{Price, Qty, Usd};
+pub use money::{Percent, Price, Qty, Usd};
 pub use orders::{
-    Account, Fill, Intent, OpenOrder, OrderId, OrderKind, OrderStatus, OrderUpdate, Position, Refusal, Side,
-    Submit, TimeInForce,
+    Account, Amount, Fill, Intent, Leg, OpenOrder, OrderClass, OrderId, OrderKind, OrderStatus, OrderUpdate,
+    Position, Refusal, Replace, Side, StopLoss, Submit, TimeInForce, Trail,
 };
 pub use runner::{Event, Runner, UNHEARD_FOR};
 pub use strategy::{Description, EventKinds, Strategy};
