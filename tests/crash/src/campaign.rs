@@ -118,7 +118,7 @@ pub fn run(
     postgres: Option<String>,
     mut tell: impl FnMut(&Tally) -> anyhow::Result<()>,
 ) -> anyhow::Result<Tally> {
-    let setup = Setup { seed, speed: SPEED, with_faults: true, postgres, state_dir: None };
+    let setup = Setup { postgres, ..Setup::new(seed, SPEED) };
     let mut rig = Rig::start(folder, setup)?;
     let (database, mut dice, mut tally) = (rig.database()?, Dice::new(seed), Tally::default());
     for round in 0..kills {

@@ -25,13 +25,16 @@ use serde_json::Value;
 use crate::{
     broker::{Broker, SYMBOLS},
     database::{Database, Place},
-    waiting::wait_for,
+    waiting::{pass, wait_for},
 };
 
 /// The strategies; each has every second symbol.
-const STRATEGIES: [&str; 2] = ["churn_a", "churn_b"];
+pub const STRATEGIES: [&str; 2] = ["churn_a", "churn_b"];
 /// Bid sizes that the strategies take for an order; see `tests/crash/churn`.
 const WORK: u64 = 900_001;
+const REST: u64 = 900_002;
+/// Looks at the figures of a strategy, so far apart, that have to be the same before it counts as resting.
+const LOOK_APART: Duration = Duration::from_millis(100);
 /// Ends of the host that one watchdog sees: before its back-off is used up.
 const ENDS_A_WATCHDOG: u32 = 25;
 /// How long a life may take until its books are reconciled.
@@ -54,6 +57,17 @@ pub struct Setup {
     pub postgres: Option<String>,
     /// Where the host keeps its state; `None` for the rig's folder.
     pub state_dir: Option<PathBuf>,
+    /// What each strategy is told at its start, as TOML; see `tests/crash/churn`.
+    pub parameters: [&'static str; STRATEGIES.len()],
+}
+
+impl Setup {
+    /// Everything on, in a file of the host's own; the strategies wait to be told to work.
+    pub const fn new(seed: u64, speed: u32) -> Self {
+        // FOUNDATION: the desk does not know the others yet.
+        let parameters = ["simple = true", "simple = true"];
+        Self { seed, speed, with_faults: true, postgres: None, state_dir: None, parameters }
+    }
 }
 
 /// All that runs.
@@ -181,6 +195,26 @@ impl Rig {
         Ok(())
     }
 
+    /// Tells the strategies to rest, until they do.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn rest(&self) -> anyhow::Result<()> {
+        let intents = || {
+            let status = self.status().context("the host's figures")?;
+            status["orders"]["intents"].as_u64().context("intents")
+        };
+        wait_for("strategies that rest", WORK_BOUND, || {
+            for symbol in &SYMBOLS[..STRATEGIES.len()] {
+                self.broker.tell_quote(symbol, REST)?;
+            }
+            let before = intents()?;
+            pass(LOOK_APART);
+            Ok((intents()? == before).then_some(()))
+        })?;
+        Ok(())
+    }
+
     /// Waits for the host to end by itself.
     ///
     /// # Errors
@@ -257,7 +291,8 @@ impl Rig {
         for (at, name) in STRATEGIES.iter().enumerate() {
             fs::copy(test_plugin("churn"), self.path("plugins").join(format!("{name}.wasm")))?;
             let own: Vec<_> = SYMBOLS.iter().skip(at).step_by(STRATEGIES.len()).collect();
-            fs::write(self.path("plugins").join(format!("{name}.toml")), format!("instruments = {own:?}\n"))?;
+            let manifest = format!("instruments = {own:?}\n[parameters]\n{}\n", self.setup.parameters[at]);
+            fs::write(self.path("plugins").join(format!("{name}.toml")), manifest)?;
         }
         let (broker, socket, kill) = (&self.broker.address, self.path("lease.sock"), self.path("kill"));
         let host = format!(

@@ -1,6 +1,7 @@
 //! Sixty kills on each database.
 
 use sandpit_crash::campaign::{self, POINTS};
+use sandpit_postgres::{Options, Server};
 
 const KILLS: u32 = 60;
 /// The market, the faults and the ends of a run, unless the environment names another seed.
@@ -28,4 +29,10 @@ fn check(database: &str, postgres: Option<String>) {
 #[test]
 fn sixty_kills_on_sqlite() {
     check("sqlite", None);
+}
+
+#[test]
+fn sixty_kills_on_postgres() {
+    let server = Server::with(Options { fsync: false }).expect("a PostgreSQL server");
+    check("postgres", Some(server.url()));
 }
