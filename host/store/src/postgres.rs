@@ -30,8 +30,8 @@ const READERS: u32 = 2;
 /// The lock: `sandpit` in ASCII.
 const LOCK: i64 = 0x0073_616e_6470_6974;
 
-/// What a session is asked to be like.
-const SETTINGS: [(&str, &str); 8] = [
+/// What a session is asked to be like; anybody may ask for these.
+const SETTINGS: [(&str, &str); 7] = [
     // A commit is on the disk when it is answered.
     ("synchronous_commit", "on"),
     // Nothing that the host asks takes long; what does has met a lock or a sick disk.
@@ -42,8 +42,6 @@ const SETTINGS: [(&str, &str); 8] = [
     ("tcp_keepalives_interval", "2"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "10000"),
-    // Texts of errors are for a log that is read in one language.
-    ("lc_messages", "C"),
 ];
 
 const WHO: &str = "SELECT CAST(pid AS BIGINT) AS pid, CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS \
