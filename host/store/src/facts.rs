@@ -14,3 +14,5 @@ pub const AGREED_CASH: &str = "agreed-cash";
 pub const EQUITY_THINNED: &str = "equity-thinned";
 /// Until when equity is thinned to a row a day, in nanoseconds: the store's own.
 pub const EQUITY_DAYS: &str = "equity-days";
+/// Before when orders and their fills were forgotten, in nanoseconds: sub-books hold more than the fills since.
+pub const ORDERS_FORGOTTEN: &str = "orders-forgotten";
