@@ -352,7 +352,7 @@ impl World {
                 self.disk.write(records);
                 Ok(())
             } else {
-                Err(StoreError::Write { cause: "the disk is full".into() })
+                Err(StoreError::Write { cause: "the disk is full".into(), remedy: "make room" })
             }),
             Action::Submit { request, .. } => {
                 let id = request.client_id.clone();
