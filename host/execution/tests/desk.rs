@@ -272,7 +272,9 @@ struct Bench {
 }
 
 async fn store(path: &Path) -> Store {
-    Store::open(&sandpit_store::Database::Sqlite(path.to_owned()), Arc::new(Pulse::default())).await.expect("opens")
+    Store::open(&sandpit_store::Database::Sqlite(path.to_owned()), Arc::new(Pulse::default()))
+        .await
+        .expect("opens")
 }
 
 impl Bench {
