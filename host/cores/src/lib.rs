@@ -7,6 +7,7 @@ mod backoff;
 mod breaker;
 mod limiter;
 pub mod orders;
+pub mod plan;
 pub mod reconcile;
 mod staleness;
 

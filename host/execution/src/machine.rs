@@ -2,13 +2,17 @@
 
 mod absorb;
 mod answers;
+mod closing;
 mod disputes;
 mod errands;
+mod facts;
 mod hearing;
 mod intents;
 mod ledger;
+mod plan;
 mod polls;
 mod recording;
+mod replace;
 mod sends;
 mod story;
 mod strangers;
@@ -30,10 +34,12 @@ use sandpit_types::{
 use tracing::warn;
 
 use self::{
+    closing::Closings,
     disputes::Disputes,
     errands::Errands,
     hearing::Hearing,
     ledger::{Ledger, Next, Then},
+    plan::Planning,
     polls::{Poll, Sync},
     sends::Sends,
     story::Story,
@@ -96,6 +102,8 @@ pub(crate) struct Machine<R> {
     sequence: u64,
     ledger: Ledger,
     sends: Sends,
+    planning: Planning,
+    closings: Closings,
     errands: Errands,
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
     list: Poll,
@@ -130,6 +138,8 @@ impl<R: Review> Machine<R> {
             sequence: 0,
             ledger: Ledger::default(),
             sends: Sends::default(),
+            planning: Planning::default(),
+            closings: Closings::default(),
             errands: Errands::default(),
             fetching: BTreeMap::new(),
             sync: None,
@@ -149,9 +159,7 @@ impl<R: Review> Machine<R> {
         match input {
             DeskInput::Intents { strategy, incarnation, intents } => {
                 self.books.begin_life(self.config.epoch, &strategy, incarnation);
-                for intent in intents {
-                    self.intent(&strategy, incarnation, intent, now);
-                }
+                self.intents(&strategy, incarnation, intents, now);
             }
             DeskInput::Update(update) => {
                 self.hear(&update, now);
@@ -165,7 +173,7 @@ impl<R: Review> Machine<R> {
                 self.stream_ended(Some(Sync::default()), now);
             }
             DeskInput::OrderStreamDown => self.stream_ended(None, now),
-            DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, now),
+            DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, &mut Vec::new(), now),
             DeskInput::CancelOrder { .. } => {} // FOUNDATION
             DeskInput::Drain => self.mode = Mode::Draining,
             DeskInput::Stop => self.mode = Mode::Stopping,
@@ -193,6 +201,8 @@ impl<R: Review> Machine<R> {
             Mode::Open | Mode::Draining => self.ask(now),
             Mode::Stopping => {}
         }
+        self.close_positions(now);
+        self.pump(now);
         self.close_story(now, self.mode == Mode::Stopping);
         self.settle(now);
         self.publish();
@@ -232,7 +242,13 @@ impl<R: Review> Machine<R> {
     /// When [`Machine::turn`] has to be called although nothing happened.
     pub(crate) fn deadline(&self) -> Option<MarketTime> {
         let polls = [&self.list, &self.account, &self.positions].into_iter().filter_map(Poll::deadline);
-        let own = [self.errands.deadline(), self.ledger.deadline(), self.hearing.deadline()];
+        let own = [
+            self.errands.deadline(),
+            self.ledger.deadline(),
+            self.hearing.deadline(),
+            self.planning.deadline(),
+            self.closings.deadline(),
+        ];
         polls.chain(own.into_iter().flatten()).min()
     }
 
