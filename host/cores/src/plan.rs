@@ -169,7 +169,8 @@ impl Lane {
 /// The kind of an order that has waited, by the quote of this moment: its limit is the far side, never worse
 /// than it allows. Without a far side, and for kinds that do not follow the market, it stays.
 pub fn repriced(submit: &Submit, quote: Option<&Quote>) -> OrderKind {
-    let (Some(Reprice { worst }), OrderKind::Limit { .. }, Some(quote)) = (submit.reprice, submit.kind, quote)
+    let (Some(Reprice { worst }), OrderKind::Limit { .. }, Some(quote)) =
+        (submit.reprice, submit.kind, quote)
     else {
         return submit.kind;
     };

@@ -91,8 +91,7 @@ fn late_is_after_the_time_to_live_and_not_at_its_end() {
 fn a_new_price_is_the_far_side_and_never_worse_than_allowed() {
     let price = |text: &str| text.parse::<Price>().expect(text);
     let check = |side, limit: &str, worst: Option<&str>, (bid, ask): (f64, f64), expected: &str| {
-        let quote =
-            Quote { symbol: Symbol::new("SPY"), time: at(0), bid, bid_size: 1, ask, ask_size: 1 };
+        let quote = Quote { symbol: Symbol::new("SPY"), time: at(0), bid, bid_size: 1, ask, ask_size: 1 };
         let submit = Submit {
             side,
             kind: OrderKind::Limit { limit_price: price(limit) },

@@ -145,8 +145,7 @@ impl<R: Review> Machine<R> {
         batch: &mut Vec<Planned>,
         now: MarketTime,
     ) {
-        let mut withdrawn: Vec<Planned> =
-            batch.extract_if(.., |planned| planned.submit.id == id).collect();
+        let mut withdrawn: Vec<Planned> = batch.extract_if(.., |planned| planned.submit.id == id).collect();
         withdrawn.extend(self.planning.take(strategy, |submit| submit.id == id));
         if !withdrawn.is_empty() {
             return self.withdraw(withdrawn, now);
@@ -176,12 +175,7 @@ impl<R: Review> Machine<R> {
     }
 
     /// Cancels everything of a strategy, what waits included.
-    pub(super) fn cancel_all(
-        &mut self,
-        strategy: &StrategyName,
-        batch: &mut Vec<Planned>,
-        now: MarketTime,
-    ) {
+    pub(super) fn cancel_all(&mut self, strategy: &StrategyName, batch: &mut Vec<Planned>, now: MarketTime) {
         let mut withdrawn = std::mem::take(batch);
         withdrawn.extend(self.planning.take(strategy, |_| true));
         self.withdraw(withdrawn, now);

@@ -186,9 +186,8 @@ impl<R: Review> Machine<R> {
         strategy: &StrategyName,
         is_meant: impl Fn(&sandpit_cores::orders::Order) -> bool,
     ) -> Vec<ClientOrderId> {
-        let ends_by_itself = |leg_of: &ClientOrderId| {
-            self.books.order(leg_of).is_some_and(|parent| parent.state().is_open())
-        };
+        let ends_by_itself =
+            |leg_of: &ClientOrderId| self.books.order(leg_of).is_some_and(|parent| parent.state().is_open());
         self.books
             .open_of(strategy)
             .filter(|order| is_meant(order))

@@ -53,21 +53,14 @@ impl Review for Calm {
         books: &Books,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
-        let quote = Quote {
-            symbol: submit.symbol.clone(),
-            time: now,
-            bid: 99.99,
-            bid_size: 1000,
-            ask: 100.01,
-            ask_size: 1000,
-        };
         let rich = Some(Usd::new(1_000_000_000.into()));
         let situation = Situation {
             lease: true,
             reconciled: books.is_reconciled(),
             order_stream_up: books.is_order_stream_up(),
             session_open: true,
-            quote: Some(quote),
+            quote: Some(quote(&submit.symbol, now)),
+            frozen: books.frozen().is_some(),
             equity: rich,
             buying_power: rich,
             // Long enough that every sale is one of shares held.
@@ -84,8 +77,28 @@ impl Review for Calm {
 
     fn transfer(&mut self, _: Usd, _: MarketTime) {}
 
-    fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
-        None
+    fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote> {
+        Some(quote(symbol, now))
+    }
+}
+
+fn quote(symbol: &Symbol, time: MarketTime) -> Quote {
+    Quote { symbol: symbol.clone(), time, bid: 99.99, bid_size: 1000, ask: 100.01, ask_size: 1000 }
+}
+
+/// An order at the market that lasts as long as most do.
+pub(super) fn market(id: u64, side: Side, shares: i64) -> Submit {
+    Submit {
+        id: StrategyOrderId(id),
+        symbol: spy(),
+        side,
+        qty: qty(shares),
+        kind: OrderKind::Market,
+        time_in_force: TimeInForce::Day,
+        extended_hours: false,
+        time_to_live: TIME_TO_LIVE,
+        class: sandpit_types::OrderClass::Simple,
+        reprice: None,
     }
 }
 
@@ -354,18 +367,7 @@ impl World {
     }
 
     pub(super) fn submit(&mut self, id: u64, side: Side, shares: i64) {
-        let submit = Submit {
-            id: StrategyOrderId(id),
-            symbol: spy(),
-            side,
-            qty: qty(shares),
-            kind: OrderKind::Market,
-            time_in_force: TimeInForce::Day,
-            extended_hours: false,
-            time_to_live: TIME_TO_LIVE,
-            class: sandpit_types::OrderClass::Simple,
-            reprice: None,
-        };
+        let submit = market(id, side, shares);
         self.intent(Intent::Submit(submit));
     }
 
