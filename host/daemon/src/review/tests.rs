@@ -146,7 +146,7 @@ fn a_breaker_that_trips_freezes_at_once_and_says_so_once() {
         let (mut reviewer, lease, mut reasons) = reviewer(Limits::default(), leased);
         let mut books = books();
         work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
-        let mut ask = |reviewer: &mut Reviewer, id, side| {
+        let ask = |reviewer: &mut Reviewer, id, side| {
             reviewer.review(&strategy(), &submit(id, side, 10), None, &books, now()).map(drop)
         };
         reviewer.account(&account(100_000), now());

@@ -159,7 +159,7 @@ fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
     let mut world = World::new();
     burst(&mut world);
     world.machine.input(DeskInput::CancelStrategy(name()), world.now);
-    world.turn();
+    posts(&mut world);
     assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
 }
 
