@@ -120,8 +120,8 @@ fn what_waits_too_long_is_late_and_what_follows_the_market_is_priced_anew() {
     posts(&mut world);
     assert_eq!(told(&world), ["late"]);
     world.calm();
-    let orders = world.disk.orders.values();
-    let last = orders.filter(|row| row.strategy_id == Some(StrategyOrderId(1))).next().expect("it left");
+    let mut orders = world.disk.orders.values();
+    let last = orders.find(|row| row.strategy_id == Some(StrategyOrderId(1))).expect("it left");
     assert_eq!(last.request.kind.limit_price(), Some("100.01".parse().expect("a price")));
 }
 

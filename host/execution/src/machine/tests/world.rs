@@ -11,7 +11,7 @@ use sandpit_cores::orders::SubBook;
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, Intent, MarketTime,
+    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, Fill, HostEpoch, Intent, MarketTime,
     OrderKind, OrderRequest, OrderStatus, Position, Price, Qty, Quote, Refusal, Side, StrategyName,
     StrategyOrderId, Submit, Symbol, TimeInForce, TradeEvent, TradeUpdate, Usd,
 };
@@ -42,6 +42,12 @@ pub(super) fn qty(shares: i64) -> Qty {
 pub(super) struct Calm {
     /// When the account was last asked for.
     pub(super) asked_at: Option<MarketTime>,
+    /// What it was given back of an earlier life.
+    pub(super) restored: BTreeMap<String, String>,
+    /// The fills it was told of, each with what was held after it.
+    pub(super) fills: Vec<(Qty, Qty)>,
+    /// What it wants to be kept.
+    pub(super) facts: Vec<(&'static str, String)>,
 }
 
 impl Review for Calm {
@@ -76,6 +82,19 @@ impl Review for Calm {
     }
 
     fn transfer(&mut self, _: Usd, _: MarketTime) {}
+
+    fn filled(&mut self, fill: &Fill, held: Qty) {
+        self.fills.push((fill.qty, held));
+        self.facts.push(("fills", self.fills.len().to_string()));
+    }
+
+    fn restore(&mut self, facts: &BTreeMap<String, String>) {
+        self.restored.clone_from(facts);
+    }
+
+    fn facts(&mut self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.facts)
+    }
 
     fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote> {
         Some(quote(symbol, now))
