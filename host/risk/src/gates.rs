@@ -97,7 +97,7 @@ impl Gates {
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
         let used = self.rates.used(strategy, now);
-        let case = Case { strategy, submit, situation, limits: &self.limits, used, now };
+        let case = Case::new(strategy, submit, situation, &self.limits, used, now);
         for gate in GATES {
             gate(&case)?;
         }
@@ -116,15 +116,34 @@ struct Case<'a> {
     limits: &'a Limits,
     used: Used,
     now: MarketTime,
+    /// Asked by many gates, so it is found out once.
+    reduces: bool,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    fn new(
+        strategy: &'a StrategyName,
+        submit: &'a Submit,
+        situation: &'a Situation,
+        limits: &'a Limits,
+        used: Used,
+        now: MarketTime,
+    ) -> Self {
+        let case = Self { strategy, submit, situation, limits, used, now, reduces: false };
+        Self { reduces: case.takes_from_what_is_held(), ..case }
+    }
+
+    /// Whether the order lowers the risk.
+    const fn reduces(&self) -> bool {
+        self.reduces
+    }
+
     /// Whether the order takes from what is held and cannot turn it round, all of our orders on its side
     /// filling. An entry that brings its exits along is none, whatever is held.
     ///
     /// Both books have to say so: the strategy's own, so that it does not sell what another strategy holds,
     /// and the account's, so that a difference between the books does not make a short out of an exit.
-    fn reduces(&self) -> bool {
+    fn takes_from_what_is_held(&self) -> bool {
         if matches!(self.submit.class, OrderClass::Bracket { .. } | OrderClass::Oto(_)) {
             return false;
         }
@@ -271,3 +290,5 @@ fn usable(price: f64) -> Option<Price> {
 mod tests;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod worst_case;

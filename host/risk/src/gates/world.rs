@@ -90,7 +90,7 @@ impl World {
 
     pub(super) fn case(&self) -> Case<'_> {
         let Self { strategy, submit, situation, limits, used, now } = self;
-        Case { strategy, submit, situation, limits, used: *used, now: *now }
+        Case::new(strategy, submit, situation, limits, *used, *now)
     }
 
     pub(super) fn buy(&mut self, shares: &str, limit: &str) {
