@@ -65,6 +65,9 @@ impl Losses {
         if self.transfers.len() > MAX_TRANSFERS {
             self.transfers.pop_front();
         }
+        if let Some((_, kept)) = &mut self.kept_start {
+            *kept += net;
+        }
         self.breaker.transfer(net, now);
     }
 
@@ -184,6 +187,13 @@ mod tests {
             trip.map(|trip| trip.to_string()),
             Some(Trip::Day { from, to: usd("106900") }.to_string())
         );
+
+        // What was moved while nobody looked is told before the first reading.
+        let mut after = losses();
+        after.restore(&kept);
+        after.transfer(usd("-50000"), at("2013-10-07T15:59:00Z"));
+        assert_eq!(after.on(&account("58000"), at("2013-10-07T16:00:00Z")), None);
+        assert_eq!(facts(&mut after)["day-start"], "2013-10-07T13:30:00Z 59000");
 
         // On the next day the close counts again, with what was moved in the night.
         let mut after = losses();
