@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use sandpit_cores::{LossBreaker, Reading, Trip};
 use sandpit_risk::Limits;
+use sandpit_store::facts::{DAY_START, PEAK_EQUITY};
 use sandpit_types::{Account, MarketTime, Usd};
 
 use crate::sessions::Sessions;
-
-/// Facts that outlive the process.
-const PEAK_EQUITY: &str = "peak-equity";
-const DAY_START: &str = "day-start";
 
 /// Transfers since the last close that are remembered. When full, the oldest is forgotten.
 const MAX_TRANSFERS: usize = 100;

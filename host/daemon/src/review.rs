@@ -169,7 +169,6 @@ impl Reviewer {
             position: books.sub_book(strategy, symbol).qty,
             account_position: disputed.unwrap_or_else(|| books.position(symbol)),
             open_orders: working::open_orders(books, symbol, replaces),
-            replaced_filled: replaces.map_or(Qty::ZERO, |old| old.filled().qty()),
             replaced_remaining: replaces.map_or(Qty::ZERO, Order::remaining),
             replaced_value: replaces.map_or(Usd::ZERO, |old| self.value(old)),
             replaces_in_class: replaces.is_some_and(working::is_in_class),

@@ -2,6 +2,7 @@
 
 mod absorb;
 mod answers;
+mod audit;
 mod closing;
 mod disputes;
 mod errands;
@@ -9,6 +10,8 @@ mod facts;
 mod hearing;
 mod intents;
 mod ledger;
+mod legs;
+mod operator;
 mod plan;
 mod polls;
 mod recording;
@@ -29,7 +32,8 @@ use sandpit_broker::{BrokerError, Class};
 use sandpit_cores::orders::{Books, Order, OrderEvent, OrderState};
 use sandpit_store::{OrderRow, Record, StoreError};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderRequest, Position,
+    Account, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, MarketTime, OrderRequest,
+    Position,
 };
 use tracing::warn;
 
@@ -56,9 +60,30 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Action {
     Commit(Vec<Record>),
-    Submit { request: OrderRequest, class: Class, deadline: MarketTime },
-    Cancel { id: ClientOrderId, broker_id: BrokerOrderId },
+    Submit {
+        request: OrderRequest,
+        class: Class,
+        deadline: MarketTime,
+    },
+    Cancel {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+    },
+    /// A PATCH of the order `broker_id`, whose place `id` takes; it ends as a POST does.
+    Replace {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+        change: Change,
+        class: Class,
+        deadline: MarketTime,
+    },
+    /// One order by our id, as long as the broker's is not known...
     LookUp(ClientOrderId),
+    /// ...and by the broker's afterwards: that shows its legs, and a leg itself has no other.
+    Ask {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+    },
     List,
     ReadAccount,
     ReadPositions,
@@ -105,6 +130,8 @@ pub(crate) struct Machine<R> {
     planning: Planning,
     closings: Closings,
     errands: Errands,
+    /// Orders that are being asked for by the broker's id: that answer shows all legs there are.
+    asked_whole: BTreeSet<ClientOrderId>,
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
     list: Poll,
     account: Poll,
@@ -141,6 +168,7 @@ impl<R: Review> Machine<R> {
             planning: Planning::default(),
             closings: Closings::default(),
             errands: Errands::default(),
+            asked_whole: BTreeSet::new(),
             fetching: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
@@ -161,20 +189,18 @@ impl<R: Review> Machine<R> {
                 self.books.begin_life(self.config.epoch, &strategy, incarnation);
                 self.intents(&strategy, incarnation, intents, now);
             }
-            DeskInput::Update(update) => {
-                self.hear(&update, now);
-                match update.order.ours() {
-                    Some(id) => self.absorb(&id, &OrderEvent::from(update), now, "stream"),
-                    None => self.foreigner(&update.order, now),
-                }
-            }
+            DeskInput::Update(update) => self.updated(update, now),
             DeskInput::OrderStreamUp => {
                 self.connection += 1;
                 self.stream_ended(Some(Sync::default()), now);
             }
             DeskInput::OrderStreamDown => self.stream_ended(None, now),
-            DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, &mut Vec::new(), now),
-            DeskInput::CancelOrder { .. } => {} // FOUNDATION
+            DeskInput::CancelStrategy(strategy) => {
+                self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now)
+            }
+            DeskInput::CancelOrder { client_id, operator, reason } => {
+                self.cancel_by_hand(&client_id, operator, &reason, now);
+            }
             DeskInput::Drain => self.mode = Mode::Draining,
             DeskInput::Stop => self.mode = Mode::Stopping,
             DeskInput::Probe(_) => {}

@@ -154,11 +154,9 @@ impl<'a> Case<'a> {
         takes(self.situation.position, own) && takes(self.situation.account_position, all)
     }
 
-    /// Shares that the order may fill, in the worst case: all of them, less what the order before it has filled
-    /// already, and never less than that one may still fill.
+    /// Shares that the order may fill, in the worst case: never less than the order before it may still fill.
     fn may_fill(&self) -> Qty {
-        let own = self.submit.qty - self.situation.replaced_filled;
-        own.max(self.situation.replaced_remaining)
+        self.submit.qty.max(self.situation.replaced_remaining)
     }
 
     /// Shares that open orders of ours on `side` may still fill.

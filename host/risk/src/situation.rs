@@ -78,9 +78,8 @@ pub struct Situation {
     /// Orders of ours in the symbol, of every strategy. The order that this one takes the place of is not among
     /// them.
     pub open_orders: Vec<OpenOrder>,
-    /// Of the order that this one takes the place of: what has filled, which is part of this one's quantity.
-    pub replaced_filled: Qty,
-    /// Of the order that this one takes the place of: what may still fill. While both live the larger of the
+    /// Of the order that this one takes the place of: what may still fill; what has filled is not in this one's
+    /// quantity here. While both live the larger of the
     /// two is what may fill.
     pub replaced_remaining: Qty,
     /// What that is worth at the other order's own price: exposure and buying power have it in them already.

@@ -1,9 +1,9 @@
 //! The open orders of a symbol as the gates see them: which of them stand for the same shares, and which cannot
 //! fill yet.
 
-use sandpit_cores::orders::{Books, Order, OrderState};
+use sandpit_cores::orders::{Books, Order};
 use sandpit_risk::OpenOrder;
-use sandpit_types::{ClientOrderId, OrderClass, OrderStatus, Symbol};
+use sandpit_types::{ClientOrderId, OrderClass, Symbol};
 
 /// Orders that took each other's place are followed so far; a strategy that replaces more often than this within
 /// the memory of the books has its oldest ones counted apart.
@@ -50,14 +50,8 @@ fn group(books: &Books, order: &Order) -> ClientOrderId {
     id.clone()
 }
 
-/// Whether it is an exit whose entry has not filled: while the entry is open, or another order in its place is.
+/// Whether it is an exit whose entry has not filled: while the entry, or what took its place, is open.
 fn is_dormant(books: &Books, order: &Order) -> bool {
-    let Some((parent, _)) = &order.links.leg_of else { return false };
-    let Some(entry) = books.order(parent) else { return false };
-    if matches!(entry.request.class, OrderClass::Oco { .. }) {
-        return false;
-    }
-    let is_replaced = *entry.state() == OrderState::Terminal(OrderStatus::Replaced);
-    let takes_its_place = |other: &Order| other.links.replaces.as_ref() == Some(parent);
-    entry.state().is_open() || (is_replaced && books.open_on(&entry.request.symbol).any(takes_its_place))
+    let Some(entry) = books.head(order).filter(|_| order.links.leg_of.is_some()) else { return false };
+    entry.state().is_open() && !matches!(entry.request.class, OrderClass::Oco { .. })
 }

@@ -16,7 +16,7 @@ use sandpit_types::{
     Symbol, TimeInForce,
 };
 
-use super::{Machine, Mode};
+use super::{Machine, Mode, audit};
 use crate::Review;
 
 /// How long the cancels may take, market time: long enough for an order of unknown outcome to be resolved.
@@ -94,8 +94,8 @@ impl<R: Review> Machine<R> {
         if orders.is_empty() && is_flat {
             return self.refuse(strategy, id, Refusal::NoPosition, now);
         }
-        for order in self.to_cancel(strategy, |order| order.request.symbol == symbol) {
-            self.ask_cancel(&order, now);
+        for order in &orders {
+            self.ask_cancel(order, &audit::strategy(strategy), "the symbol is left", now);
         }
         let leaving = Leaving { id, incarnation, until: now + CANCELS_WITHIN, orders };
         self.closings.0.insert((strategy.clone(), symbol), leaving);

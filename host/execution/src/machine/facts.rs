@@ -10,7 +10,6 @@ use crate::Review;
 
 impl<R: Review> Machine<R> {
     /// Gives the review what earlier lives kept.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the start calls it once the store gives facts back"))]
     pub(crate) fn restore_facts(&mut self, facts: &BTreeMap<String, String>) {
         self.review.restore(facts);
     }

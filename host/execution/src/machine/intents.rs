@@ -1,15 +1,15 @@
 //! What strategies want.
 
 use sandpit_cores::{
-    orders::{Order, OrderEvent, OrderState},
+    orders::{OrderEvent, OrderState},
     plan::Planned,
 };
 use sandpit_risk::Approved;
-use sandpit_store::Record;
+use sandpit_store::{Actor, Record};
 use sandpit_types::{ClientOrderId, Intent, MarketTime, Refusal, StrategyName, StrategyOrderId, Submit};
 use tracing::info;
 
-use super::{Action, Machine, Mode, story::Kind};
+use super::{Action, Machine, Mode, audit, story::Kind};
 use crate::{DeskOutput, Review};
 
 impl<R: Review> Machine<R> {
@@ -65,7 +65,7 @@ impl<R: Review> Machine<R> {
                 self.close_position(strategy, incarnation, (id, symbol), now);
             }
             Intent::Cancel(id) => self.cancel_one(strategy, incarnation, id, batch, now),
-            Intent::CancelAll => self.cancel_all(strategy, batch, now),
+            Intent::CancelAll => self.cancel_all(strategy, &audit::strategy(strategy), batch, now),
             Intent::Signal(signal) => {
                 let record = Record::Signal { time: now, strategy: strategy.clone(), signal };
                 self.keep_story(strategy, Kind::Signal, record, now);
@@ -155,40 +155,31 @@ impl<R: Review> Machine<R> {
             return self.tell_given_up(strategy, given_up, now);
         }
         let order = self.books.find(self.config.epoch, strategy, incarnation, id);
-        let Some((client_id, is_open)) =
-            order.map(|order| (order.client_id().clone(), order.state().is_open()))
-        else {
-            return self.refuse(strategy, id, Refusal::UnknownOrder, now);
-        };
-        if is_open {
-            return self.ask_cancel(&client_id, now);
-        }
-        // The entry is over: what is left of it are its exits.
-        let is_leg = |order: &Order| order.links.leg_of.as_ref().is_some_and(|(of, _)| *of == client_id);
-        let legs = self.to_cancel(strategy, is_leg);
-        if legs.is_empty() {
+        let client_id = order.map(|order| order.client_id().clone());
+        let actor = audit::strategy(strategy);
+        if !client_id.is_some_and(|client_id| self.cancel_with_kin(&client_id, &actor, "", now)) {
             self.refuse(strategy, id, Refusal::UnknownOrder, now);
-        }
-        for leg in legs {
-            self.ask_cancel(&leg, now);
         }
     }
 
     /// Cancels everything of a strategy, what waits included.
-    pub(super) fn cancel_all(&mut self, strategy: &StrategyName, batch: &mut Vec<Planned>, now: MarketTime) {
+    pub(super) fn cancel_all(
+        &mut self,
+        strategy: &StrategyName,
+        actor: &Actor,
+        batch: &mut Vec<Planned>,
+        now: MarketTime,
+    ) {
         let mut withdrawn = std::mem::take(batch);
         withdrawn.extend(self.planning.take(strategy, |_| true));
         self.withdraw(withdrawn, now);
         let given_up = self.closings.give_up(strategy, |_, _| true);
         self.tell_given_up(strategy, given_up, now);
-        for id in self.to_cancel(strategy, |_| true) {
-            self.ask_cancel(&id, now);
+        let ids: Vec<ClientOrderId> =
+            self.books.open_of(strategy).map(|order| order.client_id().clone()).collect();
+        for id in ids {
+            self.ask_cancel(&id, actor, "all orders", now);
         }
-    }
-
-    pub(super) fn ask_cancel(&mut self, id: &ClientOrderId, now: MarketTime) {
-        self.stats.write(|counts| counts.strategies.entry(id.strategy.clone()).or_default().cancels += 1);
-        self.absorb(id, &OrderEvent::CancelAsked, now, "cancel asked");
     }
 
     /// Hands recorded orders to the broker, as many as may be under way.
@@ -200,18 +191,24 @@ impl<R: Review> Machine<R> {
                 self.sends.ended(&id);
                 continue;
             };
-            let request = order.request.clone();
+            let way_out = self.way_out(order, terms);
             if self.mode == Mode::Stopping || now > terms.deadline {
                 let refusal = if self.mode == Mode::Stopping { Refusal::Frozen } else { Refusal::Late };
                 self.sends.ended(&id);
                 self.not_sent(&id, Some(refusal), now, "it waited too long in our own queue");
                 continue;
             }
+            let Some(action) = way_out else {
+                self.sends.ended(&id);
+                let note = "the order that it was to replace cannot be replaced any more";
+                self.not_sent(&id, Some(Refusal::NotReplaceable), now, note);
+                continue;
+            };
             // That it is under way is not written down: a recorded order may have been sent, whoever reads it
             // back.
             self.books.apply(&id, &OrderEvent::Sent).expect("a recorded order can be sent");
             self.hearing.sent(&id);
-            self.actions.push(Action::Submit { request, class: terms.class(), deadline: terms.deadline });
+            self.actions.push(action);
         }
     }
 

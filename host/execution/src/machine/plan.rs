@@ -5,8 +5,8 @@
 
 use sandpit_cores::plan::{Plan, Planned, repriced};
 use sandpit_types::{
-    ClientOrderId, MarketTime, OrderClass, OrderStatus, OrderUpdate, Price, Qty, Quote, Refusal, Side,
-    StrategyName, StrategyOrderId, Submit, Symbol, Usd,
+    Links, MarketTime, OrderClass, OrderStatus, OrderUpdate, Price, Qty, Quote, Refusal, Side, StrategyName,
+    StrategyOrderId, Submit, Symbol, Usd,
 };
 
 use super::{Machine, Mode};
@@ -115,7 +115,9 @@ impl<R: Review> Machine<R> {
             }
         }
         match self.approve(&strategy, &submit, None, now) {
-            Ok(approved) => self.record_order(&approved, incarnation, now),
+            Ok(approved) => {
+                self.record_order(&approved, submit.qty, Links::default(), incarnation, now);
+            }
             Err(refusal) => self.refuse(&strategy, submit.id, refusal, now),
         }
     }
@@ -177,22 +179,5 @@ impl<R: Review> Machine<R> {
         };
         let market = || Price::from_f64(far(self.review.quote(&submit.symbol, now)?)).ok();
         own.or_else(market).map_or(Usd::ZERO, |price| price * submit.qty)
-    }
-
-    /// The client ids of a strategy's open orders that a cancel is sent for. The exits of an order that is open
-    /// itself end with it.
-    pub(super) fn to_cancel(
-        &self,
-        strategy: &StrategyName,
-        is_meant: impl Fn(&sandpit_cores::orders::Order) -> bool,
-    ) -> Vec<ClientOrderId> {
-        let ends_by_itself =
-            |leg_of: &ClientOrderId| self.books.order(leg_of).is_some_and(|parent| parent.state().is_open());
-        self.books
-            .open_of(strategy)
-            .filter(|order| is_meant(order))
-            .filter(|order| !order.links.leg_of.as_ref().is_some_and(|(parent, _)| ends_by_itself(parent)))
-            .map(|order| order.client_id().clone())
-            .collect()
     }
 }

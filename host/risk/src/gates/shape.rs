@@ -20,8 +20,6 @@ const MAX_TRAIL_PERCENT: Decimal = Decimal::ONE_HUNDRED;
 
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
     quantity(case.submit.qty)?;
-    // What has filled already is part of it: something has to be left.
-    quantity(case.submit.qty - case.situation.replaced_filled)?;
     prices(case.submit).try_for_each(price)?;
     match case.submit.kind {
         OrderKind::TrailingStop { trail: Trail::Percent(percent) } => trail_percent(percent),
@@ -89,14 +87,6 @@ mod tests {
                 ("a fraction", |w| w.buy("0.000000001", "100"), Ok(())),
                 ("too fine a fraction", |w| w.buy("0.0000000001", "100"), Err(Refusal::BadQuantity)),
                 ("zeros are no decimals", |w| w.buy("1.00000000000", "100"), Ok(())),
-                (
-                    "no more than has filled before it was replaced",
-                    |w| {
-                        w.buy("5", "100");
-                        w.situation.replaced_filled = world::qty("5");
-                    },
-                    Err(Refusal::BadQuantity),
-                ),
             ],
         );
     }

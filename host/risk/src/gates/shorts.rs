@@ -118,8 +118,7 @@ mod tests {
                     "in the place of the order that sold them",
                     |w| {
                         w.hold("6");
-                        w.sell("10", "100");
-                        w.situation.replaced_filled = qty("4");
+                        w.sell("6", "100");
                         w.situation.replaced_remaining = qty("6");
                     },
                     Ok(()),
