@@ -217,7 +217,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             Action::Ask { id, broker_id } => {
                 self.tasks.spawn(async move {
                     let result = broker.order(&broker_id).await;
-                    Outcome::LookedUp { id, result }
+                    Outcome::Asked { id, result }
                 });
             }
             Action::LookUp(id) => {

@@ -98,13 +98,31 @@ pub(crate) type Fetched = Option<(OrderRow, BTreeSet<ExecutionId>)>;
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Committed(Result<(), StoreError>),
-    Submitted { id: ClientOrderId, result: Result<BrokerOrder, BrokerError>, took: Duration },
-    Cancelled { id: ClientOrderId, result: Result<(), BrokerError> },
-    LookedUp { id: ClientOrderId, result: Result<BrokerOrder, BrokerError> },
+    Submitted {
+        id: ClientOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+        took: Duration,
+    },
+    Cancelled {
+        id: ClientOrderId,
+        result: Result<(), BrokerError>,
+    },
+    LookedUp {
+        id: ClientOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+    },
+    /// The end of an [`Action::Ask`]: with all legs there are.
+    Asked {
+        id: ClientOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+    },
     Listed(Result<Vec<BrokerOrder>, BrokerError>),
     Account(Result<Account, BrokerError>),
     Positions(Result<Vec<Position>, BrokerError>),
-    Fetched { id: ClientOrderId, result: Result<Fetched, StoreError> },
+    Fetched {
+        id: ClientOrderId,
+        result: Result<Fetched, StoreError>,
+    },
 }
 
 /// How far the desk goes along with new orders.
@@ -130,8 +148,6 @@ pub(crate) struct Machine<R> {
     planning: Planning,
     closings: Closings,
     errands: Errands,
-    /// Orders that are being asked for by the broker's id: that answer shows all legs there are.
-    asked_whole: BTreeSet<ClientOrderId>,
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
     list: Poll,
     account: Poll,
@@ -168,7 +184,6 @@ impl<R: Review> Machine<R> {
             planning: Planning::default(),
             closings: Closings::default(),
             errands: Errands::default(),
-            asked_whole: BTreeSet::new(),
             fetching: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
@@ -213,7 +228,8 @@ impl<R: Review> Machine<R> {
             Outcome::Committed(result) => self.committed(result, now),
             Outcome::Submitted { id, result, took } => self.submitted(&id, result, took, now),
             Outcome::Cancelled { id, result } => self.cancelled(&id, result, now),
-            Outcome::LookedUp { id, result } => self.looked_up(&id, result, now),
+            Outcome::LookedUp { id, result } => self.looked_up(&id, result, false, now),
+            Outcome::Asked { id, result } => self.looked_up(&id, result, true, now),
             Outcome::Listed(result) => self.listed(result, now),
             Outcome::Account(result) => self.account_read(result, now),
             Outcome::Positions(result) => self.positions_read(result, now),

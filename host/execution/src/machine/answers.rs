@@ -91,10 +91,7 @@ impl<R: Review> Machine<R> {
     fn look_up(&mut self, id: ClientOrderId) {
         let broker_id = self.books.order(&id).and_then(|order| order.broker_id().cloned());
         self.actions.push(match broker_id {
-            Some(broker_id) => {
-                self.asked_whole.insert(id.clone());
-                Action::Ask { id, broker_id }
-            }
+            Some(broker_id) => Action::Ask { id, broker_id },
             None => Action::LookUp(id),
         });
     }
@@ -113,13 +110,14 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// An order was asked for; `is_whole` when the answer shows all its legs.
     pub(super) fn looked_up(
         &mut self,
         id: &ClientOrderId,
         result: Result<BrokerOrder, BrokerError>,
+        is_whole: bool,
         now: MarketTime,
     ) {
-        let is_whole = self.asked_whole.remove(id);
         match result {
             Ok(order) if order.ours().is_some_and(|named| named != *id) => {
                 let text = format!("asked for order {id}, the broker shows {}", order.client_id);

@@ -407,7 +407,7 @@ impl World {
                 self.look_ups += 1;
                 let shown = self.venue.by_id(&broker_id).map(|index| self.venue.whole(index));
                 let not_found = BrokerError::NotFound { message: "order not found".into() };
-                Outcome::LookedUp { id, result: asked().and_then(|()| shown.ok_or(not_found)) }
+                Outcome::Asked { id, result: asked().and_then(|()| shown.ok_or(not_found)) }
             }
             Action::Replace { id, broker_id, change, .. } => {
                 Outcome::Submitted { result: self.patch(&id, &broker_id, change), id, took: Duration::ZERO }
