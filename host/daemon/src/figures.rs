@@ -150,6 +150,7 @@ impl Figures {
             cancels: desk.cancels,
             suspicions: desk.suspicions,
             open: desk.open,
+            planned: desk.planned,
             unknown: desk.unknown,
             latency: LatencyFigures {
                 count: desk.submits,

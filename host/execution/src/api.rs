@@ -1,6 +1,6 @@
 //! What goes in and out of the desk.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_broker::BrokerError;
 use sandpit_cores::{orders::Books, reconcile::PositionDifference};
@@ -35,6 +35,17 @@ pub trait Review: Send + 'static {
 
     /// The newest quote of a symbol, if it is young enough to trade on.
     fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote>;
+
+    /// A fill was counted; all our strategies together hold `held` of its symbol after it.
+    fn filled(&mut self, _fill: &Fill, _held: Qty) {}
+
+    /// What earlier lives gave to be kept, by name: said once, before anything else.
+    fn restore(&mut self, _facts: &BTreeMap<String, String>) {}
+
+    /// What has to outlive the process and has changed since it was last asked for, by name.
+    fn facts(&mut self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 /// What the desk is told.

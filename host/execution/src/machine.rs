@@ -3,13 +3,16 @@
 mod absorb;
 mod answers;
 mod audit;
+mod closing;
 mod disputes;
 mod errands;
+mod facts;
 mod hearing;
 mod intents;
 mod ledger;
 mod legs;
 mod operator;
+mod plan;
 mod polls;
 mod recording;
 mod replace;
@@ -35,10 +38,12 @@ use sandpit_types::{
 use tracing::warn;
 
 use self::{
+    closing::Closings,
     disputes::Disputes,
     errands::Errands,
     hearing::Hearing,
     ledger::{Ledger, Next, Then},
+    plan::Planning,
     polls::{Poll, Sync},
     sends::Sends,
     story::Story,
@@ -140,6 +145,8 @@ pub(crate) struct Machine<R> {
     sequence: u64,
     ledger: Ledger,
     sends: Sends,
+    planning: Planning,
+    closings: Closings,
     errands: Errands,
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
     list: Poll,
@@ -174,6 +181,8 @@ impl<R: Review> Machine<R> {
             sequence: 0,
             ledger: Ledger::default(),
             sends: Sends::default(),
+            planning: Planning::default(),
+            closings: Closings::default(),
             errands: Errands::default(),
             fetching: BTreeMap::new(),
             sync: None,
@@ -193,9 +202,7 @@ impl<R: Review> Machine<R> {
         match input {
             DeskInput::Intents { strategy, incarnation, intents } => {
                 self.books.begin_life(self.config.epoch, &strategy, incarnation);
-                for intent in intents {
-                    self.intent(&strategy, incarnation, intent, now);
-                }
+                self.intents(&strategy, incarnation, intents, now);
             }
             DeskInput::Update(update) => self.updated(update, now),
             DeskInput::OrderStreamUp => {
@@ -203,7 +210,9 @@ impl<R: Review> Machine<R> {
                 self.stream_ended(Some(Sync::default()), now);
             }
             DeskInput::OrderStreamDown => self.stream_ended(None, now),
-            DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, &audit::host(), now),
+            DeskInput::CancelStrategy(strategy) => {
+                self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now)
+            }
             DeskInput::CancelOrder { client_id, operator, reason } => {
                 self.cancel_by_hand(&client_id, operator, &reason, now);
             }
@@ -234,6 +243,8 @@ impl<R: Review> Machine<R> {
             Mode::Open | Mode::Draining => self.ask(now),
             Mode::Stopping => {}
         }
+        self.close_positions(now);
+        self.pump(now);
         self.close_story(now, self.mode == Mode::Stopping);
         self.settle(now);
         self.publish();
@@ -273,7 +284,13 @@ impl<R: Review> Machine<R> {
     /// When [`Machine::turn`] has to be called although nothing happened.
     pub(crate) fn deadline(&self) -> Option<MarketTime> {
         let polls = [&self.list, &self.account, &self.positions].into_iter().filter_map(Poll::deadline);
-        let own = [self.errands.deadline(), self.ledger.deadline(), self.hearing.deadline()];
+        let own = [
+            self.errands.deadline(),
+            self.ledger.deadline(),
+            self.hearing.deadline(),
+            self.planning.deadline(),
+            self.closings.deadline(),
+        ];
         polls.chain(own.into_iter().flatten()).min()
     }
 

@@ -35,6 +35,8 @@ pub struct DeskCounts {
     pub failed_commits: u64,
     /// Orders that may still fill, just now.
     pub open: u64,
+    /// Orders that wait in the plan for a place among those under way, just now.
+    pub planned: u64,
     /// POSTs answered, for the latency.
     pub submits: u64,
     /// Real time from handing an order to the adapter to its answer, summed over `submits`. The wait for the

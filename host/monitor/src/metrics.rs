@@ -69,6 +69,8 @@ fn orders(page: &mut Page, snapshot: &Snapshot) {
     let help = "Times the order stream was suspected of not telling what REST shows";
     one("sandpit_order_stream_suspicions_total", help, orders.suspicions);
     page.gauge("sandpit_orders_open", "Orders open now", &[(&[], orders.open as f64)]);
+    let help = "Orders that wait now for a place among those under way";
+    page.gauge("sandpit_orders_planned", help, &[(&[], orders.planned as f64)]);
     page.gauge(
         "sandpit_orders_outcome_unknown",
         "Orders whose outcome is not known",

@@ -115,6 +115,8 @@ pub struct OrderFigures {
     pub suspicions: u64,
     /// Orders open now.
     pub open: u64,
+    /// Orders that wait now for a place among those under way.
+    pub planned: u64,
     /// Orders whose outcome is not known now.
     pub unknown: u64,
     /// From intent to the broker's answer.

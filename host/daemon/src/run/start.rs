@@ -174,6 +174,8 @@ fn desk<B: Broker>(
         clock: prepared.clock.clone(),
         endings: endings.clone(),
         account: None,
+        day_trades: Default::default(),
+        day_trades_given: String::new(),
     };
     let config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
     let pulse = Arc::default();

@@ -68,6 +68,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
 
     async fn load(&mut self) -> Result<(), DeskError> {
         let stored = self.store.load().await?;
+        self.machine.restore_facts(&stored.facts);
         for row in stored.sub_books {
             let book = SubBook { qty: row.qty, cost: row.cost, cash: row.cash };
             self.machine.books.restore_sub_book(row.strategy.clone(), row.symbol.clone(), book);

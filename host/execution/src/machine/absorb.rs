@@ -74,6 +74,7 @@ impl<R: Review> Machine<R> {
         }
         records.extend(applied.fills.iter().map(|fill| rows::fill(&self.books, fill)));
         records.into_iter().for_each(|record| self.ledger.record(record));
+        self.review_fills(&applied.fills);
         for fill in &applied.fills {
             let side = fill.side.as_str();
             info!(order = %id, symbol = %fill.symbol, side, qty = %fill.qty, price = %fill.price, "fill");

@@ -192,6 +192,7 @@ impl<R: Review> Machine<R> {
 
     pub(crate) fn take_account(&mut self, account: Account, asked_at: MarketTime, now: MarketTime) {
         self.review.account(&account, asked_at);
+        self.keep_facts();
         self.ledger.record(Record::Equity { time: now, equity: account.equity, cash: account.cash });
         self.actions.push(Action::Tell(DeskOutput::Account(account)));
     }

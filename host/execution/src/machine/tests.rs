@@ -1,7 +1,9 @@
 //! The machine against a broker, a disk and a network that fail, in virtual time.
 
+mod facts;
 mod hearing;
 mod lives;
+mod pacing;
 mod storm;
 mod venue;
 mod world;

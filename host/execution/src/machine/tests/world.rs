@@ -11,9 +11,9 @@ use sandpit_cores::orders::SubBook;
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, HostEpoch, Intent, MarketTime,
-    OrderClass, OrderKind, OrderRequest, Position, Price, Qty, Quote, Refusal, Replace, Side, StrategyName,
-    StrategyOrderId, Submit, Symbol, TimeInForce, Usd,
+    Account, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, Fill, HostEpoch, Intent,
+    MarketTime, OrderClass, OrderKind, OrderRequest, Position, Price, Qty, Quote, Refusal, Replace, Side,
+    StrategyName, StrategyOrderId, Submit, Symbol, TimeInForce, Usd,
 };
 
 use super::{
@@ -45,6 +45,12 @@ pub(super) fn qty(shares: i64) -> Qty {
 pub(super) struct Calm {
     /// When the account was last asked for.
     pub(super) asked_at: Option<MarketTime>,
+    /// What it was given back of an earlier life.
+    pub(super) restored: BTreeMap<String, String>,
+    /// The fills it was told of, each with what was held after it.
+    pub(super) fills: Vec<(Qty, Qty)>,
+    /// What it wants to be kept.
+    pub(super) facts: Vec<(&'static str, String)>,
 }
 
 impl Review for Calm {
@@ -56,21 +62,14 @@ impl Review for Calm {
         books: &Books,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
-        let quote = Quote {
-            symbol: submit.symbol.clone(),
-            time: now,
-            bid: 99.99,
-            bid_size: 1000,
-            ask: 100.01,
-            ask_size: 1000,
-        };
         let rich = Some(Usd::new(1_000_000_000.into()));
         let situation = Situation {
             lease: true,
             reconciled: books.is_reconciled(),
             order_stream_up: books.is_order_stream_up(),
             session_open: true,
-            quote: Some(quote),
+            quote: Some(quote(&submit.symbol, now)),
+            frozen: books.frozen().is_some(),
             equity: rich,
             buying_power: rich,
             // Long enough that every sale is one of shares held.
@@ -87,8 +86,41 @@ impl Review for Calm {
 
     fn transfer(&mut self, _: Usd, _: MarketTime) {}
 
-    fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
-        None
+    fn filled(&mut self, fill: &Fill, held: Qty) {
+        self.fills.push((fill.qty, held));
+        self.facts.push(("fills", self.fills.len().to_string()));
+    }
+
+    fn restore(&mut self, facts: &BTreeMap<String, String>) {
+        self.restored.clone_from(facts);
+    }
+
+    fn facts(&mut self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.facts)
+    }
+
+    fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote> {
+        Some(quote(symbol, now))
+    }
+}
+
+fn quote(symbol: &Symbol, time: MarketTime) -> Quote {
+    Quote { symbol: symbol.clone(), time, bid: 99.99, bid_size: 1000, ask: 100.01, ask_size: 1000 }
+}
+
+/// An order at the market that lasts as long as most do.
+pub(super) fn market(id: u64, side: Side, shares: i64) -> Submit {
+    Submit {
+        id: StrategyOrderId(id),
+        symbol: spy(),
+        side,
+        qty: qty(shares),
+        kind: OrderKind::Market,
+        time_in_force: TimeInForce::Day,
+        extended_hours: false,
+        time_to_live: TIME_TO_LIVE,
+        class: sandpit_types::OrderClass::Simple,
+        reprice: None,
     }
 }
 
