@@ -204,6 +204,22 @@ impl<B: Broker, R: Review> Desk<B, R> {
                     Outcome::Cancelled { id, result }
                 });
             }
+            Action::Replace { id, broker_id, change, class, deadline } => {
+                let terms = SendTerms { class, deadline: Some(deadline), permit: self.permit.clone() };
+                let new = id.clone();
+                let task = self.tasks.spawn(async move {
+                    let start = Instant::now();
+                    let result = broker.replace(&broker_id, &new, &change, terms).await;
+                    Outcome::Submitted { id: new, result, took: start.elapsed() }
+                });
+                self.posts.insert(task.id(), id);
+            }
+            Action::Ask { id, broker_id } => {
+                self.tasks.spawn(async move {
+                    let result = broker.order(&broker_id).await;
+                    Outcome::LookedUp { id, result }
+                });
+            }
             Action::LookUp(id) => {
                 self.tasks.spawn(async move {
                     let result = broker.order_by_client_id(&id).await;

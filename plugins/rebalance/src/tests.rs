@@ -131,6 +131,27 @@ fn orders_rest_first_and_cross_later() {
 }
 
 #[test]
+fn an_order_that_crosses_may_follow_the_quote_to_its_worst_price() {
+    let check = |slippage: &str, held: i64, expected: f64| {
+        let parameters = EAGER.replacen('{', &format!(r#"{{"slippage":{slippage},"#), 1);
+        let mut desk = desk(&parameters);
+        hold(&mut desk, 0, held);
+        desk.quote(0, 99.99, 100.01);
+        desk.closes(&[(0, 100.0)]);
+        assert_eq!(desk.submits()[0].reprice, Some(price(expected)), "{slippage} {held}");
+    };
+    // 100.01 and 99.99 and two in a thousand of them, to the tick on the near side.
+    check("0.002", 0, 100.21);
+    check("0.002", 5_000, 99.8);
+    check("0", 0, 100.01);
+    check("0.00001", 0, 100.01);
+    let mut resting = desk(PATIENT);
+    resting.quote(0, 99.99, 100.01);
+    resting.closes(&[(0, 100.0)]);
+    assert_eq!(resting.submits()[0].reprice, None, "it is to rest on our side");
+}
+
+#[test]
 fn a_rest_of_an_order_is_bought_later() {
     let mut desk = desk(EAGER);
     desk.limit_fills(Some(Qty::shares(30)));

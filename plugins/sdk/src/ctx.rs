@@ -110,8 +110,8 @@ impl<'a> Ctx<'a> {
     /// Starts an order that takes the place of a working one.
     ///
     /// The old one may still fill until an update calls it [`crate::OrderStatus::Replaced`]; a refusal bears the
-    /// new id and leaves the old one alone. Legs cannot be replaced, nor the quantity of an order with legs or
-    /// with a fraction of a share.
+    /// new id and leaves the old one alone. The legs of a replaced order go on under its old id. Legs cannot be
+    /// replaced, nor the quantity of an order with legs or with a fraction of a share.
     pub fn replace(&mut self, id: OrderId) -> ReplaceTicket<'_, 'a> {
         let time_to_live = Duration::ZERO;
         let replace =
@@ -121,7 +121,7 @@ impl<'a> Ctx<'a> {
 
     /// Leaves a symbol: the host cancels this strategy's orders in it, waits until they are over, and sells or
     /// buys back at the market what is held then. Tells the id of the order that leaves, which is refused as
-    /// `no-position` when there is nothing to close.
+    /// `no-position` when there is nothing to close. It is forgotten when the host starts again meanwhile.
     pub fn close_position(&mut self, instrument: Instrument) -> OrderId {
         let id = self.next_id();
         self.orders.closing(self.host, id, instrument);
@@ -129,7 +129,8 @@ impl<'a> Ctx<'a> {
         id
     }
 
-    /// Wants one order of this strategy cancelled, and its legs; when it is over, its legs alone. It may still fill until an update says otherwise.
+    /// Wants one order of this strategy cancelled, and its legs; when it is over, its legs alone. It may
+    /// still fill until an update says otherwise.
     pub fn cancel(&mut self, id: OrderId) {
         self.intents.push(Intent::Cancel(id));
     }
@@ -179,8 +180,8 @@ impl OrderTicket<'_, '_> {
         self
     }
 
-    /// Sleeps until a trade is at this price or beyond, a whole number of ticks. With [`OrderTicket::limit`] it
-    /// makes a stop-limit order.
+    /// Sleeps until a trade is at this price or beyond, a whole number of ticks. With [`OrderTicket::limit`]
+    /// it makes a stop-limit order.
     pub fn stop(mut self, price: Price) -> Self {
         self.submit.kind = match self.submit.kind {
             OrderKind::Limit(limit) | OrderKind::StopLimit { limit, .. } => {
@@ -222,8 +223,8 @@ impl OrderTicket<'_, '_> {
         self
     }
 
-    /// For a limit order: if it has to wait in the host's queue, its limit is the far side of the quote of the
-    /// moment when it leaves, but never worse than this price, a whole number of ticks.
+    /// For a limit order: if it has to wait in the host's queue, its limit is the far side of the quote of
+    /// the moment when it leaves, but never worse than this price, a whole number of ticks.
     pub fn reprice(mut self, worst: Price) -> Self {
         self.submit.reprice = Some(worst);
         self

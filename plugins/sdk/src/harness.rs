@@ -27,16 +27,16 @@ const MAX_CAUSED: usize = 10_000;
 /// Every caused event is delivered after the one that caused it.
 ///
 /// A stop wakes when the price at which it would fill is at or beyond its stop price; a trailing stop follows
-/// that price. When an entry has filled wholly, its legs begin: of a bracket the take profit works and the stop
-/// loss is watched over, still told as held. The first exit that fills, or wakes, cancels the other; a take
-/// profit that fills in part shrinks the stop loss. A replacement takes its place at once and carries on what is
-/// filled; the legs stay with the id that they were wanted under. [`crate::Ctx::close_position`] cancels at once, then
-/// trades at the market what is held, fills not delivered yet included.
+/// that price. When an entry has filled wholly, its legs begin: of a bracket the take profit works and the
+/// stop loss is watched over, still told as held. The first exit that fills, or wakes, cancels the other; a
+/// take profit that fills in part shrinks the stop loss. A replacement takes its place at once and carries on
+/// what is filled; the legs stay with the id that they were wanted under. [`crate::Ctx::close_position`]
+/// cancels at once, then trades at the market what is held, fills not delivered yet included.
 ///
-/// What is simpler than at a broker: nothing is ever under way, so nothing waits, nothing is late, no order is
-/// repriced, and the orders of one event are sent in their order; a stop is elected by quotes and closes, not by
-/// trades or a bar's extremes; a trailing stop is for what the quotes show, however short; every kind of order
-/// fills at any hour; money and shorts have no limit.
+/// What is simpler than at a broker: nothing is ever under way, so nothing waits, nothing is late, no order
+/// is repriced, and the orders of one event are sent in their order; a stop is elected by quotes and closes,
+/// not by trades or a bar's extremes; a trailing stop is for what the quotes show, however short; every kind
+/// of order fills at any hour; money and shorts have no limit.
 ///
 /// Symbols are given by their index, times follow the fed events. Anything the strategy must not do (an id
 /// twice, a quantity not above zero, a price between ticks, an unknown symbol, a combination that no broker

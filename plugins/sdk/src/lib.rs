@@ -40,6 +40,7 @@
 mod ctx;
 mod host;
 pub mod indicators;
+mod kinds;
 mod market;
 mod money;
 mod orders;
@@ -57,11 +58,11 @@ pub use ctx::{Ctx, OrderTicket, ReplaceTicket};
 #[cfg(not(target_arch = "wasm32"))]
 pub use harness::{Harness, START_EQUITY};
 pub use host::{Host, Level};
+pub use kinds::{Amount, Leg, OrderClass, OrderKind, Side, StopLoss, TimeInForce, Trail};
 pub use market::{Bar, Bars, Instrument, News, Quote, StreamHealth, Time, Trade};
 pub use money::{Percent, Price, Qty, Usd};
 pub use orders::{
-    Account, Amount, Fill, Intent, Leg, OpenOrder, OrderClass, OrderId, OrderKind, OrderStatus, OrderUpdate,
-    Position, Refusal, Replace, Side, StopLoss, Submit, TimeInForce, Trail,
+    Account, Fill, Intent, OpenOrder, OrderId, OrderStatus, OrderUpdate, Position, Refusal, Replace, Submit,
 };
 pub use runner::{Event, Runner, UNHEARD_FOR};
 pub use strategy::{Description, EventKinds, Strategy};

@@ -15,8 +15,8 @@ use crate::{
 /// Units of 10^-9 in one.
 const NANOS: i128 = 1_000_000_000;
 
-/// Reads an order and notes it in the book. Shares and prices pass as they are: judging them is the risk gate's
-/// office.
+/// Reads an order and notes it in the book. Shares and prices pass as they are: judging them is the risk
+/// gate's office.
 pub(super) fn submit(from: &types::Submit, book: &mut Book, default: Duration) -> Result<Submit, Refusal> {
     let symbol = book.symbol(from.instrument).ok_or(Refusal::UnknownInstrument)?.clone();
     let qty = match from.amount {
@@ -62,8 +62,8 @@ fn time_to_live(ms: u32, default: Duration) -> Duration {
     if ms == 0 { default } else { Duration::from_millis(ms.into()) }
 }
 
-/// The shares that an amount of US dollars pays for, rounded down: to 10^-9 of a share where the broker takes that,
-/// else to whole shares.
+/// The shares that an amount of US dollars pays for, rounded down: to 10^-9 of a share where the broker takes
+/// that, else to whole shares.
 fn shares_for(usd_nanos: i64, slot: &Slot, order: &types::Submit) -> Result<Qty, Refusal> {
     if usd_nanos <= 0 {
         return Err(Refusal::BadQuantity);
@@ -87,8 +87,9 @@ fn price(slot: &Slot, side: Side) -> Option<i64> {
     quoted.and_then(nanos).or_else(|| slot.last_price.and_then(nanos))
 }
 
-/// Whether the broker takes a fraction of a share of this order: simple day orders that are no trailing stops, and
-/// nothing that is or goes short (Alpaca's rules of 2024-08). Whether it does of the symbol is not known here.
+/// Whether the broker takes a fraction of a share of this order: simple day orders that are no trailing
+/// stops, and nothing that is or goes short (Alpaca's rules of 2024-08). Whether it does of the symbol is not
+/// known here.
 fn may_be_fractional(order: &types::Submit, slot: &Slot, qty: Qty) -> bool {
     let is_plain = matches!(order.class, types::OrderClass::Simple)
         && matches!(order.time_in_force, types::TimeInForce::Day)

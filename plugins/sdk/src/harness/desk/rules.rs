@@ -1,4 +1,5 @@
-//! What no broker takes: a mistake of the strategy, to be found in a test. And what dollars are worth in shares.
+//! What no broker takes: a mistake of the strategy, to be found in a test. And what dollars are worth in
+//! shares.
 
 use crate::{
     Amount, OrderClass, OrderKind, Percent, Price, Qty, Quote, Side, StopLoss, Submit, TimeInForce, Trail,
