@@ -55,9 +55,9 @@ macro_rules! of_old_orders {
         concat!(
             "DELETE FROM ",
             $what,
-            " WHERE client_id IN (SELECT client_id FROM orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND \
-             NOT is_open AND NOT EXISTS (SELECT 1 FROM orders AS leg WHERE leg.is_open AND leg.leg_of = \
-             old.client_id) ORDER BY recorded_at, client_id LIMIT $2)"
+            " WHERE client_id IN (SELECT client_id FROM orders AS old WHERE recorded_at < $1 AND changed_at \
+             < $1 AND NOT is_open AND NOT EXISTS (SELECT 1 FROM orders AS leg WHERE leg.is_open AND \
+             leg.leg_of = old.client_id) ORDER BY recorded_at, client_id LIMIT $2)"
         )
     };
 }
@@ -69,9 +69,10 @@ const ORDERS: [&str; 3] = [
 ];
 
 /// The first row of each piece of time stays.
-const THIN: &str = "DELETE FROM equity WHERE time >= $1 AND time < $2 AND EXISTS (SELECT 1 FROM equity AS earlier \
-                    WHERE earlier.time >= equity.time - equity.time % $3 AND earlier.time <= equity.time AND \
-                    (earlier.time < equity.time OR earlier.sequence < equity.sequence)) RETURNING sequence";
+const THIN: &str = "DELETE FROM equity WHERE time >= $1 AND time < $2 AND EXISTS (SELECT 1 FROM equity AS \
+                    earlier WHERE earlier.time >= equity.time - equity.time % $3 AND earlier.time <= \
+                    equity.time AND (earlier.time < equity.time OR earlier.sequence < equity.sequence)) \
+                    RETURNING sequence";
 
 /// One row of the equity in each `grain` is left once it is `keep_days` old. So much time is thinned at once.
 struct Thinning {

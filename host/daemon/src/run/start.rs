@@ -127,8 +127,8 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
     Ok(store)
 }
 
-/// A life of the host begins. The disk has it before anything is sent: an order of a life that the database does
-/// not know says that the database is older than the order.
+/// A life of the host begins. The disk has it before anything is sent: an order of a life that the database
+/// does not know says that the database is older than the order.
 async fn record_start(prepared: &Parts, store: &Store) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::State, error);
     let (epoch, mode) = (prepared.epoch, prepared.config.mode.as_str().to_owned());

@@ -49,8 +49,8 @@ async fn two_hosts_do_not_share_a_database_and_no_error_shows_the_password() {
     store.close().await;
 }
 
-/// Every commit of a life is cut at every request that it makes, with the answer lost or the request: afterwards
-/// everything is there once.
+/// Every commit of a life is cut at every request that it makes, with the answer lost or the request:
+/// afterwards everything is there once.
 #[tokio::test]
 async fn a_commit_that_is_cut_anywhere_is_done_once() {
     for cut in [Cut::BeforeTheServer, Cut::BeforeTheAnswer] {
