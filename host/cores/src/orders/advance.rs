@@ -8,8 +8,8 @@ use super::{
     step,
 };
 
-/// State, watermark and broker's id of one order after `event`; all or nothing. An order that `counts_no_more`
-/// fills nothing: its shares are in the report of the order that took its place.
+/// State, watermark and broker's id of one order after `event`; all or nothing. An order that
+/// `counts_no_more` fills nothing: its shares are in the report of the order that took its place.
 pub(super) fn advance(
     order: &mut Order,
     event: &OrderEvent,

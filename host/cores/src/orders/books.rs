@@ -59,8 +59,8 @@ pub enum BookError {
         /// The broker's id of the other one.
         broker_id: BrokerOrderId,
     },
-    /// The broker shows shares filled of a replacement whose old order is not over by its word: how many of them
-    /// were counted already is not certain. Ask for the old order, then again for this one.
+    /// The broker shows shares filled of a replacement whose old order is not over by its word: how many of
+    /// them were counted already is not certain. Ask for the old order, then again for this one.
     #[error("order {client_id} has filled, and {old}, of which it takes the place, is not over")]
     TooEarly {
         /// The replacement.
@@ -157,8 +157,8 @@ impl Books {
         self.sub_books.insert((strategy, symbol), sub_book);
     }
 
-    /// Takes in an order of ours that neither books nor store have, with all its fills. Those of a replacement
-    /// wait until the order that it replaces is over.
+    /// Takes in an order of ours that neither books nor store have, with all its fills. Those of a
+    /// replacement wait until the order that it replaces is over.
     ///
     /// # Errors
     /// [`BookError::Duplicate`] when it is here already; [`BookError::NoPrice`].

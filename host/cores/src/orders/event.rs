@@ -29,8 +29,8 @@ pub enum OrderEvent {
     Snapshot(BrokerOrder),
     /// One execution, with the order after it.
     Execution(Execution, BrokerOrder),
-    /// One execution as the account's activities list it. Their ids of executions are not those of the stream,
-    /// so only the sum counts.
+    /// One execution as the account's activities list it. Their ids of executions are not those of the
+    /// stream, so only the sum counts.
     Activity {
         /// The execution; of a name that no other source uses.
         execution: Execution,

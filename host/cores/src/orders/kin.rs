@@ -15,8 +15,8 @@ impl Books {
         self.by_broker_id.get(id)
     }
 
-    /// Takes in a leg that the broker will make for `parent`, which is in the books, under an id of ours that the
-    /// broker never sees.
+    /// Takes in a leg that the broker will make for `parent`, which is in the books, under an id of ours that
+    /// the broker never sees.
     ///
     /// # Errors
     /// [`BookError::UnknownOrder`] without the parent, [`BookError::Duplicate`] when the id is taken.
@@ -76,8 +76,8 @@ impl Books {
         })
     }
 
-    /// The orders of which an order that the broker shows, and that has no id of ours, may be a leg: the broker
-    /// has not shown all of theirs.
+    /// The orders of which an order that the broker shows, and that has no id of ours, may be a leg: the
+    /// broker has not shown all of theirs.
     pub fn may_be_leg_of(&self, shown: &BrokerOrder) -> Vec<ClientOrderId> {
         let unseen = |order: &&Order| order.is_leg() && order.broker_id.is_none();
         let mut parents: Vec<ClientOrderId> = self
@@ -101,14 +101,8 @@ impl Books {
 
     /// The order that stands in the place of this one: itself, unless it was replaced.
     pub fn standing<'a>(&'a self, order: &'a Order) -> &'a Order {
-        let mut standing = order;
-        while standing.state == OrderState::Terminal(OrderStatus::Replaced)
-            && let Some(next) =
-                self.replacements(standing.client_id()).find(|next| !next.state.is_concluded())
-        {
-            standing = next;
-        }
-        standing
+        let line = std::iter::successors(Some(order), |order| self.next_in_line(order));
+        line.last().unwrap_or(order)
     }
 
     /// The orders that were to take the place of this one, the newest first. More than one was refused.
@@ -122,14 +116,32 @@ impl Books {
         self.replacements(id).find(|order| order.state.is_open())
     }
 
-    /// Whether an order has to be kept for the next life of the host: for its own sake or for that of its legs,
-    /// which have no other name.
-    pub fn is_settled(&self, order: &Order) -> bool {
-        order.state.is_settled() && self.legs(order.client_id()).all(|leg| leg.state.is_settled())
+    /// The orders that have stood in one place after each other, from the one that was sent first to the one
+    /// that stands there now.
+    pub fn line<'a>(&'a self, id: &'a ClientOrderId) -> impl Iterator<Item = &'a Order> {
+        std::iter::successors(self.orders.get(self.origin(id)), |order| self.next_in_line(order))
     }
 
-    /// Shares that an open order may still fill beside those that belong to it. Of an order and its replacement
-    /// only one lives on, and of exits that cancel each other one fills, and no more than the entry has filled.
+    fn next_in_line(&self, order: &Order) -> Option<&Order> {
+        let is_over = order.state == OrderState::Terminal(OrderStatus::Replaced);
+        let mut next = self.replacements(order.client_id()).filter(|next| !next.state.is_concluded());
+        next.next().filter(|_| is_over)
+    }
+
+    /// Whether nobody needs an order any more: neither for its own sake nor for that of its legs, which have
+    /// no other name.
+    pub fn is_settled(&self, order: &Order) -> bool {
+        let id = order.client_id();
+        let is_needed = || {
+            self.legs(id).any(|leg| !leg.state.is_settled())
+                && self.line(id).any(|other| other.client_id() == id)
+        };
+        order.state.is_settled() && !is_needed()
+    }
+
+    /// Shares that an open order may still fill beside those that belong to it. Of an order and its
+    /// replacement only one lives on, and of exits that cancel each other one fills, and no more than the
+    /// entry has filled.
     pub fn to_fill(&self, order: &Order) -> Qty {
         let own = order.remaining();
         if let Some((parent, _)) = &order.links.leg_of {

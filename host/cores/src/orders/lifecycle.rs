@@ -119,8 +119,8 @@ impl OrderState {
         }
     }
 
-    /// Whether the broker would take a replacement now: it is routed, or a leg that waits, and nothing else is
-    /// under way (alpaca-api.md 2.5: not while accepted, pending or queued for the next session).
+    /// Whether the broker would take a replacement now: it is routed, or a leg that waits, and nothing else
+    /// is under way (alpaca-api.md 2.5: not while accepted, pending or queued for the next session).
     pub const fn is_replaceable(&self) -> bool {
         matches!(self, Self::Working(OrderStatus::New | OrderStatus::PartiallyFilled | OrderStatus::Held))
     }

@@ -10,12 +10,16 @@ mod event;
 mod exposure;
 mod fills;
 mod kin;
+#[cfg(test)]
+mod kin_tests;
 mod lifecycle;
 mod names;
 mod order;
 mod standing;
 mod sub_book;
 mod table;
+#[cfg(test)]
+mod table_tests;
 mod taken;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use sandpit_types::{ClientOrderId, HostEpoch, Leg, MarketTime, OrderUpdate, Stra
 use super::{Books, Order};
 
 impl Books {
-    /// The order a strategy means by its id: that of this life, else the newest one of an earlier life that is
-    /// open or has legs that are.
+    /// The order a strategy means by its id: that of this life, else the newest one of an earlier life that
+    /// is open or has legs that are.
     pub fn find(
         &self,
         epoch: HostEpoch,
@@ -31,8 +31,8 @@ impl Books {
     }
 
     /// The id by which the strategy knows an order now, and which exit of it this is: a leg goes by the id of
-    /// its parent, or of what took the parent's place. `None` when the order was adopted, or when the strategy's
-    /// present life has given the id to another one.
+    /// its parent, or of what took the parent's place. `None` when the order was adopted, or when the
+    /// strategy's present life has given the id to another one.
     pub fn known_as(&self, client_id: &ClientOrderId) -> Option<(StrategyOrderId, Option<Leg>)> {
         let order = self.order(client_id)?;
         let leg = order.links.leg_of.as_ref().map(|(_, leg)| *leg);

@@ -137,15 +137,15 @@ impl Order {
         self.links.leg_of.is_some()
     }
 
-    /// Whether the broker's rule against trades with oneself leaves it alone (alpaca-api.md 6.5: trailing stops,
-    /// orders of a class and their legs).
+    /// Whether the broker's rule against trades with oneself leaves it alone (alpaca-api.md 6.5: trailing
+    /// stops, orders of a class and their legs).
     pub fn is_exempt_from_self_cross(&self) -> bool {
         let is_trailing = matches!(self.request.kind, OrderKind::TrailingStop { .. });
         is_trailing || self.is_leg() || self.request.class != OrderClass::Simple
     }
 
-    /// Shares that this order by itself may still fill; zero once it is over. What it may add beside its legs,
-    /// its parent and the order that it replaces, [`Books::to_fill`](super::Books::to_fill) says.
+    /// Shares that this order by itself may still fill; zero once it is over. What it may add beside its
+    /// legs, its parent and the order that it replaces, [`Books::to_fill`](super::Books::to_fill) says.
     pub fn remaining(&self) -> Qty {
         if self.state.is_open() {
             (self.request.qty - self.taken.qty - self.filled.qty()).max(Qty::ZERO)

@@ -1,12 +1,12 @@
 //! What a replacement takes over from the order in whose place it comes, so that no share counts twice.
 //!
-//! The quantity of a replacement is the total, shares already filled included (Alpaca-API#165), so we take its
-//! `filled_qty` to include them as well: that is the only reading in which it is filled when both are equal, and
-//! what the venue does. The facts are silent about it, so the other reading, in which every order counts from
-//! zero, is recognised where the two differ for certain: some shares filled, but fewer than were taken over; all
-//! filled although the sum of both orders makes the total; a quantity lowered by what was taken over. What
-//! cannot be told apart is counted as included: rather one share too few, which the comparison of positions
-//! brings to light, than one twice.
+//! The quantity of a replacement is the total, shares already filled included (Alpaca-API#165), so we take
+//! its `filled_qty` to include them as well: that is the only reading in which it is filled when both are
+//! equal, and what the venue does. The facts are silent about it, so the other reading, in which every order
+//! counts from zero, is recognised where the two differ for certain: some shares filled, but fewer than were
+//! taken over; all filled although the sum of both orders makes the total; a quantity lowered by what was
+//! taken over. What cannot be told apart is counted as included: rather one share too few, which the
+//! comparison of positions brings to light, than one twice.
 //!
 //! How much was taken over is certain only when the broker has said that the old order is over. Until then a
 //! report of the new one that shows fills is not applied: the old one is asked for first.

@@ -1,5 +1,5 @@
-//! Legs: the broker makes them for an order of ours, under ids of its own, and shows them in its reports of that
-//! order.
+//! Legs: the broker makes them for an order of ours, under ids of its own, and shows them in its reports of
+//! that order.
 
 use sandpit_cores::orders::{OrderEvent, OrderState};
 use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime};
@@ -13,8 +13,8 @@ impl<R: Review> Machine<R> {
         shown.ours().or_else(|| self.books.by_broker_id(&shown.id).cloned())
     }
 
-    /// Whether an order that nobody knows may be a leg that the broker has not shown with its parent yet, as when
-    /// the stream is faster than the POST's answer. Then the parents are asked for.
+    /// Whether an order that nobody knows may be a leg that the broker has not shown with its parent yet, as
+    /// when the stream is faster than the POST's answer. Then the parents are asked for.
     pub(super) fn may_be_leg(&mut self, shown: &BrokerOrder, now: MarketTime) -> bool {
         let parents = self.books.may_be_leg_of(shown);
         for parent in &parents {
@@ -72,8 +72,8 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    /// A leg that the broker has not shown has no id to be asked for: its parent is asked for instead, unless its
-    /// own outcome is being found out.
+    /// A leg that the broker has not shown has no id to be asked for: its parent is asked for instead, unless
+    /// its own outcome is being found out.
     pub(super) fn tend_unseen(&mut self, leg: &ClientOrderId, now: MarketTime) {
         let Some((parent, _)) = self.books.order(leg).and_then(|order| order.links.leg_of.clone()) else {
             return;
@@ -97,8 +97,9 @@ impl<R: Review> Machine<R> {
         self.books.has_unseen_legs(id) && self.books.order(id).is_some_and(stands_for_itself)
     }
 
-    /// One of several orders that belong together is over. What that does to the others is not always streamed
-    /// (alpaca-py#198), so they are asked for; and a cancel that was meant for all of them goes on.
+    /// One of several orders that belong together is over. What that does to the others is not always
+    /// streamed (alpaca-py#198), so they are asked for; and a cancel that was meant for all of them goes
+    /// on.
     pub(super) fn ended_in_family(&mut self, id: &ClientOrderId, now: MarketTime) {
         let Some(order) = self.books.order(id) else { return };
         let parent = order.links.leg_of.as_ref().map_or(id, |(parent, _)| parent).clone();
@@ -114,8 +115,8 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    /// What a cancel of an order means: itself; of one that was replaced, or is being replaced, what takes its
-    /// place too; of one that is over, its legs.
+    /// What a cancel of an order means: itself; of one that was replaced, or is being replaced, what takes
+    /// its place too; of one that is over, its legs.
     pub(super) fn meant_by_cancel(&self, id: &ClientOrderId) -> Vec<ClientOrderId> {
         let Some(order) = self.books.order(id) else { return Vec::new() };
         let head = self.books.standing(order);

@@ -20,9 +20,9 @@ impl<R: Review> Machine<R> {
         self.absorb(&id, &OrderEvent::from(update), now, "stream");
     }
 
-    /// The exchange has cancelled or corrected a trade after the fact. What the message says of shares and prices
-    /// is not known for certain (alpaca-api.md 3), so nothing is booked: the symbol is disputed until the
-    /// broker's positions agree with the books, and a human is told.
+    /// The exchange has cancelled or corrected a trade after the fact. What the message says of shares and
+    /// prices is not known for certain (alpaca-api.md 3), so nothing is booked: the symbol is disputed
+    /// until the broker's positions agree with the books, and a human is told.
     fn trade_taken_back(&mut self, id: &ClientOrderId, word: &str, update: &TradeUpdate, now: MarketTime) {
         let symbol = &update.order.symbol;
         if self.books.disputed(symbol).is_none() {
@@ -36,8 +36,8 @@ impl<R: Review> Machine<R> {
         self.raise(
             format!(
                 "the broker reports {word} of order {id} ({qty} {symbol} at {price}): it is not booked; only \
-                 orders that reduce {symbol} are sent until the positions agree; compare the fills of this order \
-                 with the broker's"
+                 orders that reduce {symbol} are sent until the positions agree; compare the fills of this \
+                 order with the broker's"
             ),
             now,
         );

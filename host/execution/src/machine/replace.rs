@@ -103,8 +103,8 @@ impl<R: Review> Machine<R> {
 ///
 /// # Errors
 /// [`Refusal::NotReplaceable`] when the broker would not take the change: nothing changes, no share would be
-/// left, the quantity of an order with exits or of parts of shares changes. [`Refusal::UnsupportedOrder`] when
-/// the order has no such price.
+/// left, the quantity of an order with exits or of parts of shares changes. [`Refusal::UnsupportedOrder`]
+/// when the order has no such price.
 fn changed(order: &Order, change: &Change) -> Result<(Qty, OrderKind), Refusal> {
     let request = &order.request;
     let kind = changed_kind(request.kind, change).ok_or(Refusal::UnsupportedOrder)?;

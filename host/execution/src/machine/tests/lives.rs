@@ -1,5 +1,5 @@
-//! Legs, replacements and the odd ends of orders, against the broker in memory. Each case that somebody has lived
-//! through is named after it.
+//! Legs, replacements and the odd ends of orders, against the broker in memory. Each case that somebody has
+//! lived through is named after it.
 
 use sandpit_store::{Actor, Audit};
 use sandpit_types::{Change, Exit, Leg, OrderClass, OrderKind, OrderStatus, Price, Side, StopLoss, Trail};
