@@ -15,12 +15,13 @@ use crate::{
 };
 
 /// The points of `host/execution/src/crash.rs`, each with how often at most it is passed before it ends the host.
-pub const POINTS: [(&str, u64); 6] = [
+pub const POINTS: [(&str, u64); 7] = [
     ("before-commit", 40),
     ("after-commit", 40),
     ("before-post", 20),
     ("after-post", 20),
     ("before-answer-stored", 20),
+    ("mid-replace", 8),
     ("mid-cancel", 8),
 ];
 
