@@ -21,8 +21,8 @@ pub const POINTS: [(&str, u64); 7] = [
     ("before-post", 20),
     ("after-post", 20),
     ("before-answer-stored", 20),
-    ("mid-replace", 8),
-    ("mid-cancel", 8),
+    ("mid-replace", 3),
+    ("mid-cancel", 6),
 ];
 
 /// Market seconds in a real second: a minute in which it is open whether the broker has an order takes half a second.
