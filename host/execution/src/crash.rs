@@ -17,7 +17,6 @@ pub(crate) enum Point {
     /// The broker's word on an order is about to be written.
     BeforeAnswerStored,
     /// The broker has answered a PATCH, and nothing of the answer is kept.
-    #[cfg_attr(not(debug_assertions), allow(dead_code, reason = "FOUNDATION: no replacement is sent yet"))]
     MidReplace,
     /// The broker has answered a DELETE, and nothing of the answer is kept.
     MidCancel,

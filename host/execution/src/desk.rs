@@ -210,6 +210,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
                 let task = self.tasks.spawn(async move {
                     let start = Instant::now();
                     let result = broker.replace(&broker_id, &new, &change, terms).await;
+                    crash::point(Point::MidReplace);
                     Outcome::Submitted { id: new, result, took: start.elapsed() }
                 });
                 self.posts.insert(task.id(), id);

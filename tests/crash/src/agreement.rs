@@ -117,7 +117,7 @@ impl<'a> Book<'a> {
             return Some(format!("{} filled {filled} at the broker, {own} in the records", record.client_id));
         }
         let (status, state) = (&order.status, &record.state);
-        (order.is_over() == record.is_open)
+        (order.is_over() == record.is_open())
             .then(|| format!("{} is {status} at the broker, {state} in the records", record.client_id))
     }
 
@@ -127,11 +127,14 @@ impl<'a> Book<'a> {
         if order.broker_id.as_ref().is_some_and(|id| !self.taken.contains_key(id.as_str())) {
             return Some(format!("{client_id} is recorded as taken, the broker lacks it"));
         }
-        if order.is_open != host.open.contains(client_id) {
-            let there = if order.is_open { "not open" } else { "open" };
+        if order.is_open() && !order.is_kept {
+            return Some(format!("{client_id} is {state}, and the next life would not load it"));
+        }
+        if order.is_open() != host.open.contains(client_id) {
+            let there = if order.is_open() { "not open" } else { "open" };
             return Some(format!("{client_id} is {state} in the records, {there} at the host"));
         }
-        if order.is_open && order.broker_id.is_none() {
+        if order.is_open() && order.broker_id.is_none() {
             return Some(format!("{client_id} is {state}: nobody knows yet whether the broker has it"));
         }
         // A replacement's figure begins with what the one before it had filled.
@@ -160,8 +163,8 @@ mod tests {
             client_id: format!("sp-a-{n}"),
             strategy: "a".into(),
             strategy_id: Some(n.to_string()),
-            state: if is_open { "working" } else { "terminal" }.into(),
-            is_open,
+            state: if is_open { "{\"working\":\"new\"}" } else { "{\"terminal\":\"filled\"}" }.into(),
+            is_kept: is_open,
             broker_id: Some(format!("b{n}")),
             filled: filled.into(),
             fills: filled.into(),
@@ -194,10 +197,12 @@ mod tests {
         check(|orders, _, _| orders[0].filled_qty = 8.into(), &["sp-a-1 filled 8 at the broker, 7"]);
         check(|_, _, records| records.orders[0].fills = 14.into(), &["its fills say 14"]);
         check(|orders, _, _| orders[1].status = "canceled".into(), &["sp-a-2 is canceled at the broker"]);
-        check(|_, host, _| host.open.clear(), &["sp-a-2 is working in the records, not open"]);
+        check(|_, host, _| host.open.clear(), &["in the records, not open at the host"]);
         check(|_, host, _| host.open.extend(["sp-a-9".into()]), &["sp-a-9 is open at the host"]);
         check(|_, host, _| host.positions.clear(), &["positions: the broker"]);
         check(|_, _, records| records.positions.clear(), &["positions: the broker"]);
+        check(|_, _, records| records.orders[1].is_kept = false, &["the next life would not load it"]);
+        check(|_, _, records| records.orders[0].is_kept = true, &[]);
         check(|_, _, records| records.cash += Decimal::TWO, &["cash changed by -700"]);
         check(|_, _, records| records.orders[0].strategy_id = None, &["was adopted"]);
         check(|_, _, records| records.orders[0].strategy_id = Some("2".into()), &["are one intent"]);

@@ -139,6 +139,19 @@ impl Broker {
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Sends an order under `key`, each of which has a quota of its own.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn submit(&self, key: &str, order: &Value) -> anyhow::Result<Value> {
+        let request = self.agent.post(format!("http://{}/v2/orders", self.address));
+        let request = request.header("APCA-API-KEY-ID", key).header("APCA-API-SECRET-KEY", "s");
+        let mut answer = request.send_json(order)?;
+        let text = answer.body_mut().read_to_string()?;
+        anyhow::ensure!(answer.status().is_success(), "POST /v2/orders {order}: {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// A figure of its status.
     ///
     /// # Errors

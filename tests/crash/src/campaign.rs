@@ -15,13 +15,14 @@ use crate::{
 };
 
 /// The points of `host/execution/src/crash.rs`, each with how often at most it is passed before it ends the host.
-pub const POINTS: [(&str, u64); 6] = [
+pub const POINTS: [(&str, u64); 7] = [
     ("before-commit", 40),
     ("after-commit", 40),
     ("before-post", 20),
     ("after-post", 20),
     ("before-answer-stored", 20),
-    ("mid-cancel", 8),
+    ("mid-replace", 3),
+    ("mid-cancel", 6),
 ];
 
 /// Market seconds in a real second: a minute in which it is open whether the broker has an order takes half a second.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use rust_decimal::Decimal;
+use serde_json::Value;
 use sqlx::{ConnectOptions, Connection, Row, postgres::PgConnection, sqlite::SqliteConnectOptions};
 use tokio::{runtime::Runtime, time::timeout};
 
@@ -34,14 +35,25 @@ pub struct OrderRecord {
     pub is_replacement: bool,
     /// Where it stands.
     pub state: String,
-    /// Whether it may still change.
-    pub is_open: bool,
+    /// Whether the next life loads it: it is open, somebody needs it for its legs, or its end is to be confirmed.
+    pub is_kept: bool,
     /// The broker's id, once it is known.
     pub broker_id: Option<String>,
     /// Shares filled.
     pub filled: Decimal,
     /// Shares of all its recorded fills.
     pub fills: Decimal,
+}
+
+impl OrderRecord {
+    /// Whether it may still fill.
+    pub fn is_open(&self) -> bool {
+        // Of a replacement, what it has taken over stands beside its state.
+        let written: Value = serde_json::from_str(&self.state).unwrap_or_default();
+        let state = written.get("state").unwrap_or(&written);
+        let open = ["recorded", "sending", "unknown", "working", "cancelling"];
+        open.iter().any(|word| state == word || state.get(word).is_some())
+    }
 }
 
 /// Everything that is compared with the broker.
@@ -74,7 +86,7 @@ macro_rules! records {
                 is_leg: link("leg_of").is_some(),
                 is_replacement: link("replaces").is_some(),
                 state: row.get("state"),
-                is_open: row.get("is_open"),
+                is_kept: row.get("is_open"),
                 broker_id: row.get("broker_id"),
                 filled: decimal(row.get("filled_qty"))?,
                 fills: fills.remove(&client_id).unwrap_or_default(),

@@ -64,9 +64,7 @@ pub struct Setup {
 impl Setup {
     /// Everything on, in a file of the host's own; the strategies wait to be told to work.
     pub const fn new(seed: u64, speed: u32) -> Self {
-        // FOUNDATION: the desk does not know the others yet.
-        let parameters = ["simple = true", "simple = true"];
-        Self { seed, speed, with_faults: true, postgres: None, state_dir: None, parameters }
+        Self { seed, speed, with_faults: true, postgres: None, state_dir: None, parameters: ["", ""] }
     }
 }
 
