@@ -1,7 +1,9 @@
 //! The desk's decisions: inputs, results and time go in, actions come out. Nothing here waits.
 
 mod absorb;
+mod activities;
 mod answers;
+mod cash;
 mod disputes;
 mod errands;
 mod hearing;
@@ -22,14 +24,20 @@ use std::{
 };
 
 use sandpit_broker::{BrokerError, Class};
-use sandpit_cores::orders::{Books, Order, OrderEvent, OrderState};
+use sandpit_cores::{
+    orders::{Books, Order, OrderEvent, OrderState},
+    reconcile::CashCheck,
+};
 use sandpit_store::{OrderRow, Record, StoreError};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderRequest, Position,
+    Account, Activity, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderRequest,
+    Position,
 };
 use tracing::warn;
 
 use self::{
+    activities::Rows,
+    cash::Written,
     disputes::Disputes,
     errands::Errands,
     hearing::Hearing,
@@ -53,9 +61,12 @@ pub(crate) enum Action {
     Submit { request: OrderRequest, class: Class, deadline: MarketTime },
     Cancel { id: ClientOrderId, broker_id: BrokerOrderId },
     LookUp(ClientOrderId),
+    Ask { id: ClientOrderId, broker_id: BrokerOrderId },
+    Identify(BrokerOrderId),
     List,
     ReadAccount,
     ReadPositions,
+    ReadActivities(MarketTime),
     Fetch(ClientOrderId),
     Tell(DeskOutput),
 }
@@ -70,9 +81,11 @@ pub(crate) enum Outcome {
     Submitted { id: ClientOrderId, result: Result<BrokerOrder, BrokerError>, took: Duration },
     Cancelled { id: ClientOrderId, result: Result<(), BrokerError> },
     LookedUp { id: ClientOrderId, result: Result<BrokerOrder, BrokerError> },
+    Identified { broker_id: BrokerOrderId, result: Result<BrokerOrder, BrokerError> },
     Listed(Result<Vec<BrokerOrder>, BrokerError>),
     Account(Result<Account, BrokerError>),
     Positions(Result<Vec<Position>, BrokerError>),
+    Activities(Result<Vec<Activity>, BrokerError>),
     Fetched { id: ClientOrderId, result: Result<Fetched, StoreError> },
 }
 
@@ -101,6 +114,11 @@ pub(crate) struct Machine<R> {
     list: Poll,
     account: Poll,
     positions: Poll,
+    activities: Poll,
+    rows: Rows,
+    cash: CashCheck,
+    /// What of these is in the store.
+    written: Written,
     sync: Option<Sync>,
     foreign: BTreeSet<BrokerOrderId>,
     disputes: Disputes,
@@ -123,6 +141,10 @@ impl<R: Review> Machine<R> {
             list: Poll::new(config.poll_every_down, polls::LIST_RETRY_CAP),
             account: Poll::new(config.account_every, polls::RETRY_CAP),
             positions: Poll::new(config.positions_every, polls::RETRY_CAP),
+            activities: Poll::new(config.activities_every, polls::RETRY_CAP),
+            rows: Rows::default(),
+            cash: CashCheck::new(config.stream_grace),
+            written: Written::default(),
             hearing: Hearing::new(config.stream_grace),
             config,
             review,
@@ -155,7 +177,7 @@ impl<R: Review> Machine<R> {
             }
             DeskInput::Update(update) => {
                 self.hear(&update, now);
-                match update.order.ours() {
+                match self.name_of(&update.order) {
                     Some(id) => self.absorb(&id, &OrderEvent::from(update), now, "stream"),
                     None => self.foreigner(&update.order, now),
                 }
@@ -180,9 +202,11 @@ impl<R: Review> Machine<R> {
             Outcome::Submitted { id, result, took } => self.submitted(&id, result, took, now),
             Outcome::Cancelled { id, result } => self.cancelled(&id, result, now),
             Outcome::LookedUp { id, result } => self.looked_up(&id, result, now),
+            Outcome::Identified { broker_id, result } => self.identified(&broker_id, result, now),
             Outcome::Listed(result) => self.listed(result, now),
             Outcome::Account(result) => self.account_read(result, now),
             Outcome::Positions(result) => self.positions_read(result, now),
+            Outcome::Activities(result) => self.activities_read(result, now),
             Outcome::Fetched { id, result } => self.fetched(&id, result, now),
         }
     }
@@ -231,7 +255,9 @@ impl<R: Review> Machine<R> {
 
     /// When [`Machine::turn`] has to be called although nothing happened.
     pub(crate) fn deadline(&self) -> Option<MarketTime> {
-        let polls = [&self.list, &self.account, &self.positions].into_iter().filter_map(Poll::deadline);
+        let polls = [&self.list, &self.account, &self.positions, &self.activities]
+            .into_iter()
+            .filter_map(Poll::deadline);
         let own = [self.errands.deadline(), self.ledger.deadline(), self.hearing.deadline()];
         polls.chain(own.into_iter().flatten()).min()
     }
@@ -260,6 +286,7 @@ impl<R: Review> Machine<R> {
 
     /// Starts the next commit and performs what the last one allows, until there is nothing to do at once.
     fn settle(&mut self, now: MarketTime) {
+        self.keep_cash_facts();
         loop {
             match self.ledger.next(now) {
                 Next::Commit(records) => self.actions.push(Action::Commit(records)),
@@ -335,7 +362,7 @@ impl<R: Review> Machine<R> {
     fn raise(&mut self, text: String, now: MarketTime) {
         warn!("{text}");
         self.stats.write(|counts| counts.alerts += 1);
-        self.ledger.record(Record::Notice { time: now, subject: "alert", detail: text.clone() });
+        self.ledger.record(Record::Alert { time: now, text: text.clone() });
         self.actions.push(Action::Tell(DeskOutput::Alert(text)));
     }
 }

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod facts;
 mod load;
 mod record;
 mod store;

@@ -1,6 +1,9 @@
 //! Reading back what was written.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use sandpit_types::{
     BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderKind, OrderRequest, Side, StrategyName,
@@ -17,6 +20,10 @@ pub struct Stored {
     pub open_orders: Vec<(OrderRow, BTreeSet<ExecutionId>)>,
     /// Every sub-book.
     pub sub_books: Vec<SubBookRow>,
+    /// Every value that outlives the process, by its name.
+    pub facts: BTreeMap<String, String>,
+    /// The newest stamp of an order, a fill or a reading of the account.
+    pub newest: Option<MarketTime>,
 }
 
 impl Store {
@@ -40,7 +47,7 @@ impl Store {
             .await
             .map_err(StoreError::reading)?;
         let sub_books = rows.iter().map(sub_book_row).collect::<Result<_, _>>()?;
-        Ok(Stored { open_orders, sub_books })
+        Ok(Stored { open_orders, sub_books, facts: BTreeMap::new(), newest: None })
     }
 
     /// One order, open or not, with the executions counted.

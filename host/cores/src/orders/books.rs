@@ -91,6 +91,8 @@ pub struct Books {
     pub(super) unsettled: BTreeSet<ClientOrderId>,
     pub(super) sub_books: BTreeMap<(StrategyName, Symbol), SubBook>,
     keys: BTreeMap<Key, ClientOrderId>,
+    /// What the broker calls them.
+    broker_ids: BTreeMap<BrokerOrderId, ClientOrderId>,
     lives: BTreeMap<StrategyName, (HostEpoch, u32)>,
     closed: VecDeque<ClientOrderId>,
     /// What the broker holds of the symbols of which it surely holds another quantity than the sub-books.
@@ -222,6 +224,9 @@ impl Books {
         let is_open = order.state.is_open();
         let revived = event.shown().is_some() && is_concluded(&before.0);
         let changed = before != (order.state.clone(), order.filled.qty(), order.broker_id.is_some());
+        if let Some(broker_id) = order.broker_id.clone().filter(|_| !before.2) {
+            self.broker_ids.insert(broker_id, client_id.clone());
+        }
         for fill in &fills {
             let key = (client_id.strategy.clone(), fill.symbol.clone());
             self.sub_books.entry(key).or_default().apply(fill.side, fill.qty, fill.price);
@@ -246,6 +251,11 @@ impl Books {
     /// One order.
     pub fn order(&self, client_id: &ClientOrderId) -> Option<&Order> {
         self.orders.get(client_id)
+    }
+
+    /// The order that the broker knows by this id, as far as it has shown it.
+    pub fn by_broker_id(&self, broker_id: &BrokerOrderId) -> Option<&ClientOrderId> {
+        self.broker_ids.get(broker_id)
     }
 
     /// The order a strategy means by its id: that of this life, else the newest open one of an earlier life.
@@ -294,6 +304,9 @@ impl Books {
             let key = (client_id.epoch, client_id.strategy.clone(), order.incarnation, id);
             self.keys.insert(key, client_id.clone());
         }
+        if let Some(broker_id) = &order.broker_id {
+            self.broker_ids.insert(broker_id.clone(), client_id.clone());
+        }
         let is_open = order.state.is_open();
         if !order.state.is_settled() {
             self.unsettled.insert(client_id.clone());
@@ -319,9 +332,11 @@ impl Books {
     fn forget(&mut self, client_id: &ClientOrderId) {
         self.open.remove(client_id);
         self.unsettled.remove(client_id);
-        if let Some(order) = self.orders.remove(client_id)
-            && let Some(id) = order.strategy_id
-        {
+        let Some(order) = self.orders.remove(client_id) else { return };
+        if let Some(broker_id) = &order.broker_id {
+            self.broker_ids.remove(broker_id);
+        }
+        if let Some(id) = order.strategy_id {
             self.keys.remove(&(client_id.epoch, client_id.strategy.clone(), order.incarnation, id));
         }
     }

@@ -72,7 +72,10 @@ impl<R: Review> Machine<R> {
 
     pub(super) fn run_errand(&mut self, errand: Errand, id: ClientOrderId) {
         match errand {
-            Errand::LookUp => self.actions.push(Action::LookUp(id)),
+            Errand::LookUp => self.actions.push(match self.claimed_at(&id) {
+                Some(broker_id) => Action::Ask { id, broker_id },
+                None => Action::LookUp(id),
+            }),
             Errand::Cancel => {
                 let broker_id = self.books.order(&id).and_then(|order| order.broker_id().cloned());
                 match broker_id {

@@ -321,7 +321,7 @@ const fn update_is_end(event: &TradeEvent) -> bool {
 impl<R: Review> Machine<R> {
     /// The order stream brought something.
     pub(super) fn hear(&mut self, update: &TradeUpdate, now: MarketTime) {
-        let order = update.order.ours().and_then(|id| self.books.order(&id));
+        let order = self.name_of(&update.order).and_then(|id| self.books.order(&id));
         let is_fill = matches!(update.event, TradeEvent::Fill | TradeEvent::PartialFill);
         let is_new = match (order, update.execution_id.as_ref().filter(|_| is_fill)) {
             (Some(order), Some(execution)) => !order.filled().has_counted(execution),

@@ -1,9 +1,13 @@
-//! Orders with our prefix that the books do not have: the store is asked, and what it does not know either is
-//! adopted.
+//! Orders that the books do not have. Of those that are ours, by their prefix or by a claim, the store is
+//! asked, and what it does not know either is adopted. The others are reported and left alone.
 
-use sandpit_cores::orders::OrderEvent;
-use sandpit_store::{Record, StoreError};
-use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime};
+use sandpit_cores::{
+    orders::OrderEvent,
+    reconcile::{self, is_claimed},
+};
+use sandpit_store::{Actor, Audit, Record, StoreError};
+use sandpit_types::{BrokerOrder, BrokerOrderId, ClientOrderId, MarketTime};
+use tracing::warn;
 
 use super::{Action, Fetched, Machine};
 use crate::{Review, rows};
@@ -11,10 +15,42 @@ use crate::{Review, rows};
 /// Events of one stranger that are kept while the store is asked. What is past it, a poll brings again.
 const MAX_KEPT: usize = 64;
 
+/// Foreign orders that are remembered, so that each is reported once. When full, all are forgotten.
+const MAX_FOREIGN: usize = 1000;
+
 /// Strangers that are asked for at a time. The rest come again with the next list.
 const MAX_FETCHING: usize = 256;
 
 impl<R: Review> Machine<R> {
+    /// Our id of an order that the broker shows; `None` of a foreign one.
+    pub(crate) fn name_of(&self, shown: &BrokerOrder) -> Option<ClientOrderId> {
+        reconcile::name(&self.books, &self.config.claims, shown)
+    }
+
+    /// The broker's id of an order that it does not know by ours.
+    pub(super) fn claimed_at(&self, id: &ClientOrderId) -> Option<BrokerOrderId> {
+        let broker_id = self.books.order(id)?.broker_id()?;
+        is_claimed(id, broker_id).then(|| broker_id.clone())
+    }
+
+    /// Reports an order that is not ours, once, and leaves it alone.
+    pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
+        if self.foreign.len() >= MAX_FOREIGN {
+            self.foreign.clear();
+        }
+        if self.foreign.insert(shown.id.clone()) {
+            let side = shown.side.as_str();
+            let detail =
+                format!("order {} is not ours ({side} {}) and is left alone", shown.id, shown.symbol);
+            warn!("{detail}");
+            self.stats.write(|counts| counts.foreign += 1);
+            let symbol = Some(shown.symbol.clone());
+            let (actor, action) = (Actor::Broker, "foreign-order");
+            let audit = Audit { time: now, actor, action, client_id: None, symbol, detail };
+            self.ledger.record(Record::Audit(audit));
+        }
+    }
+
     pub(super) fn stranger(&mut self, id: &ClientOrderId, event: &OrderEvent) {
         if event.shown().is_none() {
             return;
@@ -72,8 +108,14 @@ impl<R: Review> Machine<R> {
         let order = self.books.order(id).expect("it was adopted a moment ago");
         self.ledger.record(rows::order(order));
         self.keep(id, &applied, now, "adopted");
-        let detail = format!("order {id} was not in the database and is adopted from the broker");
-        self.ledger.record(Record::Notice { time: now, subject: "adopted", detail });
+        let (action, detail) = if is_claimed(id, &shown.id) {
+            ("claim", format!("order {} ({:?}) is claimed by a rule as {id}", shown.id, shown.client_id))
+        } else {
+            ("adopt", format!("order {id} was not in the database and is adopted from the broker"))
+        };
+        warn!("{detail}");
+        let (actor, client_id, symbol) = (Actor::Host, Some(id.clone()), Some(shown.symbol.clone()));
+        self.ledger.record(Record::Audit(Audit { time: now, actor, action, client_id, symbol, detail }));
         self.stats.write(|counts| counts.adopted += 1);
         self.tend(id, now);
         applied.fills.len()

@@ -11,9 +11,9 @@ use sandpit_cores::orders::SubBook;
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, Intent, MarketTime,
-    OrderKind, OrderRequest, OrderStatus, Position, Price, Qty, Quote, Refusal, Side, StrategyName,
-    StrategyOrderId, Submit, Symbol, TimeInForce, TradeEvent, TradeUpdate, Usd,
+    Account, Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Deed, ExecutionId, HostEpoch, Intent,
+    MarketTime, OrderKind, OrderRequest, OrderStatus, Position, Price, Qty, Quote, Refusal, Side,
+    StrategyName, StrategyOrderId, Submit, Symbol, TimeInForce, TradeEvent, TradeUpdate, Usd,
 };
 
 use super::{Action, Machine, Outcome};
@@ -42,6 +42,8 @@ pub(super) fn qty(shares: i64) -> Qty {
 pub(super) struct Calm {
     /// When the account was last asked for.
     pub(super) asked_at: Option<MarketTime>,
+    /// Money that the owner moved, in all.
+    pub(super) transferred: Usd,
 }
 
 impl Review for Calm {
@@ -70,6 +72,7 @@ impl Review for Calm {
             quote: Some(quote),
             equity: rich,
             buying_power: rich,
+            frozen: books.frozen().is_some(),
             // Long enough that every sale is one of shares held.
             position: qty(100_000),
             account_position: qty(100_000),
@@ -82,7 +85,9 @@ impl Review for Calm {
         self.asked_at = Some(asked_at);
     }
 
-    fn transfer(&mut self, _: Usd, _: MarketTime) {}
+    fn transfer(&mut self, net: Usd, _: MarketTime) {
+        self.transferred += net;
+    }
 
     fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
         None
@@ -154,9 +159,25 @@ impl Disk {
             .iter()
             .filter_map(|record| match record {
                 Record::Notice { subject, detail, .. } if *subject == on => Some(detail.as_str()),
+                Record::Audit(audit) if audit.action == on => Some(audit.detail.as_str()),
                 _ => None,
             })
             .collect()
+    }
+
+    /// The values that outlive the process.
+    pub(super) fn facts(&self) -> BTreeMap<String, String> {
+        let mut facts = BTreeMap::new();
+        for record in &self.story {
+            match record {
+                Record::Fact { name, value: Some(value) } => {
+                    facts.insert((*name).to_owned(), value.clone());
+                }
+                Record::Fact { name, value: None } => drop(facts.remove(*name)),
+                _ => {}
+            }
+        }
+        facts
     }
 
     fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
@@ -176,6 +197,10 @@ pub(super) struct Venue {
     pub(super) stream: VecDeque<TradeUpdate>,
     /// Whether orders are queued, as for the next session, and not announced before they are routed.
     pub(super) queues: bool,
+    /// Rows of the account's activities, in order.
+    pub(super) rows: Vec<Activity>,
+    /// Cash beside that of the rows: what nothing explains.
+    pub(super) unexplained: Usd,
     on_the_way: Vec<(MarketTime, OrderRequest)>,
     now: MarketTime,
 }
@@ -265,6 +290,9 @@ impl Venue {
         shown.status = if is_done { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
         shown.updated_at = self.now;
         let id = ExecutionId::new(format!("x{index}-{}", order.executions));
+        let (order_id, symbol, side) = (shown.id.clone(), shown.symbol.clone(), shown.side);
+        let (order, cumulative) = (order_id, shown.filled_qty);
+        self.add_row(Deed::Fill { order, symbol, side, qty: shares, price, cumulative });
         self.tell(
             index,
             if is_done { TradeEvent::Fill } else { TradeEvent::PartialFill },
@@ -281,6 +309,37 @@ impl Venue {
         shown.updated_at = self.now;
         self.tell(index, TradeEvent::Canceled, None);
         true
+    }
+
+    /// Money that comes (above zero) or goes without an order.
+    pub(super) fn move_cash(&mut self, kind: &str, net: i64) {
+        let deed = Deed::Other { kind: kind.into(), net: Usd::new(net.into()), symbol: None, qty: None };
+        self.add_row(deed);
+    }
+
+    fn add_row(&mut self, deed: Deed) {
+        let id = format!("a{:06}", self.rows.len());
+        self.rows.push(Activity { id, time: self.now, deed });
+    }
+
+    fn activities(&self, since: MarketTime) -> Vec<Activity> {
+        self.rows.iter().filter(|row| row.time >= since).cloned().collect()
+    }
+
+    fn account(&self) -> Account {
+        let net = |row: &Activity| match &row.deed {
+            Deed::Fill { side, qty, price, .. } => *price * -side.signed(*qty),
+            Deed::Other { net, .. } => *net,
+        };
+        let cash = Usd::new(100_000.into()) + self.rows.iter().map(net).sum() + self.unexplained;
+        let equity = Usd::new(100_000.into());
+        Account { equity, last_equity: equity, cash, buying_power: equity, trading_blocked: false }
+    }
+
+    fn by_broker_id(&self, id: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+        let found = self.orders.iter().find(|order| order.shown.id == *id);
+        let not_found = BrokerError::NotFound { message: "order not found".into() };
+        found.map(|order| order.shown.clone()).ok_or(not_found)
     }
 
     pub(super) fn position(&self) -> Qty {
@@ -314,9 +373,11 @@ pub(super) struct World {
     pub(super) disk: Disk,
     pub(super) disk_works: bool,
     pub(super) network_works: bool,
+    pub(super) activities_work: bool,
     pub(super) next_post: Post,
     pub(super) lost_cancels: u32,
     pub(super) look_ups: u32,
+    pub(super) activity_reads: u32,
     pub(super) told: Vec<DeskOutput>,
     pub(super) now: MarketTime,
     pub(super) incarnation: u32,
@@ -327,24 +388,37 @@ pub(super) struct World {
 impl World {
     /// Reconciled, with the order stream up.
     pub(super) fn new() -> Self {
-        let mut world = Self {
+        let mut world = Self::bare();
+        world.begin();
+        world.told.clear();
+        world
+    }
+
+    /// Nothing has begun.
+    pub(super) fn bare() -> Self {
+        Self {
             machine: machine(1),
             venue: Venue::default(),
             disk: Disk::default(),
             disk_works: true,
             network_works: true,
+            activities_work: true,
             next_post: Post::Works,
             lost_cancels: 0,
             look_ups: 0,
+            activity_reads: 0,
             told: Vec::new(),
             now: MarketTime::from_secs(1_000_000),
             incarnation: 0,
             under_way: Vec::new(),
             epoch: 1,
-        };
-        world.start();
-        world.told.clear();
-        world
+        }
+    }
+
+    /// The first life of the account.
+    pub(super) fn begin(&mut self) {
+        self.machine.restore_cash(&BTreeMap::new(), None, self.now).expect("nothing is stored");
+        self.start();
     }
 
     fn start(&mut self) {
@@ -458,6 +532,8 @@ impl World {
         self.under_way.clear();
         self.epoch += 1;
         self.machine = machine(self.epoch);
+        let newest = Some(self.now);
+        self.machine.restore_cash(&self.disk.facts(), newest, self.now).expect("own words");
         for row in self.disk.sub_books.values() {
             let book = SubBook { qty: row.qty, cost: row.cost, cash: row.cash };
             self.machine.books.restore_sub_book(row.strategy.clone(), row.symbol.clone(), book);
@@ -513,7 +589,19 @@ impl World {
                 let shown = open.into_iter().map(|index| self.venue.orders[index].shown.clone()).collect();
                 Outcome::Listed(asked().map(|()| shown))
             }
-            Action::ReadAccount => Outcome::Account(asked().map(|()| account())),
+            Action::Ask { id, broker_id } => {
+                Outcome::LookedUp { id, result: asked().and_then(|()| self.venue.by_broker_id(&broker_id)) }
+            }
+            Action::Identify(broker_id) => {
+                let result = asked().and_then(|()| self.venue.by_broker_id(&broker_id));
+                Outcome::Identified { broker_id, result }
+            }
+            Action::ReadAccount => Outcome::Account(asked().map(|()| self.venue.account())),
+            Action::ReadActivities(since) => {
+                self.activity_reads += 1;
+                let works = asked().and(if self.activities_work { Ok(()) } else { Err(unavailable()) });
+                Outcome::Activities(works.map(|()| self.venue.activities(since)))
+            }
             Action::ReadPositions => Outcome::Positions(asked().map(|()| vec![self.position()])),
             Action::Fetch(id) => {
                 let row = self.disk.orders.get(&id).cloned();
@@ -566,9 +654,4 @@ impl World {
 
 fn machine(epoch: u64) -> Machine<Calm> {
     Machine::new(DeskConfig::new(HostEpoch(epoch)), Calm::default(), Arc::new(DeskStats::default()), epoch)
-}
-
-fn account() -> Account {
-    let usd = Usd::new(100_000.into());
-    Account { equity: usd, last_equity: usd, cash: usd, buying_power: usd, trading_blocked: false }
 }
