@@ -52,8 +52,8 @@ mod tests {
             let id = claimed(&rules, &shown(client_id));
             assert_eq!(id.map(|id| id.to_string()).as_deref(), expected, "{client_id}");
         };
-        check("manual-sma-1", Some("sp-sma-1387ad2b4e2d98f1-5340085404193898036"));
-        check("manual-1", Some("sp-other-d4ac5ddb17a1bee9-4119318571543612396"));
+        check("manual-sma-1", Some("sp-sma-01ecd6528751c322-12580874837548620481"));
+        check("manual-1", Some("sp-other-7d4d8678d487eda0-7258088974236249623"));
         check("by-hand", None);
         check("", None);
         assert_eq!(claimed(&[], &shown("manual-1")), None);

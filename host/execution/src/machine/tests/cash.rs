@@ -151,7 +151,7 @@ fn trades_by_hand_are_reported_disputed_and_left_alone() {
     assert!(!is_frozen(&world), "its row explains the cash");
     assert_eq!(world.machine.books.disputed(&spy()), Some(qty(11)));
     assert_eq!(world.machine.books.position(&spy()), qty(10), "the books are ours alone");
-    assert_eq!(world.disk.notices("foreign-order").len(), 1);
+    assert_eq!(world.disk.notices("foreign-order").len(), 2, "each once");
     world.submit(2, Side::Buy, 1);
     world.intent(sandpit_types::Intent::CancelAll);
     world.calm_for(secs(60));
