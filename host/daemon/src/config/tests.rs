@@ -165,7 +165,8 @@ fn alpaca_addresses_follow_the_mode() {
 #[test]
 fn orders_of_others_are_claimed_by_rule() {
     let rule = |rule: &str| format!("{GOOD}[orders]\nclaim = [{rule}]\n");
-    let config = load(&rule("{ client_id_prefix = \"manual-\", strategy = \"sma_cross\" }"), &[]).expect("good");
+    let config =
+        load(&rule("{ client_id_prefix = \"manual-\", strategy = \"sma_cross\" }"), &[]).expect("good");
     let [claim] = config.claims.as_slice() else { panic!("{:?}", config.claims) };
     assert_eq!((claim.client_id_prefix.as_str(), claim.strategy.as_str()), ("manual-", "sma_cross"));
     assert!(load(GOOD, &[]).expect("good").claims.is_empty(), "nothing is claimed unless told");

@@ -68,13 +68,15 @@ impl<B: Broker, R: Review> Desk<B, R> {
         self.take_recent(recent, &mut found).await?;
         let missing = self.take_listed(&listed, &mut found).await?;
         self.take_missing(missing, &mut found).await?;
-        self.machine.take_account(account, asked_at, self.clock.now());
+        self.machine.check_cash(&account, asked_at, self.clock.now());
         // After the orders: their fills are in the positions, and the rows name them.
         let since = self.machine.activities_since();
         let (positions, activities) =
             tokio::join!(persist(self.backoff(), || broker.positions()), broker.activities(since));
         // Those are not worth a start that fails: they are asked for again while the desk runs.
         self.machine.activities_read(activities, self.clock.now());
+        // After the rows: a withdrawal would look like a loss.
+        self.machine.take_account(account, asked_at, self.clock.now());
         found.positions = self.machine.first_positions(&positions?, self.clock.now());
         found.fills = usize::try_from(self.stats.read().fills - fills_before).unwrap_or(usize::MAX);
         found.open = self.machine.books.open_count();

@@ -63,7 +63,8 @@ impl<R: Review> Machine<R> {
         self.cash.begin();
     }
 
-    pub(super) fn check_cash(&mut self, account: &Account, asked_at: MarketTime, now: MarketTime) {
+    /// Compares the account as it was asked for at `asked_at`.
+    pub(crate) fn check_cash(&mut self, account: &Account, asked_at: MarketTime, now: MarketTime) {
         let was_doubtful = self.cash.is_doubtful();
         let verdict = self.cash.read(account, asked_at);
         if self.cash.is_doubtful() && !was_doubtful {

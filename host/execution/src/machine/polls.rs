@@ -189,14 +189,16 @@ impl<R: Review> Machine<R> {
     pub(super) fn account_read(&mut self, result: Result<Account, BrokerError>, now: MarketTime) {
         self.account.ended(result.is_ok(), now, self.chance.next());
         match result {
-            Ok(account) => self.take_account(account, self.account.asked_at, now),
+            Ok(account) => {
+                self.check_cash(&account, self.account.asked_at, now);
+                self.take_account(account, self.account.asked_at, now);
+            }
             Err(error) => warn!(%error, "the account cannot be read"),
         }
     }
 
     pub(crate) fn take_account(&mut self, account: Account, asked_at: MarketTime, now: MarketTime) {
         self.review.account(&account, asked_at);
-        self.check_cash(&account, asked_at, now);
         self.ledger.record(Record::Equity { time: now, equity: account.equity, cash: account.cash });
         self.actions.push(Action::Tell(DeskOutput::Account(account)));
     }

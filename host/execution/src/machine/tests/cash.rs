@@ -64,9 +64,10 @@ fn cash_that_nothing_explains_freezes_within_two_reads() {
         world.submit(100 + life, Side::Buy, 1);
         world.submit(200 + life, Side::Sell, 1);
         world.calm();
-        let refused = world.told.iter().filter(|told| {
-            matches!(told, DeskOutput::Refused { refusal: Refusal::Frozen, .. })
-        });
+        let refused = world
+            .told
+            .iter()
+            .filter(|told| matches!(told, DeskOutput::Refused { refusal: Refusal::Frozen, .. }));
         assert_eq!((refused.count(), world.venue.posts.len()), (1, 2 + usize::try_from(life).expect("few")));
         world.told.clear();
         world.crash();
