@@ -7,7 +7,7 @@ use sandpit_contract::Exit;
 use sandpit_cores::reconcile::Claim;
 use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, Reconciled};
 use sandpit_risk::Gates;
-use sandpit_store::{Record, Store};
+use sandpit_store::{Database, Record, Store};
 use sandpit_strategy::{Runner, StrategyEvent};
 use sandpit_types::{Bar, MarketClock, MarketTime, Pulse};
 use tokio::sync::{mpsc, watch};
@@ -133,7 +133,7 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
 /// [`Exit::State`] when it cannot be opened.
 pub(crate) async fn open_database(folder: &Path, pulse: Arc<Pulse>) -> Result<Store, Failure> {
     let path = folder.join("sandpit.db");
-    Store::open(&path, pulse).await.map_err(|error| Failure::new(Exit::State, error))
+    Store::open(&Database::Sqlite(path), pulse).await.map_err(|error| Failure::new(Exit::State, error))
 }
 
 /// Keeps the database of the dry run before as `previous.db`.
