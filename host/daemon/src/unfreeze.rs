@@ -80,3 +80,58 @@ async fn lift(
     store.commit(records).await?;
     Ok(Some(freeze))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use nix::fcntl::Flock;
+
+    use super::*;
+
+    fn config(folder: &std::path::Path) -> Config {
+        let path = folder.join("sandpit.toml");
+        let text = format!("mode = \"paper\"\nstate_dir = {:?}\nplugins_dir = \"p\"\n", folder.join("state"));
+        std::fs::write(&path, text).expect("written");
+        let keys = ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY"].map(|key| (key.to_owned(), "k".to_owned()));
+        Config::load(&path, &BTreeMap::from(keys)).expect("good")
+    }
+
+    #[tokio::test]
+    async fn lifting_forgets_the_freeze_and_what_it_was_measured_against() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = open_database(folder.path(), Arc::default()).await.expect("opens");
+        let time = MarketTime::from_secs(1);
+        assert_eq!(lift(&store, "looked", "kim", time).await.expect("works"), None, "nothing is frozen");
+        let fact = |name, value: &str| Record::Fact { name, value: Some(value.to_owned()) };
+        let stored = vec![
+            fact(facts::FREEZE, "100 USD are missing"),
+            fact(facts::AGREED_CASH, "{}"),
+            fact(facts::PEAK_EQUITY, "7"),
+        ];
+        store.commit(stored).await.expect("writes");
+        let lifted = lift(&store, "looked", "kim", time).await.expect("works");
+        assert_eq!(lifted.as_deref(), Some("100 USD are missing"));
+        let left = store.load().await.expect("reads").facts;
+        assert_eq!(left, BTreeMap::from([(facts::PEAK_EQUITY.to_owned(), "7".to_owned())]));
+        assert_eq!(lift(&store, "looked", "kim", time).await.expect("works"), None);
+        store.close().await;
+    }
+
+    #[test]
+    fn it_needs_a_reason_and_a_host_that_is_stopped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(folder.path());
+        let check = |reason: &str, exit: Exit, sentence: &str| {
+            let failure = unfreeze(&config, reason, "kim").expect_err(sentence);
+            assert_eq!(failure.exit, exit);
+            assert!(failure.sentence.contains(sentence), "{}", failure.sentence);
+        };
+        check(" ", Exit::Usage, "--reason must say why");
+        let state = usable_folder(&config).expect("usable");
+        let host: Flock<std::fs::File> = lock(&state).expect("free");
+        check("looked", Exit::State, "another host runs with this state_dir; stop it first");
+        drop(host);
+        assert_eq!(unfreeze(&config, "looked", "kim").expect("free"), "nothing was frozen");
+    }
+}

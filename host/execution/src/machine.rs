@@ -30,8 +30,8 @@ use sandpit_cores::{
 };
 use sandpit_store::{OrderRow, Record, StoreError};
 use sandpit_types::{
-    Account, Activity, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderRequest,
-    Position,
+    Account, Activity, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, MarketTime,
+    OrderRequest, Position,
 };
 use tracing::warn;
 
@@ -121,6 +121,8 @@ pub(crate) struct Machine<R> {
     written: Written,
     sync: Option<Sync>,
     foreign: BTreeSet<BrokerOrderId>,
+    /// Lives of the host that the store knows, or of which a human was told that it does not.
+    lives: BTreeSet<HostEpoch>,
     disputes: Disputes,
     hearing: Hearing,
     /// How many times the order stream has come up.
@@ -156,6 +158,7 @@ impl<R: Review> Machine<R> {
             fetching: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
+            lives: BTreeSet::new(),
             disputes: Disputes::default(),
             connection: 0,
             story: Story::default(),

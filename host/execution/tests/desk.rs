@@ -14,7 +14,7 @@ use sandpit_broker::{Broker, BrokerError, GateError, Permit, SendTerms};
 use sandpit_cores::orders::Books;
 use sandpit_execution::{Desk, DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, DeskStats, Review};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
-use sandpit_store::{Database, OrderRow, Record, Store, SubBookRow};
+use sandpit_store::{OrderRow, Record, Store, SubBookRow};
 use sandpit_types::{
     Account, Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, Deed, ExecutionId, Fill, HostEpoch,
     Intent, MarketClock, MarketTime, OrderKind, OrderRequest, OrderStatus, Position, Price, Pulse, Qty,
@@ -327,7 +327,9 @@ struct Bench {
 }
 
 async fn store(path: &Path) -> Store {
-    Store::open(&sandpit_store::Database::Sqlite(path.to_owned()), Arc::new(Pulse::default())).await.expect("opens")
+    Store::open(&sandpit_store::Database::Sqlite(path.to_owned()), Arc::new(Pulse::default()))
+        .await
+        .expect("opens")
 }
 
 impl Bench {
@@ -376,8 +378,10 @@ impl Bench {
     async fn submit(&mut self, id: u64) {
         loop {
             self.ask(id).await;
-            let heard = |output: &DeskOutput| {
-                matches!(output, DeskOutput::Order { .. } | DeskOutput::Refused { .. } | DeskOutput::Alert(_))
+            let heard = |output: &DeskOutput| match output {
+                DeskOutput::Order { update, .. } => update.id == StrategyOrderId(id),
+                DeskOutput::Refused { .. } | DeskOutput::Alert(_) => true,
+                _ => false,
             };
             match self.hear(heard).await {
                 DeskOutput::Refused { refusal: Refusal::OrderStreamDown, .. } => {}
@@ -489,7 +493,9 @@ async fn a_host_that_dies_mid_way_loses_and_doubles_nothing() {
     second.submit(1).await;
     until(|| broker.orders().len() == 2).await;
     second.tell(DeskInput::Drain).await;
-    assert_eq!(second.end().await, DeskEnd::Stopped, "nobody listens");
+    // Nobody listens, which it may notice first.
+    let end = second.end().await;
+    assert!(matches!(end, DeskEnd::Stopped | DeskEnd::Drained { unresolved: 0 }), "{end:?}");
 
     let third = Bench::start(&path, broker.clone(), 3).await.expect("starts");
     assert_eq!((third.found.open, third.found.fills), (1, 0));
@@ -581,7 +587,7 @@ async fn a_start_does_not_wait_for_orders_that_ended_overnight() {
     assert!(matches!(refused, DeskOutput::Refused { refusal: Refusal::OrderStreamDown, .. }), "{refused:?}");
     assert_eq!(second.stats.read().open, 3, "their exposure stays reserved");
     broker.look_ups_hang.store(false, Ordering::SeqCst);
-    second.submit(2).await;
+    second.submit(12).await;
     let counts = second.stats.read();
     assert_eq!((counts.fills, counts.open, counts.alerts), (3, 1, 0));
 }

@@ -156,6 +156,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
     /// Takes in what is stored, and returns the newest stamp of it.
     async fn load(&mut self) -> Result<Option<MarketTime>, DeskError> {
         let stored = self.store.load().await?;
+        self.machine.set_lives(stored.epochs);
         self.machine.restore_cash(&stored.facts, stored.newest, self.clock.now())?;
         for row in stored.sub_books {
             let book = SubBook { qty: row.qty, cost: row.cost, cash: row.cash };

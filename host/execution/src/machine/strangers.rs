@@ -1,12 +1,14 @@
 //! Orders that the books do not have. Of those that are ours, by their prefix or by a claim, the store is
 //! asked, and what it does not know either is adopted. The others are reported and left alone.
 
+use std::collections::BTreeSet;
+
 use sandpit_cores::{
     orders::OrderEvent,
     reconcile::{self, is_claimed},
 };
 use sandpit_store::{Actor, Audit, Record, StoreError};
-use sandpit_types::{BrokerOrder, BrokerOrderId, ClientOrderId, MarketTime};
+use sandpit_types::{BrokerOrder, BrokerOrderId, ClientOrderId, HostEpoch, MarketTime};
 use tracing::warn;
 
 use super::{Action, Fetched, Machine};
@@ -17,6 +19,9 @@ const MAX_KEPT: usize = 64;
 
 /// Foreign orders that are remembered, so that each is reported once. When full, all are forgotten.
 const MAX_FOREIGN: usize = 1000;
+
+/// Lives of the host that are remembered. When full, all are forgotten, and a human may be told again.
+const MAX_LIVES: usize = 20_000;
 
 /// Strangers that are asked for at a time. The rest come again with the next list.
 const MAX_FETCHING: usize = 256;
@@ -96,6 +101,34 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// The lives of the host that the store knows.
+    pub(crate) fn set_lives(&mut self, lives: BTreeSet<HostEpoch>) {
+        self.lives = lives;
+    }
+
+    /// An order of a life of which the store has never heard: then the store is older than that life.
+    fn check_life(&mut self, id: &ClientOrderId, now: MarketTime) {
+        let is_known = id.epoch == self.config.epoch || self.lives.contains(&id.epoch);
+        let is_claim =
+            self.books.order(id).and_then(|order| order.broker_id()).is_some_and(|at| is_claimed(id, at));
+        if is_known || is_claim {
+            return;
+        }
+        if self.lives.len() >= MAX_LIVES {
+            self.lives.clear();
+        }
+        self.lives.insert(id.epoch);
+        self.raise(
+            format!(
+                "the database does not know the life {} of the host that sent order {id}: it was restored from \
+                 an older backup, or another one is in its place; orders are adopted from the broker, and \
+                 symbols whose positions do not agree then are only reduced",
+                id.epoch
+            ),
+            now,
+        );
+    }
+
     /// Takes in an order that neither books nor store have. Returns the number of its fills.
     pub(crate) fn adopt(&mut self, id: &ClientOrderId, shown: &BrokerOrder, now: MarketTime) -> usize {
         let applied = match self.books.adopt(id.clone(), shown) {
@@ -108,6 +141,7 @@ impl<R: Review> Machine<R> {
         let order = self.books.order(id).expect("it was adopted a moment ago");
         self.ledger.record(rows::order(order));
         self.keep(id, &applied, now, "adopted");
+        self.check_life(id, now);
         let (action, detail) = if is_claimed(id, &shown.id) {
             ("claim", format!("order {} ({:?}) is claimed by a rule as {id}", shown.id, shown.client_id))
         } else {

@@ -108,7 +108,8 @@ fn delays() -> impl Strategy<Value = Delays> {
 /// Fees and the like: in the cash long before their rows, and small.
 fn late_fees() -> impl Strategy<Value = Vec<Flow>> {
     let fee = (0..RUN, 1_i64..=24, 0..RUN);
-    let fee = fee.prop_map(|(happens, fee, row_after)| Flow { happens, net: -fee, told_after: None, row_after });
+    let fee =
+        fee.prop_map(|(happens, fee, row_after)| Flow { happens, net: -fee, told_after: None, row_after });
     prop::collection::vec(fee, 0..4)
 }
 
@@ -179,7 +180,10 @@ fn fees_of_many_days_may_be_booked_at_once() {
     let mut check = agreed_at_50_000();
     for day in 1..=10 {
         // Below the tolerance each time, far above it in all.
-        assert_eq!(read(&mut check, day * 100, 50_000 - 60 * i64::try_from(day).expect("few")), CashVerdict::Quiet);
+        assert_eq!(
+            read(&mut check, day * 100, 50_000 - 60 * i64::try_from(day).expect("few")),
+            CashVerdict::Quiet
+        );
     }
     check.flow(usd(-600), at(1_050));
     read(&mut check, 1_060, 49_400);

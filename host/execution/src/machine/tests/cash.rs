@@ -211,3 +211,20 @@ fn an_old_transfer_is_history_to_a_new_account() {
     let id = ClientOrderId { strategy: name(), epoch: HostEpoch(1), sequence: 1 };
     assert!(world.machine.books.order(&id).is_none());
 }
+
+#[test]
+fn an_order_of_a_life_that_the_store_does_not_know_means_a_restored_store() {
+    let mut world = settled();
+    world.submit(2, Side::Buy, 100);
+    world.calm();
+    world.disk.forget_orders();
+    world.crash();
+    world.calm_for(secs(60));
+    assert_eq!(alerts(&world), 0, "the store knows of the life, it only lost the newest orders");
+    world.disk.forget_orders();
+    world.knows_lives = false;
+    world.crash();
+    world.calm_for(secs(60));
+    let told = |told: &&DeskOutput| matches!(told, DeskOutput::Alert(text) if text.contains("older backup"));
+    assert_eq!(world.told.iter().filter(told).count(), 1, "once for all of its orders");
+}

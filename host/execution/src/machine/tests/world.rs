@@ -165,6 +165,14 @@ impl Disk {
             .collect()
     }
 
+    /// Loses every order and every fill, as when a machine dies before they are on the disk.
+    pub(super) fn forget_orders(&mut self) {
+        self.orders.clear();
+        self.fills.clear();
+        self.sub_books.clear();
+        self.story.clear();
+    }
+
     /// The values that outlive the process.
     pub(super) fn facts(&self) -> BTreeMap<String, String> {
         let mut facts = BTreeMap::new();
@@ -374,6 +382,8 @@ pub(super) struct World {
     pub(super) disk_works: bool,
     pub(super) network_works: bool,
     pub(super) activities_work: bool,
+    /// Whether the disk is not older than the lives of the host.
+    pub(super) knows_lives: bool,
     pub(super) next_post: Post,
     pub(super) lost_cancels: u32,
     pub(super) look_ups: u32,
@@ -403,6 +413,7 @@ impl World {
             disk_works: true,
             network_works: true,
             activities_work: true,
+            knows_lives: true,
             next_post: Post::Works,
             lost_cancels: 0,
             look_ups: 0,
@@ -532,6 +543,9 @@ impl World {
         self.under_way.clear();
         self.epoch += 1;
         self.machine = machine(self.epoch);
+        if self.knows_lives {
+            self.machine.set_lives((1..self.epoch).map(HostEpoch).collect());
+        }
         let newest = Some(self.now);
         self.machine.restore_cash(&self.disk.facts(), newest, self.now).expect("own words");
         for row in self.disk.sub_books.values() {
@@ -559,7 +573,7 @@ impl World {
                 self.disk.write(records);
                 Ok(())
             } else {
-                Err(StoreError::Write { cause: "the disk is full".into() })
+                Err(StoreError::Write { cause: "the disk is full".into(), remedy: "make room" })
             }),
             Action::Submit { request, .. } => {
                 let id = request.client_id.clone();
