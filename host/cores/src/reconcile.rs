@@ -63,7 +63,9 @@ pub fn name(books: &Books, claims: &[Claim], shown: &BrokerOrder) -> Option<Clie
 /// under way, are left out: the list may be older than they are.
 pub fn orders(books: &Books, claims: &[Claim], open_at_broker: &[BrokerOrder]) -> Vec<Difference> {
     let names: Vec<_> = open_at_broker.iter().map(|shown| name(books, claims, shown)).collect();
-    let listed: BTreeSet<_> = names.iter().flatten().cloned().collect();
+    // A leg is listed by itself or within its parent.
+    let legs = open_at_broker.iter().flat_map(|shown| &shown.legs).filter_map(|leg| name(books, claims, leg));
+    let listed: BTreeSet<_> = names.iter().flatten().cloned().chain(legs).collect();
     let shown = open_at_broker.iter().zip(names).map(|(shown, name)| {
         let shown = shown.clone();
         match name {
@@ -74,6 +76,8 @@ pub fn orders(books: &Books, claims: &[Claim], open_at_broker: &[BrokerOrder]) -
     });
     let missing = books
         .unsettled()
+        // A leg that the broker has not shown yet is found through its parent.
+        .filter(|order| !(order.is_leg() && order.broker_id().is_none()))
         .filter(|order| match order.state() {
             OrderState::Unknown { .. }
             | OrderState::Working(_)

@@ -49,7 +49,7 @@ pub(crate) fn unfreeze(config: &Config, reason: &str, operator: &str) -> Result<
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let failed = |error| Failure::new(Exit::State, error);
     runtime.block_on(async {
-        let store = open_database(&folder, Arc::default()).await?;
+        let store = open_database(&config.records.database(config.mode, &folder), Arc::default()).await?;
         let lifted = lift(&store, reason, operator, ambient::wall_now()).await;
         store.close().await;
         match lifted.map_err(failed)? {
@@ -86,6 +86,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use nix::fcntl::Flock;
+    use sandpit_store::Database;
 
     use super::*;
 
@@ -100,7 +101,8 @@ mod tests {
     #[tokio::test]
     async fn lifting_forgets_the_freeze_and_what_it_was_measured_against() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = open_database(folder.path(), Arc::default()).await.expect("opens");
+        let database = Database::Sqlite(folder.path().join("sandpit.db"));
+        let store = open_database(&database, Arc::default()).await.expect("opens");
         let time = MarketTime::from_secs(1);
         assert_eq!(lift(&store, "looked", "kim", time).await.expect("works"), None, "nothing is frozen");
         let fact = |name, value: &str| Record::Fact { name, value: Some(value.to_owned()) };

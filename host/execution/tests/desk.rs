@@ -122,6 +122,15 @@ impl FakeBroker {
         self.orders.lock().expect("no panic holds it").clone()
     }
 
+    async fn look_up(&self, is_it: impl Fn(&BrokerOrder) -> bool) -> Result<BrokerOrder, BrokerError> {
+        self.look_ups.fetch_add(1, Ordering::SeqCst);
+        while self.look_ups_hang.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let found = self.orders().into_iter().find(is_it);
+        found.ok_or_else(|| BrokerError::NotFound { message: "order not found".into() })
+    }
+
     fn accept(&self, request: &OrderRequest) -> BrokerOrder {
         let mut orders = self.orders.lock().expect("no panic holds it");
         let shown = BrokerOrder {
@@ -228,9 +237,7 @@ impl Broker for FakeBroker {
     }
 
     async fn order(&self, id: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
-        let found = self.orders().into_iter().find(|order| order.id == *id);
-        self.read(()).await?;
-        found.ok_or_else(|| BrokerError::NotFound { message: "order not found".into() })
+        self.look_up(|order| order.id == *id).await
     }
 
     async fn orders_since(&self, since: MarketTime) -> Result<Vec<BrokerOrder>, BrokerError> {
@@ -258,13 +265,7 @@ impl Broker for FakeBroker {
     }
 
     async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<BrokerOrder, BrokerError> {
-        self.look_ups.fetch_add(1, Ordering::SeqCst);
-        self.requests.fetch_add(1, Ordering::SeqCst);
-        while self.look_ups_hang.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let found = self.orders().into_iter().find(|order| order.ours().as_ref() == Some(id));
-        found.ok_or_else(|| BrokerError::NotFound { message: "order not found".into() })
+        self.look_up(|order| order.ours().as_ref() == Some(id)).await
     }
 
     async fn open_orders(&self) -> Result<Vec<BrokerOrder>, BrokerError> {

@@ -17,6 +17,7 @@ use sandpit_types::Usd;
 use serde::Deserialize;
 
 mod budget;
+mod database;
 mod endpoints;
 mod error;
 mod file;
@@ -25,6 +26,7 @@ mod orders;
 
 pub(crate) use self::{
     budget::Quotas,
+    database::Records,
     endpoints::Endpoints,
     error::ConfigError,
     market_data::{Encoding, MarketData},
@@ -101,6 +103,8 @@ pub(crate) struct Config {
     pub(crate) market_data: MarketData,
     /// Whose orders become ours, though others placed them.
     pub(crate) claims: Vec<Claim>,
+    /// Where the records are, and how long they are kept.
+    pub(crate) records: Records,
     /// The risk limits in force.
     pub(crate) limits: Limits,
     /// How long one event may take a strategy.
@@ -155,6 +159,7 @@ impl Config {
         let quotas = Quotas::check(&file.budget, &file.sources).map_err(not_allowed)?;
         let market_data = MarketData::check(&file.market_data).map_err(not_allowed)?;
         let claims = orders::claims(&file.orders).map_err(not_allowed)?;
+        let records = Records::check(&file.database, env)?.map_err(not_allowed)?;
         let mut overrides = file.limits;
         if let Some(text) = variable(env, "NAV_USD") {
             let amount: Usd =
@@ -179,6 +184,7 @@ impl Config {
             quotas,
             market_data,
             claims,
+            records,
             limits,
             event_deadline: Duration::from_millis(deadline_ms),
             strategy_memory_bytes: usize::try_from(memory_mb << 20).unwrap_or(usize::MAX),

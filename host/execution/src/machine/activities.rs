@@ -13,7 +13,7 @@ use sandpit_cores::{
 };
 use sandpit_store::{Actor, Audit, Record};
 use sandpit_types::{
-    Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Deed, ExecutionId, MarketTime, Qty, Symbol, Usd,
+    Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Deed, ExecutionId, MarketTime, Symbol, Usd,
 };
 use tracing::info;
 
@@ -90,12 +90,13 @@ impl<R: Review> Machine<R> {
     fn take_fill(&mut self, id: &ClientOrderId, row: &Activity, now: MarketTime) -> bool {
         let Deed::Fill { qty, price, cumulative, .. } = &row.deed else { return true };
         let is_counted = |order: &Order| order.filled().qty() >= *cumulative;
-        let Some(order) = self.books.order(id).filter(|order| !is_counted(order)) else { return true };
-        let shown = after_fill(order, *cumulative, row.time);
-        let execution =
-            Execution { id: ExecutionId::new(row.id.as_str()), qty: *qty, price: *price, time: row.time };
-        self.see(id, &shown, now);
-        self.absorb(id, &OrderEvent::Execution(execution, shown), now, "activities");
+        if self.books.order(id).is_none_or(is_counted) {
+            return true;
+        }
+        let (time, price) = (row.time, *price);
+        let execution = Execution { id: ExecutionId::new(row.id.as_str()), qty: *qty, price, time };
+        let event = OrderEvent::Activity { execution, cumulative: *cumulative };
+        self.absorb(id, &event, now, "activities");
         let is_taken = self.books.order(id).is_none_or(is_counted);
         // Where the order stands now, only the order itself says.
         self.errands.hurry(Errand::LookUp, id, now);
@@ -176,27 +177,5 @@ impl<R: Review> Machine<R> {
         let symbol = symbol.clone();
         let audit = Audit { time: now, actor: Actor::Broker, action, client_id: None, symbol, detail };
         self.ledger.record(Record::Audit(audit));
-    }
-}
-
-/// The order as it must have been after a fill, as far as a row tells; no newer than what the books have.
-fn after_fill(order: &Order, cumulative: Qty, time: MarketTime) -> BrokerOrder {
-    let request = &order.request;
-    BrokerOrder {
-        id: order.broker_id().expect("it was found by that id").clone(),
-        client_id: request.client_id.to_string(),
-        symbol: request.symbol.clone(),
-        side: request.side,
-        qty: Some(request.qty),
-        filled_qty: cumulative,
-        filled_avg_price: None,
-        limit_price: request.kind.limit_price(),
-        stop_price: request.kind.stop_price(),
-        replaces: None,
-        replaced_by: None,
-        legs: Vec::new(),
-        status: order.state().status(),
-        submitted_at: order.recorded_at,
-        updated_at: time,
     }
 }

@@ -8,7 +8,7 @@ use sandpit_cores::{
     reconcile::{self, is_claimed},
 };
 use sandpit_store::{Actor, Audit, Record, StoreError};
-use sandpit_types::{BrokerOrder, BrokerOrderId, ClientOrderId, HostEpoch, MarketTime};
+use sandpit_types::{BrokerOrder, ClientOrderId, HostEpoch, MarketTime};
 use tracing::warn;
 
 use super::{Action, Fetched, Machine};
@@ -32,14 +32,11 @@ impl<R: Review> Machine<R> {
         reconcile::name(&self.books, &self.config.claims, shown)
     }
 
-    /// The broker's id of an order that it does not know by ours.
-    pub(super) fn claimed_at(&self, id: &ClientOrderId) -> Option<BrokerOrderId> {
-        let broker_id = self.books.order(id)?.broker_id()?;
-        is_claimed(id, broker_id).then(|| broker_id.clone())
-    }
-
     /// Reports an order that is not ours, once, and leaves it alone.
     pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
+        if self.may_be_leg(shown, now) {
+            return;
+        }
         if self.foreign.len() >= MAX_FOREIGN {
             self.foreign.clear();
         }
