@@ -5,6 +5,7 @@ mod activities;
 mod answers;
 mod audit;
 mod cash;
+mod chance;
 mod disputes;
 mod errands;
 mod hearing;
@@ -42,6 +43,7 @@ use tracing::warn;
 use self::{
     activities::Rows,
     cash::Written,
+    chance::Chance,
     disputes::Disputes,
     errands::Errands,
     hearing::Hearing,
@@ -391,18 +393,5 @@ impl<R: Review> Machine<R> {
         self.stats.write(|counts| counts.alerts += 1);
         self.ledger.record(Record::Alert { time: now, text: text.clone() });
         self.actions.push(Action::Tell(DeskOutput::Alert(text)));
-    }
-}
-
-/// A seeded source of chance, for back-off only (SplitMix64).
-struct Chance(u64);
-
-impl Chance {
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }

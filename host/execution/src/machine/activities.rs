@@ -8,12 +8,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use sandpit_broker::BrokerError;
 use sandpit_cores::{
-    orders::{Execution, Order, OrderEvent},
+    orders::{Execution, Order, OrderEvent, OrderState},
     reconcile::KnownRows,
 };
 use sandpit_store::{Actor, Audit, Record};
 use sandpit_types::{
-    Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Deed, ExecutionId, MarketTime, Symbol, Usd,
+    Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Deed, ExecutionId, MarketTime, OrderStatus, Symbol, Usd,
 };
 use tracing::info;
 
@@ -86,20 +86,34 @@ impl<R: Review> Machine<R> {
         is_complete
     }
 
-    /// A fill of an order of ours. `false` while the watermark is below it all the same.
+    /// A fill of an order of ours. `false` while it is not counted and still may be.
     fn take_fill(&mut self, id: &ClientOrderId, row: &Activity, now: MarketTime) -> bool {
         let Deed::Fill { qty, price, cumulative, .. } = &row.deed else { return true };
-        let is_counted = |order: &Order| order.filled().qty() >= *cumulative;
+        let name = ExecutionId::new(row.id.as_str());
+        // The report of a replacement may include what was filled before it.
+        let is_counted = |order: &Order| {
+            let is_whole = order.links.replaces.is_none() && order.filled().qty() >= *cumulative;
+            is_whole || order.filled().has_counted(&name)
+        };
         if self.books.order(id).is_none_or(is_counted) {
             return true;
         }
-        let (time, price) = (row.time, *price);
-        let execution = Execution { id: ExecutionId::new(row.id.as_str()), qty: *qty, price, time };
+        let execution = Execution { id: name.clone(), qty: *qty, price: *price, time: row.time };
         let event = OrderEvent::Activity { execution, cumulative: *cumulative };
         self.absorb(id, &event, now, "activities");
-        let is_taken = self.books.order(id).is_none_or(is_counted);
-        // Where the order stands now, only the order itself says.
-        self.errands.hurry(Errand::LookUp, id, now);
+        let Some(order) = self.books.order(id) else { return true };
+        let is_open = |id: &ClientOrderId| self.books.order(id).is_some_and(|order| order.state().is_open());
+        let may_count_yet = match &order.links.replaces {
+            // How many of its shares are its own is certain once the old one is over.
+            Some(old) => is_open(old),
+            // What a replaced order has filled, its replacement's report may include.
+            None => *order.state() != OrderState::Terminal(OrderStatus::Replaced),
+        };
+        let is_taken = is_counted(order) || !may_count_yet;
+        if order.state().is_open() {
+            // Where it stands now, only the order itself says.
+            self.errands.hurry(Errand::LookUp, id, now);
+        }
         is_taken
     }
 
