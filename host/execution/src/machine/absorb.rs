@@ -69,9 +69,12 @@ impl<R: Review> Machine<R> {
         self.is_changed = true;
         let mut records = vec![rows::change(&self.books, order, now, note)];
         if let Some((parent, _)) = order.links.leg_of.as_ref().filter(|_| order.state().is_settled()) {
-            // The parent was kept for the sake of this leg.
-            let head = self.books.order(parent).into_iter().chain(self.books.head(order));
-            records.extend(head.map(|head| rows::change(&self.books, head, now, note)));
+            // The parent was kept for the sake of this leg, and so was whatever was to take its place.
+            let mut kept: Vec<_> = self.books.order(parent).into_iter().collect();
+            while let Some(order) = kept.pop() {
+                kept.extend(self.books.replacements(order.client_id()));
+                records.push(rows::change(&self.books, order, now, note));
+            }
         }
         records.extend(applied.fills.iter().map(|fill| rows::fill(&self.books, fill)));
         records.into_iter().for_each(|record| self.ledger.record(record));

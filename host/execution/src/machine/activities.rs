@@ -13,7 +13,8 @@ use sandpit_cores::{
 };
 use sandpit_store::{Actor, Audit, Record};
 use sandpit_types::{
-    Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Deed, ExecutionId, MarketTime, OrderStatus, Symbol, Usd,
+    Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Deed, ExecutionId, MarketTime, OrderStatus, Symbol,
+    Usd,
 };
 use tracing::info;
 
