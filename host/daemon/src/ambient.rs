@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs::File, io::Read};
 
 use nix::time::{ClockId, clock_gettime};
 use sandpit_contract::BootTime;
+use sandpit_types::MarketTime;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Time since the machine booted, asleep included.
@@ -28,6 +29,18 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// Wall-clock time: for what an operator does while no broker's clock is at hand.
+pub(crate) fn wall_now() -> MarketTime {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME).expect("every Linux has CLOCK_REALTIME");
+    MarketTime::from_nanos(time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+}
+
+/// The name of whoever started this process, behind `sudo` too, as far as the environment tells.
+pub(crate) fn user(environment: &BTreeMap<String, String>) -> String {
+    let named = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(|key| environment.get(key));
+    named.filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| format!("uid {}", nix::unistd::getuid()))
 }
 
 /// Memory of this process that is in RAM; zero when the system does not say.

@@ -227,6 +227,15 @@ impl<B: Broker, R: Review> Desk<B, R> {
                     Outcome::LookedUp { id, result }
                 });
             }
+            Action::Identify(broker_id) => {
+                self.tasks.spawn(async move {
+                    let result = broker.order(&broker_id).await;
+                    Outcome::Identified { broker_id, result }
+                });
+            }
+            Action::ReadActivities(since) => {
+                self.tasks.spawn(async move { Outcome::Activities(broker.activities(since).await) });
+            }
             Action::List => {
                 self.tasks.spawn(async move { Outcome::Listed(broker.open_orders().await) });
             }

@@ -1,8 +1,11 @@
 //! The desk's decisions: inputs, results and time go in, actions come out. Nothing here waits.
 
 mod absorb;
+mod activities;
 mod answers;
 mod audit;
+mod cash;
+mod chance;
 mod closing;
 mod disputes;
 mod errands;
@@ -29,15 +32,21 @@ use std::{
 };
 
 use sandpit_broker::{BrokerError, Class};
-use sandpit_cores::orders::{Books, Order, OrderEvent, OrderState};
+use sandpit_cores::{
+    orders::{Books, Order, OrderEvent, OrderState},
+    reconcile::CashCheck,
+};
 use sandpit_store::{OrderRow, Record, StoreError};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, MarketTime, OrderRequest,
-    Position,
+    Account, Activity, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, HostEpoch, MarketTime,
+    OrderRequest, Position,
 };
 use tracing::warn;
 
 use self::{
+    activities::Rows,
+    cash::Written,
+    chance::Chance,
     closing::Closings,
     disputes::Disputes,
     errands::Errands,
@@ -84,9 +93,12 @@ pub(crate) enum Action {
         id: ClientOrderId,
         broker_id: BrokerOrderId,
     },
+    /// An order that a row of the activities names and the books do not have.
+    Identify(BrokerOrderId),
     List,
     ReadAccount,
     ReadPositions,
+    ReadActivities(MarketTime),
     Fetch(ClientOrderId),
     Tell(DeskOutput),
 }
@@ -116,9 +128,15 @@ pub(crate) enum Outcome {
         id: ClientOrderId,
         result: Result<BrokerOrder, BrokerError>,
     },
+    /// The end of an [`Action::Identify`].
+    Identified {
+        broker_id: BrokerOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+    },
     Listed(Result<Vec<BrokerOrder>, BrokerError>),
     Account(Result<Account, BrokerError>),
     Positions(Result<Vec<Position>, BrokerError>),
+    Activities(Result<Vec<Activity>, BrokerError>),
     Fetched {
         id: ClientOrderId,
         result: Result<Fetched, StoreError>,
@@ -152,8 +170,15 @@ pub(crate) struct Machine<R> {
     list: Poll,
     account: Poll,
     positions: Poll,
+    activities: Poll,
+    rows: Rows,
+    cash: CashCheck,
+    /// What of these is in the store.
+    written: Written,
     sync: Option<Sync>,
     foreign: BTreeSet<BrokerOrderId>,
+    /// Lives of the host that the store knows, or of which a human was told that it does not.
+    lives: BTreeSet<HostEpoch>,
     disputes: Disputes,
     hearing: Hearing,
     /// How many times the order stream has come up.
@@ -174,6 +199,10 @@ impl<R: Review> Machine<R> {
             list: Poll::new(config.poll_every_down, polls::LIST_RETRY_CAP),
             account: Poll::new(config.account_every, polls::RETRY_CAP),
             positions: Poll::new(config.positions_every, polls::RETRY_CAP),
+            activities: Poll::new(config.activities_every, polls::RETRY_CAP),
+            rows: Rows::default(),
+            cash: CashCheck::new(config.stream_grace),
+            written: Written::default(),
             hearing: Hearing::new(config.stream_grace),
             config,
             review,
@@ -187,6 +216,7 @@ impl<R: Review> Machine<R> {
             fetching: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
+            lives: BTreeSet::new(),
             disputes: Disputes::default(),
             connection: 0,
             story: Story::default(),
@@ -230,9 +260,11 @@ impl<R: Review> Machine<R> {
             Outcome::Cancelled { id, result } => self.cancelled(&id, result, now),
             Outcome::LookedUp { id, result } => self.looked_up(&id, result, false, now),
             Outcome::Asked { id, result } => self.looked_up(&id, result, true, now),
+            Outcome::Identified { broker_id, result } => self.identified(&broker_id, result, now),
             Outcome::Listed(result) => self.listed(result, now),
             Outcome::Account(result) => self.account_read(result, now),
             Outcome::Positions(result) => self.positions_read(result, now),
+            Outcome::Activities(result) => self.activities_read(result, now),
             Outcome::Fetched { id, result } => self.fetched(&id, result, now),
         }
     }
@@ -283,7 +315,9 @@ impl<R: Review> Machine<R> {
 
     /// When [`Machine::turn`] has to be called although nothing happened.
     pub(crate) fn deadline(&self) -> Option<MarketTime> {
-        let polls = [&self.list, &self.account, &self.positions].into_iter().filter_map(Poll::deadline);
+        let polls = [&self.list, &self.account, &self.positions, &self.activities]
+            .into_iter()
+            .filter_map(Poll::deadline);
         let own = [
             self.errands.deadline(),
             self.ledger.deadline(),
@@ -318,6 +352,7 @@ impl<R: Review> Machine<R> {
 
     /// Starts the next commit and performs what the last one allows, until there is nothing to do at once.
     fn settle(&mut self, now: MarketTime) {
+        self.keep_cash_facts();
         loop {
             match self.ledger.next(now) {
                 Next::Commit(records) => self.actions.push(Action::Commit(records)),
@@ -393,20 +428,7 @@ impl<R: Review> Machine<R> {
     fn raise(&mut self, text: String, now: MarketTime) {
         warn!("{text}");
         self.stats.write(|counts| counts.alerts += 1);
-        self.ledger.record(Record::Notice { time: now, subject: "alert", detail: text.clone() });
+        self.ledger.record(Record::Alert { time: now, text: text.clone() });
         self.actions.push(Action::Tell(DeskOutput::Alert(text)));
-    }
-}
-
-/// A seeded source of chance, for back-off only (SplitMix64).
-struct Chance(u64);
-
-impl Chance {
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }

@@ -10,7 +10,9 @@ mod start;
 use std::{fmt, sync::Arc};
 
 pub(crate) use ending::{Ending, Endings};
+pub(crate) use prepare::{lock, usable_folder};
 use sandpit_contract::Exit;
+pub(crate) use start::open_database;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{

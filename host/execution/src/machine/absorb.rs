@@ -78,7 +78,7 @@ impl<R: Review> Machine<R> {
         for fill in &applied.fills {
             let side = fill.side.as_str();
             info!(order = %id, symbol = %fill.symbol, side, qty = %fill.qty, price = %fill.price, "fill");
-            self.disputes.filled(&fill.symbol);
+            self.fill_counted(fill);
             let strategy = id.strategy.clone();
             // First what is held now, then the fill: whoever handles the fill reads the position after it.
             self.tell_sub_book(strategy.clone(), fill.symbol.clone());

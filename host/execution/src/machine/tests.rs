@@ -1,5 +1,6 @@
 //! The machine against a broker, a disk and a network that fail, in virtual time.
 
+mod cash;
 mod facts;
 mod hearing;
 mod lives;

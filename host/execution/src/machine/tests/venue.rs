@@ -6,8 +6,9 @@ use std::{
 };
 
 use sandpit_types::{
-    BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, HostEpoch, Leg, MarketTime, OrderClass,
-    OrderKind, OrderRequest, OrderStatus, Price, Qty, Side, TimeInForce, TradeEvent, TradeUpdate,
+    Account, Activity, BrokerOrder, BrokerOrderId, Change, ClientOrderId, Deed, ExecutionId, HostEpoch, Leg,
+    MarketTime, OrderClass, OrderKind, OrderRequest, OrderStatus, Price, Qty, Side, TimeInForce, TradeEvent,
+    TradeUpdate, Usd,
 };
 
 use super::world::{name, qty, spy};
@@ -62,6 +63,10 @@ pub(super) struct Venue {
     pub(super) hides_legs: bool,
     /// Whether held legs are missing in lists (alpaca-trade-api-python#322).
     pub(super) lists_no_held: bool,
+    /// Rows of the account's activities, in order.
+    pub(super) rows: Vec<Activity>,
+    /// Cash beside that of the rows: what nothing explains.
+    pub(super) unexplained: Usd,
     pub(super) on_the_way: Vec<(MarketTime, Sent)>,
     groups: usize,
     ids: usize,
@@ -273,8 +278,36 @@ impl Venue {
         shown.updated_at = self.now;
         let id = ExecutionId::new(format!("x{index}-{}", order.executions));
         let event = if is_done { TradeEvent::Fill } else { TradeEvent::PartialFill };
+        let (order, symbol, side) = (shown.id.clone(), shown.symbol.clone(), shown.side);
+        let cumulative = shown.filled_qty;
+        self.add_row(Deed::Fill { order, symbol, side, qty: shares, price, cumulative });
         self.tell(index, event, Some((id, shares, price)));
         self.after_fill(index, is_done);
+    }
+
+    /// Money that comes (above zero) or goes without an order.
+    pub(super) fn move_cash(&mut self, kind: &str, net: i64) {
+        let deed = Deed::Other { kind: kind.into(), net: Usd::new(net.into()), symbol: None, qty: None };
+        self.add_row(deed);
+    }
+
+    fn add_row(&mut self, deed: Deed) {
+        let id = format!("a{:06}", self.rows.len());
+        self.rows.push(Activity { id, time: self.now, deed });
+    }
+
+    pub(super) fn activities(&self, since: MarketTime) -> Vec<Activity> {
+        self.rows.iter().filter(|row| row.time >= since).cloned().collect()
+    }
+
+    pub(super) fn account(&self) -> Account {
+        let net = |row: &Activity| match &row.deed {
+            Deed::Fill { side, qty, price, .. } => *price * -side.signed(*qty),
+            Deed::Other { net, .. } => *net,
+        };
+        let cash = Usd::new(100_000.into()) + self.rows.iter().map(net).sum() + self.unexplained;
+        let equity = Usd::new(100_000.into());
+        Account { equity, last_equity: equity, cash, buying_power: equity, trading_blocked: false }
     }
 
     /// A stop-loss that is held takes over from its sibling. `false` while its entry is not filled.

@@ -51,6 +51,8 @@ pub(super) struct Calm {
     pub(super) fills: Vec<(Qty, Qty)>,
     /// What it wants to be kept.
     pub(super) facts: Vec<(&'static str, String)>,
+    /// Money that the owner moved, in all.
+    pub(super) transferred: Usd,
 }
 
 impl Review for Calm {
@@ -84,7 +86,9 @@ impl Review for Calm {
         self.asked_at = Some(asked_at);
     }
 
-    fn transfer(&mut self, _: Usd, _: MarketTime) {}
+    fn transfer(&mut self, net: Usd, _: MarketTime) {
+        self.transferred += net;
+    }
 
     fn filled(&mut self, fill: &Fill, held: Qty) {
         self.fills.push((fill.qty, held));
@@ -189,9 +193,33 @@ impl Disk {
             .iter()
             .filter_map(|record| match record {
                 Record::Notice { subject, detail, .. } if *subject == on => Some(detail.as_str()),
+                Record::Audit(audit) if audit.action == on => Some(audit.detail.as_str()),
                 _ => None,
             })
             .collect()
+    }
+
+    /// Loses every order and every fill, as when a machine dies before they are on the disk.
+    pub(super) fn forget_orders(&mut self) {
+        self.orders.clear();
+        self.fills.clear();
+        self.sub_books.clear();
+        self.story.clear();
+    }
+
+    /// The values that outlive the process.
+    pub(super) fn facts(&self) -> BTreeMap<String, String> {
+        let mut facts = BTreeMap::new();
+        for record in &self.story {
+            match record {
+                Record::Fact { name, value: Some(value) } => {
+                    facts.insert((*name).to_owned(), value.clone());
+                }
+                Record::Fact { name, value: None } => drop(facts.remove(*name)),
+                _ => {}
+            }
+        }
+        facts
     }
 
     pub(super) fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
@@ -205,6 +233,9 @@ pub(super) struct World {
     pub(super) disk: Disk,
     pub(super) disk_works: bool,
     pub(super) network_works: bool,
+    pub(super) activities_work: bool,
+    /// Whether the disk is not older than the lives of the host.
+    pub(super) knows_lives: bool,
     pub(super) next_post: Post,
     pub(super) lost_cancels: u32,
     pub(super) look_ups: u32,
@@ -218,12 +249,22 @@ pub(super) struct World {
 impl World {
     /// Reconciled, with the order stream up.
     pub(super) fn new() -> Self {
-        let mut world = Self {
+        let mut world = Self::bare();
+        world.begin();
+        world.told.clear();
+        world
+    }
+
+    /// Nothing has begun.
+    pub(super) fn bare() -> Self {
+        Self {
             machine: machine(1),
             venue: Venue::default(),
             disk: Disk::default(),
             disk_works: true,
             network_works: true,
+            activities_work: true,
+            knows_lives: true,
             next_post: Post::Works,
             lost_cancels: 0,
             look_ups: 0,
@@ -232,10 +273,13 @@ impl World {
             incarnation: 0,
             under_way: Vec::new(),
             epoch: 1,
-        };
-        world.start();
-        world.told.clear();
-        world
+        }
+    }
+
+    /// The first life of the account.
+    pub(super) fn begin(&mut self) {
+        self.machine.restore_cash(&BTreeMap::new(), None, self.now).expect("nothing is stored");
+        self.start();
     }
 
     fn start(&mut self) {
@@ -359,6 +403,11 @@ impl World {
         self.under_way.clear();
         self.epoch += 1;
         self.machine = machine(self.epoch);
+        if self.knows_lives {
+            self.machine.set_lives((1..self.epoch).map(HostEpoch).collect());
+        }
+        let newest = Some(self.now);
+        self.machine.restore_cash(&self.disk.facts(), newest, self.now).expect("own words");
         for row in self.disk.sub_books.values() {
             let book = SubBook { qty: row.qty, cost: row.cost, cash: row.cash };
             self.machine.books.restore_sub_book(row.strategy.clone(), row.symbol.clone(), book);
@@ -424,7 +473,16 @@ impl World {
                 let shown = shown.map(|index| self.venue.orders[index].shown.clone()).collect();
                 Outcome::Listed(asked().map(|()| shown))
             }
-            Action::ReadAccount => Outcome::Account(asked().map(|()| account())),
+            Action::Identify(broker_id) => {
+                let shown = self.venue.by_id(&broker_id).map(|index| self.venue.whole(index));
+                let not_found = BrokerError::NotFound { message: "order not found".into() };
+                Outcome::Identified { broker_id, result: asked().and_then(|()| shown.ok_or(not_found)) }
+            }
+            Action::ReadAccount => Outcome::Account(asked().map(|()| self.venue.account())),
+            Action::ReadActivities(since) => {
+                let works = asked().and(if self.activities_work { Ok(()) } else { Err(unavailable()) });
+                Outcome::Activities(works.map(|()| self.venue.activities(since)))
+            }
             Action::ReadPositions => Outcome::Positions(asked().map(|()| vec![self.position()])),
             Action::Fetch(id) => {
                 let row = self.disk.orders.get(&id).cloned();
@@ -499,9 +557,4 @@ fn machine(epoch: u64) -> Machine<Calm> {
 
 fn rejected() -> BrokerError {
     BrokerError::Rejected { http_status: 403, code: Some(40_310_000), message: "no".into() }
-}
-
-fn account() -> Account {
-    let usd = Usd::new(100_000.into());
-    Account { equity: usd, last_equity: usd, cash: usd, buying_power: usd, trading_blocked: false }
 }
