@@ -1,6 +1,7 @@
 //! The edge: one loop that waits, and starts what the machine asks for.
 
 mod start;
+mod stopwatch;
 
 use std::{collections::HashMap, collections::VecDeque, sync::Arc, time::Duration};
 
@@ -17,6 +18,7 @@ use tracing::error;
 
 use crate::{
     DeskConfig, DeskEnd, DeskInput, DeskOutput, DeskStats, Review,
+    desk::stopwatch::{Stopwatch, Timed},
     machine::{Action, Machine, Mode, Outcome},
 };
 
@@ -41,6 +43,7 @@ pub struct Desk<B, R> {
     drain_within: Duration,
     outbox: VecDeque<DeskOutput>,
     tasks: JoinSet<Outcome>,
+    stopwatch: Stopwatch,
     /// Which POST a task carries: one that ends without an answer leaves its outcome unknown.
     posts: HashMap<Id, ClientOrderId>,
 }
@@ -67,6 +70,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             permit,
             clock,
             pulse,
+            stopwatch: Stopwatch::new(stats.clone()),
             stats,
             outbox: VecDeque::new(),
             tasks: JoinSet::new(),
@@ -139,6 +143,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
         match input {
             Some(DeskInput::Probe(nonce)) => self.pulse.answer(nonce),
             Some(input) => {
+                self.stopwatch.hear(&input);
                 self.machine.input(input, self.clock.now());
                 self.pulse.work();
             }
@@ -182,15 +187,20 @@ impl<B: Broker, R: Review> Desk<B, R> {
         match action {
             Action::Tell(output) => self.outbox.push_back(output),
             Action::Commit(records) => {
-                self.tasks.spawn(async move { Outcome::Committed(store.commit(records).await) });
+                let timing = self.stopwatch.commits(&records);
+                self.tasks.spawn(async move {
+                    let result = store.commit(records).await;
+                    timing.ended();
+                    Outcome::Committed(result)
+                });
             }
             Action::Submit { request, class, deadline } => {
-                let terms = SendTerms { class, deadline: Some(deadline), permit: self.permit.clone() };
+                let timed = Timed::new(self.permit.clone(), self.stats.clone());
+                let terms = SendTerms { class, deadline: Some(deadline), permit: timed.clone() };
                 let id = request.client_id.clone();
                 let task = self.tasks.spawn(async move {
-                    let start = Instant::now();
                     let result = broker.submit(&request, terms).await;
-                    Outcome::Submitted { id: request.client_id, result, took: start.elapsed() }
+                    Outcome::Submitted { id: request.client_id, result, took: timed.answered() }
                 });
                 self.posts.insert(task.id(), id);
             }
