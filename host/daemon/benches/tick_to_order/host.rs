@@ -86,6 +86,10 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let status = self.status();
+            eprintln!("{}\n{}\n{}", status["refusals"], status["orders"], status["data"]);
+        }
         let pid = Pid::from_raw(i32::try_from(self.watchdog.id()).expect("a pid"));
         // It drains the host, which ends first.
         let _ = kill(pid, Signal::SIGTERM);

@@ -98,6 +98,7 @@ fn read(path: &str, query: &str, shared: &Shared) -> Option<Value> {
         }),
         "/v2/calendar" => calendar(parameter(query, "start")?, parameter(query, "end")?)?,
         "/v2/account" => shared.account(),
+        "/v2/account/configurations" => json!({"suspend_trade": false}),
         "/v2/positions" => shared.positions(),
         "/v2/orders:by_client_order_id" => shared.order(parameter(query, "client_order_id")?)?,
         "/v2/stocks/bars" => bars(query, shared)?,

@@ -9,6 +9,8 @@
 //! - `tick_to_order_floor`: finds a text in the frame and writes an order that was made before, no more.
 //! - `tick_to_order_alpaca_py`: a bot as the documentation shows it; `--python FILE` names a Python for it.
 //!
+//! With `--alone` only the host is measured.
+//!
 //! Not in it: TLS, the network, a strategy that thinks, a queue of quotes, waits for the request budget. 50
 //! orders a second are more than the limits allow, which nothing can lift: so the market is compressed 60
 //! times, and the limits, which count in market time, see 50 orders a minute. Only deadlines and polls of the
@@ -40,6 +42,10 @@ fn main() {
         && word == peers::FLOOR
     {
         return peers::floor(address);
+    }
+    if args.iter().any(|arg| arg == "--alone") {
+        host();
+        return;
     }
     let floor = peer("tick_to_order_floor", Peer::floor);
     let ours = host();
