@@ -47,16 +47,21 @@ pub struct PositionDifference {
 /// Compares the broker's list of open orders with the books. Orders that are not sent yet, or whose POST is
 /// under way, are left out: the list may be older than they are.
 pub fn orders(books: &Books, open_at_broker: &[BrokerOrder]) -> Vec<Difference> {
-    let shown = open_at_broker.iter().map(|shown| match shown.ours() {
+    let named = |shown: &BrokerOrder| shown.ours().or_else(|| books.by_broker_id(&shown.id).cloned());
+    let shown = open_at_broker.iter().map(|shown| match named(shown) {
         Some(client_id) if books.order(&client_id).is_some() => {
             Difference::Known { client_id, shown: shown.clone() }
         }
         Some(client_id) => Difference::Lost { client_id, shown: shown.clone() },
         None => Difference::Foreign { shown: shown.clone() },
     });
-    let listed: std::collections::BTreeSet<_> = open_at_broker.iter().filter_map(BrokerOrder::ours).collect();
+    // A leg is listed by itself or within its parent.
+    let with_legs = open_at_broker.iter().flat_map(|shown| std::iter::once(shown).chain(&shown.legs));
+    let listed: std::collections::BTreeSet<_> = with_legs.filter_map(named).collect();
     let missing = books
         .unsettled()
+        // A leg that the broker has not shown yet is found through its parent.
+        .filter(|order| !(order.is_leg() && order.broker_id().is_none()))
         .filter(|order| match order.state() {
             OrderState::Unknown { .. }
             | OrderState::Working(_)

@@ -5,10 +5,10 @@ mod stopwatch;
 
 use std::{collections::HashMap, collections::VecDeque, sync::Arc, time::Duration};
 
-use sandpit_broker::{Broker, BrokerError, Permit, SendTerms};
+use sandpit_broker::{Broker, BrokerError, Class, Permit, SendTerms};
 use sandpit_cores::orders::Books;
-use sandpit_store::Store;
-use sandpit_types::{ClientOrderId, MarketClock, Pulse};
+use sandpit_store::{Record, Store, StoreError};
+use sandpit_types::{ClientOrderId, MarketClock, MarketTime, Pulse};
 use tokio::{
     sync::mpsc,
     task::{Id, JoinError, JoinSet},
@@ -18,6 +18,7 @@ use tracing::error;
 
 use crate::{
     DeskConfig, DeskEnd, DeskInput, DeskOutput, DeskStats, Review,
+    crash::{self, Point},
     desk::stopwatch::{Stopwatch, Timed},
     machine::{Action, Machine, Mode, Outcome},
 };
@@ -189,17 +190,17 @@ impl<B: Broker, R: Review> Desk<B, R> {
             Action::Commit(records) => {
                 let timing = self.stopwatch.commits(&records);
                 self.tasks.spawn(async move {
-                    let result = store.commit(records).await;
+                    let result = commit(&store, records).await;
                     timing.ended();
                     Outcome::Committed(result)
                 });
             }
             Action::Submit { request, class, deadline } => {
-                let timed = Timed::new(self.permit.clone(), self.stats.clone());
-                let terms = SendTerms { class, deadline: Some(deadline), permit: timed.clone() };
-                let id = request.client_id.clone();
+                let (id, (timed, terms)) = (request.client_id.clone(), self.terms(class, deadline));
                 let task = self.tasks.spawn(async move {
+                    crash::point(Point::BeforePost);
                     let result = broker.submit(&request, terms).await;
+                    crash::point(Point::AfterPost);
                     Outcome::Submitted { id: request.client_id, result, took: timed.answered() }
                 });
                 self.posts.insert(task.id(), id);
@@ -207,7 +208,22 @@ impl<B: Broker, R: Review> Desk<B, R> {
             Action::Cancel { id, broker_id } => {
                 self.tasks.spawn(async move {
                     let result = broker.cancel(&broker_id, Some(&id.strategy)).await;
+                    crash::point(Point::MidCancel);
                     Outcome::Cancelled { id, result }
+                });
+            }
+            Action::Replace { id, broker_id, change, class, deadline } => {
+                let (new, (timed, terms)) = (id.clone(), self.terms(class, deadline));
+                let task = self.tasks.spawn(async move {
+                    let result = broker.replace(&broker_id, &new, &change, terms).await;
+                    Outcome::Submitted { id: new, result, took: timed.answered() }
+                });
+                self.posts.insert(task.id(), id);
+            }
+            Action::Ask { id, broker_id } => {
+                self.tasks.spawn(async move {
+                    let result = broker.order(&broker_id).await;
+                    Outcome::LookedUp { id, result }
                 });
             }
             Action::LookUp(id) => {
@@ -232,6 +248,13 @@ impl<B: Broker, R: Review> Desk<B, R> {
                 });
             }
         }
+    }
+
+    /// The terms of a POST or a PATCH that begins now.
+    fn terms(&self, class: Class, deadline: MarketTime) -> (Arc<Timed>, SendTerms) {
+        let timed = Timed::new(self.permit.clone(), self.stats.clone());
+        let terms = SendTerms { class, deadline: Some(deadline), permit: timed.clone() };
+        (timed, terms)
     }
 
     fn is_quiet(&self) -> bool {
@@ -262,4 +285,15 @@ impl<B: Broker, R: Review> Desk<B, R> {
             error!("not everything could be written before the stop; the next start asks the broker");
         }
     }
+}
+
+async fn commit(store: &Store, records: Vec<Record>) -> Result<(), StoreError> {
+    let is_answer = |record: &Record| matches!(record, Record::Change(change) if change.broker_id.is_some());
+    crash::point(Point::BeforeCommit);
+    if records.iter().any(is_answer) {
+        crash::point(Point::BeforeAnswerStored);
+    }
+    let result = store.commit(records).await;
+    crash::point(Point::AfterCommit);
+    result
 }

@@ -2,13 +2,17 @@
 
 mod absorb;
 mod answers;
+mod audit;
 mod disputes;
 mod errands;
 mod hearing;
 mod intents;
 mod ledger;
+mod legs;
+mod operator;
 mod polls;
 mod recording;
+mod replace;
 mod sends;
 mod story;
 mod strangers;
@@ -25,7 +29,8 @@ use sandpit_broker::{BrokerError, Class};
 use sandpit_cores::orders::{Books, Order, OrderEvent, OrderState};
 use sandpit_store::{OrderRow, Record, StoreError};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderRequest, Position,
+    Account, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, MarketTime, OrderRequest,
+    Position,
 };
 use tracing::warn;
 
@@ -50,9 +55,30 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Action {
     Commit(Vec<Record>),
-    Submit { request: OrderRequest, class: Class, deadline: MarketTime },
-    Cancel { id: ClientOrderId, broker_id: BrokerOrderId },
+    Submit {
+        request: OrderRequest,
+        class: Class,
+        deadline: MarketTime,
+    },
+    Cancel {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+    },
+    /// A PATCH of the order `broker_id`, whose place `id` takes; it ends as a POST does.
+    Replace {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+        change: Change,
+        class: Class,
+        deadline: MarketTime,
+    },
+    /// One order by our id, as long as the broker's is not known...
     LookUp(ClientOrderId),
+    /// ...and by the broker's afterwards: that shows its legs, and a leg itself has no other.
+    Ask {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+    },
     List,
     ReadAccount,
     ReadPositions,
@@ -97,6 +123,8 @@ pub(crate) struct Machine<R> {
     ledger: Ledger,
     sends: Sends,
     errands: Errands,
+    /// Orders that are being asked for by the broker's id: that answer shows all legs there are.
+    asked_whole: BTreeSet<ClientOrderId>,
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
     list: Poll,
     account: Poll,
@@ -131,6 +159,7 @@ impl<R: Review> Machine<R> {
             ledger: Ledger::default(),
             sends: Sends::default(),
             errands: Errands::default(),
+            asked_whole: BTreeSet::new(),
             fetching: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
@@ -153,20 +182,16 @@ impl<R: Review> Machine<R> {
                     self.intent(&strategy, incarnation, intent, now);
                 }
             }
-            DeskInput::Update(update) => {
-                self.hear(&update, now);
-                match update.order.ours() {
-                    Some(id) => self.absorb(&id, &OrderEvent::from(update), now, "stream"),
-                    None => self.foreigner(&update.order, now),
-                }
-            }
+            DeskInput::Update(update) => self.updated(update, now),
             DeskInput::OrderStreamUp => {
                 self.connection += 1;
                 self.stream_ended(Some(Sync::default()), now);
             }
             DeskInput::OrderStreamDown => self.stream_ended(None, now),
-            DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, now),
-            DeskInput::CancelOrder { .. } => {} // FOUNDATION
+            DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, &audit::host(), now),
+            DeskInput::CancelOrder { client_id, operator, reason } => {
+                self.cancel_by_hand(&client_id, operator, &reason, now);
+            }
             DeskInput::Drain => self.mode = Mode::Draining,
             DeskInput::Stop => self.mode = Mode::Stopping,
             DeskInput::Probe(_) => {}

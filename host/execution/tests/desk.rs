@@ -113,6 +113,15 @@ impl FakeBroker {
         self.orders.lock().expect("no panic holds it").clone()
     }
 
+    async fn look_up(&self, is_it: impl Fn(&BrokerOrder) -> bool) -> Result<BrokerOrder, BrokerError> {
+        self.look_ups.fetch_add(1, Ordering::SeqCst);
+        while self.look_ups_hang.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let found = self.orders().into_iter().find(is_it);
+        found.ok_or_else(|| BrokerError::NotFound { message: "order not found".into() })
+    }
+
     fn accept(&self, request: &OrderRequest) -> BrokerOrder {
         let mut orders = self.orders.lock().expect("no panic holds it");
         let shown = BrokerOrder {
@@ -193,8 +202,8 @@ impl Broker for FakeBroker {
         Err(BrokerError::Unavailable { message: "FOUNDATION".into() })
     }
 
-    async fn order(&self, _: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
-        Err(BrokerError::Unavailable { message: "FOUNDATION".into() })
+    async fn order(&self, id: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+        self.look_up(|order| order.id == *id).await
     }
 
     async fn orders_since(&self, _: MarketTime) -> Result<Vec<BrokerOrder>, BrokerError> {
@@ -206,12 +215,7 @@ impl Broker for FakeBroker {
     }
 
     async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<BrokerOrder, BrokerError> {
-        self.look_ups.fetch_add(1, Ordering::SeqCst);
-        while self.look_ups_hang.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let found = self.orders().into_iter().find(|order| order.ours().as_ref() == Some(id));
-        found.ok_or_else(|| BrokerError::NotFound { message: "order not found".into() })
+        self.look_up(|order| order.ours().as_ref() == Some(id)).await
     }
 
     async fn open_orders(&self) -> Result<Vec<BrokerOrder>, BrokerError> {
@@ -268,7 +272,7 @@ struct Bench {
 }
 
 async fn store(path: &Path) -> Store {
-    Store::open(path, Arc::new(Pulse::default())).await.expect("opens")
+    Store::open(&sandpit_store::Database::Sqlite(path.to_owned()), Arc::new(Pulse::default())).await.expect("opens")
 }
 
 impl Bench {

@@ -16,6 +16,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 use crate::{
+    activities,
     decode::{
         Decoder,
         tests::{TimeForm, equal, packed},
@@ -26,6 +27,7 @@ use crate::{
     outcome::Answer,
     wire::{
         account::{AccountWire, CalendarWire, ClockWire, PositionWire},
+        market::Row,
         order::OrderWire,
     },
 };
@@ -36,7 +38,7 @@ const TEST_TIME: Duration = Duration::from_secs(2);
 const MAX_INPUT_BYTES: usize = 512;
 
 /// Names of fields, of all messages and answers.
-const NAMES: [&str; 52] = [
+const NAMES: [&str; 63] = [
     "T",
     "S",
     "bx",
@@ -88,11 +90,22 @@ const NAMES: [&str; 52] = [
     "next_open",
     "date",
     "open",
+    "stop_price",
+    "replaces",
+    "replaced_by",
+    "order_class",
+    "activity_type",
+    "transaction_time",
+    "cum_qty",
+    "order_id",
+    "price",
+    "net_amount",
+    "execution_id",
     "unknown",
 ];
 
 /// Good values and bad ones; the place of a value says nothing of the field that it is meant for.
-const VALUES: [&str; 50] = [
+const VALUES: [&str; 54] = [
     r#""q""#,
     r#""t""#,
     r#""b""#,
@@ -143,6 +156,10 @@ const VALUES: [&str; 50] = [
     r#""09:30""#,
     r#""new""#,
     r#""sell""#,
+    r#""bracket""#,
+    r#""FILL""#,
+    r#""sp-a-00000000000000ff-8""#,
+    r#"[{"id":"l","symbol":"SPY","side":"sell","status":"held","created_at":"2021-03-16T18:38:01Z"}]"#,
 ];
 
 /// Messages of the data and news streams to begin with.
@@ -325,7 +342,7 @@ fn answer(text: String, edits: &[(u16, u8)]) -> Answer {
     Answer { status: 200, retry_after: None, body: edited(text.into_bytes(), edits) }
 }
 
-const ORDERS: [&str; 4] = [
+const ORDERS: [&str; 5] = [
     concat!(
         r#""id":"61E6901585494BFDB9C301E75843F47D","client_order_id":"sp-a-00000000000000ff-7","#,
         r#""symbol":"SPY","side":"buy","qty":"10","filled_qty":"4","filled_avg_price":167.4,"#,
@@ -336,8 +353,55 @@ const ORDERS: [&str; 4] = [
         r#""status":"held","created_at":"2021-03-16T18:38:01Z""#
     ),
     r#""id":"i","client_order_id":null,"symbol":null,"side":null,"status":"new","legs":[{"id":"j"}]"#,
+    concat!(
+        r#""id":"g","client_order_id":"sp-a-00000000000000ff-9","symbol":"SPY","side":"buy","status":"new","#,
+        r#""order_class":"bracket","submitted_at":"2021-03-16T18:38:01Z","legs":[{"id":"t","symbol":"SPY","#,
+        r#""side":"sell","status":"held","limit_price":"9","created_at":"2021-03-16T18:38:01Z"},{"id":"s","#,
+        r#""symbol":"SPY","side":"sell","status":"held","stop_price":7.5,"replaces":"r","legs":null,"#,
+        r#""created_at":"2021-03-16T18:38:01Z"}]"#
+    ),
     "",
 ];
+
+const ACTIVITIES: [&str; 3] = [
+    concat!(
+        r#""id":"20260615110000000::f","activity_type":"FILL","transaction_time":"2026-06-15T15:00:00Z","#,
+        r#""type":"fill","price":"174.78","qty":"2","side":"sell","symbol":"SPY","leaves_qty":"0","#,
+        r#""cum_qty":"5","order_id":"61E6901585494BFDB9C301E75843F47D","order_status":"filled""#
+    ),
+    concat!(
+        r#""id":"20260615000000000::m","activity_type":"DIV","net_amount":"-1.5","date":"2026-06-15","#,
+        r#""symbol":"SPY","qty":"10","status":"executed","created_at":"2026-06-15T15:00:00Z""#
+    ),
+    "",
+];
+
+/// Rows between good ones: each is read, or counted, or says that it was canceled; a good one is never lost.
+#[test]
+fn fuzz_activities() {
+    let good = format!("{{{}}}", ACTIVITIES[0]);
+    let met = Met::default();
+    fuzz(|(scripts, edits): &(Vec<Script>, Vec<(u16, u8)>)| {
+        let rows = few(scripts).iter().map(|script| object(&ACTIVITIES, script));
+        let rows: Vec<String> = rows.map(|row| String::from_utf8_lossy(&row).into_owned()).collect();
+        let ends = std::slice::from_ref(&good);
+        let all = [ends, &rows, ends].concat();
+        let answer = answer(format!("[{}]", all.join(",")), edits);
+        let Ok(wire) = answer.value::<Vec<Row<'_>>>() else { return met.note(false) };
+        let oddities = Oddities::default();
+        let page = activities::page(&wire, &oddities);
+        let skipped = usize::try_from(oddities.counts().unreadable).expect("few");
+        assert_eq!(page.count, wire.len());
+        assert!(page.rows.len() + skipped <= page.count);
+        met.note(skipped == 0);
+        let (first, last) = (format!("[{good}"), format!("{good}]"));
+        if answer.body.starts_with(first.as_bytes()) && answer.body.ends_with(last.as_bytes()) {
+            assert!(page.rows.len() >= 2, "{all:?}");
+            assert_eq!(page.last.as_deref(), Some("20260615110000000::f"));
+        }
+    });
+    met.check();
+}
 
 /// An update that may be of an order of ours is read, or ends the session; it is never passed by.
 #[test]
@@ -404,10 +468,16 @@ fn play_answer(kind: u8, scripts: &[Script], edits: &[(u16, u8)]) -> bool {
         }
         2 => {
             let answer = answer(format!("[{}]", rows(&ORDERS)));
-            answer.value().is_ok_and(|wires: Vec<OrderWire>| map::flatten(wires, &mut Vec::new()).is_ok())
+            let mut orders = Vec::new();
+            let is_read =
+                answer.value().is_ok_and(|wires: Vec<OrderWire>| map::flatten(wires, &mut orders).is_ok());
+            for leg in orders.iter().flat_map(|order| &order.legs) {
+                assert!(orders.iter().any(|order| order.id == leg.id), "a leg is a row of its own, too");
+            }
+            is_read
         }
         3 => {
-            let answer = answer(one(ORDERS[0]));
+            let answer = answer(one(ORDERS[if scripts.len().is_multiple_of(2) { 0 } else { 4 }]));
             answer.done().expect("status 200");
             answer.submitted::<OrderWire>().is_ok_and(|wire| map::order(wire).is_ok())
         }

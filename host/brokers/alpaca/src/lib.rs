@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activities;
 mod archive;
 mod body;
 mod broker;
@@ -24,6 +25,7 @@ mod oddities;
 mod order_frame;
 mod order_greeting;
 mod order_stream;
+mod orders;
 mod outcome;
 mod rest;
 mod socket;
@@ -91,7 +93,7 @@ impl Alpaca {
         })
     }
 
-    /// What the data and news streams said so far that nobody uses.
+    /// What the streams and the rows of activities said so far that nobody uses.
     pub fn oddities(&self) -> OddityCounts {
         self.oddities.counts()
     }

@@ -5,17 +5,20 @@ use std::collections::BTreeSet;
 
 use jiff::{civil, tz::TimeZone};
 use sandpit_types::{
-    Account, Bar, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, MarketTime, News, OrderRequest, Position,
-    Qty, Quote, SessionDay, Side, Symbol, Trade, TradeUpdate,
+    Account, Activity, Bar, BrokerOrder, BrokerOrderId, Change, ClientOrderId, Clock, Deed, Exit, MarketTime,
+    News, OrderClass, OrderKind, OrderRequest, Position, Price, Qty, Quote, SessionDay, Side, StopLoss,
+    Symbol, Trade, TradeUpdate, Trail, Usd,
 };
 
 use crate::{
     decode::MAX_SYMBOL_BYTES,
     wire::{
         account::{AccountWire, CalendarWire, ClockWire, PositionWire},
+        activity::ActivityWire,
         market::{BarWire, QuoteWire, TradeWire},
         news::NewsWire,
-        order::{OrderWire, SubmitWire, UpdateWire},
+        order::{OrderWire, ReplaceWire, StopLossWire, SubmitWire, TakeProfitWire, UpdateWire},
+        stamp,
     },
 };
 
@@ -39,22 +42,70 @@ fn need<T>(what: &'static str, value: Option<T>) -> Result<T, MapError> {
     value.ok_or_else(|| MapError { what, found: "absent".to_owned() })
 }
 
-/// The order as Alpaca wants it.
+/// The order as Alpaca wants it. An OCO is its own take-profit: its limit goes there, and not beside it.
 pub(crate) fn submit(order: &OrderRequest) -> SubmitWire<'_> {
+    let (take_profit, stop_loss) = exits(order);
+    let is_oco = matches!(order.class, OrderClass::Oco { .. });
+    let (trail_price, trail_percent) = match order.kind {
+        OrderKind::TrailingStop { trail: Trail::Price(price) } => (Some(price.to_string()), None),
+        OrderKind::TrailingStop { trail: Trail::Percent(percent) } => {
+            (None, Some(percent.normalize().to_string()))
+        }
+        OrderKind::Market
+        | OrderKind::Limit { .. }
+        | OrderKind::Stop { .. }
+        | OrderKind::StopLimit { .. } => (None, None),
+    };
     SubmitWire {
         symbol: order.symbol.as_str(),
         qty: order.qty.to_string(),
         side: order.side.as_str(),
         kind: order.kind.as_str(),
         time_in_force: order.time_in_force.as_str(),
-        limit_price: order.kind.limit_price().map(|price| price.to_string()),
+        limit_price: text(order.kind.limit_price().filter(|_| !is_oco)),
+        stop_price: text(order.kind.stop_price()),
+        trail_price,
+        trail_percent,
         extended_hours: order.extended_hours,
         client_order_id: order.client_id.to_string(),
+        order_class: order.class.as_str(),
+        take_profit: text(take_profit).map(|limit_price| TakeProfitWire { limit_price }),
+        stop_loss: stop_loss.map(|StopLoss { stop_price, limit_price }| StopLossWire {
+            stop_price: stop_price.to_string(),
+            limit_price: text(limit_price),
+        }),
     }
 }
 
-/// One order without its legs.
+/// What hangs on an order.
+fn exits(order: &OrderRequest) -> (Option<Price>, Option<StopLoss>) {
+    match order.class {
+        OrderClass::Simple => (None, None),
+        OrderClass::Bracket { take_profit, stop_loss } => (Some(take_profit), Some(stop_loss)),
+        OrderClass::Oco { stop_loss } => (order.kind.limit_price(), Some(stop_loss)),
+        OrderClass::Oto(Exit::TakeProfit(price)) => (Some(price), None),
+        OrderClass::Oto(Exit::StopLoss(stop_loss)) => (None, Some(stop_loss)),
+    }
+}
+
+/// The change as Alpaca wants it, under an id of ours for the new order.
+pub(crate) fn replace(by: &ClientOrderId, change: &Change) -> ReplaceWire {
+    ReplaceWire {
+        qty: change.qty.map(|qty| qty.to_string()),
+        limit_price: text(change.limit_price),
+        stop_price: text(change.stop_price),
+        client_order_id: by.to_string(),
+    }
+}
+
+fn text(price: Option<Price>) -> Option<String> {
+    price.map(|price| price.to_string())
+}
+
+/// One order, with those of its legs that the answer shows. A leg that cannot be read is an error: it may
+/// fill.
 pub(crate) fn order(wire: OrderWire) -> Result<BrokerOrder, MapError> {
+    let legs = wire.legs.into_iter().flatten().map(order).collect::<Result<_, _>>()?;
     let submitted_at = need("submitted_at", wire.submitted_at.or(wire.created_at).or(wire.updated_at))?.0;
     Ok(BrokerOrder {
         id: order_id(&wire.id),
@@ -65,35 +116,52 @@ pub(crate) fn order(wire: OrderWire) -> Result<BrokerOrder, MapError> {
         filled_qty: wire.filled_qty.unwrap_or(Qty::ZERO),
         filled_avg_price: wire.filled_avg_price,
         limit_price: wire.limit_price,
-        stop_price: None,
-        replaces: None,
-        replaced_by: None,
-        legs: Vec::new(),
+        stop_price: wire.stop_price,
+        replaces: other_order(wire.replaces.as_deref()),
+        replaced_by: other_order(wire.replaced_by.as_deref()),
+        legs,
         status: wire.status,
         submitted_at,
         updated_at: wire.updated_at.map_or(submitted_at, |stamp| stamp.0),
     })
 }
 
-/// Orders with their legs as rows of their own. An order that cannot be read is an error if it is ours;
-/// somebody else's (an option spread has neither symbol nor side) is logged and left out: it must not blind
-/// us.
+/// Orders with their legs as rows of their own, and in their parents, too. An order that cannot be read is an
+/// error if it is ours; somebody else's (an option spread has neither symbol nor side) is logged and left
+/// out: it must not blind us.
 pub(crate) fn flatten(wires: Vec<OrderWire>, into: &mut Vec<BrokerOrder>) -> Result<(), MapError> {
-    let mut waiting = wires;
-    waiting.reverse();
-    while let Some(mut wire) = waiting.pop() {
-        let mut legs = wire.legs.take().unwrap_or_default();
-        legs.reverse();
-        waiting.append(&mut legs);
-        let ours = wire.client_order_id.as_deref().is_some_and(|id| id.parse::<ClientOrderId>().is_ok());
-        let id = wire.id.clone();
-        match order(wire) {
-            Ok(order) => into.push(order),
-            Err(error) if ours => return Err(error),
-            Err(error) => tracing::warn!(%id, %error, "an order of somebody else's cannot be read"),
+    wires.into_iter().try_for_each(|wire| add(wire, false, into).map(drop))
+}
+
+/// Adds an order and its legs; gives the place it has now, if it could be read. The parser bounds the depth.
+fn add(
+    mut wire: OrderWire,
+    is_leg_of_ours: bool,
+    into: &mut Vec<BrokerOrder>,
+) -> Result<Option<usize>, MapError> {
+    let legs = wire.legs.take().unwrap_or_default();
+    let has_our_id = wire.client_order_id.as_deref().is_some_and(|id| id.parse::<ClientOrderId>().is_ok());
+    let is_ours = is_leg_of_ours || has_our_id;
+    let id = wire.id.clone();
+    let place = match order(wire) {
+        Ok(order) => {
+            into.push(order);
+            Some(into.len() - 1)
+        }
+        Err(error) if is_ours => return Err(error),
+        Err(error) => {
+            tracing::warn!(%id, %error, "an order of somebody else's cannot be read");
+            None
+        }
+    };
+    for leg in legs {
+        let leg = add(leg, is_ours, into)?;
+        if let (Some(place), Some(leg)) = (place, leg) {
+            let leg = into[leg].clone();
+            into[place].legs.push(leg);
         }
     }
-    Ok(())
+    Ok(place)
 }
 
 /// A trade update. Without a stamp of its own it happened when its order changed.
@@ -109,9 +177,13 @@ pub(crate) fn update(wire: UpdateWire) -> Result<TradeUpdate, MapError> {
     })
 }
 
+fn other_order(id: Option<&str>) -> Option<BrokerOrderId> {
+    id.filter(|id| !id.is_empty()).map(order_id)
+}
+
 /// One spelling of a UUID: some clients of Alpaca write it without dashes (fact sheet 2.0), and ids are
 /// compared.
-fn order_id(text: &str) -> BrokerOrderId {
+pub(crate) fn order_id(text: &str) -> BrokerOrderId {
     let bare = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !bare {
         return BrokerOrderId::new(text.to_ascii_lowercase());
@@ -152,6 +224,55 @@ pub(crate) fn position(wire: PositionWire) -> Result<Position, MapError> {
         avg_entry_price: need("avg_entry_price", wire.avg_entry_price)?,
         current_price: wire.current_price,
     })
+}
+
+/// A row of the account's activities; `None` for one that was canceled and moves nothing. Its time is when it
+/// was booked, for that is when the money moved; a row that has only a date has the start of that day.
+pub(crate) fn activity(wire: ActivityWire) -> Result<Option<Activity>, MapError> {
+    if wire.activity_type == "FILL" {
+        return fill(wire).map(Some);
+    }
+    if wire.status.as_deref() == Some("canceled") {
+        return Ok(None);
+    }
+    let booked = wire.created_at.as_deref().and_then(stamp::parse);
+    let booked = booked.or(wire.transaction_time.map(|stamp| stamp.0));
+    let time = match booked {
+        Some(time) => time,
+        None => start_of_day(&need("date", wire.date)?)?,
+    };
+    let deed = Deed::Other {
+        kind: wire.activity_type,
+        net: wire.net_amount.unwrap_or(Usd::ZERO),
+        symbol: wire.symbol.filter(|symbol| !symbol.is_empty()).map(Symbol::new),
+        qty: wire.qty.filter(|qty| !qty.is_zero()),
+    };
+    Ok(Some(Activity { id: wire.id, time, deed }))
+}
+
+/// One execution.
+fn fill(wire: ActivityWire) -> Result<Activity, MapError> {
+    let qty = need("qty", wire.qty)?;
+    if !qty.is_positive() {
+        return Err(MapError { what: "qty of an execution", found: qty.to_string() });
+    }
+    let deed = Deed::Fill {
+        order: order_id(&need("order_id", wire.order_id.filter(|id| !id.is_empty()))?),
+        symbol: Symbol::new(need("symbol", wire.symbol.filter(|symbol| !symbol.is_empty()))?),
+        side: side(&need("side", wire.side)?)?,
+        qty,
+        price: need("price", wire.price)?,
+        cumulative: need("cum_qty", wire.cum_qty)?,
+    };
+    Ok(Activity { id: wire.id, time: need("transaction_time", wire.transaction_time)?.0, deed })
+}
+
+/// The first instant of a New York date.
+fn start_of_day(date: &str) -> Result<MarketTime, MapError> {
+    let odd = || MapError { what: "date", found: format!("{date:?}") };
+    let day: civil::Date = date.parse().map_err(|_| odd())?;
+    let start = day.to_zoned(new_york()).map_err(|_| odd())?;
+    Ok(MarketTime::from(start.timestamp()))
 }
 
 /// The exchange's clock.

@@ -1,4 +1,4 @@
-//! What the data streams said that we do not use: counted, and logged once a kind, never once a message.
+//! What the broker said that we do not use: counted, and logged once a kind, never once a message.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ const MAX_KINDS: usize = 32;
 /// At most this much of a kind's name is kept.
 const MAX_KIND_CHARS: usize = 24;
 
-/// How many messages of the data and news streams were passed by, since the start.
+/// How many messages of the streams, and rows of the account's activities, were passed by since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OddityCounts {
     /// Of kinds that we know and have no use for: corrections, cancels, statuses.
@@ -66,11 +66,11 @@ impl Oddities {
         }
     }
 
-    /// A message that cannot be read; without its kind, `kind` is empty.
+    /// A message or row that cannot be read; without its kind, `kind` is empty.
     pub(crate) fn unreadable(&self, kind: &str, error: &dyn Display) {
         self.unreadable.fetch_add(1, Ordering::Relaxed);
         if self.is_first(Oddity::Unreadable, kind) {
-            tracing::warn!(kind = cut(kind), %error, "a message of the stream cannot be read; it is skipped");
+            tracing::warn!(kind = cut(kind), %error, "what the broker says cannot be read; it is skipped");
         }
     }
 

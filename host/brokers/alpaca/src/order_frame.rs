@@ -9,7 +9,7 @@ use crate::{
     oddities::Oddities,
     order_greeting::{OrderInput, TRADE_UPDATES},
     socket::down,
-    wire::order::{Authorization, Listening, OwnerWire, StreamBody, StreamHead, UpdateWire},
+    wire::order::{Authorization, Listening, OwnerWire, StreamBody, StreamHead, UpdateWire, is_group},
 };
 
 /// Events that the fact sheet names (3) and that mean no more to us than the order inside them says.
@@ -121,9 +121,12 @@ fn note_words(update: &TradeUpdate, oddities: &Oddities) {
     }
 }
 
-/// Whether an update tells of an order that certainly is not ours: without any client id, nobody knows.
+/// Whether an update tells of an order that certainly is not ours: without any client id, nobody knows, and a
+/// leg of a group of ours has an id of the broker's making.
 fn is_foreign(frame: &[u8]) -> bool {
-    data::<OwnerWire>(frame).is_ok_and(|owner| owner.order.client_order_id.parse::<ClientOrderId>().is_err())
+    data::<OwnerWire>(frame).is_ok_and(|OwnerWire { order }| {
+        order.client_order_id.parse::<ClientOrderId>().is_err() && !is_group(order.order_class.as_deref())
+    })
 }
 
 fn unreadable(error: serde_json::Error) -> StreamError {
@@ -167,6 +170,14 @@ mod tests {
         check(&update(new, new, "null", r#","filled_qty":"1e400""#), "end", 0, 0);
         check(&update(new, "7", OURS, ""), "end", 0, 0);
         check(&update(new, "7", r#""by-hand""#, ""), "nothing", 0, 1);
+        check(&update(new, "7", r#""by-hand""#, r#","order_class":"mleg""#), "nothing", 0, 1);
+        // It may be a leg of ours: these have ids of the broker's making.
+        check(&update(new, "7", r#""by-hand""#, r#","order_class":"oto""#), "end", 0, 0);
+        check(&update(r#""replaced""#, r#""replaced""#, OURS, r#","replaced_by":"j""#), "Replaced", 0, 0);
+        for word in ["order_replace_rejected", "trade_bust", "trade_correct"] {
+            let said = format!("Other({word:?})");
+            check(&update(&format!("{word:?}"), new, OURS, ""), &said, 0, 0);
+        }
         check(&update(new, new, OURS, r#","leg_count":1e400,"new_field":[{}]"#), "New", 0, 0);
         check(r#"{"stream":"trade_updates","data":17}"#, "end", 0, 0);
         check(r#"{"stream":["trade_updates"],"data":{}}"#, "end", 0, 0);

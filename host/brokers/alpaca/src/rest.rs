@@ -72,9 +72,11 @@ impl Rest {
         self.exchange(request).await.map_err(|message| BrokerError::Unavailable { message })
     }
 
-    /// A request that must not be repeated: once its bytes are out, whatever goes wrong is `OutcomeUnknown`.
-    pub(crate) async fn post(
+    /// An order, new (`POST`) or in the place of another (`PATCH`). It must not be repeated: once its bytes
+    /// are out, whatever goes wrong is `OutcomeUnknown`.
+    pub(crate) async fn send_order(
         &self,
+        method: Method,
         path: &str,
         json: Vec<u8>,
         strategy: &StrategyName,
@@ -85,7 +87,7 @@ impl Rest {
         let body = OrderBody::new(Bytes::from(json), terms.permit, fate.clone());
         let request = self
             .client
-            .post(format!("{}{path}", self.base))
+            .request(method, format!("{}{path}", self.base))
             .header("content-type", "application/json")
             .body(reqwest::Body::wrap(body));
         self.exchange(request).await.map_err(|message| match fate.abandon() {

@@ -43,8 +43,8 @@ pub trait Broker: Send + Sync + 'static {
         strategy: Option<&StrategyName>,
     ) -> impl Future<Output = Result<(), BrokerError>> + Send;
 
-    /// Puts an order with the id `by` and with this `change` in the place of a working one, under `terms`. `Ok`
-    /// is the new order; that the old one is over, only a report of it says.
+    /// Puts an order with the id `by` and with this `change` in the place of a working one, under `terms`.
+    /// `Ok` is the new order; that the old one is over, only a report of it says.
     ///
     /// # Errors
     /// As [`Broker::submit`]: of an unknown outcome, the broker is asked for `by`.
@@ -72,7 +72,9 @@ pub trait Broker: Send + Sync + 'static {
         since: MarketTime,
     ) -> impl Future<Output = Result<Vec<BrokerOrder>, BrokerError>> + Send;
 
-    /// What moved shares or money at `since` or later, oldest first.
+    /// What moved shares or money at `since` or later, in the order of the rows' ids. Rows that are no fills
+    /// may be older: they are made days after their date, so they come from a week earlier on, and the
+    /// caller has to know by their ids which ones it has had.
     ///
     /// # Errors
     /// As any read.

@@ -161,7 +161,8 @@ impl<'a> Layout<'a> {
             (ANSWER, words([INTENT, 1])),
             (INTENT, case("intent", "submit")),
             (self.of_order("kind"), case("order-kind", "limit")),
-            (self.of_order("quantity"), SHARE.to_le_bytes().to_vec()),
+            (self.of_order("amount"), case("amount", "shares")),
+            (self.of_order("amount") + self.case("amount", "shares").1, SHARE.to_le_bytes().to_vec()),
             // The first order flips it, so that it buys.
             (self.of_order("side"), vec![1]),
         ];

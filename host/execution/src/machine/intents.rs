@@ -2,10 +2,12 @@
 
 use sandpit_cores::orders::{OrderEvent, OrderState};
 use sandpit_risk::Approved;
-use sandpit_store::Record;
-use sandpit_types::{ClientOrderId, Intent, MarketTime, Refusal, StrategyName, StrategyOrderId, Submit};
+use sandpit_store::{Actor, Record};
+use sandpit_types::{
+    ClientOrderId, Intent, Links, MarketTime, Refusal, StrategyName, StrategyOrderId, Submit,
+};
 
-use super::{Action, Machine, Mode, story::Kind};
+use super::{Action, Machine, Mode, audit, story::Kind};
 use crate::{DeskOutput, Review};
 
 impl<R: Review> Machine<R> {
@@ -17,13 +19,16 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) {
         match intent {
-            Intent::Submit(submit) => match self.approve(strategy, &submit, now) {
-                Ok(approved) => self.record_order(&approved, incarnation, now),
+            Intent::Submit(submit) => match self.approve(strategy, &submit, None, now) {
+                Ok(approved) => {
+                    self.record_order(&approved, submit.qty, Links::default(), incarnation, now);
+                }
                 Err(refusal) => self.refuse(strategy, submit.id, refusal, now),
             },
-            Intent::Replace(_) | Intent::ClosePosition { .. } => {} // FOUNDATION
+            Intent::Replace(replace) => self.replace(strategy, incarnation, &replace, now),
+            Intent::ClosePosition { .. } => {} // FOUNDATION
             Intent::Cancel(id) => self.cancel_one(strategy, incarnation, id, now),
-            Intent::CancelAll => self.cancel_all(strategy, now),
+            Intent::CancelAll => self.cancel_all(strategy, &audit::strategy(strategy), now),
             Intent::Signal(signal) => {
                 let record = Record::Signal { time: now, strategy: strategy.clone(), signal };
                 self.keep_story(strategy, Kind::Signal, record, now);
@@ -32,10 +37,11 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    fn approve(
+    pub(super) fn approve(
         &mut self,
         strategy: &StrategyName,
         submit: &Submit,
+        replaces: Option<&ClientOrderId>,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
         match self.mode {
@@ -48,7 +54,7 @@ impl<R: Review> Machine<R> {
         if self.books.is_known(strategy, submit.id) {
             return Err(Refusal::DuplicateId);
         }
-        self.review.review(strategy, submit, None, &self.books, now)
+        self.review.review(strategy, submit, replaces, &self.books, now)
     }
 
     pub(super) fn refuse(
@@ -82,23 +88,19 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) {
         let order = self.books.find(self.config.epoch, strategy, incarnation, id);
-        match order.filter(|order| order.state().is_open()).map(|order| order.client_id().clone()) {
-            Some(client_id) => self.ask_cancel(&client_id, now),
-            None => self.refuse(strategy, id, Refusal::UnknownOrder, now),
+        let client_id = order.map(|order| order.client_id().clone());
+        let actor = audit::strategy(strategy);
+        if !client_id.is_some_and(|client_id| self.cancel_with_kin(&client_id, &actor, "", now)) {
+            self.refuse(strategy, id, Refusal::UnknownOrder, now);
         }
     }
 
-    pub(super) fn cancel_all(&mut self, strategy: &StrategyName, now: MarketTime) {
+    pub(super) fn cancel_all(&mut self, strategy: &StrategyName, actor: &Actor, now: MarketTime) {
         let ids: Vec<ClientOrderId> =
             self.books.open_of(strategy).map(|order| order.client_id().clone()).collect();
         for id in ids {
-            self.ask_cancel(&id, now);
+            self.ask_cancel(&id, actor, "all orders", now);
         }
-    }
-
-    fn ask_cancel(&mut self, id: &ClientOrderId, now: MarketTime) {
-        self.stats.write(|counts| counts.strategies.entry(id.strategy.clone()).or_default().cancels += 1);
-        self.absorb(id, &OrderEvent::CancelAsked, now, "cancel asked");
     }
 
     /// Hands recorded orders to the broker, as many as may be under way.
@@ -110,18 +112,24 @@ impl<R: Review> Machine<R> {
                 self.sends.ended(&id);
                 continue;
             };
-            let request = order.request.clone();
+            let way_out = self.way_out(order, terms);
             if self.mode == Mode::Stopping || now > terms.deadline {
                 let refusal = if self.mode == Mode::Stopping { Refusal::Frozen } else { Refusal::Late };
                 self.sends.ended(&id);
                 self.not_sent(&id, Some(refusal), now, "it waited too long in our own queue");
                 continue;
             }
+            let Some(action) = way_out else {
+                self.sends.ended(&id);
+                let note = "the order that it was to replace cannot be replaced any more";
+                self.not_sent(&id, Some(Refusal::NotReplaceable), now, note);
+                continue;
+            };
             // That it is under way is not written down: a recorded order may have been sent, whoever reads it
             // back.
             self.books.apply(&id, &OrderEvent::Sent).expect("a recorded order can be sent");
             self.hearing.sent(&id);
-            self.actions.push(Action::Submit { request, class: terms.class(), deadline: terms.deadline });
+            self.actions.push(action);
         }
     }
 

@@ -198,6 +198,9 @@ impl<R: Review> Machine<R> {
 
     /// Reports an order that is not ours, once, and leaves it alone.
     pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
+        if self.may_be_leg(shown, now) {
+            return;
+        }
         if self.foreign.len() >= MAX_FOREIGN {
             self.foreign.clear();
         }

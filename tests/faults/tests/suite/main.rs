@@ -1,4 +1,4 @@
-//! The fault suite: one module a kind of trouble.
+//! The fault suite: one module a kind of trouble; and the trading port without any.
 
 mod common;
 mod crowd;
@@ -6,5 +6,6 @@ mod drops;
 mod messages;
 mod orders;
 mod outages;
+mod port;
 mod rebalance;
 mod silence;

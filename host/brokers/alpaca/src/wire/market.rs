@@ -19,9 +19,17 @@ pub(crate) struct Row<'a>(#[serde(borrow)] &'a RawValue);
 impl<'a> Row<'a> {
     /// The row, if it can be read; else it is counted.
     pub(crate) fn good<T: Deserialize<'a>>(self, skipped: &mut u64) -> Option<T> {
-        let row = serde_json::from_str(self.0.get()).ok();
+        let row = self.read().ok();
         *skipped += u64::from(row.is_none());
         row
+    }
+
+    /// The row.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn read<T: Deserialize<'a>>(self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.0.get())
     }
 }
 

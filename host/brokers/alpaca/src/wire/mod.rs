@@ -2,6 +2,7 @@
 //! words.
 
 pub(crate) mod account;
+pub(crate) mod activity;
 pub(crate) mod market;
 pub(crate) mod news;
 pub(crate) mod number;

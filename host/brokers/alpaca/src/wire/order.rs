@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{number::decimal, stamp::Stamp};
 
-/// An order as we send it. Decimals go as text.
+/// An order as we send it. Decimals go as text; what is `None` is left out.
 #[derive(Debug, Serialize)]
 pub(crate) struct SubmitWire<'a> {
     pub(crate) symbol: &'a str,
@@ -16,7 +16,45 @@ pub(crate) struct SubmitWire<'a> {
     pub(crate) time_in_force: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trail_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trail_percent: Option<String>,
     pub(crate) extended_hours: bool,
+    pub(crate) client_order_id: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) order_class: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) take_profit: Option<TakeProfitWire>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_loss: Option<StopLossWire>,
+}
+
+/// The exit with a profit.
+#[derive(Debug, Serialize)]
+pub(crate) struct TakeProfitWire {
+    pub(crate) limit_price: String,
+}
+
+/// The exit with a loss.
+#[derive(Debug, Serialize)]
+pub(crate) struct StopLossWire {
+    pub(crate) stop_price: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_price: Option<String>,
+}
+
+/// What of an order is to change; what is `None` stays.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReplaceWire {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) qty: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_price: Option<String>,
     pub(crate) client_order_id: String,
 }
 
@@ -38,6 +76,14 @@ pub(crate) struct OrderWire {
     pub(crate) filled_avg_price: Option<Price>,
     #[serde(default, deserialize_with = "decimal")]
     pub(crate) limit_price: Option<Price>,
+    #[serde(default, deserialize_with = "decimal")]
+    pub(crate) stop_price: Option<Price>,
+    #[serde(default)]
+    pub(crate) replaces: Option<String>,
+    #[serde(default)]
+    pub(crate) replaced_by: Option<String>,
+    #[serde(default)]
+    pub(crate) order_class: Option<String>,
     pub(crate) status: OrderStatus,
     #[serde(default)]
     pub(crate) submitted_at: Option<Stamp>,
@@ -100,4 +146,11 @@ pub(crate) struct OwnerWire {
 #[derive(Debug, Deserialize)]
 pub(crate) struct OwnerOrderWire {
     pub(crate) client_order_id: String,
+    #[serde(default)]
+    pub(crate) order_class: Option<String>,
+}
+
+/// Whether orders of this class belong together with other ones: a leg, too, has the class of its group.
+pub(crate) fn is_group(order_class: Option<&str>) -> bool {
+    matches!(order_class, Some("bracket" | "oco" | "oto"))
 }

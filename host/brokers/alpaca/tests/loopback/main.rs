@@ -3,8 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod activities;
 mod archive;
+mod classes;
 mod data;
+mod lists;
 mod orders;
 mod packed;
 mod rest;

@@ -4,16 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use sandpit_broker::{Broker, BrokerError, Class, GateError, History, NewsHistory, RateHint};
 use sandpit_types::{
-    BrokerOrderId, ClientOrderId, HostEpoch, MarketTime, OrderKind, OrderRequest, OrderStatus, Side,
+    BrokerOrderId, Change, ClientOrderId, HostEpoch, MarketTime, OrderKind, OrderRequest, OrderStatus, Side,
     StrategyName, Symbol, TimeInForce,
 };
 use tokio::net::TcpListener;
 
 use crate::support::{Notes, Reply, alpaca, serve, terms};
 
-const CLIENT_ID: &str = "sp-sma_cross-00000000000000ff-7";
+pub(crate) const CLIENT_ID: &str = "sp-sma_cross-00000000000000ff-7";
 
-fn order() -> OrderRequest {
+pub(crate) fn order() -> OrderRequest {
     OrderRequest {
         client_id: ClientOrderId {
             strategy: StrategyName::parse("sma_cross").unwrap(),
@@ -30,7 +30,7 @@ fn order() -> OrderRequest {
     }
 }
 
-fn order_json(client_id: &str, status: &str) -> String {
+pub(crate) fn order_json(client_id: &str, status: &str) -> String {
     format!(
         r#"{{"id":"61e69015-8549-4bfd-b9c3-01e75843f47d","client_order_id":"{client_id}",
         "created_at":"2021-03-16T18:38:01.942282Z","updated_at":"2021-03-16T18:38:01.942282Z",
@@ -57,15 +57,16 @@ fn kind(error: &BrokerError) -> &'static str {
     }
 }
 
-fn word<T>(result: Result<T, BrokerError>) -> &'static str {
+pub(crate) fn word<T>(result: Result<T, BrokerError>) -> &'static str {
     result.as_ref().map_or_else(kind, |_| "done")
 }
 
-/// The table of `outcome.rs`, over a real socket: the same reply to an order, a cancel and a read.
+/// The table of `outcome.rs`, over a real socket: the same reply to an order, a cancel, a read, a replacement
+/// and a read by id.
 #[tokio::test]
 async fn every_answer_means_one_thing() {
     async fn check(reply: Reply, for_order: &str, for_cancel: &str, for_read: &str) {
-        let (authority, heard) = serve(vec![reply.clone(); 3]).await;
+        let (authority, heard) = serve(vec![reply.clone(); 5]).await;
         let alpaca = alpaca(&authority, Arc::new(Notes::default()));
         assert_eq!(word(alpaca.submit(&order(), terms(Ok(()))).await), for_order, "order, {reply:?}");
         assert_eq!(heard.lock().unwrap().len(), 1, "an order is sent once, {reply:?}");
@@ -73,6 +74,11 @@ async fn every_answer_means_one_thing() {
         assert_eq!(word(alpaca.cancel(&id, None).await), for_cancel, "cancel, {reply:?}");
         assert_eq!(word(alpaca.order_by_client_id(&order().client_id).await), for_read, "read, {reply:?}");
         assert_eq!(heard.lock().unwrap().len(), 3, "nothing is sent twice, {reply:?}");
+        let change = Change { qty: Some(order().qty), ..Change::default() };
+        let replaced = alpaca.replace(&id, &order().client_id, &change, terms(Ok(()))).await;
+        assert_eq!(word(replaced), for_order, "replace, {reply:?}");
+        assert_eq!(heard.lock().unwrap().len(), 4, "a replacement is sent once, {reply:?}");
+        assert_eq!(word(alpaca.order(&id).await), for_read, "read by id, {reply:?}");
     }
     let ours = order_json(CLIENT_ID, "pending_new");
     check(Reply::json(200, &ours), "done", "done", "done").await;
@@ -196,6 +202,9 @@ async fn without_the_right_nothing_is_written() {
     for refusal in [GateError::NoLease, GateError::Late] {
         let error = adapter.submit(&order(), terms(Err(refusal.clone()))).await.expect_err("refused");
         assert!(matches!(&error, BrokerError::NotSent(why) if *why == refusal), "{error:?}");
+        let (id, by, change) = (BrokerOrderId::new("x"), order().client_id, Change::default());
+        let error = adapter.replace(&id, &by, &change, terms(Err(refusal.clone()))).await.expect_err("too");
+        assert!(matches!(&error, BrokerError::NotSent(why) if *why == refusal), "{error:?}");
     }
     // The next order goes through, and is the only one that the server ever heard a byte of.
     adapter.submit(&order(), terms(Ok(()))).await.expect("taken");
@@ -296,42 +305,6 @@ async fn reads_are_understood() {
     );
     let request = heard.lock().unwrap()[3].clone();
     assert!(request.starts_with("GET /v2/calendar?start=2013-10-07&end=2013-10-08 "), "{request}");
-}
-
-#[tokio::test]
-async fn open_orders_are_paged_and_flattened() {
-    let row = |n: usize, extra: &str| {
-        let second = 59 - n / 10;
-        format!(
-            r#"{{"id":"{n:032x}","client_order_id":"c{n}","symbol":"SPY","side":"sell",
-            "qty":"1","status":"new",
-            "submitted_at":"2021-03-16T18:38:{second:02}Z"{extra}}}"#
-        )
-    };
-    let bracket = r#","legs":[{"id":"a","symbol":"SPY","side":"buy","status":"held",
-        "created_at":"2021-03-16T18:38:00Z"},
-        {"id":"b","symbol":"SPY","side":"buy","status":"canceled","created_at":"2021-03-16T18:38:00Z"}]"#;
-    let spread = r#"{"id":"m","client_order_id":"theirs","symbol":null,"side":"","status":"new"}"#;
-    let first: Vec<String> = (0..500).map(|n| row(n, if n == 3 { bracket } else { "" })).collect();
-    // The second page repeats the rows that share the stamp of the first page's last.
-    let mut second: Vec<String> = (490..505).map(|n| row(n, "")).collect();
-    second.push(spread.to_owned());
-    let page = |rows: &[String]| Reply::json(200, &format!("[{}]", rows.join(",")));
-    let (authority, heard) = serve(vec![page(&first), page(&second)]).await;
-    let orders = alpaca(&authority, Arc::new(Notes::default())).open_orders().await.expect("a list");
-    assert_eq!(orders.len(), 505 + 1, "the held leg counts, the canceled one and the spread do not");
-    assert_eq!(orders[0].id.as_str(), "00000000-0000-0000-0000-000000000000");
-    assert_eq!(orders[4].status, OrderStatus::Held);
-    let requests = heard.lock().unwrap().clone();
-    assert!(requests[0].starts_with("GET /v2/orders?status=open&nested=true&direction=desc&limit=500 "));
-    assert!(requests[1].contains("&until=2021-03-16T18%3A38%3A10.000001Z "), "{}", requests[1]);
-
-    // An order of ours that cannot be read must not be overlooked.
-    let odd = format!(
-        r#"[{{"id":"m","client_order_id":"{CLIENT_ID}","symbol":"SPY","side":"up","status":"new"}}]"#
-    );
-    let (authority, _) = serve(vec![Reply::json(200, &odd)]).await;
-    assert_eq!(word(alpaca(&authority, Arc::new(Notes::default())).open_orders().await), "malformed");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A broker, a disk and a network in memory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -11,12 +11,15 @@ use sandpit_cores::orders::SubBook;
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, Intent, MarketTime,
-    OrderKind, OrderRequest, OrderStatus, Position, Price, Qty, Quote, Refusal, Side, StrategyName,
-    StrategyOrderId, Submit, Symbol, TimeInForce, TradeEvent, TradeUpdate, Usd,
+    Account, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, HostEpoch, Intent, MarketTime,
+    OrderClass, OrderKind, OrderRequest, Position, Price, Qty, Quote, Refusal, Replace, Side, StrategyName,
+    StrategyOrderId, Submit, Symbol, TimeInForce, Usd,
 };
 
-use super::{Action, Machine, Outcome};
+use super::{
+    Action, Machine, Outcome,
+    venue::{Sent, Venue},
+};
 use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review, machine::Books, rows};
 
 pub(super) const TIME_TO_LIVE: Duration = secs(30);
@@ -159,152 +162,8 @@ impl Disk {
             .collect()
     }
 
-    fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
+    pub(super) fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
         self.fills.iter().filter(|(owner, _)| owner == id).map(|(_, execution)| execution.clone()).collect()
-    }
-}
-
-pub(super) struct VenueOrder {
-    pub(super) shown: BrokerOrder,
-    executions: u32,
-}
-
-#[derive(Default)]
-pub(super) struct Venue {
-    pub(super) orders: Vec<VenueOrder>,
-    pub(super) posts: BTreeMap<ClientOrderId, u32>,
-    pub(super) stream: VecDeque<TradeUpdate>,
-    /// Whether orders are queued, as for the next session, and not announced before they are routed.
-    pub(super) queues: bool,
-    on_the_way: Vec<(MarketTime, OrderRequest)>,
-    now: MarketTime,
-}
-
-impl Venue {
-    fn accept(&mut self, request: &OrderRequest) -> BrokerOrder {
-        let shown = BrokerOrder {
-            id: BrokerOrderId::new(format!("b{}", self.orders.len())),
-            client_id: request.client_id.to_string(),
-            symbol: request.symbol.clone(),
-            side: request.side,
-            qty: Some(request.qty),
-            filled_qty: Qty::ZERO,
-            filled_avg_price: None,
-            limit_price: None,
-            stop_price: None,
-            replaces: None,
-            replaced_by: None,
-            legs: Vec::new(),
-            status: OrderStatus::Accepted,
-            submitted_at: self.now,
-            updated_at: self.now,
-        };
-        self.orders.push(VenueOrder { shown, executions: 0 });
-        let index = self.orders.len() - 1;
-        if !self.queues {
-            self.route(index);
-        }
-        self.orders[index].shown.clone()
-    }
-
-    /// The exchange takes a queued order.
-    pub(super) fn route(&mut self, index: usize) {
-        let shown = &mut self.orders[index].shown;
-        if shown.status == OrderStatus::Accepted {
-            shown.status = OrderStatus::New;
-            shown.updated_at = self.now;
-            self.tell(index, TradeEvent::New, None);
-        }
-    }
-
-    pub(super) fn place_by_hand(&mut self) {
-        let client_id = ClientOrderId { strategy: name(), epoch: HostEpoch(0), sequence: 0 };
-        let request = OrderRequest {
-            client_id,
-            symbol: spy(),
-            side: Side::Buy,
-            qty: qty(1),
-            kind: OrderKind::Market,
-            time_in_force: TimeInForce::Day,
-            extended_hours: false,
-            class: sandpit_types::OrderClass::Simple,
-        };
-        self.accept(&request);
-        for order in [
-            &mut self.orders.last_mut().expect("it was accepted").shown,
-            &mut self.stream.back_mut().expect("it was announced").order,
-        ] {
-            order.client_id = "by-hand".into();
-        }
-    }
-
-    fn tell(&mut self, index: usize, event: TradeEvent, execution: Option<(ExecutionId, Qty, Price)>) {
-        let order = self.orders[index].shown.clone();
-        let (execution_id, (qty, price)) = match execution {
-            Some((id, qty, price)) => (Some(id), (Some(qty), Some(price))),
-            None => (None, (None, None)),
-        };
-        self.stream.push_back(TradeUpdate { event, execution_id, price, qty, time: self.now, order });
-    }
-
-    /// Fills up to `shares` of an order that is open.
-    pub(super) fn fill(&mut self, index: usize, shares: i64) {
-        let order = &mut self.orders[index];
-        let shown = &mut order.shown;
-        let room = shown.qty.expect("by quantity") - shown.filled_qty;
-        let shares = room.min(qty(shares));
-        if shown.status.is_terminal() || shown.status == OrderStatus::Accepted || !shares.is_positive() {
-            return;
-        }
-        order.executions += 1;
-        let price = Price::new((100 + order.executions).into());
-        let value = shown.filled_avg_price.unwrap_or_default() * shown.filled_qty + price * shares;
-        shown.filled_qty += shares;
-        shown.filled_avg_price = Some(Price::new(value.get() / shown.filled_qty.get()));
-        let is_done = Some(shown.filled_qty) == shown.qty;
-        shown.status = if is_done { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-        shown.updated_at = self.now;
-        let id = ExecutionId::new(format!("x{index}-{}", order.executions));
-        self.tell(
-            index,
-            if is_done { TradeEvent::Fill } else { TradeEvent::PartialFill },
-            Some((id, shares, price)),
-        );
-    }
-
-    pub(super) fn cancel(&mut self, index: usize) -> bool {
-        let shown = &mut self.orders[index].shown;
-        if shown.status.is_terminal() {
-            return false;
-        }
-        shown.status = OrderStatus::Canceled;
-        shown.updated_at = self.now;
-        self.tell(index, TradeEvent::Canceled, None);
-        true
-    }
-
-    pub(super) fn position(&self) -> Qty {
-        self.orders.iter().map(|order| order.shown.side.signed(order.shown.filled_qty)).sum()
-    }
-
-    pub(super) fn open(&self) -> Vec<usize> {
-        (0..self.orders.len()).filter(|index| !self.orders[*index].shown.status.is_terminal()).collect()
-    }
-
-    fn by_client_id(&self, id: &ClientOrderId) -> Option<usize> {
-        self.orders.iter().position(|order| order.shown.ours().as_ref() == Some(id))
-    }
-
-    /// Requests that were long on the way arrive.
-    fn arrive(&mut self, now: MarketTime) {
-        self.now = now;
-        let (arrived, still) =
-            std::mem::take(&mut self.on_the_way).into_iter().partition(|(at, _)| *at <= now);
-        self.on_the_way = still;
-        let arrived: Vec<(MarketTime, OrderRequest)> = arrived;
-        for (_, request) in arrived {
-            self.accept(&request);
-        }
     }
 }
 
@@ -354,19 +213,29 @@ impl World {
     }
 
     pub(super) fn submit(&mut self, id: u64, side: Side, shares: i64) {
+        self.submit_as(id, side, shares, OrderKind::Market, OrderClass::Simple);
+    }
+
+    pub(super) fn submit_as(&mut self, id: u64, side: Side, shares: i64, kind: OrderKind, class: OrderClass) {
+        let rests = kind != OrderKind::Market || class != OrderClass::Simple;
         let submit = Submit {
             id: StrategyOrderId(id),
             symbol: spy(),
             side,
             qty: qty(shares),
-            kind: OrderKind::Market,
-            time_in_force: TimeInForce::Day,
+            kind,
+            time_in_force: if rests { TimeInForce::Gtc } else { TimeInForce::Day },
             extended_hours: false,
             time_to_live: TIME_TO_LIVE,
-            class: sandpit_types::OrderClass::Simple,
+            class,
             reprice: None,
         };
         self.intent(Intent::Submit(submit));
+    }
+
+    pub(super) fn replace(&mut self, id: u64, new_id: u64, change: Change) {
+        let (id, new_id) = (StrategyOrderId(id), StrategyOrderId(new_id));
+        self.intent(Intent::Replace(Replace { id, new_id, change, time_to_live: TIME_TO_LIVE }));
     }
 
     pub(super) fn cancel(&mut self, id: u64) {
@@ -483,7 +352,7 @@ impl World {
                 self.disk.write(records);
                 Ok(())
             } else {
-                Err(StoreError::Write { cause: "the disk is full".into() })
+                Err(StoreError::Write { cause: "the disk is full".into(), remedy: "make room" })
             }),
             Action::Submit { request, .. } => {
                 let id = request.client_id.clone();
@@ -494,7 +363,7 @@ impl World {
                     self.lost_cancels -= 1;
                     Ok(())
                 } else {
-                    let index = self.venue.orders.iter().position(|order| order.shown.id == broker_id);
+                    let index = self.venue.by_id(&broker_id);
                     let taken = index.is_some_and(|index| self.venue.cancel(index));
                     let message = "order is already in a final state".to_owned();
                     let no = BrokerError::Rejected { http_status: 422, code: Some(42_210_000), message };
@@ -502,15 +371,25 @@ impl World {
                 };
                 Outcome::Cancelled { id, result }
             }
+            Action::Ask { id, broker_id } => {
+                self.look_ups += 1;
+                let shown = self.venue.by_id(&broker_id).map(|index| self.venue.whole(index));
+                let not_found = BrokerError::NotFound { message: "order not found".into() };
+                Outcome::LookedUp { id, result: asked().and_then(|()| shown.ok_or(not_found)) }
+            }
+            Action::Replace { id, broker_id, change, .. } => {
+                Outcome::Submitted { result: self.patch(&id, &broker_id, change), id, took: Duration::ZERO }
+            }
             Action::LookUp(id) => {
                 self.look_ups += 1;
-                let shown = self.venue.by_client_id(&id).map(|index| self.venue.orders[index].shown.clone());
+                let shown = self.venue.by_client_id(&id).map(|index| self.venue.flat(index));
                 let not_found = BrokerError::NotFound { message: "order not found".into() };
                 Outcome::LookedUp { id, result: asked().and_then(|()| shown.ok_or(not_found)) }
             }
             Action::List => {
                 let open = self.venue.open();
-                let shown = open.into_iter().map(|index| self.venue.orders[index].shown.clone()).collect();
+                let shown = open.into_iter().filter(|index| self.venue.is_listed(*index));
+                let shown = shown.map(|index| self.venue.orders[index].shown.clone()).collect();
                 Outcome::Listed(asked().map(|()| shown))
             }
             Action::ReadAccount => Outcome::Account(asked().map(|()| account())),
@@ -529,25 +408,43 @@ impl World {
         let posts = self.venue.posts.entry(request.client_id.clone()).or_default();
         *posts += 1;
         assert_eq!(*posts, 1, "a POST was repeated");
+        let request = request.clone();
+        self.send(Sent::Post(request))
+    }
+
+    fn patch(
+        &mut self,
+        id: &ClientOrderId,
+        old: &BrokerOrderId,
+        change: Change,
+    ) -> Result<BrokerOrder, BrokerError> {
+        assert!(self.disk.orders.contains_key(id), "a PATCH left before its record");
+        let posts = self.venue.posts.entry(id.clone()).or_default();
+        *posts += 1;
+        assert_eq!(*posts, 1, "a PATCH was repeated");
+        self.send(Sent::Patch { old: old.clone(), by: id.clone(), change })
+    }
+
+    fn send(&mut self, sent: Sent) -> Result<BrokerOrder, BrokerError> {
         let unknown = Err(BrokerError::OutcomeUnknown { message: "time-out".into() });
-        let no = || BrokerError::Rejected { http_status: 403, code: Some(40_310_000), message: "no".into() };
         match std::mem::replace(&mut self.next_post, Post::Works) {
-            Post::Works => Ok(self.venue.accept(request)),
+            Post::Works => self.venue.take(sent).map_err(|()| rejected()),
             Post::AnswerLost => {
-                self.venue.accept(request);
+                self.venue.take(sent).ok();
                 unknown
             }
             Post::Lost => unknown,
             Post::Late(span) => {
-                self.venue.on_the_way.push((self.now + span, request.clone()));
+                self.venue.on_the_way.push((self.now + span, sent));
                 unknown
             }
             Post::NoLease => Err(BrokerError::NotSent(GateError::NoLease)),
-            Post::Rejected => Err(no()),
+            Post::Rejected => Err(rejected()),
             Post::RejectedButThere => {
-                self.venue.accept(request);
-                self.venue.fill(self.venue.orders.len() - 1, i64::MAX);
-                Err(no())
+                if self.venue.take(sent).is_ok() {
+                    self.venue.fill(self.venue.newest(), i64::MAX);
+                }
+                Err(rejected())
             }
         }
     }
@@ -566,6 +463,10 @@ impl World {
 
 fn machine(epoch: u64) -> Machine<Calm> {
     Machine::new(DeskConfig::new(HostEpoch(epoch)), Calm::default(), Arc::new(DeskStats::default()), epoch)
+}
+
+fn rejected() -> BrokerError {
+    BrokerError::Rejected { http_status: 403, code: Some(40_310_000), message: "no".into() }
 }
 
 fn account() -> Account {
