@@ -108,7 +108,10 @@ impl<B: Broker, R: Review> Desk<B, R> {
             if self.outbox.len() >= MAX_OUTBOX || inputs.len() > inputs.max_capacity() / 2 {
                 self.machine.deaf(self.clock.now());
             }
-            self.turn();
+            if self.turn() {
+                // What was started is on its way before anybody is told of it: else the tasks that tell go first.
+                tokio::task::yield_now().await;
+            }
             match self.machine.mode {
                 Mode::Open => {}
                 Mode::Draining => {
@@ -176,11 +179,14 @@ impl<B: Broker, R: Review> Desk<B, R> {
         }
     }
 
-    /// Starts what is to be done now.
-    fn turn(&mut self) {
+    /// Starts what is to be done now; whether that is anything besides telling.
+    fn turn(&mut self) -> bool {
+        let mut has_started = false;
         for action in self.machine.turn(self.clock.now()) {
+            has_started |= !matches!(action, Action::Tell(_));
             self.start(action);
         }
+        has_started
     }
 
     fn start(&mut self, action: Action) {
