@@ -69,6 +69,7 @@ fn peer(name: &str, start: impl FnOnce(&Broker) -> Peer) -> Tally {
     let first = tally::warm_up(&broker);
     let tally = tally::count(&broker, first);
     tally.print(name);
+    tally.check(name);
     tally
 }
 
@@ -82,5 +83,6 @@ fn host() -> Tally {
     tally.print("tick_to_order");
     parts::print("tick_to_order", &before, &after, tally.micros(50));
     println!("tick_to_order_refused {} orders", after["orders"]["refused"]);
+    tally.check("tick_to_order");
     tally
 }
