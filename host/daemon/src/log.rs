@@ -37,7 +37,8 @@ pub(crate) struct Buffer(Arc<Parts>);
 #[derive(Default)]
 struct Parts {
     lines: Mutex<Vec<u8>>,
-    /// Held while lines are taken out and written, so that they stay in order; a line that informs does not need it.
+    /// Held while lines are taken out and written, so that they stay in order; a line that informs does not
+    /// need it.
     out: Mutex<()>,
 }
 

@@ -109,7 +109,8 @@ impl<B: Broker, R: Review> Desk<B, R> {
                 self.machine.deaf(self.clock.now());
             }
             if self.turn() {
-                // What was started is on its way before anybody is told of it: else the tasks that tell go first.
+                // What was started is on its way before anybody is told of it: else the tasks that tell go
+                // first.
                 tokio::task::yield_now().await;
             }
             match self.machine.mode {
