@@ -17,6 +17,9 @@ enum Suite {
     /// Quotes a second from a socket to a strategy's queue, and how long one takes to its handler; next to
     /// an alpaca-py handler in the same run.
     Ingest,
+    /// How long after a quote its order leaves, through the whole host, with a committed record; next to an
+    /// alpaca-py bot and to a bare floor in the same run.
+    TickToOrder,
 }
 
 /// Runs a suite, optimised as for a release.
@@ -29,6 +32,14 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         Suite::Ingest => {
             let python = crate::sdks::python(root, &crate::target_dir(root).join("sdk"))?;
             let bench = ["bench", "--quiet", "--package", "sandpit-fanout", "--bench", "ingest", "--"];
+            let peer = [OsStr::new("--python"), python.as_os_str()];
+            crate::cargo(root, bench.map(OsStr::new).into_iter().chain(peer))
+        }
+        Suite::TickToOrder => {
+            let python = crate::sdks::python(root, &crate::target_dir(root).join("sdk"))?;
+            // The benchmark finds it beside the host's binary, which cargo builds with the benchmark.
+            crate::cargo(root, ["build", "--quiet", "--release", "--package", "sandpit-watchdog"])?;
+            let bench = ["bench", "--quiet", "--package", "sandpit", "--bench", "tick_to_order", "--"];
             let peer = [OsStr::new("--python"), python.as_os_str()];
             crate::cargo(root, bench.map(OsStr::new).into_iter().chain(peer))
         }

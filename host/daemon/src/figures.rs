@@ -15,9 +15,9 @@ use sandpit_fanout::{DataCounts, Tape};
 use sandpit_ingest::{IngestStats, NewsStats, UpdateStats};
 use sandpit_monitor::{
     BudgetFigures, DataFigures, HistogramFigures, LatencyFigures, LoopFigures, OpenOrderFigures,
-    OrderFigures, PositionFigures, PriorityFigures, Snapshot, StrategyFigures, WindowFigures,
+    OrderFigures, PositionFigures, PriorityFigures, Snapshot, StepFigures, StrategyFigures, WindowFigures,
 };
-use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Usd};
+use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Times, Usd};
 
 use crate::{
     ambient, budgets::Budgets, clock::BrokerClock, config::Config, lease::Lease, loops::Loops,
@@ -118,6 +118,7 @@ impl Figures {
             unknown_messages: running.map(|running| streams::unknown(&running.alpaca)).unwrap_or_default(),
             budgets: self.budgets.all().map(|(name, budget)| budget_figures(name, budget, now)).collect(),
             refusals: desk.refused.iter().map(|(refusal, count)| (refusal.to_string(), *count)).collect(),
+            steps: self.steps(&desk),
             positions: positions(&desk),
             open_orders: open_orders(&desk),
             loops: self
@@ -161,6 +162,23 @@ impl Figures {
                 max_us: micros(desk.submit_max),
             },
         }
+    }
+
+    fn steps(&self, desk: &DeskCounts) -> Vec<StepFigures> {
+        let mut strategies = Times::default();
+        for strategy in &self.strategies {
+            let own = strategy.counters.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            strategies.join(&own);
+        }
+        let steps = desk.steps;
+        let named = [
+            ("strategy", strategies),
+            ("decide", steps.decide),
+            ("record", steps.record),
+            ("send", steps.send),
+            ("answer", steps.answer),
+        ];
+        named.into_iter().map(|(step, times)| StepFigures { step, times: of_times(&times) }).collect()
     }
 
     fn strategy(&self, strategy: &Strategy, desk: &DeskCounts) -> StrategyFigures {
@@ -232,6 +250,14 @@ fn histogram(waits: &Waits) -> HistogramFigures {
         count: waits.count,
         sum_secs: waits.sum.as_secs_f64(),
         within_secs: bounds.zip(waits.within).collect(),
+    }
+}
+
+fn of_times(times: &Times) -> HistogramFigures {
+    HistogramFigures {
+        count: times.count,
+        sum_secs: times.total.as_secs_f64(),
+        within_secs: times.within_secs().collect(),
     }
 }
 

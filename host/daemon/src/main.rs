@@ -11,6 +11,7 @@ mod fan_out;
 mod figures;
 mod flag;
 mod lease;
+mod log;
 mod loops;
 mod losses;
 mod permit;
@@ -27,6 +28,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use config::Config;
+use log::Log;
 use run::Failure;
 use sandpit_contract::Exit;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -74,12 +76,16 @@ enum ConfigCommand {
 fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Run { config } => {
-            log_to_stderr("info");
-            or_say(run(&config), "stopped")
+            let log = log_to_stderr("info");
+            let outcome = run(&config);
+            drop(log);
+            or_say(outcome, "stopped")
         }
         Command::Backfill(args) => {
-            log_to_stderr("warn");
-            or_say(backfill::backfill(args), "every day is there")
+            let log = log_to_stderr("warn");
+            let outcome = backfill::backfill(args);
+            drop(log);
+            or_say(outcome, "every day is there")
         }
         Command::Unfreeze(args) => {
             log_to_stderr("warn");
@@ -146,9 +152,11 @@ fn compile(input: &Path, output: &Path) -> Exit {
 }
 
 /// Lines on stderr; the level by `RUST_LOG`, `level` if it says nothing.
-fn log_to_stderr(level: &str) {
+fn log_to_stderr(level: &str) -> Log {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = Log::start();
     let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+        tracing_subscriber::fmt::layer().with_writer(log.writer()).with_target(false).with_ansi(false);
     tracing_subscriber::registry().with(filter).with(lines).init();
+    log
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -15,7 +15,7 @@ use sandpit_strategy::{
     Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner,
     StrategyEvent, StrategyOutput, WAITING_MAX, discover,
 };
-use sandpit_types::{Account, Bar, MarketClock, Pulse, StrategyName, Symbol};
+use sandpit_types::{Account, Bar, MarketClock, Pulse, StrategyName, Symbol, Times};
 use tokio::sync::mpsc;
 
 use crate::{config::Config, loops::Loops};
@@ -32,6 +32,8 @@ pub(crate) struct Counters {
     pub(crate) intents: AtomicU64,
     /// Times its store was discarded.
     pub(crate) strikes: AtomicU64,
+    /// From the coming of an event to its intents at the desk's door.
+    pub(crate) answers: Mutex<Times>,
     /// 0 running, 1 quarantined, 2 stopped.
     state: AtomicU64,
 }
@@ -196,8 +198,9 @@ impl Strategy {
         self.feed(beginning);
         let counters = self.counters.clone();
         let loops = loops.clone();
-        let output = move |output| forward(output, &counters, &desk, &loops);
         let (inbox, pulse) = (self.inbox.clone(), self.pulse.clone());
+        let own = inbox.clone();
+        let output = move |output| forward(output, &counters, &own, &desk, &loops);
         Runner::spawn(engine, &self.plugin, &self.manifest, bounds, seed, inbox, output, pulse)
     }
 
@@ -270,10 +273,17 @@ fn loop_name(name: &StrategyName) -> String {
 
 /// From a strategy's thread to the desk. It waits when the desk's queue is full: the strategy is the one to
 /// slow down.
-fn forward(output: StrategyOutput, counters: &Counters, desk: &mpsc::Sender<DeskInput>, loops: &Loops) {
+fn forward(
+    output: StrategyOutput,
+    counters: &Counters,
+    inbox: &Inbox,
+    desk: &mpsc::Sender<DeskInput>,
+    loops: &Loops,
+) {
     match output {
         StrategyOutput::Intents { strategy, incarnation, intents, event_time: _ } => {
             counters.intents.fetch_add(intents.len() as u64, Ordering::Relaxed);
+            counters.answers.lock().unwrap_or_else(PoisonError::into_inner).add(inbox.busy_for());
             // The desk is gone only when the host ends; then nobody wants the intents.
             let _ = desk.blocking_send(DeskInput::Intents { strategy, incarnation, intents });
         }

@@ -1,13 +1,14 @@
 //! The edge: one loop that waits, and starts what the machine asks for.
 
 mod start;
+mod stopwatch;
 
 use std::{collections::HashMap, collections::VecDeque, sync::Arc, time::Duration};
 
-use sandpit_broker::{Broker, BrokerError, Permit, SendTerms};
+use sandpit_broker::{Broker, BrokerError, Class, Permit, SendTerms};
 use sandpit_cores::orders::Books;
 use sandpit_store::{Record, Store, StoreError};
-use sandpit_types::{ClientOrderId, MarketClock, Pulse};
+use sandpit_types::{ClientOrderId, MarketClock, MarketTime, Pulse};
 use tokio::{
     sync::mpsc,
     task::{Id, JoinError, JoinSet},
@@ -18,6 +19,7 @@ use tracing::error;
 use crate::{
     DeskConfig, DeskEnd, DeskInput, DeskOutput, DeskStats, Review,
     crash::{self, Point},
+    desk::stopwatch::{Stopwatch, Timed},
     machine::{Action, Machine, Mode, Outcome},
 };
 
@@ -42,6 +44,7 @@ pub struct Desk<B, R> {
     drain_within: Duration,
     outbox: VecDeque<DeskOutput>,
     tasks: JoinSet<Outcome>,
+    stopwatch: Stopwatch,
     /// Which POST a task carries: one that ends without an answer leaves its outcome unknown.
     posts: HashMap<Id, ClientOrderId>,
 }
@@ -68,6 +71,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             permit,
             clock,
             pulse,
+            stopwatch: Stopwatch::new(stats.clone()),
             stats,
             outbox: VecDeque::new(),
             tasks: JoinSet::new(),
@@ -104,7 +108,11 @@ impl<B: Broker, R: Review> Desk<B, R> {
             if self.outbox.len() >= MAX_OUTBOX || inputs.len() > inputs.max_capacity() / 2 {
                 self.machine.deaf(self.clock.now());
             }
-            self.turn();
+            if self.turn() {
+                // What was started is on its way before anybody is told of it: else the tasks that tell go
+                // first.
+                tokio::task::yield_now().await;
+            }
             match self.machine.mode {
                 Mode::Open => {}
                 Mode::Draining => {
@@ -140,6 +148,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
         match input {
             Some(DeskInput::Probe(nonce)) => self.pulse.answer(nonce),
             Some(input) => {
+                self.stopwatch.hear(&input);
                 self.machine.input(input, self.clock.now());
                 self.pulse.work();
             }
@@ -171,11 +180,14 @@ impl<B: Broker, R: Review> Desk<B, R> {
         }
     }
 
-    /// Starts what is to be done now.
-    fn turn(&mut self) {
+    /// Starts what is to be done now; whether that is anything besides telling.
+    fn turn(&mut self) -> bool {
+        let mut has_started = false;
         for action in self.machine.turn(self.clock.now()) {
+            has_started |= !matches!(action, Action::Tell(_));
             self.start(action);
         }
+        has_started
     }
 
     fn start(&mut self, action: Action) {
@@ -183,17 +195,20 @@ impl<B: Broker, R: Review> Desk<B, R> {
         match action {
             Action::Tell(output) => self.outbox.push_back(output),
             Action::Commit(records) => {
-                self.tasks.spawn(async move { Outcome::Committed(commit(&store, records).await) });
+                let timing = self.stopwatch.commits(&records);
+                self.tasks.spawn(async move {
+                    let result = commit(&store, records).await;
+                    timing.ended();
+                    Outcome::Committed(result)
+                });
             }
             Action::Submit { request, class, deadline } => {
-                let terms = SendTerms { class, deadline: Some(deadline), permit: self.permit.clone() };
-                let id = request.client_id.clone();
+                let (id, (timed, terms)) = (request.client_id.clone(), self.terms(class, deadline));
                 let task = self.tasks.spawn(async move {
-                    let start = Instant::now();
                     crash::point(Point::BeforePost);
                     let result = broker.submit(&request, terms).await;
                     crash::point(Point::AfterPost);
-                    Outcome::Submitted { id: request.client_id, result, took: start.elapsed() }
+                    Outcome::Submitted { id: request.client_id, result, took: timed.answered() }
                 });
                 self.posts.insert(task.id(), id);
             }
@@ -205,13 +220,11 @@ impl<B: Broker, R: Review> Desk<B, R> {
                 });
             }
             Action::Replace { id, broker_id, change, class, deadline } => {
-                let terms = SendTerms { class, deadline: Some(deadline), permit: self.permit.clone() };
-                let new = id.clone();
+                let (new, (timed, terms)) = (id.clone(), self.terms(class, deadline));
                 let task = self.tasks.spawn(async move {
-                    let start = Instant::now();
                     let result = broker.replace(&broker_id, &new, &change, terms).await;
                     crash::point(Point::MidReplace);
-                    Outcome::Submitted { id: new, result, took: start.elapsed() }
+                    Outcome::Submitted { id: new, result, took: timed.answered() }
                 });
                 self.posts.insert(task.id(), id);
             }
@@ -252,6 +265,13 @@ impl<B: Broker, R: Review> Desk<B, R> {
                 });
             }
         }
+    }
+
+    /// The terms of a POST or a PATCH that begins now.
+    fn terms(&self, class: Class, deadline: MarketTime) -> (Arc<Timed>, SendTerms) {
+        let timed = Timed::new(self.permit.clone(), self.stats.clone());
+        let terms = SendTerms { class, deadline: Some(deadline), permit: timed.clone() };
+        (timed, terms)
     }
 
     fn is_quiet(&self) -> bool {

@@ -20,4 +20,4 @@ mod stats;
 
 pub use api::{DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, Reconciled, Review};
 pub use desk::Desk;
-pub use stats::{DeskCounts, DeskStats, StrategyCounts};
+pub use stats::{DeskCounts, DeskStats, Steps, StrategyCounts};

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_types::{ClientOrderId, Price, Qty, Refusal, StrategyName, Symbol, Usd};
+use sandpit_types::{ClientOrderId, Price, Qty, Refusal, StrategyName, Symbol, Times, Usd};
 
 /// Counts since the start of this life of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct DeskCounts {
     pub submit_total: Duration,
     /// The longest of these.
     pub submit_max: Duration,
+    /// How long the steps of orders take.
+    pub steps: Steps,
     /// Refusals by reason.
     pub refused: BTreeMap<Refusal, u64>,
     /// Orders that may still fill, just now, each with its symbol.
@@ -61,6 +63,21 @@ pub struct DeskCounts {
     pub sub_books: BTreeMap<(StrategyName, Symbol), (Qty, Price)>,
     /// Each strategy.
     pub strategies: BTreeMap<StrategyName, StrategyCounts>,
+}
+
+/// How long orders take on their way through the desk, real time, step by step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// From a strategy's intents to the begin of the commit that records the orders they became. A commit
+    /// that is under way is waited for.
+    pub decide: Times,
+    /// Commits with an order in them.
+    pub record: Times,
+    /// From a record to the permit, which is asked when the order's bytes are about to be written: the wait
+    /// for the request budget is in it.
+    pub send: Times,
+    /// From there to the broker's answer.
+    pub answer: Times,
 }
 
 /// Counts of one strategy.

@@ -84,6 +84,10 @@ fn orders(page: &mut Page, snapshot: &Snapshot) {
         "Orders whose outcome is not known",
         &[(&[], orders.unknown as f64)],
     );
+    for step in &snapshot.steps {
+        let help = "Real time that each step of an order took, from a market event to the broker's answer";
+        page.histogram("sandpit_order_step_seconds", help, &[("step", step.step)], &step.times);
+    }
     for (reason, count) in &snapshot.refusals {
         let labels = [("reason", reason.as_str())];
         page.counter("sandpit_refusals_total", "Intents refused by a risk gate", &[(&labels, *count as f64)]);

@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub budgets: Vec<BudgetFigures>,
     /// How often each reason refused an intent.
     pub refusals: BTreeMap<String, u64>,
+    /// How long orders take, step by step.
+    pub steps: Vec<StepFigures>,
     /// What the host's own books hold, by symbol.
     pub positions: Vec<PositionFigures>,
     /// Orders that are open in the host's own books.
@@ -267,6 +269,17 @@ pub struct PriorityFigures {
     pub late: u64,
     /// Requests not taken because the queue was full.
     pub full: u64,
+}
+
+/// A step on the way from a market event to the broker's answer, real time: `strategy` from the event's
+/// coming to the intents, `decide` to the begin of their record, `record` to its end, `send` to the permit,
+/// after which the bytes are written, `answer` to the answer.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct StepFigures {
+    /// Which.
+    pub step: &'static str,
+    /// How long it took.
+    pub times: HistogramFigures,
 }
 
 /// A distribution of durations.

@@ -76,6 +76,12 @@ pub(crate) fn processor_time() -> Duration {
     Duration::try_from(time).expect("a thread has never used less than nothing")
 }
 
+/// Real time of the machine since some moment: for figures, never for decisions.
+pub(crate) fn real_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).expect("it counts from the start of the machine")
+}
+
 /// An engine without ticker: enough to compile. Child and parent must build it alike, or the cache never
 /// hits.
 pub(crate) fn new_inner() -> Result<wasmtime::Engine, PluginError> {

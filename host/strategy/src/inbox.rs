@@ -11,6 +11,7 @@
 use std::{
     collections::HashMap,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use foldhash::fast::FixedState;
@@ -18,6 +19,7 @@ use sandpit_types::{MarketEvent, Symbol};
 
 use crate::{
     StrategyEvent,
+    engine::real_time,
     queue::{Next, Queue, Seat},
 };
 
@@ -35,6 +37,10 @@ struct Waiting {
     /// Whether the strategy's thread sleeps until something comes. Waking costs a system call, so one that
     /// is awake is not woken.
     sleeps: bool,
+    /// When the queue last began to fill; real time of the machine.
+    filling_since: Duration,
+    /// The same of the event that was taken out last.
+    taken_since: Duration,
 }
 
 impl Inbox {
@@ -46,7 +52,12 @@ impl Inbox {
             let seat = Seat(u32::try_from(seats.len()).expect("instruments are few"));
             seats.entry(symbol).or_insert(seat);
         }
-        let waiting = Waiting { queue: Queue::new(seats.len()), sleeps: false };
+        let waiting = Waiting {
+            queue: Queue::new(seats.len()),
+            sleeps: false,
+            filling_since: Duration::ZERO,
+            taken_since: Duration::ZERO,
+        };
         Self { seats, waiting: Mutex::new(waiting), filled: Condvar::new() }
     }
 
@@ -88,11 +99,18 @@ impl Inbox {
         self.lock().queue.conflated()
     }
 
+    /// How long ago the event came that was taken out last; of several that waited, the first of them. Real
+    /// time. For the strategy's thread.
+    pub fn busy_for(&self) -> Duration {
+        real_time().saturating_sub(self.lock().taken_since)
+    }
+
     /// Takes out the next event; waits until there is one. For one thread only, the strategy's.
     pub fn pop(&self) -> Next {
         let mut waiting = self.lock();
         loop {
             if let Some(next) = waiting.queue.pop() {
+                waiting.taken_since = waiting.filling_since;
                 return next;
             }
             waiting.sleeps = true;
@@ -104,6 +122,9 @@ impl Inbox {
     fn fill(&self, add: impl FnOnce(&mut Queue)) {
         let sleeps = {
             let mut waiting = self.lock();
+            if waiting.queue.waiting() == 0 {
+                waiting.filling_since = real_time();
+            }
             add(&mut waiting.queue);
             std::mem::take(&mut waiting.sleeps)
         };

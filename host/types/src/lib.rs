@@ -11,6 +11,7 @@ mod money;
 mod order;
 mod pulse;
 mod time;
+mod times;
 
 pub use account::{Account, Clock, Position, SessionDay};
 pub use activity::{Activity, Deed};
@@ -27,3 +28,4 @@ pub use order::{
 };
 pub use pulse::Pulse;
 pub use time::{MarketClock, MarketTime, TimeError};
+pub use times::{TIMES_BOUNDS_US, Times};
