@@ -35,7 +35,8 @@ pub struct OrderRecord {
     pub is_replacement: bool,
     /// Where it stands.
     pub state: String,
-    /// Whether the next life loads it: it is open, somebody needs it for its legs, or its end is to be confirmed.
+    /// Whether the next life loads it: it is open, somebody needs it for its legs, or its end is to be
+    /// confirmed.
     pub is_kept: bool,
     /// The broker's id, once it is known.
     pub broker_id: Option<String>,
@@ -67,7 +68,8 @@ pub struct Records {
     pub cash: Decimal,
 }
 
-/// Reads [`Records`] from a connection of either kind: the statements are the same, the types of the rows are not.
+/// Reads [`Records`] from a connection of either kind: the statements are the same, the types of the rows are
+/// not.
 macro_rules! records {
     ($connection:expr) => {{
         let mut moment = $connection.begin().await?;
