@@ -63,7 +63,7 @@ impl OrderRecord {
     /// Shares that the broker counts as filled: a replacement's figure begins with what the one before it had.
     pub fn filled_at_broker(&self) -> Decimal {
         let written = self.written();
-        let taken = written["taken"]["qty"].as_str().and_then(|qty| qty.parse().ok());
+        let taken: Option<Decimal> = written["taken"]["qty"].as_str().and_then(|qty| qty.parse().ok());
         let is_counted = written["taken"]["apart"] != true;
         self.filled + taken.filter(|_| is_counted).unwrap_or_default()
     }
