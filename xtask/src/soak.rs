@@ -39,8 +39,8 @@ pub(crate) struct Options {
 
 #[derive(Subcommand, Debug, Clone)]
 enum What {
-    /// Kill the host again and again, and compare it with its broker after every restart. It continues where it
-    /// ended.
+    /// Kill the host again and again, and compare it with its broker after every restart. It continues where
+    /// it ended.
     Crash(Crash),
 }
 

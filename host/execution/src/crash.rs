@@ -1,7 +1,7 @@
 //! Places at which the crash suite ends the process as a SIGKILL would: no unwinding, no flush, no goodbye.
 //!
-//! `SANDPIT_CRASH_AT=after-post:3` ends the host the third time that it comes to [`Point::AfterPost`]. Only a build
-//! with debug assertions has them: in a release build [`point`] is empty.
+//! `SANDPIT_CRASH_AT=after-post:3` ends the host the third time that it comes to [`Point::AfterPost`]. Only a
+//! build with debug assertions has them: in a release build [`point`] is empty.
 
 /// Where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -112,7 +112,7 @@ impl<'a> Book<'a> {
             let known = &record.broker_id;
             return Some(format!("{client_order_id} is {id} at the broker, {known:?} in the records"));
         }
-        let (filled, own) = (order.filled_qty, record.filled);
+        let (filled, own) = (order.filled_qty, record.filled_at_broker());
         if filled != own {
             return Some(format!("{} filled {filled} at the broker, {own} in the records", record.client_id));
         }
@@ -137,8 +137,7 @@ impl<'a> Book<'a> {
         if order.is_open() && order.broker_id.is_none() {
             return Some(format!("{client_id} is {state}: nobody knows yet whether the broker has it"));
         }
-        // A replacement's figure begins with what the one before it had filled.
-        let is_short = if order.is_replacement { fills > filled } else { fills != filled };
+        let is_short = fills != filled;
         is_short.then(|| format!("{client_id} filled {filled}, its fills say {fills}"))
     }
 }
@@ -216,6 +215,19 @@ mod tests {
             host.open.insert("sp-a-3".into());
         };
         check(unknown, &["nobody knows yet"]);
+    }
+
+    #[test]
+    fn a_replacement_begins_with_the_fills_of_the_order_before_it() {
+        let over = |taken: &str| format!(r#"{{"state":{{"terminal":"canceled"}},"taken":{taken}}}"#);
+        for (taken_over, expected) in
+            [(r#"{"qty":"7","apart":false}"#, 1), (r#"{"qty":"7","apart":true}"#, 0)]
+        {
+            let change = |_: &mut Vec<Taken>, _: &mut HostStory, records: &mut Records| {
+                records.orders[0].state = over(taken_over);
+            };
+            check(change, &["filled 7 at the broker, 14"][..expected]);
+        }
     }
 
     #[test]

@@ -204,8 +204,8 @@ impl Broker {
         cash.parse().with_context(|| format!("cash {cash}"))
     }
 
-    /// Every order it ever took, in the order of submission. Those that came before the oldest that may still change
-    /// are not asked for again.
+    /// Every order it ever took, in the order of submission. Those that came before the oldest that may still
+    /// change are not asked for again.
     ///
     /// # Errors
     /// When it does not answer.

@@ -1,4 +1,5 @@
-//! Lives of the host, one after the other, each of which ends by a SIGKILL; after each restart the books have to agree.
+//! Lives of the host, one after the other, each of which ends by a SIGKILL; after each restart the books have
+//! to agree.
 
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
@@ -14,7 +15,8 @@ use crate::{
     waiting::{pass, wait_for},
 };
 
-/// The points of `host/execution/src/crash.rs`, each with how often at most it is passed before it ends the host.
+/// The points of `host/execution/src/crash.rs`, each with how often at most it is passed before it ends the
+/// host.
 pub const POINTS: [(&str, u64); 7] = [
     ("before-commit", 40),
     ("after-commit", 40),
@@ -25,7 +27,8 @@ pub const POINTS: [(&str, u64); 7] = [
     ("mid-cancel", 6),
 ];
 
-/// Market seconds in a real second: a minute in which it is open whether the broker has an order takes half a second.
+/// Market seconds in a real second: a minute in which it is open whether the broker has an order takes half a
+/// second.
 const SPEED: u32 = 120;
 /// How long the host may take to come to a point; then it is killed where it is.
 const POINT_BOUND: Duration = Duration::from_secs(4);
@@ -107,8 +110,8 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Kills the host `kills` times under one broker and over one database, in `folder`. `tell` hears of every kill that
-/// came out well.
+/// Kills the host `kills` times under one broker and over one database, in `folder`. `tell` hears of every
+/// kill that came out well.
 ///
 /// # Errors
 /// The first difference, with the round in which it was found.

@@ -31,11 +31,10 @@ pub struct OrderRecord {
     pub strategy_id: Option<String>,
     /// Whether it is a leg, which never leaves under our id.
     pub is_leg: bool,
-    /// Whether it takes the place of another one.
-    pub is_replacement: bool,
     /// Where it stands.
     pub state: String,
-    /// Whether the next life loads it: it is open, somebody needs it for its legs, or its end is to be confirmed.
+    /// Whether the next life loads it: it is open, somebody needs it for its legs, or its end is to be
+    /// confirmed.
     pub is_kept: bool,
     /// The broker's id, once it is known.
     pub broker_id: Option<String>,
@@ -48,11 +47,25 @@ pub struct OrderRecord {
 impl OrderRecord {
     /// Whether it may still fill.
     pub fn is_open(&self) -> bool {
-        // Of a replacement, what it has taken over stands beside its state.
-        let written: Value = serde_json::from_str(&self.state).unwrap_or_default();
+        let written = self.written();
         let state = written.get("state").unwrap_or(&written);
         let open = ["recorded", "sending", "unknown", "working", "cancelling"];
         open.iter().any(|word| state == word || state.get(word).is_some())
+    }
+}
+
+impl OrderRecord {
+    /// Of a replacement, what it has taken over stands beside its state.
+    fn written(&self) -> Value {
+        serde_json::from_str(&self.state).unwrap_or_default()
+    }
+
+    /// Shares that the broker counts as filled: a replacement's figure begins with what the one before it had.
+    pub fn filled_at_broker(&self) -> Decimal {
+        let written = self.written();
+        let taken: Option<Decimal> = written["taken"]["qty"].as_str().and_then(|qty| qty.parse().ok());
+        let is_counted = written["taken"]["apart"] != true;
+        self.filled + taken.filter(|_| is_counted).unwrap_or_default()
     }
 }
 
@@ -67,7 +80,8 @@ pub struct Records {
     pub cash: Decimal,
 }
 
-/// Reads [`Records`] from a connection of either kind: the statements are the same, the types of the rows are not.
+/// Reads [`Records`] from a connection of either kind: the statements are the same, the types of the rows are
+/// not.
 macro_rules! records {
     ($connection:expr) => {{
         let mut moment = $connection.begin().await?;
@@ -84,7 +98,6 @@ macro_rules! records {
                 strategy: row.get("strategy"),
                 strategy_id: row.get("strategy_id"),
                 is_leg: link("leg_of").is_some(),
-                is_replacement: link("replaces").is_some(),
                 state: row.get("state"),
                 is_kept: row.get("is_open"),
                 broker_id: row.get("broker_id"),

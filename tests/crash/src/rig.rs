@@ -1,8 +1,8 @@
 //! The real processes: broker, watchdog and host.
 //!
-//! The watchdog runs in its mode `attach`, in which somebody else starts the host; here that is the suite, so that it
-//! can say at which point a life of the host ends and need not wait for a back-off. Whoever ends too often is killed for
-//! good in that mode, too: the suite starts another watchdog before.
+//! The watchdog runs in its mode `attach`, in which somebody else starts the host; here that is the suite, so
+//! that it can say at which point a life of the host ends and need not wait for a back-off. Whoever ends too
+//! often is killed for good in that mode, too: the suite starts another watchdog before.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! The database is gone for ten seconds: no order leaves without its record, strategies are told, an alert fires, and
-//! the host trades on by itself as soon as the database is back.
+//! The database is gone for ten seconds: no order leaves without its record, strategies are told, an alert
+//! fires, and the host trades on by itself as soon as the database is back.
 
 use std::{
     fs::{self, File},

@@ -19,7 +19,8 @@ use serde_json::json;
 const PAST: u64 = 10_000;
 /// Orders that are open at the broker.
 const OPEN: u64 = 500;
-/// Of these, how many are the second strategy's: as many as it has at the most, so that it cancels one and then sends.
+/// Of these, how many are the second strategy's: as many as it has at the most, so that it cancels one and
+/// then sends.
 const OPEN_OF_THE_SECOND: u64 = 16;
 /// Records of one commit.
 const BATCH: usize = 2_000;
@@ -27,8 +28,8 @@ const BATCH: usize = 2_000;
 const ORDERS_A_KEY: u64 = 150;
 /// The life that sent all of them.
 const EPOCH: HostEpoch = HostEpoch(0xbead);
-/// The goal is a second, on a machine that does nothing else; this holds on one that is busy with other tests, and
-/// with a host that was not built to be fast.
+/// The goal is a second, on a machine that does nothing else; this holds on one that is busy with other
+/// tests, and with a host that was not built to be fast.
 const BOUND: Duration = Duration::from_secs(6);
 
 fn one() -> Qty {

@@ -1,6 +1,6 @@
-//! A strategy without any sense, for the crash suite: it sends, replaces and cancels orders of every kind, every few
-//! quotes, by seeded chance. It rests until a quote of [`WORK`] shares tells it to work, and rests again at one of
-//! [`REST`].
+//! A strategy without any sense, for the crash suite: it sends, replaces and cancels orders of every kind,
+//! every few quotes, by seeded chance. It rests until a quote of [`WORK`] shares tells it to work, and rests
+//! again at one of [`REST`].
 
 mod act;
 
