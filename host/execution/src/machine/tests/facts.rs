@@ -21,7 +21,10 @@ fn facts_are_written_with_what_changed_them_and_given_back() {
     assert_eq!(world.machine.review.fills, [(qty(4), qty(4)), (qty(6), qty(10))]);
     let facts = |world: &World| -> Vec<String> {
         let value = |record: &Record| match record {
-            Record::Fact { name, value } => Some(format!("{name} {}", value.as_deref().unwrap_or_default())),
+            // Beside those of the desk itself.
+            Record::Fact { name: name @ ("fills" | "peak-equity"), value } => {
+                Some(format!("{name} {}", value.as_deref().unwrap_or_default()))
+            }
             _ => None,
         };
         world.disk.story.iter().filter_map(value).collect()
