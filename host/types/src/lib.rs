@@ -6,6 +6,7 @@ mod account;
 mod activity;
 mod ids;
 mod intent;
+mod kind;
 mod market;
 mod money;
 mod order;
@@ -20,11 +21,12 @@ pub use ids::{
     Symbol,
 };
 pub use intent::{Intent, Refusal, Replace, Reprice, Signal, Submit};
+pub use kind::{Exit, Leg, OrderClass, OrderKind, StopLoss, Trail};
 pub use market::{Bar, BarMark, MarketEvent, News, Quote, StreamHealth, Trade};
 pub use money::{MoneyError, Price, Qty, Usd};
 pub use order::{
-    BrokerOrder, Change, Exit, Fill, Leg, Links, OrderClass, OrderKind, OrderRequest, OrderStatus,
-    OrderUpdate, Side, StopLoss, TimeInForce, TradeEvent, TradeUpdate, Trail,
+    BrokerOrder, Change, Fill, Links, OrderRequest, OrderStatus, OrderUpdate, Side, TimeInForce, TradeEvent,
+    TradeUpdate,
 };
 pub use pulse::Pulse;
 pub use time::{MarketClock, MarketTime, TimeError};
