@@ -14,7 +14,7 @@ use sandpit_broker::{Broker, BrokerError, GateError, Permit, SendTerms};
 use sandpit_cores::orders::Books;
 use sandpit_execution::{Desk, DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, DeskStats, Review};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
-use sandpit_store::{OrderRow, Record, Store};
+use sandpit_store::{Database, OrderRow, Record, Store};
 use sandpit_types::{
     Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, ExecutionId, HostEpoch, Intent, MarketClock,
     MarketTime, OrderKind, OrderRequest, OrderStatus, Position, Price, Pulse, Qty, Quote, Refusal,
@@ -268,7 +268,7 @@ struct Bench {
 }
 
 async fn store(path: &Path) -> Store {
-    Store::open(path, Arc::new(Pulse::default())).await.expect("opens")
+    Store::open(&sandpit_store::Database::Sqlite(path.to_owned()), Arc::new(Pulse::default())).await.expect("opens")
 }
 
 impl Bench {

@@ -1,52 +1,70 @@
 //! What can go wrong with the database, and what to do then.
 
-use std::path::PathBuf;
-
 use sqlx::migrate::MigrateError;
 
-/// Why the store could not be opened or used.
+use crate::Database;
+
+/// Why the store could not be opened or used. None of them shows a password.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file cannot be created or opened. Nothing was changed.
-    #[error(
-        "cannot open the database {}: {cause}; make its directory exist and writable for this user",
-        path.display()
-    )]
+    /// The file cannot be created or opened, or the server not be reached. Nothing was changed.
+    #[error("cannot open the database {database}: {cause}; {remedy}")]
     Open {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// What the system said.
         cause: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Another host uses the database. Nothing was changed.
+    #[error(
+        "the database {database} is in use by another sandpit host; \
+         stop that one, or give this one a database of its own"
+    )]
+    InUse {
+        /// The database.
+        database: String,
     },
     /// The file is no database, or a damaged one. Nothing was changed.
     #[error(
-        "the database {} is damaged or no SQLite file ({cause}); \
-         move it away to start with an empty one, or restore a backup",
-        path.display()
+        "the database {database} is damaged or no SQLite file ({cause}); \
+         move it away to start with an empty one, or restore a backup"
     )]
     Damaged {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// What is wrong.
         cause: String,
     },
     /// Another version of Sandpit has written it. Nothing was changed.
     #[error(
-        "the database {} was made by another version of sandpit ({cause}); \
-         run that version, or move the file away",
-        path.display()
+        "the database {database} was made by another version of sandpit ({cause}); \
+         run that version, or use another database"
     )]
     OtherVersion {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// Which migration differs.
         cause: String,
     },
-    /// The records could not be written. None of this commit is in the database: do not act on it.
-    #[error("cannot write to the database: {cause}; check free disk space and the disk's health")]
+    /// The file in use was deleted, or another one was put in its place. What is written now would be lost.
+    #[error(
+        "the database {database} was moved, deleted or replaced while it is in use; \
+         put it back and restart the host"
+    )]
+    Vanished {
+        /// The database.
+        database: String,
+    },
+    /// The records could not be written: do not act on them. None of the commit is in the database, unless a
+    /// connection broke at its end, when nobody knows. Written again, nothing is there twice.
+    #[error("cannot write to the database: {cause}; {remedy}")]
     Write {
         /// What the database said.
         cause: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// Something could not be read back.
     #[error("cannot read the database: {cause}")]
@@ -59,32 +77,100 @@ pub enum StoreError {
     Closed,
 }
 
+const FILE_REMEDY: &str = "make its directory exist and writable for this user";
+const SERVER_REMEDY: &str =
+    "check that the server runs and that address, user, password and sslmode are right";
+const DISK_REMEDY: &str = "check free disk space and the disk's health";
+const LOCK_REMEDY: &str = "end the other process that holds the file";
+const LINK_REMEDY: &str = "check the server and the way to it; it is tried again";
+
 impl StoreError {
-    pub(crate) fn opening(path: PathBuf, error: &sqlx::Error) -> Self {
+    pub(crate) fn opening(database: &Database, error: &sqlx::Error) -> Self {
         let cause = error.to_string();
-        // SQLITE_CORRUPT and SQLITE_NOTADB, extended codes included.
-        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
-        match code.map(|code| code & 0xff) {
-            Some(11 | 26) => Self::Damaged { path, cause },
-            Some(_) | None => Self::Open { path, cause },
+        match database {
+            Database::Sqlite(_) if is_damage(error) => {
+                Self::Damaged { database: database.to_string(), cause }
+            }
+            Database::Sqlite(_) => Self::unopened(database, cause),
+            Database::Postgres(_) => Self::unopened(database, cause),
         }
     }
 
-    pub(crate) fn migrating(path: PathBuf, error: &MigrateError) -> Self {
+    pub(crate) fn unopened(database: &Database, cause: impl std::fmt::Display) -> Self {
+        let remedy = match database {
+            Database::Sqlite(_) => FILE_REMEDY,
+            Database::Postgres(_) => SERVER_REMEDY,
+        };
+        Self::Open { database: database.to_string(), cause: cause.to_string(), remedy }
+    }
+
+    pub(crate) fn migrating(database: &Database, error: &MigrateError) -> Self {
         match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                Self::opening(path, error)
+                Self::opening(database, error)
             }
             MigrateError::VersionMissing(_)
             | MigrateError::VersionMismatch(_)
             | MigrateError::VersionTooNew(..)
             | MigrateError::VersionTooOld(..)
-            | MigrateError::Dirty(_) => Self::OtherVersion { path, cause: error.to_string() },
-            other => Self::Damaged { path, cause: other.to_string() },
+            | MigrateError::Dirty(_) => {
+                Self::OtherVersion { database: database.to_string(), cause: error.to_string() }
+            }
+            other => Self::Damaged { database: database.to_string(), cause: other.to_string() },
+        }
+    }
+
+    pub(crate) fn writing(database: &Database, error: &sqlx::Error) -> Self {
+        let cause = error.to_string();
+        if matches!(database, Database::Sqlite(_)) && is_damage(error) {
+            return Self::Damaged { database: database.to_string(), cause };
+        }
+        let remedy = match (database, sqlite_code(error)) {
+            // SQLITE_BUSY and SQLITE_LOCKED.
+            (Database::Sqlite(_), Some(5 | 6)) => LOCK_REMEDY,
+            (Database::Sqlite(_), _) => DISK_REMEDY,
+            (Database::Postgres(_), _) if is_lost(error) => LINK_REMEDY,
+            (Database::Postgres(_), _) => "look into the server's log",
+        };
+        Self::Write { cause, remedy }
+    }
+
+    pub(crate) fn late(what: &str) -> Self {
+        Self::Write { cause: format!("no answer to {what}"), remedy: LINK_REMEDY }
+    }
+
+    pub(crate) fn unsynced(cause: &str) -> Self {
+        Self::Write {
+            cause: format!("the disk did not take what it was given ({cause})"),
+            remedy: DISK_REMEDY,
         }
     }
 
     pub(crate) fn reading(cause: impl std::fmt::Display) -> Self {
         Self::Read { cause: cause.to_string() }
     }
+}
+
+/// Whether the connection broke: what was under way may have happened.
+pub(crate) const fn is_lost(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed
+    )
+}
+
+/// The server ends its sessions with these (class 57, operator intervention; class 08, connection).
+pub(crate) fn is_ended(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+}
+
+/// SQLITE_CORRUPT and SQLITE_NOTADB, extended codes included.
+fn is_damage(error: &sqlx::Error) -> bool {
+    matches!(sqlite_code(error), Some(11 | 26))
+}
+
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?.parse::<u32>().ok()?;
+    Some(code & 0xff)
 }

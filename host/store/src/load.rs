@@ -1,46 +1,82 @@
-//! Reading back what was written.
+//! Reading back what a new life of the host needs.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::collections::{BTreeMap, BTreeSet};
 
-use sandpit_types::{
-    BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderKind, OrderRequest, Side, StrategyName,
-    StrategyOrderId, Symbol, TimeInForce,
+use sandpit_types::{ClientOrderId, ExecutionId, HostEpoch, MarketTime};
+
+use crate::{
+    OrderRow, Store, StoreError, SubBookRow,
+    rows::{self, order_columns, parsed, required},
+    statements::Value,
 };
-use sqlx::{Row, query, query_scalar, sqlite::SqliteRow};
 
-use crate::{OrderRow, Store, StoreError, SubBookRow};
+/// Lives of the host that are read back, the newest ones.
+const MAX_EPOCHS: i64 = 10_000;
+
+pub(crate) const OPEN_ORDERS: &str =
+    concat!("SELECT ", order_columns!(), " FROM orders WHERE is_open ORDER BY recorded_at, client_id");
+pub(crate) const OPEN_FILLS: &str = "SELECT fills.client_id, fills.execution_id FROM orders JOIN fills ON \
+                                     fills.client_id = orders.client_id WHERE orders.is_open";
+const SUB_BOOKS: &str = "SELECT strategy, symbol, qty, cost, cash FROM sub_books ORDER BY strategy, symbol";
+const FACTS: &str = "SELECT name, value FROM facts";
+const EPOCHS: &str = "SELECT epoch FROM host_starts ORDER BY time DESC LIMIT $1";
+/// Each of them is the end of an index.
+pub(crate) const NEWEST: &str = "SELECT MAX(time) AS time FROM (SELECT MAX(recorded_at) AS time FROM orders UNION \
+                                 ALL SELECT MAX(time) FROM fills UNION ALL SELECT MAX(time) FROM equity UNION ALL \
+                                 SELECT MAX(time) FROM audit) AS newest";
+const ORDER: &str = concat!("SELECT ", order_columns!(), " FROM orders WHERE client_id = $1");
+const FILLS: &str = "SELECT execution_id FROM fills WHERE client_id = $1";
 
 /// What a new life of the host needs of the earlier ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Orders that may still change, each with the executions counted.
+    /// Orders that may still change, in the order in which they were recorded, each with the executions counted.
     pub open_orders: Vec<(OrderRow, BTreeSet<ExecutionId>)>,
     /// Every sub-book.
     pub sub_books: Vec<SubBookRow>,
+    /// Every fact, by its name.
+    pub facts: BTreeMap<String, String>,
+    /// When the newest order, fill, equity or line of the audit was written. What happened before it is here;
+    /// what came after it, a death of the machine or a restored backup may have lost.
+    pub newest: Option<MarketTime>,
+    /// The lives of the host that are known here, this one included once its start is recorded. An order of ours
+    /// at the broker with another epoch is from a life after the backup that this database was restored from.
+    pub epochs: BTreeSet<HostEpoch>,
 }
 
 impl Store {
-    /// The orders that may still change, and all sub-books.
+    /// What a new life of the host needs, by a fixed number of queries.
     ///
     /// # Errors
     /// [`StoreError::Read`].
     pub async fn load(&self) -> Result<Stored, StoreError> {
-        let rows = query("SELECT * FROM orders WHERE is_open ORDER BY recorded_at, client_id")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::reading)?;
-        let mut open_orders = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let order = order_row(row)?;
-            let executions = self.executions(&order.request.client_id).await?;
+        let mut executions: BTreeMap<ClientOrderId, BTreeSet<ExecutionId>> = BTreeMap::new();
+        for row in self.readers.rows(OPEN_FILLS, &[]).await? {
+            let id = ExecutionId::new(required(&row, "execution_id")?);
+            executions.entry(parsed(&row, "client_id")?).or_default().insert(id);
+        }
+        let mut open_orders = Vec::new();
+        for row in self.readers.rows(OPEN_ORDERS, &[]).await? {
+            let order = rows::order(&row)?;
+            let executions = executions.remove(&order.request.client_id).unwrap_or_default();
             open_orders.push((order, executions));
         }
-        let rows = query("SELECT * FROM sub_books ORDER BY strategy, symbol")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::reading)?;
-        let sub_books = rows.iter().map(sub_book_row).collect::<Result<_, _>>()?;
-        Ok(Stored { open_orders, sub_books })
+        let sub_books = self.readers.rows(SUB_BOOKS, &[]).await?;
+        let facts = self.readers.rows(FACTS, &[]).await?;
+        let newest = self.readers.rows(NEWEST, &[]).await?;
+        let newest = newest.first().map(|row| row.int("time")).transpose()?.flatten();
+        let epochs = self.readers.rows(EPOCHS, &[Value::Int(MAX_EPOCHS)]).await?;
+        let epoch = |text: String| u64::from_str_radix(&text, 16).map(HostEpoch).map_err(StoreError::reading);
+        Ok(Stored {
+            open_orders,
+            sub_books: sub_books.iter().map(rows::sub_book).collect::<Result<_, _>>()?,
+            facts: facts
+                .iter()
+                .map(|row| Ok((required(row, "name")?, required(row, "value")?)))
+                .collect::<Result<_, StoreError>>()?,
+            newest: newest.map(MarketTime::from_nanos),
+            epochs: epochs.iter().map(|row| epoch(required(row, "epoch")?)).collect::<Result<_, _>>()?,
+        })
     }
 
     /// One order, open or not, with the executions counted.
@@ -51,93 +87,27 @@ impl Store {
         &self,
         client_id: &ClientOrderId,
     ) -> Result<Option<(OrderRow, BTreeSet<ExecutionId>)>, StoreError> {
-        let row = query("SELECT * FROM orders WHERE client_id = $1")
-            .bind(client_id.to_string())
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(StoreError::reading)?;
-        match row {
-            Some(row) => Ok(Some((order_row(&row)?, self.executions(client_id).await?))),
-            None => Ok(None),
-        }
+        let id = [Value::Text(Some(client_id.to_string()))];
+        let found = self.readers.rows(ORDER, &id).await?;
+        let Some(row) = found.first() else {
+            return Ok(None);
+        };
+        let executions = self.readers.rows(FILLS, &id).await?;
+        let execution = |row| required(row, "execution_id").map(ExecutionId::new);
+        Ok(Some((rows::order(row)?, executions.iter().map(execution).collect::<Result<_, _>>()?)))
     }
 
-    async fn executions(&self, client_id: &ClientOrderId) -> Result<BTreeSet<ExecutionId>, StoreError> {
-        let ids: Vec<String> = query_scalar("SELECT execution_id FROM fills WHERE client_id = $1")
-            .bind(client_id.to_string())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(StoreError::reading)?;
-        Ok(ids.into_iter().map(ExecutionId::new).collect())
+    /// What a strategy gave to be kept, and the version of the strategy that wrote it.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub async fn strategy_state(
+        &self,
+        strategy: &sandpit_types::StrategyName,
+    ) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+        let name = [Value::Text(Some(strategy.to_string()))];
+        let ask = "SELECT version, state FROM strategy_state WHERE strategy = $1";
+        let found = self.readers.rows(ask, &name).await?;
+        found.first().map(|row| Ok((required(row, "version")?, row.bytes("state")?))).transpose()
     }
-}
-
-fn order_row(row: &SqliteRow) -> Result<OrderRow, StoreError> {
-    let limit_price = text(row, "limit_price")?.map(|price| price.parse()).transpose();
-    let kind = match limit_price.map_err(StoreError::reading)? {
-        Some(limit_price) => OrderKind::Limit { limit_price },
-        None => OrderKind::Market, // FOUNDATION: all kinds
-    };
-    let strategy_id = text(row, "strategy_id")?.map(|id| id.parse().map(StrategyOrderId)).transpose();
-    let incarnation: i64 = row.try_get("incarnation").map_err(StoreError::reading)?;
-    Ok(OrderRow {
-        request: OrderRequest {
-            client_id: parsed(row, "client_id")?,
-            symbol: Symbol::new(required(row, "symbol")?),
-            side: side(&required(row, "side")?)?,
-            qty: parsed(row, "qty")?,
-            kind,
-            time_in_force: time_in_force(&required(row, "time_in_force")?)?,
-            extended_hours: row.try_get("extended_hours").map_err(StoreError::reading)?,
-            class: sandpit_types::OrderClass::Simple,
-        },
-        strategy_id: strategy_id.map_err(StoreError::reading)?,
-        links: sandpit_types::Links::default(), // FOUNDATION
-        incarnation: u32::try_from(incarnation).map_err(StoreError::reading)?,
-        state: required(row, "state")?,
-        is_open: row.try_get("is_open").map_err(StoreError::reading)?,
-        broker_id: text(row, "broker_id")?.map(BrokerOrderId::new),
-        filled_qty: parsed(row, "filled_qty")?,
-        filled_notional: parsed(row, "filled_notional")?,
-        recorded_at: MarketTime::from_nanos(row.try_get("recorded_at").map_err(StoreError::reading)?),
-    })
-}
-
-fn sub_book_row(row: &SqliteRow) -> Result<SubBookRow, StoreError> {
-    Ok(SubBookRow {
-        strategy: StrategyName::parse(&required(row, "strategy")?).map_err(StoreError::reading)?,
-        symbol: Symbol::new(required(row, "symbol")?),
-        qty: parsed(row, "qty")?,
-        cost: parsed(row, "cost")?,
-        cash: parsed(row, "cash")?,
-    })
-}
-
-fn text(row: &SqliteRow, column: &str) -> Result<Option<String>, StoreError> {
-    row.try_get(column).map_err(StoreError::reading)
-}
-
-fn required(row: &SqliteRow, column: &str) -> Result<String, StoreError> {
-    row.try_get(column).map_err(StoreError::reading)
-}
-
-fn parsed<T: FromStr>(row: &SqliteRow, column: &str) -> Result<T, StoreError>
-where
-    T::Err: std::fmt::Display,
-{
-    required(row, column)?.parse().map_err(|error| StoreError::reading(format!("column {column}: {error}")))
-}
-
-fn side(word: &str) -> Result<Side, StoreError> {
-    [Side::Buy, Side::Sell]
-        .into_iter()
-        .find(|side| side.as_str() == word)
-        .ok_or_else(|| StoreError::reading(format!("{word:?} is not a side")))
-}
-
-fn time_in_force(word: &str) -> Result<TimeInForce, StoreError> {
-    [TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok]
-        .into_iter()
-        .find(|time_in_force| time_in_force.as_str() == word)
-        .ok_or_else(|| StoreError::reading(format!("{word:?} is not a time in force")))
 }

@@ -1,85 +1,80 @@
 //! The handle that everybody holds.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use sandpit_types::Pulse;
-use sqlx::{
-    ConnectOptions, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Record, StoreError,
-    writer::{Job, Writer},
+    Database, Reader, Record, StoreError,
+    connection::{Connection, Readers},
+    flush,
+    postgres::Server,
+    sqlite::File,
+    statements::{Statement, statements},
+    writer::{Job, Source, Write, Writer},
 };
 
 /// Commits that may wait for the writer; past it [`Store::commit`] waits before it queues.
 pub const MAX_QUEUED: usize = 1024;
-
-/// Connections for reading, besides the writer's.
-const READERS: u32 = 2;
-
-/// How long a statement waits for another process that holds the database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The database. Clones share it; when the last one is dropped, the writer finishes what is queued and
 /// closes.
 #[derive(Clone, Debug)]
 pub struct Store {
     queue: mpsc::Sender<Job>,
-    pub(crate) readers: SqlitePool,
+    pub(crate) readers: Readers,
+    /// The file, when it is one.
+    path: Option<PathBuf>,
 }
 
 impl Store {
-    /// Opens the database at `path`, makes it and its directory if there is none, and brings it to this
-    /// version. Spawns the writer, whose progress is `pulse`.
+    /// Opens the database and brings it to this version; a file and its directory are made when there is none.
+    /// Spawns the writer, whose progress is `pulse`.
     ///
     /// # Errors
-    /// [`StoreError::Open`], [`StoreError::Damaged`] or [`StoreError::OtherVersion`]; each says what to do.
+    /// [`StoreError::Open`], [`StoreError::InUse`], [`StoreError::Damaged`] or [`StoreError::OtherVersion`]; each
+    /// says what to do.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn open(path: &Path, pulse: Arc<Pulse>) -> Result<Self, StoreError> {
-        if let Some(directory) = path.parent() {
-            tokio::fs::create_dir_all(directory)
-                .await
-                .map_err(|error| StoreError::Open { path: path.to_owned(), cause: error.to_string() })?;
-        }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        let opening = |error| StoreError::opening(path.to_owned(), &error);
-        let mut connection = options.connect().await.map_err(opening)?;
-        // A file that vanishes while it is in use is not replaced by an empty one.
-        let options = options.create_if_missing(false);
-        sqlx::migrate!("../../migrations/sqlite")
-            .run(&mut connection)
-            .await
-            .map_err(|error| StoreError::migrating(path.to_owned(), &error))?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(options.clone().read_only(true))
-            .await
-            .map_err(opening)?;
+    pub async fn open(database: &Database, pulse: Arc<Pulse>) -> Result<Self, StoreError> {
+        let (source, connection, readers, path) = match database {
+            Database::Sqlite(path) => {
+                let (file, connection, readers) = File::open(path).await?;
+                let connection = Connection::Sqlite(connection);
+                (Source::Sqlite(file), connection, Readers::Sqlite(readers), Some(path.clone()))
+            }
+            Database::Postgres(url) => {
+                let (server, connection, readers) = Server::open(url).await?;
+                let connection = Connection::Postgres(connection);
+                (Source::Postgres(server), connection, Readers::Postgres(readers), None)
+            }
+        };
         let (queue, jobs) = mpsc::channel(MAX_QUEUED);
-        tokio::spawn(Writer::new(options, connection).run(jobs, pulse));
-        Ok(Self { queue, readers })
+        tokio::spawn(Writer::new(source, connection).run(jobs, pulse));
+        Ok(Self { queue, readers, path })
     }
 
-    /// Writes the records, all or none, and returns when they are on the disk.
+    /// Writes the records, all or none, and returns when they are committed: then they outlive this process. On
+    /// PostgreSQL they are on its disk; the disk of an SQLite file has them [`crate::SYNC_EVERY`] later.
     ///
     /// # Errors
-    /// [`StoreError::Write`] when they could not be written, [`StoreError::Closed`].
+    /// [`StoreError::Write`] and others when they could not be written, [`StoreError::Closed`].
     pub async fn commit(&self, records: Vec<Record>) -> Result<(), StoreError> {
-        let (done, written) = oneshot::channel();
-        self.queue.send(Job::Commit { records, done }).await.map_err(|_| StoreError::Closed)?;
-        written.await.map_err(|_| StoreError::Closed)?
+        let statements = records.iter().flat_map(statements).collect();
+        self.write(statements, false).await.map(drop)
+    }
+
+    /// Returns when everything committed is on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`] when the disk refuses.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        match &self.path {
+            Some(path) => flush::sync(path).await.map_err(|cause| StoreError::unsynced(&cause.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Puts a nonce into the writer's queue, to be answered by its pulse. `false` when the queue is full or
@@ -88,14 +83,30 @@ impl Store {
         self.queue.try_send(Job::Probe(nonce)).is_ok()
     }
 
+    /// What is in the database, page by page.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.readers.clone())
+    }
+
     /// Waits until everything queued is written, and closes the database. Other handles get
     /// [`StoreError::Closed`].
     pub async fn close(self) {
+        self.readers.close().await;
         let (done, closed) = oneshot::channel();
         if self.queue.send(Job::Close(done)).await.is_ok() {
             // An error means that the writer is gone already.
             closed.await.ok();
         }
-        self.readers.close().await;
+    }
+
+    pub(crate) async fn write(
+        &self,
+        statements: Vec<Statement>,
+        is_chore: bool,
+    ) -> Result<usize, StoreError> {
+        let (done, written) = oneshot::channel();
+        let write = Write { statements, is_chore, done };
+        self.queue.send(Job::Write(write)).await.map_err(|_| StoreError::Closed)?;
+        written.await.map_err(|_| StoreError::Closed)?
     }
 }

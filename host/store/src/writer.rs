@@ -1,317 +1,287 @@
 //! The one task that writes.
+//!
+//! While the database is slow it goes on answering probes and taking what is to be written next: it waits for
+//! the database, and is not stuck.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use sandpit_types::Pulse;
-use sqlx::{ConnectOptions, Connection, SqliteConnection, query, sqlite::SqliteConnectOptions};
-use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout},
+};
+use tracing::{info, warn};
 
-use crate::{OrderChange, OrderRow, Record, StoreError, SubBookRow};
+use crate::{
+    Database, StoreError,
+    batch::{Joiner, Joining},
+    connection::Connection,
+    error::{is_ended, is_lost},
+    flush::{Flusher, Shared},
+    postgres::Server,
+    sqlite::File,
+    statements::Statement,
+};
 
-/// Commits that go into one transaction at most.
+/// Commits that go into one transaction at most, and that wait for the next one beside the queue.
 pub const MAX_BATCH: usize = 256;
+
+/// How long a server may take for one commit; then the connection counts as broken.
+const WRITE_WITHIN: Duration = Duration::from_secs(4);
+/// After a failure to connect the next try waits so long, and twice as long each time,
+const RETRY_BASE: Duration = Duration::from_millis(100);
+/// up to so long. Until then commits fail at once.
+const RETRY_CAP: Duration = Duration::from_secs(5);
 
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Commit { records: Vec<Record>, done: oneshot::Sender<Result<(), StoreError>> },
+    Write(Write),
     Probe(u64),
     Close(oneshot::Sender<()>),
 }
 
-type Commit = (Vec<Record>, oneshot::Sender<Result<(), StoreError>>);
+/// Statements of which all are done or none, and who waits for it. The answer is the number of rows that the
+/// statements returned.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) statements: Vec<Statement>,
+    /// Nobody is in a hurry, and the number of rows is wanted: to be done by itself, after the others.
+    pub(crate) is_chore: bool,
+    pub(crate) done: oneshot::Sender<Result<usize, StoreError>>,
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Sqlite(File),
+    Postgres(Server),
+}
 
 /// The connection that writes.
+#[derive(Debug)]
 pub(crate) struct Writer {
-    options: SqliteConnectOptions,
-    /// `None` after a failed write. SQLite may have rolled back by itself (a full disk) while the driver
-    /// still counts a transaction as open, and then no later commit of this connection can be believed.
-    connection: Option<SqliteConnection>,
+    database: Database,
+    source: Source,
+    /// `None` after a failed write. SQLite may have rolled back by itself (a full disk) while a transaction
+    /// counts as open, and then no later commit of this connection can be believed.
+    connection: Option<Connection>,
+    joiner: Joiner,
+    shared: Arc<Shared>,
+    refused: Option<Refused>,
+}
+
+/// The last connection could not be made.
+#[derive(Debug)]
+struct Refused {
+    error: StoreError,
+    wait: Duration,
+    until: Instant,
+}
+
+/// What waits for the next write.
+#[derive(Debug, Default)]
+struct Waiting {
+    writes: Vec<Write>,
+    closing: Option<oneshot::Sender<()>>,
+    is_over: bool,
+}
+
+impl Waiting {
+    fn take(&mut self, jobs: &mut Vec<Job>, pulse: &Pulse) {
+        for job in jobs.drain(..) {
+            match job {
+                Job::Write(write) => self.writes.push(write),
+                Job::Probe(nonce) => pulse.answer(nonce),
+                Job::Close(done) => {
+                    self.closing = Some(done);
+                    self.is_over = true;
+                }
+            }
+        }
+    }
 }
 
 impl Writer {
-    /// Writes by `connection`, and after a failure by new ones made with `options`.
-    pub(crate) const fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
-        Self { options, connection: Some(connection) }
+    /// Writes by `connection`, and after a failure by new ones from `source`.
+    pub(crate) fn new(source: Source, connection: Connection) -> Self {
+        let (database, joining) = match &source {
+            Source::Sqlite(file) => (Database::Sqlite(file.path().to_owned()), Joining::Sequence),
+            Source::Postgres(server) => (server.database().clone(), Joining::With),
+        };
+        let (joiner, shared) = (Joiner::new(joining), Arc::default());
+        Self { database, source, connection: Some(connection), joiner, shared, refused: None }
     }
 
     /// Writes until all handles are gone or one says close.
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>, pulse: Arc<Pulse>) {
-        let mut jobs = Vec::with_capacity(MAX_BATCH);
-        let mut closing = None;
-        while closing.is_none() && queue.recv_many(&mut jobs, MAX_BATCH).await > 0 {
-            let mut commits = Vec::new();
-            let mut nonce = None;
-            for job in jobs.drain(..) {
-                match job {
-                    Job::Commit { records, done } => commits.push((records, done)),
-                    Job::Probe(newest) => nonce = Some(newest),
-                    Job::Close(done) => closing = Some(done),
-                }
+        let flusher = match &self.source {
+            Source::Sqlite(file) => {
+                Some(Flusher::start(file.path(), file.options.clone(), self.shared.clone()))
             }
-            self.write_all(commits, &pulse).await;
-            if let Some(nonce) = nonce {
-                pulse.answer(nonce);
+            Source::Postgres(_) => None,
+        };
+        let mut jobs = Vec::with_capacity(MAX_BATCH);
+        let mut waiting = Waiting::default();
+        loop {
+            if waiting.writes.is_empty() {
+                if waiting.is_over || queue.recv_many(&mut jobs, MAX_BATCH).await == 0 {
+                    break;
+                }
+                waiting.take(&mut jobs, &pulse);
+            }
+            let mut writing = pin!(self.write_all(std::mem::take(&mut waiting.writes), &pulse));
+            loop {
+                let has_room = waiting.writes.len() < MAX_BATCH && !waiting.is_over;
+                tokio::select! {
+                    biased;
+                    () = &mut writing => break,
+                    taken = queue.recv_many(&mut jobs, MAX_BATCH), if has_room => {
+                        waiting.is_over |= taken == 0;
+                        waiting.take(&mut jobs, &pulse);
+                    }
+                }
             }
         }
         // Whoever still waits sees the channel close.
         drop(queue);
+        if let Some(flusher) = flusher {
+            flusher.stop().await;
+        }
         if let Some(connection) = self.connection {
             close(connection).await;
         }
-        if let Some(done) = closing {
+        if let Some(done) = waiting.closing {
             done.send(()).ok();
         }
     }
 
-    /// One transaction for all; if that fails, one each, so that one bad commit fails alone.
-    async fn write_all(&mut self, commits: Vec<Commit>, pulse: &Pulse) {
-        if commits.is_empty() {
-            return;
-        }
-        let together = self.write(commits.iter().flat_map(|(records, _)| records)).await;
+    /// One transaction for all commits; if that fails, one each, so that one bad commit fails alone.
+    async fn write_all(&mut self, writes: Vec<Write>, pulse: &Pulse) {
+        let (chores, commits): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| write.is_chore);
+        let all: Vec<&Statement> = commits.iter().flat_map(|commit| &commit.statements).collect();
+        let together = self.write(&all).await;
         let alone = commits.len() == 1;
-        for (records, done) in commits {
+        for Write { statements, done, .. } in commits {
             let result = match &together {
-                Ok(()) => Ok(()),
-                Err(error) if alone => Err(error.clone()),
-                Err(_) => self.write(records.iter()).await,
+                Err(_) if !alone => self.write(&statements.iter().collect::<Vec<_>>()).await,
+                same => same.clone(),
             };
-            if result.is_ok() {
-                pulse.work();
-            }
-            // Nobody may be waiting any more; the records are written all the same.
-            done.send(result).ok();
+            answer(done, result, pulse);
+        }
+        for Write { statements, done, .. } in chores {
+            let result = self.write(&statements.iter().collect::<Vec<_>>()).await;
+            answer(done, result, pulse);
         }
     }
 
-    async fn write(&mut self, records: impl Iterator<Item = &Record>) -> Result<(), StoreError> {
-        let failed = |error: sqlx::Error| StoreError::Write { cause: error.to_string() };
+    async fn write(&mut self, statements: &[&Statement]) -> Result<usize, StoreError> {
+        if statements.is_empty() {
+            return Ok(0);
+        }
+        let is_used = self.connection.is_some();
+        match self.attempt(statements).await {
+            Ok(answered) => Ok(answered),
+            // A server that was restarted meanwhile, or an idle connection that something on the way forgot.
+            // Whether the commit was done is not known; done again, it changes nothing.
+            Err((_, Outcome::Unknown)) if is_used => {
+                info!(database = %self.database, "the connection to the database broke; connecting again");
+                self.attempt(statements).await.map_err(|(error, _)| error)
+            }
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    async fn attempt(&mut self, statements: &[&Statement]) -> Result<usize, (StoreError, Outcome)> {
+        let known = |error| (error, Outcome::NotDone);
+        if let Some(cause) = self.shared.broken() {
+            return Err(known(StoreError::unsynced(cause)));
+        }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.options.connect().await.map_err(failed)?,
+            None => self.connect().await.map_err(known)?,
         };
-        match transact(&mut connection, records).await {
-            Ok(()) => {
+        let write = connection.write(statements, &mut self.joiner);
+        let written = match &self.source {
+            Source::Sqlite(_) => Some(write.await),
+            Source::Postgres(_) => timeout(WRITE_WITHIN, write).await.ok(),
+        };
+        let error = match written {
+            Some(Ok(answered)) => {
+                if let Source::Sqlite(file) = &self.source {
+                    file.check().map_err(known)?;
+                    self.shared.committed();
+                }
                 self.connection = Some(connection);
-                Ok(())
+                return Ok(answered);
+            }
+            Some(Err(error)) => {
+                let is_unknown = is_lost(&error) || is_ended(&error);
+                let outcome = if is_unknown { Outcome::Unknown } else { Outcome::NotDone };
+                (StoreError::writing(&self.database, &error), outcome)
+            }
+            None => (StoreError::late("a commit"), Outcome::Unknown),
+        };
+        match connection {
+            Connection::Sqlite(_) => close(connection).await,
+            // To say goodbye to a server that does not answer could take for ever.
+            Connection::Postgres(_) => drop(connection),
+        }
+        Err(error)
+    }
+
+    async fn connect(&mut self) -> Result<Connection, StoreError> {
+        if let Some(refused) = &self.refused
+            && Instant::now() < refused.until
+        {
+            return Err(refused.error.clone());
+        }
+        let connected = match &mut self.source {
+            Source::Sqlite(file) => return file.connect().await,
+            Source::Postgres(server) => server.connect().await,
+        };
+        match connected {
+            Ok(connection) => {
+                self.refused = None;
+                Ok(connection)
             }
             Err(error) => {
-                close(connection).await;
-                Err(failed(error))
+                let wait = self.refused.take().map_or(RETRY_BASE, |last| (last.wait * 2).min(RETRY_CAP));
+                let until = Instant::now() + wait;
+                self.refused = Some(Refused { error: error.clone(), wait, until });
+                Err(error)
             }
         }
     }
 }
 
+/// What is known of a write that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing of it is in the database.
+    NotDone,
+    /// The connection broke.
+    Unknown,
+}
+
+/// Nobody may be waiting any more; it is written all the same.
+fn answer(
+    done: oneshot::Sender<Result<usize, StoreError>>,
+    result: Result<usize, StoreError>,
+    pulse: &Pulse,
+) {
+    if result.is_ok() {
+        pulse.work();
+    }
+    done.send(result).ok();
+}
+
 /// Closing rolls back what is open.
-async fn close(connection: SqliteConnection) {
+async fn close(connection: Connection) {
     if let Err(error) = connection.close().await {
         warn!(%error, "the database did not close cleanly; nothing committed is lost");
     }
 }
 
-async fn transact(
-    connection: &mut SqliteConnection,
-    records: impl Iterator<Item = &Record>,
-) -> Result<(), sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    for record in records {
-        insert(&mut transaction, record).await?;
-    }
-    transaction.commit().await
-}
-
-async fn insert(connection: &mut SqliteConnection, record: &Record) -> Result<(), sqlx::Error> {
-    match record {
-        Record::Order(row) => insert_order(connection, row).await,
-        Record::Change(change) => insert_change(connection, change).await,
-        Record::Fill { fill, after } => {
-            let client_id = fill.client_id.to_string();
-            // Again after a failed commit that was written after all: the sub-book after it is the same.
-            query(
-                "INSERT INTO fills VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (client_id, \
-                 execution_id) DO NOTHING",
-            )
-            .bind(client_id)
-            .bind(fill.execution_id.as_str())
-            .bind(fill.client_id.strategy.as_str())
-            .bind(fill.symbol.as_str())
-            .bind(fill.side.as_str())
-            .bind(fill.qty.to_string())
-            .bind(fill.price.to_string())
-            .bind(fill.time.as_nanos())
-            .execute(&mut *connection)
-            .await?;
-            upsert_sub_book(connection, after).await
-        }
-        other => insert_story(connection, other).await,
-    }
-}
-
-/// The records that nothing is rebuilt from.
-async fn insert_story(connection: &mut SqliteConnection, record: &Record) -> Result<(), sqlx::Error> {
-    let statement = match record {
-        Record::Equity { time, equity, cash } => query("INSERT INTO equity VALUES ($1, $2, $3)")
-            .bind(time.as_nanos())
-            .bind(equity.to_string())
-            .bind(cash.to_string()),
-        Record::Signal { time, strategy, signal } => query("INSERT INTO signals VALUES ($1, $2, $3, $4)")
-            .bind(time.as_nanos())
-            .bind(strategy.as_str())
-            .bind(signal.symbol.as_ref().map(|symbol| symbol.as_str()))
-            .bind(signal.reason.as_str()),
-        Record::Refusal { time, strategy, id, refusal } => {
-            query("INSERT INTO refusals VALUES ($1, $2, $3, $4)")
-                .bind(time.as_nanos())
-                .bind(strategy.as_str())
-                .bind(id.to_string())
-                .bind(refusal.to_string())
-        }
-        Record::HostStart { epoch, mode, time } => query("INSERT INTO host_starts VALUES ($1, $2, $3)")
-            .bind(epoch.to_string())
-            .bind(mode.as_str())
-            .bind(time.as_nanos()),
-        Record::Notice { time, subject, detail } => query("INSERT INTO notices VALUES ($1, $2, $3)")
-            .bind(time.as_nanos())
-            .bind(*subject)
-            .bind(detail.as_str()),
-        Record::Activity(_)
-        | Record::Fact { .. }
-        | Record::StrategyState { .. }
-        | Record::Alert { .. }
-        | Record::Audit(_) => return Ok(()), // FOUNDATION
-        Record::Order(_) | Record::Change(_) | Record::Fill { .. } => return Ok(()),
-    };
-    statement.execute(connection).await.map(drop)
-}
-
-async fn insert_order(connection: &mut SqliteConnection, row: &OrderRow) -> Result<(), sqlx::Error> {
-    let request = &row.request;
-    // Again after a failed commit that was written after all: the changes that followed stand in the row.
-    query(
-        "INSERT INTO orders VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-         $17, $18) ON CONFLICT (client_id) DO NOTHING",
-    )
-    .bind(request.client_id.to_string())
-    .bind(request.client_id.strategy.as_str())
-    .bind(request.client_id.epoch.to_string())
-    .bind(i64::from(row.incarnation))
-    .bind(row.strategy_id.map(|id| id.to_string()))
-    .bind(request.symbol.as_str())
-    .bind(request.side.as_str())
-    .bind(request.qty.to_string())
-    .bind(request.kind.limit_price().map(|price| price.to_string()))
-    .bind(request.time_in_force.as_str())
-    .bind(request.extended_hours)
-    .bind(row.state.as_str())
-    .bind(row.is_open)
-    .bind(row.broker_id.as_ref().map(|id| id.as_str()))
-    .bind(row.filled_qty.to_string())
-    .bind(row.filled_notional.to_string())
-    .bind(row.recorded_at.as_nanos())
-    .bind(row.recorded_at.as_nanos())
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-async fn insert_change(connection: &mut SqliteConnection, change: &OrderChange) -> Result<(), sqlx::Error> {
-    let client_id = change.client_id.to_string();
-    let updated = query(
-        "UPDATE orders SET state = $2, is_open = $3, broker_id = $4, filled_qty = $5, filled_notional = $6, \
-         changed_at = $7 WHERE client_id = $1",
-    )
-    .bind(client_id.as_str())
-    .bind(change.state.as_str())
-    .bind(change.is_open)
-    .bind(change.broker_id.as_ref().map(|id| id.as_str()))
-    .bind(change.filled_qty.to_string())
-    .bind(change.filled_notional.to_string())
-    .bind(change.time.as_nanos())
-    .execute(&mut *connection)
-    .await?;
-    if updated.rows_affected() != 1 {
-        return Err(sqlx::Error::RowNotFound);
-    }
-    query(
-        "INSERT INTO order_changes SELECT $1, COALESCE(MAX(change_number), 0) + 1, $2, $3, $4, $5 FROM \
-         order_changes WHERE client_id = $1",
-    )
-    .bind(client_id.as_str())
-    .bind(change.time.as_nanos())
-    .bind(change.state.as_str())
-    .bind(change.filled_qty.to_string())
-    .bind(change.note.as_str())
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-async fn upsert_sub_book(connection: &mut SqliteConnection, row: &SubBookRow) -> Result<(), sqlx::Error> {
-    query(
-        "INSERT INTO sub_books VALUES ($1, $2, $3, $4, $5) ON CONFLICT (strategy, symbol) DO UPDATE SET qty \
-         = excluded.qty, cost = excluded.cost, cash = excluded.cash",
-    )
-    .bind(row.strategy.as_str())
-    .bind(row.symbol.as_str())
-    .bind(row.qty.to_string())
-    .bind(row.cost.to_string())
-    .bind(row.cash.to_string())
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
 #[cfg(test)]
-mod tests {
-    use sandpit_types::MarketTime;
-
-    use super::*;
-    use crate::Store;
-
-    async fn notices(path: &std::path::Path) -> i64 {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true);
-        let mut reader = options.connect().await.expect("opens");
-        sqlx::query_scalar("SELECT COUNT(*) FROM notices").fetch_one(&mut reader).await.expect("reads")
-    }
-
-    fn notice(bytes: usize) -> Record {
-        Record::Notice { time: MarketTime::EPOCH, subject: "test", detail: "x".repeat(bytes) }
-    }
-
-    #[tokio::test]
-    async fn after_a_full_disk_commits_are_durable_again() {
-        let directory = tempfile::tempdir().expect("tempdir");
-        let path = directory.path().join("host.db");
-        Store::open(&path, Arc::default()).await.expect("opens").close().await;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
-            .disable_statement_logging();
-        // The pragma holds for one connection, so each that the writer makes has it anew.
-        let full = options.clone().pragma("max_page_count", "60");
-        let connection = full.connect().await.expect("opens");
-        let mut writer = Writer::new(full, connection);
-        writer.write([notice(1)].iter()).await.expect("fits");
-        for _ in 0..3 {
-            let error = writer.write([notice(1), notice(1_000_000)].iter()).await.expect_err("full");
-            assert!(error.to_string().contains("full"), "{error}");
-            assert_eq!(notices(&path).await, 1, "all or nothing");
-        }
-        writer.write([notice(1)].iter()).await.expect("what fits is taken");
-        assert_eq!(notices(&path).await, 2, "and seen by others, so it is committed");
-        writer.options = options;
-        writer
-            .write([notice(1), notice(1_000_000)].iter())
-            .await
-            .expect_err("the connection is as full as it was");
-        writer.write([notice(1), notice(1_000_000)].iter()).await.expect("there is room");
-        // Dropped without close, as by a death.
-        drop(writer);
-        let store = Store::open(&path, Arc::default()).await.expect("opens again");
-        assert_eq!(notices(&path).await, 4);
-        store.close().await;
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use sandpit_broker::{Broker, History, OrderFeed, Permit};
 use sandpit_contract::Exit;
 use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, Reconciled};
 use sandpit_risk::Gates;
-use sandpit_store::{Record, Store};
+use sandpit_store::{Database, Record, Store};
 use sandpit_strategy::{Runner, StrategyEvent};
 use sandpit_types::{Bar, MarketClock, MarketTime, Pulse};
 use tokio::sync::{mpsc, watch};
@@ -119,7 +119,7 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
         })?;
     }
     let failed = |error| Failure::new(Exit::State, error);
-    let store = Store::open(&path, pulse).await.map_err(failed)?;
+    let store = Store::open(&Database::Sqlite(path), pulse).await.map_err(failed)?;
     let (epoch, mode) = (prepared.epoch, prepared.config.mode.as_str().to_owned());
     let start = Record::HostStart { epoch, mode, time: prepared.clock.now() };
     store.commit(vec![start]).await.map_err(failed)?;

@@ -1,0 +1,14 @@
+//! The names of the values that outlive the process ([`crate::Record::Fact`]).
+
+/// The highest equity seen, re-based by transfers.
+pub const PEAK_EQUITY: &str = "peak-equity";
+/// The equity at the start of the session's day, and which day.
+pub const DAY_START: &str = "day-start";
+/// Why trading is frozen; there is none when it is not.
+pub const FREEZE: &str = "freeze";
+/// The newest account activity applied.
+pub const LAST_ACTIVITY: &str = "last-activity";
+/// Cash at the last reading that agreed with the books.
+pub const AGREED_CASH: &str = "agreed-cash";
+/// Until when equity is thinned to a row a minute: the store's own.
+pub const EQUITY_THINNED: &str = "equity-thinned";

@@ -1,0 +1,156 @@
+//! The server.
+//!
+//! One session writes. It holds an advisory lock as long as it lives, so that two hosts cannot share a database:
+//! each would trade on books that the other changes. The server must therefore be reached directly or through a
+//! pooler that gives whole sessions.
+
+use std::time::Duration;
+
+use sqlx::{
+    ConnectOptions, PgConnection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    Database, PostgresUrl, StoreError,
+    connection::{Connection, Row},
+    statements::Value,
+};
+
+/// How long a connection may take to make, its first statements included.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// How long the session before may take to end: the server sees a dead peer when its next byte does not arrive.
+const LOCK_WITHIN: Duration = Duration::from_secs(5);
+const LOCK_AGAIN: Duration = Duration::from_millis(50);
+/// Connections for reading, besides the writer's.
+const READERS: u32 = 2;
+/// The lock: `sandpit` in ASCII.
+const LOCK: i64 = 0x0073_616e_6470_6974;
+
+/// What a session is asked to be like.
+const SETTINGS: [(&str, &str); 8] = [
+    // A commit is on the disk when it is answered.
+    ("synchronous_commit", "on"),
+    // Nothing that the host asks takes long; what does has met a lock or a sick disk.
+    ("statement_timeout", "3000"),
+    ("idle_in_transaction_session_timeout", "5000"),
+    // The session of a host whose machine died ends, and its lock with it.
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10000"),
+    // Texts of errors are for a log that is read in one language.
+    ("lc_messages", "C"),
+];
+
+const WHO: &str = "SELECT CAST(pid AS BIGINT) AS pid, CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS BIGINT) AS since FROM \
+                   pg_stat_activity WHERE pid = pg_backend_pid()";
+const END: &str = "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE pid = $1 AND \
+                   CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS BIGINT) = $2";
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+/// The version of this schema.
+pub(crate) fn version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// A PostgreSQL server that is in use.
+#[derive(Debug)]
+pub(crate) struct Server {
+    database: Database,
+    options: PgConnectOptions,
+    /// The session that writes: its process at the server and since when, in microseconds.
+    session: Option<(i64, i64)>,
+}
+
+impl Server {
+    /// Connects, takes the lock, and brings the database to this version.
+    pub(crate) async fn open(url: &PostgresUrl) -> Result<(Self, PgConnection, PgPool), StoreError> {
+        let options = options(url);
+        let mut server = Self { database: Database::Postgres(url.clone()), options, session: None };
+        let mut connection = server.connect_within(LOCK_WITHIN).await?;
+        let migrated = MIGRATIONS.run(&mut connection).await;
+        migrated.map_err(|error| StoreError::migrating(&server.database, &error))?;
+        let readers = readers(&server.options);
+        Ok((server, connection, readers))
+    }
+
+    pub(crate) const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// A new connection in the place of one that broke.
+    pub(crate) async fn connect(&mut self) -> Result<Connection, StoreError> {
+        self.connect_within(CONNECT_WITHIN).await.map(Connection::Postgres)
+    }
+
+    async fn connect_within(&mut self, lock_within: Duration) -> Result<PgConnection, StoreError> {
+        let connected = timeout(CONNECT_WITHIN, self.options.connect()).await;
+        let connected = connected.map_err(|_| StoreError::unopened(&self.database, "no answer in time"))?;
+        let connection = connected.map_err(|error| StoreError::opening(&self.database, &error))?;
+        let mut connection = Connection::Postgres(connection);
+        let locked = timeout(lock_within + CONNECT_WITHIN, self.lock(&mut connection, lock_within)).await;
+        locked.map_err(|_| StoreError::unopened(&self.database, "no answer in time"))??;
+        match connection {
+            Connection::Postgres(connection) => Ok(connection),
+            Connection::Sqlite(_) => unreachable!("it was made for a server"),
+        }
+    }
+
+    /// Once this session has the lock, what the one before was still doing is over: done, or rolled back.
+    async fn lock(&mut self, connection: &mut Connection, within: Duration) -> Result<(), StoreError> {
+        let opening = |error: sqlx::Error| StoreError::opening(&self.database, &error);
+        if let Some((pid, since)) = self.session {
+            connection.rows(END, &[Value::Int(pid), Value::Int(since)]).await.map_err(opening)?;
+        }
+        let until = Instant::now() + within;
+        let ask = "SELECT pg_try_advisory_lock($1) AS is_ours";
+        loop {
+            let rows = connection.rows(ask, &[Value::Int(LOCK)]).await.map_err(opening)?;
+            if rows.first().map(|row| row.flag("is_ours")).transpose()?.unwrap_or(false) {
+                break;
+            }
+            if Instant::now() >= until {
+                return Err(StoreError::InUse { database: self.database.to_string() });
+            }
+            sleep(LOCK_AGAIN).await;
+        }
+        let rows = connection.rows(WHO, []).await.map_err(opening)?;
+        let who = |row: &Row| Ok((row.int("pid")?.unwrap_or(0), row.int("since")?.unwrap_or(0)));
+        self.session = rows.first().map(who).transpose()?;
+        Ok(())
+    }
+}
+
+/// Connections to read a database that somebody else may be writing.
+pub(crate) async fn read_only(url: &PostgresUrl) -> Result<PgPool, StoreError> {
+    let database = Database::Postgres(url.clone());
+    let pool = readers(&options(url));
+    let first = timeout(CONNECT_WITHIN, pool.acquire()).await;
+    let first = first.map_err(|_| StoreError::unopened(&database, "no answer in time"))?;
+    first.map_err(|error| StoreError::opening(&database, &error))?;
+    Ok(pool)
+}
+
+fn options(url: &PostgresUrl) -> PgConnectOptions {
+    url.options().application_name("sandpit").options(SETTINGS).disable_statement_logging()
+}
+
+fn readers(options: &PgConnectOptions) -> PgPool {
+    let options = options.clone().options([("default_transaction_read_only", "on")]);
+    let pool = PgPoolOptions::new().max_connections(READERS).acquire_timeout(CONNECT_WITHIN);
+    pool.connect_lazy_with(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_our_name() {
+        assert_eq!(LOCK.to_be_bytes(), *b"\0sandpit");
+    }
+}

@@ -1,0 +1,98 @@
+//! What can be wrong with a file.
+
+use std::path::Path;
+
+use sandpit_store::StoreError;
+
+use crate::common::{fill, open_file, order, recorded};
+
+#[tokio::test]
+async fn what_cannot_be_opened_says_what_to_do() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let check = async |path: &Path, words: &str| {
+        let error = open_file(path).await.expect_err("cannot be opened");
+        assert!(error.to_string().contains(words), "{error}");
+    };
+    let file = directory.path().join("file");
+    std::fs::write(&file, "not a directory").expect("writes");
+    check(&file.join("host.db"), "make its directory exist and writable").await;
+    check(directory.path(), "make its directory exist and writable").await;
+    let garbage = directory.path().join("garbage.db");
+    std::fs::write(&garbage, "this is no database, whatever its name says. ".repeat(100)).expect("writes");
+    check(&garbage, "move it away").await;
+    assert!(std::fs::read_to_string(&garbage).expect("reads").starts_with("this is"), "was changed");
+
+    let newer = directory.path().join("newer.db");
+    open_file(&newer).await.expect("opens").close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&newer);
+    let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations SELECT 9999, description, installed_on, success, checksum, \
+         execution_time FROM _sqlx_migrations LIMIT 1",
+    )
+    .execute(&pool)
+    .await
+    .expect("writes");
+    pool.close().await;
+    check(&newer, "another version of sandpit").await;
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_found_before_it_is_traded_on() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let path = directory.path().join("host.db");
+    let store = open_file(&path).await.expect("opens");
+    for number in 0..200 {
+        store.commit(vec![recorded(&order(number)), fill(&order(number), "x1")]).await.expect("writes");
+    }
+    store.close().await;
+    let mut bytes = std::fs::read(&path).expect("reads");
+    let at = bytes.len() - 6 * 4096;
+    bytes[at..at + 4096].fill(0xa5);
+    std::fs::write(&path, bytes).expect("writes");
+    let error = open_file(&path).await.expect_err("is damaged");
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("restore a backup"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_vanishes_or_is_replaced_takes_no_more_commits() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let path = directory.path().join("host.db");
+    let store = open_file(&path).await.expect("opens");
+    store.commit(vec![recorded(&order(1))]).await.expect("writes");
+    let aside = directory.path().join("aside.db");
+    std::fs::rename(&path, &aside).expect("moves");
+    let error = store.commit(vec![recorded(&order(2))]).await.expect_err("would be lost");
+    assert!(matches!(error, StoreError::Vanished { .. }), "{error}");
+    std::fs::copy(&aside, &path).expect("another file of that name");
+    let error = store.commit(vec![recorded(&order(3))]).await.expect_err("is another one");
+    assert!(error.to_string().contains("restart the host"), "{error}");
+    std::fs::rename(&aside, &path).expect("moves back");
+    store.commit(vec![recorded(&order(4))]).await.expect("is the one that was opened");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_holds_is_written_once_it_is_let_go() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let path = directory.path().join("host.db");
+    let store = open_file(&path).await.expect("opens");
+    store.commit(vec![recorded(&order(1))]).await.expect("writes");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+    let mut holder = pool.expect("opens").acquire().await.expect("opens");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *holder).await.expect("holds");
+    let row = order(2);
+    let held = tokio::spawn({
+        let (store, row) = (store.clone(), row.clone());
+        async move { store.commit(vec![recorded(&row)]).await }
+    });
+    // Meanwhile the writer is not stuck: it answers.
+    let error = held.await.expect("ends").expect_err("is locked");
+    assert!(error.to_string().contains("end the other process"), "{error}");
+    assert!(store.order(&row.request.client_id).await.expect("reads").is_none());
+    sqlx::query("ROLLBACK").execute(&mut *holder).await.expect("lets go");
+    store.commit(vec![recorded(&row)]).await.expect("recovers by itself");
+    store.close().await;
+}

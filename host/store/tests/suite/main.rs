@@ -1,0 +1,7 @@
+//! The store over real files and a real server.
+
+mod common;
+mod files;
+mod migration;
+mod records;
+mod server;
