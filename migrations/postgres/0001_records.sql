@@ -113,7 +113,7 @@ CREATE TABLE strategy_state (
     state BYTEA NOT NULL
 );
 
--- What the account was worth. After a week one row a minute is kept.
+-- What the account was worth. After a week one row a minute is kept, after `keep_days` one a day.
 CREATE TABLE equity (
     sequence BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     time BIGINT NOT NULL,

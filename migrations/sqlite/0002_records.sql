@@ -88,7 +88,7 @@ CREATE TABLE strategy_state (
 );
 
 DROP INDEX equity_time;
--- What the account was worth. After a week one row a minute is kept.
+-- What the account was worth. After a week one row a minute is kept, after `keep_days` one a day.
 CREATE TABLE new_equity (
     sequence INTEGER NOT NULL PRIMARY KEY,
     time BIGINT NOT NULL,

@@ -10,5 +10,9 @@ pub const FREEZE: &str = "freeze";
 pub const LAST_ACTIVITY: &str = "last-activity";
 /// Cash at the last reading that agreed with the books.
 pub const AGREED_CASH: &str = "agreed-cash";
-/// Until when equity is thinned to a row a minute: the store's own.
+/// Until when equity is thinned to a row a minute, in nanoseconds: the store's own.
 pub const EQUITY_THINNED: &str = "equity-thinned";
+/// Until when equity is thinned to a row a day, in nanoseconds: the store's own.
+pub const EQUITY_DAYS: &str = "equity-days";
+/// Before when orders and their fills were forgotten, in nanoseconds: sub-books hold more than the fills since.
+pub const ORDERS_FORGOTTEN: &str = "orders-forgotten";

@@ -31,6 +31,8 @@ pub const SYNC_EVERY: Duration = Duration::from_millis(250);
 const CHECKPOINT_COMMITS: u64 = 256;
 /// A log that has grown past this is copied even if commits have to wait: 64 MiB.
 const MAX_LOG_PAGES: i64 = 16_384;
+/// A log of an earlier life that is larger is copied at the start: 4 MiB.
+const MAX_OLD_LOG_BYTES: u64 = 4 << 20;
 /// Commits while it is copied leave something to copy: how often that is tried at once.
 const MAX_PASSES: usize = 3;
 
@@ -64,7 +66,7 @@ pub(crate) struct Flusher {
 impl Flusher {
     pub(crate) fn start(path: &Path, options: SqliteConnectOptions, shared: Arc<Shared>) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let flush = Flush { log: log(path), options, shared, synced: 0, copied: 0 };
+        let flush = Flush { log: log(path), options, shared, synced: 0, copied: 0, missed: None };
         Self { stop, task: tokio::spawn(flush.run(stopped)) }
     }
 
@@ -79,7 +81,11 @@ impl Flusher {
 
 /// Syncs the log of the database at `path` now.
 pub(crate) async fn sync(path: &Path) -> io::Result<()> {
-    sync_log(log(path)).await
+    match sync_log(log(path)).await {
+        // All of it is in the database.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
 }
 
 struct Flush {
@@ -90,12 +96,17 @@ struct Flush {
     synced: u64,
     /// How many are in the database itself.
     copied: u64,
+    /// How many there were when the log was not there.
+    missed: Option<u64>,
 }
 
 impl Flush {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         let mut ticks = interval(SYNC_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > MAX_OLD_LOG_BYTES) {
+            self.checkpoint().await;
+        }
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -104,9 +115,7 @@ impl Flush {
             self.sync().await;
             if self.synced - self.copied >= CHECKPOINT_COMMITS {
                 self.copied = self.synced;
-                if let Err(error) = self.checkpoint().await {
-                    warn!(%error, "the log of the database could not be copied into it; it is tried again");
-                }
+                self.checkpoint().await;
             }
         }
     }
@@ -116,20 +125,33 @@ impl Flush {
         if commits == self.synced || self.shared.broken().is_some() {
             return;
         }
-        match sync_log(self.log.clone()).await {
-            Ok(()) => self.synced = commits,
-            Err(cause) => {
-                error!(%cause, "the disk did not take the log of the database; nothing more is recorded");
-                self.shared.broken.get_or_init(|| cause.to_string());
+        let refused = match sync_log(self.log.clone()).await {
+            Ok(()) => {
+                (self.synced, self.missed) = (commits, None);
+                return;
             }
-        }
+            // The last connection that closes copies the log and removes it. The next commit makes a new one: if
+            // that is not there, it was written into a file that somebody deleted.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => match self.missed.replace(commits) {
+                Some(missed) if missed < commits => "its log was deleted".to_owned(),
+                Some(_) | None => return,
+            },
+            Err(cause) => cause.to_string(),
+        };
+        error!(cause = refused, "the disk did not take the log of the database; nothing more is recorded");
+        self.shared.broken.get_or_init(|| refused);
     }
 
-    async fn checkpoint(&self) -> Result<(), sqlx::Error> {
-        let mut connection = self.options.connect().await?;
-        let copied = copy(&mut connection).await;
-        connection.close().await?;
-        copied
+    async fn checkpoint(&self) {
+        let checkpoint = async {
+            let mut connection = self.options.connect().await?;
+            let copied = copy(&mut connection).await;
+            connection.close().await?;
+            copied
+        };
+        if let Err(error) = checkpoint.await {
+            warn!(%error, "the log of the database could not be copied into it; it is tried again");
+        }
     }
 }
 

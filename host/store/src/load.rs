@@ -13,15 +13,15 @@ use crate::{
 /// Lives of the host that are read back, the newest ones.
 const MAX_EPOCHS: i64 = 10_000;
 
-pub(crate) const OPEN_ORDERS: &str =
+const OPEN_ORDERS: &str =
     concat!("SELECT ", order_columns!(), " FROM orders WHERE is_open ORDER BY recorded_at, client_id");
-pub(crate) const OPEN_FILLS: &str = "SELECT fills.client_id, fills.execution_id FROM orders JOIN fills ON \
+const OPEN_FILLS: &str = "SELECT fills.client_id, fills.execution_id FROM orders JOIN fills ON \
                                      fills.client_id = orders.client_id WHERE orders.is_open";
 const SUB_BOOKS: &str = "SELECT strategy, symbol, qty, cost, cash FROM sub_books ORDER BY strategy, symbol";
 const FACTS: &str = "SELECT name, value FROM facts";
 const EPOCHS: &str = "SELECT epoch FROM host_starts ORDER BY time DESC LIMIT $1";
 /// Each of them is the end of an index.
-pub(crate) const NEWEST: &str = "SELECT MAX(time) AS time FROM (SELECT MAX(recorded_at) AS time FROM orders UNION \
+const NEWEST: &str = "SELECT MAX(time) AS time FROM (SELECT MAX(recorded_at) AS time FROM orders UNION \
                                  ALL SELECT MAX(time) FROM fills UNION ALL SELECT MAX(time) FROM equity UNION ALL \
                                  SELECT MAX(time) FROM audit) AS newest";
 const ORDER: &str = concat!("SELECT ", order_columns!(), " FROM orders WHERE client_id = $1");
@@ -109,5 +109,47 @@ impl Store {
         let ask = "SELECT version, state FROM strategy_state WHERE strategy = $1";
         let found = self.readers.rows(ask, &name).await?;
         found.first().map(|row| Ok((required(row, "version")?, row.bytes("state")?))).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sandpit_postgres::{Options, Server};
+
+    use super::*;
+    use crate::Database;
+
+    /// What is read at a start, by the name of the index that it must be found by.
+    const FOUND_BY: [(&str, &str); 4] = [
+        (OPEN_ORDERS, "orders_open"),
+        (OPEN_FILLS, "orders_open"),
+        (NEWEST, "orders_recorded"),
+        (NEWEST, "fills_time"),
+    ];
+
+    #[tokio::test]
+    async fn a_start_does_not_read_the_past() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let file = Database::Sqlite(directory.path().join("host.db"));
+        let store = Store::open(&file, Arc::default()).await.expect("opens");
+        let server = Server::with(Options { fsync: false }).unwrap_or_else(|error| panic!("{error}"));
+        let url = server.url().parse().expect("an address");
+        Store::open(&Database::Postgres(url), Arc::default()).await.expect("opens").close().await;
+        for (select, index) in FOUND_BY {
+            let explain: &'static str = format!("EXPLAIN QUERY PLAN {select}").leak();
+            let rows = store.readers.rows(explain, &[]).await.expect("explains");
+            let plan: Vec<_> =
+                rows.iter().map(|row| row.text("detail").expect("text").unwrap_or_default()).collect();
+            let plan = plan.join("\n");
+            let is_scan = |line: &str| line.starts_with("SCAN orders") && !line.contains("INDEX orders_open");
+            assert!(plan.contains(index) && !plan.lines().any(is_scan), "{select}\n{plan}");
+            // A table of a few rows is read as a whole if that is allowed.
+            let plan =
+                server.query(&format!("SET enable_seqscan = off; EXPLAIN {select}")).expect("explains");
+            assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{select}\n{plan}");
+        }
+        store.close().await;
     }
 }

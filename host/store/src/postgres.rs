@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a connection may take to make, its first statements included.
-pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long the session before may take to end: the server sees a dead peer when its next byte does not arrive.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
 const LOCK_AGAIN: Duration = Duration::from_millis(50);
@@ -34,7 +34,7 @@ const SETTINGS: [(&str, &str); 8] = [
     // A commit is on the disk when it is answered.
     ("synchronous_commit", "on"),
     // Nothing that the host asks takes long; what does has met a lock or a sick disk.
-    ("statement_timeout", "3000"),
+    ("statement_timeout", "2000"),
     ("idle_in_transaction_session_timeout", "5000"),
     // The session of a host whose machine died ends, and its lock with it.
     ("tcp_keepalives_idle", "5"),
@@ -123,6 +123,16 @@ impl Server {
         self.session = rows.first().map(who).transpose()?;
         Ok(())
     }
+}
+
+/// One connection for who looks at all of a database; it may take its time.
+pub(crate) async fn reader(url: &PostgresUrl) -> Result<PgConnection, StoreError> {
+    let database = Database::Postgres(url.clone());
+    let patient = [("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
+    let options = url.options().application_name("sandpit").options(patient).disable_statement_logging();
+    let connected = timeout(CONNECT_WITHIN, options.connect()).await;
+    let connected = connected.map_err(|_| StoreError::unopened(&database, "no answer in time"))?;
+    connected.map_err(|error| StoreError::opening(&database, &error))
 }
 
 /// Connections to read a database that somebody else may be writing.

@@ -19,7 +19,7 @@ use sqlx::{
 use crate::{Database, StoreError, connection::Connection};
 
 /// How long a statement waits for another process that holds the file.
-const BUSY_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const BUSY_WITHIN: Duration = Duration::from_secs(2);
 /// Connections for reading, besides the writer's.
 const READERS: u32 = 2;
 /// Files up to this size are checked wholly when they are opened; it takes a tenth of a second. What is larger is

@@ -234,7 +234,7 @@ fn activity(row: &Activity) -> Statement {
     )
 }
 
-fn fact(name: &str, value: Option<&str>) -> Statement {
+pub(crate) fn fact(name: &str, value: Option<&str>) -> Statement {
     match value {
         Some(value) => change(
             "INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = \
@@ -249,11 +249,11 @@ const fn add(text: &'static str, values: Vec<Value>) -> Statement {
     Statement { text, values, only_adds: true }
 }
 
-const fn change(text: &'static str, values: Vec<Value>) -> Statement {
+pub(crate) const fn change(text: &'static str, values: Vec<Value>) -> Statement {
     Statement { text, values, only_adds: false }
 }
 
-fn text(value: impl ToString) -> Value {
+pub(crate) fn text(value: impl ToString) -> Value {
     Value::Text(Some(value.to_string()))
 }
 

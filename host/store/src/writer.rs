@@ -27,7 +27,7 @@ use crate::{
 pub const MAX_BATCH: usize = 256;
 
 /// How long a server may take for one commit; then the connection counts as broken.
-const WRITE_WITHIN: Duration = Duration::from_secs(4);
+const WRITE_WITHIN: Duration = Duration::from_millis(2_500);
 /// After a failure to connect the next try waits so long, and twice as long each time,
 const RETRY_BASE: Duration = Duration::from_millis(100);
 /// up to so long. Until then commits fail at once.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{
     Mode,
     budget::{DATA_DEFAULT, TRADING_CEILING},
+    database::DatabaseSection,
     market_data::{DEFAULT_CANARY, Encoding},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct File {
     pub(super) sources: Vec<SourceSection>,
     #[serde(default)]
     pub(super) watchdog: WatchdogSection,
+    #[serde(default)]
+    pub(super) database: DatabaseSection,
     #[serde(default)]
     pub(super) strategies: StrategiesSection,
     #[serde(default)]

@@ -16,6 +16,7 @@ use sandpit_types::Usd;
 use serde::Deserialize;
 
 mod budget;
+mod database;
 mod endpoints;
 mod error;
 mod file;
@@ -23,6 +24,7 @@ mod market_data;
 
 pub(crate) use self::{
     budget::Quotas,
+    database::Records,
     endpoints::Endpoints,
     error::ConfigError,
     market_data::{Encoding, MarketData},
@@ -97,6 +99,8 @@ pub(crate) struct Config {
     pub(crate) quotas: Quotas,
     /// Canary, encoding and news.
     pub(crate) market_data: MarketData,
+    /// Where the records are, and how long they are kept.
+    pub(crate) records: Records,
     /// The risk limits in force.
     pub(crate) limits: Limits,
     /// How long one event may take a strategy.
@@ -150,6 +154,7 @@ impl Config {
         let memory_mb = within("memory_mb", file.strategies.memory_mb, MAX_MEMORY_MB)?;
         let quotas = Quotas::check(&file.budget, &file.sources).map_err(not_allowed)?;
         let market_data = MarketData::check(&file.market_data).map_err(not_allowed)?;
+        let records = Records::check(&file.database, env)?.map_err(not_allowed)?;
         let mut overrides = file.limits;
         if let Some(text) = variable(env, "NAV_USD") {
             let amount: Usd =
@@ -173,6 +178,7 @@ impl Config {
             secret: secret(env, "APCA_API_SECRET_KEY")?,
             quotas,
             market_data,
+            records,
             limits,
             event_deadline: Duration::from_millis(deadline_ms),
             strategy_memory_bytes: usize::try_from(memory_mb << 20).unwrap_or(usize::MAX),

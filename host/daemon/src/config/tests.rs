@@ -161,3 +161,34 @@ fn alpaca_addresses_follow_the_mode() {
     assert_eq!(news(&text("paper")), "wss://stream.data.alpaca.markets/v1beta1/news");
     assert_eq!(news(GOOD), "ws://127.0.0.1:8090/v1beta1/news");
 }
+
+#[test]
+fn a_database_is_a_server_where_orders_are_real_and_shows_no_password() {
+    let folder = std::path::Path::new("s/paper");
+    let shown = |text: &str, env: &[(&str, &str)]| {
+        let config = load(&format!("{GOOD}{text}"), env).expect(text);
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        config.records.database(config.mode, folder).to_string()
+    };
+    let server = "[database]\nurl = \"postgres://u:hunter2@db/books\"\n";
+    let paper = |text: &str| format!("mode = \"paper\"\n{text}");
+    let of_paper = |text: &str, env: &[(&str, &str)]| {
+        let config = load(&paper(&format!("{GOOD}{text}")), env).expect(text);
+        config.records.database(config.mode, folder).to_string()
+    };
+    assert_eq!(of_paper("", &[]), "s/paper/sandpit.db");
+    assert_eq!(of_paper(server, &[]), "postgres://db:5432/books");
+    let other = [("DATABASE_URL", "postgres://u:hunter2@other:1/x")];
+    assert_eq!(of_paper(server, &other), "postgres://other:1/x");
+    assert_eq!(shown(server, &other), "s/paper/sandpit.db", "a dry run has its own");
+    let check = |text: &str, env: &[(&str, &str)], expected: &str| {
+        let error = load(&format!("{GOOD}[database]\n{text}\n"), env).expect_err(text);
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{text:?} gave {error:?}");
+    };
+    check("url = \"mysql://u:hunter2@db/x\"", &[], "database.url: it must be an address such as postgres://");
+    check("url = 5", &[], ":4: database.url must be a text in quotes");
+    check("", &[("DATABASE_URL", "hunter2")], "environment variable DATABASE_URL: it must be an address");
+    check("keep_days = 6", &[], "database.keep_days is 6, it must be 7 to 36500");
+    check("keep_orders_days = 0", &[], "database.keep_orders_days is 0, it must be 7 to 36500");
+    check("keep_day = 9", &[], "did you mean `keep_days`?");
+}

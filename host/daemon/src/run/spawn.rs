@@ -15,7 +15,7 @@ use sandpit_types::{MarketClock, MarketTime, Pulse, TradeUpdate};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::Instant,
+    time::{Instant, interval_at},
 };
 
 use super::{
@@ -35,6 +35,9 @@ const PROBES: usize = 16;
 const TICK: Duration = Duration::from_millis(100);
 /// How often the broker is asked for the time, market time.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
+/// When old records are forgotten for the first time, and how often; real time.
+const RETENTION_AFTER: Duration = Duration::from_secs(300);
+const RETENTION_EVERY: Duration = Duration::from_secs(86_400);
 /// And never more often than this, real time.
 const CLOCK_FLOOR: Duration = Duration::from_secs(2);
 /// An answer about the time that took longer is not used, real time.
@@ -56,6 +59,29 @@ impl Spawner<'_> {
             let _ = store.probe(nonce);
         });
         self.prepared.figures.loops.add("store", pulse, probe);
+    }
+
+    /// Forgets old records once a day. A failure is no reason to end: the next day is soon enough.
+    pub(super) fn retention(&self, store: &Store) {
+        let (store, clock) = (store.clone(), self.prepared.clock.clone());
+        let (retention, mut stopped) = (self.prepared.config.records.retention, self.stopped.clone());
+        let forget = async move {
+            let mut days = interval_at(Instant::now() + RETENTION_AFTER, RETENTION_EVERY);
+            loop {
+                days.tick().await;
+                match store.retain(retention, clock.now()).await {
+                    Ok(gone) => tracing::info!(gone, "old records are forgotten"),
+                    Err(error) => tracing::warn!(%error, "old records cannot be forgotten"),
+                }
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = forget => {}
+                // Also when the host is gone.
+                _ = stopped.wait_for(|is_stopped| *is_stopped) => {}
+            }
+        });
     }
 
     /// Box 1, market data.

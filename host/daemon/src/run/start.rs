@@ -49,6 +49,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let lease = start_lease(&prepared, endings)?;
     let store_pulse = Arc::new(Pulse::default());
     let store = open_store(&prepared, store_pulse.clone()).await?;
+    record_start(&prepared, &store).await?;
     let mut desk = desk(&prepared, broker, store.clone(), endings)?;
     let found = desk.reconcile().await.map_err(|error| Failure::new(exit_of(&error), error))?;
     say(&found);
@@ -63,6 +64,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
 
     let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
     spawner.store(&store, store_pulse);
+    spawner.retention(&store);
     let stats = desk.stats();
     let (desk, suspicions) = spawner.desk(desk, desk_inputs);
     let updates = spawner.updates(orders, suspicions);
@@ -111,19 +113,28 @@ fn start_lease(prepared: &Parts, endings: &Endings) -> Result<LeaseClient, Failu
 }
 
 async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failure> {
-    let path = prepared.folder.join("sandpit.db");
-    if !prepared.config.mode.posts() {
+    let database = prepared.config.records.database(prepared.config.mode, &prepared.folder);
+    match &database {
         // The venue of a dry run starts flat, and so must its books.
-        put_aside(&path).map_err(|error| {
+        Database::Sqlite(path) if !prepared.config.mode.posts() => put_aside(path).map_err(|error| {
             Failure::new(Exit::State, format!("cannot move {} aside: {error}", path.display()))
-        })?;
+        })?,
+        Database::Sqlite(_) | Database::Postgres(_) => {}
     }
     let failed = |error| Failure::new(Exit::State, error);
-    let store = Store::open(&Database::Sqlite(path), pulse).await.map_err(failed)?;
+    let store = Store::open(&database, pulse).await.map_err(failed)?;
+    tracing::info!(%database, "records");
+    Ok(store)
+}
+
+/// A life of the host begins. The disk has it before anything is sent: an order of a life that the database does
+/// not know says that the database is older than the order.
+async fn record_start(prepared: &Parts, store: &Store) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::State, error);
     let (epoch, mode) = (prepared.epoch, prepared.config.mode.as_str().to_owned());
     let start = Record::HostStart { epoch, mode, time: prepared.clock.now() };
     store.commit(vec![start]).await.map_err(failed)?;
-    Ok(store)
+    store.sync().await.map_err(failed)
 }
 
 /// Keeps the database of the dry run before as `previous.db`.

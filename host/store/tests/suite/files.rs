@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sandpit_store::StoreError;
+use sandpit_store::{SYNC_EVERY, StoreError};
 
 use crate::common::{fill, open_file, order, recorded};
 
@@ -95,4 +95,50 @@ async fn a_file_that_another_process_holds_is_written_once_it_is_let_go() {
     sqlx::query("ROLLBACK").execute(&mut *holder).await.expect("lets go");
     store.commit(vec![recorded(&row)]).await.expect("recovers by itself");
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_log_that_is_deleted_under_the_host_is_seen() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let path = directory.path().join("host.db");
+    let store = open_file(&path).await.expect("opens");
+    store.commit(vec![recorded(&order(0))]).await.expect("writes");
+    std::fs::remove_file(directory.path().join("host.db-wal")).expect("was there");
+    let mut number = 0;
+    let error = loop {
+        number += 1;
+        if let Err(error) = store.commit(vec![recorded(&order(number))]).await {
+            break error;
+        }
+        assert!(number < 1_000, "never seen");
+        tokio::time::sleep(SYNC_EVERY / 10).await;
+    };
+    assert!(error.to_string().contains("its log was deleted"), "{error}");
+}
+
+#[tokio::test]
+async fn the_log_does_not_grow_for_ever() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let path = directory.path().join("host.db");
+    let store = open_file(&path).await.expect("opens");
+    let log = || std::fs::metadata(directory.path().join("host.db-wal")).map_or(0, |log| log.len());
+    let file = || std::fs::metadata(&path).map_or(0, |file| file.len());
+    let empty = file();
+    let mut number = 0;
+    while file() == empty {
+        number += 1;
+        store.commit(vec![recorded(&order(number))]).await.expect("writes");
+        assert!(number < 50_000, "never copied: the log has {} bytes", log());
+        tokio::task::yield_now().await;
+    }
+    // Once it is copied it is begun anew, which needs a moment without a commit.
+    let top = log();
+    for _ in 0..20 {
+        tokio::time::sleep(SYNC_EVERY).await;
+        number += 1;
+        store.commit(vec![recorded(&order(number))]).await.expect("writes");
+    }
+    assert!(log() <= top, "{} after {top}", log());
+    store.close().await;
+    assert_eq!(log(), 0, "all of it is in the file");
 }

@@ -3,5 +3,7 @@
 mod common;
 mod files;
 mod migration;
+mod proxy;
 mod records;
+mod retention;
 mod server;

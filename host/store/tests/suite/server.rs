@@ -1,9 +1,16 @@
 //! What can happen to a server.
 
-use sandpit_postgres::{PASSWORD, Stop};
-use sandpit_store::{Record, StoreError};
+use std::{sync::Arc, time::Duration};
 
-use crate::common::{open, order, postgres, recorded, server, try_open};
+use sandpit_postgres::{PASSWORD, Stop};
+use sandpit_store::{Record, Store, StoreError};
+use sandpit_types::{MarketTime, Pulse};
+
+use crate::{
+    common::{open, order, postgres, recorded, server, try_open},
+    proxy::{Cut, NEVER, Proxy},
+    records::one_of_each,
+};
 
 #[tokio::test]
 async fn two_hosts_do_not_share_a_database_and_no_error_shows_the_password() {
@@ -33,21 +40,94 @@ async fn two_hosts_do_not_share_a_database_and_no_error_shows_the_password() {
         assert!(!said.contains(PASSWORD), "{said}");
     }
     server.start().expect("starts");
-    let again = async || {
-        for _ in 0..100 {
-            if store.commit(vec![recorded(&order(1))]).await.is_ok() {
-                return true;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        false
-    };
-    assert!(again().await, "recovers by itself");
-    let notice =
-        Record::Notice { time: sandpit_types::MarketTime::EPOCH, subject: "test", detail: "x".into() };
+    written(&store, &[recorded(&order(1))]).await;
+    let notice = Record::Notice { time: MarketTime::EPOCH, subject: "test", detail: "x".into() };
     server.stop(Stop::Immediate).expect("crashes");
     server.start().expect("starts");
     store.commit(vec![notice]).await.expect("connects again within the commit");
     assert_eq!(server.query("SELECT COUNT(*) FROM orders").expect("reads"), "1");
+    store.close().await;
+}
+
+/// Every commit of a life is cut at every request that it makes, with the answer lost or the request: afterwards
+/// everything is there once.
+#[tokio::test]
+async fn a_commit_that_is_cut_anywhere_is_done_once() {
+    for cut in [Cut::BeforeTheServer, Cut::BeforeTheAnswer] {
+        let server = server();
+        let proxy = Proxy::new(server.port(), cut).await;
+        let through = server.url().replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port()));
+        let store = open(&postgres(&through)).await;
+        let mut expected = 0;
+        // A joined text, one statement alone, and a transaction in several steps.
+        for size in [17, 2, 1, 5] {
+            for requests in 0.. {
+                expected += 1;
+                let records = one_of_each(expected);
+                proxy.cut_after(requests);
+                for chunk in records.chunks(size) {
+                    written(&store, chunk).await;
+                }
+                if !proxy.has_cut() {
+                    break;
+                }
+            }
+        }
+        proxy.cut_after(NEVER);
+        assert!(proxy.cuts() > 20, "{cut:?}: {} cuts", proxy.cuts());
+        let counts = store.reader().counts().await.expect("reads");
+        let expected = expected.unsigned_abs();
+        for table in
+            ["orders", "fills", "order_changes", "equity", "signals", "alerts", "refusals", "notices"]
+        {
+            assert_eq!(counts[table], expected, "{cut:?} {table}");
+        }
+        assert_eq!((counts["audit"], counts["activities"]), (4 * expected, 2 * expected), "{cut:?}");
+        let stored = store.load().await.expect("reads");
+        let numbers: Vec<_> =
+            stored.open_orders.iter().map(|(row, _)| row.request.client_id.sequence).collect();
+        assert_eq!(numbers, (1..=expected).collect::<Vec<_>>(), "{cut:?}: numbers stay as they were given");
+        let changes = "SELECT COUNT(*) FROM order_changes WHERE change_number <> 1";
+        assert_eq!(server.query(changes).expect("reads"), "0", "{cut:?}");
+        store.close().await;
+    }
+}
+
+/// As the desk does it: the same records again until they are there.
+async fn written(store: &Store, records: &[Record]) {
+    for _ in 0..100 {
+        match store.commit(records.to_vec()).await {
+            Ok(()) => return,
+            Err(StoreError::Write { .. } | StoreError::Open { .. } | StoreError::InUse { .. }) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it never recovers");
+}
+
+#[tokio::test]
+async fn while_a_server_hangs_the_writer_answers_and_recovers() {
+    let server = server();
+    let pulse = Arc::new(Pulse::default());
+    let store = Store::open(&postgres(&server.url()), pulse.clone()).await.expect("opens");
+    store.commit(vec![recorded(&order(1))]).await.expect("writes");
+    server.hold(true).expect("is held");
+    let commit = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(vec![recorded(&order(2))]).await }
+    });
+    // The queue is emptied while the commit hangs.
+    assert!(store.probe(7));
+    while pulse.nonce() != 7 {
+        tokio::task::yield_now().await;
+        assert!(!commit.is_finished(), "the probe waited for the commit");
+    }
+    let error = commit.await.expect("ends").expect_err("nobody answers");
+    assert!(error.to_string().contains("check"), "{error}");
+    server.hold(false).expect("goes on");
+    written(&store, &[recorded(&order(2))]).await;
+    assert_eq!(server.query("SELECT COUNT(*) FROM orders").expect("reads"), "2");
     store.close().await;
 }

@@ -1,0 +1,77 @@
+//! Where the records are, and how long they are kept.
+
+use std::{collections::BTreeMap, path::Path};
+
+use sandpit_alpaca::Secret;
+use sandpit_store::{Database, PostgresUrl, Retention};
+use serde::Deserialize;
+
+use super::{ConfigError, Mode, bad_variable, variable};
+
+/// Records of less than a week are no help the day after something went wrong; the longest is a century.
+const KEEP_DAYS: std::ops::RangeInclusive<u32> = 7..=36_500;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DatabaseSection {
+    /// It may hold a password.
+    #[serde(deserialize_with = "hidden")]
+    pub(super) url: Option<Secret>,
+    pub(super) keep_days: Option<u32>,
+    pub(super) keep_orders_days: Option<u32>,
+}
+
+fn hidden<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    // What serde says of another type quotes the value.
+    let text = String::deserialize(deserializer)
+        .map_err(|_| serde::de::Error::custom("database.url must be a text in quotes"))?;
+    Ok(Some(Secret::new(text)))
+}
+
+/// The section, checked.
+#[derive(Debug)]
+pub(crate) struct Records {
+    server: Option<PostgresUrl>,
+    /// How long records are kept.
+    pub(crate) retention: Retention,
+}
+
+impl Records {
+    /// Checks what the file and the variable `DATABASE_URL` say; the variable counts more.
+    ///
+    /// # Errors
+    /// The outer one about the variable, the inner one a sentence that names the key and what is allowed.
+    pub(super) fn check(
+        section: &DatabaseSection,
+        env: &BTreeMap<String, String>,
+    ) -> Result<Result<Self, String>, ConfigError> {
+        let from_env = variable(env, "DATABASE_URL").map(str::parse::<PostgresUrl>).transpose();
+        let from_env = from_env.map_err(|error| bad_variable("DATABASE_URL", error.to_string()))?;
+        Ok(Self::of_section(section, from_env))
+    }
+
+    fn of_section(section: &DatabaseSection, from_env: Option<PostgresUrl>) -> Result<Self, String> {
+        let from_file = section.url.as_ref().map(|url| url.expose().parse::<PostgresUrl>()).transpose();
+        let from_file = from_file.map_err(|error| format!("database.url: {error}"))?;
+        let within = |key: &str, days: u32| {
+            let (least, most) = KEEP_DAYS.into_inner();
+            let what = || format!("database.{key} is {days}, it must be {least} to {most}");
+            KEEP_DAYS.contains(&days).then_some(days).ok_or_else(what)
+        };
+        let keep_days = section.keep_days.unwrap_or(Retention::default().keep_days);
+        let keep_days = within("keep_days", keep_days)?;
+        let keep_orders_days =
+            section.keep_orders_days.map(|days| within("keep_orders_days", days)).transpose()?;
+        let retention = Retention { keep_days, keep_orders_days };
+        Ok(Self { server: from_env.or(from_file), retention })
+    }
+
+    /// The database of a host in this mode, whose folder this is. A dry run has its own file always: what is
+    /// not real must not stand among what is.
+    pub(crate) fn database(&self, mode: Mode, folder: &Path) -> Database {
+        match &self.server {
+            Some(url) if mode.posts() => Database::Postgres(url.clone()),
+            Some(_) | None => Database::Sqlite(folder.join("sandpit.db")),
+        }
+    }
+}
