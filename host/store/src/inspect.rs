@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use sandpit_types::{Fill, Qty, Side, StrategyName, Symbol, Usd};
 
 use crate::{
-    Database, OrderRow, Snapshot, StoreError, SubBookRow, facts,
+    Database, OrderRow, Snapshot, StoreError, SubBookRow,
     connection::Row,
+    facts,
     rows::{self, order_columns, required},
     statements::Value,
 };
@@ -28,15 +29,13 @@ pub struct Inspection {
     pub skipped: Vec<String>,
 }
 
-const ORDERS: &str = concat!(
-    "SELECT ",
-    order_columns!(),
-    " FROM orders WHERE client_id > $1 ORDER BY client_id LIMIT $2"
-);
+const ORDERS: &str =
+    concat!("SELECT ", order_columns!(), " FROM orders WHERE client_id > $1 ORDER BY client_id LIMIT $2");
 const FILLS: &str = "SELECT client_id, execution_id, symbol, side, qty, price, time FROM fills WHERE client_id > $1 \
                      AND client_id <= $2";
 const CHANGES: &str = "SELECT client_id, COUNT(*) AS rows, MIN(change_number) AS lowest, MAX(change_number) AS highest \
                        FROM order_changes WHERE client_id > $1 AND client_id <= $2 GROUP BY client_id";
+const ORPHANS: &str = "SELECT \"table\" AS name, COUNT(*) AS rows FROM pragma_foreign_key_check GROUP BY 1";
 const SUB_BOOKS: &str = "SELECT strategy, symbol, qty, cost, cash FROM sub_books";
 const FORGOTTEN: &str = "SELECT value FROM facts WHERE name = $1";
 
@@ -50,7 +49,7 @@ impl Snapshot {
     /// [`StoreError::Read`], or [`StoreError::Damaged`] when it cannot be read to the end.
     pub async fn inspect(&mut self) -> Result<Inspection, StoreError> {
         let mut found = Inspection::default();
-        self.structure(&mut found).await?;
+        found.wrong = self.integrity().await?;
         if !found.wrong.is_empty() {
             found.skipped.push("the rows, because the file is damaged".into());
             return Ok(found);
@@ -67,24 +66,26 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// The file's own structure. A PostgreSQL server checks its pages and references itself.
-    async fn structure(&mut self, found: &mut Inspection) -> Result<(), StoreError> {
+    /// What is wrong with the file's own structure, at most [`MAX_FINDINGS`] sentences. A PostgreSQL server
+    /// checks its pages and references itself: nothing is found there.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`], or [`StoreError::Damaged`] when it cannot be read to the end.
+    pub async fn integrity(&mut self) -> Result<Vec<String>, StoreError> {
+        let mut wrong = Vec::new();
         if matches!(self.database(), Database::Postgres(_)) {
-            return Ok(());
+            return Ok(wrong);
         }
-        let ask = format!("PRAGMA integrity_check({MAX_FINDINGS})");
-        for row in self.rows(ask, &[]).await? {
+        for row in self.rows(format!("PRAGMA integrity_check({MAX_FINDINGS})"), &[]).await? {
             let text = required(&row, "integrity_check")?;
-            if text != "ok" {
-                found.say(text);
-            }
+            wrong.extend((text != "ok").then_some(text));
         }
-        for row in self.rows("SELECT \"table\" AS name, COUNT(*) AS rows FROM pragma_foreign_key_check GROUP BY 1", &[]).await?
-        {
+        for row in self.rows(ORPHANS, &[]).await? {
             let (name, rows) = (required(&row, "name")?, row.int("rows")?.unwrap_or(0));
-            found.say(format!("{rows} rows of {name} belong to an order that is not there"));
+            wrong.push(format!("{rows} rows of {name} belong to an order that is not there"));
         }
-        Ok(())
+        wrong.truncate(MAX_FINDINGS);
+        Ok(wrong)
     }
 
     /// Each order against its changes and fills; returns the sums of the fills.
@@ -120,7 +121,8 @@ impl Snapshot {
     }
 
     async fn sub_books(&mut self, sums: &Sums, found: &mut Inspection) -> Result<(), StoreError> {
-        let forgotten = self.rows(FORGOTTEN, &[Value::Text(Some(facts::ORDERS_FORGOTTEN.to_owned()))]).await?;
+        let forgotten =
+            self.rows(FORGOTTEN, &[Value::Text(Some(facts::ORDERS_FORGOTTEN.to_owned()))]).await?;
         if !forgotten.is_empty() {
             let why = "the sub-books against all fills, because old fills were forgotten (keep_orders_days)";
             found.skipped.push(why.into());
@@ -200,10 +202,7 @@ fn order_against(order: &OrderRow, fills: Option<(Qty, Usd)>, found: &mut Inspec
         found.say(format!("order {id}: {} shares are filled, its fills make {qty}", order.filled_qty));
     }
     if order.filled_notional != value {
-        found.say(format!(
-            "order {id}: filled for {} USD, its fills make {value}",
-            order.filled_notional
-        ));
+        found.say(format!("order {id}: filled for {} USD, its fills make {value}", order.filled_notional));
     }
     if qty > order.request.qty {
         found.say(format!("order {id}: {qty} shares are filled of {}", order.request.qty));

@@ -38,8 +38,7 @@ pub struct Contents {
     pub newest_equity: Option<MarketTime>,
 }
 
-const SQLITE_TABLES: &str =
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+const SQLITE_TABLES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
 const POSTGRES_TABLES: &str = "SELECT tables.relname::TEXT AS name FROM pg_class AS tables JOIN pg_namespace AS schemas \
                                ON schemas.oid = tables.relnamespace WHERE tables.relkind IN ('r', 'p') AND \
                                schemas.nspname NOT IN ('pg_catalog', 'information_schema') AND \
@@ -66,6 +65,14 @@ impl Store {
         let begun = connection.rows(begin, []).await;
         begun.map_err(|error| StoreError::opening(database, &error))?;
         Ok(Snapshot { database: database.clone(), connection })
+    }
+
+    /// The version of the schema that this program writes into such a database.
+    pub fn version_of(database: &Database) -> i64 {
+        match database {
+            Database::Sqlite(_) => sqlite::version(),
+            Database::Postgres(_) => postgres::version(),
+        }
     }
 }
 
@@ -125,10 +132,7 @@ impl Snapshot {
 
     /// The version of the schema that this program writes.
     pub fn wanted_version(&self) -> i64 {
-        match self.database {
-            Database::Sqlite(_) => sqlite::version(),
-            Database::Postgres(_) => postgres::version(),
-        }
+        Store::version_of(&self.database)
     }
 
     /// Ends the transaction and the connection.
