@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs::File, io::Read};
 
 use nix::time::{ClockId, clock_gettime};
 use sandpit_contract::BootTime;
+use sandpit_types::MarketTime;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Time since the machine booted, asleep included.
@@ -28,6 +29,12 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// Wall-clock time: for what an operator does while no broker's clock is at hand.
+pub(crate) fn wall_now() -> MarketTime {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME).expect("every Linux has CLOCK_REALTIME");
+    MarketTime::from_nanos(time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
 /// Memory of this process that is in RAM; zero when the system does not say.

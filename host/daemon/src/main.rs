@@ -14,6 +14,7 @@ mod lease;
 mod loops;
 mod losses;
 mod permit;
+mod records;
 mod review;
 mod run;
 mod sessions;
@@ -46,6 +47,10 @@ enum Command {
         config: PathBuf,
     },
     Backfill(backfill::BackfillArgs),
+    /// Back the records up, restore and check them.
+    #[command(subcommand)]
+    Db(records::DbCommand),
+    Export(records::ExportArgs),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -78,6 +83,14 @@ fn main() -> ExitCode {
         Command::Backfill(args) => {
             log_to_stderr("warn");
             or_say(backfill::backfill(args), "every day is there")
+        }
+        Command::Db(command) => {
+            log_to_stderr("warn");
+            or_say(records::db(&command), "done")
+        }
+        Command::Export(args) => {
+            log_to_stderr("warn");
+            or_say(records::export(&args), "done")
         }
         Command::Config(ConfigCommand::Check { config }) => {
             or_say(load(&config).map(|_| Exit::Ok), "the configuration is valid")
