@@ -36,7 +36,8 @@ enum Task {
     Bench(bench::Options),
     /// Fuzz the parsers and play random order scripts against the reference model, for as long as you like.
     Soak(soak::Options),
-    /// Build the example plugins to WebAssembly, into target/plugins.
+    /// Build the plugins to WebAssembly: the examples into target/plugins, those of the tests into
+    /// target/test-plugins.
     Plugins,
     /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
     Sdks,
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Soak(options) => soak::run(&root, &options).map(|()| ExitCode::SUCCESS),
-        Task::Plugins => plugins::build(&root, &target_dir(&root).join("plugins")).map(|files| {
+        Task::Plugins => plugins::build_all(&root, &target_dir(&root)).map(|files| {
             files.iter().for_each(|file| println!("{}", file.display()));
             ExitCode::SUCCESS
         }),

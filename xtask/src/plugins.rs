@@ -1,4 +1,4 @@
-//! Builds the plugins of `plugins/` to WASM and puts them where a host finds them.
+//! Builds the plugins of `plugins/`, and those of the tests, to WASM and puts them where a host finds them.
 
 use std::{
     fs,
@@ -25,17 +25,36 @@ const PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "none"),
 ];
 
+/// Where the strategies lie that anybody may run.
+const EXAMPLES: &str = "plugins";
+/// Where those lie that only a test runs.
+const OF_TESTS: &str = "tests";
+
 /// Builds every plugin of the repository at `root` and copies each `NAME.wasm` to `out_dir`, whose files it
 /// returns in the order of their names. A file that has not changed is not written.
 ///
 /// # Errors
 /// When there is no plugin, no toolchain for WASM, a plugin does not compile, or `out_dir` cannot be written.
 pub(crate) fn build(root: &Path, out_dir: &Path) -> Result<Vec<PathBuf>> {
+    build_under(EXAMPLES, root, out_dir)
+}
+
+/// The same for the examples and for those that only tests run, each into a folder of its own below `target`.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_all(root: &Path, target: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = build(root, &target.join("plugins"))?;
+    files.extend(build_under(OF_TESTS, root, &target.join("test-plugins"))?);
+    Ok(files)
+}
+
+fn build_under(folder: &str, root: &Path, out_dir: &Path) -> Result<Vec<PathBuf>> {
     // Cargo names packages by their canonical path.
     let root = &root.canonicalize().with_context(|| format!("there is no {}", root.display()))?;
     let toolchain = Toolchain::find(root)?;
-    let names = plugin_names(root, &toolchain)?;
-    ensure!(!names.is_empty(), "there is no plugin under {}", root.join("plugins").display());
+    let names = plugin_names(root, folder, &toolchain)?;
+    ensure!(!names.is_empty(), "there is no plugin under {}", root.join(folder).display());
     eprintln!("plugins: building {} with {toolchain}", names.join(", "));
     compile(root, &toolchain, &names)?;
     fs::create_dir_all(out_dir).with_context(|| format!("cannot create {}", out_dir.display()))?;
@@ -50,8 +69,8 @@ pub(crate) fn build(root: &Path, out_dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The packages under `plugins` that make a dynamic library: the SDK does not.
-fn plugin_names(root: &Path, toolchain: &Toolchain) -> Result<Vec<String>> {
+/// The packages under `folder` that make a dynamic library: the SDK does not.
+fn plugin_names(root: &Path, folder: &str, toolchain: &Toolchain) -> Result<Vec<String>> {
     let output = toolchain
         .cargo()
         .current_dir(root)
@@ -66,7 +85,7 @@ fn plugin_names(root: &Path, toolchain: &Toolchain) -> Result<Vec<String>> {
     );
     let metadata: Metadata =
         serde_json::from_slice(&output.stdout).context("`cargo metadata` is not JSON")?;
-    Ok(metadata.plugins(&root.join("plugins")))
+    Ok(metadata.plugins(&root.join(folder)))
 }
 
 /// What is wanted of `cargo metadata`.

@@ -1,11 +1,15 @@
 //! `cargo xtask soak`: the checks that grow with time, for as long as one likes: fuzzing of everything that
 //! reads what a stranger wrote, and random order scripts against the reference model, with fresh seeds each
-//! round.
+//! round. `cargo xtask soak crash` kills the host instead.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use anyhow::ensure;
-use clap::Args;
+use anyhow::{Context, ensure};
+use clap::{Args, Subcommand};
 
 use crate::ambient;
 
@@ -18,9 +22,12 @@ const FUZZ_PARTS: u32 = 10;
 /// Shortest and longest run of a fuzz target.
 const FUZZ_MS: (u64, u64) = (10_000, 600_000);
 
-/// How long.
+/// How long, or what else.
 #[derive(Args, Debug, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Minutes to run; the round that is under way at the end is finished
     #[arg(long, value_name = "N", default_value_t = 30,
         value_parser = clap::value_parser!(u32).range(1..=10_080))]
@@ -30,8 +37,35 @@ pub(crate) struct Options {
     seed: Option<u64>,
 }
 
+#[derive(Subcommand, Debug, Clone)]
+enum What {
+    /// Kill the host again and again, and compare it with its broker after every restart. It continues where it
+    /// ended.
+    Crash(Crash),
+}
+
+/// Passed on to the crash suite as it is.
+#[derive(Args, Debug, Clone)]
+struct Crash {
+    /// How many kills there are to be in all, those of earlier runs included
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    kills: u32,
+    /// Where the host writes: sqlite or postgres
+    #[arg(long, value_name = "WHICH", default_value = "sqlite")]
+    database: String,
+    /// Repeat the run of this seed, --kills long; nothing is continued
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// What has been done so far [default: target/soak/crash.json]
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
 /// Runs rounds until the time is over; the first failure ends it.
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
+    if let Some(What::Crash(crash)) = &options.what {
+        return kill(root, crash);
+    }
     let time = Duration::from_secs(60 * u64::from(options.minutes));
     let fuzz_ms =
         u64::try_from((time / FUZZ_PARTS).as_millis()).unwrap_or(u64::MAX).clamp(FUZZ_MS.0, FUZZ_MS.1);
@@ -48,6 +82,20 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         play(root, seed, fuzz_ms)?;
     }
     unreachable!("there are more numbers than minutes")
+}
+
+fn kill(root: &Path, crash: &Crash) -> anyhow::Result<()> {
+    crate::plugins::build_all(root, &crate::target_dir(root))?;
+    crate::cargo(root, ["build", "--workspace", "--bins"])?;
+    let state = crash.state.clone().unwrap_or_else(|| crate::target_dir(root).join("soak/crash.json"));
+    let mut command = Command::new(crate::binaries(root).join("sandpit-crash"));
+    command.args(["--kills", &crash.kills.to_string(), "--database", &crash.database, "--state"]).arg(state);
+    if let Some(seed) = crash.seed {
+        command.args(["--seed", &seed.to_string()]);
+    }
+    let status = command.status().context("the crash suite cannot be started")?;
+    ensure!(status.success(), "a kill did not come out well: see above");
+    Ok(())
 }
 
 fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {

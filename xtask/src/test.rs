@@ -19,7 +19,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         crate::cargo(root, ["fmt", "--all", "--check"])?;
     }
     step("plugins");
-    crate::plugins::build(root, &crate::target_dir(root).join("plugins"))?;
+    crate::plugins::build_all(root, &crate::target_dir(root))?;
     step("SDKs");
     let sdks = crate::sdks::install(root, &crate::target_dir(root).join("sdk"));
     step("binaries");
@@ -35,6 +35,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     crate::cargo(root, ["nextest", "run", "--workspace", "--no-fail-fast"].iter().chain(without))?;
     step("faults");
     crate::cargo(root, ["nextest", "run", "--profile", "faults", "-p", "sandpit-faults", "--no-fail-fast"])?;
+    step("crashes");
+    crate::cargo(root, ["nextest", "run", "--profile", "crash", "-p", "sandpit-crash", "--no-fail-fast"])?;
     step("documentation examples");
     crate::cargo(root, ["test", "--workspace", "--doc", "--quiet"])?;
     if !options.tests_only {

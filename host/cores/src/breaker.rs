@@ -1,9 +1,13 @@
 //! Loss breakers over the account's equity.
 //!
 //! A reading that is missing, not above zero, or far from the last one is *unknown*: brokers serve such
-//! readings at odd hours, and they are no loss. A jump becomes real when two further readings agree with it;
-//! a missing or worthless reading never does, and the watchdog, which sees cash and market values, judges
-//! those.
+//! readings at odd hours, and they are no loss. So is one whose equity made a step that is all cash while the
+//! shares are worth what they were: that is how a deposit or a withdrawal looks. A jump becomes real when two
+//! further readings agree with it, or when a transfer explains it; a missing or worthless reading never does,
+//! and the watchdog, which sees cash and market values, judges those.
+//!
+//! What the owner puts in or takes out is neither profit nor loss: peak, start of the day and window move with
+//! it, whether the broker tells of the transfer before the money shows in a reading or after.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -21,6 +25,27 @@ const AGREEMENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 
 /// Further readings that make a jump real.
 const CONFIRMATIONS: u32 = 2;
+
+/// A step of so much of the equity that is all cash may be a transfer.
+const STEP: Decimal = Decimal::from_parts(25, 0, 0, false, 4);
+
+/// Amounts this close to each other, as a fraction of the larger, are one and the same: the rest is the market.
+const SAME: Decimal = Decimal::from_parts(1, 0, 0, false, 1);
+
+/// How long a transfer may take to show in a reading, or to be told of after it did.
+const TRANSFER_WITHIN: Duration = Duration::from_secs(3_600);
+
+/// Transfers that may wait to show. When full, the oldest is taken as if it had shown.
+const MAX_PENDING: usize = 16;
+
+/// What the broker says the account is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Cash plus market values.
+    pub equity: Usd,
+    /// Cash.
+    pub cash: Usd,
+}
 
 /// How much may be lost, as fractions of the capital.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +89,26 @@ pub enum Trip {
     },
 }
 
+/// A step that was taken for a loss or gain, with what was remembered before it, should a transfer explain it.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    at: MarketTime,
+    amount: Usd,
+    peak: Option<Usd>,
+    /// The highest equity since.
+    high: Usd,
+}
+
 /// The three breakers.
 #[derive(Clone, Debug)]
 pub struct LossBreaker {
     limits: LossLimits,
-    last: Option<Usd>,
+    last: Option<Reading>,
     suspect: Option<(Usd, u32)>,
+    /// Transfers of which the money has not shown yet.
+    pending: VecDeque<(MarketTime, Usd)>,
+    /// The newest step that was all cash and that nobody has explained.
+    step: Option<Step>,
     day_start: Option<Usd>,
     peak: Option<Usd>,
     /// The highest reading of each of the newest minutes: at most one entry a minute.
@@ -79,7 +118,16 @@ pub struct LossBreaker {
 impl LossBreaker {
     /// Breakers that have seen no reading. The first known one is the day's start and the peak.
     pub const fn new(limits: LossLimits) -> Self {
-        Self { limits, last: None, suspect: None, day_start: None, peak: None, minutes: VecDeque::new() }
+        Self {
+            limits,
+            last: None,
+            suspect: None,
+            pending: VecDeque::new(),
+            step: None,
+            day_start: None,
+            peak: None,
+            minutes: VecDeque::new(),
+        }
     }
 
     /// A session starts from this equity, such as the broker's for the close before. Without a positive one
@@ -98,18 +146,50 @@ impl LossBreaker {
         self.peak
     }
 
+    /// The equity that the day is measured from, to be kept over restarts.
+    pub const fn day_start(&self) -> Option<Usd> {
+        self.day_start
+    }
+
     /// The last known equity; `None` while it is unknown, and then no risk may be added.
     pub fn equity(&self) -> Option<Usd> {
-        self.last.filter(|_| self.suspect.is_none())
+        self.last.filter(|_| self.suspect.is_none()).map(|last| last.equity)
+    }
+
+    /// The owner put money in (above zero) or took it out. Before the first reading it counts at once.
+    pub fn transfer(&mut self, net: Usd, now: MarketTime) {
+        let Some(last) = self.last else { return self.shift(net, now) };
+        let shown = self.suspect.map(|(jumped, _)| jumped - last.equity);
+        if shown.is_some_and(|shown| is_same(shown, net)) {
+            self.show(net, now);
+        } else if let Some(step) =
+            self.step.take_if(|step| is_same(step.amount, net) && now.since(step.at) <= TRANSFER_WITHIN)
+        {
+            self.explain(step, net);
+        } else if net.abs() < last.equity * STEP {
+            // It is no step that anybody would see.
+            self.shift(net, now);
+        } else {
+            self.pending.push_back((now, net));
+            if self.pending.len() > MAX_PENDING
+                && let Some((_, oldest)) = self.pending.pop_front()
+            {
+                self.shift(oldest, now);
+            }
+        }
     }
 
     /// Takes a reading, and says which limit it reaches, if any: the quick one first. It says so again at
     /// every reading that is still beyond.
-    pub fn record(&mut self, reading: Option<Usd>, now: MarketTime) -> Option<Trip> {
-        let equity = self.known(reading)?;
+    pub fn record(&mut self, reading: Option<Reading>, now: MarketTime) -> Option<Trip> {
+        self.pending.retain(|(at, _)| now.since(*at) <= TRANSFER_WITHIN);
+        let equity = self.known(reading, now)?;
         let from = self.highest_since(now, equity);
         let day_start = *self.day_start.get_or_insert(equity);
         self.peak = self.peak.max(Some(equity));
+        if let Some(step) = &mut self.step {
+            step.high = step.high.max(equity);
+        }
         let peak = self.peak.unwrap_or(equity);
         if self.is_lost(from, equity, self.limits.half_hour) {
             Some(Trip::HalfHour { from, to: equity })
@@ -123,14 +203,23 @@ impl LossBreaker {
     }
 
     /// The reading, if it can be believed.
-    fn known(&mut self, reading: Option<Usd>) -> Option<Usd> {
-        let Some(equity) = reading.filter(|equity| equity.is_positive()) else {
+    fn known(&mut self, reading: Option<Reading>, now: MarketTime) -> Option<Usd> {
+        let Some(reading) = reading.filter(|reading| reading.equity.is_positive()) else {
             self.suspect.get_or_insert((Usd::ZERO, 0));
             return None;
         };
+        if let Some(last) = self.last {
+            let shown = reading.equity - last.equity;
+            if let Some(index) = self.pending.iter().position(|(_, net)| is_same(shown, *net)) {
+                let (_, net) = self.pending.remove(index)?;
+                self.show(net, now);
+            }
+        }
+        let equity = reading.equity;
+        let is_step = self.last.is_some_and(|last| is_all_cash(last, reading));
         let believed = match (self.last, self.suspect) {
             (None, _) => true,
-            (Some(last), _) if is_within(equity, last, JUMP) => true,
+            (Some(last), _) if is_within(equity, last.equity, JUMP) && !is_step => true,
             (Some(_), Some((jumped, seen))) if is_within(equity, jumped, AGREEMENT) => {
                 self.suspect = Some((jumped, seen + 1));
                 seen + 1 >= CONFIRMATIONS
@@ -143,9 +232,49 @@ impl LossBreaker {
         if !believed {
             return None;
         }
+        if let Some(last) = self.last.filter(|_| is_step) {
+            let amount = equity - last.equity;
+            self.step = Some(Step { at: now, amount, peak: self.peak, high: equity });
+        }
         self.suspect = None;
-        self.last = Some(equity);
+        self.last = Some(reading);
         Some(equity)
+    }
+
+    /// A transfer shows in the readings from now on.
+    fn show(&mut self, net: Usd, now: MarketTime) {
+        self.shift(net, now);
+        self.suspect = None;
+        if let Some(last) = &mut self.last {
+            last.equity += net;
+            last.cash += net;
+        }
+    }
+
+    /// What was remembered moves by `net`.
+    fn shift(&mut self, net: Usd, now: MarketTime) {
+        let moved = |equity: Usd| Some(equity + net).filter(|equity| equity.is_positive());
+        self.peak = self.peak.and_then(moved);
+        self.day_start = self.day_start.and_then(moved);
+        self.move_window(net, now + HALF_HOUR);
+    }
+
+    /// A step that counted as a loss or gain was a transfer after all: what was remembered before it moves.
+    fn explain(&mut self, step: Step, net: Usd) {
+        self.peak = Some(step.peak.map_or(step.high, |peak| step.high.max(peak + net)));
+        self.day_start = self.day_start.map(|start| start + net).filter(|start| start.is_positive());
+        self.move_window(net, step.at);
+        // Both may be in the minute of the step: what it reached since counts.
+        if let Some((_, highest)) = self.minutes.iter_mut().find(|(minute, _)| *minute == step.at.minute()) {
+            *highest = step.high;
+        }
+    }
+
+    /// The highest readings of the minutes before `until` move by `net`.
+    fn move_window(&mut self, net: Usd, until: MarketTime) {
+        for (_, highest) in self.minutes.iter_mut().filter(|(minute, _)| *minute < until.minute()) {
+            *highest += net;
+        }
     }
 
     /// The highest equity of the last 30 whole minutes and the one under way, `equity` taken in.
@@ -171,6 +300,18 @@ fn is_within(a: Usd, b: Usd, fraction: Decimal) -> bool {
     (a - b).abs() <= b * fraction
 }
 
+/// Whether two signed amounts are one and the same.
+fn is_same(a: Usd, b: Usd) -> bool {
+    a.is_positive() == b.is_positive() && (a - b).abs() <= a.abs().max(b.abs()) * SAME
+}
+
+/// Whether the equity made a step while the shares held are worth what they were.
+fn is_all_cash(last: Reading, reading: Reading) -> bool {
+    let step = (reading.equity - last.equity).abs();
+    let shares = |of: Reading| of.equity - of.cash;
+    step >= last.equity * STEP && (shares(reading) - shares(last)).abs() <= step * SAME
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -188,6 +329,16 @@ mod tests {
         Usd::new(Decimal::from(whole))
     }
 
+    /// A reading of which only the shares move.
+    fn in_shares(equity: i64) -> Option<Reading> {
+        Some(Reading { equity: usd(equity), cash: usd(1_000) })
+    }
+
+    /// A reading of which only the cash moves.
+    fn in_cash(equity: i64) -> Option<Reading> {
+        Some(Reading { equity: usd(equity), cash: usd(equity - 60_000) })
+    }
+
     fn at(minutes: i64) -> MarketTime {
         MarketTime::from_secs(minutes * 60)
     }
@@ -195,10 +346,9 @@ mod tests {
     /// Records (minute, equity) one by one and returns what the last one trips. A negative number is a
     /// missing one.
     fn last_of(mut breaker: LossBreaker, readings: &[(i64, i64)]) -> Option<Trip> {
-        let read = |equity| Some(usd(equity)).filter(|_| equity >= 0);
         let mut last = None;
         for &(minute, equity) in readings {
-            last = breaker.record(read(equity), at(minute));
+            last = breaker.record(in_shares(equity).filter(|_| equity >= 0), at(minute));
         }
         last
     }
@@ -250,8 +400,8 @@ mod tests {
     #[test]
     fn a_reading_counts_for_thirty_minutes_at_least() {
         let mut breaker = LossBreaker::new(LIMITS);
-        breaker.record(Some(usd(100_000)), MarketTime::from_secs(59));
-        let trip = breaker.record(Some(usd(99_000)), MarketTime::from_secs(59 + 30 * 60));
+        breaker.record(in_shares(100_000), MarketTime::from_secs(59));
+        let trip = breaker.record(in_shares(99_000), MarketTime::from_secs(59 + 30 * 60));
         assert!(matches!(trip, Some(Trip::HalfHour { .. })), "{trip:?}");
     }
 
@@ -259,12 +409,84 @@ mod tests {
     fn an_unknown_equity_says_so() {
         let mut breaker = LossBreaker::new(LIMITS);
         assert_eq!(breaker.equity(), None);
-        breaker.record(Some(usd(100_000)), at(0));
+        breaker.record(in_shares(100_000), at(0));
         assert_eq!(breaker.equity(), Some(usd(100_000)));
         breaker.record(None, at(1));
         assert_eq!(breaker.equity(), None);
-        breaker.record(Some(usd(100_100)), at(2));
+        breaker.record(in_shares(100_100), at(2));
         assert_eq!(breaker.equity(), Some(usd(100_100)));
+    }
+
+    #[test]
+    fn a_transfer_is_neither_profit_nor_loss() {
+        /// One thing that happens, at a minute.
+        enum Step {
+            Reads(i64),
+            Transfer(i64),
+        }
+        use Step::{Reads, Transfer};
+        let check = |name: &str, steps: &[Step], peak: i64, trips: bool| {
+            let mut breaker = LossBreaker::new(LIMITS);
+            breaker.record(in_cash(100_000), at(0));
+            let mut trip = None;
+            for (minute, step) in (1..).zip(steps) {
+                match step {
+                    Reads(equity) => trip = trip.or(breaker.record(in_cash(*equity), at(minute))),
+                    Transfer(net) => breaker.transfer(usd(*net), at(minute)),
+                }
+            }
+            assert_eq!(trip.is_some(), trips, "{name}: {trip:?}");
+            assert_eq!(breaker.peak(), Some(usd(peak)), "{name}");
+        };
+        check("told first", &[Transfer(-5_000), Reads(95_000), Reads(95_000)], 95_000, false);
+        check(
+            "told first, and late to show",
+            &[Transfer(-5_000), Reads(100_000), Reads(95_000)],
+            95_000,
+            false,
+        );
+        check("told after it showed", &[Reads(95_000), Transfer(-5_000), Reads(95_000)], 95_000, false);
+        check("in, told first", &[Transfer(50_000), Reads(150_000), Reads(149_900)], 150_000, false);
+        check("in, told after", &[Reads(150_000), Transfer(50_000), Reads(149_900)], 150_000, false);
+        check("told by nobody", &[Reads(95_000), Reads(95_000), Reads(95_000)], 100_000, true);
+        check("in by nobody", &[Reads(105_000), Reads(105_000), Reads(105_000)], 105_000, false);
+        check(
+            "in, told late",
+            &[Reads(105_000), Reads(105_000), Reads(105_000), Transfer(5_000), Reads(104_900)],
+            105_000,
+            false,
+        );
+        check("small", &[Transfer(-200), Reads(99_800), Reads(99_700)], 99_800, false);
+        check(
+            "another amount",
+            &[Transfer(-5_000), Reads(90_500), Reads(90_500), Reads(90_500)],
+            100_000,
+            true,
+        );
+    }
+
+    #[test]
+    fn a_transfer_before_the_first_reading_moves_what_is_remembered() {
+        let mut breaker = LossBreaker::new(LIMITS);
+        breaker.remember_peak(usd(100_000));
+        breaker.start_day(Some(usd(99_000)));
+        breaker.transfer(usd(-40_000), at(0));
+        assert_eq!(breaker.record(in_shares(59_500), at(1)), None);
+        assert_eq!((breaker.peak(), breaker.day_start()), (Some(usd(60_000)), Some(usd(59_000))));
+        breaker.transfer(usd(-1_000_000), at(2));
+        assert_eq!(breaker.peak(), Some(usd(60_000)), "the money has not shown");
+    }
+
+    #[test]
+    fn a_withdrawal_withholds_entries_until_it_is_known() {
+        let mut breaker = LossBreaker::new(LIMITS);
+        breaker.record(in_cash(100_000), at(0));
+        assert_eq!(breaker.record(in_cash(95_000), at(1)), None);
+        assert_eq!(breaker.equity(), None);
+        breaker.transfer(usd(-5_000), at(1));
+        assert_eq!(breaker.equity(), Some(usd(95_000)));
+        // A loss afterwards counts from there.
+        assert!(breaker.record(in_shares(94_000), at(2)).is_some());
     }
 
     proptest! {
@@ -277,7 +499,7 @@ mod tests {
             for (pause, gain) in steps {
                 secs += pause;
                 equity += gain;
-                prop_assert_eq!(breaker.record(Some(usd(equity)), MarketTime::from_secs(secs)), None);
+                prop_assert_eq!(breaker.record(in_shares(equity), MarketTime::from_secs(secs)), None);
                 prop_assert!(breaker.minutes.len() <= 31);
             }
         }

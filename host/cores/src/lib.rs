@@ -7,11 +7,12 @@ mod backoff;
 mod breaker;
 mod limiter;
 pub mod orders;
+pub mod plan;
 pub mod reconcile;
 mod staleness;
 
 pub use backoff::{Backoff, Reconnect, Retry};
-pub use breaker::{LossBreaker, LossLimits, Trip};
+pub use breaker::{LossBreaker, LossLimits, Reading, Trip};
 pub use limiter::{
     Bound, DEFAULT_PAUSE, FEW, KEPT_PLACES, Limiter, MAX_MOMENTS, MAX_PAUSE, MAX_WAITING, MAX_WAITING_EACH,
     MIN_PAUSE, Priority, QueueError, Quota, Request, Tally, Ticket, Unit, Usage, Verdict, WAIT_BUCKETS_MS,

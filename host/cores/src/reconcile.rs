@@ -1,5 +1,14 @@
 //! The difference between the broker's truth and our books, as things to do.
 
+mod cash;
+mod claims;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use cash::{Agreed, CashCheck, CashVerdict};
+pub use claims::{Claim, claimed, is_claimed};
+pub use rows::KnownRows;
 use sandpit_types::{BrokerOrder, ClientOrderId, Position, Qty, Symbol};
 
 use crate::orders::{Books, OrderState};
@@ -14,9 +23,9 @@ pub enum Difference {
         /// As the broker shows it.
         shown: BrokerOrder,
     },
-    /// It has our prefix and the books lack it: ask the store, then adopt it.
+    /// It is ours, by its prefix or by a claim, and the books lack it: ask the store, then adopt it.
     Lost {
-        /// Our id, read from the broker's report.
+        /// Our id of it.
         client_id: ClientOrderId,
         /// As the broker shows it.
         shown: BrokerOrder,
@@ -44,19 +53,31 @@ pub struct PositionDifference {
     pub broker: Qty,
 }
 
+/// Our id of an order that the broker shows: its own, else that of the order in the books that the broker
+/// knows by this id (a leg, a claimed order), else that of a claim.
+pub fn name(books: &Books, claims: &[Claim], shown: &BrokerOrder) -> Option<ClientOrderId> {
+    shown.ours().or_else(|| books.by_broker_id(&shown.id).cloned()).or_else(|| claims::claimed(claims, shown))
+}
+
 /// Compares the broker's list of open orders with the books. Orders that are not sent yet, or whose POST is
 /// under way, are left out: the list may be older than they are.
-pub fn orders(books: &Books, open_at_broker: &[BrokerOrder]) -> Vec<Difference> {
-    let shown = open_at_broker.iter().map(|shown| match shown.ours() {
-        Some(client_id) if books.order(&client_id).is_some() => {
-            Difference::Known { client_id, shown: shown.clone() }
+pub fn orders(books: &Books, claims: &[Claim], open_at_broker: &[BrokerOrder]) -> Vec<Difference> {
+    let names: Vec<_> = open_at_broker.iter().map(|shown| name(books, claims, shown)).collect();
+    // A leg is listed by itself or within its parent.
+    let legs = open_at_broker.iter().flat_map(|shown| &shown.legs).filter_map(|leg| name(books, claims, leg));
+    let listed: BTreeSet<_> = names.iter().flatten().cloned().chain(legs).collect();
+    let shown = open_at_broker.iter().zip(names).map(|(shown, name)| {
+        let shown = shown.clone();
+        match name {
+            Some(client_id) if books.order(&client_id).is_some() => Difference::Known { client_id, shown },
+            Some(client_id) => Difference::Lost { client_id, shown },
+            None => Difference::Foreign { shown },
         }
-        Some(client_id) => Difference::Lost { client_id, shown: shown.clone() },
-        None => Difference::Foreign { shown: shown.clone() },
     });
-    let listed: std::collections::BTreeSet<_> = open_at_broker.iter().filter_map(BrokerOrder::ours).collect();
     let missing = books
         .unsettled()
+        // A leg that the broker has not shown yet is found through its parent.
+        .filter(|order| !(order.is_leg() && order.broker_id().is_none()))
         .filter(|order| match order.state() {
             OrderState::Unknown { .. }
             | OrderState::Working(_)
@@ -74,10 +95,11 @@ pub fn orders(books: &Books, open_at_broker: &[BrokerOrder]) -> Vec<Difference> 
 
 /// Compares the broker's positions with the sum of the sub-books, symbol by symbol.
 pub fn positions(books: &Books, at_broker: &[Position]) -> Vec<PositionDifference> {
+    let held: BTreeMap<&Symbol, Qty> = at_broker.iter().map(|held| (&held.symbol, held.qty)).collect();
     let mut symbols = books.exposed_symbols();
-    symbols.extend(at_broker.iter().map(|position| position.symbol.clone()));
+    symbols.extend(held.keys().copied().cloned());
     let difference = |symbol: Symbol| {
-        let broker = at_broker.iter().find(|held| held.symbol == symbol).map_or(Qty::ZERO, |held| held.qty);
+        let broker = held.get(&symbol).copied().unwrap_or_default();
         let ours = books.position(&symbol);
         (ours != broker).then_some(PositionDifference { symbol, ours, broker })
     };
@@ -85,7 +107,7 @@ pub fn positions(books: &Books, at_broker: &[Position]) -> Vec<PositionDifferenc
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use sandpit_types::{
         BrokerOrderId, HostEpoch, MarketTime, OrderKind, OrderRequest, OrderStatus, Price, Side,
         StrategyName, StrategyOrderId, TimeInForce,
@@ -94,7 +116,7 @@ mod tests {
     use super::*;
     use crate::orders::{NewOrder, OrderEvent};
 
-    fn shown(client_id: &str) -> BrokerOrder {
+    pub(crate) fn shown(client_id: &str) -> BrokerOrder {
         BrokerOrder {
             id: BrokerOrderId::new(format!("b-{client_id}")),
             client_id: client_id.to_owned(),
@@ -158,10 +180,17 @@ mod tests {
         ]);
         let check = |listed: &[&str], expected: &[&str]| {
             let listed: Vec<BrokerOrder> = listed.iter().map(|client_id| shown(client_id)).collect();
-            let classes: Vec<String> = orders(&books, &listed)
+            let claims = [Claim {
+                client_id_prefix: "manual-".to_owned(),
+                strategy: StrategyName::parse("sma").expect("a name"),
+            }];
+            let classes: Vec<String> = orders(&books, &claims, &listed)
                 .into_iter()
                 .map(|difference| match difference {
                     Difference::Known { client_id, .. } => format!("known {}", client_id.sequence),
+                    Difference::Lost { shown, .. } if shown.ours().is_none() => {
+                        format!("claimed {}", shown.client_id)
+                    }
                     Difference::Lost { client_id, .. } => format!("lost {}", client_id.sequence),
                     Difference::Foreign { shown } => format!("foreign {}", shown.client_id),
                     Difference::Missing { client_id } => format!("missing {}", client_id.sequence),
@@ -178,6 +207,7 @@ mod tests {
             &[&text(5), "by-hand", ""],
             &["known 5", "foreign by-hand", "foreign ", "missing 3", "missing 4"],
         );
+        check(&["manual-1", &text(3)], &["claimed manual-1", "known 3", "missing 4", "missing 5"]);
     }
 
     #[test]

@@ -37,6 +37,12 @@ pub(crate) fn wall_now() -> MarketTime {
     MarketTime::from_nanos(time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
+/// The name of whoever started this process, behind `sudo` too, as far as the environment tells.
+pub(crate) fn user(environment: &BTreeMap<String, String>) -> String {
+    let named = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(|key| environment.get(key));
+    named.filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| format!("uid {}", nix::unistd::getuid()))
+}
+
 /// Memory of this process that is in RAM; zero when the system does not say.
 pub(crate) fn resident_bytes() -> u64 {
     let (Ok(own), Ok(mut system)) = (sysinfo::get_current_pid(), System::new()) else { return 0 };

@@ -105,6 +105,7 @@ impl Figures {
             mode: self.mode.to_owned(),
             epoch: self.epoch.to_string(),
             reconciled: running.is_some(),
+            frozen: desk.frozen.clone(),
             lease_ms_left: self.lease.as_ref().map(|lease| lease.left_nanos(ambient::boot_now()) / 1_000_000),
             equity_usd: equity.map(|(_, now)| now.to_f64()),
             equity_start_usd: equity.map(|(start, _)| start.to_f64()),
@@ -149,7 +150,10 @@ impl Figures {
             fills: desk.fills,
             cancels: desk.cancels,
             suspicions: desk.suspicions,
+            differences: desk.differences,
+            foreign: desk.foreign,
             open: desk.open,
+            planned: desk.planned,
             unknown: desk.unknown,
             latency: LatencyFigures {
                 count: desk.submits,

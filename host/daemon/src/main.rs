@@ -19,6 +19,7 @@ mod review;
 mod run;
 mod sessions;
 mod strategies;
+mod unfreeze;
 
 use std::{
     path::{Path, PathBuf},
@@ -51,6 +52,7 @@ enum Command {
     #[command(subcommand)]
     Db(records::DbCommand),
     Export(records::ExportArgs),
+    Unfreeze(unfreeze::UnfreezeArgs),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -92,6 +94,12 @@ fn main() -> ExitCode {
             log_to_stderr("warn");
             or_say(records::export(&args), "done")
         }
+        Command::Unfreeze(args) => {
+            log_to_stderr("warn");
+            said(load(&args.config).and_then(|config| {
+                unfreeze::unfreeze(&config, &args.reason, &ambient::user(&ambient::environment()))
+            }))
+        }
         Command::Config(ConfigCommand::Check { config }) => {
             or_say(load(&config).map(|_| Exit::Ok), "the configuration is valid")
         }
@@ -129,6 +137,14 @@ fn or_say(outcome: Result<Exit, Failure>, success: &str) -> Exit {
             eprintln!("error: {}", failure.sentence);
             failure.exit
         }
+    }
+}
+
+/// One sentence either way, the good one made on the way.
+fn said(outcome: Result<String, Failure>) -> Exit {
+    match outcome {
+        Ok(sentence) => or_say(Ok(Exit::Ok), &sentence),
+        Err(failure) => or_say(Err(failure), ""),
     }
 }
 

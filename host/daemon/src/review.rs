@@ -1,16 +1,22 @@
 //! Between strategy and desk: what the world looks like to an order, and what the gates say of it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod working;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use rust_decimal::Decimal;
 use sandpit_contract::BootTime;
 use sandpit_cores::orders::{Books, Order};
 use sandpit_execution::Review;
 use sandpit_fanout::Tape;
-use sandpit_risk::{Approved, Gates, OpenOrder, Situation};
+use sandpit_risk::{Approved, BUSINESS_DAYS, DayTradeRule, DayTrades, DayTrading, Gates, Situation};
 use sandpit_types::{
-    Account, ClientOrderId, MarketClock, MarketTime, Price, Quote, Refusal, Side, StrategyName, Submit,
-    Symbol, Usd,
+    Account, ClientOrderId, Fill, MarketClock, MarketTime, Price, Qty, Quote, Refusal, Side, StrategyName,
+    Submit, Symbol, Usd,
 };
 
 use crate::{
@@ -24,6 +30,12 @@ use crate::{
 /// An account read longer ago than this, in market time and in real time both, is not known any more.
 const ACCOUNT_AGE: Duration = Duration::from_secs(60);
 const ACCOUNT_AGE_REAL: Duration = Duration::from_secs(15);
+
+/// The fact that outlives the process besides those of the breakers.
+const DAY_TRADES: &str = "day-trades";
+
+/// A price that says so may be this far ahead: clocks differ. Further, it would never grow old.
+const MAX_AHEAD: Duration = Duration::from_secs(60);
 
 /// The account as the broker last reported it.
 #[derive(Debug)]
@@ -54,6 +66,10 @@ pub(crate) struct Reviewer {
     pub(crate) endings: Endings,
     /// The newest reading of the account.
     pub(crate) account: Option<Reading>,
+    /// The day trades of the last days; kept only while they are bounded.
+    pub(crate) day_trades: DayTrades,
+    /// How the day trades were last given away.
+    pub(crate) day_trades_given: String,
 }
 
 impl Review for Reviewer {
@@ -61,11 +77,12 @@ impl Review for Reviewer {
         &mut self,
         strategy: &StrategyName,
         submit: &Submit,
-        _: Option<&ClientOrderId>, // FOUNDATION
+        replaces: Option<&ClientOrderId>,
         books: &Books,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
-        let situation = self.situation(strategy, submit, books, now);
+        let replaces = replaces.and_then(|id| books.order(id));
+        let situation = self.situation(strategy, submit, replaces, books, now);
         self.gates.check(strategy, submit, &situation, now)
     }
 
@@ -73,14 +90,50 @@ impl Review for Reviewer {
         let taken_at = ambient::boot_now();
         self.account = Some(Reading { account: account.clone(), asked_at, taken_at });
         if let Some(trip) = self.losses.on(account, self.clock.now()) {
+            // From here on the gates are frozen and the lease is gone; the host's end tells the watchdog.
             self.endings.give(Ending::Kill { reason: trip.to_string() });
         }
     }
 
-    fn transfer(&mut self, _: Usd, _: MarketTime) {} // FOUNDATION
+    fn transfer(&mut self, net: Usd, now: MarketTime) {
+        self.losses.transfer(net, now);
+    }
 
-    fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
-        None // FOUNDATION
+    fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote> {
+        let quote = self.tape.last(symbol).quote?;
+        let is_young =
+            now.since(quote.time) <= self.gates.limits().price_age() && quote.time.since(now) <= MAX_AHEAD;
+        is_young.then_some(quote)
+    }
+
+    fn filled(&mut self, fill: &Fill, held: Qty) {
+        if let Some(day) = self.counted_day(fill.time) {
+            self.day_trades.filled(&fill.symbol, fill.side.signed(fill.qty), held, day);
+        }
+    }
+
+    fn restore(&mut self, facts: &BTreeMap<String, String>) {
+        self.losses.restore(facts);
+        if let Some(kept) = facts.get(DAY_TRADES) {
+            match DayTrades::from_text(kept) {
+                Some(day_trades) => self.day_trades = day_trades,
+                None => {
+                    tracing::warn!(kept, "the day trades of earlier lives cannot be read; counting from none")
+                }
+            }
+        }
+    }
+
+    fn facts(&mut self) -> Vec<(&'static str, String)> {
+        let mut facts = self.losses.facts();
+        if self.gates.limits().day_trade_rule() == DayTradeRule::Legacy {
+            let text = self.day_trades.to_text();
+            if text != self.day_trades_given {
+                self.day_trades_given.clone_from(&text);
+                facts.push((DAY_TRADES, text));
+            }
+        }
+        facts
     }
 }
 
@@ -89,6 +142,7 @@ impl Reviewer {
         &self,
         strategy: &StrategyName,
         submit: &Submit,
+        replaces: Option<&Order>,
         books: &Books,
         now: MarketTime,
     ) -> Situation {
@@ -100,6 +154,7 @@ impl Reviewer {
             // An account that is not known, a symbol of which the broker holds another quantity than the
             // books: no risk is added where the facts are missing.
             frozen: account.is_none_or(|account| account.trading_blocked)
+                || self.losses.is_tripped()
                 || disputed.is_some()
                 || books.frozen().is_some(),
             lease: self.lease.as_ref().is_none_or(|lease| lease.holds(ambient::boot_now())),
@@ -113,17 +168,54 @@ impl Reviewer {
             buying_power: account.map(|account| account.buying_power),
             position: books.sub_book(strategy, symbol).qty,
             account_position: disputed.unwrap_or_else(|| books.position(symbol)),
-            open_orders: books
-                .open_on(symbol)
-                .map(open_order)
-                .filter(|order| order.remaining.is_positive())
-                .collect(),
+            open_orders: working::open_orders(books, symbol, replaces),
+            replaced_remaining: replaces.map_or(Qty::ZERO, Order::remaining),
+            replaced_value: replaces.map_or(Usd::ZERO, |old| self.value(old)),
+            replaces_in_class: replaces.is_some_and(working::is_in_class),
             open_order_count: books.open_count(),
             gross_exposure: books.gross_exposure(|symbol| self.tape.last(symbol).mark()),
             pending_exposure: self.pending_exposure(books),
             owner: self.owners.get(symbol).cloned(),
             known_id: books.is_known(strategy, submit.id),
+            day_trading: self.day_trading(submit, books, now),
         }
+    }
+
+    /// The trading day of a moment, while day trades are counted.
+    fn counted_day(&self, at: MarketTime) -> Option<MarketTime> {
+        match self.gates.limits().day_trade_rule() {
+            DayTradeRule::Off => None,
+            DayTradeRule::Legacy => self.sessions.trading_day(at),
+        }
+    }
+
+    /// Where the day-trade rule of old stands. Orders that close what was opened today may each complete one
+    /// more day trade, so they are counted as if they had.
+    fn day_trading(&self, submit: &Submit, books: &Books, now: MarketTime) -> DayTrading {
+        let Some(day) = self.counted_day(now) else { return DayTrading::default() };
+        let first = self.sessions.days_back(day, BUSINESS_DAYS).unwrap_or(day);
+        let closes = |order: &&Order| {
+            let held = books.position(&order.request.symbol);
+            !held.is_zero()
+                && order.request.side.signed(order.request.qty).is_positive() != held.is_positive()
+        };
+        let closing: BTreeSet<&Symbol> =
+            books.open_orders().filter(closes).map(|order| &order.request.symbol).collect();
+        let pending = closing.iter().filter(|symbol| self.day_trades.is_new_on(symbol, day)).count();
+        DayTrading {
+            count: self.day_trades.since(first) + u32::try_from(pending).unwrap_or(u32::MAX),
+            opened_today: self.day_trades.opened_on(&submit.symbol, day),
+            closing: closing.contains(&submit.symbol) || !self.day_trades.is_new_on(&submit.symbol, day),
+            last_equity: self.account.as_ref().map(|reading| reading.account.last_equity),
+        }
+    }
+
+    /// What an order would cost that is open, at the worse of its own prices and the market's.
+    fn value(&self, order: &Order) -> Usd {
+        let kind = order.request.kind;
+        let own = kind.limit_price().or(kind.stop_price());
+        let price = own.or_else(|| self.tape.last(&order.request.symbol).mark());
+        price.unwrap_or(UNPRICED) * order.remaining()
     }
 
     /// The newest reading, while it is young enough.
@@ -140,24 +232,14 @@ impl Reviewer {
     fn pending_exposure(&self, books: &Books) -> Usd {
         let asked_at = self.account.as_ref().map_or(MarketTime::EPOCH, |reading| reading.asked_at);
         let is_new = |order: &Order| order.recorded_at >= asked_at || !order.state().is_at_broker();
-        let recent = books.open_orders().filter(|order| order.request.side == Side::Buy && is_new(order));
-        let cost = |order: &Order| {
-            let limit = order.request.kind.limit_price();
-            let price = limit.or_else(|| self.tape.last(&order.request.symbol).mark());
-            price.unwrap_or(UNPRICED) * order.remaining()
-        };
-        recent.map(cost).sum()
+        let buys = books.open_orders().filter(|order| order.request.side == Side::Buy);
+        let recent = buys.filter(|order| order.links.leg_of.is_none() && is_new(order));
+        recent.map(|order| self.value(order)).sum()
     }
 }
 
 /// What a share costs of which no price is known: more than any buying power.
 const UNPRICED: Price = Price::new(Decimal::from_parts(1_000_000_000, 0, 0, false, 0));
 
-fn open_order(order: &Order) -> OpenOrder {
-    OpenOrder {
-        strategy: order.strategy().clone(),
-        side: order.request.side,
-        remaining: order.remaining(),
-        limit_price: order.request.kind.limit_price(),
-    }
-}
+#[cfg(test)]
+mod tests;

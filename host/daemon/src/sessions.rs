@@ -40,6 +40,23 @@ impl Sessions {
         self.0.iter().map(|day| day.open).rfind(|open| *open <= now)
     }
 
+    /// The trading day that `at` belongs to, extended hours included, by the start of its regular session: that
+    /// of a night is the day to come. `None` when the calendar does not reach so far.
+    pub(crate) fn trading_day(&self, at: MarketTime) -> Option<MarketTime> {
+        self.0.iter().find(|day| at < day.close + AFTER_CLOSE).map(|day| day.open)
+    }
+
+    /// The first of the last `count` trading days up to `day`, by the start of its session.
+    pub(crate) fn days_back(&self, day: MarketTime, count: usize) -> Option<MarketTime> {
+        let mut back = self.0.iter().map(|known| known.open).rev().skip_while(|open| *open > day);
+        back.by_ref().take(count).last()
+    }
+
+    /// The close of the session before the one that starts at `open`.
+    pub(crate) fn close_before(&self, open: MarketTime) -> Option<MarketTime> {
+        self.0.iter().map(|day| day.close).rfind(|close| *close <= open)
+    }
+
     /// The first of the last `minutes` minutes of regular sessions before `now`; as far back as the calendar
     /// goes when it knows fewer.
     pub(crate) fn minutes_back(&self, now: MarketTime, minutes: u32) -> MarketTime {
@@ -76,11 +93,30 @@ mod tests {
         check("2013-10-07T20:00:00Z", (false, true));
         check("2013-10-08T00:00:00Z", (false, false));
         assert_eq!(sessions.last_open(at("2013-10-07T13:29:59Z")), None);
+        assert_eq!(sessions.trading_day(at("2013-10-07T00:30:00Z")), Some(day.open), "the night before");
+        assert_eq!(sessions.trading_day(at("2013-10-07T23:59:59Z")), Some(day.open));
+        assert_eq!(sessions.trading_day(at("2013-10-08T00:00:00Z")), None);
         let back = |now: &str, minutes: u32| sessions.minutes_back(at(now), minutes).to_string();
         assert_eq!(back("2013-10-07T13:40:00Z", 5), "2013-10-07T13:35:00Z");
         assert_eq!(back("2013-10-07T13:40:00Z", 500), "2013-10-07T13:30:00Z");
         assert_eq!(back("2013-10-08T01:00:00Z", 5), "2013-10-07T19:55:00Z");
         assert_eq!(back("2013-10-07T01:00:00Z", 5), "2013-10-07T01:00:00Z");
         assert_eq!(sessions.last_open(at("2013-10-08T00:00:00Z")), Some(day.open));
+    }
+
+    #[test]
+    fn several_days() {
+        let at = |text: &str| MarketTime::parse(text).expect(text);
+        let day = |number: u32| {
+            let time = |hour| at(&format!("2013-10-{number:02}T{hour}:00:00Z"));
+            SessionDay { open: time(14), close: time(20) }
+        };
+        let days: Vec<SessionDay> = [4, 7, 8, 9].into_iter().map(day).collect();
+        let sessions = Sessions::new(days.clone());
+        assert_eq!(sessions.days_back(days[3].open, 2), Some(days[2].open));
+        assert_eq!(sessions.days_back(days[2].open, 2), Some(days[1].open));
+        assert_eq!(sessions.days_back(days[3].open, 9), Some(days[0].open));
+        assert_eq!(sessions.close_before(days[1].open), Some(days[0].close));
+        assert_eq!(sessions.close_before(days[0].open), None);
     }
 }

@@ -234,11 +234,13 @@ impl Strategy {
             let Some(id) = order.strategy_id else { continue };
             self.inbox.push(StrategyEvent::OpenOrder {
                 id,
+                leg: order.links.leg_of.as_ref().map(|(_, leg)| *leg),
                 symbol: order.request.symbol.clone(),
                 side: order.request.side,
                 qty: order.request.qty,
                 filled_qty: order.filled().qty(),
-                limit_price: order.request.kind.limit_price(),
+                kind: order.request.kind,
+                status: order.state().status(),
             });
         }
         for bar in own_warmup(beginning.warmup, &self.instruments, self.warmup_bars() as usize) {

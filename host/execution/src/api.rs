@@ -1,9 +1,12 @@
 //! What goes in and out of the desk.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_broker::BrokerError;
-use sandpit_cores::{orders::Books, reconcile::PositionDifference};
+use sandpit_cores::{
+    orders::Books,
+    reconcile::{Claim, PositionDifference},
+};
 use sandpit_risk::Approved;
 use sandpit_store::StoreError;
 use sandpit_types::{
@@ -35,6 +38,17 @@ pub trait Review: Send + 'static {
 
     /// The newest quote of a symbol, if it is young enough to trade on.
     fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote>;
+
+    /// A fill was counted; all our strategies together hold `held` of its symbol after it.
+    fn filled(&mut self, _fill: &Fill, _held: Qty) {}
+
+    /// What earlier lives gave to be kept, by name: said once, before anything else.
+    fn restore(&mut self, _facts: &BTreeMap<String, String>) {}
+
+    /// What has to outlive the process and has changed since it was last asked for, by name.
+    fn facts(&mut self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 /// What the desk is told.
@@ -148,6 +162,10 @@ pub struct DeskConfig {
     pub account_every: Duration,
     /// How often positions are compared with the books.
     pub positions_every: Duration,
+    /// How often the activities are read, unless something asks for them sooner.
+    pub activities_every: Duration,
+    /// Whose orders become ours, though others placed them.
+    pub claims: Vec<Claim>,
     /// How long a drain may take, real time; what is unresolved then is resolved by the next life.
     pub drain_within: Duration,
 }
@@ -159,6 +177,8 @@ impl DeskConfig {
     pub const POLL_DOWN_FLOOR: Duration = Duration::from_millis(500);
     /// The order stream may always be so far behind REST, real time.
     pub const GRACE_FLOOR: Duration = Duration::from_secs(2);
+    /// Activities are never read more often than this without a reason, real time.
+    pub const ACTIVITIES_FLOOR: Duration = Duration::from_secs(5);
 
     /// The usual spans for one life of the host.
     pub const fn new(epoch: HostEpoch) -> Self {
@@ -169,6 +189,8 @@ impl DeskConfig {
             stream_grace: Duration::from_secs(5),
             account_every: Duration::from_secs(10),
             positions_every: Duration::from_secs(60),
+            activities_every: Duration::from_secs(60),
+            claims: Vec::new(),
             drain_within: Duration::from_secs(5),
         }
     }
@@ -181,6 +203,7 @@ impl DeskConfig {
         self.poll_every = floor(self.poll_every, Self::POLL_FLOOR);
         self.poll_every_down = floor(self.poll_every_down, Self::POLL_DOWN_FLOOR);
         self.stream_grace = floor(self.stream_grace, Self::GRACE_FLOOR);
+        self.activities_every = floor(self.activities_every, Self::ACTIVITIES_FLOOR);
         self
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::HashMap, collections::VecDeque, sync::Arc, time::Duration
 
 use sandpit_broker::{Broker, BrokerError, Permit, SendTerms};
 use sandpit_cores::orders::Books;
-use sandpit_store::Store;
+use sandpit_store::{Record, Store, StoreError};
 use sandpit_types::{ClientOrderId, MarketClock, Pulse};
 use tokio::{
     sync::mpsc,
@@ -17,6 +17,7 @@ use tracing::error;
 
 use crate::{
     DeskConfig, DeskEnd, DeskInput, DeskOutput, DeskStats, Review,
+    crash::{self, Point},
     machine::{Action, Machine, Mode, Outcome},
 };
 
@@ -182,14 +183,16 @@ impl<B: Broker, R: Review> Desk<B, R> {
         match action {
             Action::Tell(output) => self.outbox.push_back(output),
             Action::Commit(records) => {
-                self.tasks.spawn(async move { Outcome::Committed(store.commit(records).await) });
+                self.tasks.spawn(async move { Outcome::Committed(commit(&store, records).await) });
             }
             Action::Submit { request, class, deadline } => {
                 let terms = SendTerms { class, deadline: Some(deadline), permit: self.permit.clone() };
                 let id = request.client_id.clone();
                 let task = self.tasks.spawn(async move {
                     let start = Instant::now();
+                    crash::point(Point::BeforePost);
                     let result = broker.submit(&request, terms).await;
+                    crash::point(Point::AfterPost);
                     Outcome::Submitted { id: request.client_id, result, took: start.elapsed() }
                 });
                 self.posts.insert(task.id(), id);
@@ -197,7 +200,25 @@ impl<B: Broker, R: Review> Desk<B, R> {
             Action::Cancel { id, broker_id } => {
                 self.tasks.spawn(async move {
                     let result = broker.cancel(&broker_id, Some(&id.strategy)).await;
+                    crash::point(Point::MidCancel);
                     Outcome::Cancelled { id, result }
+                });
+            }
+            Action::Replace { id, broker_id, change, class, deadline } => {
+                let terms = SendTerms { class, deadline: Some(deadline), permit: self.permit.clone() };
+                let new = id.clone();
+                let task = self.tasks.spawn(async move {
+                    let start = Instant::now();
+                    let result = broker.replace(&broker_id, &new, &change, terms).await;
+                    crash::point(Point::MidReplace);
+                    Outcome::Submitted { id: new, result, took: start.elapsed() }
+                });
+                self.posts.insert(task.id(), id);
+            }
+            Action::Ask { id, broker_id } => {
+                self.tasks.spawn(async move {
+                    let result = broker.order(&broker_id).await;
+                    Outcome::Asked { id, result }
                 });
             }
             Action::LookUp(id) => {
@@ -205,6 +226,15 @@ impl<B: Broker, R: Review> Desk<B, R> {
                     let result = broker.order_by_client_id(&id).await;
                     Outcome::LookedUp { id, result }
                 });
+            }
+            Action::Identify(broker_id) => {
+                self.tasks.spawn(async move {
+                    let result = broker.order(&broker_id).await;
+                    Outcome::Identified { broker_id, result }
+                });
+            }
+            Action::ReadActivities(since) => {
+                self.tasks.spawn(async move { Outcome::Activities(broker.activities(since).await) });
             }
             Action::List => {
                 self.tasks.spawn(async move { Outcome::Listed(broker.open_orders().await) });
@@ -252,4 +282,15 @@ impl<B: Broker, R: Review> Desk<B, R> {
             error!("not everything could be written before the stop; the next start asks the broker");
         }
     }
+}
+
+async fn commit(store: &Store, records: Vec<Record>) -> Result<(), StoreError> {
+    let is_answer = |record: &Record| matches!(record, Record::Change(change) if change.broker_id.is_some());
+    crash::point(Point::BeforeCommit);
+    if records.iter().any(is_answer) {
+        crash::point(Point::BeforeAnswerStored);
+    }
+    let result = store.commit(records).await;
+    crash::point(Point::AfterCommit);
+    result
 }

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod crash;
 mod desk;
 mod machine;
 mod rows;

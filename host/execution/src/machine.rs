@@ -1,14 +1,24 @@
 //! The desk's decisions: inputs, results and time go in, actions come out. Nothing here waits.
 
 mod absorb;
+mod activities;
 mod answers;
+mod audit;
+mod cash;
+mod chance;
+mod closing;
 mod disputes;
 mod errands;
+mod facts;
 mod hearing;
 mod intents;
 mod ledger;
+mod legs;
+mod operator;
+mod plan;
 mod polls;
 mod recording;
+mod replace;
 mod sends;
 mod story;
 mod strangers;
@@ -22,18 +32,27 @@ use std::{
 };
 
 use sandpit_broker::{BrokerError, Class};
-use sandpit_cores::orders::{Books, Order, OrderEvent, OrderState};
+use sandpit_cores::{
+    orders::{Books, Order, OrderEvent, OrderState},
+    reconcile::CashCheck,
+};
 use sandpit_store::{OrderRow, Record, StoreError};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, MarketTime, OrderRequest, Position,
+    Account, Activity, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, HostEpoch, MarketTime,
+    OrderRequest, Position,
 };
 use tracing::warn;
 
 use self::{
+    activities::Rows,
+    cash::Written,
+    chance::Chance,
+    closing::Closings,
     disputes::Disputes,
     errands::Errands,
     hearing::Hearing,
     ledger::{Ledger, Next, Then},
+    plan::Planning,
     polls::{Poll, Sync},
     sends::Sends,
     story::Story,
@@ -50,12 +69,36 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Action {
     Commit(Vec<Record>),
-    Submit { request: OrderRequest, class: Class, deadline: MarketTime },
-    Cancel { id: ClientOrderId, broker_id: BrokerOrderId },
+    Submit {
+        request: OrderRequest,
+        class: Class,
+        deadline: MarketTime,
+    },
+    Cancel {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+    },
+    /// A PATCH of the order `broker_id`, whose place `id` takes; it ends as a POST does.
+    Replace {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+        change: Change,
+        class: Class,
+        deadline: MarketTime,
+    },
+    /// One order by our id, as long as the broker's is not known...
     LookUp(ClientOrderId),
+    /// ...and by the broker's afterwards: that shows its legs, and a leg itself has no other.
+    Ask {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+    },
+    /// An order that a row of the activities names and the books do not have.
+    Identify(BrokerOrderId),
     List,
     ReadAccount,
     ReadPositions,
+    ReadActivities(MarketTime),
     Fetch(ClientOrderId),
     Tell(DeskOutput),
 }
@@ -67,13 +110,37 @@ pub(crate) type Fetched = Option<(OrderRow, BTreeSet<ExecutionId>)>;
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Committed(Result<(), StoreError>),
-    Submitted { id: ClientOrderId, result: Result<BrokerOrder, BrokerError>, took: Duration },
-    Cancelled { id: ClientOrderId, result: Result<(), BrokerError> },
-    LookedUp { id: ClientOrderId, result: Result<BrokerOrder, BrokerError> },
+    Submitted {
+        id: ClientOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+        took: Duration,
+    },
+    Cancelled {
+        id: ClientOrderId,
+        result: Result<(), BrokerError>,
+    },
+    LookedUp {
+        id: ClientOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+    },
+    /// The end of an [`Action::Ask`]: with all legs there are.
+    Asked {
+        id: ClientOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+    },
+    /// The end of an [`Action::Identify`].
+    Identified {
+        broker_id: BrokerOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+    },
     Listed(Result<Vec<BrokerOrder>, BrokerError>),
     Account(Result<Account, BrokerError>),
     Positions(Result<Vec<Position>, BrokerError>),
-    Fetched { id: ClientOrderId, result: Result<Fetched, StoreError> },
+    Activities(Result<Vec<Activity>, BrokerError>),
+    Fetched {
+        id: ClientOrderId,
+        result: Result<Fetched, StoreError>,
+    },
 }
 
 /// How far the desk goes along with new orders.
@@ -96,13 +163,22 @@ pub(crate) struct Machine<R> {
     sequence: u64,
     ledger: Ledger,
     sends: Sends,
+    planning: Planning,
+    closings: Closings,
     errands: Errands,
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
     list: Poll,
     account: Poll,
     positions: Poll,
+    activities: Poll,
+    rows: Rows,
+    cash: CashCheck,
+    /// What of these is in the store.
+    written: Written,
     sync: Option<Sync>,
     foreign: BTreeSet<BrokerOrderId>,
+    /// Lives of the host that the store knows, or of which a human was told that it does not.
+    lives: BTreeSet<HostEpoch>,
     disputes: Disputes,
     hearing: Hearing,
     /// How many times the order stream has come up.
@@ -123,6 +199,10 @@ impl<R: Review> Machine<R> {
             list: Poll::new(config.poll_every_down, polls::LIST_RETRY_CAP),
             account: Poll::new(config.account_every, polls::RETRY_CAP),
             positions: Poll::new(config.positions_every, polls::RETRY_CAP),
+            activities: Poll::new(config.activities_every, polls::RETRY_CAP),
+            rows: Rows::default(),
+            cash: CashCheck::new(config.stream_grace),
+            written: Written::default(),
             hearing: Hearing::new(config.stream_grace),
             config,
             review,
@@ -130,10 +210,13 @@ impl<R: Review> Machine<R> {
             sequence: 0,
             ledger: Ledger::default(),
             sends: Sends::default(),
+            planning: Planning::default(),
+            closings: Closings::default(),
             errands: Errands::default(),
             fetching: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
+            lives: BTreeSet::new(),
             disputes: Disputes::default(),
             connection: 0,
             story: Story::default(),
@@ -149,24 +232,20 @@ impl<R: Review> Machine<R> {
         match input {
             DeskInput::Intents { strategy, incarnation, intents } => {
                 self.books.begin_life(self.config.epoch, &strategy, incarnation);
-                for intent in intents {
-                    self.intent(&strategy, incarnation, intent, now);
-                }
+                self.intents(&strategy, incarnation, intents, now);
             }
-            DeskInput::Update(update) => {
-                self.hear(&update, now);
-                match update.order.ours() {
-                    Some(id) => self.absorb(&id, &OrderEvent::from(update), now, "stream"),
-                    None => self.foreigner(&update.order, now),
-                }
-            }
+            DeskInput::Update(update) => self.updated(update, now),
             DeskInput::OrderStreamUp => {
                 self.connection += 1;
                 self.stream_ended(Some(Sync::default()), now);
             }
             DeskInput::OrderStreamDown => self.stream_ended(None, now),
-            DeskInput::CancelStrategy(strategy) => self.cancel_all(&strategy, now),
-            DeskInput::CancelOrder { .. } => {} // FOUNDATION
+            DeskInput::CancelStrategy(strategy) => {
+                self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now)
+            }
+            DeskInput::CancelOrder { client_id, operator, reason } => {
+                self.cancel_by_hand(&client_id, operator, &reason, now);
+            }
             DeskInput::Drain => self.mode = Mode::Draining,
             DeskInput::Stop => self.mode = Mode::Stopping,
             DeskInput::Probe(_) => {}
@@ -179,10 +258,13 @@ impl<R: Review> Machine<R> {
             Outcome::Committed(result) => self.committed(result, now),
             Outcome::Submitted { id, result, took } => self.submitted(&id, result, took, now),
             Outcome::Cancelled { id, result } => self.cancelled(&id, result, now),
-            Outcome::LookedUp { id, result } => self.looked_up(&id, result, now),
+            Outcome::LookedUp { id, result } => self.looked_up(&id, result, false, now),
+            Outcome::Asked { id, result } => self.looked_up(&id, result, true, now),
+            Outcome::Identified { broker_id, result } => self.identified(&broker_id, result, now),
             Outcome::Listed(result) => self.listed(result, now),
             Outcome::Account(result) => self.account_read(result, now),
             Outcome::Positions(result) => self.positions_read(result, now),
+            Outcome::Activities(result) => self.activities_read(result, now),
             Outcome::Fetched { id, result } => self.fetched(&id, result, now),
         }
     }
@@ -193,6 +275,8 @@ impl<R: Review> Machine<R> {
             Mode::Open | Mode::Draining => self.ask(now),
             Mode::Stopping => {}
         }
+        self.close_positions(now);
+        self.pump(now);
         self.close_story(now, self.mode == Mode::Stopping);
         self.settle(now);
         self.publish();
@@ -231,8 +315,16 @@ impl<R: Review> Machine<R> {
 
     /// When [`Machine::turn`] has to be called although nothing happened.
     pub(crate) fn deadline(&self) -> Option<MarketTime> {
-        let polls = [&self.list, &self.account, &self.positions].into_iter().filter_map(Poll::deadline);
-        let own = [self.errands.deadline(), self.ledger.deadline(), self.hearing.deadline()];
+        let polls = [&self.list, &self.account, &self.positions, &self.activities]
+            .into_iter()
+            .filter_map(Poll::deadline);
+        let own = [
+            self.errands.deadline(),
+            self.ledger.deadline(),
+            self.hearing.deadline(),
+            self.planning.deadline(),
+            self.closings.deadline(),
+        ];
         polls.chain(own.into_iter().flatten()).min()
     }
 
@@ -260,6 +352,7 @@ impl<R: Review> Machine<R> {
 
     /// Starts the next commit and performs what the last one allows, until there is nothing to do at once.
     fn settle(&mut self, now: MarketTime) {
+        self.keep_cash_facts();
         loop {
             match self.ledger.next(now) {
                 Next::Commit(records) => self.actions.push(Action::Commit(records)),
@@ -335,20 +428,7 @@ impl<R: Review> Machine<R> {
     fn raise(&mut self, text: String, now: MarketTime) {
         warn!("{text}");
         self.stats.write(|counts| counts.alerts += 1);
-        self.ledger.record(Record::Notice { time: now, subject: "alert", detail: text.clone() });
+        self.ledger.record(Record::Alert { time: now, text: text.clone() });
         self.actions.push(Action::Tell(DeskOutput::Alert(text)));
-    }
-}
-
-/// A seeded source of chance, for back-off only (SplitMix64).
-struct Chance(u64);
-
-impl Chance {
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }

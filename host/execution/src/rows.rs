@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sandpit_cores::orders::{Books, Order, StoredOrder};
+use sandpit_cores::orders::{Books, Order, StoredOrder, Words};
 use sandpit_store::{OrderChange, OrderRow, Record, SubBookRow};
 use sandpit_types::{ExecutionId, Fill, MarketTime};
 
@@ -25,11 +25,11 @@ pub(crate) fn order(order: &Order) -> Record {
 }
 
 /// An order after a change.
-pub(crate) fn change(order: &Order, time: MarketTime, note: &str) -> Record {
+pub(crate) fn change(books: &Books, order: &Order, time: MarketTime, note: &str) -> Record {
     Record::Change(Box::new(OrderChange {
         client_id: order.client_id().clone(),
         state: state(order),
-        is_open: !order.state().is_settled(),
+        is_open: !books.is_settled(order),
         broker_id: order.broker_id().cloned(),
         filled_qty: order.filled().qty(),
         filled_notional: order.filled().notional(),
@@ -49,9 +49,10 @@ pub(crate) fn fill(books: &Books, fill: &Fill) -> Record {
 
 /// An order read back.
 pub(crate) fn stored(row: OrderRow, executions: BTreeSet<ExecutionId>) -> Result<StoredOrder, DeskError> {
-    let state = serde_json::from_str(&row.state).map_err(|error| DeskError::Stored {
+    let words: Words = serde_json::from_str(&row.state).map_err(|error| DeskError::Stored {
         what: format!("state {:?} of order {} ({error})", row.state, row.request.client_id),
     })?;
+    let Words { state, taken } = words;
     Ok(StoredOrder {
         request: row.request,
         strategy_id: row.strategy_id,
@@ -61,11 +62,34 @@ pub(crate) fn stored(row: OrderRow, executions: BTreeSet<ExecutionId>) -> Result
         broker_id: row.broker_id,
         filled_qty: row.filled_qty,
         filled_notional: row.filled_notional,
+        taken,
         executions,
         recorded_at: row.recorded_at,
     })
 }
 
 fn state(order: &Order) -> String {
-    serde_json::to_string(order.state()).expect("a state is words and times, which JSON can hold")
+    serde_json::to_string(&order.words()).expect("a state is words, numbers and times, which JSON can hold")
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_cores::orders::{OrderState, Stage, Taken};
+    use sandpit_types::{OrderStatus, Qty, Usd};
+
+    use super::*;
+
+    #[test]
+    fn what_was_taken_over_survives_the_store_and_old_words_are_read() {
+        let check = |taken: Taken, text: Option<&str>| {
+            let words = Words { state: OrderState::Working(OrderStatus::New), taken };
+            let json = serde_json::to_string(&words).expect("writes");
+            assert_eq!(serde_json::from_str::<Words>(&json).expect("reads"), words);
+            assert!(text.is_none_or(|text| text == json), "{json}");
+        };
+        check(Taken::default(), Some(r#"{"working":"new"}"#));
+        let (qty, value) = (Qty::new(5.into()), Usd::new(500.into()));
+        check(Taken { qty, value, stage: Stage::Fixed, apart: true }, None);
+        check(Taken { qty, value, stage: Stage::Open, apart: false }, None);
+    }
 }

@@ -27,6 +27,15 @@ pub struct DeskCounts {
     pub never_arrived: u64,
     /// Orders adopted from the broker.
     pub adopted: u64,
+    /// Orders that are not ours and were left alone.
+    pub foreign: u64,
+    /// Rows of the broker's activities that moved money without an order.
+    pub activities: u64,
+    /// Times that the broker's truth and the books differed: an order of ours missing at the broker, another
+    /// position, cash that was not explained at once.
+    pub differences: u64,
+    /// Why only orders that reduce are sent until an operator lifts it; `None` when nothing is frozen.
+    pub frozen: Option<String>,
     /// Times that the order stream was suspected of not telling.
     pub suspicions: u64,
     /// Alerts raised.
@@ -35,6 +44,8 @@ pub struct DeskCounts {
     pub failed_commits: u64,
     /// Orders that may still fill, just now.
     pub open: u64,
+    /// Orders that wait in the plan for a place among those under way, just now.
+    pub planned: u64,
     /// POSTs answered, for the latency.
     pub submits: u64,
     /// Real time from handing an order to the adapter to its answer, summed over `submits`. The wait for the

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -14,15 +14,17 @@ use sandpit_broker::{Broker, BrokerError, GateError, Permit, SendTerms};
 use sandpit_cores::orders::Books;
 use sandpit_execution::{Desk, DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, DeskStats, Review};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
-use sandpit_store::{Database, OrderRow, Record, Store};
+use sandpit_store::{OrderRow, Record, Store, SubBookRow};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, ExecutionId, HostEpoch, Intent, MarketClock,
-    MarketTime, OrderKind, OrderRequest, OrderStatus, Position, Price, Pulse, Qty, Quote, Refusal,
-    SessionDay, Side, StrategyName, StrategyOrderId, Submit, Symbol, TimeInForce, TradeEvent, TradeUpdate,
-    Usd,
+    Account, Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Clock, Deed, ExecutionId, Fill, HostEpoch,
+    Intent, MarketClock, MarketTime, OrderKind, OrderRequest, OrderStatus, Position, Price, Pulse, Qty,
+    Quote, Refusal, SessionDay, Side, StrategyName, StrategyOrderId, Submit, Symbol, TimeInForce, TradeEvent,
+    TradeUpdate, Usd,
 };
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
+/// Every fill's.
+const PRICE: Price = Price::new(rust_decimal::Decimal::ONE_HUNDRED);
 const SPEED: u32 = 1000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -106,11 +108,27 @@ struct FakeBroker {
     look_ups_hang: AtomicBool,
     /// The list of open orders has each of them twice.
     lists_twice: AtomicBool,
+    /// Executions, in order: order, shares of it, and all of it that is filled then.
+    executions: Mutex<Vec<(usize, Qty, Qty)>>,
+    /// Cash beside that of the executions.
+    unexplained: AtomicI64,
+    /// Requests for reading, and how long each takes.
+    requests: AtomicUsize,
+    latency: Duration,
 }
 
 impl FakeBroker {
     fn orders(&self) -> Vec<BrokerOrder> {
         self.orders.lock().expect("no panic holds it").clone()
+    }
+
+    async fn look_up(&self, is_it: impl Fn(&BrokerOrder) -> bool) -> Result<BrokerOrder, BrokerError> {
+        self.look_ups.fetch_add(1, Ordering::SeqCst);
+        while self.look_ups_hang.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let found = self.orders().into_iter().find(is_it);
+        found.ok_or_else(|| BrokerError::NotFound { message: "order not found".into() })
     }
 
     fn accept(&self, request: &OrderRequest) -> BrokerOrder {
@@ -139,8 +157,10 @@ impl FakeBroker {
     fn fill(&self, index: usize, shares: i64) -> TradeUpdate {
         let mut orders = self.orders.lock().expect("no panic holds it");
         let order = &mut orders[index];
-        let price = Price::new(100.into());
+        let price = PRICE;
         order.filled_qty += qty(shares);
+        let execution = (index, qty(shares), order.filled_qty);
+        self.executions.lock().expect("no panic holds it").push(execution);
         order.filled_avg_price = Some(price);
         let is_done = Some(order.filled_qty) == order.qty;
         order.status = if is_done { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
@@ -154,7 +174,13 @@ impl FakeBroker {
         }
     }
 
-    fn read<T>(&self, value: T) -> Result<T, BrokerError> {
+    fn submitted_at(&self, time: MarketTime) {
+        self.orders.lock().expect("no panic holds it").iter_mut().for_each(|order| order.submitted_at = time);
+    }
+
+    async fn read<T>(&self, value: T) -> Result<T, BrokerError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.latency).await;
         if self.unauthorized.load(Ordering::SeqCst) {
             return Err(BrokerError::Unauthorized { message: "unauthorized.".into() });
         }
@@ -185,33 +211,61 @@ impl Broker for FakeBroker {
 
     async fn replace(
         &self,
-        _: &BrokerOrderId,
-        _: &ClientOrderId,
-        _: &sandpit_types::Change,
-        _: SendTerms,
+        id: &BrokerOrderId,
+        by: &ClientOrderId,
+        change: &sandpit_types::Change,
+        terms: SendTerms,
     ) -> Result<BrokerOrder, BrokerError> {
-        Err(BrokerError::Unavailable { message: "FOUNDATION".into() })
+        terms.permit.check()?;
+        let mut orders = self.orders.lock().expect("no panic holds it");
+        let new_id = BrokerOrderId::new(format!("b{}", orders.len()));
+        let old = orders.iter_mut().find(|order| order.id == *id).expect("a known order");
+        (old.status, old.replaced_by) = (OrderStatus::Replaced, Some(new_id.clone()));
+        let new = BrokerOrder {
+            id: new_id,
+            client_id: by.to_string(),
+            qty: change.qty.or(old.qty),
+            limit_price: change.limit_price.or(old.limit_price),
+            stop_price: change.stop_price.or(old.stop_price),
+            replaces: Some(id.clone()),
+            replaced_by: None,
+            status: OrderStatus::New,
+            ..old.clone()
+        };
+        orders.push(new.clone());
+        Ok(new)
     }
 
-    async fn order(&self, _: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
-        Err(BrokerError::Unavailable { message: "FOUNDATION".into() })
+    async fn order(&self, id: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+        self.look_up(|order| order.id == *id).await
     }
 
-    async fn orders_since(&self, _: MarketTime) -> Result<Vec<BrokerOrder>, BrokerError> {
-        Ok(Vec::new())
+    async fn orders_since(&self, since: MarketTime) -> Result<Vec<BrokerOrder>, BrokerError> {
+        let mut all = self.orders();
+        all.retain(|order| order.submitted_at >= since);
+        self.read(all).await
     }
 
-    async fn activities(&self, _: MarketTime) -> Result<Vec<sandpit_types::Activity>, BrokerError> {
-        Ok(Vec::new())
+    async fn activities(&self, _: MarketTime) -> Result<Vec<Activity>, BrokerError> {
+        let orders = self.orders();
+        let executions = self.executions.lock().expect("no panic holds it").clone();
+        let row = |(number, (index, qty, cumulative)): (usize, (usize, Qty, Qty))| {
+            let order = &orders[index];
+            let deed = Deed::Fill {
+                order: order.id.clone(),
+                symbol: order.symbol.clone(),
+                side: order.side,
+                qty,
+                price: PRICE,
+                cumulative,
+            };
+            Activity { id: format!("{number:08}"), time: order.submitted_at, deed }
+        };
+        self.read(executions.into_iter().enumerate().map(row).collect()).await
     }
 
     async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<BrokerOrder, BrokerError> {
-        self.look_ups.fetch_add(1, Ordering::SeqCst);
-        while self.look_ups_hang.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let found = self.orders().into_iter().find(|order| order.ours().as_ref() == Some(id));
-        found.ok_or_else(|| BrokerError::NotFound { message: "order not found".into() })
+        self.look_up(|order| order.ours().as_ref() == Some(id)).await
     }
 
     async fn open_orders(&self) -> Result<Vec<BrokerOrder>, BrokerError> {
@@ -220,7 +274,7 @@ impl Broker for FakeBroker {
         if self.lists_twice.load(Ordering::SeqCst) {
             open.extend(open.clone());
         }
-        self.read(open)
+        self.read(open).await
     }
 
     async fn positions(&self) -> Result<Vec<Position>, BrokerError> {
@@ -233,26 +287,30 @@ impl Broker for FakeBroker {
             avg_entry_price: Price::ZERO,
             current_price: None,
         }])
+        .await
     }
 
     async fn account(&self) -> Result<Account, BrokerError> {
         let usd = Usd::new(100_000.into());
+        let spent: Usd = self.orders().iter().map(|order| PRICE * order.side.signed(order.filled_qty)).sum();
+        let unexplained = Usd::new(self.unexplained.load(Ordering::SeqCst).into());
         self.read(Account {
             equity: usd,
             last_equity: usd,
-            cash: usd,
+            cash: usd - spent + unexplained,
             buying_power: usd,
             trading_blocked: false,
         })
+        .await
     }
 
     async fn clock(&self) -> Result<Clock, BrokerError> {
         let now = MarketTime::EPOCH;
-        self.read(Clock { now, is_open: true, next_open: now, next_close: now })
+        self.read(Clock { now, is_open: true, next_open: now, next_close: now }).await
     }
 
     async fn calendar(&self, _: MarketTime, _: MarketTime) -> Result<Vec<SessionDay>, BrokerError> {
-        self.read(Vec::new())
+        self.read(Vec::new()).await
     }
 }
 
@@ -265,10 +323,14 @@ struct Bench {
     outputs: mpsc::Receiver<DeskOutput>,
     desk: JoinHandle<DeskEnd>,
     found: sandpit_execution::Reconciled,
+    /// Requests that the start took.
+    start_requests: usize,
 }
 
 async fn store(path: &Path) -> Store {
-    Store::open(&sandpit_store::Database::Sqlite(path.to_owned()), Arc::new(Pulse::default())).await.expect("opens")
+    Store::open(&sandpit_store::Database::Sqlite(path.to_owned()), Arc::new(Pulse::default()))
+        .await
+        .expect("opens")
 }
 
 impl Bench {
@@ -282,11 +344,12 @@ impl Bench {
         let mut desk =
             Desk::new(config, broker.clone(), store.clone(), Calm, permit, clock, pulse.clone(), seed);
         let found = desk.reconcile().await?;
+        let start_requests = broker.requests.load(Ordering::SeqCst);
         let stats = desk.stats();
         let (inputs, from_bench) = mpsc::channel(100);
         let (to_bench, outputs) = mpsc::channel(2);
         let desk = tokio::spawn(desk.run(from_bench, to_bench));
-        let bench = Self { broker, store, pulse, stats, inputs, outputs, desk, found };
+        let bench = Self { broker, store, pulse, stats, inputs, outputs, desk, found, start_requests };
         bench.tell(DeskInput::OrderStreamUp).await;
         Ok(bench)
     }
@@ -316,8 +379,10 @@ impl Bench {
     async fn submit(&mut self, id: u64) {
         loop {
             self.ask(id).await;
-            let heard = |output: &DeskOutput| {
-                matches!(output, DeskOutput::Order { .. } | DeskOutput::Refused { .. } | DeskOutput::Alert(_))
+            let heard = |output: &DeskOutput| match output {
+                DeskOutput::Order { update, .. } => update.id == StrategyOrderId(id),
+                DeskOutput::Refused { .. } | DeskOutput::Alert(_) => true,
+                _ => false,
             };
             match self.hear(heard).await {
                 DeskOutput::Refused { refusal: Refusal::OrderStreamDown, .. } => {}
@@ -429,7 +494,9 @@ async fn a_host_that_dies_mid_way_loses_and_doubles_nothing() {
     second.submit(1).await;
     until(|| broker.orders().len() == 2).await;
     second.tell(DeskInput::Drain).await;
-    assert_eq!(second.end().await, DeskEnd::Stopped, "nobody listens");
+    // Nobody listens, which it may notice first.
+    let end = second.end().await;
+    assert!(matches!(end, DeskEnd::Stopped | DeskEnd::Drained { unresolved: 0 }), "{end:?}");
 
     let third = Bench::start(&path, broker.clone(), 3).await.expect("starts");
     assert_eq!((third.found.open, third.found.fills), (1, 0));
@@ -511,7 +578,8 @@ async fn a_start_does_not_wait_for_orders_that_ended_overnight() {
 
     let start = Bench::start(&path, broker.clone(), 2);
     let mut second = tokio::time::timeout(PATIENCE, start).await.expect("in time").expect("starts");
-    assert_eq!((second.found.open, second.found.missing, second.found.fills), (3, 3, 0));
+    // Their fills are among the activities, their ends are still to be asked for.
+    assert_eq!((second.found.open, second.found.missing, second.found.fills), (3, 3, 3));
     assert!(second.found.positions.is_empty(), "they may be the reason: {:?}", second.found.positions);
     assert!(second.found.account.equity.is_positive());
     until(|| broker.look_ups.load(Ordering::SeqCst) >= 3).await;
@@ -520,7 +588,7 @@ async fn a_start_does_not_wait_for_orders_that_ended_overnight() {
     assert!(matches!(refused, DeskOutput::Refused { refusal: Refusal::OrderStreamDown, .. }), "{refused:?}");
     assert_eq!(second.stats.read().open, 3, "their exposure stays reserved");
     broker.look_ups_hang.store(false, Ordering::SeqCst);
-    second.submit(2).await;
+    second.submit(12).await;
     let counts = second.stats.read();
     assert_eq!((counts.fills, counts.open, counts.alerts), (3, 1, 0));
 }
@@ -562,4 +630,139 @@ async fn an_order_that_the_list_has_twice_is_one_order() {
     };
     check(true).await;
     check(false).await;
+}
+
+const OPEN: usize = 500;
+const HISTORICAL: usize = 10_000;
+/// What a request takes on its way, there and back.
+const LATENCY: Duration = Duration::from_millis(30);
+/// How long a start may take with so many orders.
+const START_WITHIN: Duration = Duration::from_secs(1);
+/// Requests of a start that finds nothing missing: account, open orders, recent orders; positions, activities.
+const START_REQUESTS: usize = 5;
+
+/// A database with a past, and the broker's side of what is open of it.
+async fn past(path: &Path, latency: Duration) -> Arc<FakeBroker> {
+    let broker = FakeBroker { latency, ..FakeBroker::default() };
+    let mut records = Vec::new();
+    for sequence in 1..=(HISTORICAL + OPEN) as u64 {
+        let request = OrderRequest {
+            client_id: ClientOrderId { strategy: name(), epoch: HostEpoch(1), sequence },
+            symbol: Symbol::new("SPY"),
+            side: if sequence % 2 == 0 { Side::Buy } else { Side::Sell },
+            qty: qty(10),
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+            class: sandpit_types::OrderClass::Simple,
+        };
+        let is_open = sequence > HISTORICAL as u64;
+        let at_broker = is_open.then(|| broker.accept(&request));
+        let state = if is_open { "{\"working\":\"new\"}" } else { "{\"terminal\":\"filled\"}" };
+        let filled_qty = if is_open { Qty::ZERO } else { qty(10) };
+        let fill = Fill {
+            client_id: request.client_id.clone(),
+            execution_id: ExecutionId::new(format!("x{sequence}")),
+            symbol: request.symbol.clone(),
+            side: request.side,
+            qty: qty(10),
+            price: PRICE,
+            time: MarketTime::from_secs(1_000_000),
+        };
+        records.push(Record::Order(Box::new(OrderRow {
+            request,
+            strategy_id: Some(StrategyOrderId(sequence)),
+            links: sandpit_types::Links::default(),
+            incarnation: 0,
+            state: state.into(),
+            is_open,
+            broker_id: at_broker.map(|shown| shown.id),
+            filled_qty,
+            filled_notional: PRICE * filled_qty,
+            recorded_at: MarketTime::from_secs(1_000_000),
+        })));
+        if !is_open {
+            let after = SubBookRow {
+                strategy: name(),
+                symbol: fill.symbol.clone(),
+                qty: Qty::ZERO,
+                cost: Usd::ZERO,
+                cash: Usd::ZERO,
+            };
+            records.push(Record::Fill { fill, after });
+        }
+    }
+    let store = store(path).await;
+    store.commit(records).await.expect("writes");
+    store.close().await;
+    Arc::new(broker)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_with_many_orders_takes_few_requests_and_less_than_a_second() {
+    let (_directory, path) = place();
+    let broker = past(&path, LATENCY).await;
+    let start = Instant::now();
+    let mut bench = Bench::start(&path, broker, 2).await.expect("starts");
+    bench.submit(1).await;
+    let took = start.elapsed();
+    println!("{OPEN} open and {HISTORICAL} historical orders: trading after {took:?}");
+    assert_eq!((bench.found.open, bench.found.missing, bench.found.adopted), (OPEN, 0, 0));
+    assert!(bench.found.positions.is_empty(), "{:?}", bench.found.positions);
+    assert!(took < START_WITHIN, "{took:?}");
+    assert_eq!(bench.start_requests, START_REQUESTS);
+}
+
+#[tokio::test]
+async fn many_orders_that_ended_overnight_take_one_question_more() {
+    let (_directory, path) = place();
+    let broker = past(&path, Duration::ZERO).await;
+    broker.submitted_at(MarketTime::from_secs(1_000_000));
+    (0..OPEN).for_each(|index| drop(broker.fill(index, 10)));
+    let mut desk = Bench::start(&path, broker.clone(), 2).await.expect("starts");
+    assert_eq!((desk.found.open, desk.found.missing, desk.found.fills), (0, 0, OPEN));
+    assert_eq!(broker.look_ups.load(Ordering::SeqCst), 0, "none by itself");
+    desk.submit(1).await;
+}
+
+/// lumibot#395: whatever the machine forgot when it died is found at the broker.
+#[tokio::test]
+async fn an_order_that_ended_before_its_record_was_on_the_disk_is_adopted_with_its_fill() {
+    let (_directory, path) = place();
+    let broker = Arc::new(FakeBroker::default());
+    let request = |sequence| OrderRequest {
+        client_id: ClientOrderId { strategy: name(), epoch: HostEpoch(1), sequence },
+        symbol: Symbol::new("SPY"),
+        side: Side::Buy,
+        qty: qty(10),
+        kind: OrderKind::Market,
+        time_in_force: TimeInForce::Day,
+        extended_hours: false,
+        class: sandpit_types::OrderClass::Simple,
+    };
+    broker.accept(&request(1));
+    broker.accept(&request(2));
+    broker.submitted_at(MarketTime::from_secs(1_000_000));
+    broker.fill(0, 10);
+    let bench = Bench::start(&path, broker, 2).await.expect("starts");
+    assert_eq!((bench.found.open, bench.found.adopted, bench.found.fills), (1, 2, 1));
+    assert!(bench.found.positions.is_empty(), "{:?}", bench.found.positions);
+}
+
+#[tokio::test]
+async fn a_freeze_is_recorded_and_survives_a_restart() {
+    let (_directory, path) = place();
+    let broker = Arc::new(FakeBroker::default());
+    let mut first = Bench::start(&path, broker.clone(), 1).await.expect("starts");
+    first.submit(1).await;
+    first.hear_status(OrderStatus::New).await;
+    broker.unexplained.store(-1_000, Ordering::SeqCst);
+    first.hear(|output| matches!(output, DeskOutput::Alert(text) if text.starts_with("frozen"))).await;
+    assert!(first.stats.read().frozen.is_some());
+    first.tell(DeskInput::Stop).await;
+    first.end().await;
+
+    let mut second = Bench::start(&path, broker, 2).await.expect("starts");
+    second.hear(|output| matches!(output, DeskOutput::Alert(text) if text.starts_with("still frozen"))).await;
+    assert!(second.stats.read().frozen.is_some());
 }

@@ -37,6 +37,11 @@ fn process(page: &mut Page, snapshot: &Snapshot) {
         &[(&[], flag(snapshot.reconciled))],
     );
     page.gauge(
+        "sandpit_frozen",
+        "1 while only orders that reduce are sent, until an operator lifts it",
+        &[(&[], flag(snapshot.frozen.is_some()))],
+    );
+    page.gauge(
         "sandpit_resident_memory_bytes",
         "Resident memory of the host",
         &[(&[], snapshot.rss_bytes as f64)],
@@ -68,7 +73,12 @@ fn orders(page: &mut Page, snapshot: &Snapshot) {
     one("sandpit_cancels_total", "Cancels asked for", orders.cancels);
     let help = "Times the order stream was suspected of not telling what REST shows";
     one("sandpit_order_stream_suspicions_total", help, orders.suspicions);
+    let help = "Times the broker's truth and the books differed";
+    one("sandpit_reconciliation_differences_total", help, orders.differences);
+    one("sandpit_orders_foreign_total", "Orders of others, left alone", orders.foreign);
     page.gauge("sandpit_orders_open", "Orders open now", &[(&[], orders.open as f64)]);
+    let help = "Orders that wait now for a place among those under way";
+    page.gauge("sandpit_orders_planned", help, &[(&[], orders.planned as f64)]);
     page.gauge(
         "sandpit_orders_outcome_unknown",
         "Orders whose outcome is not known",

@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub epoch: String,
     /// Whether the books were reconciled with the broker since the start.
     pub reconciled: bool,
+    /// Why only orders that reduce are sent until an operator lifts it; `None` when nothing is frozen.
+    pub frozen: Option<String>,
     /// Real time the right to trade still lasts, milliseconds; `None` in a mode that needs none.
     pub lease_ms_left: Option<u64>,
     /// Equity as the broker last said.
@@ -113,8 +115,14 @@ pub struct OrderFigures {
     pub cancels: u64,
     /// Times that the order stream was suspected of not telling what REST shows.
     pub suspicions: u64,
+    /// Times that the broker's truth and the books differed.
+    pub differences: u64,
+    /// Orders of others that were seen and left alone.
+    pub foreign: u64,
     /// Orders open now.
     pub open: u64,
+    /// Orders that wait now for a place among those under way.
+    pub planned: u64,
     /// Orders whose outcome is not known now.
     pub unknown: u64,
     /// From intent to the broker's answer.

@@ -35,6 +35,19 @@ pub struct Overrides {
     pub open_orders: Option<u32>,
     /// Capital that may be used, US dollars; without it all equity is.
     pub nav_usd: Option<Decimal>,
+    /// Whether day trades are counted as the broker did before 2026-06-04.
+    pub day_trade_rule: Option<DayTradeRule>,
+}
+
+/// Whether day trades are bounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DayTradeRule {
+    /// They are not: the rule is gone (FINRA 4210, effective 2026-06-04, and at Alpaca since that day).
+    #[default]
+    Off,
+    /// As it was: no fourth one in five business days with less than 25,000 USD at the last close.
+    Legacy,
 }
 
 /// A limit in the configuration that the code does not allow.
@@ -75,6 +88,7 @@ pub struct Limits {
     price_age_secs: u32,
     open_orders: u32,
     nav: Option<Usd>,
+    day_trade_rule: DayTradeRule,
 }
 
 /// The most that configuration may allow.
@@ -93,6 +107,7 @@ const CEILINGS: Limits = Limits {
     price_age_secs: 120,
     open_orders: 500,
     nav: None,
+    day_trade_rule: DayTradeRule::Off,
 };
 
 const fn percent(whole: u32) -> Decimal {
@@ -132,6 +147,7 @@ impl Limits {
                 Some(nav) => Some(Usd::new(tighter("nav_usd", Some(nav), Decimal::MAX)?)),
                 None => None,
             },
+            day_trade_rule: overrides.day_trade_rule.unwrap_or(CEILINGS.day_trade_rule),
         })
     }
 
@@ -143,6 +159,11 @@ impl Limits {
     /// The capital that may be used, if the operator set one.
     pub const fn nav(&self) -> Option<Usd> {
         self.nav
+    }
+
+    /// Whether day trades are bounded.
+    pub const fn day_trade_rule(&self) -> DayTradeRule {
+        self.day_trade_rule
     }
 
     /// The limits of the loss breakers.
@@ -186,7 +207,7 @@ impl Limits {
     }
 
     /// How old a price may be, market time.
-    pub(crate) const fn price_age(&self) -> Duration {
+    pub const fn price_age(&self) -> Duration {
         Duration::from_secs(self.price_age_secs as u64)
     }
 

@@ -1,6 +1,6 @@
 //! What the gates know of the world: plain data, built by the host from books, quotes and account.
 
-use sandpit_types::{MarketTime, Price, Qty, Quote, Side, StrategyName, Usd};
+use sandpit_types::{ClientOrderId, MarketTime, OrderKind, Price, Qty, Quote, Side, StrategyName, Usd};
 
 /// The last price seen, from a trade or a completed bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,29 @@ pub struct OpenOrder {
     pub side: Side,
     /// Shares that may still fill; above zero.
     pub remaining: Qty,
-    /// The limit price; `None` for a market order.
-    pub limit_price: Option<Price>,
+    /// What kind, with its prices.
+    pub kind: OrderKind,
+    /// Orders of one group and one side stand for the same shares, be it two exits of which one cancels the
+    /// other, or an order and the one that takes its place: only the largest of them counts. `None` stands
+    /// alone.
+    pub group: Option<ClientOrderId>,
+    /// It belongs to a bracket, an OCO or an OTO.
+    pub in_class: bool,
+    /// An exit whose entry has not filled: nothing of it can fill before.
+    pub dormant: bool,
+}
+
+/// What the day-trade rule of old counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayTrading {
+    /// Day trades in five business days up to today, those that open orders may yet complete included.
+    pub count: u32,
+    /// Shares of the symbol were opened today: to close any is a day trade.
+    pub opened_today: bool,
+    /// Orders that close are open in the symbol already: one more is part of the same day trade.
+    pub closing: bool,
+    /// The account's equity at the last close.
+    pub last_equity: Option<Usd>,
 }
 
 /// The world as of one order. It has to include every order approved before, or a burst could pass one by one
@@ -54,8 +75,17 @@ pub struct Situation {
     /// What the account holds of the symbol, by whomever; negative when short. It has to follow our fills at
     /// once: a figure from the last poll would refuse the exit of what was bought since.
     pub account_position: Qty,
-    /// Orders of ours in the symbol, of every strategy.
+    /// Orders of ours in the symbol, of every strategy. The order that this one takes the place of is not among
+    /// them.
     pub open_orders: Vec<OpenOrder>,
+    /// Of the order that this one takes the place of: what may still fill; what has filled is not in this one's
+    /// quantity here. While both live the larger of the
+    /// two is what may fill.
+    pub replaced_remaining: Qty,
+    /// What that is worth at the other order's own price: exposure and buying power have it in them already.
+    pub replaced_value: Usd,
+    /// The order that this one takes the place of belongs to a bracket, an OCO or an OTO.
+    pub replaces_in_class: bool,
     /// Open orders of ours in all symbols.
     pub open_order_count: usize,
     /// What all positions are worth, without sign, plus all open orders that add to one.
@@ -66,4 +96,6 @@ pub struct Situation {
     pub owner: Option<StrategyName>,
     /// The strategy used this order id before.
     pub known_id: bool,
+    /// Where the broker's day-trade rule of old stands.
+    pub day_trading: DayTrading,
 }

@@ -1,7 +1,8 @@
 //! What a commit costs and how long a start takes: figures, one a line, `name value unit`.
 //!
-//! `cargo bench -p sandpit-store --bench commit`. An order with its line of the audit is committed every 5 ms, as on
-//! a busy day, so that the flusher and its checkpoints are in the figures; the waits between are not.
+//! `cargo bench -p sandpit-store --bench commit`. An order with its line of the audit is committed every 5
+//! ms, as on a busy day, so that the flusher and its checkpoints are in the figures; the waits between are
+//! not.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::{

@@ -1,7 +1,7 @@
 //! The two databases behind one face.
 //!
-//! `sqlx::Any` would be that, too, but it boxes every row and value, and has no way to run several statements at
-//! once, which is what a commit costs the least with (see `batch.rs`).
+//! `sqlx::Any` would be that, too, but it boxes every row and value, and has no way to run several statements
+//! at once, which is what a commit costs the least with (see `batch.rs`).
 
 use std::sync::Arc;
 

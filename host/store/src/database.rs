@@ -22,7 +22,8 @@ impl fmt::Display for Database {
     }
 }
 
-/// The address of a PostgreSQL database, such as `postgres://user:password@host:5432/name?sslmode=verify-full`.
+/// The address of a PostgreSQL database, such as
+/// `postgres://user:password@host:5432/name?sslmode=verify-full`.
 ///
 /// It holds a password, which no `Debug`, `Display` or error shows.
 #[derive(Clone, PartialEq, Eq)]

@@ -19,8 +19,8 @@ pub enum StoreError {
     },
     /// Another host uses the database. Nothing was changed.
     #[error(
-        "the database {database} is in use by another sandpit host; \
-         stop that one, or give this one a database of its own"
+        "the database {database} is in use by another sandpit host; stop that one, or give this one a \
+         database of its own"
     )]
     InUse {
         /// The database.
@@ -28,8 +28,8 @@ pub enum StoreError {
     },
     /// The file is no database, or a damaged one. Nothing was changed.
     #[error(
-        "the database {database} is damaged or no SQLite file ({cause}); \
-         move it away to start with an empty one, or restore a backup"
+        "the database {database} is damaged or no SQLite file ({cause}); move it away to start with an \
+         empty one, or restore a backup"
     )]
     Damaged {
         /// The database.
@@ -39,8 +39,8 @@ pub enum StoreError {
     },
     /// Another version of Sandpit has written it. Nothing was changed.
     #[error(
-        "the database {database} was made by another version of sandpit ({cause}); \
-         run that version, or use another database"
+        "the database {database} was made by another version of sandpit ({cause}); run that version, or use \
+         another database"
     )]
     OtherVersion {
         /// The database.
@@ -50,8 +50,8 @@ pub enum StoreError {
     },
     /// The file in use was deleted, or another one was put in its place. What is written now would be lost.
     #[error(
-        "the database {database} was moved, deleted or replaced while it is in use; \
-         put it back and restart the host"
+        "the database {database} was moved, deleted or replaced while it is in use; put it back and restart \
+         the host"
     )]
     Vanished {
         /// The database.

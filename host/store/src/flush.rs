@@ -1,11 +1,11 @@
 //! Brings what is committed to the disk, beside the commits: SQLite only.
 //!
-//! - **Sync.** A commit is in the write-ahead log, but not yet on the disk. Every [`SYNC_EVERY`] in which there
-//!   was a commit the log is synced by its path, outside SQLite: a checkpoint would write the pages a second time
-//!   for it. SQLite locks the database and its `-shm` file, never the log, so that opening and closing the log
-//!   here cannot drop a lock of its own (which closing any handle of a locked file would do).
-//! - **Checkpoint.** After [`CHECKPOINT_COMMITS`] the log is copied into the database by a connection of its own.
-//!   It does not stop commits, unless the log has grown past [`MAX_LOG_PAGES`].
+//! - **Sync.** A commit is in the write-ahead log, but not yet on the disk. Every [`SYNC_EVERY`] in which
+//!   there was a commit the log is synced by its path, outside SQLite: a checkpoint would write the pages a
+//!   second time for it. SQLite locks the database and its `-shm` file, never the log, so that opening and
+//!   closing the log here cannot drop a lock of its own (which closing any handle of a locked file would do).
+//! - **Checkpoint.** After [`CHECKPOINT_COMMITS`] the log is copied into the database by a connection of its
+//!   own. It does not stop commits, unless the log has grown past [`MAX_LOG_PAGES`].
 
 use std::{
     io,
@@ -41,8 +41,8 @@ const MAX_PASSES: usize = 3;
 pub(crate) struct Shared {
     /// Commits since the start.
     commits: AtomicU64,
-    /// Why nothing written can be trusted any more: the disk refused a sync. After that the system forgets what
-    /// was not written, so that a later success proves nothing.
+    /// Why nothing written can be trusted any more: the disk refused a sync. After that the system forgets
+    /// what was not written, so that a later success proves nothing.
     broken: OnceLock<String>,
 }
 
@@ -130,8 +130,8 @@ impl Flush {
                 (self.synced, self.missed) = (commits, None);
                 return;
             }
-            // The last connection that closes copies the log and removes it. The next commit makes a new one: if
-            // that is not there, it was written into a file that somebody deleted.
+            // The last connection that closes copies the log and removes it. The next commit makes a new one:
+            // if that is not there, it was written into a file that somebody deleted.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => match self.missed.replace(commits) {
                 Some(missed) if missed < commits => "its log was deleted".to_owned(),
                 Some(_) | None => return,

@@ -16,31 +16,33 @@ const MAX_EPOCHS: i64 = 10_000;
 const OPEN_ORDERS: &str =
     concat!("SELECT ", order_columns!(), " FROM orders WHERE is_open ORDER BY recorded_at, client_id");
 const OPEN_FILLS: &str = "SELECT fills.client_id, fills.execution_id FROM orders JOIN fills ON \
-                                     fills.client_id = orders.client_id WHERE orders.is_open";
+                          fills.client_id = orders.client_id WHERE orders.is_open";
 const SUB_BOOKS: &str = "SELECT strategy, symbol, qty, cost, cash FROM sub_books ORDER BY strategy, symbol";
 const FACTS: &str = "SELECT name, value FROM facts";
 const EPOCHS: &str = "SELECT epoch FROM host_starts ORDER BY time DESC LIMIT $1";
 /// Each of them is the end of an index.
-const NEWEST: &str = "SELECT MAX(time) AS time FROM (SELECT MAX(recorded_at) AS time FROM orders UNION \
-                                 ALL SELECT MAX(time) FROM fills UNION ALL SELECT MAX(time) FROM equity UNION ALL \
-                                 SELECT MAX(time) FROM audit) AS newest";
+const NEWEST: &str = "SELECT MAX(time) AS time FROM (SELECT MAX(recorded_at) AS time FROM orders UNION ALL \
+                      SELECT MAX(time) FROM fills UNION ALL SELECT MAX(time) FROM equity UNION ALL SELECT \
+                      MAX(time) FROM audit) AS newest";
 const ORDER: &str = concat!("SELECT ", order_columns!(), " FROM orders WHERE client_id = $1");
 const FILLS: &str = "SELECT execution_id FROM fills WHERE client_id = $1";
 
 /// What a new life of the host needs of the earlier ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// Orders that may still change, in the order in which they were recorded, each with the executions counted.
+    /// Orders that may still change, in the order in which they were recorded, each with the executions
+    /// counted.
     pub open_orders: Vec<(OrderRow, BTreeSet<ExecutionId>)>,
     /// Every sub-book.
     pub sub_books: Vec<SubBookRow>,
     /// Every fact, by its name.
     pub facts: BTreeMap<String, String>,
-    /// When the newest order, fill, equity or line of the audit was written. What happened before it is here;
-    /// what came after it, a death of the machine or a restored backup may have lost.
+    /// When the newest order, fill, equity or line of the audit was written. What happened before it is
+    /// here; what came after it, a death of the machine or a restored backup may have lost.
     pub newest: Option<MarketTime>,
-    /// The lives of the host that are known here, this one included once its start is recorded. An order of ours
-    /// at the broker with another epoch is from a life after the backup that this database was restored from.
+    /// The lives of the host that are known here, this one included once its start is recorded. An order of
+    /// ours at the broker with another epoch is from a life after the backup that this database was
+    /// restored from.
     pub epochs: BTreeSet<HostEpoch>,
 }
 

@@ -1,8 +1,8 @@
 //! The server.
 //!
-//! One session writes. It holds an advisory lock as long as it lives, so that two hosts cannot share a database:
-//! each would trade on books that the other changes. The server must therefore be reached directly or through a
-//! pooler that gives whole sessions.
+//! One session writes. It holds an advisory lock as long as it lives, so that two hosts cannot share a
+//! database: each would trade on books that the other changes. The server must therefore be reached directly
+//! or through a pooler that gives whole sessions.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ use crate::{
 
 /// How long a connection may take to make, its first statements included.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// How long the session before may take to end: the server sees a dead peer when its next byte does not arrive.
+/// How long the session before may take to end: the server sees a dead peer when its next byte does not
+/// arrive.
 const LOCK_WITHIN: Duration = Duration::from_secs(5);
 const LOCK_AGAIN: Duration = Duration::from_millis(50);
 /// Connections for reading, besides the writer's.
@@ -29,8 +30,8 @@ const READERS: u32 = 2;
 /// The lock: `sandpit` in ASCII.
 const LOCK: i64 = 0x0073_616e_6470_6974;
 
-/// What a session is asked to be like.
-const SETTINGS: [(&str, &str); 8] = [
+/// What a session is asked to be like; anybody may ask for these.
+const SETTINGS: [(&str, &str); 7] = [
     // A commit is on the disk when it is answered.
     ("synchronous_commit", "on"),
     // Nothing that the host asks takes long; what does has met a lock or a sick disk.
@@ -41,12 +42,10 @@ const SETTINGS: [(&str, &str); 8] = [
     ("tcp_keepalives_interval", "2"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "10000"),
-    // Texts of errors are for a log that is read in one language.
-    ("lc_messages", "C"),
 ];
 
-const WHO: &str = "SELECT CAST(pid AS BIGINT) AS pid, CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS BIGINT) AS since FROM \
-                   pg_stat_activity WHERE pid = pg_backend_pid()";
+const WHO: &str = "SELECT CAST(pid AS BIGINT) AS pid, CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS \
+                   BIGINT) AS since FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 const END: &str = "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE pid = $1 AND \
                    CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS BIGINT) = $2";
 

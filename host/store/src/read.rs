@@ -103,18 +103,19 @@ pub struct Reader {
 const ORDERS: &str = concat!(
     "SELECT ",
     order_columns!(),
-    " FROM orders WHERE recorded_at >= $1 AND recorded_at < $2 AND (recorded_at, client_id) > ($3, $4) ORDER BY \
-     recorded_at, client_id LIMIT $5"
+    " FROM orders WHERE recorded_at >= $1 AND recorded_at < $2 AND (recorded_at, client_id) > ($3, $4) \
+     ORDER BY recorded_at, client_id LIMIT $5"
 );
-const FILLS: &str = "SELECT client_id, execution_id, symbol, side, qty, price, time FROM fills WHERE time >= $1 AND \
-                     time < $2 AND (time, client_id, execution_id) > ($3, $4, $5) ORDER BY time, client_id, \
-                     execution_id LIMIT $6";
-const EQUITY: &str = "SELECT sequence, time, equity, cash FROM equity WHERE time >= $1 AND time < $2 AND (time, \
-                      sequence) > ($3, $4) ORDER BY time, sequence LIMIT $5";
-const SIGNALS: &str = "SELECT sequence, time, strategy, symbol, reason FROM signals WHERE time >= $1 AND time < $2 \
-                       AND (time, sequence) > ($3, $4) ORDER BY time, sequence LIMIT $5";
-const AUDIT: &str = "SELECT sequence, time, actor, name, action, client_id, symbol, detail FROM audit WHERE time >= \
-                     $1 AND time < $2 AND (time, sequence) > ($3, $4) ORDER BY time, sequence LIMIT $5";
+const FILLS: &str = "SELECT client_id, execution_id, symbol, side, qty, price, time FROM fills WHERE time \
+                     >= $1 AND time < $2 AND (time, client_id, execution_id) > ($3, $4, $5) ORDER BY time, \
+                     client_id, execution_id LIMIT $6";
+const EQUITY: &str = "SELECT sequence, time, equity, cash FROM equity WHERE time >= $1 AND time < $2 AND \
+                      (time, sequence) > ($3, $4) ORDER BY time, sequence LIMIT $5";
+const SIGNALS: &str = "SELECT sequence, time, strategy, symbol, reason FROM signals WHERE time >= $1 AND \
+                       time < $2 AND (time, sequence) > ($3, $4) ORDER BY time, sequence LIMIT $5";
+const AUDIT: &str = "SELECT sequence, time, actor, name, action, client_id, symbol, detail FROM audit WHERE \
+                     time >= $1 AND time < $2 AND (time, sequence) > ($3, $4) ORDER BY time, sequence LIMIT \
+                     $5";
 
 const COUNTS: [(&str, &str); 14] = [
     ("activities", "SELECT COUNT(*) AS rows FROM activities"),

@@ -50,28 +50,43 @@ macro_rules! oldest {
 const STORY: [&str; 4] = [oldest!("signals"), oldest!("refusals"), oldest!("notices"), oldest!("alerts")];
 const LEDGER: [&str; 2] = [oldest!("audit"), oldest!("activities")];
 
+/// Orders that are over and have no leg that is open.
+macro_rules! old_orders {
+    () => {
+        "orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND NOT is_open AND NOT EXISTS (SELECT 1 FROM orders \
+         AS leg WHERE leg.is_open AND leg.leg_of = old.client_id)"
+    };
+}
+
 macro_rules! of_old_orders {
     ($what:literal) => {
         concat!(
             "DELETE FROM ",
             $what,
-            " WHERE client_id IN (SELECT client_id FROM orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND \
-             NOT is_open AND NOT EXISTS (SELECT 1 FROM orders AS leg WHERE leg.is_open AND leg.leg_of = \
-             old.client_id) ORDER BY recorded_at, client_id LIMIT $2)"
+            " WHERE client_id IN (SELECT client_id FROM ",
+            old_orders!(),
+            " ORDER BY recorded_at, client_id LIMIT $2)"
         )
     };
 }
 
-const ORDERS: [&str; 3] = [
+/// That there are fewer fills than the sub-books were made of stands in [`facts::ORDERS_FORGOTTEN`] before.
+const ORDERS: [&str; 4] = [
+    concat!(
+        "INSERT INTO facts (name, value) SELECT 'orders-forgotten', CAST($1 AS TEXT) WHERE EXISTS (SELECT 1 FROM ",
+        old_orders!(),
+        ") ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    ),
     of_old_orders!("fills"),
     of_old_orders!("order_changes"),
     concat!(of_old_orders!("orders"), " RETURNING client_id"),
 ];
 
 /// The first row of each piece of time stays.
-const THIN: &str = "DELETE FROM equity WHERE time >= $1 AND time < $2 AND EXISTS (SELECT 1 FROM equity AS earlier \
-                    WHERE earlier.time >= equity.time - equity.time % $3 AND earlier.time <= equity.time AND \
-                    (earlier.time < equity.time OR earlier.sequence < equity.sequence)) RETURNING sequence";
+const THIN: &str = "DELETE FROM equity WHERE time >= $1 AND time < $2 AND EXISTS (SELECT 1 FROM equity AS \
+                    earlier WHERE earlier.time >= equity.time - equity.time % $3 AND earlier.time <= \
+                    equity.time AND (earlier.time < equity.time OR earlier.sequence < equity.sequence)) \
+                    RETURNING sequence";
 
 /// One row of the equity in each `grain` is left once it is `keep_days` old. So much time is thinned at once.
 struct Thinning {

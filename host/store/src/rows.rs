@@ -13,8 +13,9 @@ use crate::{OrderRow, StoreError, SubBookRow, connection::Row};
 macro_rules! order_columns {
     () => {
         "client_id, incarnation, strategy_id, symbol, side, qty, kind, limit_price, stop_price, trail_price, \
-         trail_percent, class, take_profit, stop_loss, stop_loss_limit, time_in_force, extended_hours, leg_of, leg, \
-         replaces, state, is_open, broker_id, filled_qty, filled_notional, recorded_at, changed_at"
+         trail_percent, class, take_profit, stop_loss, stop_loss_limit, time_in_force, extended_hours, \
+         leg_of, leg, replaces, state, is_open, broker_id, filled_qty, filled_notional, recorded_at, \
+         changed_at"
     };
 }
 pub(crate) use order_columns;

@@ -1,8 +1,8 @@
 //! The file.
 //!
 //! The journal is a write-ahead log. A commit appends to it and does not wait for the disk
-//! (`synchronous = NORMAL`): what is written is safe from the death of the process, and `flush.rs` brings it to
-//! the disk a moment later. Checkpoints are never made by a commit.
+//! (`synchronous = NORMAL`): what is written is safe from the death of the process, and `flush.rs` brings it
+//! to the disk a moment later. Checkpoints are never made by a commit.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -22,8 +22,8 @@ use crate::{Database, StoreError, connection::Connection};
 pub(crate) const BUSY_WITHIN: Duration = Duration::from_secs(2);
 /// Connections for reading, besides the writer's.
 const READERS: u32 = 2;
-/// Files up to this size are checked wholly when they are opened; it takes a tenth of a second. What is larger is
-/// checked by `sandpit db check`.
+/// Files up to this size are checked wholly when they are opened; it takes a tenth of a second. What is
+/// larger is checked by `sandpit db check`.
 const CHECKED_BYTES: u64 = 32 << 20;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");

@@ -29,21 +29,21 @@ pub(crate) struct Statement {
 
 const ADD_HOST_START: &str =
     "INSERT INTO host_starts (epoch, mode, time) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
-const ADD_EQUITY: &str = "INSERT INTO equity (time, equity, cash) SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT 1 \
-                          FROM equity WHERE time = $1 AND equity = $2 AND cash = $3)";
-const ADD_SIGNAL: &str = "INSERT INTO signals (time, strategy, symbol, reason) SELECT $1, $2, $3, $4 WHERE NOT \
-                          EXISTS (SELECT 1 FROM signals WHERE time = $1 AND strategy = $2 AND symbol IS NOT \
-                          DISTINCT FROM $3 AND reason = $4)";
-const ADD_REFUSAL: &str = "INSERT INTO refusals (time, strategy, strategy_id, reason) SELECT $1, $2, $3, $4 WHERE \
-                           NOT EXISTS (SELECT 1 FROM refusals WHERE time = $1 AND strategy = $2 AND strategy_id \
-                           = $3 AND reason = $4)";
-const ADD_ALERT: &str = "INSERT INTO alerts (time, text) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM alerts \
-                         WHERE time = $1 AND text = $2)";
-const ADD_NOTICE: &str = "INSERT INTO notices (time, subject, detail) SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT \
-                          1 FROM notices WHERE time = $1 AND subject = $2 AND detail = $3)";
-const KEEP_STATE: &str = "INSERT INTO strategy_state (strategy, time, version, state) VALUES ($1, $2, $3, $4) ON \
-                          CONFLICT (strategy) DO UPDATE SET time = excluded.time, version = excluded.version, \
-                          state = excluded.state";
+const ADD_EQUITY: &str = "INSERT INTO equity (time, equity, cash) SELECT $1, $2, $3 WHERE NOT EXISTS \
+                          (SELECT 1 FROM equity WHERE time = $1 AND equity = $2 AND cash = $3)";
+const ADD_SIGNAL: &str = "INSERT INTO signals (time, strategy, symbol, reason) SELECT $1, $2, $3, $4 WHERE \
+                          NOT EXISTS (SELECT 1 FROM signals WHERE time = $1 AND strategy = $2 AND symbol IS \
+                          NOT DISTINCT FROM $3 AND reason = $4)";
+const ADD_REFUSAL: &str = "INSERT INTO refusals (time, strategy, strategy_id, reason) SELECT $1, $2, $3, $4 \
+                           WHERE NOT EXISTS (SELECT 1 FROM refusals WHERE time = $1 AND strategy = $2 AND \
+                           strategy_id = $3 AND reason = $4)";
+const ADD_ALERT: &str = "INSERT INTO alerts (time, text) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM \
+                         alerts WHERE time = $1 AND text = $2)";
+const ADD_NOTICE: &str = "INSERT INTO notices (time, subject, detail) SELECT $1, $2, $3 WHERE NOT EXISTS \
+                          (SELECT 1 FROM notices WHERE time = $1 AND subject = $2 AND detail = $3)";
+const KEEP_STATE: &str = "INSERT INTO strategy_state (strategy, time, version, state) VALUES ($1, $2, $3, \
+                          $4) ON CONFLICT (strategy) DO UPDATE SET time = excluded.time, version = \
+                          excluded.version, state = excluded.state";
 
 /// The statements that write a record, in order.
 pub(crate) fn statements(record: &Record) -> Vec<Statement> {
@@ -85,9 +85,10 @@ fn audit(line: &Audit) -> Statement {
         Actor::Broker => ("broker", ""),
     };
     add(
-        "INSERT INTO audit (time, actor, name, action, client_id, symbol, detail) SELECT $1, $2, $3, $4, $5, $6, \
-         $7 WHERE NOT EXISTS (SELECT 1 FROM audit WHERE time = $1 AND actor = $2 AND name = $3 AND action = $4 \
-         AND client_id IS NOT DISTINCT FROM $5 AND symbol IS NOT DISTINCT FROM $6 AND detail = $7)",
+        "INSERT INTO audit (time, actor, name, action, client_id, symbol, detail) SELECT $1, $2, $3, $4, \
+         $5, $6, $7 WHERE NOT EXISTS (SELECT 1 FROM audit WHERE time = $1 AND actor = $2 AND name = $3 AND \
+         action = $4 AND client_id IS NOT DISTINCT FROM $5 AND symbol IS NOT DISTINCT FROM $6 AND detail = \
+         $7)",
         vec![
             at(line.time),
             text(actor),
@@ -121,11 +122,11 @@ fn order(row: &OrderRow) -> Statement {
     let (leg_of, leg) = row.links.leg_of.as_ref().map(|(parent, leg)| (parent, leg.as_str())).unzip();
     add(
         "INSERT INTO orders (client_id, strategy, epoch, incarnation, strategy_id, symbol, side, qty, kind, \
-         limit_price, stop_price, trail_price, trail_percent, class, take_profit, stop_loss, stop_loss_limit, \
-         time_in_force, extended_hours, leg_of, leg, replaces, state, is_open, broker_id, filled_qty, \
-         filled_notional, recorded_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
-         $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $28) ON CONFLICT \
-         (client_id) DO NOTHING",
+         limit_price, stop_price, trail_price, trail_percent, class, take_profit, stop_loss, \
+         stop_loss_limit, time_in_force, extended_hours, leg_of, leg, replaces, state, is_open, broker_id, \
+         filled_qty, filled_notional, recorded_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+         $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, \
+         $28) ON CONFLICT (client_id) DO NOTHING",
         vec![
             text(&request.client_id),
             text(&request.client_id.strategy),
@@ -185,8 +186,8 @@ fn changed(row: &OrderChange) -> [Statement; 2] {
 
 fn filled(fill: &Fill) -> Statement {
     change(
-        "INSERT INTO fills (client_id, execution_id, strategy, symbol, side, qty, price, time) VALUES ($1, $2, \
-         $3, $4, $5, $6, $7, $8) ON CONFLICT (client_id, execution_id) DO NOTHING",
+        "INSERT INTO fills (client_id, execution_id, strategy, symbol, side, qty, price, time) VALUES ($1, \
+         $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (client_id, execution_id) DO NOTHING",
         vec![
             text(&fill.client_id),
             text(&fill.execution_id),
@@ -228,8 +229,8 @@ fn activity(row: &Activity) -> Statement {
         }
     });
     add(
-        "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, cumulative, net) VALUES \
-         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, cumulative, net) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
         values,
     )
 }

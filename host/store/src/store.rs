@@ -29,12 +29,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database and brings it to this version; a file and its directory are made when there is none.
-    /// Spawns the writer, whose progress is `pulse`.
+    /// Opens the database and brings it to this version; a file and its directory are made when there is
+    /// none. Spawns the writer, whose progress is `pulse`.
     ///
     /// # Errors
-    /// [`StoreError::Open`], [`StoreError::InUse`], [`StoreError::Damaged`] or [`StoreError::OtherVersion`]; each
-    /// says what to do.
+    /// [`StoreError::Open`], [`StoreError::InUse`], [`StoreError::Damaged`] or [`StoreError::OtherVersion`];
+    /// each says what to do.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -56,8 +56,9 @@ impl Store {
         Ok(Self { queue, readers, path })
     }
 
-    /// Writes the records, all or none, and returns when they are committed: then they outlive this process. On
-    /// PostgreSQL they are on its disk; the disk of an SQLite file has them [`crate::SYNC_EVERY`] later.
+    /// Writes the records, all or none, and returns when they are committed: then they outlive this process.
+    /// On PostgreSQL they are on its disk; the disk of an SQLite file has them [`crate::SYNC_EVERY`]
+    /// later.
     ///
     /// # Errors
     /// [`StoreError::Write`] and others when they could not be written, [`StoreError::Closed`].

@@ -26,8 +26,10 @@ use crate::{
 /// Commits that go into one transaction at most, and that wait for the next one beside the queue.
 pub const MAX_BATCH: usize = 256;
 
-/// How long a server may take for one commit; then the connection counts as broken.
+/// How long a server may take for one commit, and so much longer for each statement in it: after an outage many
+/// come together. Then the connection counts as broken.
 const WRITE_WITHIN: Duration = Duration::from_millis(2_500);
+const STATEMENT_WITHIN: Duration = Duration::from_millis(20);
 /// After a failure to connect the next try waits so long, and twice as long each time,
 const RETRY_BASE: Duration = Duration::from_millis(100);
 /// up to so long. Until then commits fail at once.
@@ -204,7 +206,10 @@ impl Writer {
         let write = connection.write(statements, &mut self.joiner);
         let written = match &self.source {
             Source::Sqlite(_) => Some(write.await),
-            Source::Postgres(_) => timeout(WRITE_WITHIN, write).await.ok(),
+            Source::Postgres(_) => {
+                let each = STATEMENT_WITHIN.saturating_mul(statements.len().try_into().unwrap_or(u32::MAX));
+                timeout(WRITE_WITHIN + each, write).await.ok()
+            }
         };
         let error = match written {
             Some(Ok(answered)) => {

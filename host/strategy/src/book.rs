@@ -1,17 +1,13 @@
 //! What a strategy may read, folded from the events it was given: a replay of the events rebuilds it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod orders;
 
-use sandpit_types::{
-    Bar, MarketEvent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Quote, Refusal, Side,
-    StrategyOrderId, Submit, Symbol, Usd,
-};
+use std::collections::{HashMap, VecDeque};
 
-use crate::{
-    StrategyEvent,
-    bounds::{HISTORY_BARS, OPEN_ORDERS_MAX},
-    event::MINUTE,
-};
+use sandpit_types::{Bar, MarketEvent, MarketTime, Price, Qty, Quote, Symbol, Usd};
+
+pub(crate) use self::orders::{OpenOrder, OpenOrders};
+use crate::{StrategyEvent, bounds::HISTORY_BARS, event::MINUTE};
 
 /// An instrument's number: its place in the list that `init` got.
 pub(crate) type Instrument = u32;
@@ -23,7 +19,7 @@ pub(crate) struct Book {
     symbols: Vec<Symbol>,
     numbers: HashMap<Symbol, Instrument>,
     slots: Vec<Slot>,
-    orders: BTreeMap<StrategyOrderId, OpenOrder>,
+    pub(crate) orders: OpenOrders,
     pub(crate) equity: Usd,
     pub(crate) buying_power: Usd,
     /// Since when the session is open, while it is.
@@ -36,6 +32,8 @@ pub(crate) struct Slot {
     pub(crate) qty: Qty,
     pub(crate) avg_price: Price,
     pub(crate) quote: Option<Quote>,
+    /// The price of the newest trade, or the close of the newest bar that came in its turn.
+    pub(crate) last_price: Option<f64>,
     /// Complete bars, oldest first, one per minute.
     pub(crate) bars: VecDeque<Row>,
 }
@@ -49,20 +47,6 @@ pub(crate) struct Row {
     pub(crate) low: f64,
     pub(crate) close: f64,
     pub(crate) volume: f64,
-}
-
-/// An order that may still fill.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OpenOrder {
-    pub(crate) instrument: Instrument,
-    pub(crate) side: Side,
-    pub(crate) qty: Qty,
-    pub(crate) filled_qty: Qty,
-    pub(crate) limit_price: Option<Price>,
-    /// Submits with this id that got no answer yet.
-    unanswered: u32,
-    /// Whether the broker has it: then a refusal is about a twin, not about this order.
-    at_broker: bool,
 }
 
 impl From<&Bar> for Row {
@@ -87,7 +71,7 @@ impl Book {
             symbols,
             numbers,
             slots,
-            orders: BTreeMap::new(),
+            orders: OpenOrders::default(),
             equity: Usd::ZERO,
             buying_power: Usd::ZERO,
             session: None,
@@ -110,10 +94,6 @@ impl Book {
         self.slots.get(instrument as usize)
     }
 
-    pub(crate) fn orders(&self) -> impl ExactSizeIterator<Item = (StrategyOrderId, &OpenOrder)> {
-        self.orders.iter().map(|(id, order)| (*id, order))
-    }
-
     /// Moves the time on; it never goes back.
     pub(crate) fn advance(&mut self, to: MarketTime) {
         self.now = self.now.max(to);
@@ -125,10 +105,20 @@ impl Book {
             self.advance(time);
         }
         match event {
-            StrategyEvent::Market(MarketEvent::Bar(bar) | MarketEvent::MarkedBar(bar, _))
-            | StrategyEvent::Warmup(bar) => {
+            StrategyEvent::Market(MarketEvent::Bar(bar)) | StrategyEvent::Warmup(bar) => {
                 if let Some(number) = self.number(&bar.symbol) {
                     self.add_bar(number, bar.into());
+                    self.price(number, bar.close);
+                }
+            }
+            StrategyEvent::Market(MarketEvent::MarkedBar(bar, _)) => {
+                if let Some(number) = self.number(&bar.symbol) {
+                    self.add_bar(number, bar.into());
+                }
+            }
+            StrategyEvent::Market(MarketEvent::Trade(trade)) => {
+                if let Some(number) = self.number(&trade.symbol) {
+                    self.price(number, trade.price);
                 }
             }
             StrategyEvent::Market(MarketEvent::Quote(quote)) => {
@@ -139,62 +129,33 @@ impl Book {
             StrategyEvent::Market(MarketEvent::SessionOpen(time)) => self.session = Some(*time),
             StrategyEvent::Market(MarketEvent::SessionClose(_)) => self.session = None,
             StrategyEvent::Position { symbol, qty, avg_price } => {
-                if let Some(slot) = self.slot_of(symbol) {
+                if let Some(number) = self.number(symbol)
+                    && let Some(slot) = self.slots.get_mut(number as usize)
+                {
                     (slot.qty, slot.avg_price) = (*qty, *avg_price);
+                    self.orders.hold(number, *qty);
                 }
             }
             StrategyEvent::Account { equity, buying_power } => {
                 (self.equity, self.buying_power) = (*equity, *buying_power);
             }
-            StrategyEvent::OpenOrder { id, symbol, side, qty, filled_qty, limit_price } => {
+            StrategyEvent::OpenOrder { id, leg, symbol, side, qty, filled_qty, kind, status } => {
                 if let Some(instrument) = self.number(symbol) {
-                    let order = OpenOrder {
-                        instrument,
-                        side: *side,
-                        qty: *qty,
-                        filled_qty: *filled_qty,
-                        limit_price: *limit_price,
-                        unanswered: 0,
-                        at_broker: true,
-                    };
-                    self.orders.insert(*id, order);
+                    let mut order = OpenOrder::new(instrument, *side, *qty, *kind);
+                    (order.filled_qty, order.status) = (*filled_qty, status.clone());
+                    self.orders.restore(*id, *leg, order);
                 }
             }
-            StrategyEvent::Order(update) => self.on_update(update),
-            StrategyEvent::Refused { id, refusal, .. } => self.on_refusal(*id, *refusal),
+            StrategyEvent::Order(update) => self.orders.on_update(update),
+            StrategyEvent::Refused { id, refusal, .. } => self.orders.on_refusal(*id, *refusal),
             StrategyEvent::Market(
-                MarketEvent::Trade(_)
-                | MarketEvent::BarsComplete(_)
-                | MarketEvent::News(_)
-                | MarketEvent::Health(..),
+                MarketEvent::BarsComplete(_) | MarketEvent::News(_) | MarketEvent::Health(..),
             )
             | StrategyEvent::Fill { .. }
             | StrategyEvent::Tick(_)
             | StrategyEvent::Probe(_)
             | StrategyEvent::Stop(_) => {}
         }
-    }
-
-    /// Notes an order that the strategy wants. False when it has too many already.
-    pub(crate) fn submit(&mut self, submit: &Submit, instrument: Instrument) -> bool {
-        if let Some(twin) = self.orders.get_mut(&submit.id) {
-            twin.unanswered += 1;
-            return true;
-        }
-        if self.orders.len() >= OPEN_ORDERS_MAX {
-            return false;
-        }
-        let order = OpenOrder {
-            instrument,
-            side: submit.side,
-            qty: submit.qty,
-            filled_qty: Qty::ZERO,
-            limit_price: submit.kind.limit_price(),
-            unanswered: 1,
-            at_broker: false,
-        };
-        self.orders.insert(submit.id, order);
-        true
     }
 
     /// Adds a bar where its time says: late ones go between, a corrected one replaces.
@@ -225,25 +186,9 @@ impl Book {
         self.slots.get_mut(number as usize)
     }
 
-    fn on_update(&mut self, update: &OrderUpdate) {
-        if update.status.is_terminal() {
-            self.orders.remove(&update.id);
-        } else if let Some(order) = self.orders.get_mut(&update.id) {
-            order.filled_qty = update.filled_qty;
-            if update.status != OrderStatus::PendingNew && !order.at_broker {
-                order.at_broker = true;
-                order.unanswered = order.unanswered.saturating_sub(1);
-            }
-        }
-    }
-
-    fn on_refusal(&mut self, id: StrategyOrderId, refusal: Refusal) {
-        let Some(order) = self.orders.get_mut(&id) else { return };
-        // It is about a cancel of an order that is gone.
-        let gone = refusal == Refusal::UnknownOrder;
-        order.unanswered = order.unanswered.saturating_sub(1);
-        if gone || (order.unanswered == 0 && !order.at_broker) {
-            self.orders.remove(&id);
+    fn price(&mut self, instrument: Instrument, price: f64) {
+        if let Some(slot) = self.slots.get_mut(instrument as usize) {
+            slot.last_price = Some(price);
         }
     }
 }
@@ -255,10 +200,6 @@ pub(crate) fn bar_end(start: MarketTime) -> MarketTime {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use sandpit_types::{OrderKind, TimeInForce};
-
     use super::*;
 
     fn at(secs: i64) -> MarketTime {
@@ -315,72 +256,6 @@ mod tests {
             book.take_bars().iter().map(|(n, row)| (row.start.as_nanos() / 60_000_000_000, *n)).collect();
         assert_eq!(order, [(1, 0), (1, 1), (2, 0), (2, 1)]);
         assert!(book.take_bars().is_empty());
-    }
-
-    #[derive(Clone, Copy)]
-    enum Step {
-        Submit,
-        Update(OrderStatus2),
-        Refuse(Refusal),
-    }
-    type OrderStatus2 = fn() -> OrderStatus;
-
-    #[test]
-    fn open_orders_follow_submits_updates_and_refusals() {
-        use Step::{Refuse, Submit as Sub, Update};
-        let check = |steps: &[Step], open: bool| {
-            let mut book = book();
-            for step in steps {
-                let id = StrategyOrderId(1);
-                let (symbol, qty) = (Symbol::new("A"), Qty::from_nanos(1));
-                match *step {
-                    Sub => assert!(book.submit(
-                        &Submit {
-                            id,
-                            symbol,
-                            side: Side::Buy,
-                            qty,
-                            kind: OrderKind::Market,
-                            time_in_force: TimeInForce::Day,
-                            extended_hours: false,
-                            time_to_live: Duration::ZERO,
-                            class: sandpit_types::OrderClass::Simple,
-                            reprice: None
-                        },
-                        0
-                    )),
-                    Update(status) => {
-                        let update = OrderUpdate {
-                            id,
-                            leg: None,
-                            symbol,
-                            status: status(),
-                            filled_qty: qty,
-                            time: at(1),
-                        };
-                        book.apply(&StrategyEvent::Order(update));
-                    }
-                    Refuse(refusal) => book.apply(&StrategyEvent::Refused { id, refusal, time: at(1) }),
-                }
-            }
-            assert_eq!(book.orders().len() == 1, open);
-        };
-        let new: OrderStatus2 = || OrderStatus::New;
-        let pending: OrderStatus2 = || OrderStatus::PendingNew;
-        let filled: OrderStatus2 = || OrderStatus::Filled;
-        check(&[Sub], true);
-        check(&[Sub, Update(new)], true);
-        check(&[Sub, Update(new), Update(filled)], false);
-        check(&[Sub, Refuse(Refusal::NoLease)], false);
-        check(&[Sub, Update(pending), Refuse(Refusal::Late)], false);
-        // A twin is refused, whatever the reason: the order itself goes on.
-        check(&[Sub, Update(new), Sub, Refuse(Refusal::DuplicateId)], true);
-        check(&[Sub, Update(new), Sub, Refuse(Refusal::NoLease)], true);
-        check(&[Sub, Sub, Refuse(Refusal::NoLease)], true);
-        check(&[Sub, Sub, Refuse(Refusal::NoLease), Refuse(Refusal::NoLease)], false);
-        check(&[Sub, Update(new), Refuse(Refusal::UnknownOrder)], false);
-        check(&[Update(new)], false);
-        check(&[Refuse(Refusal::NoLease)], false);
     }
 
     #[test]

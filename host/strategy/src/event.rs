@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sandpit_types::{
-    Bar, Intent, Leg, MarketEvent, MarketTime, OrderUpdate, Price, Qty, Refusal, Side, StrategyName,
-    StrategyOrderId, Symbol, Usd,
+    Bar, Intent, Leg, MarketEvent, MarketTime, OrderKind, OrderStatus, OrderUpdate, Price, Qty, Refusal,
+    Side, StrategyName, StrategyOrderId, Symbol, Usd,
 };
 
 use crate::Failure;
@@ -66,8 +66,10 @@ pub enum StrategyEvent {
     },
     /// An order that was open before this start, for reads; no handler is called.
     OpenOrder {
-        /// The strategy's id of the order.
+        /// The strategy's id of the order; of a leg, that of the order it belongs to.
         id: StrategyOrderId,
+        /// Which exit, when it is a leg.
+        leg: Option<Leg>,
         /// Which symbol.
         symbol: Symbol,
         /// Which way.
@@ -76,8 +78,10 @@ pub enum StrategyEvent {
         qty: Qty,
         /// Shares filled so far.
         filled_qty: Qty,
-        /// The limit price, if it has one.
-        limit_price: Option<Price>,
+        /// What kind, with its prices.
+        kind: OrderKind,
+        /// Where it stands.
+        status: OrderStatus,
     },
     /// Market time moved on: due timers fire, a rest after a strike ends.
     Tick(MarketTime),

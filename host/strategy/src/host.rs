@@ -1,15 +1,16 @@
 //! What the guest can call, and what it may use.
 
-use sandpit_types::{StrategyName, Usd};
+use sandpit_types::{Leg, StrategyName, StrategyOrderId, Usd};
 use wasmtime::{Error, ResourceLimiter, Result};
 
 use crate::{
     Bounds,
     bindings::{host, types},
-    book::{Book, Slot},
+    book::{Book, OpenOrder, Slot},
     bounds::{HISTORY_BARS, INSTANCES, MEMORIES, TABLE_ELEMENTS, TEXT_BYTES, cut},
     deadline::Deadline,
     event::MINUTE,
+    translate::status,
 };
 
 /// The host's side of one guest. It outlives the guest: the book passes to its successor.
@@ -65,16 +66,17 @@ impl host::Host for Host {
     }
 
     fn open_orders(&mut self) -> Result<Vec<types::OpenOrder>> {
-        let order =
-            |(id, order): (sandpit_types::StrategyOrderId, &crate::book::OpenOrder)| types::OpenOrder {
-                id: id.0,
-                instrument: order.instrument,
-                side: order.side.into(),
-                quantity: nanos(order.qty.to_nanos(), order.qty.is_positive()),
-                filled: nanos(order.filled_qty.to_nanos(), true),
-                limit_price: order.limit_price.map(|price| nanos(price.to_nanos(), true)),
-            };
-        Ok(self.book.orders().map(order).collect())
+        let order = |(id, leg, order): (StrategyOrderId, Option<Leg>, &OpenOrder)| types::OpenOrder {
+            id: id.0,
+            leg: leg.map(types::Leg::from),
+            instrument: order.instrument,
+            side: order.side.into(),
+            quantity: nanos(order.qty.to_nanos(), order.qty.is_positive()),
+            filled: nanos(order.filled_qty.to_nanos(), true),
+            kind: order.kind.into(),
+            status: status(&order.status),
+        };
+        Ok(self.book.orders.iter().map(order).collect())
     }
 
     fn account(&mut self) -> Result<types::Account> {

@@ -253,16 +253,7 @@ impl Session {
     }
 
     fn keep_timer(&mut self, intent: &Intent) -> Result<(), Failure> {
-        match intent {
-            Intent::SetTimer { id, at } => self.timers.set(*id, *at),
-            Intent::CancelTimer(id) => self.timers.cancel(*id),
-            Intent::Submit(_)
-            | Intent::Replace(_)
-            | Intent::ClosePosition { .. }
-            | Intent::Cancel(_)
-            | Intent::CancelAll
-            | Intent::Signal(_) => {}
-        }
+        self.timers.follow(intent);
         if self.timers.len() > TIMERS_MAX {
             return Err(Failure::TooManyTimers { limit: TIMERS_MAX });
         }

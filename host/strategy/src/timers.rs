@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sandpit_types::MarketTime;
+use sandpit_types::{Intent, MarketTime};
 
 /// Timers set and not fired yet.
 #[derive(Debug, Default)]
@@ -12,15 +12,29 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
+    /// Does what an intent says of timers.
+    pub(crate) fn follow(&mut self, intent: &Intent) {
+        match intent {
+            Intent::SetTimer { id, at } => self.set(*id, *at),
+            Intent::CancelTimer(id) => self.cancel(*id),
+            Intent::Submit(_)
+            | Intent::Replace(_)
+            | Intent::ClosePosition { .. }
+            | Intent::Cancel(_)
+            | Intent::CancelAll
+            | Intent::Signal(_) => {}
+        }
+    }
+
     /// Sets a timer; one with the same id moves.
-    pub(crate) fn set(&mut self, id: u64, at: MarketTime) {
+    fn set(&mut self, id: u64, at: MarketTime) {
         self.cancel(id);
         self.by_id.insert(id, at);
         self.by_time.insert((at, id));
     }
 
     /// Forgets a timer, if it is set.
-    pub(crate) fn cancel(&mut self, id: u64) {
+    fn cancel(&mut self, id: u64) {
         if let Some(at) = self.by_id.remove(&id) {
             self.by_time.remove(&(at, id));
         }

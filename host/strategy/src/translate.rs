@@ -1,10 +1,12 @@
 //! Between the words of the interface and those of the host.
 
+mod orders;
+
 use std::time::Duration;
 
 use sandpit_types::{
-    Bar, BarMark, Intent, MarketEvent, MarketTime, News, OrderKind, OrderStatus, Price, Qty, Quote, Refusal,
-    Side, Signal, StrategyOrderId, StreamHealth, Submit, TimeInForce,
+    Bar, BarMark, Intent, Leg, MarketEvent, MarketTime, News, OrderStatus, Quote, Refusal, Signal,
+    StrategyOrderId, StreamHealth,
 };
 
 use crate::{
@@ -22,38 +24,29 @@ pub(crate) struct LocalRefusal {
     pub(crate) refusal: Refusal,
 }
 
-/// Reads one intent and notes a submit in the book. Quantities and prices pass as they are: judging them is
-/// the risk gate's office.
+/// Reads one intent and notes the orders it makes in the book.
 pub(crate) fn intent(
     from: types::Intent,
     book: &mut Book,
     default_time_to_live: Duration,
 ) -> Result<Intent, LocalRefusal> {
+    let refuse = |id| move |refusal| LocalRefusal { id: StrategyOrderId(id), refusal };
     Ok(match from {
         types::Intent::Submit(from) => {
-            let id = StrategyOrderId(from.id);
-            let refuse = |refusal| LocalRefusal { id, refusal };
-            let symbol = book.symbol(from.instrument).ok_or(refuse(Refusal::UnknownInstrument))?.clone();
-            let time_to_live = match from.time_to_live_ms {
-                0 => default_time_to_live,
-                ms => Duration::from_millis(ms.into()),
-            };
-            let submit = Submit {
-                id,
-                symbol,
-                side: from.side.into(),
-                qty: Qty::from_nanos(from.quantity),
-                kind: from.kind.into(),
-                time_in_force: from.time_in_force.into(),
-                extended_hours: from.extended_hours,
-                time_to_live,
-                class: sandpit_types::OrderClass::Simple,
-                reprice: None,
-            };
-            if !book.submit(&submit, from.instrument) {
-                return Err(refuse(Refusal::OpenOrders));
-            }
-            Intent::Submit(submit)
+            let submit = orders::submit(&from, book, default_time_to_live);
+            Intent::Submit(submit.map_err(refuse(from.id))?)
+        }
+        types::Intent::Replace(from) => {
+            let replace = orders::replace(&from, book, default_time_to_live);
+            Intent::Replace(replace.map_err(refuse(from.new_id))?)
+        }
+        types::Intent::ClosePosition(types::ClosePosition { id, instrument }) => {
+            let unknown = refuse(id)(Refusal::UnknownInstrument);
+            let symbol = book.symbol(instrument).ok_or(unknown)?.clone();
+            let held = book.slot(instrument).ok_or(unknown)?.qty;
+            let id = StrategyOrderId(id);
+            book.orders.close(id, instrument, held).map_err(refuse(id.0))?;
+            Intent::ClosePosition { id, symbol }
         }
         types::Intent::Cancel(id) => Intent::Cancel(StrategyOrderId(id)),
         types::Intent::CancelAll => Intent::CancelAll,
@@ -79,12 +72,14 @@ pub(crate) fn event(from: &StrategyEvent, book: &Book) -> Option<types::Event> {
         StrategyEvent::Market(MarketEvent::Health(health, _)) => types::Event::StreamHealth((*health).into()),
         StrategyEvent::Order(update) => types::Event::OrderUpdate(types::OrderUpdate {
             id: update.id.0,
+            leg: update.leg.map(types::Leg::from),
             instrument: book.number(&update.symbol)?,
             status: status(&update.status),
             filled: nanos(update.filled_qty.to_nanos(), true),
         }),
-        StrategyEvent::Fill { id, symbol, side, qty, price, .. } => types::Event::Fill(types::Fill {
+        StrategyEvent::Fill { id, leg, symbol, side, qty, price, .. } => types::Event::Fill(types::Fill {
             id: id.0,
+            leg: leg.map(types::Leg::from),
             instrument: book.number(symbol)?,
             side: (*side).into(),
             quantity: nanos(qty.to_nanos(), true),
@@ -140,20 +135,21 @@ pub(crate) fn refused(id: StrategyOrderId, refusal: Refusal) -> types::Event {
 }
 
 /// Where an order stands, in the fewer words that a strategy needs. Words we do not know are not terminal.
-fn status(from: &OrderStatus) -> types::OrderStatus {
+pub(crate) fn status(from: &OrderStatus) -> types::OrderStatus {
     match from {
         OrderStatus::PendingNew | OrderStatus::Accepted => types::OrderStatus::Pending,
         OrderStatus::New
         | OrderStatus::PendingCancel
         | OrderStatus::PendingReplace
-        | OrderStatus::Held
         | OrderStatus::DoneForDay
         | OrderStatus::Other(_) => types::OrderStatus::Working,
         OrderStatus::PartiallyFilled => types::OrderStatus::PartiallyFilled,
         OrderStatus::Filled => types::OrderStatus::Filled,
-        OrderStatus::Canceled | OrderStatus::Replaced => types::OrderStatus::Canceled,
+        OrderStatus::Canceled => types::OrderStatus::Canceled,
         OrderStatus::Expired => types::OrderStatus::Expired,
         OrderStatus::Rejected => types::OrderStatus::Rejected,
+        OrderStatus::Held => types::OrderStatus::Held,
+        OrderStatus::Replaced => types::OrderStatus::Replaced,
     }
 }
 
@@ -169,40 +165,11 @@ impl From<&Quote> for types::Quote {
     }
 }
 
-impl From<Side> for types::Side {
-    fn from(side: Side) -> Self {
-        match side {
-            Side::Buy => Self::Buy,
-            Side::Sell => Self::Sell,
-        }
-    }
-}
-
-impl From<types::Side> for Side {
-    fn from(side: types::Side) -> Self {
-        match side {
-            types::Side::Buy => Self::Buy,
-            types::Side::Sell => Self::Sell,
-        }
-    }
-}
-
-impl From<types::OrderKind> for OrderKind {
-    fn from(kind: types::OrderKind) -> Self {
-        match kind {
-            types::OrderKind::Market => Self::Market,
-            types::OrderKind::Limit(price) => Self::Limit { limit_price: Price::from_nanos(price) },
-        }
-    }
-}
-
-impl From<types::TimeInForce> for TimeInForce {
-    fn from(time_in_force: types::TimeInForce) -> Self {
-        match time_in_force {
-            types::TimeInForce::Day => Self::Day,
-            types::TimeInForce::Gtc => Self::Gtc,
-            types::TimeInForce::Ioc => Self::Ioc,
-            types::TimeInForce::Fok => Self::Fok,
+impl From<Leg> for types::Leg {
+    fn from(leg: Leg) -> Self {
+        match leg {
+            Leg::TakeProfit => Self::TakeProfit,
+            Leg::StopLoss => Self::StopLoss,
         }
     }
 }

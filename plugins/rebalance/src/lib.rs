@@ -10,9 +10,11 @@
 //! ```
 //!
 //! An order rests on our side of the spread at first. One that has not filled in time is cancelled and sent
-//! across. What is refused, rejected or cancelled waits for the next minute; no symbol gets more than a few
-//! orders per rebalance, those left out that the host was too busy to take. One event sends and cancels no
-//! more than a few dozen: the next one goes on.
+//! across; while the broker's rate limit makes it wait for its turn, its price follows the quote, up to a
+//! worst one. What is refused, rejected or cancelled waits for the next minute; no symbol gets more than a
+//! few orders per rebalance, those left out that the host was too busy to take. One event sends and cancels
+//! no more than a few dozen: the next one goes on. The orders of one event are a plan: the host sends the
+//! larger ones first.
 
 mod parameters;
 
@@ -292,6 +294,8 @@ impl Rebalance {
         slot.orders_left -= 1;
         (slot.told, slot.heard) = (Qty::ZERO, Qty::ZERO);
         let ticket = ctx.order(instrument, side, quantity).time_to_live(TIME_TO_LIVE).limit(price);
+        let worst = worst_price(price, side, self.parameters.slippage);
+        let ticket = if slot.crosses { ticket.reprice(worst) } else { ticket };
         slot.sent = Some((ticket.send(), ctx.now()));
         true
     }
@@ -320,6 +324,19 @@ fn limit_price(ctx: &Ctx<'_>, instrument: Instrument, slot: &Slot, side: Side) -
     let price = Price::from_f64(price)?;
     let price = if slot.crosses { price.round_marketable(side) } else { price.round_passive(side) };
     Some(price).filter(|price| price.is_positive())
+}
+
+/// The worst price of an order that crosses, on a tick: no better than where it crosses now.
+fn worst_price(price: Price, side: Side, slippage: f64) -> Price {
+    let factor = match side {
+        Side::Buy => 1.0 + slippage,
+        Side::Sell => 1.0 - slippage,
+    };
+    let worst = Price::from_f64(price.to_f64() * factor).unwrap_or(price).round_passive(side);
+    match side {
+        Side::Buy => worst.max(price),
+        Side::Sell => worst.min(price),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use serde::Deserialize;
 /// tenth, with room for prices to move.
 const MAX_EQUAL_WEIGHT: f64 = 0.09;
 
+/// Beyond it a price is another one.
+const MAX_SLIPPAGE: f64 = 0.1;
+
 /// A day.
 const MAX_MINUTES: u32 = 1440;
 
@@ -38,6 +41,10 @@ pub(crate) const SCHEMA: &str = r#"{
     "patience_minutes": {
       "type": "integer", "minimum": 0, "maximum": 1440, "default": 2,
       "description": "Minutes an order rests on our side of the spread before it crosses; 0 crosses at once."
+    },
+    "slippage": {
+      "type": "number", "minimum": 0, "maximum": 0.1, "default": 0.002,
+      "description": "Share of its price by which a crossing order may follow the quote while it waits."
     }
   }
 }"#;
@@ -56,11 +63,21 @@ pub struct Parameters {
     pub drift: f64,
     /// Minutes an order may rest before it crosses the spread.
     pub patience_minutes: u32,
+    /// How far an order that crosses may follow the quote while it waits in the host's queue, as a share of
+    /// its price.
+    pub slippage: f64,
 }
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { weights: None, capital_fraction: 0.5, every_minutes: 30, drift: 0.01, patience_minutes: 2 }
+        Self {
+            weights: None,
+            capital_fraction: 0.5,
+            every_minutes: 30,
+            drift: 0.01,
+            patience_minutes: 2,
+            slippage: 0.002,
+        }
     }
 }
 
@@ -77,7 +94,7 @@ impl Parameters {
     }
 
     fn check(&self) -> Result<(), String> {
-        let Self { weights, capital_fraction, every_minutes, drift, patience_minutes } = self;
+        let Self { weights, capital_fraction, every_minutes, drift, patience_minutes, slippage } = self;
         if !(*capital_fraction > 0.0 && *capital_fraction <= 1.0) {
             return Err("parameters: capital_fraction must be above 0 and at most 1".to_owned());
         }
@@ -89,6 +106,9 @@ impl Parameters {
         }
         if *patience_minutes > MAX_MINUTES {
             return Err(format!("parameters: patience_minutes must be 0 to {MAX_MINUTES}"));
+        }
+        if !(0.0..=MAX_SLIPPAGE).contains(slippage) {
+            return Err(format!("parameters: slippage must be 0 to {MAX_SLIPPAGE}"));
         }
         let weights = weights.iter().flatten();
         if let Some((symbol, weight)) = weights.clone().find(|(_, weight)| !(0.0..=1.0).contains(*weight)) {
@@ -142,6 +162,7 @@ mod tests {
         check(r#"{"capital_fraction":0}"#, Err("capital_fraction must be above 0"));
         check(r#"{"every_minutes":0}"#, Err("every_minutes must be 1"));
         check(r#"{"drift":2}"#, Err("drift must be 0 to 1"));
+        check(r#"{"slippage":0.2}"#, Err("slippage must be 0 to 0.1"));
         check(r#"{"patience_minutes":1441}"#, Err("patience_minutes must be 0"));
     }
 

@@ -13,6 +13,10 @@ fn desk(parameters: &str) -> Harness<Rebalance> {
     desk
 }
 
+fn shares(submit: &Submit) -> Qty {
+    submit.shares().expect("it says shares")
+}
+
 fn price(value: f64) -> Price {
     Price::from_f64(value).expect("fits")
 }
@@ -22,7 +26,7 @@ fn held(desk: &Harness<Rebalance>) -> [Qty; 2] {
 }
 
 fn sides(submits: &[Submit]) -> Vec<(Side, u32, Qty)> {
-    submits.iter().map(|it| (it.side, it.instrument.0, it.quantity)).collect()
+    submits.iter().map(|it| (it.side, it.instrument.0, shares(it))).collect()
 }
 
 fn hold(desk: &mut Harness<Rebalance>, symbol: u32, shares: i64) {
@@ -122,8 +126,29 @@ fn orders_rest_first_and_cross_later() {
     assert_eq!(desk.cancels(), [desk.submits()[0].id]);
     desk.closes(&[(0, 100.0)]);
     assert_eq!(desk.submits()[1].kind, OrderKind::Limit(price(100.03)));
-    assert_eq!(held(&desk)[0], desk.submits()[0].quantity);
+    assert_eq!(held(&desk)[0], shares(&desk.submits()[0]));
     assert_eq!(desk.submits().len(), 2);
+}
+
+#[test]
+fn an_order_that_crosses_may_follow_the_quote_to_its_worst_price() {
+    let check = |slippage: &str, held: i64, expected: f64| {
+        let parameters = EAGER.replacen('{', &format!(r#"{{"slippage":{slippage},"#), 1);
+        let mut desk = desk(&parameters);
+        hold(&mut desk, 0, held);
+        desk.quote(0, 99.99, 100.01);
+        desk.closes(&[(0, 100.0)]);
+        assert_eq!(desk.submits()[0].reprice, Some(price(expected)), "{slippage} {held}");
+    };
+    // 100.01 and 99.99 and two in a thousand of them, to the tick on the near side.
+    check("0.002", 0, 100.21);
+    check("0.002", 5_000, 99.8);
+    check("0", 0, 100.01);
+    check("0.00001", 0, 100.01);
+    let mut resting = desk(PATIENT);
+    resting.quote(0, 99.99, 100.01);
+    resting.closes(&[(0, 100.0)]);
+    assert_eq!(resting.submits()[0].reprice, None, "it is to rest on our side");
 }
 
 #[test]

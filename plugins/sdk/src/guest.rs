@@ -1,5 +1,7 @@
 //! The WASM side: the component's exports, and the host's imports behind [`Host`].
 
+mod orders;
+
 use std::sync::Once;
 
 use self::bindings::{
@@ -7,9 +9,9 @@ use self::bindings::{
     sandpit::strategy::{host, types as wit},
 };
 use crate::{
-    Account, Bar, Bars, Event, EventKinds, Fill, Host, Instrument, Intent, Level, News, OpenOrder, OrderId,
-    OrderKind, OrderStatus, OrderUpdate, Position, Price, Qty, Quote, Refusal, Runner, Side, Strategy,
-    StreamHealth, Submit, Time, TimeInForce, Trade, Usd,
+    Account, Bar, Bars, Event, EventKinds, Fill, Host, Instrument, Intent, Leg, Level, News, OpenOrder,
+    OrderId, OrderStatus, OrderUpdate, Position, Price, Qty, Quote, Refusal, Runner, Side, Strategy,
+    StreamHealth, Time, Trade, Usd,
 };
 
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "generated")]
@@ -175,12 +177,14 @@ fn told(event: wit::Event) -> Event {
         wit::Event::BarsComplete(start) => Event::BarsComplete(Time::from_nanos(start)),
         wit::Event::OrderUpdate(update) => Event::OrderUpdate(OrderUpdate {
             id: OrderId(update.id),
+            leg: update.leg.map(leg),
             instrument: Instrument(update.instrument),
             status: order_status(update.status),
             filled: Qty::from_nanos(update.filled),
         }),
         wit::Event::Fill(fill) => Event::Fill(Fill {
             id: OrderId(fill.id),
+            leg: fill.leg.map(leg),
             instrument: Instrument(fill.instrument),
             side: side(fill.side),
             quantity: Qty::from_nanos(fill.quantity),
@@ -224,11 +228,20 @@ fn news(news: wit::News) -> News {
 fn open_order(order: wit::OpenOrder) -> OpenOrder {
     OpenOrder {
         id: OrderId(order.id),
+        leg: order.leg.map(leg),
         instrument: Instrument(order.instrument),
         side: side(order.side),
         quantity: Qty::from_nanos(order.quantity),
         filled: Qty::from_nanos(order.filled),
-        limit_price: order.limit_price.map(Price::from_nanos),
+        kind: orders::kind(order.kind),
+        status: order_status(order.status),
+    }
+}
+
+fn leg(leg: wit::Leg) -> Leg {
+    match leg {
+        wit::Leg::TakeProfit => Leg::TakeProfit,
+        wit::Leg::StopLoss => Leg::StopLoss,
     }
 }
 
@@ -248,46 +261,11 @@ fn order_status(status: wit::OrderStatus) -> OrderStatus {
         wit::OrderStatus::Canceled => OrderStatus::Canceled,
         wit::OrderStatus::Expired => OrderStatus::Expired,
         wit::OrderStatus::Rejected => OrderStatus::Rejected,
+        wit::OrderStatus::Held => OrderStatus::Held,
+        wit::OrderStatus::Replaced => OrderStatus::Replaced,
     }
 }
 
 fn wished(intents: Vec<Intent>) -> Vec<wit::Intent> {
-    intents.into_iter().map(intent).collect()
-}
-
-fn intent(intent: Intent) -> wit::Intent {
-    match intent {
-        Intent::Submit(order) => wit::Intent::Submit(submit(order)),
-        Intent::Cancel(id) => wit::Intent::Cancel(id.0),
-        Intent::CancelAll => wit::Intent::CancelAll,
-        Intent::SetTimer { id, at } => wit::Intent::SetTimer(wit::Timer { id, at: at.nanos() }),
-        Intent::CancelTimer(id) => wit::Intent::CancelTimer(id),
-        Intent::Signal { instrument, reason } => {
-            wit::Intent::Signal(wit::Signal { instrument: instrument.map(|it| it.0), reason })
-        }
-    }
-}
-
-fn submit(order: Submit) -> wit::Submit {
-    wit::Submit {
-        id: order.id.0,
-        instrument: order.instrument.0,
-        side: match order.side {
-            Side::Buy => wit::Side::Buy,
-            Side::Sell => wit::Side::Sell,
-        },
-        quantity: order.quantity.nanos(),
-        kind: match order.kind {
-            OrderKind::Market => wit::OrderKind::Market,
-            OrderKind::Limit(price) => wit::OrderKind::Limit(price.nanos()),
-        },
-        time_in_force: match order.time_in_force {
-            TimeInForce::Day => wit::TimeInForce::Day,
-            TimeInForce::Gtc => wit::TimeInForce::Gtc,
-            TimeInForce::Ioc => wit::TimeInForce::Ioc,
-            TimeInForce::Fok => wit::TimeInForce::Fok,
-        },
-        extended_hours: order.extended_hours,
-        time_to_live_ms: u32::try_from(order.time_to_live.as_millis()).unwrap_or(u32::MAX),
-    }
+    intents.into_iter().map(orders::intent).collect()
 }

@@ -26,9 +26,21 @@ const MAX_CAUSED: usize = 10_000;
 /// `ioc` and `fok` orders that did not fill at once are cancelled; the session's close expires day orders.
 /// Every caused event is delivered after the one that caused it.
 ///
+/// A stop wakes when the price at which it would fill is at or beyond its stop price; a trailing stop follows
+/// that price. When an entry has filled wholly, its legs begin: of a bracket the take profit works and the
+/// stop loss is watched over, still told as held. The first exit that fills, or wakes, cancels the other; a
+/// take profit that fills in part shrinks the stop loss. A replacement takes its place at once and carries on
+/// what is filled; the legs stay with the id that they were wanted under. [`crate::Ctx::close_position`]
+/// cancels at once, then trades at the market what is held, fills not delivered yet included.
+///
+/// What is simpler than at a broker: nothing is ever under way, so nothing waits, nothing is late, no order
+/// is repriced, and the orders of one event are sent in their order; a stop is elected by quotes and closes,
+/// not by trades or a bar's extremes; a trailing stop is for what the quotes show, however short; every kind
+/// of order fills at any hour; money and shorts have no limit.
+///
 /// Symbols are given by their index, times follow the fed events. Anything the strategy must not do (an id
-/// twice, a quantity not above zero, a limit between ticks, an unknown symbol) panics: it is a mistake to
-/// find in a test.
+/// twice, a quantity not above zero, a price between ticks, an unknown symbol, a combination that no broker
+/// takes) panics: it is a mistake to find in a test.
 pub struct Harness<S> {
     runner: Runner<S>,
     desk: Desk,
@@ -109,6 +121,7 @@ impl<S: Strategy> Harness<S> {
     /// Feeds a trade of the market, now.
     pub fn trade(&mut self, symbol: u32, price: f64, size: f64) {
         let trade = Trade { instrument: Instrument(symbol), time: self.now(), price, size };
+        self.desk.on_trade(&trade);
         let intents = self.runner.on_trade(&self.desk, &trade);
         self.settle(intents);
     }
@@ -186,6 +199,12 @@ impl<S: Strategy> Harness<S> {
     pub fn submits(&self) -> Vec<crate::Submit> {
         let submit = |intent: &Intent| if let Intent::Submit(it) = intent { Some(*it) } else { None };
         self.intents().iter().filter_map(submit).collect()
+    }
+
+    /// The replacements wanted so far, oldest first.
+    pub fn replaces(&self) -> Vec<crate::Replace> {
+        let replace = |intent: &Intent| if let Intent::Replace(it) = intent { Some(*it) } else { None };
+        self.intents().iter().filter_map(replace).collect()
     }
 
     /// The cancels wanted so far, oldest first.

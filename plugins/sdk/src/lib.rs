@@ -40,6 +40,7 @@
 mod ctx;
 mod host;
 pub mod indicators;
+mod kinds;
 mod market;
 mod money;
 mod orders;
@@ -53,15 +54,15 @@ pub mod guest;
 #[cfg(not(target_arch = "wasm32"))]
 mod harness;
 
-pub use ctx::{Ctx, OrderTicket};
+pub use ctx::{Ctx, OrderTicket, ReplaceTicket};
 #[cfg(not(target_arch = "wasm32"))]
 pub use harness::{Harness, START_EQUITY};
 pub use host::{Host, Level};
+pub use kinds::{Amount, Leg, OrderClass, OrderKind, Side, StopLoss, TimeInForce, Trail};
 pub use market::{Bar, Bars, Instrument, News, Quote, StreamHealth, Time, Trade};
-pub use money::{Price, Qty, Usd};
+pub use money::{Percent, Price, Qty, Usd};
 pub use orders::{
-    Account, Fill, Intent, OpenOrder, OrderId, OrderKind, OrderStatus, OrderUpdate, Position, Refusal, Side,
-    Submit, TimeInForce,
+    Account, Fill, Intent, OpenOrder, OrderId, OrderStatus, OrderUpdate, Position, Refusal, Replace, Submit,
 };
 pub use runner::{Event, Runner, UNHEARD_FOR};
 pub use strategy::{Description, EventKinds, Strategy};

@@ -98,6 +98,10 @@ nano_newtype! {
     /// An amount of US dollars.
     Usd
 }
+nano_newtype! {
+    /// A percentage: 1.5 is 1.5 %.
+    Percent
+}
 
 impl Qty {
     /// Whole shares.
@@ -108,6 +112,13 @@ impl Qty {
     /// Without the fraction of a share: 2.7 becomes 2, -2.7 becomes -2.
     pub const fn whole(self) -> Self {
         Self(self.0 / NANOS_PER_UNIT * NANOS_PER_UNIT)
+    }
+}
+
+impl Percent {
+    /// Hundredths of a percent.
+    pub const fn basis_points(count: i64) -> Self {
+        Self(count.saturating_mul(NANOS_PER_UNIT / 100))
     }
 }
 

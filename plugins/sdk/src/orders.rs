@@ -2,70 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{Instrument, Price, Qty, Time, Usd};
+use crate::{Amount, Instrument, Leg, OrderClass, OrderKind, Price, Qty, Side, Time, TimeInForce, Usd};
 
 /// A strategy's own id of an order; [`crate::Ctx`] chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u64);
-
-/// Which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// More shares.
-    Buy,
-    /// Fewer shares.
-    Sell,
-}
-
-impl Side {
-    /// The other way.
-    pub const fn opposite(self) -> Self {
-        match self {
-            Self::Buy => Self::Sell,
-            Self::Sell => Self::Buy,
-        }
-    }
-
-    /// The quantity with the sign it has in a position: positive for a buy.
-    pub fn signed(self, quantity: Qty) -> Qty {
-        match self {
-            Self::Buy => quantity,
-            Self::Sell => -quantity,
-        }
-    }
-}
-
-/// How long an order stays at the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeInForce {
-    /// Until the close of the session.
-    Day,
-    /// Until cancelled.
-    Gtc,
-    /// At once, the rest is cancelled.
-    Ioc,
-    /// At once and wholly, or not at all.
-    Fok,
-}
-
-/// What kind of order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderKind {
-    /// At whatever the market gives.
-    Market,
-    /// At this price or better; a whole number of ticks.
-    Limit(Price),
-}
-
-impl OrderKind {
-    /// The limit price, if this kind has one.
-    pub const fn limit_price(self) -> Option<Price> {
-        match self {
-            Self::Market => None,
-            Self::Limit(price) => Some(price),
-        }
-    }
-}
 
 /// An order a strategy wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +17,14 @@ pub struct Submit {
     pub instrument: Instrument,
     /// Which way.
     pub side: Side,
-    /// Shares, above zero.
-    pub quantity: Qty,
-    /// Market or limit.
+    /// Shares or dollars.
+    pub amount: Amount,
+    /// What kind.
     pub kind: OrderKind,
+    /// What else the broker makes of it.
+    pub class: OrderClass,
+    /// The worst limit price when the limit follows the market while the order waits in the host's queue.
+    pub reprice: Option<Price>,
     /// How long it stays at the broker.
     pub time_in_force: TimeInForce,
     /// Whether it may fill outside the regular session.
@@ -88,12 +33,63 @@ pub struct Submit {
     pub time_to_live: Duration,
 }
 
+impl Submit {
+    /// The shares wanted, where they were said.
+    pub const fn shares(&self) -> Option<Qty> {
+        match self.amount {
+            Amount::Shares(shares) => Some(shares),
+            Amount::Notional(_) => None,
+        }
+    }
+}
+
+/// An order that takes the place of a working one. What is `None` stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replace {
+    /// The working order.
+    pub id: OrderId,
+    /// The order that takes its place.
+    pub new_id: OrderId,
+    /// Shares in all, those already filled included.
+    pub quantity: Option<Qty>,
+    /// The limit price.
+    pub limit: Option<Price>,
+    /// The stop price.
+    pub stop: Option<Price>,
+    /// How long it may wait in the host's queue, market time; zero means the host's default.
+    pub time_to_live: Duration,
+}
+
+impl Replace {
+    /// The kind with the prices that change.
+    pub(crate) fn changed(&self, kind: OrderKind) -> OrderKind {
+        let new = |stays: Price, change: Option<Price>| change.unwrap_or(stays);
+        match kind {
+            OrderKind::Market | OrderKind::TrailingStop(_) => kind,
+            OrderKind::Limit(limit) => OrderKind::Limit(new(limit, self.limit)),
+            OrderKind::Stop(stop) => OrderKind::Stop(new(stop, self.stop)),
+            OrderKind::StopLimit { stop, limit } => {
+                OrderKind::StopLimit { stop: new(stop, self.stop), limit: new(limit, self.limit) }
+            }
+        }
+    }
+}
+
 /// One thing a strategy wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// Send an order.
     Submit(Submit),
-    /// Cancel one order of its own.
+    /// Put another order in the place of a working one.
+    Replace(Replace),
+    /// Leave a symbol.
+    ClosePosition {
+        /// The strategy's id for the order that leaves.
+        id: OrderId,
+        /// Which symbol.
+        instrument: Instrument,
+    },
+    /// Cancel one order of its own, and its legs.
     Cancel(OrderId),
     /// Cancel all orders of its own.
     CancelAll,
@@ -132,14 +128,19 @@ pub enum OrderStatus {
     Expired,
     /// The broker would not have it.
     Rejected,
+    /// A leg that waits for its order or for the other leg. Of a bracket whose entry has filled, the stop
+    /// loss stays held while the broker watches over it.
+    Held,
+    /// Over: another order has taken its place. It may have filled in part before.
+    Replaced,
 }
 
 impl OrderStatus {
     /// Whether nothing more can happen to the order.
     pub const fn is_terminal(self) -> bool {
         match self {
-            Self::Pending | Self::Working | Self::PartiallyFilled => false,
-            Self::Filled | Self::Canceled | Self::Expired | Self::Rejected => true,
+            Self::Pending | Self::Working | Self::PartiallyFilled | Self::Held => false,
+            Self::Filled | Self::Canceled | Self::Expired | Self::Rejected | Self::Replaced => true,
         }
     }
 }
@@ -149,11 +150,13 @@ impl OrderStatus {
 pub struct OrderUpdate {
     /// Which order.
     pub id: OrderId,
+    /// Which leg of it, when it is about one.
+    pub leg: Option<Leg>,
     /// Which symbol.
     pub instrument: Instrument,
     /// Where it stands.
     pub status: OrderStatus,
-    /// Shares filled so far, cumulative.
+    /// Shares filled so far, cumulative; of an order that replaced another, the fills of that one included.
     pub filled: Qty,
 }
 
@@ -162,6 +165,8 @@ pub struct OrderUpdate {
 pub struct Fill {
     /// Which order.
     pub id: OrderId,
+    /// Which leg of it, when one has filled.
+    pub leg: Option<Leg>,
     /// Which symbol.
     pub instrument: Instrument,
     /// Which way.
@@ -175,7 +180,7 @@ pub struct Fill {
 /// The host did not send an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Which order.
+    /// Which order: the one that was not sent, or the one that a cancel was about.
     pub id: OrderId,
     /// A named reason, such as `position-limit`.
     pub reason: String,
@@ -190,21 +195,26 @@ pub struct Position {
     pub average_price: Price,
 }
 
-/// An order that may still fill.
+/// An order, or a leg of one, that may still fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOrder {
     /// Which order.
     pub id: OrderId,
+    /// Which leg of it, when it is one.
+    pub leg: Option<Leg>,
     /// Which symbol.
     pub instrument: Instrument,
     /// Which way.
     pub side: Side,
-    /// Shares asked for.
+    /// Shares in all; of two exits, what the other one has filled is not taken off. Of an order in dollars, zero
+    /// until the handler that sent it has returned; of one that closes a position, what is held.
     pub quantity: Qty,
     /// Shares filled so far.
     pub filled: Qty,
-    /// Absent for a market order.
-    pub limit_price: Option<Price>,
+    /// What kind, with the prices that were asked for.
+    pub kind: OrderKind,
+    /// Where it stands.
+    pub status: OrderStatus,
 }
 
 /// Money.

@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use crate::{
-    Bar, Ctx, Fill, Host, Intent, News, OpenOrder, OrderId, OrderUpdate, Quote, Refusal, Strategy,
-    StreamHealth, Submit, Time, Trade,
+    Bar, Ctx, Fill, Host, Instrument, Intent, News, OpenOrder, OrderId, OrderKind, OrderStatus, OrderUpdate,
+    Qty, Quote, Refusal, Replace, Side, Strategy, StreamHealth, Submit, Time, Trade,
 };
 
 /// How long past its time to live an order counts as open though the host has said nothing of it, market
@@ -154,15 +154,45 @@ impl Orders {
         OrderId(self.last_id)
     }
 
-    /// Remembers an order as open until the host answers.
+    /// Remembers an order and its legs as open until the host answers.
     pub(crate) fn sent(&mut self, submit: &Submit, now: Time) {
-        let Submit { id, instrument, side, quantity, kind, .. } = *submit;
-        let limit_price = kind.limit_price();
-        let order = OpenOrder { id, instrument, side, quantity, filled: crate::Qty::ZERO, limit_price };
+        let Submit { id, instrument, side, kind, class, .. } = *submit;
+        let quantity = submit.shares().unwrap_or(Qty::ZERO);
+        let order = pending(id, instrument, side, quantity, kind);
+        let side = class.side_of_legs(side);
+        let leg = |(leg, kind)| {
+            let (leg, status) = (Some(leg), OrderStatus::Held);
+            OpenOrder { leg, status, ..pending(id, instrument, side, quantity, kind) }
+        };
+        let until = now + submit.time_to_live + UNHEARD_FOR;
+        std::iter::once(order).chain(class.legs().map(leg)).for_each(|order| self.remember(order, until));
+    }
+
+    /// Remembers the order that is to take the place of another one.
+    pub(crate) fn replacing(&mut self, host: &dyn Host, replace: &Replace) {
+        let is_old = |order: &OpenOrder| order.id == replace.id && order.leg.is_none();
+        let Some(old) = self.open(host).into_iter().find(is_old) else { return };
+        let (id, status) = (replace.new_id, OrderStatus::Pending);
+        let (quantity, kind) = (replace.quantity.unwrap_or(old.quantity), replace.changed(old.kind));
+        self.remember(
+            OpenOrder { id, quantity, kind, status, ..old },
+            host.now() + replace.time_to_live + UNHEARD_FOR,
+        );
+    }
+
+    /// Remembers the order that is to close a position.
+    pub(crate) fn closing(&mut self, host: &dyn Host, id: OrderId, instrument: Instrument) {
+        let held = host.position(instrument).quantity;
+        let side = if held.is_positive() { Side::Sell } else { Side::Buy };
+        let order = pending(id, instrument, side, held.abs(), OrderKind::Market);
+        self.remember(order, host.now() + UNHEARD_FOR);
+    }
+
+    fn remember(&mut self, order: OpenOrder, until: Time) {
         if self.unheard.len() == MAX_UNHEARD {
             self.unheard.pop_front();
         }
-        self.unheard.push_back(Unheard { order, until: now + submit.time_to_live + UNHEARD_FOR });
+        self.unheard.push_back(Unheard { order, until });
     }
 
     /// The host's list, and behind it what it has not answered yet.
@@ -170,7 +200,8 @@ impl Orders {
         let now = host.now();
         let mut open = host.open_orders();
         for Unheard { order, until } in &self.unheard {
-            if now < *until && open.iter().all(|known| known.id != order.id) {
+            let is_known = |known: &OpenOrder| (known.id, known.leg) == (order.id, order.leg);
+            if now < *until && !open.iter().any(is_known) {
                 open.push(*order);
             }
         }
@@ -194,4 +225,9 @@ impl Orders {
         };
         self.unheard.retain(|unheard| unheard.order.id != id);
     }
+}
+
+fn pending(id: OrderId, instrument: Instrument, side: Side, quantity: Qty, kind: OrderKind) -> OpenOrder {
+    let (leg, filled, status) = (None, Qty::ZERO, OrderStatus::Pending);
+    OpenOrder { id, leg, instrument, side, quantity, filled, kind, status }
 }

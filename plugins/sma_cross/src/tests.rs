@@ -15,6 +15,10 @@ fn desk(parameters: &str) -> Harness<SmaCross> {
     desk
 }
 
+fn shares(submit: &Submit) -> Qty {
+    submit.shares().expect("it says shares")
+}
+
 fn price(value: f64) -> Price {
     Price::from_f64(value).expect("fits")
 }
@@ -28,7 +32,7 @@ fn crosses_become_positions() {
     let check = |closes: &[f64], expected: &[(Side, i64)]| {
         let mut desk = desk(QUICK);
         closes.iter().for_each(|&close| desk.close(SYMBOL, close));
-        let found: Vec<(Side, Qty)> = desk.submits().iter().map(|it| (it.side, it.quantity)).collect();
+        let found: Vec<(Side, Qty)> = desk.submits().iter().map(|it| (it.side, shares(it))).collect();
         let expected: Vec<(Side, Qty)> =
             expected.iter().map(|&(side, shares)| (side, Qty::shares(shares))).collect();
         assert_eq!(found, expected, "{closes:?}");
@@ -194,7 +198,7 @@ fn symbols_do_not_disturb_each_other() {
     desk.closes(&[(0, 101.0), (1, 180.0)]);
     desk.closes(&[(0, 102.0), (1, 190.0)]);
     let found: Vec<(u32, Qty)> =
-        desk.submits().iter().map(|it: &Submit| (it.instrument.0, it.quantity)).collect();
+        desk.submits().iter().map(|it: &Submit| (it.instrument.0, shares(it))).collect();
     assert_eq!(found, [(0, Qty::shares(9)), (1, Qty::shares(5))]);
 }
 

@@ -1,5 +1,5 @@
-//! A real PostgreSQL server of a test's own: in a temporary directory, on a free port of loopback and on a Unix
-//! socket, with a password. It ends when it is dropped.
+//! A real PostgreSQL server of a test's own: in a temporary directory, on a free port of loopback and on a
+//! Unix socket, with a password. It ends when it is dropped.
 //!
 //! PostgreSQL does not run as root: under root everything is done as user `postgres`, or `nobody`.
 #![forbid(unsafe_code)]
@@ -34,8 +34,8 @@ const MAX_PORTS: usize = 5;
 pub enum ServerError {
     /// The machine has no PostgreSQL.
     #[error(
-        "PostgreSQL is not installed (no {program} on PATH or in /usr/lib/postgresql/*/bin); \
-         install it: apt-get install --no-install-recommends postgresql"
+        "PostgreSQL is not installed (no {program} on PATH or in /usr/lib/postgresql/*/bin); install it: \
+         apt-get install --no-install-recommends postgresql"
     )]
     Missing {
         /// What was looked for.

@@ -17,7 +17,8 @@ pub use demo::{Demo, Ended, get_json, monotonic_ms, wait_for};
 /// When it is not there: build the workspace first.
 pub fn binary(name: &str) -> PathBuf {
     let here = std::env::current_exe().expect("a test knows its own path");
-    let folder = here.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    let folder = here.parent().expect("target/PROFILE/deps, or where the binaries are");
+    let folder = if folder.ends_with("deps") { folder.parent().expect("target/PROFILE") } else { folder };
     let path = folder.join(name);
     assert!(path.exists(), "{} is not built; run cargo xtask test", path.display());
     path
@@ -28,8 +29,20 @@ pub fn binary(name: &str) -> PathBuf {
 /// # Panics
 /// When it is not there: run `cargo xtask plugins` first.
 pub fn plugin(name: &str) -> PathBuf {
+    compiled("plugins", name)
+}
+
+/// The plugin `name` that only tests run, compiled to WebAssembly.
+///
+/// # Panics
+/// When it is not there: run `cargo xtask plugins` first.
+pub fn test_plugin(name: &str) -> PathBuf {
+    compiled("test-plugins", name)
+}
+
+fn compiled(folder: &str, name: &str) -> PathBuf {
     let target = binary("xtask").ancestors().nth(2).map(Path::to_owned).expect("target/PROFILE/xtask");
-    let path = target.join("plugins").join(format!("{name}.wasm"));
+    let path = target.join(folder).join(format!("{name}.wasm"));
     assert!(path.exists(), "{} is not built; run cargo xtask plugins", path.display());
     path
 }

@@ -7,7 +7,7 @@ use sandpit_types::{
     StrategyName, StrategyOrderId, Symbol,
 };
 
-use super::{Execution, ImpossiblePair, Order, OrderEvent, OrderState, StoredOrder, SubBook, step};
+use super::{ImpossiblePair, Order, OrderEvent, OrderState, StoredOrder, SubBook, advance::advance, step};
 
 /// Orders that are over and still remembered, for late and repeated events. Past it the oldest is forgotten
 /// here; the store still has it.
@@ -59,6 +59,15 @@ pub enum BookError {
         /// The broker's id of the other one.
         broker_id: BrokerOrderId,
     },
+    /// The broker shows shares filled of a replacement whose old order is not over by its word: how many of
+    /// them were counted already is not certain. Ask for the old order, then again for this one.
+    #[error("order {client_id} has filled, and {old}, of which it takes the place, is not over")]
+    TooEarly {
+        /// The replacement.
+        client_id: ClientOrderId,
+        /// What it replaces.
+        old: ClientOrderId,
+    },
     /// The broker reports fills of which no price is known. A later snapshot has to bring it.
     #[error("order {client_id}: the broker reports {filled_qty} filled without a price")]
     NoPrice {
@@ -78,9 +87,11 @@ pub struct Applied {
     pub fills: Vec<Fill>,
     /// Whether the broker contradicts us: it has an order that we had concluded not to exist.
     pub revived: bool,
+    /// Legs that stand elsewhere now because their parent does.
+    pub legs: Vec<ClientOrderId>,
 }
 
-type Key = (HostEpoch, StrategyName, u32, StrategyOrderId);
+pub(super) type Key = (HostEpoch, StrategyName, u32, StrategyOrderId);
 
 /// All orders and sub-books, folded from events.
 #[derive(Clone, Debug, Default)]
@@ -90,67 +101,23 @@ pub struct Books {
     /// The open ones and those that the broker has to be asked about.
     pub(super) unsettled: BTreeSet<ClientOrderId>,
     pub(super) sub_books: BTreeMap<(StrategyName, Symbol), SubBook>,
-    keys: BTreeMap<Key, ClientOrderId>,
-    lives: BTreeMap<StrategyName, (HostEpoch, u32)>,
+    pub(super) keys: BTreeMap<Key, ClientOrderId>,
+    pub(super) lives: BTreeMap<StrategyName, (HostEpoch, u32)>,
     closed: VecDeque<ClientOrderId>,
+    pub(super) by_broker_id: BTreeMap<BrokerOrderId, ClientOrderId>,
+    /// The legs of each order that has any.
+    pub(super) legs: BTreeMap<ClientOrderId, Vec<ClientOrderId>>,
+    /// The orders that were to take the place of each, the newest last.
+    pub(super) replacements: BTreeMap<ClientOrderId, Vec<ClientOrderId>>,
     /// What the broker holds of the symbols of which it surely holds another quantity than the sub-books.
-    disputed: BTreeMap<Symbol, Qty>,
+    pub(super) disputed: BTreeMap<Symbol, Qty>,
     /// Why nothing may add risk, if so.
-    frozen: Option<String>,
-    reconciled: bool,
-    order_stream_up: bool,
+    pub(super) frozen: Option<String>,
+    pub(super) reconciled: bool,
+    pub(super) order_stream_up: bool,
 }
 
 impl Books {
-    /// Whether the books agree with the broker: they were reconciled since the start.
-    pub const fn is_reconciled(&self) -> bool {
-        self.reconciled
-    }
-
-    /// Notes that the books were reconciled, or have to be again.
-    pub const fn set_reconciled(&mut self, reconciled: bool) {
-        self.reconciled = reconciled;
-    }
-
-    /// Why only orders that reduce may leave; `None` while nothing is frozen.
-    pub fn frozen(&self) -> Option<&str> {
-        self.frozen.as_deref()
-    }
-
-    /// Freezes for this reason, or ends the freeze.
-    pub fn set_frozen(&mut self, reason: Option<String>) {
-        self.frozen = reason;
-    }
-
-    /// Whether fills are seen as they happen: the order stream is up, and what it missed was asked for.
-    pub const fn is_order_stream_up(&self) -> bool {
-        self.order_stream_up
-    }
-
-    /// Notes that the order stream is up or down.
-    pub const fn set_order_stream_up(&mut self, up: bool) {
-        self.order_stream_up = up;
-    }
-
-    /// What the broker holds of a symbol of which the sub-books say otherwise, by its last report and our
-    /// fills since; `None` while both agree.
-    pub fn disputed(&self, symbol: &Symbol) -> Option<Qty> {
-        self.disputed.get(symbol).copied()
-    }
-
-    /// All disputed symbols, each with what the broker holds.
-    pub const fn disputes(&self) -> &BTreeMap<Symbol, Qty> {
-        &self.disputed
-    }
-
-    /// Notes what the broker holds of a disputed symbol; `None` ends the dispute.
-    pub fn set_disputed(&mut self, symbol: &Symbol, at_broker: Option<Qty>) {
-        match at_broker {
-            Some(qty) => self.disputed.insert(symbol.clone(), qty),
-            None => self.disputed.remove(symbol),
-        };
-    }
-
     /// Takes in a new order, in state [`OrderState::Recorded`].
     ///
     /// # Errors
@@ -190,7 +157,8 @@ impl Books {
         self.sub_books.insert((strategy, symbol), sub_book);
     }
 
-    /// Takes in an order of ours that neither books nor store have, with all its fills.
+    /// Takes in an order of ours that neither books nor store have, with all its fills. Those of a
+    /// replacement wait until the order that it replaces is over.
     ///
     /// # Errors
     /// [`BookError::Duplicate`] when it is here already; [`BookError::NoPrice`].
@@ -198,13 +166,17 @@ impl Books {
         if self.orders.contains_key(&client_id) {
             return Err(BookError::Duplicate { client_id });
         }
-        let order = Order::adopted(client_id.clone(), shown);
+        let mut order = Order::adopted(client_id.clone(), shown);
+        order.links.replaces = shown.replaces.as_ref().and_then(|old| self.by_broker_id(old)).cloned();
         self.insert(order);
-        let applied = self.apply(&client_id, &OrderEvent::Snapshot(shown.clone()));
-        if applied.is_err() {
-            self.forget(&client_id);
+        match self.apply(&client_id, &OrderEvent::Snapshot(shown.clone())) {
+            Err(BookError::TooEarly { .. }) => Ok(Applied::default()),
+            Err(error) => {
+                self.forget(&client_id);
+                Err(error)
+            }
+            Ok(applied) => Ok(applied),
         }
-        applied
     }
 
     /// Applies one event to one order: the state by the table, fills by the watermark.
@@ -212,16 +184,18 @@ impl Books {
     /// # Errors
     /// See [`BookError`]; nothing has changed then.
     pub fn apply(&mut self, client_id: &ClientOrderId, event: &OrderEvent) -> Result<Applied, BookError> {
+        let counts_no_more = self.counts_no_more(client_id);
         let order = self
             .orders
             .get_mut(client_id)
             .ok_or_else(|| BookError::UnknownOrder { client_id: client_id.clone() })?;
         let before = (order.state.clone(), order.filled.qty(), order.broker_id.is_some());
-        let fills = advance(order, event)?;
-        let was_open = before.0.is_open();
-        let is_open = order.state.is_open();
-        let revived = event.shown().is_some() && is_concluded(&before.0);
+        let fills = advance(order, event, counts_no_more)?;
+        let revived = event.shown().is_some() && before.0.is_concluded();
         let changed = before != (order.state.clone(), order.filled.qty(), order.broker_id.is_some());
+        if let Some(broker_id) = order.broker_id.clone().filter(|_| !before.2) {
+            self.by_broker_id.insert(broker_id, client_id.clone());
+        }
         for fill in &fills {
             let key = (client_id.strategy.clone(), fill.symbol.clone());
             self.sub_books.entry(key).or_default().apply(fill.side, fill.qty, fill.price);
@@ -229,6 +203,51 @@ impl Books {
                 *at_broker += fill.side.signed(fill.qty);
             }
         }
+        self.file(client_id, &before.0);
+        let legs = if changed { self.hand_on(client_id) } else { Vec::new() };
+        Ok(Applied { changed, fills, revived, legs })
+    }
+
+    /// One order.
+    pub fn order(&self, client_id: &ClientOrderId) -> Option<&Order> {
+        self.orders.get(client_id)
+    }
+
+    pub(super) fn insert(&mut self, order: Order) {
+        let client_id = order.client_id().clone();
+        if let Some(id) = order.strategy_id {
+            let key = (client_id.epoch, client_id.strategy.clone(), order.incarnation, id);
+            self.keys.insert(key, client_id.clone());
+        }
+        if let Some(broker_id) = order.broker_id.clone() {
+            self.by_broker_id.insert(broker_id, client_id.clone());
+        }
+        if let Some((parent, _)) = order.links.leg_of.clone() {
+            self.legs.entry(parent).or_default().push(client_id.clone());
+        }
+        let old = order.links.replaces.clone();
+        if let Some(old) = old.clone() {
+            self.replacements.entry(old).or_default().push(client_id.clone());
+        }
+        let is_open = order.state.is_open();
+        if !order.state.is_settled() {
+            self.unsettled.insert(client_id.clone());
+        }
+        self.orders.insert(client_id.clone(), order);
+        for changed in old.iter().chain([&client_id]) {
+            self.hand_over(changed);
+        }
+        if is_open {
+            self.open.insert(client_id);
+        } else {
+            self.close(&client_id);
+        }
+    }
+
+    /// Puts an order where it belongs after it stood elsewhere `before`.
+    pub(super) fn file(&mut self, client_id: &ClientOrderId, before: &OrderState) {
+        let Some(order) = self.orders.get(client_id) else { return };
+        let (was_open, is_open) = (before.is_open(), order.state.is_open());
         if order.state.is_settled() {
             self.unsettled.remove(client_id);
         } else {
@@ -240,70 +259,6 @@ impl Books {
             self.open.insert(client_id.clone());
             self.closed.retain(|closed| closed != client_id);
         }
-        Ok(Applied { changed, fills, revived })
-    }
-
-    /// One order.
-    pub fn order(&self, client_id: &ClientOrderId) -> Option<&Order> {
-        self.orders.get(client_id)
-    }
-
-    /// The order a strategy means by its id: that of this life, else the newest open one of an earlier life.
-    pub fn find(
-        &self,
-        epoch: HostEpoch,
-        strategy: &StrategyName,
-        incarnation: u32,
-        id: StrategyOrderId,
-    ) -> Option<&Order> {
-        let key = (epoch, strategy.clone(), incarnation, id);
-        let current = self.keys.get(&key).and_then(|client_id| self.orders.get(client_id));
-        current.or_else(|| {
-            let meant = |order: &&Order| order.strategy() == strategy && order.strategy_id == Some(id);
-            self.open_orders().filter(meant).max_by_key(|order| order.recorded_at)
-        })
-    }
-
-    /// Whether the strategy has used this id in its present life: the life of its newest order.
-    pub fn is_known(&self, strategy: &StrategyName, id: StrategyOrderId) -> bool {
-        self.lives.get(strategy).is_some_and(|(epoch, incarnation)| {
-            self.keys.contains_key(&(*epoch, strategy.clone(), *incarnation, id))
-        })
-    }
-
-    /// The id by which the strategy knows an order now. `None` when the order was adopted, or when the
-    /// strategy's present life has given the id to another one.
-    pub fn known_as(&self, client_id: &ClientOrderId) -> Option<StrategyOrderId> {
-        let id = self.order(client_id)?.strategy_id?;
-        let strategy = &client_id.strategy;
-        let present = self
-            .lives
-            .get(strategy)
-            .and_then(|(epoch, incarnation)| self.keys.get(&(*epoch, strategy.clone(), *incarnation, id)));
-        present.is_none_or(|present| present == client_id).then_some(id)
-    }
-
-    /// Notes that the strategy has begun a life, in which all ids are unused.
-    pub fn begin_life(&mut self, epoch: HostEpoch, strategy: &StrategyName, incarnation: u32) {
-        self.lives.insert(strategy.clone(), (epoch, incarnation));
-    }
-
-    fn insert(&mut self, order: Order) {
-        let client_id = order.client_id().clone();
-        if let Some(id) = order.strategy_id {
-            let key = (client_id.epoch, client_id.strategy.clone(), order.incarnation, id);
-            self.keys.insert(key, client_id.clone());
-        }
-        let is_open = order.state.is_open();
-        if !order.state.is_settled() {
-            self.unsettled.insert(client_id.clone());
-        }
-        self.orders.insert(client_id.clone(), order);
-        if is_open {
-            self.open.insert(client_id);
-        } else {
-            self.close(&client_id);
-        }
     }
 
     fn close(&mut self, client_id: &ClientOrderId) {
@@ -312,75 +267,26 @@ impl Books {
         if self.closed.len() > MAX_CLOSED
             && let Some(oldest) = self.closed.pop_front()
         {
-            self.forget(&oldest);
+            if self.legs(&oldest).any(|leg| leg.state().is_open()) {
+                // Its legs go by its name.
+                self.closed.push_back(oldest);
+            } else {
+                self.forget(&oldest);
+            }
         }
     }
 
     fn forget(&mut self, client_id: &ClientOrderId) {
         self.open.remove(client_id);
         self.unsettled.remove(client_id);
-        if let Some(order) = self.orders.remove(client_id)
-            && let Some(id) = order.strategy_id
-        {
+        self.legs.remove(client_id);
+        self.replacements.remove(client_id);
+        let Some(order) = self.orders.remove(client_id) else { return };
+        if let Some(id) = order.strategy_id {
             self.keys.remove(&(client_id.epoch, client_id.strategy.clone(), order.incarnation, id));
         }
+        if let Some(broker_id) = &order.broker_id {
+            self.by_broker_id.remove(broker_id);
+        }
     }
-}
-
-/// State, watermark and broker's id of one order after `event`; all or nothing.
-fn advance(order: &mut Order, event: &OrderEvent) -> Result<Vec<Fill>, BookError> {
-    let client_id = order.client_id().clone();
-    let next = || {
-        step(order.state.clone(), event)
-            .map_err(|cause| BookError::Impossible { client_id: client_id.clone(), cause })
-    };
-    let Some(shown) = event.shown() else {
-        order.state = next()?;
-        return Ok(Vec::new());
-    };
-    if order.broker_id.as_ref().is_some_and(|known| *known != shown.id) {
-        return Err(BookError::Twin { client_id, broker_id: shown.id.clone() });
-    }
-    // A late snapshot: what it says of fills still counts, where it says the order stands does not.
-    let is_late = order.state.is_at_broker()
-        && !shown.status.is_terminal()
-        && order.shown_at.is_some_and(|newest| shown.updated_at < newest);
-    let state = if is_late { order.state.clone() } else { next()? };
-    let pieces = order
-        .filled
-        .advance(&client_id, execution(event), shown)
-        .ok_or_else(|| BookError::NoPrice { client_id: client_id.clone(), filled_qty: shown.filled_qty })?;
-    order.state = state;
-    order.broker_id = Some(shown.id.clone());
-    order.shown_at = order.shown_at.max(Some(shown.updated_at));
-    let (symbol, side) = (&order.request.symbol, order.request.side);
-    let fill = |piece: super::fills::Piece| Fill {
-        client_id: client_id.clone(),
-        execution_id: piece.execution_id,
-        symbol: symbol.clone(),
-        side,
-        qty: piece.qty,
-        price: piece.price,
-        time: piece.time,
-    };
-    Ok(pieces.into_iter().map(fill).collect())
-}
-
-const fn execution(event: &OrderEvent) -> Option<&Execution> {
-    match event {
-        OrderEvent::Execution(execution, _) => Some(execution),
-        OrderEvent::Sent
-        | OrderEvent::Accepted(_)
-        | OrderEvent::Rejected
-        | OrderEvent::NotSent
-        | OrderEvent::OutcomeUnknown { .. }
-        | OrderEvent::NotFound { .. }
-        | OrderEvent::Snapshot(_)
-        | OrderEvent::CancelAsked
-        | OrderEvent::Reloaded { .. } => None,
-    }
-}
-
-const fn is_concluded(state: &OrderState) -> bool {
-    matches!(state, OrderState::NotSent | OrderState::Rejected { .. } | OrderState::NeverArrived { .. })
 }

@@ -74,9 +74,10 @@ impl Books {
         self.sub_books().filter(|(_, held, _)| *held == symbol).map(|(.., sub_book)| sub_book.qty).sum()
     }
 
-    /// Shares that open orders on one side of one symbol may still fill.
+    /// Shares that open orders on one side of one symbol may still fill together.
     pub fn pending(&self, symbol: &Symbol, side: Side) -> Qty {
-        self.open_on(symbol).filter(|order| order.request.side == side).map(Order::remaining).sum()
+        let on_side = self.open_on(symbol).filter(|order| order.request.side == side);
+        on_side.map(|order| self.to_fill(order)).sum()
     }
 
     /// The largest the position can become, in shares without sign, if the open orders of one side fill and
@@ -97,7 +98,7 @@ impl Books {
     }
 
     /// The worst positions of all symbols together, at `price_of`; where that has none, at the highest of
-    /// limit prices and average costs.
+    /// the open orders' limits, or stops where there is none, and average costs.
     pub fn gross_exposure(&self, price_of: impl Fn(&Symbol) -> Option<Price>) -> Usd {
         let value = |symbol: &Symbol| {
             let price = price_of(symbol).unwrap_or_else(|| self.price_in_books(symbol));
@@ -107,7 +108,8 @@ impl Books {
     }
 
     fn price_in_books(&self, symbol: &Symbol) -> Price {
-        let limits = self.open_on(symbol).filter_map(|order| order.request.kind.limit_price());
+        let price = |order: &Order| order.request.kind.limit_price().or(order.request.kind.stop_price());
+        let limits = self.open_on(symbol).filter_map(price);
         let costs = self
             .sub_books()
             .filter(|(_, held, _)| *held == symbol)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
-use sandpit_types::{BrokerOrder, ClientOrderId, ExecutionId, MarketTime, Price, Qty, Usd};
+use sandpit_types::{ClientOrderId, ExecutionId, MarketTime, Price, Qty, Usd};
 
 /// Decimals of a price that we derive: the resolution at which prices cross to strategies.
 const DERIVED_PRICE_DECIMALS: u32 = 9;
@@ -27,6 +27,25 @@ pub(super) struct Piece {
     pub(super) execution_id: ExecutionId,
     pub(super) qty: Qty,
     pub(super) price: Price,
+    pub(super) time: MarketTime,
+}
+
+/// What one report says of an order's fills.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading<'a> {
+    /// The execution that it names, if one.
+    pub(super) execution: Option<&'a Execution>,
+    /// Shares of this order filled in all.
+    pub(super) total: Qty,
+    /// Shares in the report that orders filled of which this one took the place...
+    pub(super) before: Qty,
+    /// ...and shares times price of them.
+    pub(super) value_before: Usd,
+    /// Average price of all shares in the report.
+    pub(super) average: Option<Price>,
+    /// The price of shares that the average does not explain.
+    pub(super) fallback: Option<Price>,
+    /// When the report was true.
     pub(super) time: MarketTime,
 }
 
@@ -60,18 +79,13 @@ impl Filled {
         self.seen.contains(id)
     }
 
-    /// Raises the watermark to what `shown` says and returns the parts that are new: at most the execution
+    /// Raises the watermark to what `reading` says and returns the parts that are new: at most the execution
     /// itself and before it what was missed. `None` when the broker reports fills of which no price is known:
     /// nothing changes, and a later snapshot has to bring it.
-    pub(super) fn advance(
-        &mut self,
-        id: &ClientOrderId,
-        execution: Option<&Execution>,
-        shown: &BrokerOrder,
-    ) -> Option<Vec<Piece>> {
-        let execution = execution.filter(|execution| !self.seen.contains(&execution.id));
+    pub(super) fn advance(&mut self, id: &ClientOrderId, reading: &Reading<'_>) -> Option<Vec<Piece>> {
+        let execution = reading.execution.filter(|execution| !self.seen.contains(&execution.id));
         // An order that claims less than its own execution is older than it.
-        let total = execution.map_or(shown.filled_qty, |execution| shown.filled_qty.max(execution.qty));
+        let total = execution.map_or(reading.total, |execution| reading.total.max(execution.qty));
         let new = total - self.qty;
         if !new.is_positive() {
             // What it executed was counted from another source.
@@ -83,11 +97,13 @@ impl Filled {
         let missed = new - own;
         let mut pieces = Vec::with_capacity(2);
         if missed.is_positive() {
-            let fallback =
-                shown.filled_avg_price.or(execution.map(|execution| execution.price)).or(shown.limit_price);
-            let price = self.price_of_missed(missed, total, own_value, shown).or(fallback)?;
+            let value =
+                reading.average.map(|average| average * (total + reading.before) - reading.value_before);
+            let price = value
+                .and_then(|value| price_of(missed, value - self.notional - own_value))
+                .or(reading.fallback)?;
             let execution_id = ExecutionId::new(format!("rest-{id}-{}", self.qty + missed));
-            pieces.push(Piece { execution_id, qty: missed, price, time: shown.updated_at });
+            pieces.push(Piece { execution_id, qty: missed, price, time: reading.time });
         }
         if let Some(execution) = execution {
             let execution_id = execution.id.clone();
@@ -100,12 +116,11 @@ impl Filled {
         }
         Some(pieces)
     }
+}
 
-    /// The price at which the missed shares make the order's average come true.
-    fn price_of_missed(&self, missed: Qty, total: Qty, own_value: Usd, shown: &BrokerOrder) -> Option<Price> {
-        let value = shown.filled_avg_price? * total - self.notional - own_value;
-        let price = value.get().checked_div(missed.get())?.round_dp(DERIVED_PRICE_DECIMALS);
-        // The broker rounds averages, so a tiny remainder can come out at nonsense.
-        (price > Decimal::ZERO).then(|| Price::new(price.normalize()))
-    }
+/// The price at which `missed` shares are worth `value`: that makes the order's average come true.
+fn price_of(missed: Qty, value: Usd) -> Option<Price> {
+    let price = value.get().checked_div(missed.get())?.round_dp(DERIVED_PRICE_DECIMALS);
+    // The broker rounds averages, so a tiny remainder can come out at nonsense.
+    (price > Decimal::ZERO).then(|| Price::new(price.normalize()))
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use sandpit_types::{
-    BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, Links, MarketTime, OrderKind, OrderRequest,
-    OrderStatus, OrderUpdate, Qty, StrategyName, StrategyOrderId, TimeInForce, Usd,
+    BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, Leg, Links, MarketTime, OrderClass, OrderKind,
+    OrderRequest, OrderStatus, OrderUpdate, Qty, StrategyName, StrategyOrderId, TimeInForce, Usd,
 };
 
-use super::{Filled, OrderState, books::NewOrder};
+use super::{Filled, OrderState, Taken, Words, books::NewOrder};
 
 /// One order of ours and all we know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Order {
     pub(super) state: OrderState,
     pub(super) broker_id: Option<BrokerOrderId>,
     pub(super) filled: Filled,
+    /// Of a replacement: what the orders filled of which it took the place.
+    pub(super) taken: Taken,
     /// The broker's stamp of the newest snapshot.
     pub(super) shown_at: Option<MarketTime>,
 }
@@ -40,6 +42,23 @@ impl Order {
             state: OrderState::Recorded,
             broker_id: None,
             filled: Filled::default(),
+            taken: Taken::default(),
+            shown_at: None,
+        }
+    }
+
+    /// A leg of another order: nothing sends it, the broker makes it.
+    pub(super) fn leg(request: OrderRequest, links: Links, incarnation: u32, at: MarketTime) -> Self {
+        Self {
+            request,
+            strategy_id: None,
+            links,
+            incarnation,
+            recorded_at: at,
+            state: OrderState::Recorded,
+            broker_id: None,
+            filled: Filled::default(),
+            taken: Taken::default(),
             shown_at: None,
         }
     }
@@ -47,8 +66,12 @@ impl Order {
     /// An order of ours that the books lack, made up from the broker's report. Its fills are still to be
     /// counted.
     pub(super) fn adopted(client_id: ClientOrderId, shown: &BrokerOrder) -> Self {
-        let kind =
-            shown.limit_price.map_or(OrderKind::Market, |limit_price| OrderKind::Limit { limit_price });
+        let kind = match (shown.stop_price, shown.limit_price) {
+            (Some(stop_price), Some(limit_price)) => OrderKind::StopLimit { stop_price, limit_price },
+            (Some(stop_price), None) => OrderKind::Stop { stop_price },
+            (None, Some(limit_price)) => OrderKind::Limit { limit_price },
+            (None, None) => OrderKind::Market,
+        };
         let request = OrderRequest {
             client_id,
             symbol: shown.symbol.clone(),
@@ -58,7 +81,7 @@ impl Order {
             // Not in the report, and never sent again.
             time_in_force: TimeInForce::Day,
             extended_hours: false,
-            class: sandpit_types::OrderClass::Simple,
+            class: OrderClass::Simple,
         };
         Self {
             request,
@@ -69,6 +92,7 @@ impl Order {
             state: OrderState::Unknown { since: shown.submitted_at, cancel: false },
             broker_id: None,
             filled: Filled::default(),
+            taken: Taken::default(),
             shown_at: None,
         }
     }
@@ -98,13 +122,40 @@ impl Order {
         &self.filled
     }
 
-    /// Shares that may still fill; zero once it is over.
-    pub fn remaining(&self) -> Qty {
-        if self.state.is_open() { (self.request.qty - self.filled.qty()).max(Qty::ZERO) } else { Qty::ZERO }
+    /// What the orders filled of which this one took the place.
+    pub const fn taken(&self) -> &Taken {
+        &self.taken
     }
 
-    /// What its strategy is told; `None` for an adopted order, of which the strategy has no id.
-    pub fn update(&self, time: MarketTime) -> Option<OrderUpdate> {
+    /// Where it stands, for the store.
+    pub fn words(&self) -> Words {
+        Words { state: self.state.clone(), taken: self.taken.clone() }
+    }
+
+    /// Whether it is a leg of another order of ours.
+    pub const fn is_leg(&self) -> bool {
+        self.links.leg_of.is_some()
+    }
+
+    /// Whether the broker's rule against trades with oneself leaves it alone (alpaca-api.md 6.5: trailing
+    /// stops, orders of a class and their legs).
+    pub fn is_exempt_from_self_cross(&self) -> bool {
+        let is_trailing = matches!(self.request.kind, OrderKind::TrailingStop { .. });
+        is_trailing || self.is_leg() || self.request.class != OrderClass::Simple
+    }
+
+    /// Shares that this order by itself may still fill; zero once it is over. What it may add beside its
+    /// legs, its parent and the order that it replaces, [`Books::to_fill`](super::Books::to_fill) says.
+    pub fn remaining(&self) -> Qty {
+        if self.state.is_open() {
+            (self.request.qty - self.taken.qty - self.filled.qty()).max(Qty::ZERO)
+        } else {
+            Qty::ZERO
+        }
+    }
+
+    /// How it stands, for a strategy that knows it by this name.
+    pub(super) fn update(&self, (id, leg): (StrategyOrderId, Option<Leg>), time: MarketTime) -> OrderUpdate {
         let status = match (self.state.status(), self.filled.qty().is_zero()) {
             // The stream told of the fill in a message whose order was still the old one.
             (OrderStatus::PendingNew | OrderStatus::Accepted | OrderStatus::New, false) => {
@@ -112,14 +163,8 @@ impl Order {
             }
             (status, true | false) => status,
         };
-        Some(OrderUpdate {
-            id: self.strategy_id?,
-            leg: None,
-            symbol: self.request.symbol.clone(),
-            status,
-            filled_qty: self.filled.qty(),
-            time,
-        })
+        let symbol = self.request.symbol.clone();
+        OrderUpdate { id, leg, symbol, status, filled_qty: self.filled.qty(), time }
     }
 }
 
@@ -142,6 +187,8 @@ pub struct StoredOrder {
     pub filled_qty: Qty,
     /// Shares times price of them.
     pub filled_notional: Usd,
+    /// Of a replacement: what the orders filled of which it took the place.
+    pub taken: Taken,
     /// The executions counted.
     pub executions: BTreeSet<ExecutionId>,
     /// When it was recorded.
@@ -159,6 +206,7 @@ impl From<StoredOrder> for Order {
             state: stored.state,
             broker_id: stored.broker_id,
             filled: Filled::restore(stored.filled_qty, stored.filled_notional, stored.executions),
+            taken: stored.taken,
             shown_at: None,
         }
     }

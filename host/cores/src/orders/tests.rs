@@ -236,10 +236,10 @@ fn ids_are_idempotent_within_one_life() {
     // An order of an earlier life is found as long as it is open.
     let found = books.find(HostEpoch(7), strategy, 2, first.strategy_id).expect("open");
     assert_eq!(found.client_id(), &first.request.client_id);
-    assert_eq!(books.known_as(&first.request.client_id), Some(first.strategy_id));
+    assert_eq!(books.known_as(&first.request.client_id), Some((first.strategy_id, None)));
     books.record(again.clone(), at(1)).expect("another life");
     assert_eq!(books.known_as(&first.request.client_id), None, "the id means another order now");
-    assert_eq!(books.known_as(&again.request.client_id), Some(first.strategy_id));
+    assert_eq!(books.known_as(&again.request.client_id), Some((first.strategy_id, None)));
     let found = books.find(HostEpoch(7), strategy, 2, first.strategy_id).expect("newest");
     assert_eq!(found.client_id(), &again.request.client_id);
 }

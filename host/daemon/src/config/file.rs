@@ -32,6 +32,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) sources: Vec<SourceSection>,
     #[serde(default)]
+    pub(super) orders: OrdersSection,
+    #[serde(default)]
     pub(super) watchdog: WatchdogSection,
     #[serde(default)]
     pub(super) database: DatabaseSection,
@@ -81,6 +83,19 @@ pub(super) struct SourceSection {
     pub(super) requests_per_day: Option<u64>,
     pub(super) tokens_per_minute: Option<u64>,
     pub(super) tokens_per_day: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct OrdersSection {
+    pub(super) claim: Vec<ClaimSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClaimSection {
+    pub(super) client_id_prefix: String,
+    pub(super) strategy: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use sandpit_alpaca::Secret;
+use sandpit_cores::reconcile::Claim;
 use sandpit_risk::Limits;
 use sandpit_types::Usd;
 use serde::Deserialize;
@@ -21,6 +22,7 @@ mod endpoints;
 mod error;
 mod file;
 mod market_data;
+mod orders;
 
 pub(crate) use self::{
     budget::Quotas,
@@ -99,6 +101,8 @@ pub(crate) struct Config {
     pub(crate) quotas: Quotas,
     /// Canary, encoding and news.
     pub(crate) market_data: MarketData,
+    /// Whose orders become ours, though others placed them.
+    pub(crate) claims: Vec<Claim>,
     /// Where the records are, and how long they are kept.
     pub(crate) records: Records,
     /// The risk limits in force.
@@ -154,6 +158,7 @@ impl Config {
         let memory_mb = within("memory_mb", file.strategies.memory_mb, MAX_MEMORY_MB)?;
         let quotas = Quotas::check(&file.budget, &file.sources).map_err(not_allowed)?;
         let market_data = MarketData::check(&file.market_data).map_err(not_allowed)?;
+        let claims = orders::claims(&file.orders).map_err(not_allowed)?;
         let records = Records::check(&file.database, env)?.map_err(not_allowed)?;
         let mut overrides = file.limits;
         if let Some(text) = variable(env, "NAV_USD") {
@@ -178,6 +183,7 @@ impl Config {
             secret: secret(env, "APCA_API_SECRET_KEY")?,
             quotas,
             market_data,
+            claims,
             records,
             limits,
             event_deadline: Duration::from_millis(deadline_ms),

@@ -163,6 +163,28 @@ fn alpaca_addresses_follow_the_mode() {
 }
 
 #[test]
+fn orders_of_others_are_claimed_by_rule() {
+    let rule = |rule: &str| format!("{GOOD}[orders]\nclaim = [{rule}]\n");
+    let config =
+        load(&rule("{ client_id_prefix = \"manual-\", strategy = \"sma_cross\" }"), &[]).expect("good");
+    let [claim] = config.claims.as_slice() else { panic!("{:?}", config.claims) };
+    assert_eq!((claim.client_id_prefix.as_str(), claim.strategy.as_str()), ("manual-", "sma_cross"));
+    assert!(load(GOOD, &[]).expect("good").claims.is_empty(), "nothing is claimed unless told");
+    let check = |text: &str, expected: &str| {
+        let error = load(&rule(text), &[]).expect_err(text);
+        assert!(error.contains(expected), "{text:?} gave {error:?}");
+    };
+    check("{ client_id_prefix = \"\", strategy = \"s\" }", "an empty one would take every order");
+    for own in ["s", "sp-", "sp-sma_cross-"] {
+        let text = format!("{{ client_id_prefix = {own:?}, strategy = \"s\" }}");
+        check(&text, "is how the host's own orders begin");
+    }
+    check("{ client_id_prefix = \"m\", strategy = \"Not A Name\" }", "is not a strategy name");
+    check("{ client_id_prefix = \"m\", strategie = \"s\" }", "did you mean `strategy`?");
+    check(&vec!["{ client_id_prefix = \"m\", strategy = \"s\" }"; 33].join(", "), "at most 32 are allowed");
+}
+
+#[test]
 fn a_database_is_a_server_where_orders_are_real_and_shows_no_password() {
     let folder = std::path::Path::new("s/paper");
     let shown = |text: &str, env: &[(&str, &str)]| {

@@ -22,7 +22,12 @@ use tokio::{
 };
 
 use super::Ending;
-use crate::{budgets::Budgets, lease::LeaseClient, strategies::Strategy};
+use crate::{
+    budgets::Budgets,
+    flag::{self, Flag},
+    lease::LeaseClient,
+    strategies::Strategy,
+};
 
 /// How long strategies, and then desk and store, may take to end; real time. The watchdog waits for 10 s in
 /// all.
@@ -114,6 +119,15 @@ impl Host {
     }
 }
 
+/// A kill before the host stood: a breaker may trip at the very first reading. Nobody may have told the watchdog
+/// that a host is there, so the flag is the way to reach it.
+pub(super) fn killed_at_start(kill_switch_file: &Path, reason: &str) {
+    tracing::error!("[KILL] {reason}: the host does not start");
+    if matches!(flag::look(kill_switch_file), Flag::Absent) {
+        raise(kill_switch_file, reason);
+    }
+}
+
 /// Waits for a kill among the reasons.
 async fn killed(reasons: &mut UnboundedReceiver<Ending>) -> String {
     loop {
@@ -129,5 +143,20 @@ async fn killed(reasons: &mut UnboundedReceiver<Ending>) -> String {
 fn raise(file: &Path, reason: &str) {
     if let Err(error) = std::fs::write(file, format!("{reason}\n")) {
         tracing::error!(%error, file = %file.display(), "[KILL] the kill switch file cannot be raised");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kill_at_the_start_raises_the_flag_and_leaves_one_that_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("kill");
+        killed_at_start(&file, "loss of the day");
+        assert_eq!(std::fs::read_to_string(&file).expect("raised"), "loss of the day\n");
+        killed_at_start(&file, "another");
+        assert_eq!(std::fs::read_to_string(&file).expect("still there"), "loss of the day\n");
     }
 }

@@ -10,7 +10,9 @@ mod start;
 use std::{fmt, sync::Arc};
 
 pub(crate) use ending::{Ending, Endings};
+pub(crate) use prepare::{lock, usable_folder};
 use sandpit_contract::Exit;
+pub(crate) use start::open_database;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{
@@ -56,11 +58,17 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
     let lease = Arc::new(Lease::default());
     let (endings, mut reasons) = Endings::new(lease.clone());
     endings.watch_signals().map_err(|error| Failure::new(Exit::Failed, error))?;
-    endings.watch_flag(config.kill_switch_file.clone());
+    let kill_switch_file = config.kill_switch_file.clone();
+    endings.watch_flag(kill_switch_file.clone());
     // A start may take long; it can be ended at any point, because nothing was sent yet.
     let host = tokio::select! {
         host = start(config, lease, &endings) => host?,
-        ending = next(&mut reasons) => return Ok(ending.exit()),
+        ending = next(&mut reasons) => {
+            if let Ending::Kill { reason } = &ending {
+                end::killed_at_start(&kill_switch_file, reason);
+            }
+            return Ok(ending.exit());
+        }
     };
     let ending = next(&mut reasons).await;
     Ok(host.end(ending, &mut reasons).await.exit())

@@ -133,7 +133,10 @@ impl Parts {
 }
 
 /// One folder a mode, so that a dry run never sees the orders of an account.
-fn usable_folder(config: &Config) -> Result<PathBuf, Failure> {
+///
+/// # Errors
+/// [`Exit::State`] when it cannot be made or written.
+pub(crate) fn usable_folder(config: &Config) -> Result<PathBuf, Failure> {
     let folder = config.state_dir.join(config.mode.as_str());
     let probe = folder.join(".writable");
     fs::create_dir_all(&folder)
@@ -150,7 +153,10 @@ fn usable_folder(config: &Config) -> Result<PathBuf, Failure> {
 }
 
 /// One host a folder: two would write each other's orders.
-fn lock(folder: &Path) -> Result<Flock<File>, Failure> {
+///
+/// # Errors
+/// [`Exit::State`] while another one holds it.
+pub(crate) fn lock(folder: &Path) -> Result<Flock<File>, Failure> {
     let path = folder.join("lock");
     let file = File::create(&path);
     let file =

@@ -4,6 +4,7 @@ use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use sandpit_broker::{Broker, History, OrderFeed, Permit};
 use sandpit_contract::Exit;
+use sandpit_cores::reconcile::Claim;
 use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, Reconciled};
 use sandpit_risk::Gates;
 use sandpit_store::{Database, Record, Store};
@@ -121,20 +122,27 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
         })?,
         Database::Sqlite(_) | Database::Postgres(_) => {}
     }
-    let failed = |error| Failure::new(Exit::State, error);
-    let store = Store::open(&database, pulse).await.map_err(failed)?;
-    tracing::info!(%database, "records");
-    Ok(store)
+    open_database(&database, pulse).await
 }
 
-/// A life of the host begins. The disk has it before anything is sent: an order of a life that the database does
-/// not know says that the database is older than the order.
+/// A life of the host begins. The disk has it before anything is sent: an order of a life that the database
+/// does not know says that the database is older than the order.
 async fn record_start(prepared: &Parts, store: &Store) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::State, error);
     let (epoch, mode) = (prepared.epoch, prepared.config.mode.as_str().to_owned());
     let start = Record::HostStart { epoch, mode, time: prepared.clock.now() };
     store.commit(vec![start]).await.map_err(failed)?;
     store.sync().await.map_err(failed)
+}
+
+/// Opens the records.
+///
+/// # Errors
+/// [`Exit::State`] when they cannot be opened.
+pub(crate) async fn open_database(database: &Database, pulse: Arc<Pulse>) -> Result<Store, Failure> {
+    let store = Store::open(database, pulse).await.map_err(|error| Failure::new(Exit::State, error))?;
+    tracing::info!(%database, "records");
+    Ok(store)
 }
 
 /// Keeps the database of the dry run before as `previous.db`.
@@ -174,10 +182,28 @@ fn desk<B: Broker>(
         clock: prepared.clock.clone(),
         endings: endings.clone(),
         account: None,
+        day_trades: Default::default(),
+        day_trades_given: String::new(),
     };
-    let config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
+    let mut config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
+    config.claims.clone_from(&prepared.config.claims);
+    check_claims(&config.claims, &prepared.strategies)?;
     let pulse = Arc::default();
     Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
+}
+
+/// An order that is claimed for a strategy that is not there would be nobody's.
+fn check_claims(claims: &[Claim], strategies: &[Arc<Strategy>]) -> Result<(), Failure> {
+    let is_there = |claim: &&Claim| strategies.iter().any(|strategy| strategy.name == claim.strategy);
+    match claims.iter().find(|claim| !is_there(claim)) {
+        None => Ok(()),
+        Some(Claim { client_id_prefix, strategy }) => {
+            let what = format!(
+                "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is no plugin"
+            );
+            Err(Failure::new(Exit::Config, what))
+        }
+    }
 }
 
 /// Bars of the past, as many as the neediest strategy wants. Without them strategies start cold, which is

@@ -1,6 +1,6 @@
 //! The start of a desk: the stored orders, the broker's truth, and the difference as events.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use sandpit_broker::{Broker, BrokerError};
 use sandpit_cores::{
@@ -8,7 +8,7 @@ use sandpit_cores::{
     orders::{OrderEvent, SubBook},
     reconcile::{self, Difference},
 };
-use sandpit_types::{BrokerOrder, ClientOrderId};
+use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime};
 use tokio::time::sleep;
 
 use super::Desk;
@@ -23,6 +23,16 @@ const START_TRIES: u32 = 5;
 const START_RETRY_BASE: Duration = Duration::from_millis(250);
 const START_RETRY_CAP: Duration = Duration::from_secs(2);
 
+/// Orders are asked for from so long before the newest record: what a machine that died without warning had
+/// not written yet, and clocks that are apart.
+const LOST_BEFORE: Duration = Duration::from_secs(600);
+/// So many orders that ended while nobody looked are looked up one by one.
+const FEW_MISSING: usize = 8;
+/// Older ones are always looked up one by one: the list of all orders since then would be too long.
+const MISSING_BEFORE: Duration = Duration::from_secs(4 * 86_400);
+/// The broker stamps an order later than we record it, unless its clock is behind by this.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
+
 impl<B: Broker, R: Review> Desk<B, R> {
     /// At the start: the stored orders, the broker's truth, and the difference as events. Afterwards the
     /// books are reconciled and [`Desk::run`] may begin. Orders of unknown outcome, and those that the
@@ -32,33 +42,42 @@ impl<B: Broker, R: Review> Desk<B, R> {
     /// # Errors
     /// [`DeskError`]; the desk must not run then.
     pub async fn reconcile(&mut self) -> Result<Reconciled, DeskError> {
-        self.load().await?;
+        let newest = self.load().await?;
         let broker = self.broker.clone();
         let asked_at = self.clock.now();
-        let account = self.persist(|| broker.account()).await?;
-        let listed = self.persist(|| broker.open_orders()).await?;
-        self.machine.take_account(account.clone(), asked_at, self.clock.now());
+        self.machine.begin_account();
+        let since = newest.unwrap_or(asked_at) - LOST_BEFORE;
+        let (account, listed, recent) = tokio::join!(
+            persist(self.backoff(), || broker.account()),
+            persist(self.backoff(), || broker.open_orders()),
+            persist(self.backoff(), || broker.orders_since(since)),
+        );
+        let (account, listed, recent) = (account?, listed?, recent?);
         let fills_before = self.stats.read().fills;
         let (positions, open) = (Vec::new(), 0);
-        let mut found = Reconciled { account, open, adopted: 0, foreign: 0, missing: 0, fills: 0, positions };
-        for difference in reconcile::orders(&self.machine.books, &listed) {
-            match difference {
-                Difference::Known { client_id, shown } => self.seen(&client_id, shown),
-                Difference::Lost { client_id, shown } => self.lost(&client_id, shown, &mut found).await?,
-                Difference::Foreign { shown } => {
-                    found.foreign += 1;
-                    self.machine.foreigner(&shown, self.clock.now());
-                }
-                // There may be hundreds after a night, so the start does not wait for them.
-                Difference::Missing { client_id } => {
-                    found.missing += 1;
-                    self.machine.hurry_look_up(&client_id, self.clock.now());
-                }
-            }
-        }
-        // After the orders: their fills are in the positions.
-        let positions = self.persist(|| broker.positions()).await?;
-        found.positions = self.machine.first_positions(&positions, self.clock.now());
+        let mut found = Reconciled {
+            account: account.clone(),
+            open,
+            adopted: 0,
+            foreign: 0,
+            missing: 0,
+            fills: 0,
+            positions,
+        };
+        // First those that may be over: what the list of open ones shows of an order is the newer word.
+        self.take_recent(recent, &mut found).await?;
+        let missing = self.take_listed(&listed, &mut found).await?;
+        self.take_missing(missing, &mut found).await?;
+        self.machine.check_cash(&account, asked_at, self.clock.now());
+        // After the orders: their fills are in the positions, and the rows name them.
+        let since = self.machine.activities_since();
+        let (positions, activities) =
+            tokio::join!(persist(self.backoff(), || broker.positions()), broker.activities(since));
+        // Those are not worth a start that fails: they are asked for again while the desk runs.
+        self.machine.activities_read(activities, self.clock.now());
+        // After the rows: a withdrawal would look like a loss.
+        self.machine.take_account(account, asked_at, self.clock.now());
+        found.positions = self.machine.first_positions(&positions?, self.clock.now());
         found.fills = usize::try_from(self.stats.read().fills - fills_before).unwrap_or(usize::MAX);
         found.open = self.machine.books.open_count();
         self.save().await?;
@@ -66,8 +85,80 @@ impl<B: Broker, R: Review> Desk<B, R> {
         Ok(found)
     }
 
-    async fn load(&mut self) -> Result<(), DeskError> {
+    /// Orders of ours that the machine may have forgotten, whatever has become of them.
+    async fn take_recent(
+        &mut self,
+        recent: Vec<BrokerOrder>,
+        found: &mut Reconciled,
+    ) -> Result<(), DeskError> {
+        for shown in recent {
+            match self.machine.name_of(&shown) {
+                Some(id) if self.machine.books.order(&id).is_some() => self.seen(&id, shown),
+                Some(id) => self.lost(&id, shown, found).await?,
+                // Those that are open are in the list.
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The open orders. Returns those of ours that are not among them.
+    async fn take_listed(
+        &mut self,
+        listed: &[BrokerOrder],
+        found: &mut Reconciled,
+    ) -> Result<Vec<ClientOrderId>, DeskError> {
+        let mut missing = Vec::new();
+        for difference in reconcile::orders(&self.machine.books, self.machine.claims(), listed) {
+            match difference {
+                Difference::Known { client_id, shown } => self.seen(&client_id, shown),
+                Difference::Lost { client_id, shown } => self.lost(&client_id, shown, found).await?,
+                Difference::Foreign { shown } => {
+                    found.foreign += 1;
+                    self.machine.foreigner(&shown, self.clock.now());
+                }
+                Difference::Missing { client_id } => missing.push(client_id),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Orders of ours that ended while nobody looked: a few are looked up one by one, and the start does not
+    /// wait for them. Of many, one question brings those that are not too old.
+    async fn take_missing(
+        &mut self,
+        missing: Vec<ClientOrderId>,
+        found: &mut Reconciled,
+    ) -> Result<(), DeskError> {
+        let recorded_at = |id: &ClientOrderId| Some(self.machine.books.order(id)?.recorded_at);
+        let oldest = self.clock.now() - MISSING_BEFORE;
+        let young = missing.iter().filter_map(recorded_at).filter(|at| *at >= oldest);
+        let since = young.clone().min().filter(|_| young.count() > FEW_MISSING);
+        if let Some(since) = since {
+            let broker = self.broker.clone();
+            let ended = persist(self.backoff(), || broker.orders_since(since - CLOCKS_APART)).await?;
+            let missing: BTreeSet<&ClientOrderId> = missing.iter().collect();
+            for shown in ended {
+                if let Some(id) = self.machine.name_of(&shown).filter(|id| missing.contains(id)) {
+                    self.seen(&id, shown);
+                }
+            }
+        }
+        for id in missing {
+            if self.machine.books.order(&id).is_some_and(|order| !order.state().is_settled()) {
+                found.missing += 1;
+                self.machine.hurry_look_up(&id, self.clock.now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what is stored, and returns the newest stamp of it.
+    async fn load(&mut self) -> Result<Option<MarketTime>, DeskError> {
         let stored = self.store.load().await?;
+        self.machine.restore_facts(&stored.facts);
+        self.machine.set_lives(stored.epochs);
+        self.machine.restore_cash(&stored.facts, stored.newest, self.clock.now())?;
         for row in stored.sub_books {
             let book = SubBook { qty: row.qty, cost: row.cost, cash: row.cash };
             self.machine.books.restore_sub_book(row.strategy.clone(), row.symbol.clone(), book);
@@ -81,7 +172,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             let order = rows::stored(row, executions)?;
             self.machine.restore(order, self.clock.now())?;
         }
-        Ok(())
+        Ok(stored.newest)
     }
 
     fn seen(&mut self, id: &ClientOrderId, shown: BrokerOrder) {
@@ -130,22 +221,27 @@ impl<B: Broker, R: Review> Desk<B, R> {
         Ok(())
     }
 
-    /// Repeats a read while the broker cannot be reached.
-    async fn persist<T, F: Future<Output = Result<T, BrokerError>>>(
-        &mut self,
-        read: impl Fn() -> F,
-    ) -> Result<T, BrokerError> {
-        let mut backoff = Backoff::new(START_RETRY_BASE, START_RETRY_CAP).at_most(START_TRIES);
-        loop {
-            match read().await {
-                Err(error @ (BrokerError::Unavailable { .. } | BrokerError::RetryAfter { .. })) => {
-                    match backoff.fail(self.machine.random()) {
-                        Some(wait) => sleep(wait).await,
-                        None => return Err(error),
-                    }
+    const fn backoff(&mut self) -> (Backoff, u64) {
+        let backoff = Backoff::new(START_RETRY_BASE, START_RETRY_CAP).at_most(START_TRIES);
+        (backoff, self.machine.random())
+    }
+}
+
+/// Repeats a read while the broker cannot be reached.
+async fn persist<T, F: Future<Output = Result<T, BrokerError>>>(
+    (mut backoff, mut random): (Backoff, u64),
+    read: impl Fn() -> F,
+) -> Result<T, BrokerError> {
+    loop {
+        match read().await {
+            Err(error @ (BrokerError::Unavailable { .. } | BrokerError::RetryAfter { .. })) => {
+                match backoff.fail(random) {
+                    Some(wait) => sleep(wait).await,
+                    None => return Err(error),
                 }
-                result => return result,
+                random = random.rotate_left(7);
             }
+            result => return result,
         }
     }
 }

@@ -24,13 +24,13 @@ impl<R: Review> Machine<R> {
 
     /// Applies an event to an order, and records and tells what came of it.
     pub(crate) fn absorb(&mut self, id: &ClientOrderId, event: &OrderEvent, now: MarketTime, note: &str) {
-        let before = self.books.order(id).and_then(|order| order.update(now));
+        let before = self.books.update(id, now);
+        let stood = self.books.order(id).map(|order| order.state().clone());
         match self.books.apply(id, event) {
             Ok(applied) => {
-                let after = self.books.order(id).and_then(|order| order.update(now));
+                let after = self.books.update(id, now);
                 self.keep(id, &applied, now, note);
-                let is_told = self.books.known_as(id).is_some();
-                if let Some(update) = after.filter(|after| is_told && Some(after) != before.as_ref()) {
+                if let Some(update) = after.filter(|after| Some(after) != before.as_ref()) {
                     self.tell(DeskOutput::Order { strategy: id.strategy.clone(), update });
                 }
                 if applied.revived {
@@ -39,9 +39,20 @@ impl<R: Review> Machine<R> {
                         now,
                     );
                 }
+                self.legs_moved(&applied.legs, now, note);
+                if let Some(shown) = event.shown().filter(|shown| !shown.legs.is_empty()) {
+                    self.legs_shown(id, &shown.legs, now, note);
+                }
                 self.tend(id, now);
+                if let Some(stood) = stood.filter(OrderState::is_open) {
+                    self.after_end(id, &stood, now);
+                }
             }
             Err(BookError::UnknownOrder { .. }) => self.stranger(id, event),
+            Err(BookError::TooEarly { old, .. }) => {
+                self.errands.hurry(Errand::LookUp, &old, now);
+                self.errands.hurry(Errand::LookUp, id, now + ASK_AGAIN);
+            }
             Err(BookError::NoPrice { .. }) => self.errands.hurry(Errand::LookUp, id, now + ASK_AGAIN),
             Err(
                 error @ (BookError::Impossible { .. } | BookError::Twin { .. } | BookError::Duplicate { .. }),
@@ -54,21 +65,27 @@ impl<R: Review> Machine<R> {
     /// Records a change and its fills, and tells the fills.
     pub(super) fn keep(&mut self, id: &ClientOrderId, applied: &Applied, now: MarketTime, note: &str) {
         let Some(order) = self.books.order(id).filter(|_| applied.changed) else { return };
-        let strategy_id = self.books.known_as(id);
+        let name = self.books.known_as(id);
         self.is_changed = true;
-        let mut records = vec![rows::change(order, now, note)];
+        let mut records = vec![rows::change(&self.books, order, now, note)];
+        if let Some((parent, _)) = order.links.leg_of.as_ref().filter(|_| order.state().is_settled()) {
+            // The parent, and what took its place, were kept for the sake of this leg.
+            records.extend(self.books.line(parent).map(|order| rows::change(&self.books, order, now, note)));
+        }
         records.extend(applied.fills.iter().map(|fill| rows::fill(&self.books, fill)));
         records.into_iter().for_each(|record| self.ledger.record(record));
+        self.review_fills(&applied.fills);
         for fill in &applied.fills {
             let side = fill.side.as_str();
             info!(order = %id, symbol = %fill.symbol, side, qty = %fill.qty, price = %fill.price, "fill");
-            self.disputes.filled(&fill.symbol);
+            self.fill_counted(fill);
             let strategy = id.strategy.clone();
             // First what is held now, then the fill: whoever handles the fill reads the position after it.
             self.tell_sub_book(strategy.clone(), fill.symbol.clone());
-            if let Some(id) = strategy_id {
-                self.tell(DeskOutput::Fill { strategy, id, leg: None, fill: fill.clone() });
+            if let Some((id, leg)) = name {
+                self.tell(DeskOutput::Fill { strategy, id, leg, fill: fill.clone() });
             }
+            self.audit_fill(fill, now);
         }
         if applied.fills.iter().any(|fill| self.books.disputed(&fill.symbol).is_some()) {
             self.positions.hurry(now);
@@ -82,25 +99,44 @@ impl<R: Review> Machine<R> {
         });
     }
 
+    /// An order that was open is over, if it is.
+    fn after_end(&mut self, id: &ClientOrderId, stood: &OrderState, now: MarketTime) {
+        if self.books.order(id).is_none_or(|order| order.state().is_open()) {
+            return;
+        }
+        self.audit_end(id, stood, now);
+        self.ended_in_family(id, now);
+        // A replacement may have waited for this one's end to have its shares counted.
+        let next = self.books.open_replacement(id).filter(|next| next.broker_id().is_some());
+        if let Some(next) = next.map(|next| next.client_id().clone()) {
+            self.errands.hurry(Errand::LookUp, &next, now + ASK_AGAIN);
+        }
+    }
+
     /// Sees to it that what an order's state asks for is under way.
     pub(super) fn tend(&mut self, id: &ClientOrderId, now: MarketTime) {
-        match self.books.order(id).map(|order| order.state()) {
+        let Some(order) = self.books.order(id) else { return self.errands.forget(id) };
+        if order.is_leg() && order.broker_id().is_none() && !order.state().is_settled() {
+            return self.tend_unseen(id, now);
+        }
+        match order.state() {
             // A rejected order may be there after all, so it is looked up once.
-            Some(OrderState::Unknown { .. } | OrderState::Rejected { confirmed: false, .. }) => {
+            OrderState::Unknown { .. } | OrderState::Rejected { confirmed: false, .. } => {
                 self.errands.want(Errand::LookUp, id, now + ASK_AGAIN);
             }
-            Some(OrderState::Cancelling(_)) => self.errands.want(Errand::Cancel, id, now),
-            Some(OrderState::Recorded | OrderState::Sending { .. } | OrderState::Working(_)) => {}
-            Some(
-                OrderState::NotSent
-                | OrderState::Rejected { confirmed: true, .. }
-                | OrderState::NeverArrived { .. }
-                | OrderState::Terminal(_),
-            )
-            | None => {
+            OrderState::Cancelling(_) if self.goes_with_parent(id) => {}
+            OrderState::Cancelling(_) => self.errands.want(Errand::Cancel, id, now),
+            OrderState::Recorded | OrderState::Sending { .. } | OrderState::Working(_) => {}
+            OrderState::NotSent
+            | OrderState::Rejected { confirmed: true, .. }
+            | OrderState::NeverArrived { .. }
+            | OrderState::Terminal(_) => {
                 self.errands.forget(id);
                 self.hearing.over(id);
             }
+        }
+        if self.owes_legs(id) {
+            self.errands.want(Errand::LookUp, id, now + ASK_AGAIN);
         }
     }
 }

@@ -61,6 +61,7 @@ impl<R: Review> Machine<R> {
                 self.not_sent(id, refusal_of(&error), now, &error.to_string());
             }
         }
+        self.replace_ended(id, now, ASK_AGAIN);
         self.start_sends(now);
     }
 
@@ -72,7 +73,7 @@ impl<R: Review> Machine<R> {
 
     pub(super) fn run_errand(&mut self, errand: Errand, id: ClientOrderId) {
         match errand {
-            Errand::LookUp => self.actions.push(Action::LookUp(id)),
+            Errand::LookUp => self.look_up(id),
             Errand::Cancel => {
                 let broker_id = self.books.order(&id).and_then(|order| order.broker_id().cloned());
                 match broker_id {
@@ -84,6 +85,15 @@ impl<R: Review> Machine<R> {
                 }
             }
         }
+    }
+
+    /// Asks for an order by the broker's id where it is known: that shows the legs, too.
+    fn look_up(&mut self, id: ClientOrderId) {
+        let broker_id = self.books.order(&id).and_then(|order| order.broker_id().cloned());
+        self.actions.push(match broker_id {
+            Some(broker_id) => Action::Ask { id, broker_id },
+            None => Action::LookUp(id),
+        });
     }
 
     pub(super) fn cancelled(&mut self, id: &ClientOrderId, result: Result<(), BrokerError>, now: MarketTime) {
@@ -100,18 +110,29 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// An order was asked for; `is_whole` when the answer shows all its legs.
     pub(super) fn looked_up(
         &mut self,
         id: &ClientOrderId,
         result: Result<BrokerOrder, BrokerError>,
+        is_whole: bool,
         now: MarketTime,
     ) {
         match result {
+            Ok(order) if order.ours().is_some_and(|named| named != *id) => {
+                let text = format!("asked for order {id}, the broker shows {}", order.client_id);
+                self.errands.again(Errand::LookUp, id, now, self.chance.next());
+                self.alert(text, now);
+            }
             Ok(order) => {
                 self.errands.done(Errand::LookUp, id);
                 self.answered(id);
                 self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Snapshot(order), now, "looked up");
+                if is_whole {
+                    self.whole_shown(id, now);
+                }
+                self.tend(id, now);
             }
             Err(BrokerError::NotFound { .. }) => self.not_found(id, now),
             Err(error) => {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use sandpit_broker::BrokerError;
 use sandpit_cores::reconcile::{self, PositionDifference};
-use sandpit_store::Record;
+use sandpit_store::{Actor, Audit, Record};
 use sandpit_types::{ClientOrderId, MarketTime, Position, Symbol};
 use tracing::{info, warn};
 
@@ -103,13 +103,18 @@ impl<R: Review> Machine<R> {
         self.books.set_disputed(&real.symbol, Some(real.broker));
         if self.disputes.told.insert(real.symbol.clone()) {
             let PositionDifference { symbol, ours, broker } = real;
+            let detail = format!("the broker holds {broker} {symbol}, the books say {ours}");
             self.raise(
                 format!(
-                    "the broker holds {broker} {symbol}, the books say {ours}: only orders that reduce it \
-                     are sent until they agree; look for trades made by hand or by another program"
+                    "{detail}: only orders that reduce it are sent until they agree; look for trades made by \
+                     hand or by another program"
                 ),
                 now,
             );
+            self.stats.write(|counts| counts.differences += 1);
+            self.audit_dispute("dispute", symbol, detail, now);
+            // The rows tell whose trades they were.
+            self.activities.hurry(now);
             self.ask_for_concluded(&real.symbol, now);
         }
     }
@@ -129,7 +134,13 @@ impl<R: Review> Machine<R> {
         if self.disputes.told.remove(symbol) {
             let detail = format!("the broker and the books agree on {symbol} again");
             info!("{detail}");
-            self.ledger.record(Record::Notice { time: now, subject: "dispute-over", detail });
+            self.audit_dispute("dispute-over", symbol, detail, now);
         }
+    }
+
+    fn audit_dispute(&mut self, action: &'static str, symbol: &Symbol, detail: String, now: MarketTime) {
+        let (actor, symbol) = (Actor::Host, Some(symbol.clone()));
+        let audit = Audit { time: now, actor, action, client_id: None, symbol, detail };
+        self.ledger.record(Record::Audit(audit));
     }
 }

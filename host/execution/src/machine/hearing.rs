@@ -17,7 +17,8 @@ use std::{
 use sandpit_cores::orders::{Books, Order};
 use sandpit_store::Record;
 use sandpit_types::{
-    BrokerOrder, ClientOrderId, MarketTime, OrderStatus, Qty, TimeInForce, TradeEvent, TradeUpdate,
+    BrokerOrder, ClientOrderId, MarketTime, OrderClass, OrderStatus, Qty, TimeInForce, TradeEvent,
+    TradeUpdate,
 };
 use tracing::warn;
 
@@ -148,7 +149,7 @@ impl Hearing {
     /// REST showed the order `shown`, which is `order` in the books.
     pub(super) fn shown(&mut self, order: Option<&Order>, shown: &BrokerOrder, now: MarketTime) {
         let (Some(orders), Some(order)) = (&mut self.orders, order) else { return };
-        let progress = progress(order.request.time_in_force, shown);
+        let progress = progress(order, shown);
         match orders.get_mut(order.client_id()) {
             Some(entry) => {
                 entry.shown.routed |= progress.routed;
@@ -269,9 +270,10 @@ impl Entry {
 }
 
 /// What REST shows, as far as the stream is sure to tell it.
-fn progress(time_in_force: TimeInForce, shown: &BrokerOrder) -> Progress {
-    let rests = match time_in_force {
-        TimeInForce::Day | TimeInForce::Gtc => true,
+fn progress(order: &Order, shown: &BrokerOrder) -> Progress {
+    let rests = match order.request.time_in_force {
+        // That an exit is cancelled because the other one filled is not always told (alpaca-py#198).
+        TimeInForce::Day | TimeInForce::Gtc => !order.is_leg() && order.request.class == OrderClass::Simple,
         TimeInForce::Ioc | TimeInForce::Fok => false,
     };
     let filled = shown.filled_qty;
@@ -321,7 +323,7 @@ const fn update_is_end(event: &TradeEvent) -> bool {
 impl<R: Review> Machine<R> {
     /// The order stream brought something.
     pub(super) fn hear(&mut self, update: &TradeUpdate, now: MarketTime) {
-        let order = update.order.ours().and_then(|id| self.books.order(&id));
+        let order = self.name_of(&update.order).and_then(|id| self.books.order(&id));
         let is_fill = matches!(update.event, TradeEvent::Fill | TradeEvent::PartialFill);
         let is_new = match (order, update.execution_id.as_ref().filter(|_| is_fill)) {
             (Some(order), Some(execution)) => !order.filled().has_counted(execution),

@@ -1,29 +1,71 @@
 //! What strategies want.
 
-use sandpit_cores::orders::{OrderEvent, OrderState};
+use sandpit_cores::{
+    orders::{OrderEvent, OrderState},
+    plan::Planned,
+};
 use sandpit_risk::Approved;
-use sandpit_store::Record;
+use sandpit_store::{Actor, Record};
 use sandpit_types::{ClientOrderId, Intent, MarketTime, Refusal, StrategyName, StrategyOrderId, Submit};
+use tracing::info;
 
-use super::{Action, Machine, Mode, story::Kind};
+use super::{Action, Machine, Mode, audit, story::Kind};
 use crate::{DeskOutput, Review};
 
 impl<R: Review> Machine<R> {
-    pub(super) fn intent(
+    /// Takes one batch: its new orders wait for each other, so that exits leave first and large entries before
+    /// small ones. Everything else is done in turn.
+    pub(super) fn intents(
+        &mut self,
+        strategy: &StrategyName,
+        incarnation: u32,
+        intents: Vec<Intent>,
+        now: MarketTime,
+    ) {
+        self.forget_life(strategy, incarnation, now);
+        self.closings.give_up(strategy, |_, life| life != incarnation);
+        let mut batch = Vec::new();
+        for intent in intents {
+            self.intent(strategy, incarnation, intent, &mut batch, now);
+        }
+        if !batch.is_empty() {
+            self.plan(batch, now);
+        }
+    }
+
+    fn intent(
         &mut self,
         strategy: &StrategyName,
         incarnation: u32,
         intent: Intent,
+        batch: &mut Vec<Planned>,
         now: MarketTime,
     ) {
         match intent {
-            Intent::Submit(submit) => match self.approve(strategy, &submit, now) {
-                Ok(approved) => self.record_order(&approved, incarnation, now),
-                Err(refusal) => self.refuse(strategy, submit.id, refusal, now),
-            },
-            Intent::Replace(_) | Intent::ClosePosition { .. } => {} // FOUNDATION
-            Intent::Cancel(id) => self.cancel_one(strategy, incarnation, id, now),
-            Intent::CancelAll => self.cancel_all(strategy, now),
+            Intent::Submit(submit) => {
+                let is_twin = batch.iter().any(|planned| planned.submit.id == submit.id);
+                match self.may_begin(strategy, submit.id) {
+                    Ok(()) if is_twin => self.refuse(strategy, submit.id, Refusal::DuplicateId, now),
+                    Ok(()) => batch.push(self.planned(strategy, incarnation, submit, now)),
+                    Err(refusal) => self.refuse(strategy, submit.id, refusal, now),
+                }
+            }
+            Intent::Replace(replace) => {
+                let waits = |planned: &Planned| planned.submit.id == replace.id;
+                if batch.iter().any(waits) || self.planning.holds(strategy, replace.id) {
+                    // It is no order yet.
+                    self.refuse(strategy, replace.new_id, Refusal::NotReplaceable, now);
+                } else {
+                    self.replace(strategy, incarnation, &replace, now);
+                }
+            }
+            Intent::ClosePosition { id, symbol } => {
+                let withdrawn = batch.extract_if(.., |planned| planned.submit.symbol == symbol).collect();
+                self.withdraw(withdrawn, now);
+                self.close_position(strategy, incarnation, (id, symbol), now);
+            }
+            Intent::Cancel(id) => self.cancel_one(strategy, incarnation, id, batch, now),
+            Intent::CancelAll => self.cancel_all(strategy, &audit::strategy(strategy), batch, now),
             Intent::Signal(signal) => {
                 let record = Record::Signal { time: now, strategy: strategy.clone(), signal };
                 self.keep_story(strategy, Kind::Signal, record, now);
@@ -32,12 +74,8 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    fn approve(
-        &mut self,
-        strategy: &StrategyName,
-        submit: &Submit,
-        now: MarketTime,
-    ) -> Result<Approved, Refusal> {
+    /// Whether a strategy may begin an order under this id: what can be said before its turn comes.
+    pub(super) fn may_begin(&self, strategy: &StrategyName, id: StrategyOrderId) -> Result<(), Refusal> {
         match self.mode {
             Mode::Draining | Mode::Stopping => return Err(Refusal::Frozen),
             Mode::Open => {}
@@ -45,10 +83,22 @@ impl<R: Review> Machine<R> {
         if !self.ledger.takes_orders() {
             return Err(Refusal::NotRecorded);
         }
-        if self.books.is_known(strategy, submit.id) {
-            return Err(Refusal::DuplicateId);
-        }
-        self.review.review(strategy, submit, None, &self.books, now)
+        let is_known = self.books.is_known(strategy, id)
+            || self.planning.holds(strategy, id)
+            || self.closings.holds(strategy, id);
+        if is_known { Err(Refusal::DuplicateId) } else { Ok(()) }
+    }
+
+    /// Has an order reviewed, now.
+    pub(super) fn approve(
+        &mut self,
+        strategy: &StrategyName,
+        submit: &Submit,
+        replaces: Option<&ClientOrderId>,
+        now: MarketTime,
+    ) -> Result<Approved, Refusal> {
+        self.may_begin(strategy, submit.id)?;
+        self.review.review(strategy, submit, replaces, &self.books, now)
     }
 
     pub(super) fn refuse(
@@ -58,13 +108,8 @@ impl<R: Review> Machine<R> {
         refusal: Refusal,
         now: MarketTime,
     ) {
-        let record = Record::Refusal { time: now, strategy: strategy.clone(), id, refusal };
-        self.keep_story(strategy, Kind::Refusal, record, now);
+        self.note_refusal(strategy, id, refusal, now);
         let strategy = strategy.clone();
-        self.stats.write(|counts| {
-            *counts.refused.entry(refusal).or_default() += 1;
-            counts.strategies.entry(strategy.clone()).or_default().refused += 1;
-        });
         let output = DeskOutput::Refused { strategy, id, refusal };
         if self.ledger.takes_orders() {
             self.tell(output);
@@ -74,31 +119,67 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// Writes a refusal down, logs and counts it.
+    pub(super) fn note_refusal(
+        &mut self,
+        strategy: &StrategyName,
+        id: StrategyOrderId,
+        refusal: Refusal,
+        now: MarketTime,
+    ) {
+        let record = Record::Refusal { time: now, strategy: strategy.clone(), id, refusal };
+        if self.keep_story(strategy, Kind::Refusal, record, now) {
+            info!(%strategy, id = id.0, reason = %refusal, "refused");
+        }
+        self.stats.write(|counts| {
+            *counts.refused.entry(refusal).or_default() += 1;
+            counts.strategies.entry(strategy.clone()).or_default().refused += 1;
+        });
+    }
+
     fn cancel_one(
         &mut self,
         strategy: &StrategyName,
         incarnation: u32,
         id: StrategyOrderId,
+        batch: &mut Vec<Planned>,
         now: MarketTime,
     ) {
+        let mut withdrawn: Vec<Planned> = batch.extract_if(.., |planned| planned.submit.id == id).collect();
+        withdrawn.extend(self.planning.take(strategy, |submit| submit.id == id));
+        if !withdrawn.is_empty() {
+            return self.withdraw(withdrawn, now);
+        }
+        let given_up = self.closings.give_up(strategy, |closing, _| closing == id);
+        if !given_up.is_empty() {
+            return self.tell_given_up(strategy, given_up, now);
+        }
         let order = self.books.find(self.config.epoch, strategy, incarnation, id);
-        match order.filter(|order| order.state().is_open()).map(|order| order.client_id().clone()) {
-            Some(client_id) => self.ask_cancel(&client_id, now),
-            None => self.refuse(strategy, id, Refusal::UnknownOrder, now),
+        let client_id = order.map(|order| order.client_id().clone());
+        let actor = audit::strategy(strategy);
+        if !client_id.is_some_and(|client_id| self.cancel_with_kin(&client_id, &actor, "", now)) {
+            self.refuse(strategy, id, Refusal::UnknownOrder, now);
         }
     }
 
-    pub(super) fn cancel_all(&mut self, strategy: &StrategyName, now: MarketTime) {
+    /// Cancels everything of a strategy, what waits included.
+    pub(super) fn cancel_all(
+        &mut self,
+        strategy: &StrategyName,
+        actor: &Actor,
+        batch: &mut Vec<Planned>,
+        now: MarketTime,
+    ) {
+        let mut withdrawn = std::mem::take(batch);
+        withdrawn.extend(self.planning.take(strategy, |_| true));
+        self.withdraw(withdrawn, now);
+        let given_up = self.closings.give_up(strategy, |_, _| true);
+        self.tell_given_up(strategy, given_up, now);
         let ids: Vec<ClientOrderId> =
             self.books.open_of(strategy).map(|order| order.client_id().clone()).collect();
         for id in ids {
-            self.ask_cancel(&id, now);
+            self.ask_cancel(&id, actor, "all orders", now);
         }
-    }
-
-    fn ask_cancel(&mut self, id: &ClientOrderId, now: MarketTime) {
-        self.stats.write(|counts| counts.strategies.entry(id.strategy.clone()).or_default().cancels += 1);
-        self.absorb(id, &OrderEvent::CancelAsked, now, "cancel asked");
     }
 
     /// Hands recorded orders to the broker, as many as may be under way.
@@ -110,18 +191,24 @@ impl<R: Review> Machine<R> {
                 self.sends.ended(&id);
                 continue;
             };
-            let request = order.request.clone();
+            let way_out = self.way_out(order, terms);
             if self.mode == Mode::Stopping || now > terms.deadline {
                 let refusal = if self.mode == Mode::Stopping { Refusal::Frozen } else { Refusal::Late };
                 self.sends.ended(&id);
                 self.not_sent(&id, Some(refusal), now, "it waited too long in our own queue");
                 continue;
             }
+            let Some(action) = way_out else {
+                self.sends.ended(&id);
+                let note = "the order that it was to replace cannot be replaced any more";
+                self.not_sent(&id, Some(Refusal::NotReplaceable), now, note);
+                continue;
+            };
             // That it is under way is not written down: a recorded order may have been sent, whoever reads it
             // back.
             self.books.apply(&id, &OrderEvent::Sent).expect("a recorded order can be sent");
             self.hearing.sent(&id);
-            self.actions.push(Action::Submit { request, class: terms.class(), deadline: terms.deadline });
+            self.actions.push(action);
         }
     }
 

@@ -115,7 +115,9 @@ impl Ledger {
                 Then::Tell(_) => told.push(effect),
             }
         }
-        let was_sent = |record: &Record| !subject(record).is_some_and(|id| orders.contains(id));
+        let legs: Vec<ClientOrderId> = records.iter().filter_map(|record| leg_of(record, &orders)).collect();
+        let is_gone = |id: &ClientOrderId| orders.contains(id) || legs.contains(id);
+        let was_sent = |record: &Record| !subject(record).is_some_and(is_gone);
         let mut kept: Vec<Record> = records.into_iter().filter(is_fact).filter(was_sent).collect();
         kept.extend(self.records.drain(..).filter(was_sent));
         self.records = kept;
@@ -126,7 +128,7 @@ impl Ledger {
     }
 }
 
-/// Whether orders and sub-books are rebuilt from it.
+/// Whether orders and sub-books are rebuilt from it, or a post-mortem cannot do without it.
 const fn is_fact(record: &Record) -> bool {
     match record {
         Record::Order(_)
@@ -134,15 +136,22 @@ const fn is_fact(record: &Record) -> bool {
         | Record::Fill { .. }
         | Record::Activity(_)
         | Record::Fact { .. }
-        | Record::StrategyState { .. } => true,
+        | Record::StrategyState { .. }
+        | Record::Audit(_) => true,
         Record::Equity { .. }
         | Record::Signal { .. }
         | Record::Refusal { .. }
         | Record::HostStart { .. }
         | Record::Alert { .. }
-        | Record::Audit(_)
         | Record::Notice { .. } => false,
     }
+}
+
+/// The leg that it records, if that is one of these orders.
+fn leg_of(record: &Record, parents: &[ClientOrderId]) -> Option<ClientOrderId> {
+    let Record::Order(row) = record else { return None };
+    let (parent, _) = row.links.leg_of.as_ref()?;
+    parents.contains(parent).then(|| row.request.client_id.clone())
 }
 
 /// The order a fact is about.
@@ -151,6 +160,7 @@ fn subject(record: &Record) -> Option<&ClientOrderId> {
         Record::Order(row) => Some(&row.request.client_id),
         Record::Change(change) => Some(&change.client_id),
         Record::Fill { fill, .. } => Some(&fill.client_id),
+        Record::Audit(audit) => audit.client_id.as_ref(),
         Record::Equity { .. }
         | Record::Signal { .. }
         | Record::Refusal { .. }
@@ -159,7 +169,6 @@ fn subject(record: &Record) -> Option<&ClientOrderId> {
         | Record::Fact { .. }
         | Record::StrategyState { .. }
         | Record::Alert { .. }
-        | Record::Audit(_)
         | Record::Notice { .. } => None,
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked for regularly: open orders, account, positions.
+//! What is asked for regularly: open orders, account, positions, activities.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,9 +24,6 @@ pub(super) const LIST_RETRY_CAP: Duration = Duration::from_secs(15);
 /// With no order open by the books, open orders are listed as often as this: one may have come to the broker
 /// long after it was taken for gone.
 const LIST_IDLE_EVERY: Duration = Duration::from_secs(600);
-
-/// Foreign orders that are remembered, so that each is reported once. When full, all are forgotten.
-const MAX_FOREIGN: usize = 1000;
 
 /// One regular request; never two of a kind at a time.
 #[derive(Debug)]
@@ -112,7 +109,11 @@ impl<R: Review> Machine<R> {
             self.actions.push(Action::List);
         }
         if self.account.start(now, true) {
+            self.begin_account();
             self.actions.push(Action::ReadAccount);
+        }
+        if self.activities.start(now, true) {
+            self.actions.push(Action::ReadActivities(self.rows.since()));
         }
         if self.positions.start(now, true) {
             self.disputes.begin();
@@ -127,7 +128,7 @@ impl<R: Review> Machine<R> {
             Err(error) => return info!(%error, "the list of open orders has to be asked for again"),
         };
         let mut missing = BTreeSet::new();
-        for difference in reconcile::orders(&self.books, &listed) {
+        for difference in reconcile::orders(&self.books, &self.config.claims, &listed) {
             match difference {
                 Difference::Known { client_id, shown } | Difference::Lost { client_id, shown } => {
                     self.see(&client_id, &shown, now);
@@ -144,6 +145,7 @@ impl<R: Review> Machine<R> {
                 }
             }
         }
+        self.stats.write(|counts| counts.differences += missing.len() as u64);
         if let Some(sync) = self.sync.as_mut().filter(|_| is_new) {
             sync.listed = true;
             sync.asking = missing;
@@ -170,8 +172,10 @@ impl<R: Review> Machine<R> {
             self.books.set_order_stream_up(true);
             self.hearing.begin(&self.books);
             self.list.pace(self.config.poll_every, now);
-            // What differed may have been the fills that are known now.
+            // What differed may have been the fills that are known now. Those of orders that came and went
+            // meanwhile, and money that moved, only activities tell.
             self.positions.hurry(now);
+            self.activities.hurry(now);
         }
     }
 
@@ -185,28 +189,18 @@ impl<R: Review> Machine<R> {
     pub(super) fn account_read(&mut self, result: Result<Account, BrokerError>, now: MarketTime) {
         self.account.ended(result.is_ok(), now, self.chance.next());
         match result {
-            Ok(account) => self.take_account(account, self.account.asked_at, now),
+            Ok(account) => {
+                self.check_cash(&account, self.account.asked_at, now);
+                self.take_account(account, self.account.asked_at, now);
+            }
             Err(error) => warn!(%error, "the account cannot be read"),
         }
     }
 
     pub(crate) fn take_account(&mut self, account: Account, asked_at: MarketTime, now: MarketTime) {
         self.review.account(&account, asked_at);
+        self.keep_facts();
         self.ledger.record(Record::Equity { time: now, equity: account.equity, cash: account.cash });
         self.actions.push(Action::Tell(DeskOutput::Account(account)));
-    }
-
-    /// Reports an order that is not ours, once, and leaves it alone.
-    pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
-        if self.foreign.len() >= MAX_FOREIGN {
-            self.foreign.clear();
-        }
-        if self.foreign.insert(shown.id.clone()) {
-            let side = shown.side.as_str();
-            let detail =
-                format!("order {} is not ours ({side} {}) and is left alone", shown.id, shown.symbol);
-            warn!("{detail}");
-            self.ledger.record(Record::Notice { time: now, subject: "foreign-order", detail });
-        }
     }
 }

@@ -21,7 +21,8 @@ impl Terms {
     }
 }
 
-/// Bounded by the open orders that the gates allow.
+/// Bounded by the plan, which lets so many be recorded and not answered at a time, and by the open orders that
+/// the gates allow.
 #[derive(Debug, Default)]
 pub(super) struct Sends {
     terms: BTreeMap<ClientOrderId, Terms>,
@@ -31,6 +32,8 @@ pub(super) struct Sends {
 
 #[derive(Debug, Default)]
 struct Lane {
+    /// Recorded, or about to be, and not answered.
+    admitted: usize,
     waiting: VecDeque<ClientOrderId>,
     in_flight: usize,
 }
@@ -38,14 +41,20 @@ struct Lane {
 impl Sends {
     /// An order is about to be recorded.
     pub(super) fn admit(&mut self, id: ClientOrderId, terms: Terms) {
+        self.lane(terms).admitted += 1;
         self.terms.insert(id, terms);
+    }
+
+    /// Whether one more may be recorded: it would leave as soon as it is on the disk.
+    pub(super) const fn has_room(&self, reduces: bool) -> bool {
+        let lane = if reduces { &self.reduce } else { &self.enter };
+        lane.admitted < MAX_IN_FLIGHT
     }
 
     /// An order is recorded and may leave.
     pub(super) fn ready(&mut self, id: ClientOrderId) {
-        if let Some(terms) = self.terms.get(&id) {
-            let lane = if terms.reduces { &mut self.reduce } else { &mut self.enter };
-            lane.waiting.push_back(id);
+        if let Some(terms) = self.terms.get(&id).copied() {
+            self.lane(terms).waiting.push_back(id);
         }
     }
 
@@ -59,14 +68,21 @@ impl Sends {
     /// An order's POST ended, or it does not leave after all.
     pub(super) fn ended(&mut self, id: &ClientOrderId) {
         if let Some(terms) = self.terms.remove(id) {
-            let lane = if terms.reduces { &mut self.reduce } else { &mut self.enter };
+            let lane = self.lane(terms);
+            lane.admitted -= 1;
             lane.in_flight = lane.in_flight.saturating_sub(1);
         }
     }
 
     /// An order is not recorded and never becomes ready.
     pub(super) fn dismiss(&mut self, id: &ClientOrderId) {
-        self.terms.remove(id);
+        if let Some(terms) = self.terms.remove(id) {
+            self.lane(terms).admitted -= 1;
+        }
+    }
+
+    const fn lane(&mut self, terms: Terms) -> &mut Lane {
+        if terms.reduces { &mut self.reduce } else { &mut self.enter }
     }
 }
 

@@ -61,22 +61,24 @@ impl Story {
 }
 
 impl<R: Review> Machine<R> {
-    /// Keeps a refusal or a signal, unless the strategy has had enough of them in this minute.
+    /// Keeps a refusal or a signal, unless the strategy has had enough of them in this minute. Says which.
     pub(super) fn keep_story(
         &mut self,
         strategy: &StrategyName,
         kind: Kind,
         record: Record,
         now: MarketTime,
-    ) {
+    ) -> bool {
         self.close_story(now, false);
-        if self.story.admit(strategy, kind, now) {
+        let is_kept = self.story.admit(strategy, kind, now);
+        if is_kept {
             self.ledger.record(record);
         } else {
             self.stats.write(|counts| {
                 counts.strategies.entry(strategy.clone()).or_default().not_kept += 1;
             });
         }
+        is_kept
     }
 
     /// Writes down what of the minutes that are over was not kept.

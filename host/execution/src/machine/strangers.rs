@@ -1,9 +1,15 @@
-//! Orders with our prefix that the books do not have: the store is asked, and what it does not know either is
-//! adopted.
+//! Orders that the books do not have. Of those that are ours, by their prefix or by a claim, the store is
+//! asked, and what it does not know either is adopted. The others are reported and left alone.
 
-use sandpit_cores::orders::OrderEvent;
-use sandpit_store::{Record, StoreError};
-use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime};
+use std::collections::BTreeSet;
+
+use sandpit_cores::{
+    orders::OrderEvent,
+    reconcile::{self, is_claimed},
+};
+use sandpit_store::{Actor, Audit, Record, StoreError};
+use sandpit_types::{BrokerOrder, ClientOrderId, HostEpoch, MarketTime};
+use tracing::warn;
 
 use super::{Action, Fetched, Machine};
 use crate::{Review, rows};
@@ -11,10 +17,42 @@ use crate::{Review, rows};
 /// Events of one stranger that are kept while the store is asked. What is past it, a poll brings again.
 const MAX_KEPT: usize = 64;
 
+/// Foreign orders that are remembered, so that each is reported once. When full, all are forgotten.
+const MAX_FOREIGN: usize = 1000;
+
+/// Lives of the host that are remembered. When full, all are forgotten, and a human may be told again.
+const MAX_LIVES: usize = 20_000;
+
 /// Strangers that are asked for at a time. The rest come again with the next list.
 const MAX_FETCHING: usize = 256;
 
 impl<R: Review> Machine<R> {
+    /// Our id of an order that the broker shows; `None` of a foreign one.
+    pub(crate) fn name_of(&self, shown: &BrokerOrder) -> Option<ClientOrderId> {
+        reconcile::name(&self.books, &self.config.claims, shown)
+    }
+
+    /// Reports an order that is not ours, once, and leaves it alone.
+    pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
+        if self.may_be_leg(shown, now) {
+            return;
+        }
+        if self.foreign.len() >= MAX_FOREIGN {
+            self.foreign.clear();
+        }
+        if self.foreign.insert(shown.id.clone()) {
+            let side = shown.side.as_str();
+            let detail =
+                format!("order {} is not ours ({side} {}) and is left alone", shown.id, shown.symbol);
+            warn!("{detail}");
+            self.stats.write(|counts| counts.foreign += 1);
+            let symbol = Some(shown.symbol.clone());
+            let (actor, action) = (Actor::Broker, "foreign-order");
+            let audit = Audit { time: now, actor, action, client_id: None, symbol, detail };
+            self.ledger.record(Record::Audit(audit));
+        }
+    }
+
     pub(super) fn stranger(&mut self, id: &ClientOrderId, event: &OrderEvent) {
         if event.shown().is_none() {
             return;
@@ -60,6 +98,34 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// The lives of the host that the store knows.
+    pub(crate) fn set_lives(&mut self, lives: BTreeSet<HostEpoch>) {
+        self.lives = lives;
+    }
+
+    /// An order of a life of which the store has never heard: then the store is older than that life.
+    fn check_life(&mut self, id: &ClientOrderId, now: MarketTime) {
+        let is_known = id.epoch == self.config.epoch || self.lives.contains(&id.epoch);
+        let is_claim =
+            self.books.order(id).and_then(|order| order.broker_id()).is_some_and(|at| is_claimed(id, at));
+        if is_known || is_claim {
+            return;
+        }
+        if self.lives.len() >= MAX_LIVES {
+            self.lives.clear();
+        }
+        self.lives.insert(id.epoch);
+        self.raise(
+            format!(
+                "the database does not know the life {} of the host that sent order {id}: it was restored from \
+                 an older backup, or another one is in its place; orders are adopted from the broker, and \
+                 symbols whose positions do not agree then are only reduced",
+                id.epoch
+            ),
+            now,
+        );
+    }
+
     /// Takes in an order that neither books nor store have. Returns the number of its fills.
     pub(crate) fn adopt(&mut self, id: &ClientOrderId, shown: &BrokerOrder, now: MarketTime) -> usize {
         let applied = match self.books.adopt(id.clone(), shown) {
@@ -72,8 +138,15 @@ impl<R: Review> Machine<R> {
         let order = self.books.order(id).expect("it was adopted a moment ago");
         self.ledger.record(rows::order(order));
         self.keep(id, &applied, now, "adopted");
-        let detail = format!("order {id} was not in the database and is adopted from the broker");
-        self.ledger.record(Record::Notice { time: now, subject: "adopted", detail });
+        self.check_life(id, now);
+        let (action, detail) = if is_claimed(id, &shown.id) {
+            ("claim", format!("order {} ({:?}) is claimed by a rule as {id}", shown.id, shown.client_id))
+        } else {
+            ("adopt", format!("order {id} was not in the database and is adopted from the broker"))
+        };
+        warn!("{detail}");
+        let (actor, client_id, symbol) = (Actor::Host, Some(id.clone()), Some(shown.symbol.clone()));
+        self.ledger.record(Record::Audit(Audit { time: now, actor, action, client_id, symbol, detail }));
         self.stats.write(|counts| counts.adopted += 1);
         self.tend(id, now);
         applied.fills.len()

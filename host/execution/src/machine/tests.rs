@@ -1,7 +1,12 @@
 //! The machine against a broker, a disk and a network that fail, in virtual time.
 
+mod cash;
+mod facts;
 mod hearing;
+mod lives;
+mod pacing;
 mod storm;
+mod venue;
 mod world;
 
 use sandpit_types::{Intent, OrderStatus, Qty, Refusal, Side, Signal};
@@ -194,7 +199,7 @@ fn entries_wait_for_every_answer_about_what_the_list_lacks() {
         world.run(vec![action]);
     }
     let look_up = world.turn();
-    assert!(matches!(look_up.as_slice(), [Action::LookUp(_)]), "{look_up:?}");
+    assert!(matches!(look_up.as_slice(), [Action::Ask { .. }]), "{look_up:?}");
     assert!(!world.machine.books.is_order_stream_up());
     world.network_works = false;
     world.run(look_up);

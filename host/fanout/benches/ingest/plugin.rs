@@ -34,7 +34,7 @@ const TEXT: &str = r#"(module
   (data (i32.const 80) "\00\08\00\00\02\00\00\00")
   (data (i32.const 2000) "\00\09\00\00\01\00\00\00")
   (data (i32.const 2048) "{}")
-  (data (i32.const 2304) "\05"))"#;
+  (data (i32.const 2304) "\07"))"#;
 
 /// Starts the strategy; `output` gets what it says, on its thread.
 pub(crate) fn start(inbox: Arc<Inbox>, output: impl FnMut(StrategyOutput) + Send + 'static) -> Runner {

@@ -19,9 +19,8 @@ const SECRET: &str = "the-secret-of-the-bucket";
 /// Starts the server on a free port, with one bucket, and prints the port.
 const SERVER: &str = r#"
 const S3rver = require("s3rver");
-const dummy = require("s3rver/lib/models/account");
-dummy.registry.accessKeys ??= new Map();
-new dummy("own", "own").createKeyPair(process.argv[1], process.argv[2]);
+const Account = require("s3rver/lib/models/account");
+new Account(1, "records").createKeyPair(process.argv[1], process.argv[2]);
 const server = new S3rver({
   port: 0, address: "127.0.0.1", silent: true, directory: process.argv[3],
   vhostBuckets: false, configureBuckets: [{ name: "records", configs: [] }],

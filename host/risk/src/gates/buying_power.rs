@@ -8,7 +8,7 @@ use super::Case;
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
     let known = case.situation.buying_power.unwrap_or(Usd::ZERO);
     let free = known - case.situation.pending_exposure;
-    if case.reduces() || case.notional() <= free { Ok(()) } else { Err(Refusal::BuyingPower) }
+    if case.reduces() || case.added() <= free { Ok(()) } else { Err(Refusal::BuyingPower) }
 }
 
 #[cfg(test)]

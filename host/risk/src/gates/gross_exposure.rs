@@ -5,7 +5,7 @@ use sandpit_types::Refusal;
 use super::Case;
 
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
-    let would_be = case.situation.gross_exposure + case.notional();
+    let would_be = case.situation.gross_exposure + case.added();
     if case.reduces() || would_be <= case.limits.gross(case.capital()) {
         Ok(())
     } else {

@@ -1,15 +1,12 @@
-//! Only so many orders may be open.
+//! Only so many orders may be open, the exits that an order brings along included.
 
 use sandpit_types::Refusal;
 
 use super::Case;
 
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
-    if case.situation.open_order_count < case.limits.open_orders() {
-        Ok(())
-    } else {
-        Err(Refusal::OpenOrders)
-    }
+    let with_it = case.situation.open_order_count + 1 + case.submit.class.legs().len();
+    if with_it <= case.limits.open_orders() { Ok(()) } else { Err(Refusal::OpenOrders) }
 }
 
 #[cfg(test)]
@@ -22,6 +19,22 @@ mod tests {
             check,
             &[
                 ("one place left", |w| w.situation.open_order_count = 499, Ok(())),
+                (
+                    "its exits find none",
+                    |w| {
+                        w.situation.open_order_count = 498;
+                        w.bracket("110", "95");
+                    },
+                    Err(Refusal::OpenOrders),
+                ),
+                (
+                    "a place for each",
+                    |w| {
+                        w.situation.open_order_count = 497;
+                        w.bracket("110", "95");
+                    },
+                    Ok(()),
+                ),
                 ("none left", |w| w.situation.open_order_count = 500, Err(Refusal::OpenOrders)),
             ],
         );

@@ -23,6 +23,10 @@ mod tests {
             &[
                 ("a tenth of the capital", |w| w.buy("100", "100"), Ok(())),
                 ("more", |w| w.buy("100.01", "100"), Err(Refusal::OrderNotional)),
+                ("behind a stop what the broker's limit allows", |w| w.stopped("94", "103", ""), Ok(())),
+                ("a share more", |w| w.stopped("95", "103", ""), Err(Refusal::OrderNotional)),
+                ("a limit behind a stop", |w| w.stopped("100", "99", "100"), Ok(())),
+                ("a trail begins above the market", |w| w.trailed("96", "5"), Err(Refusal::OrderNotional)),
                 ("at the market the offer counts", |w| w.buy("100", ""), Err(Refusal::OrderNotional)),
                 (
                     "the operator's capital counts",

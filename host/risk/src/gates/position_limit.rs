@@ -19,14 +19,12 @@ fn would_be(case: &Case<'_>) -> Usd {
     let side = case.submit.side;
     let Some(fair) = case.fair_price() else { return case.notional() };
     let held = side.signed(case.situation.account_position).max(Qty::ZERO);
-    let working: Usd = case
-        .situation
-        .open_orders
-        .iter()
-        .filter(|order| order.side == side)
-        .map(|order| order.limit_price.map_or(fair, |limit| limit.max(fair)) * order.remaining)
-        .sum();
-    fair * held + working + case.notional().max(fair * case.submit.qty)
+    let working = case.sum_of_groups(
+        side,
+        |_| true,
+        |order| case.worst_price(order.kind, side).map_or(fair, |worst| worst.max(fair)) * order.remaining,
+    );
+    fair * held + working + case.notional().max(fair * case.may_fill())
 }
 
 #[cfg(test)]

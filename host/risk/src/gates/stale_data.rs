@@ -1,11 +1,16 @@
-//! There has to be a price that is young enough to trade on.
+//! There has to be a price that is young enough to trade on. An exit needs none: whoever cannot see the market
+//! has all the more reason to leave it.
 
 use sandpit_types::Refusal;
 
 use super::Case;
 
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
-    if case.market_price(case.submit.side).is_some() { Ok(()) } else { Err(Refusal::StaleData) }
+    if case.market_price(case.submit.side).is_some() || case.reduces() {
+        Ok(())
+    } else {
+        Err(Refusal::StaleData)
+    }
 }
 
 #[cfg(test)]
@@ -34,6 +39,15 @@ mod tests {
                     "neither",
                     |w| (w.situation.quote, w.situation.last_price) = (None, None),
                     Err(Refusal::StaleData),
+                ),
+                (
+                    "an exit without a price",
+                    |w| {
+                        (w.situation.quote, w.situation.last_price) = (None, None);
+                        w.hold("10");
+                        w.sell("10", "");
+                    },
+                    Ok(()),
                 ),
                 (
                     "nobody offers, and no trade yet",

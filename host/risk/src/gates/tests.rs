@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use sandpit_types::{OrderKind, StrategyOrderId};
+use sandpit_types::{StrategyOrderId, TimeInForce};
 
 use super::{
     world::{World, price},
@@ -37,7 +37,7 @@ fn the_default_world_lets_nothing_pass() {
 fn the_first_gate_that_objects_names_the_reason() {
     type Break = (fn(&mut World), Refusal);
     /// Each breaks one thing more, from the last gate to the first.
-    const BREAKS: [Break; 13] = [
+    const BREAKS: [Break; 16] = [
         (|w| w.situation.open_order_count = 500, Refusal::OpenOrders),
         (|w| w.open("b", Side::Sell, "1", "100"), Refusal::SelfCross),
         (|w| w.situation.buying_power = None, Refusal::BuyingPower),
@@ -45,11 +45,14 @@ fn the_first_gate_that_objects_names_the_reason() {
         (|w| w.hold("100"), Refusal::PositionLimit),
         (|w| w.buy("1000", "100"), Refusal::OrderNotional),
         (|w| w.buy("1000", "110"), Refusal::PriceCollar),
+        (|w| w.bracket("120", "115"), Refusal::BadPrice),
         (|w| w.age(121), Refusal::StaleData),
         (|w| w.situation.session_open = false, Refusal::SessionClosed),
         (|w| w.situation.order_stream_up = false, Refusal::OrderStreamDown),
         (|w| w.situation.lease = false, Refusal::NoLease),
         (|w| w.situation.frozen = true, Refusal::Frozen),
+        (|w| w.situation.known_id = true, Refusal::DuplicateId),
+        (|w| w.submit.time_in_force = TimeInForce::Ioc, Refusal::UnsupportedOrder),
         (|w| w.buy("1000", "110.001"), Refusal::OffTick),
     ];
     for broken in 1..=BREAKS.len() {
@@ -128,7 +131,10 @@ proptest! {
                     strategy: strategy.clone(),
                     side: submit.side,
                     remaining: submit.qty,
-                    limit_price: submit.kind.limit_price(),
+                    kind: submit.kind,
+                    group: None,
+                    in_class: false,
+                    dormant: false,
                 });
             }
             let sold: Qty = working(&situation, Side::Sell);

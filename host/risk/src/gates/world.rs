@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use sandpit_types::{
-    MarketTime, OrderKind, Price, Qty, Quote, Refusal, Side, StrategyName, StrategyOrderId, Submit, Symbol,
-    TimeInForce, Usd,
+    ClientOrderId, Exit, HostEpoch, MarketTime, OrderClass, OrderKind, Price, Qty, Quote, Refusal, Side,
+    StopLoss, StrategyName, StrategyOrderId, Submit, Symbol, TimeInForce, Trail, Usd,
 };
 
 use super::{Case, Gate, Used};
-use crate::{LastPrice, Limits, OpenOrder, Overrides, Situation};
+use crate::{DayTradeRule, LastPrice, Limits, OpenOrder, Overrides, Situation};
 
 /// Everything a case borrows from.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ impl World {
 
     pub(super) fn case(&self) -> Case<'_> {
         let Self { strategy, submit, situation, limits, used, now } = self;
-        Case { strategy, submit, situation, limits, used: *used, now: *now }
+        Case::new(strategy, submit, situation, limits, *used, *now)
     }
 
     pub(super) fn buy(&mut self, shares: &str, limit: &str) {
@@ -116,12 +116,84 @@ impl World {
 
     /// An order of `strategy` is open; at the market when `limit` is empty.
     pub(super) fn open(&mut self, strategy: &str, side: Side, shares: &str, limit: &str) {
+        self.open_kind(strategy, side, shares, kind(limit));
+    }
+
+    pub(super) fn open_kind(&mut self, strategy: &str, side: Side, shares: &str, kind: OrderKind) {
         self.situation.open_orders.push(OpenOrder {
             strategy: StrategyName::new(strategy),
             side,
             remaining: qty(shares),
-            limit_price: kind(limit).limit_price(),
+            kind,
+            group: None,
+            in_class: false,
+            dormant: false,
         });
+    }
+
+    /// Two exits of the same shares, of which one cancels the other, are open.
+    pub(super) fn exits(&mut self, strategy: &str, shares: &str, profit: &str, loss: &str) {
+        let owner = StrategyName::new(strategy);
+        let group = Some(ClientOrderId { strategy: owner, epoch: HostEpoch(1), sequence: 1 });
+        for kind in [kind(profit), OrderKind::Stop { stop_price: price(loss) }] {
+            self.open_kind(strategy, Side::Sell, shares, kind);
+            let last = self.situation.open_orders.last_mut().expect("it was opened a moment ago");
+            (last.group, last.in_class) = (group.clone(), true);
+        }
+    }
+
+    /// The order waits for a stop; without a limit when that is empty.
+    pub(super) fn stop(&mut self, stop: &str, limit: &str) {
+        let stop_price = price(stop);
+        self.submit.kind = match kind(limit).limit_price() {
+            Some(limit_price) => OrderKind::StopLimit { stop_price, limit_price },
+            None => OrderKind::Stop { stop_price },
+        };
+    }
+
+    /// So many shares behind a stop.
+    pub(super) fn stopped(&mut self, shares: &str, stop: &str, limit: &str) {
+        self.buy(shares, "");
+        self.stop(stop, limit);
+    }
+
+    pub(super) fn trail_price(&mut self, distance: &str) {
+        self.submit.kind = OrderKind::TrailingStop { trail: Trail::Price(price(distance)) };
+    }
+
+    pub(super) fn trail_percent(&mut self, percent: &str) {
+        let percent = percent.parse().expect(percent);
+        self.submit.kind = OrderKind::TrailingStop { trail: Trail::Percent(percent) };
+    }
+
+    /// So many shares behind a trailing stop.
+    pub(super) fn trailed(&mut self, shares: &str, distance: &str) {
+        self.buy(shares, "");
+        self.trail_price(distance);
+    }
+
+    /// The order is the entry of a bracket.
+    pub(super) fn bracket(&mut self, profit: &str, loss: &str) {
+        let stop_loss = StopLoss { stop_price: price(loss), limit_price: None };
+        self.submit.class = OrderClass::Bracket { take_profit: price(profit), stop_loss };
+    }
+
+    /// The order is the entry of an OTO.
+    pub(super) fn oto(&mut self, exit: Exit) {
+        self.submit.class = OrderClass::Oto(exit);
+    }
+
+    /// The order is an OCO of ten shares that sells.
+    pub(super) fn oco(&mut self, profit: &str, loss: &str) {
+        self.sell("10", profit);
+        let stop_loss = StopLoss { stop_price: price(loss), limit_price: None };
+        self.submit.class = OrderClass::Oco { stop_loss };
+    }
+
+    /// The day-trade rule of old is on.
+    pub(super) fn legacy(&mut self) {
+        let overrides = Overrides { day_trade_rule: Some(DayTradeRule::Legacy), ..Overrides::default() };
+        self.limits = Limits::tightened(&overrides).expect("tighter");
     }
 
     /// Both prices are this old.

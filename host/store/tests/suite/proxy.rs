@@ -1,4 +1,5 @@
-//! A way to the server that breaks where a test wants it: it counts what the host asks, and cuts before or after.
+//! A way to the server that breaks where a test wants it: it counts what the host asks, and cuts before or
+//! after.
 
 use std::sync::{
     Arc,
@@ -77,7 +78,8 @@ impl Proxy {
     }
 }
 
-/// A request of the driver is one write, which arrives as one read over loopback; then it waits for the answer.
+/// A request of the driver is one write, which arrives as one read over loopback; then it waits for the
+/// answer.
 async fn pass(host: TcpStream, server: TcpStream, switch: Arc<Switch>) {
     let (from_host, to_host) = host.into_split();
     let (mut from_server, to_server) = server.into_split();

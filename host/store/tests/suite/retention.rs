@@ -1,6 +1,6 @@
 //! What is forgotten, and what is not.
 
-use sandpit_store::{OrderChange, OrderRow, Record, Retention, Span};
+use sandpit_store::{OrderChange, OrderRow, Record, Retention, Span, facts};
 use sandpit_types::{Leg, Links, MarketTime, Signal, Usd};
 
 use crate::common::{change, fill, name, on_both, open, order, recorded};
@@ -53,6 +53,9 @@ async fn what_is_old_goes_and_orders_stay_unless_they_may_go() {
         assert_eq!(story, [2, 0, 0, 0]);
         assert_eq!((counts["orders"], counts["audit"], counts["activities"]), (224, 4, 2));
 
+        let forgotten =
+            async || store.load().await.expect("reads").facts.get(facts::ORDERS_FORGOTTEN).cloned();
+        assert_eq!(forgotten().await, None);
         let retention = Retention { keep_orders_days: Some(30), ..retention };
         store.retain(retention, at).await.expect("forgets");
         let orders = store.reader().orders(Span::ALL, None).await.expect("reads").rows;
@@ -61,6 +64,10 @@ async fn what_is_old_goes_and_orders_stay_unless_they_may_go() {
         assert_eq!(left, [20, 21, 22, 1]);
         let counts = store.reader().counts().await.expect("reads");
         assert_eq!((counts["fills"], counts["audit"], counts["activities"]), (4, 0, 0));
+        let before = (970 * DAY * 1_000_000_000).to_string();
+        assert_eq!(forgotten().await, Some(before.clone()));
+        store.retain(retention, MarketTime::from_secs(now + DAY)).await.expect("forgets nothing more");
+        assert_eq!(forgotten().await, Some(before));
         assert_eq!(store.retain(retention, at).await.expect("forgets"), 0);
         store.close().await;
     })

@@ -19,7 +19,10 @@ async fn two_hosts_do_not_share_a_database_and_no_error_shows_the_password() {
     let store = open(&database).await;
     let mut errors = vec![try_open(&database).await.expect_err("is in use")];
     assert!(matches!(errors[0], StoreError::InUse { .. }), "{}", errors[0]);
-    let beside = server.create_database("beside").expect("makes one");
+    // Beside it there is room for another host, whose role owns its database and nothing else.
+    server.query(&format!("CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'")).expect("makes one");
+    server.query("CREATE DATABASE beside OWNER plain").expect("makes one");
+    let beside = server.url_of("beside").replace("sandpit:", "plain:");
     open(&postgres(&beside)).await.close().await;
 
     for (wrong, words) in [
@@ -49,8 +52,8 @@ async fn two_hosts_do_not_share_a_database_and_no_error_shows_the_password() {
     store.close().await;
 }
 
-/// Every commit of a life is cut at every request that it makes, with the answer lost or the request: afterwards
-/// everything is there once.
+/// Every commit of a life is cut at every request that it makes, with the answer lost or the request:
+/// afterwards everything is there once.
 #[tokio::test]
 async fn a_commit_that_is_cut_anywhere_is_done_once() {
     for cut in [Cut::BeforeTheServer, Cut::BeforeTheAnswer] {

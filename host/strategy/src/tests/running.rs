@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use sandpit_types::{
-    Bar, BarMark, Intent, MarketEvent, News, OrderKind, OrderStatus, OrderUpdate, Price, Qty, Refusal, Side,
-    Signal, StrategyOrderId, StreamHealth, Submit, Symbol, TimeInForce, Usd,
+    Bar, BarMark, Change, Exit, Intent, Leg, MarketEvent, News, OrderClass, OrderKind, OrderStatus,
+    OrderUpdate, Price, Qty, Refusal, Replace, Reprice, Side, Signal, StopLoss, StrategyOrderId,
+    StreamHealth, Submit, Symbol, TimeInForce, Trail, Usd,
 };
 
 use super::{
     Yard, at, bar, bar_of, intents, outputs, quote, said, trade,
-    wat::{LIST, NOTHING, SAY, Wat, Wire},
+    wat::{LIST, NOTHING, SAY, Wat, Whole, Wire},
 };
 use crate::{Manifest, StrategyEvent, StrategyOutput};
 
@@ -30,6 +31,9 @@ fn every_kind_of_intent_arrives_as_it_was_meant() {
                 late: 5,
             },
             Wire::Submit { id: 8, instrument: 0, side: 0, quantity: -3, limit: None, tif: 0, late: 0 },
+            Wire::Replace { id: 7, new_id: 9, quantity: Some(6), limit: None, stop: Some(4), late: 5 },
+            Wire::Replace { id: 7, new_id: 10, quantity: None, limit: Some(3), stop: None, late: 0 },
+            Wire::ClosePosition(11, 1),
             Wire::Cancel(3),
             Wire::CancelAll,
             Wire::SetTimer(4, 60),
@@ -58,6 +62,13 @@ fn every_kind_of_intent_arrives_as_it_was_meant() {
             reprice: None,
         })
     };
+    let replace = |new_id, change, time_to_live| {
+        let (id, new_id) = (StrategyOrderId(7), StrategyOrderId(new_id));
+        Intent::Replace(Replace { id, new_id, change, time_to_live })
+    };
+    let price = |nanos| Some(Price::from_nanos(nanos));
+    let more = Change { qty: Some(Qty::from_nanos(6)), limit_price: None, stop_price: price(4) };
+    let dearer = Change { limit_price: price(3), ..Change::default() };
     let limit = OrderKind::Limit { limit_price: "290.12".parse().expect("a price") };
     assert_eq!(
         *intents,
@@ -65,6 +76,9 @@ fn every_kind_of_intent_arrives_as_it_was_meant() {
             submit(7, "B", Side::Sell, 5, limit, TimeInForce::Ioc, Duration::from_millis(5)),
             // Judging a quantity below zero is the risk gate's office.
             submit(8, "A", Side::Buy, -3, OrderKind::Market, TimeInForce::Day, Duration::from_secs(60)),
+            replace(9, more, Duration::from_millis(5)),
+            replace(10, dearer, Duration::from_secs(60)),
+            Intent::ClosePosition { id: StrategyOrderId(11), symbol: Symbol::new("B") },
             Intent::Cancel(StrategyOrderId(3)),
             Intent::CancelAll,
             Intent::SetTimer { id: 4, at: sandpit_types::MarketTime::from_nanos(60) },
@@ -72,6 +86,106 @@ fn every_kind_of_intent_arrives_as_it_was_meant() {
             Intent::Signal(Signal { symbol: Some(Symbol::new("B")), reason: "crossed up".into() }),
         ]
     );
+}
+
+#[test]
+fn every_kind_and_class_of_order_arrives_as_it_was_meant() {
+    let orders = [
+        Whole { kind: (1, [5, 0]), reprice: Some(6), ..Whole::default() },
+        Whole { kind: (2, [5, 0]), ..Whole::default() },
+        Whole { kind: (3, [5, 6]), ..Whole::default() },
+        Whole { kind: (4, [0, 7]), tif: 1, ..Whole::default() },
+        Whole { kind: (4, [1, 1_500_000_000]), tif: 1, ..Whole::default() },
+        Whole { class: (1, [9, 4, 1, 3]), ..Whole::default() },
+        Whole { class: (2, [4, 0, 0, 0]), ..Whole::default() },
+        Whole { class: (3, [9, 0, 0, 0]), ..Whole::default() },
+        Whole { class: (4, [4, 1, 3, 0]), ..Whole::default() },
+        // 22 dollars at 11 each, and at 10 each.
+        Whole { amount: (1, 22 * SECOND), ..Whole::default() },
+        Whole { amount: (1, 22 * SECOND), side: 1, tif: 1, ..Whole::default() },
+    ];
+    let with_id = |(id, order): (u64, Whole)| Wire::Whole(Whole { id, ..order });
+    let plugin = Wat { on_bar: LIST, intents: (0..).zip(orders).map(with_id).collect(), ..Wat::default() };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    let found: Vec<Submit> = intents(&mut session, &[quote("A", 1), bar("A", 1)])
+        .into_iter()
+        .map(|intent| if let Intent::Submit(submit) = intent { submit } else { panic!("{intent:?}") })
+        .collect();
+    let price = Price::from_nanos;
+    let (stop_price, limit_price) = (price(5), price(6));
+    let kinds: Vec<_> = found[..5].iter().map(|submit| submit.kind).collect();
+    let percent = "1.5".parse::<Price>().expect("a decimal").get();
+    assert_eq!(
+        kinds,
+        [
+            OrderKind::Limit { limit_price: price(5) },
+            OrderKind::Stop { stop_price },
+            OrderKind::StopLimit { stop_price, limit_price },
+            OrderKind::TrailingStop { trail: Trail::Price(price(7)) },
+            OrderKind::TrailingStop { trail: Trail::Percent(percent) },
+        ]
+    );
+    assert_eq!(found[0].reprice, Some(Reprice { worst: price(6) }));
+    assert!(found[1..].iter().all(|submit| submit.reprice.is_none()));
+    let loss = |limit_price| StopLoss { stop_price: price(4), limit_price };
+    let classes: Vec<_> = found[5..9].iter().map(|submit| submit.class).collect();
+    assert_eq!(
+        classes,
+        [
+            OrderClass::Bracket { take_profit: price(9), stop_loss: loss(Some(price(3))) },
+            OrderClass::Oco { stop_loss: loss(None) },
+            OrderClass::Oto(Exit::TakeProfit(price(9))),
+            OrderClass::Oto(Exit::StopLoss(loss(Some(price(3))))),
+        ]
+    );
+    let shares: Vec<_> = found[9..].iter().map(|submit| submit.qty.to_string()).collect();
+    assert_eq!(shares, ["2", "2"]);
+}
+
+#[test]
+fn legs_and_kinds_are_read_and_what_cannot_be_noted_is_refused_here() {
+    let plugin = Wat {
+        on_bar: LIST,
+        intents: vec![
+            Wire::Whole(Whole { id: 1, class: (1, [9, 4, 1, 3]), ..Whole::default() }),
+            Wire::Replace { id: 8, new_id: 9, quantity: None, limit: None, stop: None, late: 0 },
+            Wire::ClosePosition(10, 7),
+            Wire::Whole(Whole { id: 11, amount: (1, SECOND), ..Whole::default() }),
+        ],
+        on_event: "(call $hush) (call $say (local.get $0)) (call $say (local.get $2))
+            (i32.const 2000)",
+        // How many, then of each the leg and whether there is one, the side, the kind, the status.
+        on_trade: "(call $hush) (call $open-orders (i32.const 128))
+            (call $say (i64.load32_u (i32.const 132)))
+            (call $say_order (i32.load (i32.const 128)))
+            (call $say_order (i32.add (i32.load (i32.const 128)) (i32.const 72)))
+            (call $say_order (i32.add (i32.load (i32.const 128)) (i32.const 144)))
+            (i32.const 2000)",
+        extra: "(func $say_order (param $at i32)
+            (call $say (i64.load8_u offset=8 (local.get $at)))
+            (call $say (i64.load8_u offset=9 (local.get $at)))
+            (call $say (i64.load8_u offset=16 (local.get $at)))
+            (call $say (i64.load8_u offset=40 (local.get $at)))
+            (call $say (i64.load8_u offset=64 (local.get $at))))",
+        ..Wat::default()
+    };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    let mut found = intents(&mut session, &[StrategyEvent::Market(MarketEvent::Bar(bar_of("B", 1)))]);
+    assert!(matches!(found.remove(0), Intent::Submit(_)), "the bracket");
+    let number = |intent| if let Intent::SetTimer { id, .. } = intent { id as usize } else { panic!() };
+    let refusals: Vec<_> = found.into_iter().map(number).collect();
+    let [unknown, instrument, stale] = ["unknown-order", "unknown-instrument", "stale-data"].map(str::len);
+    assert_eq!(refusals, [9, unknown, 10, instrument, 11, stale]);
+    let (buy, sell) = (0, 1);
+    let (market, limit, stop_limit) = (0, 1, 3);
+    let (pending, held) = (0, 7);
+    let expected = [
+        [3].as_slice(),
+        &[0, 0, buy, market, pending],
+        &[1, 0, sell, limit, held],
+        &[1, 1, sell, stop_limit, held],
+    ];
+    assert_eq!(said(&mut session, &[trade("A", 130)]), expected.concat());
 }
 
 /// On every event, says each of its parameters as a whole number.
@@ -94,7 +208,8 @@ fn echo() -> Wat {
         on_event: "(call $hush)
             (call $say (i64.extend_i32_u (local.get $case))) (call $say (local.get $0))
             (call $say (local.get $1)) (call $say (local.get $2)) (call $say (local.get $3))
-            (call $say (local.get $4)) (i32.const 2000)",
+            (call $say (local.get $4)) (call $say (local.get $5)) (call $say (local.get $6))
+            (i32.const 2000)",
         ..Wat::default()
     }
 }
@@ -111,24 +226,28 @@ fn handlers_get_what_happened() {
     check(quote("A", 400), &[0, 400 * SECOND, 10, 1, 11, 2]);
     check(trade("B", 401), &[1, 401 * SECOND, 12, 3]);
     check(bar("FOREIGN", 5), &[]);
-    check(StrategyEvent::Market(MarketEvent::BarsComplete(at(300))), &[0, 300 * SECOND, 0, 0, 0, 0]);
-    let update = |status| {
+    check(StrategyEvent::Market(MarketEvent::BarsComplete(at(300))), &[0, 300 * SECOND, 0, 0, 0, 0, 0, 0]);
+    let update_of = |leg, status| {
         let (symbol, filled_qty) = (symbol.clone(), Qty::from_nanos(5));
-        StrategyEvent::Order(OrderUpdate { id, leg: None, symbol, status, filled_qty, time })
+        StrategyEvent::Order(OrderUpdate { id, leg, symbol, status, filled_qty, time })
     };
-    check(update(OrderStatus::PendingNew), &[1, 9, 1, 0, 5, 0]);
-    check(update(OrderStatus::New), &[1, 9, 1, 1, 5, 0]);
-    check(update(OrderStatus::PartiallyFilled), &[1, 9, 1, 2, 5, 0]);
-    check(update(OrderStatus::Other("pending_review".into())), &[1, 9, 1, 1, 5, 0]);
-    check(update(OrderStatus::Filled), &[1, 9, 1, 3, 5, 0]);
-    check(update(OrderStatus::Replaced), &[1, 9, 1, 4, 5, 0]);
-    check(update(OrderStatus::Expired), &[1, 9, 1, 5, 5, 0]);
-    check(update(OrderStatus::Rejected), &[1, 9, 1, 6, 5, 0]);
+    let update = |status| update_of(None, status);
+    check(update_of(Some(Leg::TakeProfit), OrderStatus::New), &[1, 9, 1, 0, 1, 1, 5, 0]);
+    check(update_of(Some(Leg::StopLoss), OrderStatus::Held), &[1, 9, 1, 1, 1, 7, 5, 0]);
+    check(update(OrderStatus::PendingNew), &[1, 9, 0, 0, 1, 0, 5, 0]);
+    check(update(OrderStatus::New), &[1, 9, 0, 0, 1, 1, 5, 0]);
+    check(update(OrderStatus::PartiallyFilled), &[1, 9, 0, 0, 1, 2, 5, 0]);
+    check(update(OrderStatus::Other("pending_review".into())), &[1, 9, 0, 0, 1, 1, 5, 0]);
+    check(update(OrderStatus::Filled), &[1, 9, 0, 0, 1, 3, 5, 0]);
+    check(update(OrderStatus::Canceled), &[1, 9, 0, 0, 1, 4, 5, 0]);
+    check(update(OrderStatus::Replaced), &[1, 9, 0, 0, 1, 8, 5, 0]);
+    check(update(OrderStatus::Expired), &[1, 9, 0, 0, 1, 5, 5, 0]);
+    check(update(OrderStatus::Rejected), &[1, 9, 0, 0, 1, 6, 5, 0]);
     let (qty, price) = (Qty::from_nanos(2), Price::from_nanos(3));
-    check(
-        StrategyEvent::Fill { id, leg: None, symbol, side: Side::Sell, qty, price, time },
-        &[2, 9, 1, 1, 2, 3],
-    );
+    let fill =
+        |leg| StrategyEvent::Fill { id, leg, symbol: symbol.clone(), side: Side::Sell, qty, price, time };
+    check(fill(None), &[2, 9, 0, 0, 1, 1, 2, 3]);
+    check(fill(Some(Leg::StopLoss)), &[2, 9, 1, 1, 1, 1, 2, 3]);
     let refused = StrategyEvent::Refused { id, refusal: Refusal::PositionLimit, time };
     let found = said(&mut session, &[refused]);
     assert_eq!((&found[..2], found[3]), ([3, 9].as_slice(), "position-limit".len() as i64));
@@ -269,7 +388,9 @@ fn reads_are_folded_from_what_was_delivered() {
         side: Side::Buy,
         qty: Qty::from_nanos(1),
         filled_qty: Qty::ZERO,
-        limit_price: None,
+        kind: OrderKind::Market,
+        status: OrderStatus::New,
+        leg: None,
     };
     let done = StrategyEvent::Order(OrderUpdate {
         leg: None,

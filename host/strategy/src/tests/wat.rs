@@ -11,7 +11,7 @@ pub(super) const LIST: &str = "(i32.const 2000)";
 pub(super) const NOTHING: &str = "(i32.const 16)";
 /// Set a timer whose id is the i64 on the stack: how a test strategy says a number.
 pub(super) const SAY: &str = "(call $say)";
-const INTENT_BYTES: usize = 56;
+const INTENT_BYTES: usize = 128;
 const INTENTS_AT: usize = 2048;
 const SIGNAL_AT: usize = 1600;
 
@@ -59,12 +59,45 @@ impl Default for Wat {
 /// An intent in the words of the interface.
 #[derive(Clone, Copy)]
 pub(super) enum Wire {
-    Submit { id: u64, instrument: u32, side: u8, quantity: i64, limit: Option<i64>, tif: u8, late: u32 },
+    Submit {
+        id: u64,
+        instrument: u32,
+        side: u8,
+        quantity: i64,
+        limit: Option<i64>,
+        tif: u8,
+        late: u32,
+    },
+    /// Its variants by their numbers and payloads.
+    Whole(Whole),
+    Replace {
+        id: u64,
+        new_id: u64,
+        quantity: Option<i64>,
+        limit: Option<i64>,
+        stop: Option<i64>,
+        late: u32,
+    },
+    ClosePosition(u64, u32),
     Cancel(u64),
     CancelAll,
     SetTimer(u64, i64),
     CancelTimer(u64),
     Signal(Option<u32>, &'static str),
+}
+
+/// A submit of instrument 0, word for word.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Whole {
+    pub(super) id: u64,
+    pub(super) side: u8,
+    pub(super) amount: (u8, i64),
+    /// The case, and its words: prices, or the case of the trail and its amount.
+    pub(super) kind: (u8, [i64; 2]),
+    /// The case, and its words; an option is a case and its price.
+    pub(super) class: (u8, [i64; 4]),
+    pub(super) reprice: Option<i64>,
+    pub(super) tif: u8,
 }
 
 impl Wat {
@@ -109,7 +142,7 @@ impl Wat {
             (import {host} "log" (func $log (param i32 i32 i32)))
             {imports}
             (memory (export "memory") {memory_pages})
-            (global $heap (mut i32) (i32.const 65536))
+            (global $heap (mut i32) (i32.const 196608))
             (global $n (mut i64) (i64.const 0))
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
               (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
@@ -121,7 +154,7 @@ impl Wat {
             (func $say (param $id i64) (local $at i32)
               (local.set $at (i32.add (i32.const {INTENTS_AT})
                 (i32.mul (i32.load (i32.const 2004)) (i32.const {INTENT_BYTES}))))
-              (i32.store8 (local.get $at) (i32.const 3))
+              (i32.store8 (local.get $at) (i32.const 5))
               (i64.store offset=8 (local.get $at) (local.get $id))
               (i64.store offset=16 (local.get $at) (i64.const 0x7fffffffffffffff))
               (i32.store (i32.const 2000) (i32.const {INTENTS_AT}))
@@ -196,33 +229,50 @@ impl Wire {
         let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
         match self {
             Self::Submit { id, instrument, side, quantity, limit, tif, late } => {
-                put(8, &id.to_le_bytes());
-                put(16, &instrument.to_le_bytes());
-                put(20, &[side]);
-                put(24, &quantity.to_le_bytes());
-                if let Some(limit) = limit {
-                    put(32, &[1]);
-                    put(40, &limit.to_le_bytes());
-                }
-                put(48, &[tif, 1]);
-                put(52, &late.to_le_bytes());
+                let kind = limit.map_or((0, [0; 2]), |limit| (1, [limit, 0]));
+                let whole = Whole { id, side, amount: (0, quantity), kind, tif, ..Whole::default() };
+                bytes = Self::Whole(whole).bytes();
+                bytes[16..20].copy_from_slice(&instrument.to_le_bytes());
+                bytes[121] = 1;
+                bytes[124..128].copy_from_slice(&late.to_le_bytes());
             }
-            Self::Cancel(id) => {
+            Self::Whole(Whole { id, side, amount, kind, class, reprice, tif }) => {
+                put(8, &id.to_le_bytes());
+                put(20, &[side]);
+                put(24, &case(amount.0, &[amount.1]));
+                put(40, &case(kind.0, &kind.1));
+                put(64, &case(class.0, &class.1));
+                put(104, &option(reprice));
+                put(120, &[tif]);
+            }
+            Self::Replace { id, new_id, quantity, limit, stop, late } => {
                 put(0, &[1]);
                 put(8, &id.to_le_bytes());
+                put(16, &new_id.to_le_bytes());
+                put(24, &[option(quantity), option(limit), option(stop)].concat());
+                put(72, &late.to_le_bytes());
             }
-            Self::CancelAll => put(0, &[2]),
-            Self::SetTimer(id, at) => {
+            Self::ClosePosition(id, instrument) => {
+                put(0, &[2]);
+                put(8, &id.to_le_bytes());
+                put(16, &instrument.to_le_bytes());
+            }
+            Self::Cancel(id) => {
                 put(0, &[3]);
+                put(8, &id.to_le_bytes());
+            }
+            Self::CancelAll => put(0, &[4]),
+            Self::SetTimer(id, at) => {
+                put(0, &[5]);
                 put(8, &id.to_le_bytes());
                 put(16, &at.to_le_bytes());
             }
             Self::CancelTimer(id) => {
-                put(0, &[4]);
+                put(0, &[6]);
                 put(8, &id.to_le_bytes());
             }
             Self::Signal(instrument, reason) => {
-                put(0, &[5]);
+                put(0, &[7]);
                 if let Some(instrument) = instrument {
                     put(8, &[1]);
                     put(12, &instrument.to_le_bytes());
@@ -232,6 +282,16 @@ impl Wire {
         }
         bytes
     }
+}
+
+/// A variant of eight-byte words in memory.
+fn case(number: u8, words: &[i64]) -> Vec<u8> {
+    let words = words.iter().flat_map(|word| word.to_le_bytes());
+    i64::from(number).to_le_bytes().into_iter().chain(words).collect()
+}
+
+fn option(value: Option<i64>) -> Vec<u8> {
+    case(u8::from(value.is_some()), &[value.unwrap_or(0)])
 }
 
 /// Adds the section that names the interface `wit`.

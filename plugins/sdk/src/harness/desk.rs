@@ -1,15 +1,19 @@
-//! The broker and book of the harness.
+//! The book of the harness: what the strategy is told and reads. The broker behind it is in `orders`.
+
+mod orders;
+mod rules;
 
 use std::{
     cell::{Cell, Ref, RefCell},
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
+use self::orders::{Key, Order};
 use super::START_EQUITY;
 use crate::{
-    Account, Bar, Bars, Event, Fill, Host, Instrument, Intent, Level, OpenOrder, OrderId, OrderKind,
-    OrderStatus, OrderUpdate, Position, Price, Qty, Quote, Refusal, Side, Submit, Time, TimeInForce, Usd,
+    Account, Bar, Bars, Event, Fill, Host, Instrument, Intent, Level, OpenOrder, OrderId, OrderStatus,
+    OrderUpdate, Position, Price, Qty, Quote, Time, TimeInForce, Trade, Usd,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,8 +28,10 @@ pub(super) struct Desk {
     orders: Vec<Order>,
     /// The orders as the delivered events tell them.
     open: Vec<OpenOrder>,
-    /// Every order ever taken or refused.
-    seen: BTreeMap<OrderId, Submit>,
+    /// Every order and leg ever taken.
+    taken: BTreeMap<Key, OpenOrder>,
+    /// The id of every order ever wanted.
+    seen: BTreeSet<OrderId>,
     timers: BTreeMap<u64, Time>,
     events: VecDeque<Event>,
     updates_first: bool,
@@ -40,13 +46,10 @@ pub(super) struct Desk {
 #[derive(Default)]
 struct Symbol {
     quote: Option<Quote>,
+    /// Of the newest trade, or the close of the newest bar in its turn.
+    last_price: Option<f64>,
     bars: VecDeque<Bar>,
     position: Position,
-}
-
-struct Order {
-    submit: Submit,
-    filled: Qty,
 }
 
 impl Desk {
@@ -58,7 +61,8 @@ impl Desk {
             cash: START_EQUITY,
             orders: Vec::new(),
             open: Vec::new(),
-            seen: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            seen: BTreeSet::new(),
             timers: BTreeMap::new(),
             events: VecDeque::new(),
             updates_first: false,
@@ -129,11 +133,12 @@ impl Desk {
 
     pub(super) fn on_bar(&mut self, bar: &Bar) {
         self.set_now(bar.start + MINUTE);
-        let bars = &mut self.symbols[bar.instrument.index()].bars;
-        if bars.len() == MAX_HISTORY {
-            bars.pop_front();
+        let symbol = &mut self.symbols[bar.instrument.index()];
+        if symbol.bars.len() == MAX_HISTORY {
+            symbol.bars.pop_front();
         }
-        bars.push_back(*bar);
+        symbol.bars.push_back(*bar);
+        symbol.last_price = Some(bar.close);
         self.match_symbol(bar.instrument);
     }
 
@@ -162,6 +167,10 @@ impl Desk {
         self.match_symbol(quote.instrument);
     }
 
+    pub(super) fn on_trade(&mut self, trade: &Trade) {
+        self.symbols[trade.instrument.index()].last_price = Some(trade.price);
+    }
+
     /// Takes the first timer due by `end` and moves time to it.
     pub(super) fn next_timer(&mut self, end: Time) -> Option<u64> {
         let (&id, &at) = self.timers.iter().filter(|timer| *timer.1 <= end).min_by_key(|timer| timer.1)?;
@@ -172,7 +181,7 @@ impl Desk {
 
     /// The close: day orders are gone.
     pub(super) fn expire(&mut self) {
-        self.end(OrderStatus::Expired, |order| order.submit.time_in_force == TimeInForce::Day);
+        self.end(OrderStatus::Expired, |order| order.time_in_force == TimeInForce::Day);
     }
 
     pub(super) fn perform(&mut self, intents: Vec<Intent>) {
@@ -182,7 +191,9 @@ impl Desk {
         }
         for intent in intents {
             match intent {
-                Intent::Submit(submit) => self.submit(submit),
+                Intent::Submit(submit) => self.submit(&submit),
+                Intent::Replace(replace) => self.replace(&replace),
+                Intent::ClosePosition { id, instrument } => self.close(id, instrument),
                 Intent::Cancel(id) => self.cancel(id),
                 Intent::CancelAll => self.end(OrderStatus::Canceled, |_| true),
                 Intent::SetTimer { id, at } => drop(self.timers.insert(id, at)),
@@ -190,99 +201,6 @@ impl Desk {
                 Intent::Signal { .. } => {}
             }
         }
-    }
-
-    fn submit(&mut self, submit: Submit) {
-        assert!(submit.instrument.index() < self.symbols.len(), "an order for an unknown symbol: {submit:?}");
-        assert!(submit.quantity.is_positive(), "an order for nothing: {submit:?}");
-        assert!(self.seen.insert(submit.id, submit).is_none(), "an order with the id of another: {submit:?}");
-        if let OrderKind::Limit(price) = submit.kind {
-            assert!(price.is_positive() && price.is_on_tick(), "an order off tick: {submit:?}");
-        }
-        if let Some(reason) = &self.refuse {
-            self.events.push_back(Event::Refusal(Refusal { id: submit.id, reason: reason.clone() }));
-            return;
-        }
-        let order = Order { submit, filled: Qty::ZERO };
-        self.tell(&order, OrderStatus::Pending);
-        self.tell(&order, OrderStatus::Working);
-        self.orders.push(order);
-        self.match_symbol(submit.instrument);
-        if matches!(submit.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
-            self.end(OrderStatus::Canceled, |order| order.submit.id == submit.id);
-        }
-    }
-
-    fn cancel(&mut self, id: OrderId) {
-        if self.orders.iter().all(|order| order.submit.id != id) {
-            let reason = "unknown-order".to_owned();
-            self.events.push_back(Event::Refusal(Refusal { id, reason }));
-        }
-        self.end(OrderStatus::Canceled, |order| order.submit.id == id);
-    }
-
-    fn end(&mut self, status: OrderStatus, which: impl Fn(&Order) -> bool) {
-        let (ended, open) = std::mem::take(&mut self.orders).into_iter().partition(which);
-        self.orders = open;
-        let ended: Vec<Order> = ended;
-        ended.iter().for_each(|order| self.tell(order, status));
-    }
-
-    fn tell(&mut self, order: &Order, status: OrderStatus) {
-        let Submit { id, instrument, .. } = order.submit;
-        self.events.push_back(Event::OrderUpdate(OrderUpdate {
-            id,
-            instrument,
-            status,
-            filled: order.filled,
-        }));
-    }
-
-    fn match_symbol(&mut self, instrument: Instrument) {
-        for mut order in std::mem::take(&mut self.orders) {
-            let submit = order.submit;
-            let price = if submit.instrument == instrument { self.fill_price(&submit) } else { None };
-            let most = self.most_per_fill.unwrap_or(submit.quantity);
-            let quantity = most.min(submit.quantity - order.filled);
-            let fok_falls_short = submit.time_in_force == TimeInForce::Fok && quantity < submit.quantity;
-            let Some(price) = price.filter(|_| quantity.is_positive() && !fok_falls_short) else {
-                self.orders.push(order);
-                continue;
-            };
-            order.filled += quantity;
-            let Submit { id, side, .. } = submit;
-            let fill = Event::Fill(Fill { id, instrument, side, quantity, price });
-            let is_done = order.filled == submit.quantity;
-            let status = if is_done { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-            if self.updates_first {
-                self.tell(&order, status);
-                self.events.push_back(fill);
-            } else {
-                self.events.push_back(fill);
-                self.tell(&order, status);
-            }
-            if !is_done {
-                self.orders.push(order);
-            }
-        }
-    }
-
-    /// The market's price for this order, if the order accepts it.
-    fn fill_price(&self, submit: &Submit) -> Option<Price> {
-        let symbol = &self.symbols[submit.instrument.index()];
-        let close = symbol.bars.back().map(|bar| bar.close);
-        let market = match (submit.side, &symbol.quote) {
-            (Side::Buy, Some(quote)) => Some(quote.ask),
-            (Side::Sell, Some(quote)) => Some(quote.bid),
-            (Side::Buy | Side::Sell, None) => close,
-        };
-        let price = Price::from_f64(market?)?;
-        let accepted = match (submit.kind, submit.side) {
-            (OrderKind::Market, Side::Buy | Side::Sell) => true,
-            (OrderKind::Limit(limit), Side::Buy) => price <= limit,
-            (OrderKind::Limit(limit), Side::Sell) => price >= limit,
-        };
-        accepted.then_some(price)
     }
 
     fn book(&mut self, fill: &Fill) {
@@ -293,13 +211,11 @@ impl Desk {
     }
 
     fn fold(&mut self, update: &OrderUpdate) {
-        self.open.retain(|order| order.id != update.id);
-        if update.status.is_terminal() {
-            return;
+        let OrderUpdate { id, leg, status, filled, .. } = *update;
+        self.open.retain(|order| (order.id, order.leg) != (id, leg));
+        if !status.is_terminal() {
+            self.open.push(OpenOrder { status, filled, ..self.taken[&(id, leg)] });
         }
-        let Submit { id, instrument, side, quantity, kind, .. } = self.seen[&update.id];
-        let limit_price = kind.limit_price();
-        self.open.push(OpenOrder { id, instrument, side, quantity, filled: update.filled, limit_price });
     }
 }
 

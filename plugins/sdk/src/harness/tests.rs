@@ -2,8 +2,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::*;
 use crate::{
-    Ctx, Description, Fill, OrderKind, OrderUpdate, Price, Refusal, Side, Submit, TimeInForce, UNHEARD_FOR,
+    Amount, Ctx, Description, Fill, Leg, OrderClass, OrderKind, OrderStatus, OrderUpdate, Percent, Price,
+    Refusal, Replace, Side, StopLoss, Submit, TimeInForce, UNHEARD_FOR,
 };
+
+mod classes;
 
 thread_local! {
     static TOLD: Rc<RefCell<Told>> = Rc::default();
@@ -54,13 +57,15 @@ impl Strategy for Scripted {
     }
 
     fn on_order_update(&mut self, ctx: &mut Ctx<'_>, update: &OrderUpdate) {
-        let OrderUpdate { instrument, status, filled, .. } = update;
-        self.write(format!("{status:?} {filled} open {}", ctx.has_open_order(*instrument)));
+        let OrderUpdate { leg, instrument, status, filled, .. } = update;
+        let of = leg_name(*leg);
+        self.write(format!("{of}{status:?} {filled} open {}", ctx.has_open_order(*instrument)));
     }
 
     fn on_fill(&mut self, ctx: &mut Ctx<'_>, fill: &Fill) {
         let held = ctx.position(fill.instrument).quantity;
-        self.write(format!("{:?} {} at {} held {held}", fill.side, fill.quantity, fill.price));
+        let of = leg_name(fill.leg);
+        self.write(format!("{of}{:?} {} at {} held {held}", fill.side, fill.quantity, fill.price));
     }
 
     fn on_refusal(&mut self, ctx: &mut Ctx<'_>, refusal: &Refusal) {
@@ -111,6 +116,15 @@ impl Strategy for Scripted {
 }
 
 const SYMBOL: Instrument = Instrument(0);
+
+/// How the lines begin that are about a leg.
+fn leg_name(leg: Option<Leg>) -> &'static str {
+    match leg {
+        None => "",
+        Some(Leg::TakeProfit) => "profit: ",
+        Some(Leg::StopLoss) => "loss: ",
+    }
+}
 
 fn desk() -> Harness<Scripted> {
     Harness::new("{}", &["SPY", "IBM"]).expect("it takes these")
@@ -272,11 +286,13 @@ fn an_order_is_open_from_the_moment_it_is_sent() {
         let id = ctx.buy(SYMBOL, Qty::shares(3)).limit(price(99.0)).send();
         let expected = OpenOrder {
             id,
+            leg: None,
             instrument: SYMBOL,
             side: Side::Buy,
             quantity: Qty::shares(3),
             filled: Qty::ZERO,
-            limit_price: Some(price(99.0)),
+            kind: OrderKind::Limit(price(99.0)),
+            status: OrderStatus::Pending,
         };
         assert_eq!(ctx.open_orders(), [expected]);
     });
@@ -320,7 +336,7 @@ fn a_ticket_says_what_is_sent() {
     let mut desk = desk();
     act(&mut desk, |ctx| {
         let ticket = ctx.sell(SYMBOL, Qty::shares(2)).limit(price(101.5)).time_in_force(TimeInForce::Gtc);
-        ticket.extended_hours().time_to_live(Duration::from_millis(1500)).send();
+        ticket.reprice(price(101.0)).extended_hours().time_to_live(Duration::from_millis(1500)).send();
         ctx.signal(SYMBOL, "because");
         ctx.signal(None, "and so");
     });
@@ -328,8 +344,10 @@ fn a_ticket_says_what_is_sent() {
         id: OrderId(1),
         instrument: SYMBOL,
         side: Side::Sell,
-        quantity: Qty::shares(2),
+        amount: Amount::Shares(Qty::shares(2)),
         kind: OrderKind::Limit(price(101.5)),
+        class: OrderClass::Simple,
+        reprice: Some(price(101.0)),
         time_in_force: TimeInForce::Gtc,
         extended_hours: true,
         time_to_live: Duration::from_millis(1500),

@@ -1,7 +1,7 @@
 //! A broker, a disk and a network in memory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -11,12 +11,15 @@ use sandpit_cores::orders::SubBook;
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
 use sandpit_types::{
-    Account, BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, Intent, MarketTime,
-    OrderKind, OrderRequest, OrderStatus, Position, Price, Qty, Quote, Refusal, Side, StrategyName,
-    StrategyOrderId, Submit, Symbol, TimeInForce, TradeEvent, TradeUpdate, Usd,
+    Account, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, Fill, HostEpoch, Intent,
+    MarketTime, OrderClass, OrderKind, OrderRequest, Position, Price, Qty, Quote, Refusal, Replace, Side,
+    StrategyName, StrategyOrderId, Submit, Symbol, TimeInForce, Usd,
 };
 
-use super::{Action, Machine, Outcome};
+use super::{
+    Action, Machine, Outcome,
+    venue::{Sent, Venue},
+};
 use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review, machine::Books, rows};
 
 pub(super) const TIME_TO_LIVE: Duration = secs(30);
@@ -42,6 +45,14 @@ pub(super) fn qty(shares: i64) -> Qty {
 pub(super) struct Calm {
     /// When the account was last asked for.
     pub(super) asked_at: Option<MarketTime>,
+    /// What it was given back of an earlier life.
+    pub(super) restored: BTreeMap<String, String>,
+    /// The fills it was told of, each with what was held after it.
+    pub(super) fills: Vec<(Qty, Qty)>,
+    /// What it wants to be kept.
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// Money that the owner moved, in all.
+    pub(super) transferred: Usd,
 }
 
 impl Review for Calm {
@@ -53,21 +64,14 @@ impl Review for Calm {
         books: &Books,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
-        let quote = Quote {
-            symbol: submit.symbol.clone(),
-            time: now,
-            bid: 99.99,
-            bid_size: 1000,
-            ask: 100.01,
-            ask_size: 1000,
-        };
         let rich = Some(Usd::new(1_000_000_000.into()));
         let situation = Situation {
             lease: true,
             reconciled: books.is_reconciled(),
             order_stream_up: books.is_order_stream_up(),
             session_open: true,
-            quote: Some(quote),
+            quote: Some(quote(&submit.symbol, now)),
+            frozen: books.frozen().is_some(),
             equity: rich,
             buying_power: rich,
             // Long enough that every sale is one of shares held.
@@ -82,10 +86,45 @@ impl Review for Calm {
         self.asked_at = Some(asked_at);
     }
 
-    fn transfer(&mut self, _: Usd, _: MarketTime) {}
+    fn transfer(&mut self, net: Usd, _: MarketTime) {
+        self.transferred += net;
+    }
 
-    fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
-        None
+    fn filled(&mut self, fill: &Fill, held: Qty) {
+        self.fills.push((fill.qty, held));
+        self.facts.push(("fills", self.fills.len().to_string()));
+    }
+
+    fn restore(&mut self, facts: &BTreeMap<String, String>) {
+        self.restored.clone_from(facts);
+    }
+
+    fn facts(&mut self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.facts)
+    }
+
+    fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote> {
+        Some(quote(symbol, now))
+    }
+}
+
+fn quote(symbol: &Symbol, time: MarketTime) -> Quote {
+    Quote { symbol: symbol.clone(), time, bid: 99.99, bid_size: 1000, ask: 100.01, ask_size: 1000 }
+}
+
+/// An order at the market that lasts as long as most do.
+pub(super) fn market(id: u64, side: Side, shares: i64) -> Submit {
+    Submit {
+        id: StrategyOrderId(id),
+        symbol: spy(),
+        side,
+        qty: qty(shares),
+        kind: OrderKind::Market,
+        time_in_force: TimeInForce::Day,
+        extended_hours: false,
+        time_to_live: TIME_TO_LIVE,
+        class: sandpit_types::OrderClass::Simple,
+        reprice: None,
     }
 }
 
@@ -154,157 +193,37 @@ impl Disk {
             .iter()
             .filter_map(|record| match record {
                 Record::Notice { subject, detail, .. } if *subject == on => Some(detail.as_str()),
+                Record::Audit(audit) if audit.action == on => Some(audit.detail.as_str()),
                 _ => None,
             })
             .collect()
     }
 
-    fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
+    /// Loses every order and every fill, as when a machine dies before they are on the disk.
+    pub(super) fn forget_orders(&mut self) {
+        self.orders.clear();
+        self.fills.clear();
+        self.sub_books.clear();
+        self.story.clear();
+    }
+
+    /// The values that outlive the process.
+    pub(super) fn facts(&self) -> BTreeMap<String, String> {
+        let mut facts = BTreeMap::new();
+        for record in &self.story {
+            match record {
+                Record::Fact { name, value: Some(value) } => {
+                    facts.insert((*name).to_owned(), value.clone());
+                }
+                Record::Fact { name, value: None } => drop(facts.remove(*name)),
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    pub(super) fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
         self.fills.iter().filter(|(owner, _)| owner == id).map(|(_, execution)| execution.clone()).collect()
-    }
-}
-
-pub(super) struct VenueOrder {
-    pub(super) shown: BrokerOrder,
-    executions: u32,
-}
-
-#[derive(Default)]
-pub(super) struct Venue {
-    pub(super) orders: Vec<VenueOrder>,
-    pub(super) posts: BTreeMap<ClientOrderId, u32>,
-    pub(super) stream: VecDeque<TradeUpdate>,
-    /// Whether orders are queued, as for the next session, and not announced before they are routed.
-    pub(super) queues: bool,
-    on_the_way: Vec<(MarketTime, OrderRequest)>,
-    now: MarketTime,
-}
-
-impl Venue {
-    fn accept(&mut self, request: &OrderRequest) -> BrokerOrder {
-        let shown = BrokerOrder {
-            id: BrokerOrderId::new(format!("b{}", self.orders.len())),
-            client_id: request.client_id.to_string(),
-            symbol: request.symbol.clone(),
-            side: request.side,
-            qty: Some(request.qty),
-            filled_qty: Qty::ZERO,
-            filled_avg_price: None,
-            limit_price: None,
-            stop_price: None,
-            replaces: None,
-            replaced_by: None,
-            legs: Vec::new(),
-            status: OrderStatus::Accepted,
-            submitted_at: self.now,
-            updated_at: self.now,
-        };
-        self.orders.push(VenueOrder { shown, executions: 0 });
-        let index = self.orders.len() - 1;
-        if !self.queues {
-            self.route(index);
-        }
-        self.orders[index].shown.clone()
-    }
-
-    /// The exchange takes a queued order.
-    pub(super) fn route(&mut self, index: usize) {
-        let shown = &mut self.orders[index].shown;
-        if shown.status == OrderStatus::Accepted {
-            shown.status = OrderStatus::New;
-            shown.updated_at = self.now;
-            self.tell(index, TradeEvent::New, None);
-        }
-    }
-
-    pub(super) fn place_by_hand(&mut self) {
-        let client_id = ClientOrderId { strategy: name(), epoch: HostEpoch(0), sequence: 0 };
-        let request = OrderRequest {
-            client_id,
-            symbol: spy(),
-            side: Side::Buy,
-            qty: qty(1),
-            kind: OrderKind::Market,
-            time_in_force: TimeInForce::Day,
-            extended_hours: false,
-            class: sandpit_types::OrderClass::Simple,
-        };
-        self.accept(&request);
-        for order in [
-            &mut self.orders.last_mut().expect("it was accepted").shown,
-            &mut self.stream.back_mut().expect("it was announced").order,
-        ] {
-            order.client_id = "by-hand".into();
-        }
-    }
-
-    fn tell(&mut self, index: usize, event: TradeEvent, execution: Option<(ExecutionId, Qty, Price)>) {
-        let order = self.orders[index].shown.clone();
-        let (execution_id, (qty, price)) = match execution {
-            Some((id, qty, price)) => (Some(id), (Some(qty), Some(price))),
-            None => (None, (None, None)),
-        };
-        self.stream.push_back(TradeUpdate { event, execution_id, price, qty, time: self.now, order });
-    }
-
-    /// Fills up to `shares` of an order that is open.
-    pub(super) fn fill(&mut self, index: usize, shares: i64) {
-        let order = &mut self.orders[index];
-        let shown = &mut order.shown;
-        let room = shown.qty.expect("by quantity") - shown.filled_qty;
-        let shares = room.min(qty(shares));
-        if shown.status.is_terminal() || shown.status == OrderStatus::Accepted || !shares.is_positive() {
-            return;
-        }
-        order.executions += 1;
-        let price = Price::new((100 + order.executions).into());
-        let value = shown.filled_avg_price.unwrap_or_default() * shown.filled_qty + price * shares;
-        shown.filled_qty += shares;
-        shown.filled_avg_price = Some(Price::new(value.get() / shown.filled_qty.get()));
-        let is_done = Some(shown.filled_qty) == shown.qty;
-        shown.status = if is_done { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-        shown.updated_at = self.now;
-        let id = ExecutionId::new(format!("x{index}-{}", order.executions));
-        self.tell(
-            index,
-            if is_done { TradeEvent::Fill } else { TradeEvent::PartialFill },
-            Some((id, shares, price)),
-        );
-    }
-
-    pub(super) fn cancel(&mut self, index: usize) -> bool {
-        let shown = &mut self.orders[index].shown;
-        if shown.status.is_terminal() {
-            return false;
-        }
-        shown.status = OrderStatus::Canceled;
-        shown.updated_at = self.now;
-        self.tell(index, TradeEvent::Canceled, None);
-        true
-    }
-
-    pub(super) fn position(&self) -> Qty {
-        self.orders.iter().map(|order| order.shown.side.signed(order.shown.filled_qty)).sum()
-    }
-
-    pub(super) fn open(&self) -> Vec<usize> {
-        (0..self.orders.len()).filter(|index| !self.orders[*index].shown.status.is_terminal()).collect()
-    }
-
-    fn by_client_id(&self, id: &ClientOrderId) -> Option<usize> {
-        self.orders.iter().position(|order| order.shown.ours().as_ref() == Some(id))
-    }
-
-    /// Requests that were long on the way arrive.
-    fn arrive(&mut self, now: MarketTime) {
-        self.now = now;
-        let (arrived, still) =
-            std::mem::take(&mut self.on_the_way).into_iter().partition(|(at, _)| *at <= now);
-        self.on_the_way = still;
-        let arrived: Vec<(MarketTime, OrderRequest)> = arrived;
-        for (_, request) in arrived {
-            self.accept(&request);
-        }
     }
 }
 
@@ -314,6 +233,9 @@ pub(super) struct World {
     pub(super) disk: Disk,
     pub(super) disk_works: bool,
     pub(super) network_works: bool,
+    pub(super) activities_work: bool,
+    /// Whether the disk is not older than the lives of the host.
+    pub(super) knows_lives: bool,
     pub(super) next_post: Post,
     pub(super) lost_cancels: u32,
     pub(super) look_ups: u32,
@@ -327,12 +249,22 @@ pub(super) struct World {
 impl World {
     /// Reconciled, with the order stream up.
     pub(super) fn new() -> Self {
-        let mut world = Self {
+        let mut world = Self::bare();
+        world.begin();
+        world.told.clear();
+        world
+    }
+
+    /// Nothing has begun.
+    pub(super) fn bare() -> Self {
+        Self {
             machine: machine(1),
             venue: Venue::default(),
             disk: Disk::default(),
             disk_works: true,
             network_works: true,
+            activities_work: true,
+            knows_lives: true,
             next_post: Post::Works,
             lost_cancels: 0,
             look_ups: 0,
@@ -341,10 +273,13 @@ impl World {
             incarnation: 0,
             under_way: Vec::new(),
             epoch: 1,
-        };
-        world.start();
-        world.told.clear();
-        world
+        }
+    }
+
+    /// The first life of the account.
+    pub(super) fn begin(&mut self) {
+        self.machine.restore_cash(&BTreeMap::new(), None, self.now).expect("nothing is stored");
+        self.start();
     }
 
     fn start(&mut self) {
@@ -354,19 +289,29 @@ impl World {
     }
 
     pub(super) fn submit(&mut self, id: u64, side: Side, shares: i64) {
+        self.submit_as(id, side, shares, OrderKind::Market, OrderClass::Simple);
+    }
+
+    pub(super) fn submit_as(&mut self, id: u64, side: Side, shares: i64, kind: OrderKind, class: OrderClass) {
+        let rests = kind != OrderKind::Market || class != OrderClass::Simple;
         let submit = Submit {
             id: StrategyOrderId(id),
             symbol: spy(),
             side,
             qty: qty(shares),
-            kind: OrderKind::Market,
-            time_in_force: TimeInForce::Day,
+            kind,
+            time_in_force: if rests { TimeInForce::Gtc } else { TimeInForce::Day },
             extended_hours: false,
             time_to_live: TIME_TO_LIVE,
-            class: sandpit_types::OrderClass::Simple,
+            class,
             reprice: None,
         };
         self.intent(Intent::Submit(submit));
+    }
+
+    pub(super) fn replace(&mut self, id: u64, new_id: u64, change: Change) {
+        let (id, new_id) = (StrategyOrderId(id), StrategyOrderId(new_id));
+        self.intent(Intent::Replace(Replace { id, new_id, change, time_to_live: TIME_TO_LIVE }));
     }
 
     pub(super) fn cancel(&mut self, id: u64) {
@@ -458,6 +403,11 @@ impl World {
         self.under_way.clear();
         self.epoch += 1;
         self.machine = machine(self.epoch);
+        if self.knows_lives {
+            self.machine.set_lives((1..self.epoch).map(HostEpoch).collect());
+        }
+        let newest = Some(self.now);
+        self.machine.restore_cash(&self.disk.facts(), newest, self.now).expect("own words");
         for row in self.disk.sub_books.values() {
             let book = SubBook { qty: row.qty, cost: row.cost, cash: row.cash };
             self.machine.books.restore_sub_book(row.strategy.clone(), row.symbol.clone(), book);
@@ -483,7 +433,7 @@ impl World {
                 self.disk.write(records);
                 Ok(())
             } else {
-                Err(StoreError::Write { cause: "the disk is full".into() })
+                Err(StoreError::Write { cause: "the disk is full".into(), remedy: "make room" })
             }),
             Action::Submit { request, .. } => {
                 let id = request.client_id.clone();
@@ -494,7 +444,7 @@ impl World {
                     self.lost_cancels -= 1;
                     Ok(())
                 } else {
-                    let index = self.venue.orders.iter().position(|order| order.shown.id == broker_id);
+                    let index = self.venue.by_id(&broker_id);
                     let taken = index.is_some_and(|index| self.venue.cancel(index));
                     let message = "order is already in a final state".to_owned();
                     let no = BrokerError::Rejected { http_status: 422, code: Some(42_210_000), message };
@@ -502,18 +452,37 @@ impl World {
                 };
                 Outcome::Cancelled { id, result }
             }
+            Action::Ask { id, broker_id } => {
+                self.look_ups += 1;
+                let shown = self.venue.by_id(&broker_id).map(|index| self.venue.whole(index));
+                let not_found = BrokerError::NotFound { message: "order not found".into() };
+                Outcome::Asked { id, result: asked().and_then(|()| shown.ok_or(not_found)) }
+            }
+            Action::Replace { id, broker_id, change, .. } => {
+                Outcome::Submitted { result: self.patch(&id, &broker_id, change), id, took: Duration::ZERO }
+            }
             Action::LookUp(id) => {
                 self.look_ups += 1;
-                let shown = self.venue.by_client_id(&id).map(|index| self.venue.orders[index].shown.clone());
+                let shown = self.venue.by_client_id(&id).map(|index| self.venue.flat(index));
                 let not_found = BrokerError::NotFound { message: "order not found".into() };
                 Outcome::LookedUp { id, result: asked().and_then(|()| shown.ok_or(not_found)) }
             }
             Action::List => {
                 let open = self.venue.open();
-                let shown = open.into_iter().map(|index| self.venue.orders[index].shown.clone()).collect();
+                let shown = open.into_iter().filter(|index| self.venue.is_listed(*index));
+                let shown = shown.map(|index| self.venue.orders[index].shown.clone()).collect();
                 Outcome::Listed(asked().map(|()| shown))
             }
-            Action::ReadAccount => Outcome::Account(asked().map(|()| account())),
+            Action::Identify(broker_id) => {
+                let shown = self.venue.by_id(&broker_id).map(|index| self.venue.whole(index));
+                let not_found = BrokerError::NotFound { message: "order not found".into() };
+                Outcome::Identified { broker_id, result: asked().and_then(|()| shown.ok_or(not_found)) }
+            }
+            Action::ReadAccount => Outcome::Account(asked().map(|()| self.venue.account())),
+            Action::ReadActivities(since) => {
+                let works = asked().and(if self.activities_work { Ok(()) } else { Err(unavailable()) });
+                Outcome::Activities(works.map(|()| self.venue.activities(since)))
+            }
             Action::ReadPositions => Outcome::Positions(asked().map(|()| vec![self.position()])),
             Action::Fetch(id) => {
                 let row = self.disk.orders.get(&id).cloned();
@@ -529,25 +498,43 @@ impl World {
         let posts = self.venue.posts.entry(request.client_id.clone()).or_default();
         *posts += 1;
         assert_eq!(*posts, 1, "a POST was repeated");
+        let request = request.clone();
+        self.send(Sent::Post(request))
+    }
+
+    fn patch(
+        &mut self,
+        id: &ClientOrderId,
+        old: &BrokerOrderId,
+        change: Change,
+    ) -> Result<BrokerOrder, BrokerError> {
+        assert!(self.disk.orders.contains_key(id), "a PATCH left before its record");
+        let posts = self.venue.posts.entry(id.clone()).or_default();
+        *posts += 1;
+        assert_eq!(*posts, 1, "a PATCH was repeated");
+        self.send(Sent::Patch { old: old.clone(), by: id.clone(), change })
+    }
+
+    fn send(&mut self, sent: Sent) -> Result<BrokerOrder, BrokerError> {
         let unknown = Err(BrokerError::OutcomeUnknown { message: "time-out".into() });
-        let no = || BrokerError::Rejected { http_status: 403, code: Some(40_310_000), message: "no".into() };
         match std::mem::replace(&mut self.next_post, Post::Works) {
-            Post::Works => Ok(self.venue.accept(request)),
+            Post::Works => self.venue.take(sent).map_err(|()| rejected()),
             Post::AnswerLost => {
-                self.venue.accept(request);
+                self.venue.take(sent).ok();
                 unknown
             }
             Post::Lost => unknown,
             Post::Late(span) => {
-                self.venue.on_the_way.push((self.now + span, request.clone()));
+                self.venue.on_the_way.push((self.now + span, sent));
                 unknown
             }
             Post::NoLease => Err(BrokerError::NotSent(GateError::NoLease)),
-            Post::Rejected => Err(no()),
+            Post::Rejected => Err(rejected()),
             Post::RejectedButThere => {
-                self.venue.accept(request);
-                self.venue.fill(self.venue.orders.len() - 1, i64::MAX);
-                Err(no())
+                if self.venue.take(sent).is_ok() {
+                    self.venue.fill(self.venue.newest(), i64::MAX);
+                }
+                Err(rejected())
             }
         }
     }
@@ -568,7 +555,6 @@ fn machine(epoch: u64) -> Machine<Calm> {
     Machine::new(DeskConfig::new(HostEpoch(epoch)), Calm::default(), Arc::new(DeskStats::default()), epoch)
 }
 
-fn account() -> Account {
-    let usd = Usd::new(100_000.into());
-    Account { equity: usd, last_equity: usd, cash: usd, buying_power: usd, trading_blocked: false }
+fn rejected() -> BrokerError {
+    BrokerError::Rejected { http_status: 403, code: Some(40_310_000), message: "no".into() }
 }

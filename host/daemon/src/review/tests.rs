@@ -1,0 +1,297 @@
+use sandpit_cores::orders::{NewOrder, OrderEvent};
+use sandpit_risk::{Limits, Overrides};
+use sandpit_types::{
+    BrokerOrder, BrokerOrderId, HostEpoch, Leg, Links, OrderClass, OrderKind, OrderRequest, OrderStatus,
+    SessionDay, StopLoss, StrategyOrderId, TimeInForce,
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+
+#[derive(Debug)]
+struct Fixed(MarketTime);
+
+impl MarketClock for Fixed {
+    fn now(&self) -> MarketTime {
+        self.0
+    }
+
+    fn real_until(&self, _: MarketTime) -> Duration {
+        Duration::ZERO
+    }
+}
+
+fn at(text: &str) -> MarketTime {
+    MarketTime::parse(text).expect(text)
+}
+
+fn now() -> MarketTime {
+    at("2013-10-07T15:00:00Z")
+}
+
+fn qty(shares: i64) -> Qty {
+    Qty::new(shares.into())
+}
+
+fn price(whole: i64) -> Price {
+    Price::new(whole.into())
+}
+
+fn spy() -> Symbol {
+    Symbol::new("SPY")
+}
+
+fn strategy() -> StrategyName {
+    StrategyName::new("sma")
+}
+
+fn reviewer(limits: Limits, leased: bool) -> (Reviewer, Arc<Lease>, UnboundedReceiver<Ending>) {
+    let day = SessionDay { open: at("2013-10-07T13:30:00Z"), close: at("2013-10-07T20:00:00Z") };
+    let sessions = Sessions::new(vec![day]);
+    let lease = Arc::new(Lease::default());
+    lease.grant(BootTime::from_nanos(u64::MAX));
+    let (endings, reasons) = Endings::new(lease.clone());
+    let reviewer = Reviewer {
+        losses: Losses::new(&limits, sessions.clone()),
+        gates: Gates::new(limits),
+        tape: Arc::default(),
+        sessions,
+        owners: BTreeMap::new(),
+        lease: leased.then(|| lease.clone()),
+        clock: Arc::new(Fixed(now())),
+        endings,
+        account: None,
+        day_trades: DayTrades::default(),
+        day_trades_given: String::new(),
+    };
+    (reviewer, lease, reasons)
+}
+
+fn account(equity: i64) -> Account {
+    let usd = |whole: i64| Usd::new(whole.into());
+    Account {
+        equity: usd(equity),
+        last_equity: usd(100_000),
+        cash: usd(0),
+        buying_power: usd(100_000),
+        trading_blocked: false,
+    }
+}
+
+fn books() -> Books {
+    let mut books = Books::default();
+    books.set_reconciled(true);
+    books.set_order_stream_up(true);
+    books
+}
+
+fn submit(id: u64, side: Side, shares: i64) -> Submit {
+    Submit {
+        id: StrategyOrderId(id),
+        symbol: spy(),
+        side,
+        qty: qty(shares),
+        kind: OrderKind::Market,
+        time_in_force: TimeInForce::Day,
+        extended_hours: false,
+        time_to_live: Duration::from_secs(30),
+        class: OrderClass::Simple,
+        reprice: None,
+    }
+}
+
+fn id(sequence: u64) -> ClientOrderId {
+    ClientOrderId { strategy: strategy(), epoch: HostEpoch(1), sequence }
+}
+
+/// Puts an order of ours into the books and to work; then fills so much of it.
+fn work(books: &mut Books, sequence: u64, submit: &Submit, links: Links, filled: i64) {
+    let request = OrderRequest {
+        client_id: id(sequence),
+        symbol: submit.symbol.clone(),
+        side: submit.side,
+        qty: submit.qty,
+        kind: submit.kind,
+        time_in_force: submit.time_in_force,
+        extended_hours: false,
+        class: submit.class,
+    };
+    let new = NewOrder { request, strategy_id: submit.id, links, incarnation: 0 };
+    books.record(new, now()).expect("a new order");
+    books.apply(&id(sequence), &OrderEvent::Sent).expect("it is recorded");
+    let is_done = submit.qty == qty(filled);
+    let shown = BrokerOrder {
+        id: BrokerOrderId::new(format!("b{sequence}")),
+        client_id: id(sequence).to_string(),
+        symbol: submit.symbol.clone(),
+        side: submit.side,
+        qty: Some(submit.qty),
+        filled_qty: qty(filled),
+        filled_avg_price: Some(price(100)),
+        limit_price: submit.kind.limit_price(),
+        stop_price: submit.kind.stop_price(),
+        replaces: None,
+        replaced_by: None,
+        legs: Vec::new(),
+        status: if is_done { OrderStatus::Filled } else { OrderStatus::New },
+        submitted_at: now(),
+        updated_at: now(),
+    };
+    books.apply(&id(sequence), &OrderEvent::Snapshot(shown)).expect("the broker has it");
+}
+
+#[test]
+fn a_breaker_that_trips_freezes_at_once_and_says_so_once() {
+    for leased in [true, false] {
+        let (mut reviewer, lease, mut reasons) = reviewer(Limits::default(), leased);
+        let mut books = books();
+        work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
+        let ask = |reviewer: &mut Reviewer, id, side| {
+            reviewer.review(&strategy(), &submit(id, side, 10), None, &books, now()).map(drop)
+        };
+        reviewer.account(&account(100_000), now());
+        assert_eq!(ask(&mut reviewer, 2, Side::Sell), Ok(()));
+        assert!(reasons.try_recv().is_err());
+
+        reviewer.account(&account(98_900), now());
+        // The right to trade is gone before anybody is told, and no order is reviewed in between.
+        assert!(!lease.holds(BootTime::from_nanos(0)));
+        let reason = reasons.try_recv();
+        assert!(
+            matches!(&reason, Ok(Ending::Kill { reason }) if reason.contains("30 minutes")),
+            "{reason:?}"
+        );
+        assert_eq!(ask(&mut reviewer, 3, Side::Buy), Err(Refusal::Frozen));
+        // Where no lease is needed, what is held can still be left.
+        assert_eq!(ask(&mut reviewer, 4, Side::Sell), if leased { Err(Refusal::NoLease) } else { Ok(()) });
+
+        for equity in [98_800, 97_000, 89_000, 100_000] {
+            reviewer.account(&account(equity), now());
+        }
+        assert!(reasons.try_recv().is_err(), "said twice");
+        assert_eq!(ask(&mut reviewer, 5, Side::Buy), Err(Refusal::Frozen), "a recovery does not thaw");
+    }
+}
+
+#[test]
+fn an_equity_that_jumped_lets_only_exits_pass() {
+    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    let mut books = books();
+    work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
+    reviewer.account(&account(100_000), now());
+    reviewer.account(&account(300_000), now());
+    let situation = reviewer.situation(&strategy(), &submit(2, Side::Buy, 1), None, &books, now());
+    assert_eq!(situation.equity, None);
+    let exit = reviewer.review(&strategy(), &submit(3, Side::Sell, 10), None, &books, now());
+    assert!(exit.is_ok_and(|approved| approved.reduces()));
+}
+
+#[test]
+fn exits_of_one_group_and_replacements_stand_for_the_same_shares() {
+    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    reviewer.account(&account(100_000), now());
+    let mut books = books();
+    let stop_loss = StopLoss { stop_price: price(90), limit_price: None };
+    let class = OrderClass::Bracket { take_profit: price(110), stop_loss };
+    let entry = Submit { class, ..submit(1, Side::Buy, 10) };
+    work(&mut books, 1, &entry, Links::default(), 0);
+    let legs = [(Leg::TakeProfit, 2), (Leg::StopLoss, 3)];
+    for ((leg, sequence), (_, kind)) in legs.into_iter().zip(class.legs()) {
+        let links = Links { leg_of: Some((id(1), leg)), replaces: None };
+        work(&mut books, sequence, &Submit { kind, ..submit(sequence, Side::Sell, 10) }, links, 0);
+    }
+    let seen = |books: &Books, replaces: Option<u64>| {
+        let replaces = replaces.and_then(|sequence| books.order(&id(sequence)));
+        working::open_orders(books, &spy(), replaces)
+    };
+    let open = seen(&books, None);
+    assert_eq!(open.len(), 3);
+    assert!(open.iter().all(|order| order.in_class && order.group == Some(id(1))));
+    assert_eq!(open.iter().map(|order| order.dormant).collect::<Vec<_>>(), [false, true, true]);
+
+    // The entry fills: the exits are awake.
+    let mut filled = books.clone();
+    let mut shown = BrokerOrder { status: OrderStatus::Filled, filled_qty: qty(10), ..shown_of(&books, 1) };
+    filled.apply(&id(1), &OrderEvent::Snapshot(shown.clone())).expect("it fills");
+    let open = seen(&filled, None);
+    assert_eq!(open.iter().map(|order| order.dormant).collect::<Vec<_>>(), [false, false]);
+    // Another exit is one too many; one in the place of an exit is not.
+    let ask = |reviewer: &mut Reviewer, books: &Books, submit: &Submit, replaces: Option<u64>| {
+        reviewer.review(&strategy(), submit, replaces.map(id).as_ref(), books, now()).map(drop)
+    };
+    let exit = Submit { kind: OrderKind::Limit { limit_price: price(120) }, ..submit(9, Side::Sell, 10) };
+    assert!(ask(&mut reviewer, &filled, &exit, None).is_err());
+    assert_eq!(ask(&mut reviewer, &filled, &exit, Some(2)), Ok(()));
+
+    // The entry is replaced: its exits wait for the new one, and old and new are one.
+    shown = BrokerOrder { status: OrderStatus::PendingReplace, ..shown_of(&books, 1) };
+    books.apply(&id(1), &OrderEvent::Snapshot(shown.clone())).expect("it is being replaced");
+    let links = Links { leg_of: None, replaces: Some(id(1)) };
+    work(&mut books, 4, &submit(4, Side::Buy, 12), links, 0);
+    shown.status = OrderStatus::Replaced;
+    books.apply(&id(1), &OrderEvent::Snapshot(shown)).expect("it was replaced");
+    let open = seen(&books, None);
+    assert_eq!(open.iter().filter(|order| order.dormant).count(), 2);
+    assert!(open.iter().all(|order| order.group == Some(id(1))));
+    assert_eq!(seen(&books, Some(4)).len(), 2, "the exits, on the other side");
+}
+
+/// The last report of an order, as far as the gates care.
+fn shown_of(books: &Books, sequence: u64) -> BrokerOrder {
+    let order = books.order(&id(sequence)).expect("it is in the books");
+    BrokerOrder {
+        id: BrokerOrderId::new(format!("b{sequence}")),
+        client_id: id(sequence).to_string(),
+        symbol: spy(),
+        side: order.request.side,
+        qty: Some(order.request.qty),
+        filled_qty: Qty::ZERO,
+        filled_avg_price: Some(price(100)),
+        limit_price: None,
+        stop_price: None,
+        replaces: None,
+        replaced_by: None,
+        legs: Vec::new(),
+        status: OrderStatus::New,
+        submitted_at: now(),
+        updated_at: now(),
+    }
+}
+
+#[test]
+fn the_fourth_day_trade_is_refused_on_request_and_over_a_restart() {
+    let overrides = Overrides { day_trade_rule: Some(DayTradeRule::Legacy), ..Overrides::default() };
+    let limits = Limits::tightened(&overrides).expect("tighter");
+    let (mut reviewer, ..) = reviewer(limits.clone(), false);
+    let fill = |side, sequence: u64| Fill {
+        client_id: id(sequence),
+        execution_id: sandpit_types::ExecutionId::new(format!("x{sequence}")),
+        symbol: spy(),
+        side,
+        qty: qty(10),
+        price: price(100),
+        time: now(),
+    };
+    let mut poor = account(20_000);
+    poor.last_equity = Usd::new(20_000.into());
+    for round in 0..3 {
+        reviewer.filled(&fill(Side::Buy, 2 * round), qty(10));
+        reviewer.filled(&fill(Side::Sell, 2 * round + 1), qty(0));
+    }
+    let facts = reviewer.facts();
+    let kept: BTreeMap<String, String> =
+        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+
+    let (mut reviewer, ..) = self::reviewer(limits, false);
+    reviewer.restore(&kept);
+    reviewer.account(&poor, now());
+    let mut books = books();
+    work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
+    reviewer.filled(&fill(Side::Buy, 9), qty(10));
+    let exit = reviewer.review(&strategy(), &submit(2, Side::Sell, 10), None, &books, now());
+    assert_eq!(exit.map(drop), Err(Refusal::DayTrades));
+    poor.last_equity = Usd::new(25_000.into());
+    reviewer.account(&poor, now());
+    let exit = reviewer.review(&strategy(), &submit(2, Side::Sell, 10), None, &books, now());
+    assert_eq!(exit.map(drop), Ok(()));
+}

@@ -1,0 +1,57 @@
+//! The open orders of a symbol as the gates see them: which of them stand for the same shares, and which cannot
+//! fill yet.
+
+use sandpit_cores::orders::{Books, Order};
+use sandpit_risk::OpenOrder;
+use sandpit_types::{ClientOrderId, OrderClass, Symbol};
+
+/// Orders that took each other's place are followed so far; a strategy that replaces more often than this within
+/// the memory of the books has its oldest ones counted apart.
+const MAX_LINKS: usize = 100;
+
+/// What is open in a symbol besides an order that comes. If that takes the place of another one, it stands for
+/// that one and for the exits that cancel it.
+pub(super) fn open_orders(books: &Books, symbol: &Symbol, replaces: Option<&Order>) -> Vec<OpenOrder> {
+    let place = replaces.map(|old| (old.request.side, group(books, old)));
+    let open = books.open_on(symbol).filter(|order| order.remaining().is_positive());
+    let seen = open.map(|order| OpenOrder {
+        strategy: order.strategy().clone(),
+        side: order.request.side,
+        remaining: order.remaining(),
+        kind: order.request.kind,
+        group: Some(group(books, order)),
+        in_class: is_in_class(order),
+        dormant: is_dormant(books, order),
+    });
+    seen.filter(|order| {
+        place.as_ref().is_none_or(|(side, of)| order.side != *side || order.group.as_ref() != Some(of))
+    })
+    .collect()
+}
+
+/// Whether it belongs to a bracket, an OCO or an OTO.
+pub(super) fn is_in_class(order: &Order) -> bool {
+    order.request.class != OrderClass::Simple || order.links.leg_of.is_some()
+}
+
+/// The order that all others of its group go back to: exits to their entry, replacements to what they replaced.
+fn group(books: &Books, order: &Order) -> ClientOrderId {
+    let mut id = order.client_id();
+    for _ in 0..MAX_LINKS {
+        let links = books.order(id).map(|order| &order.links);
+        let before = links.and_then(|links| {
+            links.replaces.as_ref().or_else(|| links.leg_of.as_ref().map(|(parent, _)| parent))
+        });
+        match before {
+            Some(before) => id = before,
+            None => break,
+        }
+    }
+    id.clone()
+}
+
+/// Whether it is an exit whose entry has not filled: while the entry, or what took its place, is open.
+fn is_dormant(books: &Books, order: &Order) -> bool {
+    let Some(entry) = books.head(order).filter(|_| order.links.leg_of.is_some()) else { return false };
+    entry.state().is_open() && !matches!(entry.request.class, OrderClass::Oco { .. })
+}

@@ -1,0 +1,139 @@
+//! `sandpit unfreeze`: an operator has looked, and the host may trade again from its next start.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Args;
+use sandpit_contract::Exit;
+use sandpit_store::{Actor, Audit, Record, Store, facts};
+use sandpit_types::MarketTime;
+
+use crate::{
+    ambient,
+    config::Config,
+    run::{Failure, lock, open_database, usable_folder},
+};
+
+/// The longest reason that is kept.
+const MAX_REASON_CHARS: usize = 1_000;
+
+/// Lift a freeze: the host must be stopped; it trades again from its next start. What was agreed upon of the
+/// account's cash is forgotten, and the next reading is what is expected from then on.
+#[derive(Args)]
+pub(crate) struct UnfreezeArgs {
+    /// The configuration file of the host.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Why it may trade again; it is kept in the audit log with your name.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// Lifts the freeze, and says of what.
+///
+/// # Errors
+/// [`Exit::Usage`] without a reason; [`Exit::State`] while a host runs, or when the database cannot be used.
+pub(crate) fn unfreeze(config: &Config, reason: &str, operator: &str) -> Result<String, Failure> {
+    let reason = reason.trim();
+    if !(1..=MAX_REASON_CHARS).contains(&reason.chars().count()) {
+        let what = format!("--reason must say why, in 1 to {MAX_REASON_CHARS} characters");
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    let folder = usable_folder(config)?;
+    let _lock = lock(&folder).map_err(|failure| {
+        let what = format!("{}; stop it first, it would not see the change", failure.sentence);
+        Failure::new(failure.exit, what)
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let failed = |error| Failure::new(Exit::State, error);
+    runtime.block_on(async {
+        let store = open_database(&config.records.database(config.mode, &folder), Arc::default()).await?;
+        let lifted = lift(&store, reason, operator, ambient::wall_now()).await;
+        store.close().await;
+        match lifted.map_err(failed)? {
+            Some(freeze) => Ok(format!("no longer frozen; it was: {freeze}")),
+            None => Ok("nothing was frozen".to_owned()),
+        }
+    })
+}
+
+/// Removes the freeze and what it was measured against. Returns what was frozen for.
+async fn lift(
+    store: &Store,
+    reason: &str,
+    operator: &str,
+    time: MarketTime,
+) -> Result<Option<String>, sandpit_store::StoreError> {
+    let Some(freeze) = store.load().await?.facts.remove(facts::FREEZE) else { return Ok(None) };
+    let audit = Audit {
+        time,
+        actor: Actor::Operator(operator.to_owned()),
+        action: "unfreeze",
+        client_id: None,
+        symbol: None,
+        detail: format!("{reason} (frozen was: {freeze})"),
+    };
+    let forget = |name| Record::Fact { name, value: None };
+    let records = vec![forget(facts::FREEZE), forget(facts::AGREED_CASH), Record::Audit(audit)];
+    store.commit(records).await?;
+    Ok(Some(freeze))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use nix::fcntl::Flock;
+    use sandpit_store::Database;
+
+    use super::*;
+
+    fn config(folder: &std::path::Path) -> Config {
+        let path = folder.join("sandpit.toml");
+        let text = format!("mode = \"paper\"\nstate_dir = {:?}\nplugins_dir = \"p\"\n", folder.join("state"));
+        std::fs::write(&path, text).expect("written");
+        let keys = ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY"].map(|key| (key.to_owned(), "k".to_owned()));
+        Config::load(&path, &BTreeMap::from(keys)).expect("good")
+    }
+
+    #[tokio::test]
+    async fn lifting_forgets_the_freeze_and_what_it_was_measured_against() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = Database::Sqlite(folder.path().join("sandpit.db"));
+        let store = open_database(&database, Arc::default()).await.expect("opens");
+        let time = MarketTime::from_secs(1);
+        assert_eq!(lift(&store, "looked", "kim", time).await.expect("works"), None, "nothing is frozen");
+        let fact = |name, value: &str| Record::Fact { name, value: Some(value.to_owned()) };
+        let stored = vec![
+            fact(facts::FREEZE, "100 USD are missing"),
+            fact(facts::AGREED_CASH, "{}"),
+            fact(facts::PEAK_EQUITY, "7"),
+        ];
+        store.commit(stored).await.expect("writes");
+        let lifted = lift(&store, "looked", "kim", time).await.expect("works");
+        assert_eq!(lifted.as_deref(), Some("100 USD are missing"));
+        let left = store.load().await.expect("reads").facts;
+        assert_eq!(left, BTreeMap::from([(facts::PEAK_EQUITY.to_owned(), "7".to_owned())]));
+        assert_eq!(lift(&store, "looked", "kim", time).await.expect("works"), None);
+        store.close().await;
+    }
+
+    #[test]
+    fn it_needs_a_reason_and_a_host_that_is_stopped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(folder.path());
+        let check = |reason: &str, exit: Exit, sentence: &str| {
+            let failure = unfreeze(&config, reason, "kim").expect_err(sentence);
+            assert_eq!(failure.exit, exit);
+            assert!(failure.sentence.contains(sentence), "{}", failure.sentence);
+        };
+        check(" ", Exit::Usage, "--reason must say why");
+        let state = usable_folder(&config).expect("usable");
+        let host: Flock<std::fs::File> = lock(&state).expect("free");
+        check("looked", Exit::State, "another host runs with this state_dir; stop it first");
+        drop(host);
+        assert_eq!(unfreeze(&config, "looked", "kim").expect("free"), "nothing was frozen");
+    }
+}

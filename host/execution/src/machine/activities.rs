@@ -1,0 +1,196 @@
+//! The rows of the broker's activities: fills that nobody told of, and money that moved without an order.
+//!
+//! A fill of ours raises the watermark of its order like any other word of the broker. The row of an order that
+//! the books do not have is taken in once the broker has said whose order it is; until then it comes again
+//! with every answer.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use sandpit_broker::BrokerError;
+use sandpit_cores::{
+    orders::{Execution, Order, OrderEvent, OrderState},
+    reconcile::KnownRows,
+};
+use sandpit_store::{Actor, Audit, Record};
+use sandpit_types::{
+    Activity, BrokerOrder, BrokerOrderId, ClientOrderId, Deed, ExecutionId, MarketTime, OrderStatus, Symbol,
+    Usd,
+};
+use tracing::info;
+
+use super::{Action, Machine, errands::Errand};
+use crate::Review;
+
+/// Orders that the broker is asked about at a time, because a row names them and the books do not.
+const MAX_ASKING: usize = 8;
+/// Orders of others that are remembered. When full, all are forgotten and asked for again.
+const MAX_OTHERS: usize = 1_000;
+/// The first rows of a new account are asked for from so long before the start.
+pub(super) const BEFORE_START: Duration = Duration::from_secs(600);
+
+/// What is known of the rows.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// `None` before the first answer of the account's first life.
+    pub(super) known: Option<KnownRows>,
+    /// When to ask from while nothing is known.
+    pub(super) start: MarketTime,
+    asking: BTreeSet<BrokerOrderId>,
+    /// Not ours by the broker's word.
+    others: BTreeSet<BrokerOrderId>,
+}
+
+impl Rows {
+    pub(super) fn since(&self) -> MarketTime {
+        self.known.as_ref().map_or(self.start, KnownRows::since)
+    }
+}
+
+impl<R: Review> Machine<R> {
+    /// Takes in the broker's answer.
+    pub(crate) fn activities_read(&mut self, result: Result<Vec<Activity>, BrokerError>, now: MarketTime) {
+        let is_new = self.activities.ended(result.is_ok(), now, self.chance.next());
+        let rows = match result {
+            Ok(rows) => rows,
+            Err(error) => return info!(%error, "the activities have to be asked for again"),
+        };
+        if self.take_rows(&rows, now) && is_new {
+            let verdict = self.cash.activities_read();
+            self.obey_cash(verdict, now);
+        }
+    }
+
+    /// Takes in what is new. `false` when a row could not be taken in yet.
+    fn take_rows(&mut self, rows: &[Activity], now: MarketTime) -> bool {
+        let is_first = self.rows.known.is_none();
+        let mut known = self.rows.known.take().unwrap_or_else(|| KnownRows::new(self.rows.start));
+        let mut is_complete = true;
+        for row in rows {
+            let is_taken = known.has(row)
+                || match &row.deed {
+                    Deed::Fill { order, .. } => match self.books.by_broker_id(order).cloned() {
+                        Some(id) => self.take_fill(&id, row, now),
+                        None => self.take_strange_fill(&mut known, row),
+                    },
+                    Deed::Other { net, .. } => {
+                        known.add(row);
+                        self.take_cash(row, *net, is_first, now);
+                        true
+                    }
+                };
+            is_complete &= is_taken;
+            if is_complete {
+                known.advance(row);
+            }
+        }
+        self.rows.known = Some(known);
+        is_complete
+    }
+
+    /// A fill of an order of ours. `false` while it is not counted and still may be.
+    fn take_fill(&mut self, id: &ClientOrderId, row: &Activity, now: MarketTime) -> bool {
+        let Deed::Fill { qty, price, cumulative, .. } = &row.deed else { return true };
+        let name = ExecutionId::new(row.id.as_str());
+        // The report of a replacement may include what was filled before it.
+        let is_counted = |order: &Order| {
+            let is_whole = order.links.replaces.is_none() && order.filled().qty() >= *cumulative;
+            is_whole || order.filled().has_counted(&name)
+        };
+        if self.books.order(id).is_none_or(is_counted) {
+            return true;
+        }
+        let execution = Execution { id: name.clone(), qty: *qty, price: *price, time: row.time };
+        let event = OrderEvent::Activity { execution, cumulative: *cumulative };
+        self.absorb(id, &event, now, "activities");
+        let Some(order) = self.books.order(id) else { return true };
+        let is_open = |id: &ClientOrderId| self.books.order(id).is_some_and(|order| order.state().is_open());
+        let may_count_yet = match &order.links.replaces {
+            // How many of its shares are its own is certain once the old one is over.
+            Some(old) => is_open(old),
+            // What a replaced order has filled, its replacement's report may include.
+            None => *order.state() != OrderState::Terminal(OrderStatus::Replaced),
+        };
+        let is_taken = is_counted(order) || !may_count_yet;
+        if order.state().is_open() {
+            // Where it stands now, only the order itself says.
+            self.errands.hurry(Errand::LookUp, id, now);
+        }
+        is_taken
+    }
+
+    /// A fill of an order that the books do not have. `false` while it may yet be ours.
+    fn take_strange_fill(&mut self, known: &mut KnownRows, row: &Activity) -> bool {
+        let Deed::Fill { order, symbol, side, qty, price, .. } = &row.deed else { return true };
+        if !self.rows.others.contains(order) {
+            if self.rows.asking.len() < MAX_ASKING && self.rows.asking.insert(order.clone()) {
+                self.actions.push(Action::Identify(order.clone()));
+            }
+            return false;
+        }
+        if self.may_be_unbound(symbol) {
+            return false;
+        }
+        known.add(row);
+        self.ledger.record(Record::Activity(row.clone()));
+        self.cash.flow(*price * -side.signed(*qty), row.time);
+        info!(order = %order, %symbol, side = side.as_str(), %qty, %price, "a fill of an order that is not ours");
+        true
+    }
+
+    /// Whether the broker may know an order of ours on this symbol by an id that we have not been told.
+    fn may_be_unbound(&self, symbol: &Symbol) -> bool {
+        let is_unbound = |order: &Order| order.request.symbol == *symbol && order.broker_id().is_none();
+        self.books.unsettled().any(is_unbound)
+    }
+
+    /// Whose an order is that a row names.
+    pub(super) fn identified(
+        &mut self,
+        broker_id: &BrokerOrderId,
+        result: Result<BrokerOrder, BrokerError>,
+        now: MarketTime,
+    ) {
+        self.rows.asking.remove(broker_id);
+        let name = match &result {
+            Ok(shown) => self.name_of(shown),
+            Err(BrokerError::NotFound { .. }) => None,
+            Err(error) => return info!(order = %broker_id, %error, "whose it is has to be asked again"),
+        };
+        match (name, result) {
+            (Some(id), Ok(shown)) => self.absorb(&id, &OrderEvent::Snapshot(shown), now, "named by a fill"),
+            (_, shown) => {
+                if self.rows.others.len() >= MAX_OTHERS {
+                    self.rows.others.clear();
+                }
+                self.rows.others.insert(broker_id.clone());
+                if let Ok(shown) = shown {
+                    self.foreigner(&shown, now);
+                }
+            }
+        }
+        // Its row is still to be taken in.
+        self.activities.hurry(now);
+    }
+
+    /// Money that moved without an order. What was there before the first answer of all is history.
+    fn take_cash(&mut self, row: &Activity, net: Usd, is_history: bool, now: MarketTime) {
+        self.ledger.record(Record::Activity(row.clone()));
+        if is_history {
+            return;
+        }
+        // Such rows have a date only, so nobody knows whether the last reading contains it.
+        self.cash.flow(net, now);
+        self.stats.write(|counts| counts.activities += 1);
+        let is_transfer = row.deed.is_transfer();
+        if is_transfer {
+            self.review.transfer(net, now);
+        }
+        let Deed::Other { kind, symbol, .. } = &row.deed else { return };
+        let action = if is_transfer { "transfer" } else { "cash" };
+        let detail = format!("{kind} of {net} USD ({})", row.id);
+        info!("{detail}");
+        let symbol = symbol.clone();
+        let audit = Audit { time: now, actor: Actor::Broker, action, client_id: None, symbol, detail };
+        self.ledger.record(Record::Audit(audit));
+    }
+}

@@ -1,0 +1,148 @@
+//! Leaving a symbol: the strategy's orders in it are cancelled, and once the broker says that they are over,
+//! what its sub-book holds then is sold or bought back at the market.
+//!
+//! ```text
+//! asked ──own orders open──> Leaving ──all over──> exit (an order like any other)
+//!   │                          │  └──too long──> refused: late
+//!   └──flat, none open──> refused: no-position
+//! ```
+//!
+//! It lives in memory only: after a restart the strategy asks again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sandpit_types::{
+    ClientOrderId, MarketTime, OrderClass, OrderKind, Refusal, Side, StrategyName, StrategyOrderId, Submit,
+    Symbol, TimeInForce,
+};
+
+use super::{Machine, Mode, audit};
+use crate::Review;
+
+/// How long the cancels may take, market time: long enough for an order of unknown outcome to be resolved.
+const CANCELS_WITHIN: Duration = Duration::from_secs(90);
+
+/// How long the exit itself may wait for its place, market time.
+const EXIT_WITHIN: Duration = Duration::from_secs(30);
+
+/// Symbols that are being left at a time, by all strategies. One more is refused.
+const MAX_CLOSINGS: usize = 1_000;
+
+/// A moment after a deadline it is past.
+const MOMENT: Duration = Duration::from_nanos(1);
+
+/// What is being left.
+#[derive(Debug, Default)]
+pub(super) struct Closings(BTreeMap<(StrategyName, Symbol), Leaving>);
+
+#[derive(Debug)]
+struct Leaving {
+    id: StrategyOrderId,
+    incarnation: u32,
+    until: MarketTime,
+    /// The orders whose end is waited for.
+    orders: Vec<ClientOrderId>,
+}
+
+impl Closings {
+    pub(super) fn deadline(&self) -> Option<MarketTime> {
+        self.0.values().map(|leaving| leaving.until + MOMENT).min()
+    }
+
+    pub(super) fn holds(&self, strategy: &StrategyName, id: StrategyOrderId) -> bool {
+        self.0.iter().any(|((owner, _), leaving)| owner == strategy && leaving.id == id)
+    }
+
+    /// Gives up those of a strategy that are meant; their ids.
+    pub(super) fn give_up(
+        &mut self,
+        strategy: &StrategyName,
+        is_meant: impl Fn(StrategyOrderId, u32) -> bool,
+    ) -> Vec<(StrategyOrderId, Symbol)> {
+        let meant = |(owner, _): &(StrategyName, Symbol), leaving: &mut Leaving| {
+            owner == strategy && is_meant(leaving.id, leaving.incarnation)
+        };
+        let given_up = self.0.extract_if(.., meant);
+        given_up.map(|((_, symbol), leaving)| (leaving.id, symbol)).collect()
+    }
+}
+
+impl<R: Review> Machine<R> {
+    /// Begins to leave a symbol.
+    pub(super) fn close_position(
+        &mut self,
+        strategy: &StrategyName,
+        incarnation: u32,
+        (id, symbol): (StrategyOrderId, Symbol),
+        now: MarketTime,
+    ) {
+        if let Err(refusal) = self.may_begin(strategy, id) {
+            return self.refuse(strategy, id, refusal, now);
+        }
+        if self.closings.0.contains_key(&(strategy.clone(), symbol.clone())) {
+            // It is being left already, under the other id.
+            return self.refuse(strategy, id, Refusal::DuplicateId, now);
+        }
+        if self.closings.0.len() >= MAX_CLOSINGS {
+            return self.refuse(strategy, id, Refusal::OrderRate, now);
+        }
+        let withdrawn = self.planning.take(strategy, |submit| submit.symbol == symbol);
+        self.withdraw(withdrawn, now);
+        let open = self.books.open_of(strategy).filter(|order| order.request.symbol == symbol);
+        let orders: Vec<ClientOrderId> = open.map(|order| order.client_id().clone()).collect();
+        let is_flat = self.books.sub_book(strategy, &symbol).qty.is_zero();
+        if orders.is_empty() && is_flat {
+            return self.refuse(strategy, id, Refusal::NoPosition, now);
+        }
+        for order in &orders {
+            self.ask_cancel(order, &audit::strategy(strategy), "the symbol is left", now);
+        }
+        let leaving = Leaving { id, incarnation, until: now + CANCELS_WITHIN, orders };
+        self.closings.0.insert((strategy.clone(), symbol), leaving);
+        self.close_positions(now);
+    }
+
+    /// Sends the exits whose time has come, and refuses what takes too long.
+    pub(super) fn close_positions(&mut self, now: MarketTime) {
+        if self.closings.0.is_empty() {
+            return;
+        }
+        let books = &self.books;
+        let is_over = |id: &ClientOrderId| !books.order(id).is_some_and(|order| order.state().is_open());
+        let ends = self.mode != Mode::Open;
+        let is_due = |_: &(StrategyName, Symbol), leaving: &mut Leaving| {
+            leaving.orders.retain(|id| !is_over(id));
+            leaving.orders.is_empty() || now > leaving.until || ends
+        };
+        let due: Vec<_> = self.closings.0.extract_if(.., is_due).collect();
+        for ((strategy, symbol), leaving) in due {
+            if leaving.orders.is_empty() && !ends {
+                self.exit(&strategy, symbol, &leaving, now);
+            } else {
+                let refusal = if ends { Refusal::Frozen } else { Refusal::Late };
+                self.refuse(&strategy, leaving.id, refusal, now);
+            }
+        }
+    }
+
+    fn exit(&mut self, strategy: &StrategyName, symbol: Symbol, leaving: &Leaving, now: MarketTime) {
+        let held = self.books.sub_book(strategy, &symbol).qty;
+        if held.is_zero() {
+            return self.refuse(strategy, leaving.id, Refusal::NoPosition, now);
+        }
+        let submit = Submit {
+            id: leaving.id,
+            symbol,
+            side: if held.is_positive() { Side::Sell } else { Side::Buy },
+            qty: held.abs(),
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+            time_to_live: EXIT_WITHIN,
+            class: OrderClass::Simple,
+            reprice: None,
+        };
+        let planned = self.planned(strategy, leaving.incarnation, submit, now);
+        self.plan(vec![planned], now);
+    }
+}

@@ -1,0 +1,230 @@
+//! Cash and activities against a broker whose stream loses events and whose account others use, too.
+
+use sandpit_types::{ClientOrderId, HostEpoch, Refusal, Side, Usd};
+
+use super::{
+    world::{Post, World, name, qty, secs, spy},
+    *,
+};
+
+/// Bought once and sold in part; the cash of the account has been agreed upon.
+fn settled() -> World {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 10);
+    world.calm();
+    world.venue.fill(0, 10);
+    world.hear_all();
+    world.calm_for(secs(60));
+    assert!(world.machine.cash.agreed().is_some(), "agreed at the first quiet reading");
+    world
+}
+
+fn is_frozen(world: &World) -> bool {
+    world.machine.books.frozen().is_some()
+}
+
+#[test]
+fn fills_fees_and_transfers_explain_cash() {
+    let mut world = settled();
+    world.submit(2, Side::Sell, 4);
+    world.calm();
+    world.venue.fill(1, 3);
+    world.hear_all();
+    world.calm_for(secs(7));
+    world.venue.move_cash("FEE", -500);
+    world.venue.fill(1, 1);
+    world.hear_all();
+    world.calm_for(secs(45));
+    world.venue.move_cash("CSD", 20_000);
+    world.calm_for(secs(300));
+    assert!(!is_frozen(&world));
+    assert_eq!(alerts(&world), 0);
+    assert_eq!(world.machine.review.transferred, Usd::new(20_000.into()), "the breakers are told, once");
+    let agreed = world.machine.cash.agreed().expect("agreed");
+    assert_eq!(agreed.residual, Usd::ZERO);
+    assert_eq!((world.disk.notices("cash").len(), world.disk.notices("transfer").len()), (1, 1));
+}
+
+#[test]
+fn cash_that_nothing_explains_freezes_within_two_reads() {
+    let mut world = settled();
+    world.venue.unexplained = Usd::new((-101).into());
+    world.calm_for(secs(9));
+    assert!(!is_frozen(&world), "one reading is no proof");
+    world.calm_for(secs(12));
+    assert!(is_frozen(&world));
+    assert_eq!(alerts(&world), 1);
+    assert_eq!(world.disk.notices("freeze").len(), 1);
+    let facts = world.disk.facts();
+    assert!(facts["freeze"].contains("-101 USD are not explained"), "{facts:?}");
+    world.calm_for(secs(600));
+    assert_eq!(alerts(&world), 1, "told once");
+    // It lets exits through and nothing else, in this life and in the next ones.
+    for life in 0..3 {
+        world.submit(100 + life, Side::Buy, 1);
+        world.submit(200 + life, Side::Sell, 1);
+        world.calm();
+        let refused = world
+            .told
+            .iter()
+            .filter(|told| matches!(told, DeskOutput::Refused { refusal: Refusal::Frozen, .. }));
+        assert_eq!((refused.count(), world.venue.posts.len()), (1, 2 + usize::try_from(life).expect("few")));
+        world.told.clear();
+        world.crash();
+    }
+    assert!(is_frozen(&world));
+}
+
+#[test]
+fn a_difference_below_the_tolerance_never_freezes() {
+    let mut world = settled();
+    // 0.1 % of the equity.
+    world.venue.unexplained = Usd::new(99.into());
+    world.calm_for(secs(600));
+    assert!(!is_frozen(&world));
+    assert_eq!(alerts(&world), 0);
+}
+
+#[test]
+fn a_fill_that_only_cash_and_activities_show_is_found_and_freezes_nothing() {
+    let mut world = settled();
+    world.submit(2, Side::Buy, 100);
+    world.calm();
+    world.venue.fill(1, 40);
+    world.venue.stream.clear();
+    world.calm_for(secs(21));
+    assert_eq!(world.machine.books.position(&spy()), qty(50), "sooner than the list would have shown it");
+    assert!(!is_frozen(&world));
+    // The stream tells late: counted once.
+    world.venue.fill(1, 60);
+    world.hear_all();
+    world.calm_for(secs(300));
+    assert_eq!(world.machine.books.position(&spy()), qty(110));
+    assert!(!is_frozen(&world));
+}
+
+/// lumibot#395, nautilus_trader#3176: whatever happened between two lives is found, and counted once.
+#[test]
+fn what_happened_between_two_lives_is_no_reason_to_freeze() {
+    let mut world = settled();
+    world.submit(2, Side::Buy, 100);
+    world.next_post = Post::AnswerLost;
+    world.submit(3, Side::Buy, 100);
+    world.calm();
+    for life in 0..4 {
+        world.venue.fill(1, 20);
+        world.venue.fill(2, 25);
+        world.venue.stream.clear();
+        world.venue.move_cash("DIV", 300 + life);
+        world.crash();
+        world.calm_for(secs(120));
+        assert!(!is_frozen(&world), "life {life}: {:?}", world.machine.books.frozen());
+    }
+    assert_eq!(world.machine.books.position(&spy()), qty(10 + 80 + 100));
+    assert_eq!(world.disk.notices("cash").len(), 4, "each row once");
+    assert_eq!(alerts(&world), 0);
+}
+
+#[test]
+fn the_fill_of_an_order_that_only_the_store_has_is_not_counted_again() {
+    let mut world = settled();
+    world.submit(2, Side::Buy, 100);
+    world.calm();
+    world.venue.fill(1, 100);
+    world.hear_all();
+    // Dies before the row was read; the order is over, so the next life does not load it.
+    world.calm();
+    world.crash();
+    world.calm_for(secs(120));
+    assert_eq!(world.machine.books.position(&spy()), qty(110));
+    assert!(!is_frozen(&world), "{:?}", world.machine.books.frozen());
+}
+
+/// hummingbot#3214: what a person does is not ours to undo; it explains the cash and is disputed by symbol.
+#[test]
+fn trades_by_hand_are_reported_disputed_and_left_alone() {
+    let mut world = settled();
+    world.venue.place_by_hand();
+    world.venue.fill(1, 1);
+    world.venue.place_by_hand();
+    world.venue.stream.clear();
+    world.calm_for(secs(200));
+    assert!(!is_frozen(&world), "its row explains the cash");
+    assert_eq!(world.machine.books.disputed(&spy()), Some(qty(11)));
+    assert_eq!(world.machine.books.position(&spy()), qty(10), "the books are ours alone");
+    assert_eq!(world.disk.notices("foreign-order").len(), 2, "each once");
+    world.submit(2, Side::Buy, 1);
+    world.intent(sandpit_types::Intent::CancelAll);
+    world.calm_for(secs(60));
+    assert!(world.venue.open().contains(&2), "not cancelled by us");
+}
+
+#[test]
+fn a_claimed_order_belongs_to_its_strategy_in_every_life() {
+    let claim = || sandpit_cores::reconcile::Claim { client_id_prefix: "by-h".into(), strategy: name() };
+    let mut world = settled();
+    world.machine.config.claims = vec![claim()];
+    world.venue.place_by_hand();
+    world.venue.stream.clear();
+    world.calm_for(secs(700));
+    assert_eq!(world.machine.books.open_count(), 1, "seen in the list");
+    assert_eq!(world.disk.notices("claim").len(), 1);
+    // Without its rule and in another life it is still the same order.
+    world.crash();
+    world.venue.fill(1, 1);
+    world.venue.stream.clear();
+    world.calm_for(secs(120));
+    assert_eq!(world.machine.books.position(&spy()), qty(11));
+    assert_eq!(world.machine.books.open_count(), 0, "asked for by the broker's id");
+    assert_eq!(world.disk.notices("claim").len(), 1, "taken in once");
+    assert!(world.machine.books.disputes().is_empty() && !is_frozen(&world));
+    // Placed and filled while nobody listened.
+    world.machine.config.claims = vec![claim()];
+    world.venue.place_by_hand();
+    world.venue.fill(2, 1);
+    world.venue.stream.clear();
+    world.calm_for(secs(120));
+    assert_eq!(world.machine.books.position(&spy()), qty(12));
+    assert!(world.machine.books.disputes().is_empty() && !is_frozen(&world));
+}
+
+#[test]
+fn without_activities_nothing_is_believed_and_nothing_frozen() {
+    let mut world = settled();
+    world.activities_work = false;
+    world.venue.unexplained = Usd::new(5_000.into());
+    world.calm_for(secs(300));
+    assert!(!is_frozen(&world), "they might explain it");
+    world.activities_work = true;
+    world.calm_for(secs(120));
+    assert!(is_frozen(&world));
+}
+
+#[test]
+fn an_old_transfer_is_history_to_a_new_account() {
+    let mut world = World::bare();
+    world.venue.move_cash("CSD", 100_000);
+    world.begin();
+    world.calm_for(secs(300));
+    assert_eq!(world.machine.review.transferred, Usd::ZERO);
+    assert!(!is_frozen(&world));
+    let id = ClientOrderId { strategy: name(), epoch: HostEpoch(1), sequence: 1 };
+    assert!(world.machine.books.order(&id).is_none());
+}
+
+#[test]
+fn an_order_of_a_life_that_the_store_does_not_know_means_a_restored_store() {
+    let mut world = settled();
+    world.submit(2, Side::Buy, 100);
+    world.calm();
+    world.disk.forget_orders();
+    world.crash();
+    world.calm_for(secs(60));
+    assert_eq!(alerts(&world), 0, "the store knows of the life, it only lost the newest orders");
+    world.disk.forget_orders();
+    world.knows_lives = false;
+    world.crash();
+    world.calm_for(secs(60));
+    let told = |told: &&DeskOutput| matches!(told, DeskOutput::Alert(text) if text.contains("older backup"));
+    assert_eq!(world.told.iter().filter(told).count(), 1, "once for all of its orders");
+}

@@ -1,0 +1,336 @@
+//! Bursts wait in the plan, and symbols are left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use sandpit_types::{Intent, OrderKind, OrderStatus, Price, Reprice, Side, StrategyOrderId, Submit};
+
+use super::{
+    told,
+    world::{Post, World, name, qty, secs, spy},
+};
+use crate::{DeskInput, DeskOutput, machine::Action};
+
+/// As many POSTs of entries, and again of exits, may be under way.
+const PLACES: usize = 16;
+
+fn buy(id: u64, shares: i64, limit: i64) -> Submit {
+    Submit {
+        kind: OrderKind::Limit { limit_price: Price::new(limit.into()) },
+        ..super::world::market(id, Side::Buy, shares)
+    }
+}
+
+fn batch(world: &mut World, intents: Vec<Intent>) {
+    let (strategy, incarnation) = (name(), world.incarnation);
+    world.machine.input(DeskInput::Intents { strategy, incarnation, intents }, world.now);
+}
+
+/// Carries out commits until only POSTs are left; gives back the ids that are under way, in order.
+fn posts(world: &mut World) -> Vec<u64> {
+    for _ in 0..1_000 {
+        let actions = world.turn();
+        if actions.is_empty() {
+            break;
+        }
+        let (posts, others): (Vec<Action>, _) =
+            actions.into_iter().partition(|action| matches!(action, Action::Submit { .. }));
+        world.under_way.extend(posts);
+        world.run(others);
+    }
+    world.under_way.iter().filter_map(|action| posted(world, action)).collect()
+}
+
+fn posted(world: &World, action: &Action) -> Option<u64> {
+    let Action::Submit { request, .. } = action else { return None };
+    world.machine.books.order(&request.client_id)?.strategy_id.map(|id| id.0)
+}
+
+#[test]
+fn a_burst_leaves_exits_first_and_then_by_size() {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 100);
+    world.calm();
+    world.venue.fill(0, 100);
+    world.hear_all();
+    world.calm();
+    let mut burst: Vec<Intent> = (0..40).map(|n| Intent::Submit(buy(100 + n, 1 + n as i64, 100))).collect();
+    burst.push(Intent::Submit(super::world::market(50, Side::Sell, 60)));
+    batch(&mut world, burst);
+    let first = posts(&mut world);
+    let largest: Vec<u64> = (0..PLACES as u64).map(|n| 139 - n).collect();
+    assert_eq!(first, [vec![50], largest].concat());
+    assert_eq!(world.machine.stats.read().planned, 40 - PLACES as u64);
+    // A place becomes free: the next largest.
+    let done = world.under_way.remove(1);
+    world.run(vec![done]);
+    assert_eq!(posts(&mut world).last(), Some(&123));
+    assert_eq!(world.disk.orders.len(), 1 + 1 + PLACES + 1, "what waits is no order");
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 42);
+    assert_eq!(world.machine.stats.read().planned, 0);
+}
+
+#[test]
+fn one_order_with_nothing_waiting_is_recorded_at_once() {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 10);
+    assert_eq!(world.machine.books.open_count(), 1);
+}
+
+#[test]
+fn what_waits_can_be_cancelled_and_its_id_is_taken() {
+    let mut world = World::new();
+    batch(&mut world, (0..20).map(|n| Intent::Submit(buy(n, 1, 100))).collect());
+    assert_eq!(posts(&mut world).len(), PLACES);
+    world.told.clear();
+    world.cancel(18);
+    batch(
+        &mut world,
+        vec![
+            Intent::Submit(buy(19, 5, 100)),
+            Intent::Submit(buy(30, 5, 100)),
+            Intent::Cancel(StrategyOrderId(30)),
+        ],
+    );
+    posts(&mut world);
+    assert_eq!(told(&world), ["Canceled", "duplicate-id", "Canceled"]);
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 19);
+    world.told.clear();
+    world.submit(19, Side::Buy, 1);
+    world.calm();
+    assert_eq!(told(&world), ["duplicate-id"]);
+}
+
+#[test]
+fn what_waits_too_long_is_late_and_what_follows_the_market_is_priced_anew() {
+    let mut world = World::new();
+    let worst = Price::new(102.into());
+    let follows = Submit { reprice: Some(Reprice { worst }), ..buy(1, 1, 99) };
+    let mut burst: Vec<Intent> = (10..10 + PLACES as u64).map(|n| Intent::Submit(buy(n, 9, 100))).collect();
+    burst.extend([
+        Intent::Submit(follows.clone()),
+        Intent::Submit(Submit { id: StrategyOrderId(2), time_to_live: secs(3), ..follows }),
+    ]);
+    batch(&mut world, burst);
+    assert_eq!(posts(&mut world).len(), PLACES);
+    world.told.clear();
+    world.now = world.now + secs(4);
+    posts(&mut world);
+    assert_eq!(told(&world), ["late"]);
+    world.calm();
+    let mut orders = world.disk.orders.values();
+    let last = orders.find(|row| row.strategy_id == Some(StrategyOrderId(1))).expect("it left");
+    assert_eq!(last.request.kind.limit_price(), Some("100.01".parse().expect("a price")));
+}
+
+#[test]
+fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
+    let burst = |world: &mut World| {
+        batch(world, (0..20).map(|n| Intent::Submit(buy(n, 1, 100))).collect());
+        assert_eq!(posts(world).len(), PLACES);
+        world.told.clear();
+    };
+    let mut world = World::new();
+    burst(&mut world);
+    world.machine.input(DeskInput::Drain, world.now);
+    posts(&mut world);
+    assert_eq!(told(&world), ["frozen"; 4]);
+
+    let mut world = World::new();
+    burst(&mut world);
+    world.machine.books.set_frozen(Some("cash differs".into()));
+    posts(&mut world);
+    assert_eq!(told(&world), ["frozen"; 4]);
+
+    let mut world = World::new();
+    burst(&mut world);
+    world.incarnation += 1;
+    world.submit(1, Side::Buy, 7);
+    world.calm();
+    assert_eq!(world.venue.posts.len(), PLACES + 1);
+    assert_eq!(
+        world.machine.stats.read().refused.values().sum::<u64>(),
+        4,
+        "counted, though nobody hears it"
+    );
+
+    let mut world = World::new();
+    burst(&mut world);
+    world.machine.input(DeskInput::CancelStrategy(name()), world.now);
+    posts(&mut world);
+    assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
+}
+
+#[test]
+fn a_symbol_is_left_once_the_broker_has_ended_what_was_open() {
+    let leave = |id| Intent::ClosePosition { id: StrategyOrderId(id), symbol: spy() };
+    let mut world = World::new();
+    batch(&mut world, vec![leave(1)]);
+    world.calm();
+    assert_eq!(told(&world), ["no-position"]);
+
+    world.submit(2, Side::Buy, 10);
+    world.submit(3, Side::Buy, 10);
+    world.calm();
+    world.venue.fill(0, 10);
+    world.hear_all();
+    world.calm();
+    world.lost_cancels = 1;
+    batch(&mut world, vec![leave(4), leave(5), leave(4)]);
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 2, "not before the other order is over");
+    // It fills in part while it is being cancelled.
+    world.venue.fill(1, 4);
+    world.hear_all();
+    world.calm_for(secs(10));
+    world.hear_all();
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 3);
+    let exit = &world.venue.orders[2].shown;
+    assert_eq!((exit.side, exit.qty), (Side::Sell, Some(qty(14))));
+    world.venue.fill(2, 14);
+    world.hear_all();
+    world.calm();
+    assert!(world.machine.books.position(&spy()).is_zero());
+    let refused: Vec<String> = told(&world).into_iter().filter(|word| word.contains('-')).collect();
+    assert_eq!(refused, ["no-position", "duplicate-id", "duplicate-id"]);
+}
+
+#[test]
+fn leaving_gives_up_when_a_cancel_hangs_or_is_not_wanted_any_more() {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 10);
+    world.calm();
+    world.lost_cancels = u32::MAX;
+    batch(&mut world, vec![Intent::ClosePosition { id: StrategyOrderId(2), symbol: spy() }]);
+    world.calm_for(secs(80));
+    assert!(!told(&world).contains(&"late".to_owned()));
+    world.calm_for(secs(20));
+    assert!(told(&world).contains(&"late".to_owned()));
+
+    batch(&mut world, vec![Intent::ClosePosition { id: StrategyOrderId(3), symbol: spy() }]);
+    world.told.clear();
+    world.cancel(3);
+    world.calm();
+    assert_eq!(told(&world), ["Canceled"]);
+}
+
+/// One step of a busy time.
+#[derive(Clone, Debug)]
+enum Step {
+    Batch(Vec<(bool, i64, u64)>),
+    Cancel(u64),
+    CancelAll,
+    Leave,
+    /// Carries out one action that is under way.
+    CarryOut(usize),
+    NextPost(u8),
+    Wait(u64),
+    Disk(bool),
+    Freeze(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop::collection::vec((any::<bool>(), 1_i64..50, 0_u64..30), 1..25).prop_map(Step::Batch),
+        1 => (0_u64..40).prop_map(Step::Cancel),
+        1 => Just(Step::CancelAll),
+        1 => Just(Step::Leave),
+        12 => any::<usize>().prop_map(Step::CarryOut),
+        2 => (0_u8..4).prop_map(Step::NextPost),
+        2 => (0_u64..5).prop_map(Step::Wait),
+        1 => any::<bool>().prop_map(Step::Disk),
+        1 => any::<bool>().prop_map(Step::Freeze),
+    ]
+}
+
+/// Acts one step; notes under `ends` when the orders that it asks for become late.
+fn act(world: &mut World, step: Step, next_id: &mut u64, ends: &mut BTreeMap<u64, u64>) {
+    let now = world.now;
+    match step {
+        Step::Batch(orders) => {
+            let intents = orders.into_iter().map(|(buys, shares, lasts)| {
+                *next_id += 1;
+                ends.insert(*next_id, now.as_nanos() as u64 + lasts * 1_000_000_000);
+                let side = if buys { Side::Buy } else { Side::Sell };
+                let market = super::world::market(*next_id, side, shares);
+                Intent::Submit(Submit { time_to_live: secs(lasts), ..market })
+            });
+            let intents = intents.collect();
+            batch(world, intents);
+        }
+        Step::Cancel(back) => world.cancel(next_id.saturating_sub(back)),
+        Step::CancelAll => world.intent(Intent::CancelAll),
+        Step::Leave => {
+            *next_id += 1;
+            ends.insert(*next_id, u64::MAX);
+            world.intent(Intent::ClosePosition { id: StrategyOrderId(*next_id), symbol: spy() });
+        }
+        Step::CarryOut(which) => {
+            let new = world.turn();
+            world.under_way.extend(new);
+            if !world.under_way.is_empty() {
+                let action = world.under_way.remove(which % world.under_way.len());
+                world.run(vec![action]);
+            }
+        }
+        Step::NextPost(which) => {
+            world.next_post =
+                [Post::AnswerLost, Post::Rejected, Post::NoLease, Post::Works][usize::from(which)];
+        }
+        Step::Wait(span) => world.now = now + secs(span),
+        Step::Disk(works) => world.disk_works = works,
+        Step::Freeze(is_frozen) => {
+            world.machine.books.set_frozen(is_frozen.then(|| "cash differs".to_owned()));
+        }
+    }
+}
+
+proptest! {
+    /// Every order that is asked for ends as an order, a refusal or a cancel, at once or later and never twice
+    /// as an order; no more POSTs are under way than may be; none leaves late.
+    #[test]
+    fn nothing_is_lost_too_many_or_late(steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new();
+        let (mut next_id, mut ends) = (0, BTreeMap::new());
+        let mut seen = BTreeSet::new();
+        for step in steps {
+            act(&mut world, step, &mut next_id, &mut ends);
+            let new = world.turn();
+            for action in &new {
+                if let (Some(id), Action::Submit { deadline, .. }) = (posted(&world, action), action) {
+                    prop_assert!(seen.insert(id), "{} left twice", id);
+                    prop_assert!(world.now <= *deadline, "{} left late", id);
+                    prop_assert!(deadline.as_nanos() as u64 <= ends[&id], "{} was given more time", id);
+                }
+            }
+            world.under_way.extend(new);
+            let posts = world.under_way.iter().filter(|action| matches!(action, Action::Submit { .. }));
+            prop_assert!(posts.count() <= 2 * PLACES);
+        }
+        (world.disk_works, world.next_post) = (true, Post::Works);
+        world.machine.books.set_frozen(None);
+        world.calm_for(secs(100));
+        world.intent(Intent::CancelAll);
+        world.calm_for(secs(200));
+        prop_assert_eq!(world.machine.stats.read().planned, 0);
+        let mut ended = BTreeSet::new();
+        for output in &world.told {
+            match output {
+                DeskOutput::Refused { id, .. } => { ended.insert(id.0); }
+                DeskOutput::Order { update, .. } if update.status == OrderStatus::Canceled => {
+                    ended.insert(update.id.0);
+                }
+                _ => {}
+            }
+        }
+        for row in world.disk.orders.values() {
+            ended.extend(row.strategy_id.map(|id| id.0));
+        }
+        for id in ends.keys() {
+            prop_assert!(ended.contains(id), "{} was lost", id);
+        }
+    }
+}
