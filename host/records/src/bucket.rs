@@ -10,10 +10,7 @@ use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path, sync::Arc,
 use bytes::Bytes;
 use reqwest::{Client, Method, StatusCode, Url, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rusty_s3::{
-    Bucket as Address, Credentials, S3Action, UrlStyle,
-    actions::{CreateMultipartUpload, ListObjectsV2},
-};
+use rusty_s3::{Bucket as Address, Credentials, S3Action, UrlStyle};
 use tokio::{io::AsyncWriteExt, time::sleep};
 
 use crate::{Clock, RecordsError};
@@ -115,13 +112,13 @@ impl Bucket {
         }
         let action = self.address.create_multipart_upload(Some(&self.credentials), &key);
         let answer = self.ask(WHAT, Method::POST, || self.signed(&action), Vec::new()).await?;
-        let upload = CreateMultipartUpload::parse_response(&text(answer).await);
-        let upload = upload.map_err(|error| self.odd(WHAT, &error))?;
-        let sent = self.parts(&key, upload.upload_id(), first, &mut source, file).await;
+        let answer = text(answer).await;
+        let upload =
+            within(&answer, "UploadId").next().ok_or_else(|| self.odd(WHAT, "it names no upload"))?;
+        let sent = self.parts(&key, &upload, first, &mut source, file).await;
         if sent.is_err() {
             // What was sent would cost money for ever.
-            let action =
-                self.address.abort_multipart_upload(Some(&self.credentials), &key, upload.upload_id());
+            let action = self.address.abort_multipart_upload(Some(&self.credentials), &key, &upload);
             let _ = self.ask(WHAT, Method::DELETE, || self.signed(&action), Vec::new()).await;
         }
         sent
@@ -141,11 +138,15 @@ impl Bucket {
                 self.signed(&action)
             };
             let answer = self.ask(WHAT, Method::GET, url, Vec::new()).await?;
-            let page = ListObjectsV2::parse_response(&text(answer).await);
-            let page = page.map_err(|error| self.odd(WHAT, &error))?;
-            let own = page.contents.iter().filter_map(|object| object.key.strip_prefix(&self.prefix));
-            names.extend(own.filter(|name| !name.contains('/')).map(str::to_owned));
-            after = page.next_continuation_token;
+            let page = text(answer).await;
+            if !page.contains("<ListBucketResult") {
+                return Err(self.odd(WHAT, "it is no list"));
+            }
+            let own = within(&page, "Key")
+                .filter_map(|key| key.strip_prefix(&self.prefix).map(str::to_owned))
+                .filter(|name| !name.contains('/'));
+            names.extend(own);
+            after = within(&page, "NextContinuationToken").next();
             if after.is_none() {
                 return Ok(names);
             }
@@ -204,7 +205,7 @@ impl Bucket {
             let url = || self.signed(&self.address.upload_part(Some(&self.credentials), key, number, upload));
             let answer = self.ask(WHAT, Method::PUT, url, next).await?;
             let etag = answer.headers().get("etag").and_then(|etag| etag.to_str().ok());
-            etags.push(etag.ok_or_else(|| self.odd(WHAT, &"it has no ETag"))?.to_owned());
+            etags.push(etag.ok_or_else(|| self.odd(WHAT, "it has no ETag"))?.to_owned());
             next = part(source).map_err(RecordsError::file("read", file))?;
         }
         let complete = || {
@@ -281,7 +282,7 @@ impl Bucket {
         RecordsError::Unreachable { bucket: self.to_string(), what, message, tries: TRIES }
     }
 
-    fn odd(&self, what: &'static str, error: &dyn fmt::Display) -> RecordsError {
+    fn odd(&self, what: &'static str, error: &str) -> RecordsError {
         self.refused(what, &format!("its answer is not understood: {error}"))
     }
 }
@@ -304,15 +305,23 @@ async fn text(mut answer: reqwest::Response) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// What stands within each `<tag>` of an answer. Servers do not agree on the namespaces of their XML, and these
+/// answers are flat: tags of one name are alike.
+fn within(text: &str, tag: &str) -> impl Iterator<Item = String> {
+    let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
+    let inside = text.split(&open).skip(1).filter_map(|rest| rest.split_once(&close));
+    let plain = |text: &str| {
+        let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+        text.replace("&apos;", "'").replace("&#39;", "'").replace("&amp;", "&")
+    };
+    inside.map(|(inside, _)| plain(inside)).collect::<Vec<_>>().into_iter()
+}
+
 /// What an error of S3 says: its code and message, else its beginning.
 fn short(text: &str) -> String {
-    let within = |tag: &str| {
-        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
-        rest.split_once(&format!("</{tag}>")).map(|(inside, _)| inside)
-    };
-    let whole = match (within("Code"), within("Message")) {
+    let whole = match (within(text, "Code").next(), within(text, "Message").next()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
+        (Some(code), None) => code,
         (None, _) => text.trim().to_owned(),
     };
     whole.chars().take(MAX_SAID).collect()
@@ -350,4 +359,19 @@ fn client() -> Result<Client, RecordsError> {
         .read_timeout(SILENT_FOR)
         .build()
         .map_err(|error| usage(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read_whatever_their_namespace() {
+        let list = "<ListBucketResult xmlns=\"http://x/\"><Contents><Key>a/b&amp;lt;.db</Key></Contents><Contents>\
+                    <Key>c</Key></Contents></ListBucketResult>";
+        assert_eq!(within(list, "Key").collect::<Vec<_>>(), ["a/b&lt;.db", "c"]);
+        assert_eq!(within("<Key>cut off", "Key").count(), 0);
+        assert_eq!(short("<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"), "NoSuchKey: gone");
+        assert_eq!(short(" plain "), "plain");
+    }
 }

@@ -1,4 +1,4 @@
-//! A bucket on a real server that verifies signatures: `s3rver` from the locks of the conformance tests.
+//! A bucket on a real server, `s3rver` from the locks of the conformance tests, behind a check of signatures.
 
 use std::{
     collections::BTreeMap,
@@ -16,16 +16,52 @@ use crate::common::{env, fill_books, open, path, real_now, sound};
 const KEY: &str = "the-key";
 const SECRET: &str = "the-secret-of-the-bucket";
 
-/// Starts the server on a free port, with one bucket, and prints the port.
+/// Starts the server on a free port, with one bucket, and prints the port. `s3rver` knows keys and rules of
+/// buckets, but computes no signatures of version 4: what stands before it does, by the rules that Amazon
+/// publishes and with nothing of the client's library.
 const SERVER: &str = r#"
+const { createHash, createHmac } = require("crypto");
+const http = require("http");
 const S3rver = require("s3rver");
 const Account = require("s3rver/lib/models/account");
-new Account(1, "records").createKeyPair(process.argv[1], process.argv[2]);
+const [key, secret, directory] = process.argv.slice(1);
+new Account(1, "records").createKeyPair(key, secret);
+const hash = (text) => createHash("sha256").update(text).digest("hex");
+const sign = (with_, text) => createHmac("sha256", with_).update(text).digest();
+const encode = (text) => encodeURIComponent(text)
+  .replace(/[!'()*]/g, (c) => "%" + c.charCodeAt(0).toString(16).toUpperCase());
+function refusal({ method, url, headers }) {
+  const { pathname, searchParams } = new URL(url, "http://server");
+  const given = Object.fromEntries(searchParams);
+  const [id, day, region, service, end] = (given["X-Amz-Credential"] || "").split("/");
+  if (id !== key) return "InvalidAccessKeyId";
+  const stamp = given["X-Amz-Date"].replace(/(....)(..)(..T..)(..)(.*)/, "$1-$2-$3:$4:$5");
+  const age = (Date.now() - Date.parse(stamp)) / 1000;
+  if (!(age > -900 && age < Number(given["X-Amz-Expires"]))) return "AccessDenied";
+  const query = [...searchParams].filter(([name]) => name !== "X-Amz-Signature")
+    .map((pair) => pair.map(encode).join("=")).sort().join("&");
+  const signed = given["X-Amz-SignedHeaders"].split(";");
+  const lines = signed.map((name) => `${name}:${headers[name]}\n`).join("");
+  const request = [method, pathname, query, lines, signed.join(";"), "UNSIGNED-PAYLOAD"].join("\n");
+  const scope = [day, region, service, end].join("/");
+  const text = ["AWS4-HMAC-SHA256", given["X-Amz-Date"], scope, hash(request)].join("\n");
+  const own = [day, region, service, end].reduce(sign, "AWS4" + secret);
+  return sign(own, text).toString("hex") === given["X-Amz-Signature"] ? null : "SignatureDoesNotMatch";
+}
 const server = new S3rver({
-  port: 0, address: "127.0.0.1", silent: true, directory: process.argv[3],
-  vhostBuckets: false, configureBuckets: [{ name: "records", configs: [] }],
+  address: "127.0.0.1", silent: true, directory, vhostBuckets: false,
+  configureBuckets: [{ name: "records", configs: [] }],
 });
-server.run((error, { port } = {}) => { if (error) { console.error(error); process.exit(1); } console.log(port); });
+server.configureBuckets().then(() => {
+  const pass = server.callback();
+  const front = http.createServer((request, response) => {
+    const code = refusal(request);
+    if (!code) return pass(request, response);
+    request.resume();
+    response.writeHead(403).end(`<Error><Code>${code}</Code><Message>refused</Message></Error>`);
+  });
+  front.listen(0, "127.0.0.1", () => console.log(front.address().port));
+});
 "#;
 
 struct Server {
@@ -116,7 +152,8 @@ async fn a_bucket_takes_lists_prunes_and_gives_back() {
     }
     assert_eq!(made[2].pruned, [made[0].manifest.file.clone()]);
     assert_eq!(made[3].pruned, [made[1].manifest.file.clone()]);
-    let left: Vec<_> = fs::read_dir(&state).expect("a folder").map(|entry| entry.expect("readable").path()).collect();
+    let left: Vec<_> =
+        fs::read_dir(&state).expect("a folder").map(|entry| entry.expect("readable").path()).collect();
     assert!(!left.iter().any(|path| path.display().to_string().contains("partial")), "{left:?}");
 
     let state = folder.path().join("two");
@@ -164,10 +201,9 @@ async fn a_wrong_secret_is_refused_and_never_shown() {
     let store = open(&database).await;
     fill_books(&store, 1, 1).await;
     let wrong = "the-wrong-secret";
-    for (address, secret, expected) in [
-        ("s3://records/desk", wrong, "SignatureDoesNotMatch"),
-        ("s3://nobody/desk", SECRET, "NoSuchBucket"),
-    ] {
+    for (address, secret, expected) in
+        [("s3://records/desk", wrong, "SignatureDoesNotMatch"), ("s3://nobody/desk", SECRET, "NoSuchBucket")]
+    {
         let place = server.place(address, secret);
         let error = back_up(&database, folder.path(), &place).await.expect_err("refused");
         let said = format!("{error} {error:?} {place:?}");
@@ -187,7 +223,8 @@ async fn a_bucket_that_does_not_answer_is_tried_a_few_times() {
         listener.local_addr().expect("an address").port()
     };
     let url = format!("http://127.0.0.1:{port}");
-    let env = env(&[("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_ENDPOINT_URL", &url)]);
+    let env =
+        env(&[("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_ENDPOINT_URL", &url)]);
     let place = Place::parse("s3://records", &env, real_now).expect("a place");
     let folder = tempfile::tempdir().expect("a folder");
     let database = Database::Sqlite(folder.path().join("sandpit.db"));

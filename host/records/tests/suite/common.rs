@@ -53,7 +53,7 @@ fn name() -> StrategyName {
 }
 
 fn trade(sequence: u64) -> Vec<Record> {
-    let price: Price = "167.410000001".parse().expect("a price");
+    let price: Price = "167.41000004".parse().expect("a price");
     let (qty, part): (Qty, Qty) = ("2.5".parse().expect("qty"), "1.25".parse().expect("qty"));
     let order = order(sequence, qty);
     let id = order.request.client_id.clone();

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use parquet::{file::reader::{FileReader, SerializedFileReader}, record::Field};
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::Field,
+};
 use sandpit_records::{Format, Subject, export};
 use sandpit_store::{Database, Span, Store};
 use sandpit_types::MarketTime;
@@ -27,7 +30,8 @@ async fn every_row_is_exported_once_in_both_forms() {
         let (text, table) = (folder.path().join("x.csv"), folder.path().join("x.parquet"));
         let written = export(&reader, subject, Format::Csv, Span::ALL, Some(&text)).await.expect("written");
         assert_eq!(written, rows);
-        let written = export(&reader, subject, Format::Parquet, Span::ALL, Some(&table)).await.expect("written");
+        let written =
+            export(&reader, subject, Format::Parquet, Span::ALL, Some(&table)).await.expect("written");
         assert_eq!(written, rows);
         let mut csv = csv::Reader::from_path(&text).expect("there");
         let names: Vec<_> = csv.headers().expect("names").iter().map(str::to_owned).collect();
