@@ -89,7 +89,8 @@ fn a_backup_restored_elsewhere_has_the_brokers_books_and_trades_on() {
         let (held, open) = (demo.broker("/v2/positions"), demo.broker("/v2/orders?status=open&limit=500"));
         let pair = ["symbol", "qty"];
         let (held, own) = (rows(&held, &pair), rows(&status["positions"], &pair));
-        let (open, known) = (rows(&open, &["client_order_id"]), rows(&status["open_orders"], &["client_order_id"]));
+        let (open, known) =
+            (rows(&open, &["client_order_id"]), rows(&status["open_orders"], &["client_order_id"]));
         last = format!("broker {held:?} {open:?}\nhost {own:?} {known:?}");
         (held == own && open == known).then_some(())
     };
