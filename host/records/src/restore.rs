@@ -107,7 +107,7 @@ async fn chosen(job: &Restore<'_>) -> Result<Name, RecordsError> {
 fn nothing_at(path: &Path) -> Result<(), RecordsError> {
     let beside = |ending: &&str| PathBuf::from(format!("{}{ending}", path.display()));
     // A link that leads nowhere is in the way, too.
-    match BESIDE.iter().map(|ending| beside(ending)).find(|path| path.symlink_metadata().is_ok()) {
+    match BESIDE.iter().map(beside).find(|path| path.symlink_metadata().is_ok()) {
         None => Ok(()),
         Some(found) => Err(RecordsError::NotEmpty(format!(
             "there is a database: {} exists; move it and what lies beside it (-wal, -shm) away, they may be \

@@ -48,8 +48,7 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError::Read`], or [`StoreError::Damaged`] when it cannot be read to the end.
     pub async fn inspect(&mut self) -> Result<Inspection, StoreError> {
-        let mut found = Inspection::default();
-        found.wrong = self.integrity().await?;
+        let mut found = Inspection { wrong: self.integrity().await?, skipped: Vec::new() };
         if !found.wrong.is_empty() {
             found.skipped.push("the rows, because the file is damaged".into());
             return Ok(found);

@@ -88,7 +88,8 @@ impl File {
 
 /// Connections to read a file that somebody else may be writing.
 pub(crate) async fn read_only(path: &Path) -> Result<SqlitePool, StoreError> {
-    let opened = readers(&options(path)).await;
+    // A restored file has no write-ahead log until a host has opened it.
+    let opened = readers(&crate::snapshot::read_only(path)).await;
     opened.map_err(|error| StoreError::opening(&Database::Sqlite(path.to_owned()), &error))
 }
 

@@ -61,7 +61,9 @@ async fn a_backup_beside_a_writer_restores_to_the_same_books() {
         assert_eq!(&sound(&to).await.counts, counts);
         let again = bring_back(&to, &state, &place, None).await;
         assert!(matches!(again, Err(RecordsError::NotEmpty(_))), "{again:?}");
-        // It can be written again.
+        // It can be read before a host has opened it, and written again.
+        let reader = Store::read_only(&to).await.unwrap_or_else(|error| panic!("{error}"));
+        reader.close().await;
         let store = open(&to).await;
         fill_books(&store, 121, 121).await;
         store.close().await;
