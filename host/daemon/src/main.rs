@@ -15,6 +15,7 @@ mod log;
 mod loops;
 mod losses;
 mod permit;
+mod records;
 mod review;
 mod run;
 mod sessions;
@@ -49,6 +50,10 @@ enum Command {
         config: PathBuf,
     },
     Backfill(backfill::BackfillArgs),
+    /// Back the records up, restore and check them.
+    #[command(subcommand)]
+    Db(records::DbCommand),
+    Export(records::ExportArgs),
     Unfreeze(unfreeze::UnfreezeArgs),
     /// Look at a configuration without using it.
     #[command(subcommand)]
@@ -86,6 +91,14 @@ fn main() -> ExitCode {
             let outcome = backfill::backfill(args);
             drop(log);
             or_say(outcome, "every day is there")
+        }
+        Command::Db(command) => {
+            log_to_stderr("warn");
+            or_say(records::db(&command), "done")
+        }
+        Command::Export(args) => {
+            log_to_stderr("warn");
+            or_say(records::export(&args), "done")
         }
         Command::Unfreeze(args) => {
             log_to_stderr("warn");

@@ -38,6 +38,11 @@ pub struct PostgresUrl {
 pub struct UrlError;
 
 impl PostgresUrl {
+    /// The address with its password, for PostgreSQL's own programs: it must not be shown.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.text.parse().expect("it was parsed when it was made")
     }

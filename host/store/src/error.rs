@@ -135,6 +135,13 @@ impl StoreError {
         Self::Write { cause, remedy }
     }
 
+    pub(crate) fn looking(database: &Database, error: &sqlx::Error) -> Self {
+        if matches!(database, Database::Sqlite(_)) && is_damage(error) {
+            return Self::Damaged { database: database.to_string(), cause: error.to_string() };
+        }
+        Self::reading(error)
+    }
+
     pub(crate) fn late(what: &str) -> Self {
         Self::Write { cause: format!("no answer to {what}"), remedy: LINK_REMEDY }
     }

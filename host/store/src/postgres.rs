@@ -124,6 +124,16 @@ impl Server {
     }
 }
 
+/// One connection for who looks at all of a database; it may take its time.
+pub(crate) async fn reader(url: &PostgresUrl) -> Result<PgConnection, StoreError> {
+    let database = Database::Postgres(url.clone());
+    let patient = [("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
+    let options = url.options().application_name("sandpit").options(patient).disable_statement_logging();
+    let connected = timeout(CONNECT_WITHIN, options.connect()).await;
+    let connected = connected.map_err(|_| StoreError::unopened(&database, "no answer in time"))?;
+    connected.map_err(|error| StoreError::opening(&database, &error))
+}
+
 /// Connections to read a database that somebody else may be writing.
 pub(crate) async fn read_only(url: &PostgresUrl) -> Result<PgPool, StoreError> {
     let database = Database::Postgres(url.clone());

@@ -53,8 +53,8 @@ const LEDGER: [&str; 2] = [oldest!("audit"), oldest!("activities")];
 /// Orders that are over and have no leg that is open.
 macro_rules! old_orders {
     () => {
-        "orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND NOT is_open AND NOT EXISTS (SELECT 1 FROM orders \
-         AS leg WHERE leg.is_open AND leg.leg_of = old.client_id)"
+        "orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND NOT is_open AND NOT EXISTS (SELECT 1 FROM \
+         orders AS leg WHERE leg.is_open AND leg.leg_of = old.client_id)"
     };
 }
 
@@ -73,7 +73,8 @@ macro_rules! of_old_orders {
 /// That there are fewer fills than the sub-books were made of stands in [`facts::ORDERS_FORGOTTEN`] before.
 const ORDERS: [&str; 4] = [
     concat!(
-        "INSERT INTO facts (name, value) SELECT 'orders-forgotten', CAST($1 AS TEXT) WHERE EXISTS (SELECT 1 FROM ",
+        "INSERT INTO facts (name, value) SELECT 'orders-forgotten', CAST($1 AS TEXT) WHERE EXISTS (SELECT 1 ",
+        "FROM ",
         old_orders!(),
         ") ON CONFLICT (name) DO UPDATE SET value = excluded.value"
     ),

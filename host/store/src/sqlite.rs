@@ -19,7 +19,7 @@ use sqlx::{
 use crate::{Database, StoreError, connection::Connection};
 
 /// How long a statement waits for another process that holds the file.
-const BUSY_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const BUSY_WITHIN: Duration = Duration::from_secs(2);
 /// Connections for reading, besides the writer's.
 const READERS: u32 = 2;
 /// Files up to this size are checked wholly when they are opened; it takes a tenth of a second. What is
@@ -88,7 +88,8 @@ impl File {
 
 /// Connections to read a file that somebody else may be writing.
 pub(crate) async fn read_only(path: &Path) -> Result<SqlitePool, StoreError> {
-    let opened = readers(&options(path)).await;
+    // A restored file has no write-ahead log until a host has opened it.
+    let opened = readers(&crate::snapshot::read_only(path)).await;
     opened.map_err(|error| StoreError::opening(&Database::Sqlite(path.to_owned()), &error))
 }
 
