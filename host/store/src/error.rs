@@ -188,7 +188,7 @@ impl StoreError {
 
     pub(crate) fn unsynced(cause: &str) -> Self {
         Self::Write {
-            cause: format!("the disk did not take what it was given ({cause})"),
+            cause: format!("what is written cannot be brought to the disk ({cause})"),
             remedy: DISK_REMEDY,
         }
     }
