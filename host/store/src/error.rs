@@ -58,7 +58,7 @@ pub enum StoreError {
         database: String,
     },
     /// Another host, or a command, has written to the database since this one lost it, or it is another
-    /// database now: what this host knows is older than what is there. Nothing was changed.
+    /// database now: what this host knows is older than what is there.
     #[error(
         "the database {database} was written by another sandpit, or replaced, while this host was cut off from \
          it; restart the host: it reads what is there now"
@@ -146,6 +146,10 @@ impl StoreError {
             Database::Postgres(_) => SERVER_REMEDY,
         };
         Self::Open { database: database.to_string(), cause: cause.to_string(), remedy }
+    }
+
+    pub(crate) fn silent(database: &Database) -> Self {
+        Self::unopened(database, "no answer in time")
     }
 
     pub(crate) fn migrating(database: &Database, error: &MigrateError) -> Self {

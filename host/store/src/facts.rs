@@ -19,3 +19,8 @@ pub const EQUITY_DAYS: &str = "equity-days";
 /// Before when orders and their fills were forgotten, in nanoseconds: sub-books hold more than the fills
 /// since.
 pub const ORDERS_FORGOTTEN: &str = "orders-forgotten";
+/// Which session of a PostgreSQL server was the last that opened the database to write: the store's own.
+pub(crate) const WRITER: &str = "writer";
+
+/// Reads one.
+pub(crate) const READ: &str = "SELECT value FROM facts WHERE name = $1";

@@ -237,7 +237,7 @@ impl Writer {
 
     async fn connect(&mut self) -> Result<Connection, StoreError> {
         if let Some(refused) = &self.refused
-            && Instant::now() < refused.until
+            && (refused.error.is_final() || Instant::now() < refused.until)
         {
             return Err(refused.error.clone());
         }

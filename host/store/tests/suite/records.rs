@@ -97,6 +97,11 @@ async fn what_is_committed_is_there_after_a_death() {
                 .expect("writes");
             let forgotten = Record::Fact { name: facts::FREEZE, value: None };
             store.commit(vec![fact(facts::PEAK_EQUITY, "2"), forgotten]).await.expect("writes");
+            // By a command while the host is stopped.
+            let time = MarketTime::from_nanos(second.recorded_at.as_nanos() + 2_400_000_000_000);
+            let (actor, detail) = (Actor::Operator("root".into()), String::new());
+            let line = Audit { time, actor, action: "unfreeze", client_id: None, symbol: None, detail };
+            store.commit(vec![Record::Audit(line)]).await.expect("writes");
             store.sync().await.expect("is on the disk");
             // As a death: nobody says close. The session of a server ends with its connection.
             drop(store);
