@@ -94,6 +94,15 @@ impl Connection {
         }
     }
 
+    /// # Panics
+    /// When it is one to a file.
+    pub(crate) fn into_postgres(self) -> PgConnection {
+        match self {
+            Self::Postgres(connection) => connection,
+            Self::Sqlite(_) => unreachable!("it was made for a server"),
+        }
+    }
+
     /// Closing rolls back what is open.
     pub(crate) async fn close(self) -> Result<(), Error> {
         match self {

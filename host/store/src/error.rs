@@ -57,6 +57,34 @@ pub enum StoreError {
         /// The database.
         database: String,
     },
+    /// Another host, or a command, has written to the database since this one lost it, or it is another
+    /// database now: what this host knows is older than what is there.
+    #[error(
+        "the database {database} was written by another sandpit, or replaced, while this host was cut off from \
+         it; restart the host: it reads what is there now"
+    )]
+    Superseded {
+        /// The database.
+        database: String,
+    },
+    /// The disk did not take what it was given: nothing that was written last can be trusted, and nothing
+    /// more is written.
+    #[error(
+        "the disk did not take what it was given ({cause}); check free disk space and the disk's health, and \
+         restart the host"
+    )]
+    Broken {
+        /// What the system said.
+        cause: String,
+    },
+    /// The database is well and refuses these records: one of them does not fit what is there (a change of an
+    /// order that is not), or holds what the database cannot. None of the commit is in it, and written again
+    /// it is refused again.
+    #[error("the database refuses the records: {cause}")]
+    Refused {
+        /// What the database said.
+        cause: String,
+    },
     /// The records could not be written: do not act on them. None of the commit is in the database, unless a
     /// connection broke at its end, when nobody knows. Written again, nothing is there twice.
     #[error("cannot write to the database: {cause}; {remedy}")]
@@ -85,6 +113,22 @@ const LOCK_REMEDY: &str = "end the other process that holds the file";
 const LINK_REMEDY: &str = "check the server and the way to it; it is tried again";
 
 impl StoreError {
+    /// Whether nothing more can be written until the host is started again: waiting does not help.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Vanished { .. } | Self::Superseded { .. } | Self::Broken { .. } => {
+                true
+            }
+            Self::Open { .. }
+            | Self::InUse { .. }
+            | Self::OtherVersion { .. }
+            | Self::Refused { .. }
+            | Self::Write { .. }
+            | Self::Read { .. }
+            | Self::Closed => false,
+        }
+    }
+
     pub(crate) fn opening(database: &Database, error: &sqlx::Error) -> Self {
         let cause = error.to_string();
         match database {
@@ -102,6 +146,10 @@ impl StoreError {
             Database::Postgres(_) => SERVER_REMEDY,
         };
         Self::Open { database: database.to_string(), cause: cause.to_string(), remedy }
+    }
+
+    pub(crate) fn silent(database: &Database) -> Self {
+        Self::unopened(database, "no answer in time")
     }
 
     pub(crate) fn migrating(database: &Database, error: &MigrateError) -> Self {
@@ -124,6 +172,9 @@ impl StoreError {
         let cause = error.to_string();
         if matches!(database, Database::Sqlite(_)) && is_damage(error) {
             return Self::Damaged { database: database.to_string(), cause };
+        }
+        if is_refusal(database, error) {
+            return Self::Refused { cause };
         }
         let remedy = match (database, sqlite_code(error)) {
             // SQLITE_BUSY and SQLITE_LOCKED.
@@ -148,7 +199,7 @@ impl StoreError {
 
     pub(crate) fn unsynced(cause: &str) -> Self {
         Self::Write {
-            cause: format!("the disk did not take what it was given ({cause})"),
+            cause: format!("what is written cannot be brought to the disk ({cause})"),
             remedy: DISK_REMEDY,
         }
     }
@@ -170,6 +221,22 @@ pub(crate) const fn is_lost(error: &sqlx::Error) -> bool {
 pub(crate) fn is_ended(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+}
+
+/// Whether the database said no to what is written, and would to the same again.
+fn is_refusal(database: &Database, error: &sqlx::Error) -> bool {
+    if matches!(error, sqlx::Error::Encode(_)) {
+        return true;
+    }
+    match database {
+        // SQLITE_TOOBIG, SQLITE_CONSTRAINT and SQLITE_MISMATCH.
+        Database::Sqlite(_) => matches!(sqlite_code(error), Some(18..=20)),
+        // Data, integrity constraints, and limits of the program (a key too long for an index).
+        Database::Postgres(_) => {
+            let code = error.as_database_error().and_then(|error| error.code());
+            code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        }
+    }
 }
 
 /// SQLITE_CORRUPT and SQLITE_NOTADB, extended codes included.

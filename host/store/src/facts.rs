@@ -1,5 +1,7 @@
 //! The names of the values that outlive the process ([`crate::Record::Fact`]).
 
+/// Whose records these are: the mode and the broker's number of the account.
+pub const ACCOUNT: &str = "account";
 /// The highest equity seen, re-based by transfers.
 pub const PEAK_EQUITY: &str = "peak-equity";
 /// The equity at the start of the session's day, and which day.
@@ -14,5 +16,11 @@ pub const AGREED_CASH: &str = "agreed-cash";
 pub const EQUITY_THINNED: &str = "equity-thinned";
 /// Until when equity is thinned to a row a day, in nanoseconds: the store's own.
 pub const EQUITY_DAYS: &str = "equity-days";
-/// Before when orders and their fills were forgotten, in nanoseconds: sub-books hold more than the fills since.
+/// Before when orders and their fills were forgotten, in nanoseconds: sub-books hold more than the fills
+/// since.
 pub const ORDERS_FORGOTTEN: &str = "orders-forgotten";
+/// Which session of a PostgreSQL server was the last that opened the database to write: the store's own.
+pub(crate) const WRITER: &str = "writer";
+
+/// Reads one.
+pub(crate) const READ: &str = "SELECT value FROM facts WHERE name = $1";

@@ -4,8 +4,10 @@
 //!   there was a commit the log is synced by its path, outside SQLite: a checkpoint would write the pages a
 //!   second time for it. SQLite locks the database and its `-shm` file, never the log, so that opening and
 //!   closing the log here cannot drop a lock of its own (which closing any handle of a locked file would do).
-//! - **Checkpoint.** After [`CHECKPOINT_COMMITS`] the log is copied into the database by a connection of its
-//!   own. It does not stop commits, unless the log has grown past [`MAX_LOG_PAGES`].
+//! - **Checkpoint.** After [`CHECKPOINT_COMMITS`] the log is copied into the database by a task and a
+//!   connection of its own, beside the commits and the syncs. Commits wait only when the log has grown past
+//!   [`MAX_LOG_PAGES`] and what is left to copy is little, at most [`MAX_REST_PAGES`]. While somebody reads
+//!   for long nothing can be copied: the log grows, past [`HUGE_LOG_PAGES`] with an error in the host's log.
 
 use std::{
     io,
@@ -23,18 +25,26 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::{MissedTickBehavior, interval},
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
+
+use crate::StoreError;
 
 /// How often the log is synced, when there was a commit: what a death of the machine may cost.
 pub const SYNC_EVERY: Duration = Duration::from_millis(250);
 /// After so many commits the log is copied into the database: about 10 MiB.
 const CHECKPOINT_COMMITS: u64 = 256;
-/// A log that has grown past this is copied even if commits have to wait: 64 MiB.
+/// A log that has grown past this is copied to its end, and commits wait for that: 64 MiB.
 const MAX_LOG_PAGES: i64 = 16_384;
+/// What is copied while commits wait: 1 MiB.
+const MAX_REST_PAGES: i64 = 256;
+/// A log of this size is not normal: 512 MiB.
+const HUGE_LOG_PAGES: i64 = 131_072;
 /// A log of an earlier life that is larger is copied at the start: 4 MiB.
 const MAX_OLD_LOG_BYTES: u64 = 4 << 20;
 /// Commits while it is copied leave something to copy: how often that is tried at once.
 const MAX_PASSES: usize = 3;
+/// A log that cannot be opened is told again after so many tries: a minute.
+const UNOPENED_TELL: u64 = 240;
 
 /// What the writer and its flusher tell each other.
 #[derive(Debug, Default)]
@@ -66,7 +76,7 @@ pub(crate) struct Flusher {
 impl Flusher {
     pub(crate) fn start(path: &Path, options: SqliteConnectOptions, shared: Arc<Shared>) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let flush = Flush { log: log(path), options, shared, synced: 0, copied: 0, missed: None };
+        let flush = Flush::new(log(path), options, shared);
         Self { stop, task: tokio::spawn(flush.run(stopped)) }
     }
 
@@ -80,11 +90,12 @@ impl Flusher {
 }
 
 /// Syncs the log of the database at `path` now.
-pub(crate) async fn sync(path: &Path) -> io::Result<()> {
+pub(crate) async fn sync(path: &Path) -> Result<(), StoreError> {
     match sync_log(log(path)).await {
         // All of it is in the database.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        outcome => outcome,
+        Ok(()) | Err(Unsynced::Gone) => Ok(()),
+        Err(Unsynced::Unopened(error)) => Err(StoreError::unsynced(&error.to_string())),
+        Err(Unsynced::Refused(error)) => Err(StoreError::Broken { cause: error.to_string() }),
     }
 }
 
@@ -98,25 +109,41 @@ struct Flush {
     copied: u64,
     /// How many there were when the log was not there.
     missed: Option<u64>,
+    /// How often in succession the log could not be opened.
+    unopened: u64,
+    /// The copying that goes on, or the last one.
+    copying: Option<JoinHandle<()>>,
 }
 
 impl Flush {
+    const fn new(log: PathBuf, options: SqliteConnectOptions, shared: Arc<Shared>) -> Self {
+        Self { log, options, shared, synced: 0, copied: 0, missed: None, unopened: 0, copying: None }
+    }
+
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         let mut ticks = interval(SYNC_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > MAX_OLD_LOG_BYTES) {
-            self.checkpoint().await;
+            self.checkpoint();
         }
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                _ = &mut stopped => return self.sync().await,
+                _ = &mut stopped => break,
             }
             self.sync().await;
-            if self.synced - self.copied >= CHECKPOINT_COMMITS {
+            let is_copying = self.copying.as_ref().is_some_and(|copying| !copying.is_finished());
+            if self.synced - self.copied >= CHECKPOINT_COMMITS && !is_copying {
                 self.copied = self.synced;
-                self.checkpoint().await;
+                self.checkpoint();
             }
+        }
+        self.sync().await;
+        // Its connection has to end before the last one, which removes the log.
+        if let Some(copying) = self.copying
+            && let Err(panic) = copying.await
+        {
+            error!(%panic, "copying the log of the database ended by a defect");
         }
     }
 
@@ -125,33 +152,48 @@ impl Flush {
         if commits == self.synced || self.shared.broken().is_some() {
             return;
         }
-        let refused = match sync_log(self.log.clone()).await {
+        let outcome = sync_log(self.log.clone()).await;
+        if !matches!(outcome, Err(Unsynced::Unopened(_))) && std::mem::take(&mut self.unopened) > 0 {
+            info!("the log of the database can be opened again");
+        }
+        let broken = match outcome {
             Ok(()) => {
                 (self.synced, self.missed) = (commits, None);
                 return;
             }
             // The last connection that closes copies the log and removes it. The next commit makes a new one:
             // if that is not there, it was written into a file that somebody deleted.
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => match self.missed.replace(commits) {
+            Err(Unsynced::Gone) => match self.missed.replace(commits) {
                 Some(missed) if missed < commits => "its log was deleted".to_owned(),
                 Some(_) | None => return,
             },
-            Err(cause) => cause.to_string(),
+            // Nothing was asked of the disk. What a death of the machine may cost grows until it is.
+            Err(Unsynced::Unopened(error)) => {
+                if self.unopened.is_multiple_of(UNOPENED_TELL) {
+                    error!(%error, times = self.unopened + 1, "the log of the database cannot be synced; tried again");
+                }
+                self.unopened += 1;
+                return;
+            }
+            Err(Unsynced::Refused(error)) => error.to_string(),
         };
-        error!(cause = refused, "the disk did not take the log of the database; nothing more is recorded");
-        self.shared.broken.get_or_init(|| refused);
+        error!(cause = broken, "the disk did not take the log of the database; nothing more is recorded");
+        self.shared.broken.get_or_init(|| broken);
     }
 
-    async fn checkpoint(&self) {
-        let checkpoint = async {
-            let mut connection = self.options.connect().await?;
+    fn checkpoint(&mut self) {
+        let options = self.options.clone();
+        let checkpoint = async move {
+            let mut connection = options.connect().await?;
             let copied = copy(&mut connection).await;
             connection.close().await?;
             copied
         };
-        if let Err(error) = checkpoint.await {
-            warn!(%error, "the log of the database could not be copied into it; it is tried again");
-        }
+        self.copying = Some(tokio::spawn(async move {
+            if let Err(error) = checkpoint.await {
+                warn!(%error, "the log of the database could not be copied into it; it is tried again");
+            }
+        }));
     }
 }
 
@@ -159,11 +201,16 @@ async fn copy(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     for _ in 0..MAX_PASSES {
         let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut *connection).await?;
         let (pages, copied): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
-        if pages == copied {
+        if pages > HUGE_LOG_PAGES {
+            error!(pages, copied, "the log of the database grows; somebody reads it all the time, who?");
+        }
+        if pages > MAX_LOG_PAGES && pages - copied <= MAX_REST_PAGES {
+            // With the lock that commits need it waits for nobody: it comes again.
+            sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *connection).await?;
+            sqlx::query("PRAGMA wal_checkpoint(RESTART)").fetch_one(&mut *connection).await?;
             return Ok(());
         }
-        if pages > MAX_LOG_PAGES {
-            sqlx::query("PRAGMA wal_checkpoint(RESTART)").fetch_one(&mut *connection).await?;
+        if pages == copied {
             return Ok(());
         }
     }
@@ -176,7 +223,58 @@ fn log(path: &Path) -> PathBuf {
     name.into()
 }
 
-async fn sync_log(log: PathBuf) -> io::Result<()> {
-    let sync = move || std::fs::File::open(log)?.sync_data();
-    spawn_blocking(sync).await.map_err(io::Error::other)?
+/// Why the log was not synced.
+enum Unsynced {
+    /// There is none.
+    Gone,
+    /// The disk was not asked: too many open files, say.
+    Unopened(io::Error),
+    /// The disk said no. After that the system forgets what was not written.
+    Refused(io::Error),
+}
+
+async fn sync_log(log: PathBuf) -> Result<(), Unsynced> {
+    let sync = move || {
+        let log = std::fs::File::open(log).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Unsynced::Gone,
+            _ => Unsynced::Unopened(error),
+        })?;
+        log.sync_data().map_err(Unsynced::Refused)
+    };
+    spawn_blocking(sync).await.map_err(|error| Unsynced::Unopened(io::Error::other(error)))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_that_cannot_be_opened_for_a_moment_breaks_nothing() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let shared = Arc::new(Shared::default());
+        let log = directory.path().join("host.db-wal");
+        let mut flush = Flush::new(log.clone(), SqliteConnectOptions::new(), shared.clone());
+        // A way round in a circle: the disk is never asked.
+        std::os::unix::fs::symlink(&log, &log).expect("links");
+        shared.committed();
+        flush.sync().await;
+        shared.committed();
+        flush.sync().await;
+        assert_eq!((flush.synced, flush.unopened, shared.broken()), (0, 2, None));
+        std::fs::remove_file(&log).expect("removes");
+        std::fs::write(&log, "x").expect("writes");
+        flush.sync().await;
+        assert_eq!((flush.synced, flush.unopened, shared.broken()), (2, 0, None));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_refuses_is_believed_once_and_for_all() {
+        let shared = Arc::new(Shared::default());
+        // It can be opened and not be synced.
+        let mut flush = Flush::new("/dev/null".into(), SqliteConnectOptions::new(), shared.clone());
+        shared.committed();
+        flush.sync().await;
+        assert!(shared.broken().is_some());
+        assert_eq!(flush.synced, 0);
+    }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sandpit_types::{ClientOrderId, ExecutionId, HostEpoch, MarketTime};
 
 use crate::{
-    OrderRow, Store, StoreError, SubBookRow,
+    OrderRow, Store, StoreError, SubBookRow, facts,
     rows::{self, order_columns, parsed, required},
-    statements::Value,
+    statements::{Value, text},
 };
 
 /// Lives of the host that are read back, the newest ones.
@@ -18,12 +18,12 @@ const OPEN_ORDERS: &str =
 const OPEN_FILLS: &str = "SELECT fills.client_id, fills.execution_id FROM orders JOIN fills ON \
                           fills.client_id = orders.client_id WHERE orders.is_open";
 const SUB_BOOKS: &str = "SELECT strategy, symbol, qty, cost, cash FROM sub_books ORDER BY strategy, symbol";
-const FACTS: &str = "SELECT name, value FROM facts";
+const FACTS: &str = "SELECT name, value FROM facts WHERE name <> $1";
 const EPOCHS: &str = "SELECT epoch FROM host_starts ORDER BY time DESC LIMIT $1";
-/// Each of them is the end of an index.
+/// Each of them is the end of an index. Only what a host writes that trades: a line that a command adds to
+/// the audit says nothing of what the last life may have lost.
 const NEWEST: &str = "SELECT MAX(time) AS time FROM (SELECT MAX(recorded_at) AS time FROM orders UNION ALL \
-                      SELECT MAX(time) FROM fills UNION ALL SELECT MAX(time) FROM equity UNION ALL SELECT \
-                      MAX(time) FROM audit) AS newest";
+                      SELECT MAX(time) FROM fills UNION ALL SELECT MAX(time) FROM equity) AS newest";
 const ORDER: &str = concat!("SELECT ", order_columns!(), " FROM orders WHERE client_id = $1");
 const FILLS: &str = "SELECT execution_id FROM fills WHERE client_id = $1";
 
@@ -35,10 +35,10 @@ pub struct Stored {
     pub open_orders: Vec<(OrderRow, BTreeSet<ExecutionId>)>,
     /// Every sub-book.
     pub sub_books: Vec<SubBookRow>,
-    /// Every fact, by its name.
+    /// Every fact but the store's own mark, by its name.
     pub facts: BTreeMap<String, String>,
-    /// When the newest order, fill, equity or line of the audit was written. What happened before it is
-    /// here; what came after it, a death of the machine or a restored backup may have lost.
+    /// When the newest order, fill or equity was written. What happened before it is here; what came after
+    /// it, a death of the machine or a restored backup may have lost.
     pub newest: Option<MarketTime>,
     /// The lives of the host that are known here, this one included once its start is recorded. An order of
     /// ours at the broker with another epoch is from a life after the backup that this database was
@@ -64,7 +64,7 @@ impl Store {
             open_orders.push((order, executions));
         }
         let sub_books = self.readers.rows(SUB_BOOKS, &[]).await?;
-        let facts = self.readers.rows(FACTS, &[]).await?;
+        let facts = self.readers.rows(FACTS, &[text(facts::WRITER)]).await?;
         let newest = self.readers.rows(NEWEST, &[]).await?;
         let newest = newest.first().map(|row| row.int("time")).transpose()?.flatten();
         let epochs = self.readers.rows(EPOCHS, &[Value::Int(MAX_EPOCHS)]).await?;

@@ -122,7 +122,7 @@ const COUNTS: [(&str, &str); 14] = [
     ("alerts", "SELECT COUNT(*) AS rows FROM alerts"),
     ("audit", "SELECT COUNT(*) AS rows FROM audit"),
     ("equity", "SELECT COUNT(*) AS rows FROM equity"),
-    ("facts", "SELECT COUNT(*) AS rows FROM facts"),
+    ("facts", "SELECT COUNT(*) AS rows FROM facts WHERE name <> 'writer'"),
     ("fills", "SELECT COUNT(*) AS rows FROM fills"),
     ("host_starts", "SELECT COUNT(*) AS rows FROM host_starts"),
     ("notices", "SELECT COUNT(*) AS rows FROM notices"),

@@ -172,7 +172,7 @@ impl Store {
     }
 
     async fn thinned(&self, name: &str) -> Result<i64, StoreError> {
-        let rows = self.readers.rows("SELECT value FROM facts WHERE name = $1", &[text(name)]).await?;
+        let rows = self.readers.rows(facts::READ, &[text(name)]).await?;
         let value = rows.first().map(|row| row.text("value")).transpose()?.flatten();
         value.map_or(Ok(i64::MIN), |value| value.parse().map_err(StoreError::reading))
     }

@@ -5,6 +5,7 @@
 //! to the disk a moment later. Checkpoints are never made by a commit.
 
 use std::{
+    io::ErrorKind,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -81,6 +82,9 @@ impl File {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match identity(&self.path) {
             Ok(found) if found == self.identity => Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(StoreError::unsynced(&error.to_string()))
+            }
             Ok(_) | Err(_) => Err(StoreError::Vanished { database: self.path.display().to_string() }),
         }
     }
@@ -107,7 +111,10 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 async fn readers(options: &SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    let pool = SqlitePoolOptions::new().max_connections(READERS);
+    // One stays: the last connection that closes removes the log, and that there is none means that somebody
+    // deleted it (`flush.rs`).
+    let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(1);
+    let pool = pool.idle_timeout(None).max_lifetime(None);
     pool.connect_with(options.clone().read_only(true)).await
 }
 
@@ -133,4 +140,22 @@ async fn check(
         return Ok(());
     }
     Err(StoreError::Damaged { database: database.to_string(), cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_stays_so_that_nobody_removes_the_log() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let (_, writer, readers) = File::open(&directory.path().join("host.db")).await.expect("opens");
+        let options = readers.options();
+        assert_eq!((options.get_idle_timeout(), options.get_max_lifetime()), (None, None));
+        assert_eq!(options.get_min_connections(), 1);
+        // As after a failed write.
+        writer.close().await.expect("closes");
+        assert!(directory.path().join("host.db-wal").exists());
+        readers.close().await;
+    }
 }

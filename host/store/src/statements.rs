@@ -255,11 +255,16 @@ pub(crate) const fn change(text: &'static str, values: Vec<Value>) -> Statement 
 }
 
 pub(crate) fn text(value: impl ToString) -> Value {
-    Value::Text(Some(value.to_string()))
+    maybe(Some(value))
 }
 
+/// PostgreSQL has no U+0000 in texts, and one in the words of a strategy or the broker must not keep a commit
+/// from it.
 fn maybe(value: Option<impl ToString>) -> Value {
-    Value::Text(value.map(|value| value.to_string()))
+    Value::Text(value.map(|value| {
+        let text = value.to_string();
+        if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text }
+    }))
 }
 
 const fn at(time: MarketTime) -> Value {

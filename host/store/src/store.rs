@@ -70,10 +70,10 @@ impl Store {
     /// Returns when everything committed is on the disk.
     ///
     /// # Errors
-    /// [`StoreError::Write`] when the disk refuses.
+    /// [`StoreError::Broken`] when the disk refuses, [`StoreError::Write`] when it could not be asked.
     pub async fn sync(&self) -> Result<(), StoreError> {
         match &self.path {
-            Some(path) => flush::sync(path).await.map_err(|cause| StoreError::unsynced(&cause.to_string())),
+            Some(path) => flush::sync(path).await,
             None => Ok(()),
         }
     }

@@ -26,8 +26,8 @@ use crate::{
 /// Commits that go into one transaction at most, and that wait for the next one beside the queue.
 pub const MAX_BATCH: usize = 256;
 
-/// How long a server may take for one commit, and so much longer for each statement in it: after an outage many
-/// come together. Then the connection counts as broken.
+/// How long a server may take for one commit, and so much longer for each statement in it: after an outage
+/// many come together. Then the connection counts as broken.
 const WRITE_WITHIN: Duration = Duration::from_millis(2_500);
 const STATEMENT_WITHIN: Duration = Duration::from_millis(20);
 /// After a failure to connect the next try waits so long, and twice as long each time,
@@ -197,7 +197,7 @@ impl Writer {
     async fn attempt(&mut self, statements: &[&Statement]) -> Result<usize, (StoreError, Outcome)> {
         let known = |error| (error, Outcome::NotDone);
         if let Some(cause) = self.shared.broken() {
-            return Err(known(StoreError::unsynced(cause)));
+            return Err(known(StoreError::Broken { cause: cause.to_owned() }));
         }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -237,7 +237,7 @@ impl Writer {
 
     async fn connect(&mut self) -> Result<Connection, StoreError> {
         if let Some(refused) = &self.refused
-            && Instant::now() < refused.until
+            && (refused.error.is_final() || Instant::now() < refused.until)
         {
             return Err(refused.error.clone());
         }

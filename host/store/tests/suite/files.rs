@@ -1,10 +1,16 @@
 //! What can be wrong with a file.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use sandpit_store::{SYNC_EVERY, StoreError};
+use sandpit_store::{Record, SYNC_EVERY, StoreError};
+use sandpit_types::MarketTime;
+use sqlx::ConnectOptions;
+use tokio::time::{Instant, timeout};
 
 use crate::common::{fill, open_file, order, recorded};
+
+/// A commit waits two seconds for a lock.
+const WITHOUT_A_WAIT: Duration = Duration::from_millis(1_500);
 
 #[tokio::test]
 async fn what_cannot_be_opened_says_what_to_do() {
@@ -113,7 +119,48 @@ async fn a_log_that_is_deleted_under_the_host_is_seen() {
         assert!(number < 1_000, "never seen");
         tokio::time::sleep(SYNC_EVERY / 10).await;
     };
-    assert!(error.to_string().contains("its log was deleted"), "{error}");
+    assert!(error.to_string().contains("its log was deleted") && error.is_final(), "{error}");
+}
+
+#[tokio::test]
+async fn commits_do_not_wait_for_who_reads_long() {
+    const MAX_LOG_BYTES: u64 = 64 << 20;
+    let directory = tempfile::tempdir().expect("tempdir");
+    let path = directory.path().join("host.db");
+    let store = open_file(&path).await.expect("opens");
+    store.commit(vec![recorded(&order(0))]).await.expect("writes");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut reader = options.connect().await.expect("opens");
+    sqlx::query("BEGIN").execute(&mut reader).await.expect("begins");
+    let count = "SELECT COUNT(*) FROM orders";
+    let seen: i64 = sqlx::query_scalar(count).fetch_one(&mut reader).await.expect("reads");
+    let log = || std::fs::metadata(directory.path().join("host.db-wal")).map_or(0, |log| log.len());
+    let note = |number, detail: &str| {
+        let detail = detail.to_owned();
+        Record::Notice { time: MarketTime::from_nanos(number), subject: "test", detail }
+    };
+    // Until the log is too long, and then over several ticks with enough commits for a checkpoint each.
+    let long = "x".repeat(256 << 10);
+    let (mut number, mut slowest, mut until) = (0, Duration::ZERO, None);
+    loop {
+        number += 1;
+        let words = if until.is_none() { long.as_str() } else { "x" };
+        let begun = Instant::now();
+        let commit = timeout(WITHOUT_A_WAIT, store.commit(vec![note(number, words)])).await;
+        commit.expect("waits for nobody").expect("writes");
+        slowest = slowest.max(begun.elapsed());
+        if until.is_none() && log() > MAX_LOG_BYTES {
+            until = Some(Instant::now() + SYNC_EVERY * 8);
+        }
+        if until.is_some_and(|until| Instant::now() > until) {
+            break;
+        }
+        assert!(until.is_some() || number < 5_000, "the log has only {} bytes", log());
+    }
+    eprintln!("{number} commits, the slowest took {slowest:?}");
+    let again: i64 = sqlx::query_scalar(count).fetch_one(&mut reader).await.expect("reads");
+    assert_eq!(seen, again);
+    store.close().await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sandpit_store::{Actor, Audit, OrderRow, PAGE_ROWS, Record, Span, Store, StoreError, facts};
+use sandpit_store::{Actor, Audit, OrderChange, OrderRow, PAGE_ROWS, Record, Span, Store, StoreError, facts};
 use sandpit_types::{
     Activity, BrokerOrderId, Deed, ExecutionId, Exit, HostEpoch, Leg, Links, MarketTime, OrderClass,
     OrderKind, Price, Pulse, Refusal, Side, Signal, StopLoss, StrategyOrderId, Symbol, Trail, Usd,
@@ -97,6 +97,11 @@ async fn what_is_committed_is_there_after_a_death() {
                 .expect("writes");
             let forgotten = Record::Fact { name: facts::FREEZE, value: None };
             store.commit(vec![fact(facts::PEAK_EQUITY, "2"), forgotten]).await.expect("writes");
+            // By a command while the host is stopped.
+            let time = MarketTime::from_nanos(second.recorded_at.as_nanos() + 2_400_000_000_000);
+            let (actor, detail) = (Actor::Operator("root".into()), String::new());
+            let line = Audit { time, actor, action: "unfreeze", client_id: None, symbol: None, detail };
+            store.commit(vec![Record::Audit(line)]).await.expect("writes");
             store.sync().await.expect("is on the disk");
             // As a death: nobody says close. The session of a server ends with its connection.
             drop(store);
@@ -140,7 +145,7 @@ async fn a_commit_is_all_or_nothing_and_fails_alone() {
         );
         good.expect("is not touched by the others");
         for bad in [half, unknown] {
-            assert!(matches!(bad, Err(StoreError::Write { .. })), "{bad:?}");
+            assert!(matches!(&bad, Err(error @ StoreError::Refused { .. }) if !error.is_final()), "{bad:?}");
         }
         assert!(store.order(&order(3).request.client_id).await.expect("reads").is_none(), "half a commit");
         let working = change(&row, "{\"working\":\"new\"}", true);
@@ -150,6 +155,29 @@ async fn a_commit_is_all_or_nothing_and_fails_alone() {
             store.order(&row.request.client_id).await.expect("reads").expect("is there");
         assert_eq!(stored.state, working.state, "what followed stands");
         assert_eq!(executions.len(), 2);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_text_that_no_server_takes_is_taken() {
+    on_both(async |database| {
+        let store = open(&database).await;
+        let row = order(1);
+        let time = MarketTime::from_secs(1);
+        let signal = Signal { symbol: None, reason: "a\0b".into() };
+        let note = OrderChange { note: "\0".into(), ..change(&row, "\"x\"", true) };
+        let records = vec![
+            recorded(&row),
+            Record::Signal { time, strategy: name(), signal },
+            Record::Notice { time, subject: "test", detail: "\0\0".into() },
+            Record::Change(Box::new(note)),
+            fill(&row, "x\01"),
+        ];
+        store.commit(records).await.expect("writes");
+        let signals = store.reader().signals(Span::ALL, None).await.expect("reads").rows;
+        assert_eq!(signals[0].signal.reason, "a\u{FFFD}b", "{database}");
         store.close().await;
     })
     .await;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sandpit_postgres::{PASSWORD, Stop};
+use sandpit_postgres::{PASSWORD, Server, Stop};
 use sandpit_store::{Record, Store, StoreError};
 use sandpit_types::{MarketTime, Pulse};
 
@@ -133,4 +133,53 @@ async fn while_a_server_hangs_the_writer_answers_and_recovers() {
     written(&store, &[recorded(&order(2))]).await;
     assert_eq!(server.query("SELECT COUNT(*) FROM orders").expect("reads"), "2");
     store.close().await;
+}
+
+/// Ends the sessions of all hosts, and returns when they are gone.
+async fn end_sessions(server: &Server) {
+    const OURS: &str = "FROM pg_stat_activity WHERE application_name = 'sandpit'";
+    server.query(&format!("SELECT COUNT(pg_terminate_backend(pid)) {OURS}")).expect("ends them");
+    for _ in 0..500 {
+        if server.query(&format!("SELECT COUNT(*) {OURS}")).expect("counts") == "0" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("they do not end");
+}
+
+#[tokio::test]
+async fn a_host_does_not_come_back_over_a_newer_one() {
+    let server = server();
+    let database = postgres(&server.url());
+    let first = open(&database).await;
+    first.commit(vec![recorded(&order(1))]).await.expect("writes");
+    end_sessions(&server).await;
+    first.commit(vec![recorded(&order(2))]).await.expect("nobody was there meanwhile");
+    end_sessions(&server).await;
+    let second = open(&database).await;
+    let error = first.commit(vec![recorded(&order(3))]).await.expect_err("there is another one");
+    assert!(matches!(error, StoreError::Superseded { .. }) && error.is_final(), "{error}");
+    second.close().await;
+    let error = first.commit(vec![recorded(&order(3))]).await.expect_err("it has not read what changed");
+    assert!(error.to_string().contains("restart the host"), "{error}");
+    first.close().await;
+    let third = open(&database).await;
+    assert_eq!(third.load().await.expect("reads").open_orders.len(), 2);
+    third.close().await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_made_anew_under_a_host_is_not_traded_on() {
+    let mark = "CREATE TABLE kept AS TABLE facts; DROP TABLE facts; ALTER TABLE kept RENAME TO facts";
+    for change in [mark, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"] {
+        let server = server();
+        let store = open(&postgres(&server.url())).await;
+        store.commit(vec![recorded(&order(1))]).await.expect("writes");
+        server.query(change).expect("is done");
+        end_sessions(&server).await;
+        let error = store.commit(vec![recorded(&order(2))]).await.expect_err("is another database");
+        assert!(matches!(error, StoreError::Superseded { .. }), "{change}: {error}");
+        store.close().await;
+    }
 }
