@@ -6,7 +6,7 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use cash::{Agreed, CashCheck, CashVerdict};
+pub use cash::{Agreed, CashCheck, CashVerdict, Standing};
 pub use claims::{Claim, claimed, is_claimed};
 pub use rows::KnownRows;
 use sandpit_types::{BrokerOrder, ClientOrderId, Position, Qty, Symbol};

@@ -10,7 +10,10 @@ use std::{
 
 use rust_decimal::Decimal;
 use sandpit_contract::BootTime;
-use sandpit_cores::orders::{Books, Order};
+use sandpit_cores::{
+    orders::{Books, Order},
+    reconcile::Standing,
+};
 use sandpit_execution::Review;
 use sandpit_fanout::Tape;
 use sandpit_risk::{Approved, BUSINESS_DAYS, DayTradeRule, DayTrades, DayTrading, Gates, Situation};
@@ -86,17 +89,17 @@ impl Review for Reviewer {
         self.gates.check(strategy, submit, &situation, now)
     }
 
-    fn account(&mut self, account: &Account, asked_at: MarketTime) {
+    fn account(&mut self, account: &Account, cash: Standing, asked_at: MarketTime) {
         let taken_at = ambient::boot_now();
         self.account = Some(Reading { account: account.clone(), asked_at, taken_at });
-        if let Some(trip) = self.losses.on(account, self.clock.now()) {
+        if let Some(trip) = self.losses.on(account, cash, self.clock.now()) {
             // From here on the gates are frozen and the lease is gone; the host's end tells the watchdog.
             self.endings.give(Ending::Kill { reason: trip.to_string() });
         }
     }
 
-    fn transfer(&mut self, net: Usd, now: MarketTime) {
-        self.losses.transfer(net, now);
+    fn transfer(&mut self, net: Usd, dated: MarketTime, now: MarketTime) {
+        self.losses.transfer(net, dated, now);
     }
 
     fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote> {

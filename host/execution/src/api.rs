@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use sandpit_broker::BrokerError;
 use sandpit_cores::{
     orders::Books,
-    reconcile::{Claim, PositionDifference},
+    reconcile::{Claim, PositionDifference, Standing},
 };
 use sandpit_risk::Approved;
 use sandpit_store::StoreError;
@@ -30,11 +30,14 @@ pub trait Review: Send + 'static {
         now: MarketTime,
     ) -> Result<Approved, Refusal>;
 
-    /// The account was read again. It was asked for at `asked_at`: what happened since may not be in it.
-    fn account(&mut self, account: &Account, asked_at: MarketTime);
+    /// The account was read again. It was asked for at `asked_at`: what happened since may not be in it. `cash`
+    /// is how its cash stands to what fills and activities make. No account is told of before the activities
+    /// were read in this life.
+    fn account(&mut self, account: &Account, cash: Standing, asked_at: MarketTime);
 
-    /// The owner put money in (above zero) or took it out: no profit and no loss.
-    fn transfer(&mut self, net: Usd, now: MarketTime);
+    /// The owner put money in (above zero) or took it out: no profit and no loss. The broker dates it `dated`,
+    /// which for a row that has only a date is the start of that day, and it is learned `now`.
+    fn transfer(&mut self, net: Usd, dated: MarketTime, now: MarketTime);
 
     /// The newest quote of a symbol, if it is young enough to trade on.
     fn quote(&self, symbol: &Symbol, now: MarketTime) -> Option<Quote>;

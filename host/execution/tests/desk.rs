@@ -11,7 +11,7 @@ use std::{
 };
 
 use sandpit_broker::{Broker, BrokerError, GateError, Permit, SendTerms};
-use sandpit_cores::orders::Books;
+use sandpit_cores::{orders::Books, reconcile::Standing};
 use sandpit_execution::{Desk, DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, DeskStats, Review};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, Store, SubBookRow};
@@ -57,7 +57,17 @@ impl Permit for Always {
 }
 
 /// Every gate in a calm market, asked afresh each time.
-struct Calm;
+#[derive(Default)]
+struct Calm {
+    /// Of the newest account that it was told of; without one nothing may be opened.
+    equity: Option<Usd>,
+    /// What the owner has moved, in all.
+    transferred: Usd,
+    /// That and how the cash stood, at each account it was told of.
+    measured: Measured,
+}
+
+type Measured = Arc<Mutex<Vec<(Usd, Standing)>>>;
 
 impl Review for Calm {
     fn review(
@@ -77,16 +87,21 @@ impl Review for Calm {
             order_stream_up: books.is_order_stream_up(),
             session_open: true,
             quote: Some(quote),
-            equity: rich,
+            equity: self.equity.and(rich),
             buying_power: rich,
             ..Situation::default()
         };
         Gates::new(Limits::default()).check(strategy, submit, &situation, now)
     }
 
-    fn account(&mut self, _: &Account, _: MarketTime) {}
+    fn account(&mut self, account: &Account, cash: Standing, _: MarketTime) {
+        self.equity = Some(account.equity);
+        self.measured.lock().expect("no panic holds it").push((self.transferred, cash));
+    }
 
-    fn transfer(&mut self, _: Usd, _: MarketTime) {}
+    fn transfer(&mut self, net: Usd, _: MarketTime, _: MarketTime) {
+        self.transferred += net;
+    }
 
     fn quote(&self, _: &Symbol, _: MarketTime) -> Option<Quote> {
         None
@@ -110,6 +125,10 @@ struct FakeBroker {
     lists_twice: AtomicBool,
     /// Executions, in order: order, shares of it, and all of it that is filled then.
     executions: Mutex<Vec<(usize, Qty, Qty)>>,
+    /// So many reads of the activities fail.
+    activities_fail: AtomicUsize,
+    /// What the owner moved: its row is listed.
+    transferred: AtomicI64,
     /// Cash beside that of the executions.
     unexplained: AtomicI64,
     /// Requests for reading, and how long each takes.
@@ -261,7 +280,17 @@ impl Broker for FakeBroker {
             };
             Activity { id: format!("{number:08}"), time: order.submitted_at, deed }
         };
-        self.read(executions.into_iter().enumerate().map(row).collect()).await
+        let fails = |left: usize| left.checked_sub(1);
+        if self.activities_fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
+            return Err(BrokerError::Unavailable { message: "down".into() });
+        }
+        let mut rows: Vec<Activity> = executions.into_iter().enumerate().map(row).collect();
+        let net = self.transferred.load(Ordering::SeqCst);
+        if net != 0 {
+            let deed = Deed::Other { kind: "CSW".into(), net: Usd::new(net.into()), symbol: None, qty: None };
+            rows.push(Activity { id: "t".into(), time: MarketTime::from_secs(1_000_000), deed });
+        }
+        self.read(rows).await
     }
 
     async fn order_by_client_id(&self, id: &ClientOrderId) -> Result<BrokerOrder, BrokerError> {
@@ -293,7 +322,8 @@ impl Broker for FakeBroker {
     async fn account(&self) -> Result<Account, BrokerError> {
         let usd = Usd::new(100_000.into());
         let spent: Usd = self.orders().iter().map(|order| PRICE * order.side.signed(order.filled_qty)).sum();
-        let unexplained = Usd::new(self.unexplained.load(Ordering::SeqCst).into());
+        let moved = self.unexplained.load(Ordering::SeqCst) + self.transferred.load(Ordering::SeqCst);
+        let unexplained = Usd::new(moved.into());
         self.read(Account {
             equity: usd,
             last_equity: usd,
@@ -325,6 +355,7 @@ struct Bench {
     found: sandpit_execution::Reconciled,
     /// Requests that the start took.
     start_requests: usize,
+    measured: Measured,
 }
 
 async fn store(path: &Path) -> Store {
@@ -340,16 +371,18 @@ impl Bench {
         let mut config = DeskConfig::new(HostEpoch(epoch));
         config.drain_within = Duration::from_millis(100);
         let clock = Arc::new(FastClock(Instant::now()));
-        let (permit, seed) = (Arc::new(Always), epoch);
+        let (permit, seed, calm) = (Arc::new(Always), epoch, Calm::default());
+        let measured = calm.measured.clone();
         let mut desk =
-            Desk::new(config, broker.clone(), store.clone(), Calm, permit, clock, pulse.clone(), seed);
+            Desk::new(config, broker.clone(), store.clone(), calm, permit, clock, pulse.clone(), seed);
         let found = desk.reconcile().await?;
         let start_requests = broker.requests.load(Ordering::SeqCst);
         let stats = desk.stats();
         let (inputs, from_bench) = mpsc::channel(100);
         let (to_bench, outputs) = mpsc::channel(2);
         let desk = tokio::spawn(desk.run(from_bench, to_bench));
-        let bench = Self { broker, store, pulse, stats, inputs, outputs, desk, found, start_requests };
+        let bench =
+            Self { broker, store, pulse, stats, inputs, outputs, desk, found, start_requests, measured };
         bench.tell(DeskInput::OrderStreamUp).await;
         Ok(bench)
     }
@@ -375,7 +408,7 @@ impl Bench {
         self.tell(DeskInput::Intents { strategy: name(), incarnation: 0, intents }).await;
     }
 
-    /// Submits until the desk has caught up with the stream and takes it.
+    /// Submits until the desk has caught up with the stream, knows the account, and takes it.
     async fn submit(&mut self, id: u64) {
         loop {
             self.ask(id).await;
@@ -385,7 +418,9 @@ impl Bench {
                 _ => false,
             };
             match self.hear(heard).await {
-                DeskOutput::Refused { refusal: Refusal::OrderStreamDown, .. } => {}
+                DeskOutput::Refused {
+                    refusal: Refusal::OrderStreamDown | Refusal::OrderNotional, ..
+                } => {}
                 _ => return,
             }
         }
@@ -765,4 +800,27 @@ async fn a_freeze_is_recorded_and_survives_a_restart() {
     let mut second = Bench::start(&path, broker, 2).await.expect("starts");
     second.hear(|output| matches!(output, DeskOutput::Alert(text) if text.starts_with("still frozen"))).await;
     assert!(second.stats.read().frozen.is_some());
+}
+
+#[tokio::test]
+async fn an_account_is_not_measured_before_the_activities_were_read() {
+    let (_directory, path) = place();
+    let broker = Arc::new(FakeBroker::default());
+    let mut first = Bench::start(&path, broker.clone(), 1).await.expect("starts");
+    first.submit(1).await;
+    first.tell(DeskInput::Stop).await;
+    first.end().await;
+    // More than the start tries.
+    broker.activities_fail.store(7, Ordering::SeqCst);
+    broker.transferred.store(-20_000, Ordering::SeqCst);
+    let mut second = Bench::start(&path, broker.clone(), 2).await.expect("starts without them");
+    assert_eq!(second.measured.lock().expect("no panic holds it").len(), 0);
+    second.submit(1).await;
+    let measured = second.measured.lock().expect("no panic holds it").clone();
+    assert_eq!(
+        measured.first(),
+        Some(&(Usd::new((-20_000).into()), Standing::Explained)),
+        "after the transfer"
+    );
+    assert_eq!(broker.activities_fail.load(Ordering::SeqCst), 0);
 }

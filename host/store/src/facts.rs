@@ -6,6 +6,8 @@ pub const ACCOUNT: &str = "account";
 pub const PEAK_EQUITY: &str = "peak-equity";
 /// The equity at the start of the session's day, and which day.
 pub const DAY_START: &str = "day-start";
+/// When an operator had peak and day measured anew, and from which equity, once that is known.
+pub const REBASED: &str = "rebased";
 /// Why trading is frozen; there is none when it is not.
 pub const FREEZE: &str = "freeze";
 /// The newest account activity applied.

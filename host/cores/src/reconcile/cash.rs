@@ -7,14 +7,17 @@
 //! ```text
 //! Unknown ──read──> Candidate ──rows read, nothing moved meanwhile──> Calm
 //! Calm ──read that flows do not explain──> First ──rows read, read again, still so──> Second
-//! Second ──rows read again, and neither reading is explained──> Frozen
+//! Second ──rows read again, minutes after First, and neither reading is explained──> Frozen
 //! First, Second ──a reading agrees──> Calm
 //! ```
 //!
 //! What is learned around a reading may or may not be in it, so it widens what that reading may be. A part
 //! that stays below the tolerance (a fee that is booked the day after, averages that the broker rounds) is
 //! carried along as *residual*: a reading agrees when it lies between the residual and nothing, give or
-//! take the tolerance.
+//! take the tolerance. All that was ever carried along is bounded: a leak is found, however slow.
+//!
+//! A row may be listed minutes after its money. What is in doubt withholds entries at once and is over by
+//! itself ([`CashCheck::standing`]); only what stays so for [`DOUBT_FOR`] freezes.
 
 use std::time::Duration;
 
@@ -26,6 +29,12 @@ use serde::{Deserialize, Serialize};
 const TOLERANCE: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
 /// ...nor one up to this part of the equity.
 const TOLERANCE_OF_EQUITY: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
+
+/// What is carried along without an explanation is never more than so many times that, in all.
+const MOST_CARRIED: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
+/// A difference that stays so long, market time, is no row that is late. The fact sheet is silent about how
+/// long rows lag behind the money; fees come the day after, and they are small.
+const DOUBT_FOR: Duration = Duration::from_secs(300);
 
 /// What the books and the broker last agreed upon: it has to survive the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +59,19 @@ pub enum CashVerdict {
         /// What flows make of it.
         expected: Usd,
     },
+}
+
+/// How a reading's cash stands to what flows make of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is that, or nothing was agreed upon yet to measure it by.
+    Explained,
+    /// It may be that: money moved by itself about when it was taken, and the next one tells.
+    Unclear,
+    /// It cannot be that, but something filled about when it was taken, so that nobody knows by how much.
+    Doubtful,
+    /// There is more (above zero) or less by so much.
+    Unexplained(Usd),
 }
 
 /// Flows that a reading may or may not contain.
@@ -108,6 +130,9 @@ pub struct CashCheck {
     /// Learned since the last reading began, and between the one before and that.
     since_last: Slack,
     before_last: Slack,
+    /// Whether such a flow came without shares, since the last reading began and between the one before and that.
+    alone_since: bool,
+    alone_before: bool,
     /// The newest stamp of a flow.
     newest: MarketTime,
 }
@@ -122,6 +147,8 @@ impl CashCheck {
             doubt: Doubt::None,
             since_last: nothing,
             before_last: nothing,
+            alone_since: false,
+            alone_before: false,
             newest: MarketTime::EPOCH,
         }
     }
@@ -165,21 +192,49 @@ impl CashCheck {
         }
     }
 
+    /// The same of money that moved without shares: equity moved with it.
+    pub fn flow_alone(&mut self, net: Usd, time: MarketTime) {
+        self.flow(net, time);
+        self.alone_since = true;
+    }
+
+    /// How the newest reading stands to what is known by now.
+    pub fn standing(&self, account: &Account, asked_at: MarketTime) -> Standing {
+        let Some(agreed) = self.agreed else { return Standing::Explained };
+        let reading = self.reading(account, asked_at);
+        let is_still = reading.slack == Slack::default();
+        if agreed.admits(&reading, Slack::default()) {
+            Standing::Explained
+        } else if agreed.admits(&reading, reading.slack) {
+            if self.alone_since || self.alone_before { Standing::Unclear } else { Standing::Explained }
+        } else if is_still {
+            Standing::Unexplained(reading.cash - agreed.expected - agreed.residual)
+        } else {
+            Standing::Doubtful
+        }
+    }
+
     /// The account is asked for now.
     pub const fn begin(&mut self) {
+        self.alone_before = self.alone_since;
+        self.alone_since = false;
         self.before_last = self.since_last;
         self.since_last = Slack { came: Usd::ZERO, went: Usd::ZERO };
     }
 
-    /// The account as it was asked for at `asked_at`.
-    pub fn read(&mut self, account: &Account, asked_at: MarketTime) -> CashVerdict {
+    fn reading(&self, account: &Account, asked_at: MarketTime) -> Reading {
         let slack = Slack {
             came: self.before_last.came + self.since_last.came,
             went: self.before_last.went + self.since_last.went,
         };
         let moved = self.newest + self.grace >= asked_at;
         let tolerance = tolerance(account.equity);
-        let reading = Reading { cash: account.cash, tolerance, asked_at, slack, moved };
+        Reading { cash: account.cash, tolerance, asked_at, slack, moved }
+    }
+
+    /// The account as it was asked for at `asked_at`.
+    pub fn read(&mut self, account: &Account, asked_at: MarketTime) -> CashVerdict {
+        let reading = self.reading(account, asked_at);
         let Some(agreed) = &mut self.agreed else {
             return self.candidate(reading);
         };
@@ -215,7 +270,9 @@ impl CashCheck {
     }
 
     /// The activities were read, asked for after the last verdict, and every row of theirs was told.
-    pub fn activities_read(&mut self) -> CashVerdict {
+    /// `hears_fills`: the order stream is up and caught up with; without it fills come late, and nothing is
+    /// proved.
+    pub fn activities_read(&mut self, hears_fills: bool) -> CashVerdict {
         match (self.doubt, self.agreed) {
             (Doubt::Candidate(first), _) => {
                 // Whatever is in the reading is known by now. What moved about when it was taken may be in it
@@ -236,7 +293,7 @@ impl CashCheck {
                     self.doubt = Doubt::None;
                 } else if agreed.admits(&first, first.slack) {
                     self.doubt = Doubt::First { first: second, asked: true };
-                } else {
+                } else if hears_fills && second.asked_at.since(first.asked_at) >= DOUBT_FOR {
                     self.doubt = Doubt::Frozen;
                     return CashVerdict::Freeze { cash: second.cash, expected: agreed.expected };
                 }
@@ -253,8 +310,9 @@ impl Agreed {
     /// Whether the reading can be right, when any of the flows in `slack` may be missing in it.
     fn admits(&self, reading: &Reading, slack: Slack) -> bool {
         let residual = reading.cash - self.expected;
-        let low = self.residual.min(Usd::ZERO) - reading.tolerance - slack.came;
-        let high = self.residual.max(Usd::ZERO) + reading.tolerance - slack.went;
+        let most = reading.tolerance * MOST_CARRIED;
+        let low = (self.residual.min(Usd::ZERO) - reading.tolerance).max(-most) - slack.came;
+        let high = (self.residual.max(Usd::ZERO) + reading.tolerance).min(most) - slack.went;
         (low..=high).contains(&residual)
     }
 }

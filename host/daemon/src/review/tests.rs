@@ -149,11 +149,11 @@ fn a_breaker_that_trips_freezes_at_once_and_says_so_once() {
         let ask = |reviewer: &mut Reviewer, id, side| {
             reviewer.review(&strategy(), &submit(id, side, 10), None, &books, now()).map(drop)
         };
-        reviewer.account(&account(100_000), now());
+        reviewer.account(&account(100_000), Standing::Explained, now());
         assert_eq!(ask(&mut reviewer, 2, Side::Sell), Ok(()));
         assert!(reasons.try_recv().is_err());
 
-        reviewer.account(&account(98_900), now());
+        reviewer.account(&account(98_900), Standing::Explained, now());
         // The right to trade is gone before anybody is told, and no order is reviewed in between.
         assert!(!lease.holds(BootTime::from_nanos(0)));
         let reason = reasons.try_recv();
@@ -166,7 +166,7 @@ fn a_breaker_that_trips_freezes_at_once_and_says_so_once() {
         assert_eq!(ask(&mut reviewer, 4, Side::Sell), if leased { Err(Refusal::NoLease) } else { Ok(()) });
 
         for equity in [98_800, 97_000, 89_000, 100_000] {
-            reviewer.account(&account(equity), now());
+            reviewer.account(&account(equity), Standing::Explained, now());
         }
         assert!(reasons.try_recv().is_err(), "said twice");
         assert_eq!(ask(&mut reviewer, 5, Side::Buy), Err(Refusal::Frozen), "a recovery does not thaw");
@@ -178,8 +178,8 @@ fn an_equity_that_jumped_lets_only_exits_pass() {
     let (mut reviewer, ..) = reviewer(Limits::default(), false);
     let mut books = books();
     work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
-    reviewer.account(&account(100_000), now());
-    reviewer.account(&account(300_000), now());
+    reviewer.account(&account(100_000), Standing::Explained, now());
+    reviewer.account(&account(300_000), Standing::Explained, now());
     let situation = reviewer.situation(&strategy(), &submit(2, Side::Buy, 1), None, &books, now());
     assert_eq!(situation.equity, None);
     let exit = reviewer.review(&strategy(), &submit(3, Side::Sell, 10), None, &books, now());
@@ -189,7 +189,7 @@ fn an_equity_that_jumped_lets_only_exits_pass() {
 #[test]
 fn exits_of_one_group_and_replacements_stand_for_the_same_shares() {
     let (mut reviewer, ..) = reviewer(Limits::default(), false);
-    reviewer.account(&account(100_000), now());
+    reviewer.account(&account(100_000), Standing::Explained, now());
     let mut books = books();
     let stop_loss = StopLoss { stop_price: price(90), limit_price: None };
     let class = OrderClass::Bracket { take_profit: price(110), stop_loss };
@@ -284,14 +284,14 @@ fn the_fourth_day_trade_is_refused_on_request_and_over_a_restart() {
 
     let (mut reviewer, ..) = self::reviewer(limits, false);
     reviewer.restore(&kept);
-    reviewer.account(&poor, now());
+    reviewer.account(&poor, Standing::Explained, now());
     let mut books = books();
     work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
     reviewer.filled(&fill(Side::Buy, 9), qty(10));
     let exit = reviewer.review(&strategy(), &submit(2, Side::Sell, 10), None, &books, now());
     assert_eq!(exit.map(drop), Err(Refusal::DayTrades));
     poor.last_equity = Usd::new(25_000.into());
-    reviewer.account(&poor, now());
+    reviewer.account(&poor, Standing::Explained, now());
     let exit = reviewer.review(&strategy(), &submit(2, Side::Sell, 10), None, &books, now());
     assert_eq!(exit.map(drop), Ok(()));
 }

@@ -71,11 +71,13 @@ impl<B: Broker, R: Review> Desk<B, R> {
         self.machine.check_cash(&account, asked_at, self.clock.now());
         // After the orders: their fills are in the positions, and the rows name them.
         let since = self.machine.activities_since();
-        let (positions, activities) =
-            tokio::join!(persist(self.backoff(), || broker.positions()), broker.activities(since));
-        // Those are not worth a start that fails: they are asked for again while the desk runs.
+        let (positions, activities) = tokio::join!(
+            persist(self.backoff(), || broker.positions()),
+            persist(self.backoff(), || broker.activities(since)),
+        );
+        // Those are not worth a start that fails: they are asked for again while the desk runs, and until
+        // then the account is not measured.
         self.machine.activities_read(activities, self.clock.now());
-        // After the rows: a withdrawal would look like a loss.
         self.machine.take_account(account, asked_at, self.clock.now());
         found.positions = self.machine.first_positions(&positions?, self.clock.now());
         found.fills = usize::try_from(self.stats.read().fills - fills_before).unwrap_or(usize::MAX);

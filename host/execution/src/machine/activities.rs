@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use sandpit_broker::BrokerError;
 use sandpit_cores::{
     orders::{Execution, Order, OrderEvent, OrderState},
-    reconcile::KnownRows,
+    reconcile::{CashVerdict, KnownRows},
 };
 use sandpit_store::{Actor, Audit, Record};
 use sandpit_types::{
@@ -25,6 +25,8 @@ use crate::Review;
 const MAX_ASKING: usize = 8;
 /// Orders of others that are remembered. When full, all are forgotten and asked for again.
 const MAX_OTHERS: usize = 1_000;
+/// So long without one complete answer, market time, and a human is told.
+const MISSED_FOR: Duration = Duration::from_secs(600);
 /// The first rows of a new account are asked for from so long before the start.
 pub(super) const BEFORE_START: Duration = Duration::from_secs(600);
 
@@ -35,6 +37,10 @@ pub(super) struct Rows {
     pub(super) known: Option<KnownRows>,
     /// When to ask from while nothing is known.
     pub(super) start: MarketTime,
+    /// Whether an answer of this life was taken in.
+    pub(super) are_read: bool,
+    /// Since when no answer was complete.
+    missed_since: Option<MarketTime>,
     asking: BTreeSet<BrokerOrderId>,
     /// Not ours by the broker's word.
     others: BTreeSet<BrokerOrderId>,
@@ -52,11 +58,41 @@ impl<R: Review> Machine<R> {
         let is_new = self.activities.ended(result.is_ok(), now, self.chance.next());
         let rows = match result {
             Ok(rows) => rows,
-            Err(error) => return info!(%error, "the activities have to be asked for again"),
+            Err(error) => {
+                info!(%error, "the activities have to be asked for again");
+                return self.miss_rows(now);
+            }
         };
-        if self.take_rows(&rows, now) && is_new {
-            let verdict = self.cash.activities_read();
+        let is_complete = self.take_rows(&rows, now);
+        if !std::mem::replace(&mut self.rows.are_read, true) {
+            // Every transfer is told of now: the account that waited for that may be measured.
+            self.account.hurry(now);
+        }
+        if is_complete && is_new {
+            self.rows.missed_since = None;
+            let was_doubtful = self.cash.is_doubtful();
+            let verdict = self.cash.activities_read(self.books.is_order_stream_up());
+            if was_doubtful && !self.cash.is_doubtful() && verdict == CashVerdict::Quiet {
+                // Entries wait for a reading that is in no doubt.
+                self.account.hurry(now);
+            }
             self.obey_cash(verdict, now);
+        } else if !is_complete {
+            self.miss_rows(now);
+        }
+    }
+
+    /// The answer was an error, or a row of it could not be taken in.
+    fn miss_rows(&mut self, now: MarketTime) {
+        let since = *self.rows.missed_since.get_or_insert(now);
+        if now.since(since) >= MISSED_FOR {
+            self.alert(
+                format!(
+                    "the broker's activities cannot be read wholly since {since}: transfers are taken for \
+                     unexplained cash, and cash that went is not found; look at the key's rights and the log"
+                ),
+                now,
+            );
         }
     }
 
@@ -179,11 +215,11 @@ impl<R: Review> Machine<R> {
             return;
         }
         // Such rows have a date only, so nobody knows whether the last reading contains it.
-        self.cash.flow(net, now);
+        self.cash.flow_alone(net, now);
         self.stats.write(|counts| counts.activities += 1);
         let is_transfer = row.deed.is_transfer();
         if is_transfer {
-            self.review.transfer(net, now);
+            self.review.transfer(net, row.time, now);
         }
         let Deed::Other { kind, symbol, .. } = &row.deed else { return };
         let action = if is_transfer { "transfer" } else { "cash" };

@@ -69,8 +69,9 @@ impl<R: Review> Machine<R> {
         let verdict = self.cash.read(account, asked_at);
         if self.cash.is_doubtful() && !was_doubtful {
             self.stats.write(|counts| counts.differences += 1);
-            // Shares may have moved with it.
+            // Shares may have moved with it, and an order of ours filled unheard.
             self.positions.hurry(now);
+            self.list.hurry(now);
         }
         self.obey_cash(verdict, now);
     }
@@ -107,7 +108,7 @@ impl<R: Review> Machine<R> {
         self.raise(
             format!(
                 "frozen, only orders that reduce are sent: {reason}; look for money that moved at the \
-                 broker, stop the host, then `sandpit unfreeze`"
+                 broker, stop the host, then `sandpit unfreeze` (with `--rebase` if it is gone for good)"
             ),
             now,
         );

@@ -197,9 +197,13 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// The review is not told before the activities were read: a withdrawal would look like a loss.
     pub(crate) fn take_account(&mut self, account: Account, asked_at: MarketTime, now: MarketTime) {
-        self.review.account(&account, asked_at);
-        self.keep_facts();
+        if self.rows.are_read {
+            let standing = self.cash.standing(&account, asked_at);
+            self.review.account(&account, standing, asked_at);
+            self.keep_facts();
+        }
         self.ledger.record(Record::Equity { time: now, equity: account.equity, cash: account.cash });
         self.actions.push(Action::Tell(DeskOutput::Account(account)));
     }

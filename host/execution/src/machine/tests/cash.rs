@@ -1,5 +1,6 @@
 //! Cash and activities against a broker whose stream loses events and whose account others use, too.
 
+use sandpit_cores::reconcile::Standing;
 use sandpit_types::{ClientOrderId, HostEpoch, Refusal, Side, Usd};
 
 use super::{
@@ -17,6 +18,11 @@ fn settled() -> World {
     world.calm_for(secs(60));
     assert!(world.machine.cash.agreed().is_some(), "agreed at the first quiet reading");
     world
+}
+
+/// How the newest reading that the review was told of stands.
+fn standing(world: &World) -> Standing {
+    world.machine.review.accounts.last().expect("it was told of one").1
 }
 
 fn is_frozen(world: &World) -> bool {
@@ -46,12 +52,14 @@ fn fills_fees_and_transfers_explain_cash() {
 }
 
 #[test]
-fn cash_that_nothing_explains_freezes_within_two_reads() {
+fn cash_that_nothing_explains_is_in_doubt_at_once_and_freezes_after_minutes() {
     let mut world = settled();
     world.venue.unexplained = Usd::new((-101).into());
-    world.calm_for(secs(9));
-    assert!(!is_frozen(&world), "one reading is no proof");
-    world.calm_for(secs(12));
+    world.calm_for(secs(11));
+    assert_eq!(standing(&world), Standing::Unexplained(Usd::new((-101).into())), "entries wait");
+    world.calm_for(secs(280));
+    assert!(!is_frozen(&world), "its row may be late");
+    world.calm_for(secs(31));
     assert!(is_frozen(&world));
     assert_eq!(alerts(&world), 1);
     assert_eq!(world.disk.notices("freeze").len(), 1);
@@ -195,9 +203,60 @@ fn without_activities_nothing_is_believed_and_nothing_frozen() {
     world.venue.unexplained = Usd::new(5_000.into());
     world.calm_for(secs(300));
     assert!(!is_frozen(&world), "they might explain it");
+    assert_eq!(standing(&world), Standing::Unexplained(Usd::new(5_000.into())));
+    assert_eq!(alerts(&world), 0);
+    world.calm_for(secs(600));
+    assert_eq!(alerts(&world), 1, "that they are missing is told once");
     world.activities_work = true;
-    world.calm_for(secs(120));
+    world.calm_for(secs(420));
     assert!(is_frozen(&world));
+}
+
+#[test]
+fn a_row_that_comes_minutes_after_its_money_ends_the_doubt() {
+    let mut world = settled();
+    world.venue.unexplained = Usd::new((-20_000).into());
+    world.calm_for(secs(200));
+    assert_eq!(standing(&world), Standing::Unexplained(Usd::new((-20_000).into())));
+    world.venue.unexplained = Usd::ZERO;
+    world.venue.move_cash("CSW", -20_000);
+    world.calm_for(secs(13));
+    assert_eq!(standing(&world), Standing::Explained);
+    assert!(!is_frozen(&world));
+    assert_eq!(world.machine.review.transferred, Usd::new((-20_000).into()));
+    assert_eq!(alerts(&world), 0);
+}
+
+#[test]
+fn fills_unheard_whose_rows_are_late_do_not_freeze() {
+    let mut world = settled();
+    world.submit(2, Side::Buy, 100);
+    world.calm();
+    world.activities_work = false;
+    world.venue.fill(1, 40);
+    world.venue.stream.clear();
+    world.calm_for(secs(13));
+    assert_eq!(world.machine.books.position(&spy()), qty(50), "the list shows it, asked for at once");
+    world.activities_work = true;
+    world.calm_for(secs(600));
+    assert!(!is_frozen(&world));
+    assert_eq!(standing(&world), Standing::Explained);
+}
+
+#[test]
+fn no_account_is_measured_before_the_activities_were_read() {
+    let mut world = settled();
+    world.crash_with(|world| {
+        world.activities_work = false;
+        world.venue.move_cash("CSW", -20_000);
+    });
+    world.calm_for(secs(120));
+    assert!(world.machine.review.accounts.is_empty());
+    world.activities_work = true;
+    world.calm_for(secs(60));
+    assert_eq!(world.machine.review.transferred, Usd::new((-20_000).into()));
+    assert!(world.machine.review.accounts.iter().all(|(_, cash)| *cash == Standing::Explained));
+    assert!(!is_frozen(&world) && !world.machine.review.accounts.is_empty());
 }
 
 #[test]

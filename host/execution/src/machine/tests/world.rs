@@ -7,7 +7,7 @@ use std::{
 };
 
 use sandpit_broker::{BrokerError, GateError};
-use sandpit_cores::orders::SubBook;
+use sandpit_cores::{orders::SubBook, reconcile::Standing};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
 use sandpit_types::{
@@ -51,6 +51,8 @@ pub(super) struct Calm {
     pub(super) fills: Vec<(Qty, Qty)>,
     /// What it wants to be kept.
     pub(super) facts: Vec<(&'static str, String)>,
+    /// The accounts it was told of.
+    pub(super) accounts: Vec<(Usd, Standing)>,
     /// Money that the owner moved, in all.
     pub(super) transferred: Usd,
 }
@@ -82,11 +84,12 @@ impl Review for Calm {
         Gates::new(Limits::default()).check(strategy, submit, &situation, now)
     }
 
-    fn account(&mut self, _: &Account, asked_at: MarketTime) {
+    fn account(&mut self, account: &Account, cash: Standing, asked_at: MarketTime) {
         self.asked_at = Some(asked_at);
+        self.accounts.push((account.equity, cash));
     }
 
-    fn transfer(&mut self, net: Usd, _: MarketTime) {
+    fn transfer(&mut self, net: Usd, _: MarketTime, _: MarketTime) {
         self.transferred += net;
     }
 
@@ -400,6 +403,12 @@ impl World {
     /// The host dies. What was on its way to the broker does not arrive any more; a new host starts on the
     /// same disk.
     pub(super) fn crash(&mut self) {
+        self.crash_with(|_| {});
+    }
+
+    /// The same, and something happens while no host is there.
+    pub(super) fn crash_with(&mut self, happens: impl FnOnce(&mut Self)) {
+        happens(self);
         self.under_way.clear();
         self.epoch += 1;
         self.machine = machine(self.epoch);
