@@ -103,7 +103,7 @@ fn main() -> ExitCode {
         Command::Unfreeze(args) => {
             log_to_stderr("warn");
             said(load(&args.config).and_then(|config| {
-                unfreeze::unfreeze(&config, &args.reason, &ambient::user(&ambient::environment()))
+                unfreeze::unfreeze(&config, &args, &ambient::user(&ambient::environment()))
             }))
         }
         Command::Config(ConfigCommand::Check { config }) => {

@@ -1,4 +1,5 @@
-//! `sandpit unfreeze`: an operator has looked, and the host may trade again from its next start.
+//! `sandpit unfreeze`: an operator has looked, and the host may trade again from its next start: after a freeze,
+//! and with `--rebase` after a breaker that tripped for good, such as a drawdown from a peak that stays.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -26,14 +27,18 @@ pub(crate) struct UnfreezeArgs {
     /// Why it may trade again; it is kept in the audit log with your name.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
+    /// Forget the highest equity and the start of the day, too: losses are measured from the first reading of
+    /// the next start, as after money went without a row, or a drawdown that you accept.
+    #[arg(long)]
+    pub(crate) rebase: bool,
 }
 
 /// Lifts the freeze, and says of what.
 ///
 /// # Errors
 /// [`Exit::Usage`] without a reason; [`Exit::State`] while a host runs, or when the database cannot be used.
-pub(crate) fn unfreeze(config: &Config, reason: &str, operator: &str) -> Result<String, Failure> {
-    let reason = reason.trim();
+pub(crate) fn unfreeze(config: &Config, args: &UnfreezeArgs, operator: &str) -> Result<String, Failure> {
+    let reason = args.reason.trim();
     if !(1..=MAX_REASON_CHARS).contains(&reason.chars().count()) {
         let what = format!("--reason must say why, in 1 to {MAX_REASON_CHARS} characters");
         return Err(Failure::new(Exit::Usage, what));
@@ -50,35 +55,52 @@ pub(crate) fn unfreeze(config: &Config, reason: &str, operator: &str) -> Result<
     let failed = |error| Failure::new(Exit::State, error);
     runtime.block_on(async {
         let store = open_database(&config.records.database(config.mode, &folder), Arc::default()).await?;
-        let lifted = lift(&store, reason, operator, ambient::wall_now()).await;
+        let time = ambient::wall_now();
+        let lifted = lift(&store, reason, args.rebase, operator, time).await;
         store.close().await;
-        match lifted.map_err(failed)? {
-            Some(freeze) => Ok(format!("no longer frozen; it was: {freeze}")),
-            None => Ok("nothing was frozen".to_owned()),
-        }
+        let frozen = match lifted.map_err(failed)? {
+            Some(freeze) => format!("no longer frozen; it was: {freeze}"),
+            None => "nothing was frozen".to_owned(),
+        };
+        Ok(if args.rebase { format!("{frozen}; losses are measured anew") } else { frozen })
     })
 }
 
-/// Removes the freeze and what it was measured against. Returns what was frozen for.
+/// Removes the freeze and what it was measured against, and with `rebase` what losses are measured against.
+/// Returns what was frozen for.
 async fn lift(
     store: &Store,
     reason: &str,
+    rebase: bool,
     operator: &str,
     time: MarketTime,
 ) -> Result<Option<String>, sandpit_store::StoreError> {
-    let Some(freeze) = store.load().await?.facts.remove(facts::FREEZE) else { return Ok(None) };
-    let audit = Audit {
-        time,
-        actor: Actor::Operator(operator.to_owned()),
-        action: "unfreeze",
-        client_id: None,
-        symbol: None,
-        detail: format!("{reason} (frozen was: {freeze})"),
+    let mut known = store.load().await?.facts;
+    let freeze = known.remove(facts::FREEZE);
+    let audit = |action, detail| {
+        let actor = Actor::Operator(operator.to_owned());
+        Record::Audit(Audit { time, actor, action, client_id: None, symbol: None, detail })
     };
     let forget = |name| Record::Fact { name, value: None };
-    let records = vec![forget(facts::FREEZE), forget(facts::AGREED_CASH), Record::Audit(audit)];
+    let mut records = Vec::new();
+    if let Some(freeze) = &freeze {
+        records
+            .extend([forget(facts::FREEZE), audit("unfreeze", format!("{reason} (frozen was: {freeze})"))]);
+    }
+    if rebase {
+        let was = |name| known.get(name).map_or("unknown", String::as_str);
+        let (peak, start) = (was(facts::PEAK_EQUITY), was(facts::DAY_START));
+        let detail = format!("{reason} (the peak was {peak}, the day started from {start})");
+        let rebased = Record::Fact { name: facts::REBASED, value: Some(time.to_string()) };
+        records.extend([forget(facts::PEAK_EQUITY), forget(facts::DAY_START), rebased]);
+        records.push(audit("rebase", detail));
+    }
+    if records.is_empty() {
+        return Ok(None);
+    }
+    records.push(forget(facts::AGREED_CASH));
     store.commit(records).await?;
-    Ok(Some(freeze))
+    Ok(freeze)
 }
 
 #[cfg(test)]
@@ -104,7 +126,11 @@ mod tests {
         let database = Database::Sqlite(folder.path().join("sandpit.db"));
         let store = open_database(&database, Arc::default()).await.expect("opens");
         let time = MarketTime::from_secs(1);
-        assert_eq!(lift(&store, "looked", "kim", time).await.expect("works"), None, "nothing is frozen");
+        assert_eq!(
+            lift(&store, "looked", false, "kim", time).await.expect("works"),
+            None,
+            "nothing is frozen"
+        );
         let fact = |name, value: &str| Record::Fact { name, value: Some(value.to_owned()) };
         let stored = vec![
             fact(facts::FREEZE, "100 USD are missing"),
@@ -112,11 +138,15 @@ mod tests {
             fact(facts::PEAK_EQUITY, "7"),
         ];
         store.commit(stored).await.expect("writes");
-        let lifted = lift(&store, "looked", "kim", time).await.expect("works");
+        let lifted = lift(&store, "looked", false, "kim", time).await.expect("works");
         assert_eq!(lifted.as_deref(), Some("100 USD are missing"));
         let left = store.load().await.expect("reads").facts;
         assert_eq!(left, BTreeMap::from([(facts::PEAK_EQUITY.to_owned(), "7".to_owned())]));
-        assert_eq!(lift(&store, "looked", "kim", time).await.expect("works"), None);
+        assert_eq!(lift(&store, "looked", false, "kim", time).await.expect("works"), None);
+        // The way out after a drawdown, frozen or not.
+        assert_eq!(lift(&store, "accepted", true, "kim", time).await.expect("works"), None);
+        let left = store.load().await.expect("reads").facts;
+        assert_eq!(left, BTreeMap::from([(facts::REBASED.to_owned(), "1970-01-01T00:00:01Z".to_owned())]));
         store.close().await;
     }
 
@@ -124,8 +154,10 @@ mod tests {
     fn it_needs_a_reason_and_a_host_that_is_stopped() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = config(folder.path());
+        let args =
+            |reason: &str| UnfreezeArgs { config: PathBuf::new(), reason: reason.to_owned(), rebase: false };
         let check = |reason: &str, exit: Exit, sentence: &str| {
-            let failure = unfreeze(&config, reason, "kim").expect_err(sentence);
+            let failure = unfreeze(&config, &args(reason), "kim").expect_err(sentence);
             assert_eq!(failure.exit, exit);
             assert!(failure.sentence.contains(sentence), "{}", failure.sentence);
         };
@@ -134,6 +166,6 @@ mod tests {
         let host: Flock<std::fs::File> = lock(&state).expect("free");
         check("looked", Exit::State, "another host runs with this state_dir; stop it first");
         drop(host);
-        assert_eq!(unfreeze(&config, "looked", "kim").expect("free"), "nothing was frozen");
+        assert_eq!(unfreeze(&config, &args("looked"), "kim").expect("free"), "nothing was frozen");
     }
 }
