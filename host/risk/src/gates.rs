@@ -96,14 +96,28 @@ impl Gates {
         situation: &Situation,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
+        let reduces = self.would_pass(strategy, submit, situation, now)?;
+        self.rates.note(strategy, now);
+        Ok(Approved::new(strategy.clone(), submit.clone(), reduces))
+    }
+
+    /// Asks every gate and remembers nothing: whether the order would reduce.
+    ///
+    /// # Errors
+    /// The [`Refusal`] of the first gate that objects.
+    pub fn would_pass(
+        &self,
+        strategy: &StrategyName,
+        submit: &Submit,
+        situation: &Situation,
+        now: MarketTime,
+    ) -> Result<bool, Refusal> {
         let used = self.rates.used(strategy, now);
         let case = Case::new(strategy, submit, situation, &self.limits, used, now);
         for gate in GATES {
             gate(&case)?;
         }
-        let reduces = case.reduces();
-        self.rates.note(strategy, now);
-        Ok(Approved::new(strategy.clone(), submit.clone(), reduces))
+        Ok(case.reduces())
     }
 }
 

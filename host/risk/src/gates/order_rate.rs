@@ -1,4 +1,5 @@
-//! Only so many orders in any minute: of one strategy, and of all together.
+//! Only so many orders in any minute: of one strategy, and of all together. Exits have as many again, so that
+//! entries never spend what an exit needs.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -46,8 +47,9 @@ impl Rates {
 }
 
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
-    let fits = case.used.account < case.limits.orders_per_minute()
-        && case.used.strategy < case.limits.strategy_orders_per_minute();
+    let share = if case.reduces() { 2 } else { 1 };
+    let fits = case.used.account < share * case.limits.orders_per_minute()
+        && case.used.strategy < share * case.limits.strategy_orders_per_minute();
     if fits { Ok(()) } else { Err(Refusal::OrderRate) }
 }
 
@@ -72,9 +74,28 @@ mod tests {
                     |w| w.used = Used { account: 120, strategy: 0 },
                     Err(Refusal::OrderRate),
                 ),
+                (
+                    "an exit finds entries' spent",
+                    |w| {
+                        w.hold("100");
+                        w.sell("10", "");
+                        w.used = Used { account: 239, strategy: 119 };
+                    },
+                    Ok(()),
+                ),
+                (
+                    "exits have an end, too",
+                    |w| {
+                        w.hold("100");
+                        w.sell("10", "");
+                        w.used = Used { account: 240, strategy: 0 };
+                    },
+                    Err(Refusal::OrderRate),
+                ),
             ],
         );
     }
+
     #[test]
     fn strategies_that_come_and_go_are_forgotten() {
         let mut rates = Rates::new();

@@ -206,13 +206,19 @@ proptest! {
     #[test]
     fn an_exit_is_stopped_by_nothing_that_bounds_risk(
         draft in drafts(), open in opens(), held in 0_i64..400, wrong in wrongs(),
+        used in 0_usize..=60, open_orders in 0_usize..=500,
     ) {
-        let world = world(&draft, &open, held, 0, &wrong);
+        let mut world = world(&draft, &open, held, 0, &wrong);
+        world.situation.open_order_count = open_orders;
         let World { strategy, submit, situation, limits, now, .. } = &world;
         if !world.case().reduces() {
             return Ok(());
         }
-        let refused = Gates::new(limits.clone()).check(strategy, submit, situation, *now).map(drop);
+        let mut gates = Gates::new(limits.clone());
+        for _ in 0..used {
+            gates.rates.note(strategy, *now);
+        }
+        let refused = gates.check(strategy, submit, situation, *now).map(drop);
         let may = [
             Ok(()),
             Err(Refusal::UnsupportedOrder),
