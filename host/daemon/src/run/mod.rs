@@ -61,9 +61,20 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
     let kill_switch_file = config.kill_switch_file.clone();
     endings.watch_flag(kill_switch_file.clone());
     // A start may take long; it can be ended at any point, because nothing was sent yet.
-    let host = tokio::select! {
-        host = start(config, lease, &endings) => host?,
-        ending = next(&mut reasons) => {
+    let started = tokio::select! {
+        biased;
+        ending = next(&mut reasons) => Err(ending),
+        // A breaker may trip in the same moment in which the start fails: the trip is what counts.
+        host = start(config, lease, &endings) => match (host, reasons.try_recv()) {
+            (Err(failure), Err(_)) => return Err(failure),
+            (Err(_), Ok(ending)) => Err(ending),
+            (Ok(host), Ok(ending)) => return Ok(host.end(ending, &mut reasons).await.exit()),
+            (Ok(host), Err(_)) => Ok(host),
+        },
+    };
+    let host = match started {
+        Ok(host) => host,
+        Err(ending) => {
             if let Ending::Kill { reason } = &ending {
                 end::killed_at_start(&kill_switch_file, reason);
             }
