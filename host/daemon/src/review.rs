@@ -89,6 +89,21 @@ impl Review for Reviewer {
         self.gates.check(strategy, submit, &situation, now)
     }
 
+    fn may_leave(
+        &self,
+        strategy: &StrategyName,
+        exit: &Submit,
+        books: &Books,
+        now: MarketTime,
+    ) -> Result<(), Refusal> {
+        let mut situation = self.situation(strategy, exit, None, books, now);
+        let before = situation.open_orders.len();
+        situation.open_orders.retain(|order| order.strategy != *strategy);
+        let gone = before - situation.open_orders.len();
+        situation.open_order_count = situation.open_order_count.saturating_sub(gone);
+        self.gates.would_pass(strategy, exit, &situation, now).map(drop)
+    }
+
     fn account(&mut self, account: &Account, cash: Standing, asked_at: MarketTime) {
         let taken_at = ambient::boot_now();
         self.account = Some(Reading { account: account.clone(), asked_at, taken_at });

@@ -30,6 +30,19 @@ pub trait Review: Send + 'static {
         now: MarketTime,
     ) -> Result<Approved, Refusal>;
 
+    /// Whether an order that leaves a symbol would pass if the strategy's own open orders in it were gone.
+    /// Nothing is approved or counted by it.
+    ///
+    /// # Errors
+    /// The first objection.
+    fn may_leave(
+        &self,
+        strategy: &StrategyName,
+        exit: &Submit,
+        books: &Books,
+        now: MarketTime,
+    ) -> Result<(), Refusal>;
+
     /// The account was read again. It was asked for at `asked_at`: what happened since may not be in it. `cash`
     /// is how its cash stands to what fills and activities make. No account is told of before the activities
     /// were read in this life.

@@ -94,6 +94,10 @@ impl Review for Calm {
         Gates::new(Limits::default()).check(strategy, submit, &situation, now)
     }
 
+    fn may_leave(&self, _: &StrategyName, _: &Submit, _: &Books, _: MarketTime) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     fn account(&mut self, account: &Account, cash: Standing, _: MarketTime) {
         self.equity = Some(account.equity);
         self.measured.lock().expect("no panic holds it").push((self.transferred, cash));

@@ -158,6 +158,14 @@ impl CashCheck {
         self.agreed = Some(agreed);
     }
 
+    /// Begins anew with the next reading: some flow may have been told twice.
+    pub const fn begin_anew(&mut self) {
+        if !matches!(self.doubt, Doubt::Frozen) {
+            self.agreed = None;
+            self.doubt = Doubt::None;
+        }
+    }
+
     /// Frozen by an earlier life: readings prove nothing until the freeze is lifted.
     pub const fn restore_frozen(&mut self) {
         self.doubt = Doubt::Frozen;

@@ -39,7 +39,8 @@ impl KnownRows {
 
     /// Whether the row was taken in before.
     pub fn has(&self, row: &Activity) -> bool {
-        row.time < self.horizon || self.known.contains(&(row.time, row.id.clone()))
+        // Its time may have become more exact than the date that it was first listed with.
+        row.time < self.horizon || self.known.iter().any(|(_, id)| *id == row.id)
     }
 
     /// A row is taken in that must not be a second time.
@@ -81,13 +82,17 @@ mod tests {
         let mut rows = KnownRows::new(MarketTime::from_secs(1_000));
         assert_eq!(rows.since(), MarketTime::from_secs(940));
         for second in 0..3_000 {
-            let row = row(second, "a");
+            let row = row(second, &second.to_string());
             assert!(!rows.has(&row), "{second}");
             rows.add(&row);
             assert!(rows.has(&row), "{second}");
         }
-        assert!((0..3_000).all(|second| rows.has(&row(second, "a"))), "forgotten ones count as known");
+        assert!(
+            (0..3_000).all(|second| rows.has(&row(second, &second.to_string()))),
+            "forgotten ones count as known"
+        );
         assert!(!rows.has(&row(2_500, "b")), "another row of the same time is another row");
+        assert!(rows.has(&row(2_999, "2500")), "the same row at a time that is more exact");
         assert_eq!(rows.since(), MarketTime::from_secs(940), "only fills move the time to ask from");
     }
 }

@@ -187,6 +187,21 @@ fn an_equity_that_jumped_lets_only_exits_pass() {
 }
 
 #[test]
+fn a_symbol_may_be_left_as_if_its_own_orders_were_gone() {
+    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    reviewer.account(&account(100_000), Standing::Explained, now());
+    let mut books = books();
+    work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
+    let exit = submit(7, Side::Sell, 10);
+    let stop = Submit { kind: OrderKind::Stop { stop_price: price(90) }, ..submit(2, Side::Sell, 10) };
+    work(&mut books, 2, &stop, Links::default(), 0);
+    assert!(reviewer.review(&strategy(), &exit, None, &books, now()).is_err(), "the stop takes them");
+    assert_eq!(reviewer.may_leave(&strategy(), &exit, &books, now()), Ok(()));
+    books.set_reconciled(false);
+    assert!(reviewer.may_leave(&strategy(), &exit, &books, now()).is_err());
+}
+
+#[test]
 fn exits_of_one_group_and_replacements_stand_for_the_same_shares() {
     let (mut reviewer, ..) = reviewer(Limits::default(), false);
     reviewer.account(&account(100_000), Standing::Explained, now());

@@ -23,8 +23,14 @@ use crate::Review;
 
 /// Orders that the broker is asked about at a time, because a row names them and the books do not.
 const MAX_ASKING: usize = 8;
+/// With more orders of others than this known, the next ones are not asked for at once.
+const FEW_OTHERS: usize = 16;
 /// Orders of others that are remembered. When full, all are forgotten and asked for again.
 const MAX_OTHERS: usize = 1_000;
+/// Rows of fills may be listed so much later than those of younger ones. The fact sheet is silent about it.
+const LOOK_BACK: Duration = Duration::from_secs(900);
+/// While cash is in doubt, they are looked for this often.
+const LOOK_BACK_EVERY: Duration = Duration::from_secs(60);
 /// So long without one complete answer, market time, and a human is told.
 const MISSED_FOR: Duration = Duration::from_secs(600);
 /// The first rows of a new account are asked for from so long before the start.
@@ -41,6 +47,8 @@ pub(super) struct Rows {
     pub(super) are_read: bool,
     /// Since when no answer was complete.
     missed_since: Option<MarketTime>,
+    /// When rows were last asked for from further back.
+    looked_back_at: MarketTime,
     asking: BTreeSet<BrokerOrderId>,
     /// Not ours by the broker's word.
     others: BTreeSet<BrokerOrderId>,
@@ -49,6 +57,16 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn since(&self) -> MarketTime {
         self.known.as_ref().map_or(self.start, KnownRows::since)
+    }
+
+    /// From when on to ask now: from further back now and then while cash is in doubt, for rows that were listed
+    /// after younger ones.
+    pub(super) fn asked_since(&mut self, is_doubtful: bool, now: MarketTime) -> MarketTime {
+        if !is_doubtful || now.since(self.looked_back_at) < LOOK_BACK_EVERY {
+            return self.since();
+        }
+        self.looked_back_at = now;
+        self.since() - LOOK_BACK
     }
 }
 
@@ -190,6 +208,8 @@ impl<R: Review> Machine<R> {
         let name = match &result {
             Ok(shown) => self.name_of(shown),
             Err(BrokerError::NotFound { .. }) => None,
+            // An order that is none of the kinds we send is not ours.
+            Err(BrokerError::Malformed { .. }) => None,
             Err(error) => return info!(order = %broker_id, %error, "whose it is has to be asked again"),
         };
         match (name, result) {
@@ -204,8 +224,11 @@ impl<R: Review> Machine<R> {
                 }
             }
         }
-        // Its row is still to be taken in.
-        self.activities.hurry(now);
+        // Its row is still to be taken in, with those of the others that are asked for.
+        // Of many strangers the rows come at their usual pace: those questions use the exits' budget.
+        if self.rows.asking.is_empty() && self.rows.others.len() <= FEW_OTHERS {
+            self.activities.hurry(now);
+        }
     }
 
     /// Money that moved without an order. What was there before the first answer of all is history.

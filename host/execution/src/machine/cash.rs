@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use sandpit_cores::reconcile::{Agreed, CashVerdict, Claim, KnownRows};
+use sandpit_cores::{
+    orders::Order,
+    reconcile::{Agreed, CashVerdict, Claim, KnownRows},
+};
 use sandpit_store::{Actor, Audit, Record, facts};
-use sandpit_types::{Account, Fill, MarketTime, Usd};
+use sandpit_types::{Account, ClientOrderId, Fill, MarketTime, Usd};
 use tracing::error;
 
-use super::{Machine, activities};
+use super::{Machine, activities, audit, errands::Errand};
 use crate::{DeskError, Review};
 
 /// What was last written of the two facts.
@@ -95,6 +98,7 @@ impl<R: Review> Machine<R> {
         self.books.set_frozen(Some(reason.clone()));
         self.stats.write(|counts| counts.frozen = Some(reason.clone()));
         self.ledger.record(Record::Fact { name: facts::FREEZE, value: Some(reason.clone()) });
+        self.cancel_entries(now);
         let (action, detail) = ("freeze", reason.clone());
         let (client_id, symbol) = (None, None);
         self.ledger.record(Record::Audit(Audit {
@@ -112,6 +116,28 @@ impl<R: Review> Machine<R> {
             ),
             now,
         );
+    }
+
+    /// While frozen, what rests at the broker and would add when it fills is cancelled. Exits stay, and so does an
+    /// entry that has filled in part and brings exits along: they would go with it.
+    pub(super) fn cancel_entries(&mut self, now: MarketTime) {
+        if self.books.frozen().is_none() {
+            return;
+        }
+        let adds = |order: &&Order| {
+            let request = &order.request;
+            let held = self.books.sub_book(order.strategy(), &request.symbol).qty;
+            let takes =
+                !held.is_zero() && request.side.signed(request.qty).is_positive() != held.is_positive();
+            let brings = !request.class.legs().is_empty() && !order.filled().qty().is_zero();
+            order.links.leg_of.is_none() && !takes && !brings
+        };
+        let is_new = |id: &ClientOrderId| !self.errands.is_wanted(Errand::Cancel, id);
+        let entries = self.books.open_orders().filter(adds).map(|order| order.client_id().clone());
+        let entries: Vec<ClientOrderId> = entries.filter(is_new).collect();
+        for id in entries {
+            self.ask_cancel(&id, &audit::host(), "it would add risk while frozen", now);
+        }
     }
 
     /// Writes down what changed of the facts, in the commit of whatever changed them.

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! asked ──own orders open──> Leaving ──all over──> exit (an order like any other)
-//!   │                          │  └──too long──> refused: late
-//!   └──flat, none open──> refused: no-position
+//!   │ │                        │  └──too long──> refused: late
+//!   │ └──flat, none open──> refused: no-position
+//!   └──the exit would not pass the gates──> refused by that gate, and nothing is cancelled
 //! ```
 //!
 //! It lives in memory only: after a restart the strategy asks again.
@@ -12,8 +13,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_types::{
-    ClientOrderId, MarketTime, OrderClass, OrderKind, Refusal, Side, StrategyName, StrategyOrderId, Submit,
-    Symbol, TimeInForce,
+    ClientOrderId, MarketTime, OrderClass, OrderKind, Qty, Refusal, Side, StrategyName, StrategyOrderId,
+    Submit, Symbol, TimeInForce,
 };
 
 use super::{Machine, Mode, audit};
@@ -86,6 +87,12 @@ impl<R: Review> Machine<R> {
         if self.closings.0.len() >= MAX_CLOSINGS {
             return self.refuse(strategy, id, Refusal::OrderRate, now);
         }
+        // Before anything is cancelled: what protects the position stays while the exit cannot leave.
+        if let Some(exit) = self.exit_of(strategy, &symbol, id)
+            && let Err(refusal) = self.review.may_leave(strategy, &exit, &self.books, now)
+        {
+            return self.refuse(strategy, id, refusal, now);
+        }
         let withdrawn = self.planning.take(strategy, |submit| submit.symbol == symbol);
         self.withdraw(withdrawn, now);
         let open = self.books.open_of(strategy).filter(|order| order.request.symbol == symbol);
@@ -126,13 +133,30 @@ impl<R: Review> Machine<R> {
     }
 
     fn exit(&mut self, strategy: &StrategyName, symbol: Symbol, leaving: &Leaving, now: MarketTime) {
-        let held = self.books.sub_book(strategy, &symbol).qty;
-        if held.is_zero() {
+        let Some(exit) = self.exit_of(strategy, &symbol, leaving.id) else {
             return self.refuse(strategy, leaving.id, Refusal::NoPosition, now);
-        }
-        let submit = Submit {
-            id: leaving.id,
-            symbol,
+        };
+        let planned = self.planned(strategy, leaving.incarnation, exit, now);
+        self.plan(vec![planned], now);
+    }
+
+    /// The order that leaves a symbol as it stands; `None` when nothing of it is there. While the broker holds
+    /// less than the books say, it is for what is there beside what other strategies hold: the rest nobody can
+    /// sell.
+    fn exit_of(&self, strategy: &StrategyName, symbol: &Symbol, id: StrategyOrderId) -> Option<Submit> {
+        let own = self.books.sub_book(strategy, symbol).qty;
+        let there = self.books.disputed(symbol).map(|at_broker| {
+            let others = self.books.position(symbol) - own;
+            at_broker - others
+        });
+        let held = match there {
+            Some(there) if own.is_positive() => own.min(there.max(Qty::ZERO)),
+            Some(there) => own.max(there.min(Qty::ZERO)),
+            None => own,
+        };
+        (!held.is_zero()).then(|| Submit {
+            id,
+            symbol: symbol.clone(),
             side: if held.is_positive() { Side::Sell } else { Side::Buy },
             qty: held.abs(),
             kind: OrderKind::Market,
@@ -141,8 +165,6 @@ impl<R: Review> Machine<R> {
             time_to_live: EXIT_WITHIN,
             class: OrderClass::Simple,
             reprice: None,
-        };
-        let planned = self.planned(strategy, leaving.incarnation, submit, now);
-        self.plan(vec![planned], now);
+        })
     }
 }

@@ -113,7 +113,8 @@ impl<R: Review> Machine<R> {
             self.actions.push(Action::ReadAccount);
         }
         if self.activities.start(now, true) {
-            self.actions.push(Action::ReadActivities(self.rows.since()));
+            let since = self.rows.asked_since(self.cash.is_doubtful(), now);
+            self.actions.push(Action::ReadActivities(since));
         }
         if self.positions.start(now, true) {
             self.disputes.begin();
@@ -192,6 +193,7 @@ impl<R: Review> Machine<R> {
             Ok(account) => {
                 self.check_cash(&account, self.account.asked_at, now);
                 self.take_account(account, self.account.asked_at, now);
+                self.cancel_entries(now);
             }
             Err(error) => warn!(%error, "the account cannot be read"),
         }

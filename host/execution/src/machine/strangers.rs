@@ -140,6 +140,10 @@ impl<R: Review> Machine<R> {
         self.keep(id, &applied, now, "adopted");
         self.check_life(id, now);
         let (action, detail) = if is_claimed(id, &shown.id) {
+            if !applied.fills.is_empty() {
+                // Before the rule was there its fills were told as those of a stranger.
+                self.cash.begin_anew();
+            }
             ("claim", format!("order {} ({:?}) is claimed by a rule as {id}", shown.id, shown.client_id))
         } else {
             ("adopt", format!("order {id} was not in the database and is adopted from the broker"))

@@ -287,3 +287,83 @@ fn an_order_of_a_life_that_the_store_does_not_know_means_a_restored_store() {
     let told = |told: &&DeskOutput| matches!(told, DeskOutput::Alert(text) if text.contains("older backup"));
     assert_eq!(world.told.iter().filter(told).count(), 1, "once for all of its orders");
 }
+
+#[test]
+fn an_order_that_is_claimed_after_it_filled_counts_once() {
+    let mut world = settled();
+    world.venue.place_by_hand_of(2);
+    world.venue.fill(1, 1);
+    world.venue.stream.clear();
+    world.calm_for(secs(120));
+    assert!(!is_frozen(&world));
+    world.crash();
+    world.machine.config.claims =
+        vec![sandpit_cores::reconcile::Claim { client_id_prefix: "by-h".into(), strategy: name() }];
+    world.calm_for(secs(1_500));
+    assert!(!is_frozen(&world), "{:?}", world.machine.books.frozen());
+    assert_eq!(standing(&world), Standing::Explained);
+}
+
+#[test]
+fn a_symbol_is_left_with_what_is_there_and_only_when_the_exit_may_leave() {
+    let mut world = settled();
+    let stop = sandpit_types::OrderKind::Stop { stop_price: sandpit_types::Price::new(90.into()) };
+    world.submit_as(2, Side::Sell, 10, stop, sandpit_types::OrderClass::Simple);
+    world.calm();
+    let leave =
+        |id| sandpit_types::Intent::ClosePosition { id: sandpit_types::StrategyOrderId(id), symbol: spy() };
+    world.machine.review.leaving = Err(Refusal::SessionClosed);
+    world.intent(leave(3));
+    world.calm_for(secs(5));
+    assert!(world.venue.open().contains(&1), "the stop still protects");
+    let refused =
+        |told: &&DeskOutput| matches!(told, DeskOutput::Refused { refusal: Refusal::SessionClosed, .. });
+    assert_eq!(world.told.iter().filter(refused).count(), 1);
+    // Six of the ten were sold by hand.
+    world.machine.review.leaving = Ok(());
+    world.machine.books.set_disputed(&spy(), Some(qty(4)));
+    world.intent(leave(4));
+    world.calm_for(secs(5));
+    let exit = &world.venue.orders[2].shown;
+    assert_eq!((exit.side, exit.qty), (Side::Sell, Some(qty(4))));
+    assert!(!world.venue.open().contains(&1));
+}
+
+#[test]
+fn a_freeze_cancels_what_would_add_and_leaves_exits() {
+    let mut world = settled();
+    let order =
+        |limit: i64| sandpit_types::OrderKind::Limit { limit_price: sandpit_types::Price::new(limit.into()) };
+    world.submit_as(2, Side::Buy, 5, order(99), sandpit_types::OrderClass::Simple);
+    world.submit_as(3, Side::Sell, 10, order(120), sandpit_types::OrderClass::Simple);
+    world.calm();
+    assert_eq!(world.venue.open().len(), 2);
+    world.venue.unexplained = Usd::new((-5_000).into());
+    world.calm_for(secs(360));
+    assert!(is_frozen(&world));
+    let sides = |world: &World| -> Vec<Side> {
+        world.venue.open().iter().map(|index| world.venue.orders[*index].shown.side).collect()
+    };
+    assert_eq!(sides(&world), [Side::Sell]);
+    // The next life leaves it, too.
+    world.crash();
+    world.calm_for(secs(30));
+    assert_eq!(sides(&world), [Side::Sell]);
+}
+
+#[test]
+fn many_strangers_are_asked_for_a_few_at_a_time() {
+    let mut world = settled();
+    for index in 1..=200 {
+        world.venue.place_by_hand();
+        world.venue.fill(index, 1);
+    }
+    world.venue.stream.clear();
+    world.identified = 0;
+    world.calm_for(secs(60));
+    println!("{} in the first minute", world.identified);
+    assert!(world.identified <= 90, "{}", world.identified);
+    world.calm_for(secs(1_500));
+    assert!(!is_frozen(&world), "{:?}", world.machine.books.frozen());
+    assert_eq!(world.identified, 200, "each once");
+}

@@ -190,12 +190,16 @@ impl Venue {
     }
 
     pub(super) fn place_by_hand(&mut self) {
+        self.place_by_hand_of(1);
+    }
+
+    pub(super) fn place_by_hand_of(&mut self, shares: i64) {
         let client_id = ClientOrderId { strategy: name(), epoch: HostEpoch(0), sequence: 0 };
         let request = OrderRequest {
             client_id,
             symbol: spy(),
             side: Side::Buy,
-            qty: qty(1),
+            qty: qty(shares),
             kind: OrderKind::Market,
             time_in_force: TimeInForce::Day,
             extended_hours: false,

@@ -41,8 +41,9 @@ pub(super) fn qty(shares: i64) -> Qty {
 }
 
 /// Every gate in a calm market and a rich account, asked afresh each time.
-#[derive(Default)]
 pub(super) struct Calm {
+    /// What it says of an order that leaves a symbol.
+    pub(super) leaving: Result<(), Refusal>,
     /// When the account was last asked for.
     pub(super) asked_at: Option<MarketTime>,
     /// What it was given back of an earlier life.
@@ -55,6 +56,20 @@ pub(super) struct Calm {
     pub(super) accounts: Vec<(Usd, Standing)>,
     /// Money that the owner moved, in all.
     pub(super) transferred: Usd,
+}
+
+impl Default for Calm {
+    fn default() -> Self {
+        Self {
+            leaving: Ok(()),
+            asked_at: None,
+            restored: BTreeMap::new(),
+            fills: Vec::new(),
+            facts: Vec::new(),
+            accounts: Vec::new(),
+            transferred: Usd::ZERO,
+        }
+    }
 }
 
 impl Review for Calm {
@@ -82,6 +97,10 @@ impl Review for Calm {
             ..Situation::default()
         };
         Gates::new(Limits::default()).check(strategy, submit, &situation, now)
+    }
+
+    fn may_leave(&self, _: &StrategyName, _: &Submit, _: &Books, _: MarketTime) -> Result<(), Refusal> {
+        self.leaving
     }
 
     fn account(&mut self, account: &Account, cash: Standing, asked_at: MarketTime) {
@@ -242,6 +261,8 @@ pub(super) struct World {
     pub(super) next_post: Post,
     pub(super) lost_cancels: u32,
     pub(super) look_ups: u32,
+    /// Orders of others that were asked for.
+    pub(super) identified: u32,
     pub(super) told: Vec<DeskOutput>,
     pub(super) now: MarketTime,
     pub(super) incarnation: u32,
@@ -271,6 +292,7 @@ impl World {
             next_post: Post::Works,
             lost_cancels: 0,
             look_ups: 0,
+            identified: 0,
             told: Vec::new(),
             now: MarketTime::from_secs(1_000_000),
             incarnation: 0,
@@ -483,6 +505,7 @@ impl World {
                 Outcome::Listed(asked().map(|()| shown))
             }
             Action::Identify(broker_id) => {
+                self.identified += 1;
                 let shown = self.venue.by_id(&broker_id).map(|index| self.venue.whole(index));
                 let not_found = BrokerError::NotFound { message: "order not found".into() };
                 Outcome::Identified { broker_id, result: asked().and_then(|()| shown.ok_or(not_found)) }
