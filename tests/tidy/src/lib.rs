@@ -126,12 +126,12 @@ const MAY_SEND: [&str; 6] =
 /// The one file of `host/records` in which the words of its HTTP client may stand (see `MAY_SEND`).
 const BUCKET: (&str, [&str; 2]) = ("host/records/src/bucket.rs", [".send()", "Client::builder"]);
 
-/// Words that send or connect, and the one file of the host in which they may stand.
+/// Words that send or connect, and the one place of the host in which they may stand.
 const SENDING: [(&str, &str); 10] = [
     // Channels send something: there is an argument.
     (".send()", "host/brokers/alpaca/src/rest.rs"),
     // Statements of the database; that crate has no client (see `SENDERS`).
-    (".execute(", "host/store/src/writer.rs"),
+    (".execute(", "host/store/src/"),
     ("RequestBuilder", "host/brokers/alpaca/src/rest.rs"),
     ("Client::builder", "host/brokers/alpaca/src/rest.rs"),
     ("reqwest::get", "host/brokers/alpaca/src/rest.rs"),
