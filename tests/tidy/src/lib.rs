@@ -172,7 +172,7 @@ pub fn ways_around_the_gate(name: &str, text: &str) -> Vec<String> {
     let mut has_asked = false;
     for (at, line) in code_lines(text).filter(|(_, line)| !line.trim_start().starts_with("//")) {
         let is_allowed =
-            |word: &str, place: &str| name == place || name == BUCKET.0 && BUCKET.1.contains(&word);
+            |word: &str, place: &str| name.starts_with(place) || name == BUCKET.0 && BUCKET.1.contains(&word);
         for (word, place) in
             SENDING.iter().filter(|(word, place)| line.contains(word) && !is_allowed(word, place))
         {
