@@ -345,7 +345,6 @@ fn say(line: &str) {
     let _ = writeln!(stdout(), "{line}");
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn failure(error: RecordsError) -> Failure {
     let exit = match &error {
         RecordsError::Usage(_) => Exit::Usage,

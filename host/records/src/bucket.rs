@@ -305,8 +305,8 @@ async fn text(mut answer: reqwest::Response) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What stands within each `<tag>` of an answer. Servers do not agree on the namespaces of their XML, and these
-/// answers are flat: tags of one name are alike.
+/// What stands within each `<tag>` of an answer. Servers do not agree on the namespaces of their XML, and
+/// these answers are flat: tags of one name are alike.
 fn within(text: &str, tag: &str) -> impl Iterator<Item = String> {
     let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
     let inside = text.split(&open).skip(1).filter_map(|rest| rest.split_once(&close));

@@ -84,8 +84,8 @@ trait Sink {
     fn end(self: Box<Self>) -> Result<(), RecordsError>;
 }
 
-/// Writes the rows of a span of time to a file, which appears when it is whole, or to standard output. Returns
-/// how many there were.
+/// Writes the rows of a span of time to a file, which appears when it is whole, or to standard output.
+/// Returns how many there were.
 ///
 /// # Errors
 /// [`RecordsError`]; an earlier file of that name is as it was then.
