@@ -40,8 +40,8 @@ pub enum UrlError {
     Address,
     /// What stands behind the question mark is not known.
     #[error(
-        "it has an unknown parameter after the question mark; known are sslmode, sslrootcert, sslcert, sslkey, \
-         host, hostaddr, port, dbname, user, password, application_name, options and \
+        "it has an unknown parameter after the question mark; known are sslmode, sslrootcert, sslcert, \
+         sslkey, host, hostaddr, port, dbname, user, password, application_name, options and \
          statement-cache-capacity"
     )]
     Parameter,

@@ -62,8 +62,8 @@ pub enum StoreError {
     /// Another host, or a command, has written to the database since this one lost it, or it is another
     /// database now: what this host knows is older than what is there.
     #[error(
-        "the database {database} was written by another sandpit, or replaced, while this host was cut off from \
-         it; restart the host: it reads what is there now"
+        "the database {database} was written by another sandpit, or replaced, while this host was cut off \
+         from it; restart the host: it reads what is there now"
     )]
     Superseded {
         /// The database.
