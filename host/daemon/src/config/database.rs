@@ -1,6 +1,6 @@
 //! Where the records are, and how long they are kept.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, ops::RangeInclusive, path::Path};
 
 use sandpit_alpaca::Secret;
 use sandpit_store::{Database, PostgresUrl, Retention};
@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::{ConfigError, Mode, bad_variable, variable};
 
 /// Records of less than a week are no help the day after something went wrong; the longest is a century.
-const KEEP_DAYS: std::ops::RangeInclusive<u32> = 7..=36_500;
+const KEEP_DAYS: RangeInclusive<u32> = 7..=36_500;
+/// The broker shows orders of weeks ago again, and those that are not known are taken for another's.
+const KEEP_ORDERS_DAYS: RangeInclusive<u32> = 30..=36_500;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -53,15 +55,16 @@ impl Records {
     fn of_section(section: &DatabaseSection, from_env: Option<PostgresUrl>) -> Result<Self, String> {
         let from_file = section.url.as_ref().map(|url| url.expose().parse::<PostgresUrl>()).transpose();
         let from_file = from_file.map_err(|error| format!("database.url: {error}"))?;
-        let within = |key: &str, days: u32| {
-            let (least, most) = KEEP_DAYS.into_inner();
+        let within = |key: &str, days: u32, allowed: RangeInclusive<u32>| {
+            let (least, most) = (allowed.start(), allowed.end());
             let what = || format!("database.{key} is {days}, it must be {least} to {most}");
-            KEEP_DAYS.contains(&days).then_some(days).ok_or_else(what)
+            allowed.contains(&days).then_some(days).ok_or_else(what)
         };
         let keep_days = section.keep_days.unwrap_or(Retention::default().keep_days);
-        let keep_days = within("keep_days", keep_days)?;
+        let keep_days = within("keep_days", keep_days, KEEP_DAYS)?;
+        let keep_orders_days = section.keep_orders_days;
         let keep_orders_days =
-            section.keep_orders_days.map(|days| within("keep_orders_days", days)).transpose()?;
+            keep_orders_days.map(|days| within("keep_orders_days", days, KEEP_ORDERS_DAYS)).transpose()?;
         let retention = Retention { keep_days, keep_orders_days };
         Ok(Self { server: from_env.or(from_file), retention })
     }

@@ -211,6 +211,6 @@ fn a_database_is_a_server_where_orders_are_real_and_shows_no_password() {
     check("url = 5", &[], ":4: database.url must be a text in quotes");
     check("", &[("DATABASE_URL", "hunter2")], "environment variable DATABASE_URL: it must be an address");
     check("keep_days = 6", &[], "database.keep_days is 6, it must be 7 to 36500");
-    check("keep_orders_days = 0", &[], "database.keep_orders_days is 0, it must be 7 to 36500");
+    check("keep_orders_days = 29", &[], "database.keep_orders_days is 29, it must be 30 to 36500");
     check("keep_day = 9", &[], "did you mean `keep_days`?");
 }

@@ -122,7 +122,10 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
         })?,
         Database::Sqlite(_) | Database::Postgres(_) => {}
     }
-    open_database(&database, pulse).await
+    let opened = Store::open_patiently(&database, pulse).await;
+    let store = opened.map_err(|error| Failure::new(Exit::State, error))?;
+    tracing::info!(%database, "records");
+    Ok(store)
 }
 
 /// A life of the host begins. The disk has it before anything is sent: an order of a life that the database
@@ -135,7 +138,7 @@ async fn record_start(prepared: &Parts, store: &Store) -> Result<(), Failure> {
     store.sync().await.map_err(failed)
 }
 
-/// Opens the records.
+/// Opens the records for a command.
 ///
 /// # Errors
 /// [`Exit::State`] when they cannot be opened.
