@@ -166,6 +166,8 @@ pub struct DeskConfig {
     pub activities_every: Duration,
     /// Whose orders become ours, though others placed them.
     pub claims: Vec<Claim>,
+    /// How long a commit may take before new orders are refused.
+    pub commit_within: Duration,
     /// How long a drain may take, real time; what is unresolved then is resolved by the next life.
     pub drain_within: Duration,
 }
@@ -180,6 +182,9 @@ impl DeskConfig {
     /// Activities are never read more often than this without a reason, real time.
     pub const ACTIVITIES_FLOOR: Duration = Duration::from_secs(5);
 
+    /// A disk may always take so long, real time.
+    pub const COMMIT_FLOOR: Duration = Duration::from_secs(3);
+
     /// The usual spans for one life of the host.
     pub const fn new(epoch: HostEpoch) -> Self {
         Self {
@@ -191,12 +196,13 @@ impl DeskConfig {
             positions_every: Duration::from_secs(60),
             activities_every: Duration::from_secs(60),
             claims: Vec::new(),
+            commit_within: Self::COMMIT_FLOOR,
             drain_within: Duration::from_secs(5),
         }
     }
 
     /// For a market that runs `speed` times faster: what has to do with the order stream stays long enough in
-    /// real time, because requests and messages do not get faster.
+    /// real time, because requests, messages and disks do not get faster.
     #[must_use]
     pub fn at_speed(mut self, speed: f64) -> Self {
         let floor = |span: Duration, real: Duration| span.max(real.mul_f64(speed.max(1.0)));
@@ -204,6 +210,7 @@ impl DeskConfig {
         self.poll_every_down = floor(self.poll_every_down, Self::POLL_DOWN_FLOOR);
         self.stream_grace = floor(self.stream_grace, Self::GRACE_FLOOR);
         self.activities_every = floor(self.activities_every, Self::ACTIVITIES_FLOOR);
+        self.commit_within = floor(self.commit_within, Self::COMMIT_FLOOR);
         self
     }
 }
@@ -250,7 +257,7 @@ pub enum DeskError {
 }
 
 /// How the desk ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeskEnd {
     /// Drained as asked.
     Drained {
@@ -259,4 +266,9 @@ pub enum DeskEnd {
     },
     /// Stopped as asked, or because nobody holds the other ends of its queues any more.
     Stopped,
+    /// Nothing can be recorded any more: only another start helps.
+    Broken {
+        /// Why.
+        why: String,
+    },
 }
