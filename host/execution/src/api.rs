@@ -149,6 +149,8 @@ pub enum DeskOutput {
 pub struct DeskConfig {
     /// This life of the host.
     pub epoch: HostEpoch,
+    /// The mode of the host, such as `paper`: a database belongs to one account in one mode.
+    pub mode: &'static str,
     /// How often open orders are asked for while there are any and the order stream is up: the fill event of
     /// an acknowledged order may never arrive (Lean.Brokerages.Alpaca#28), and a mute stream has to be
     /// noticed within 75 s, [`Self::stream_grace`] and the requests included.
@@ -189,6 +191,7 @@ impl DeskConfig {
     pub const fn new(epoch: HostEpoch) -> Self {
         Self {
             epoch,
+            mode: "paper",
             poll_every: Duration::from_secs(25),
             poll_every_down: Duration::from_secs(5),
             stream_grace: Duration::from_secs(5),
@@ -245,6 +248,17 @@ pub enum DeskError {
     /// The broker does not answer, or not to us.
     #[error("cannot reconcile with the broker: {0}")]
     Broker(#[from] BrokerError),
+    /// The records are another account's, or of another mode. Nothing of them was taken in.
+    #[error(
+        "the database holds the records of {stored} and this host trades {ours}; give each account a database \
+         of its own"
+    )]
+    OtherAccount {
+        /// Whose they are: mode and account.
+        stored: String,
+        /// What is traded now.
+        ours: String,
+    },
     /// The store holds something that this version does not understand.
     #[error(
         "the database holds what this version of sandpit does not understand: {what}; run the version that \
