@@ -46,7 +46,8 @@ pub struct DeskCounts {
     pub late_commits: u64,
     /// Records that the database refused, and that were put aside.
     pub put_aside: u64,
-    /// Orders' changes and fills that strategies were not told of, because the database took nothing for long.
+    /// Orders' changes and fills that strategies were not told of, because the database took nothing for
+    /// long.
     pub not_told: u64,
     /// Orders that may still fill, just now.
     pub open: u64,
