@@ -10,7 +10,7 @@ use sandpit_types::MarketTime;
 use crate::{
     ambient,
     config::Config,
-    run::{Failure, lock, open_database, usable_folder},
+    run::{Failure, lock, marker, open_database, usable_folder},
 };
 
 /// The longest reason that is kept.
@@ -43,13 +43,15 @@ pub(crate) fn unfreeze(config: &Config, reason: &str, operator: &str) -> Result<
         let what = format!("{}; stop it first, it would not see the change", failure.sentence);
         Failure::new(failure.exit, what)
     })?;
+    let database = config.records.database(config.mode, &folder);
+    marker::check(&folder, &database)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let failed = |error| Failure::new(Exit::State, error);
     runtime.block_on(async {
-        let store = open_database(&config.records.database(config.mode, &folder), Arc::default()).await?;
+        let store = open_database(&database, Arc::default()).await?;
         let lifted = lift(&store, reason, operator, ambient::wall_now()).await;
         store.close().await;
         match lifted.map_err(failed)? {

@@ -7,6 +7,7 @@ mod audit;
 mod cash;
 mod chance;
 mod closing;
+mod commits;
 mod disputes;
 mod errands;
 mod facts;
@@ -157,6 +158,8 @@ pub(crate) enum Mode {
 pub(crate) struct Machine<R> {
     pub(crate) books: Books,
     pub(crate) mode: Mode,
+    /// Why nothing can be recorded any more until the host is started again.
+    pub(crate) broken: Option<String>,
     config: DeskConfig,
     review: R,
     stats: Arc<DeskStats>,
@@ -204,11 +207,12 @@ impl<R: Review> Machine<R> {
             cash: CashCheck::new(config.stream_grace),
             written: Written::default(),
             hearing: Hearing::new(config.stream_grace),
+            ledger: Ledger::new(config.commit_within),
             config,
             review,
             stats,
             sequence: 0,
-            ledger: Ledger::default(),
+            broken: None,
             sends: Sends::default(),
             planning: Planning::default(),
             closings: Closings::default(),
@@ -271,6 +275,7 @@ impl<R: Review> Machine<R> {
 
     /// Does what is due, and returns all there is to do now.
     pub(crate) fn turn(&mut self, now: MarketTime) -> Vec<Action> {
+        self.watch_commit(now);
         match self.mode {
             Mode::Open | Mode::Draining => self.ask(now),
             Mode::Stopping => {}
@@ -335,7 +340,7 @@ impl<R: Review> Machine<R> {
     }
 
     /// Whether everything that happened is written and told.
-    pub(crate) const fn is_saved(&self) -> bool {
+    pub(crate) fn is_saved(&self) -> bool {
         self.ledger.is_idle()
     }
 
@@ -377,32 +382,11 @@ impl<R: Review> Machine<R> {
         self.start_sends(now);
     }
 
-    fn committed(&mut self, result: Result<(), StoreError>, now: MarketTime) {
-        match result {
-            Ok(()) => {
-                if self.ledger.is_failing() {
-                    // It is worth telling again should it fail again.
-                    self.said.clear();
-                }
-                let then = self.ledger.committed();
-                self.perform(then, now);
-            }
-            Err(error) => {
-                self.stats.write(|counts| counts.failed_commits += 1);
-                for id in self.ledger.failed(now, self.chance.next()) {
-                    self.unrecorded(&id, now);
-                }
-                self.alert(
-                    format!("{error}; orders are refused until the database takes records again"),
-                    now,
-                );
-            }
-        }
-    }
-
     /// Tells something after everything that has to be recorded before it.
     fn tell(&mut self, output: DeskOutput) {
-        self.ledger.then(Then::Tell(Box::new(output)));
+        if !self.ledger.then(Then::Tell(Box::new(output))) {
+            self.stats.write(|counts| counts.not_told += 1);
+        }
     }
 
     pub(crate) fn tell_sub_book(

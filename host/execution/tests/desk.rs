@@ -112,6 +112,7 @@ struct FakeBroker {
     executions: Mutex<Vec<(usize, Qty, Qty)>>,
     /// Cash beside that of the executions.
     unexplained: AtomicI64,
+    account: Mutex<String>,
     /// Requests for reading, and how long each takes.
     requests: AtomicUsize,
     latency: Duration,
@@ -294,7 +295,9 @@ impl Broker for FakeBroker {
         let usd = Usd::new(100_000.into());
         let spent: Usd = self.orders().iter().map(|order| PRICE * order.side.signed(order.filled_qty)).sum();
         let unexplained = Usd::new(self.unexplained.load(Ordering::SeqCst).into());
+        let id = self.account.lock().expect("not poisoned").clone();
         self.read(Account {
+            id,
             equity: usd,
             last_equity: usd,
             cash: usd - spent + unexplained,
@@ -339,6 +342,7 @@ impl Bench {
         let pulse = Arc::new(Pulse::default());
         let mut config = DeskConfig::new(HostEpoch(epoch));
         config.drain_within = Duration::from_millis(100);
+        config.commit_within *= SPEED;
         let clock = Arc::new(FastClock(Instant::now()));
         let (permit, seed) = (Arc::new(Always), epoch);
         let mut desk =
@@ -441,6 +445,31 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("tempdir");
     let path = directory.path().join("host.db");
     (directory, path)
+}
+
+#[tokio::test]
+async fn the_records_of_another_account_are_refused_before_anything_is_taken_in() {
+    let (_directory, path) = place();
+    let broker = Arc::new(FakeBroker::default());
+    let life = async |account: &str, epoch: u64| {
+        *broker.account.lock().expect("not poisoned") = account.to_owned();
+        match Bench::start(&path, broker.clone(), epoch).await {
+            Ok(bench) => {
+                bench.tell(DeskInput::Stop).await;
+                bench.end().await;
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    life("a", 1).await.expect("a fresh database takes the account");
+    life("a", 2).await.expect("the same account");
+    let refused = life("b", 3).await.expect_err("another account");
+    assert!(
+        refused.contains("the records of paper account a and this host trades paper account b"),
+        "{refused}"
+    );
+    life("a", 4).await.expect("nothing was changed");
 }
 
 #[tokio::test]

@@ -106,6 +106,9 @@ impl Host {
             Ok(Ok(DeskEnd::Drained { unresolved })) => {
                 tracing::warn!(unresolved, "orders of unknown outcome are left to the next start");
             }
+            Ok(Ok(DeskEnd::Broken { why })) => {
+                tracing::error!(why, "not everything could be recorded; the next start reconciles");
+            }
             Ok(Err(_)) | Err(_) => {
                 tracing::error!("the desk did not end in good order; the next start reconciles");
             }

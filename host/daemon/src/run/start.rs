@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     Ending, Endings, Failure,
     end::Host,
+    marker,
     prepare::{Parts, Prepared},
     spawn::Spawner,
 };
@@ -93,7 +94,7 @@ fn say(found: &Reconciled) {
 fn exit_of(error: &DeskError) -> Exit {
     match error {
         DeskError::Broker(_) => Exit::Broker,
-        DeskError::Store(_) | DeskError::Stored { .. } => Exit::State,
+        DeskError::Store(_) | DeskError::Stored { .. } | DeskError::OtherAccount { .. } => Exit::State,
     }
 }
 
@@ -122,9 +123,14 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
         })?,
         Database::Sqlite(_) | Database::Postgres(_) => {}
     }
+    if !prepared.config.mode.posts() {
+        return open_database(&database, pulse).await;
+    }
+    marker::check(&prepared.folder, &database)?;
     let opened = Store::open_patiently(&database, pulse).await;
     let store = opened.map_err(|error| Failure::new(Exit::State, error))?;
     tracing::info!(%database, "records");
+    marker::keep(&prepared.folder, &database)?;
     Ok(store)
 }
 
@@ -189,6 +195,7 @@ fn desk<B: Broker>(
         day_trades_given: String::new(),
     };
     let mut config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
+    config.mode = prepared.config.mode.as_str();
     config.claims.clone_from(&prepared.config.claims);
     check_claims(&config.claims, &prepared.strategies)?;
     let pulse = Arc::default();
