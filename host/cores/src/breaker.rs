@@ -6,8 +6,8 @@
 //! further readings agree with it, or when a transfer explains it; a missing or worthless reading never does,
 //! and the watchdog, which sees cash and market values, judges those.
 //!
-//! What the owner puts in or takes out is neither profit nor loss: peak, start of the day and window move with
-//! it, whether the broker tells of the transfer before the money shows in a reading or after.
+//! What the owner puts in or takes out is neither profit nor loss: peak, start of the day and window move
+//! with it, whether the broker tells of the transfer before the money shows in a reading or after.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -29,7 +29,8 @@ const CONFIRMATIONS: u32 = 2;
 /// A step of so much of the equity that is all cash may be a transfer.
 const STEP: Decimal = Decimal::from_parts(25, 0, 0, false, 4);
 
-/// Amounts this close to each other, as a fraction of the larger, are one and the same: the rest is the market.
+/// Amounts this close to each other, as a fraction of the larger, are one and the same: the rest is the
+/// market.
 const SAME: Decimal = Decimal::from_parts(1, 0, 0, false, 1);
 
 /// How long a transfer may take to show in a reading, or to be told of after it did.
@@ -89,7 +90,8 @@ pub enum Trip {
     },
 }
 
-/// A step that was taken for a loss or gain, with what was remembered before it, should a transfer explain it.
+/// A step that was taken for a loss or gain, with what was remembered before it, should a transfer explain
+/// it.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     at: MarketTime,

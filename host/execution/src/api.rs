@@ -16,8 +16,8 @@ use sandpit_types::{
 
 /// Box 3 as the desk sees it.
 pub trait Review: Send + 'static {
-    /// Passes an order through the gates. `replaces` is the order whose place it takes: what that one may still
-    /// fill is not counted beside it.
+    /// Passes an order through the gates. `replaces` is the order whose place it takes: what that one may
+    /// still fill is not counted beside it.
     ///
     /// # Errors
     /// The first objection. The order is not sent.
@@ -250,7 +250,8 @@ pub enum DeskError {
     Broker(#[from] BrokerError),
     /// The records are another account's, or of another mode. Nothing of them was taken in.
     #[error(
-        "the database holds the records of {stored} and this host trades {ours}; give each account a database \
+        "the database holds the records of {stored} and this host trades {ours}; give each account a \
+        database \
          of its own"
     )]
     OtherAccount {

@@ -1,6 +1,7 @@
 //! The desk's decisions: inputs, results and time go in, actions come out. Nothing here waits.
 
 mod absorb;
+mod action;
 mod activities;
 mod answers;
 mod audit;
@@ -32,18 +33,15 @@ use std::{
     time::Duration,
 };
 
-use sandpit_broker::{BrokerError, Class};
 use sandpit_cores::{
     orders::{Books, Order, OrderEvent, OrderState},
     reconcile::CashCheck,
 };
-use sandpit_store::{OrderRow, Record, StoreError};
-use sandpit_types::{
-    Account, Activity, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, HostEpoch, MarketTime,
-    OrderRequest, Position,
-};
+use sandpit_store::Record;
+use sandpit_types::{BrokerOrderId, ClientOrderId, HostEpoch, MarketTime};
 use tracing::warn;
 
+pub(crate) use self::action::{Action, Fetched, Outcome};
 use self::{
     activities::Rows,
     cash::Written,
@@ -65,84 +63,6 @@ const MAX_SAID: usize = 1000;
 
 /// How soon to ask again for an order whose report cannot be right.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// What the edge has to do. Each but `Tell` ends in one [`Outcome`].
-#[derive(Debug)]
-pub(crate) enum Action {
-    Commit(Vec<Record>),
-    Submit {
-        request: OrderRequest,
-        class: Class,
-        deadline: MarketTime,
-    },
-    Cancel {
-        id: ClientOrderId,
-        broker_id: BrokerOrderId,
-    },
-    /// A PATCH of the order `broker_id`, whose place `id` takes; it ends as a POST does.
-    Replace {
-        id: ClientOrderId,
-        broker_id: BrokerOrderId,
-        change: Change,
-        class: Class,
-        deadline: MarketTime,
-    },
-    /// One order by our id, as long as the broker's is not known...
-    LookUp(ClientOrderId),
-    /// ...and by the broker's afterwards: that shows its legs, and a leg itself has no other.
-    Ask {
-        id: ClientOrderId,
-        broker_id: BrokerOrderId,
-    },
-    /// An order that a row of the activities names and the books do not have.
-    Identify(BrokerOrderId),
-    List,
-    ReadAccount,
-    ReadPositions,
-    ReadActivities(MarketTime),
-    Fetch(ClientOrderId),
-    Tell(DeskOutput),
-}
-
-/// An order as the store has it, with the executions counted.
-pub(crate) type Fetched = Option<(OrderRow, BTreeSet<ExecutionId>)>;
-
-/// How an action ended.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    Committed(Result<(), StoreError>),
-    Submitted {
-        id: ClientOrderId,
-        result: Result<BrokerOrder, BrokerError>,
-        took: Duration,
-    },
-    Cancelled {
-        id: ClientOrderId,
-        result: Result<(), BrokerError>,
-    },
-    LookedUp {
-        id: ClientOrderId,
-        result: Result<BrokerOrder, BrokerError>,
-    },
-    /// The end of an [`Action::Ask`]: with all legs there are.
-    Asked {
-        id: ClientOrderId,
-        result: Result<BrokerOrder, BrokerError>,
-    },
-    /// The end of an [`Action::Identify`].
-    Identified {
-        broker_id: BrokerOrderId,
-        result: Result<BrokerOrder, BrokerError>,
-    },
-    Listed(Result<Vec<BrokerOrder>, BrokerError>),
-    Account(Result<Account, BrokerError>),
-    Positions(Result<Vec<Position>, BrokerError>),
-    Activities(Result<Vec<Activity>, BrokerError>),
-    Fetched {
-        id: ClientOrderId,
-        result: Result<Fetched, StoreError>,
-    },
-}
 
 /// How far the desk goes along with new orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -667,7 +667,8 @@ const HISTORICAL: usize = 10_000;
 const LATENCY: Duration = Duration::from_millis(30);
 /// How long a start may take with so many orders.
 const START_WITHIN: Duration = Duration::from_secs(1);
-/// Requests of a start that finds nothing missing: account, open orders, recent orders; positions, activities.
+/// Requests of a start that finds nothing missing: account, open orders, recent orders; positions,
+/// activities.
 const START_REQUESTS: usize = 5;
 
 /// A database with a past, and the broker's side of what is open of it.

@@ -367,7 +367,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_whatever_their_namespace() {
-        let list = "<ListBucketResult xmlns=\"http://x/\"><Contents><Key>a/b&amp;lt;.db</Key></Contents><Contents>\
+        let list = "<ListBucketResult \
+        xmlns=\"http://x/\"><Contents><Key>a/b&amp;lt;.db</Key></Contents><Contents>\
                     <Key>c</Key></Contents></ListBucketResult>";
         assert_eq!(within(list, "Key").collect::<Vec<_>>(), ["a/b&lt;.db", "c"]);
         assert_eq!(within("<Key>cut off", "Key").count(), 0);

@@ -59,7 +59,8 @@ const LEDGER: [&str; 2] = [oldest!("audit"), oldest!("activities")];
 /// Orders that are over and have no leg that is open.
 macro_rules! old_orders {
     () => {
-        "orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND NOT is_open AND NOT EXISTS (SELECT 1 FROM \
+        "orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND NOT is_open AND NOT EXISTS (SELECT \
+        1 FROM \
          orders AS leg WHERE leg.is_open AND leg.leg_of = old.client_id)"
     };
 }

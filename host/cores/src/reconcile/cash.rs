@@ -1,8 +1,8 @@
 //! Whether the broker's cash is what fills and activities make of it.
 //!
 //! *Expected* is the cash of the first reading that was believed, plus every flow learned since: fills as the
-//! books count them, and the rows of the broker's activities that are no fills of ours. Nothing else moves it,
-//! so that each flow counts once in whatever order readings, stream and rows arrive.
+//! books count them, and the rows of the broker's activities that are no fills of ours. Nothing else moves
+//! it, so that each flow counts once in whatever order readings, stream and rows arrive.
 //!
 //! ```text
 //! Unknown ──read──> Candidate ──rows read, nothing moved meanwhile──> Calm

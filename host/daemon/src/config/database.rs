@@ -28,8 +28,8 @@ pub(super) struct DatabaseSection {
     pub(super) keep_orders_days: Option<u32>,
 }
 
-/// The section as a part of the file. What serde says of a text in its place quotes it, and the likeliest text
-/// is an address with a password.
+/// The section as a part of the file. What serde says of a text in its place quotes it, and the likeliest
+/// text is an address with a password.
 pub(super) fn section<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DatabaseSection, D::Error> {
     struct Section;
     impl<'de> Visitor<'de> for Section {

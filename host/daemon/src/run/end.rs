@@ -122,8 +122,8 @@ impl Host {
     }
 }
 
-/// A kill before the host stood: a breaker may trip at the very first reading. Nobody may have told the watchdog
-/// that a host is there, so the flag is the way to reach it.
+/// A kill before the host stood: a breaker may trip at the very first reading. Nobody may have told the
+/// watchdog that a host is there, so the flag is the way to reach it.
 pub(super) fn killed_at_start(kill_switch_file: &Path, reason: &str) {
     tracing::error!("[KILL] {reason}: the host does not start");
     if matches!(flag::look(kill_switch_file), Flag::Absent) {

@@ -32,7 +32,8 @@ pub(crate) fn check(folder: &Path, database: &Database) -> Result<(), Failure> {
         return Ok(());
     }
     let what = format!(
-        "the records were kept in a {last} until now, and the configuration names a {now}: is DATABASE_URL or \
+        "the records were kept in a {last} until now, and the configuration names a {now}: is \
+        DATABASE_URL or \
          [database] wrong? If the change is meant, remove {}",
         path.display()
     );

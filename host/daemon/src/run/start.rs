@@ -209,7 +209,8 @@ fn check_claims(claims: &[Claim], strategies: &[Arc<Strategy>]) -> Result<(), Fa
         None => Ok(()),
         Some(Claim { client_id_prefix, strategy }) => {
             let what = format!(
-                "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is no plugin"
+                "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is \
+                no plugin"
             );
             Err(Failure::new(Exit::Config, what))
         }

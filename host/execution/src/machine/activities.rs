@@ -1,8 +1,8 @@
 //! The rows of the broker's activities: fills that nobody told of, and money that moved without an order.
 //!
-//! A fill of ours raises the watermark of its order like any other word of the broker. The row of an order that
-//! the books do not have is taken in once the broker has said whose order it is; until then it comes again
-//! with every answer.
+//! A fill of ours raises the watermark of its order like any other word of the broker. The row of an order
+//! that the books do not have is taken in once the broker has said whose order it is; until then it comes
+//! again with every answer.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -133,7 +133,8 @@ impl<R: Review> Machine<R> {
         known.add(row);
         self.ledger.record(Record::Activity(row.clone()));
         self.cash.flow(*price * -side.signed(*qty), row.time);
-        info!(order = %order, %symbol, side = side.as_str(), %qty, %price, "a fill of an order that is not ours");
+        let side = side.as_str();
+        info!(order = %order, %symbol, side, %qty, %price, "a fill of an order that is not ours");
         true
     }
 
