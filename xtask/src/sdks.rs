@@ -2,8 +2,8 @@
 //! from PyPI into `target/sdk/python`, `@alpacahq/alpaca-trade-api` from npm into `target/sdk/node`, both as
 //! their lock files pin them. What is there already is left alone.
 //!
-//! With them come what reads exported records (`pandas`, `polars`, `pyarrow`), and `s3rver`, a server that speaks
-//! S3 and verifies signatures, for the tests of the records.
+//! With them come what reads exported records (`pandas`, `polars`, `pyarrow`), and `s3rver`, a server that
+//! speaks S3 and verifies signatures, for the tests of the records.
 
 use std::{
     fs,

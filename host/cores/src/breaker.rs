@@ -1,15 +1,16 @@
 //! Loss breakers over the account's equity.
 //!
 //! A reading that is missing, not above zero, or far from the last one is *unknown*: brokers serve such
-//! readings at odd hours, and they are no loss. A jump becomes real when two further readings agree with it; a
-//! missing or worthless reading never does, and the watchdog, which sees cash and market values, judges those.
+//! readings at odd hours, and they are no loss. A jump becomes real when two further readings agree with it;
+//! a missing or worthless reading never does, and the watchdog, which sees cash and market values, judges
+//! those.
 //!
 //! What is measured is the equity with the cash that fills and activities make. Cash that nothing explains is
 //! neither profit nor loss, however long it stays: while there is any, equity is unknown to entries, the
 //! freeze of the cash check is the answer to it, and a fall of what the shares are worth still trips.
 //!
-//! What the owner puts in or takes out is neither profit nor loss, too: with the row that tells of it the cash
-//! of the books moves, and peak and window move with it, once, whenever the money shows.
+//! What the owner puts in or takes out is neither profit nor loss, too: with the row that tells of it the
+//! cash of the books moves, and peak and window move with it, once, whenever the money shows.
 
 use std::{collections::VecDeque, time::Duration};
 

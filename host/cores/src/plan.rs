@@ -1,12 +1,13 @@
 //! The paced executor's plan: orders that wait for a place among those under way.
 //!
-//! Orders that lower the risk and orders that add to it wait in lanes of their own, so that neither the number
-//! nor the place of entries ever keeps an exit waiting. Within a lane strategies take turns, one order each; of
-//! one strategy the batches go in the order in which they came. Within a batch exits keep the strategy's
-//! order, and entries go by value, the larger first: what moves most is done while prices are fresh.
+//! Orders that lower the risk and orders that add to it wait in lanes of their own, so that neither the
+//! number nor the place of entries ever keeps an exit waiting. Within a lane strategies take turns, one order
+//! each; of one strategy the batches go in the order in which they came. Within a batch exits keep the
+//! strategy's order, and entries go by value, the larger first: what moves most is done while prices are
+//! fresh.
 //!
-//! What waits is no order yet: it is priced, reviewed and recorded when its turn comes. Past its time to live it
-//! is late and does not leave.
+//! What waits is no order yet: it is priced, reviewed and recorded when its turn comes. Past its time to live
+//! it is late and does not leave.
 
 use std::{
     cmp::Reverse,

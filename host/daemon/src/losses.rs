@@ -258,6 +258,7 @@ mod tests {
     /// An account of which the shares move.
     fn account(equity: &str) -> Account {
         Account {
+            id: "a".to_owned(),
             equity: usd(equity),
             last_equity: usd("100000"),
             cash: Usd::ZERO,

@@ -82,7 +82,8 @@ pub(crate) struct CheckArgs {
 /// What stands below the flags of `export`.
 const MORE_EXPORT: &str = "\
 Columns: prices, shares and US dollars are decimals (Parquet: DECIMAL(38,9)), times UTC in nanoseconds (CSV:
-  RFC 3339). Read Parquet with pandas.read_parquet(FILE, dtype_backend=\"pyarrow\") or polars.read_parquet(FILE):
+  RFC 3339). Read Parquet with polars.read_parquet(FILE) or pandas.read_parquet(FILE,
+  dtype_backend=\"pyarrow\"):
   both have exact decimals then. Days are New York's. A host may run meanwhile.
 
 Examples:
@@ -212,7 +213,8 @@ fn restore(args: &RestoreArgs) -> Result<Exit, Failure> {
             done.manifest
         })?;
     say(&format!(
-        "Start the host now: it adopts from the broker what happened after {made_at}. {file} stays where it is."
+        "Start the host now: it adopts from the broker what happened after {made_at}. {file} stays where \
+        it is."
     ));
     Ok(Exit::Ok)
 }
@@ -238,8 +240,10 @@ fn check(config: &Path) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     let what = format!(
-        "{database} is damaged ({} findings). Stop the host, move the file with its -wal and -shm away, and keep \
-         them; restore the newest backup that is good (sandpit db restore), and start the host: it adopts from the \
+        "{database} is damaged ({} findings). Stop the host, move the file with its -wal and -shm away, \
+        and keep \
+         them; restore the newest backup that is good (sandpit db restore), and start the host: it \
+         adopts from the \
          broker what happened since",
         found.wrong.len()
     );
@@ -345,7 +349,6 @@ fn say(line: &str) {
     let _ = writeln!(stdout(), "{line}");
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn failure(error: RecordsError) -> Failure {
     let exit = match &error {
         RecordsError::Usage(_) => Exit::Usage,

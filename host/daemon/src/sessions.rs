@@ -40,8 +40,8 @@ impl Sessions {
         self.0.iter().map(|day| day.open).rfind(|open| *open <= now)
     }
 
-    /// The trading day that `at` belongs to, extended hours included, by the start of its regular session: that
-    /// of a night is the day to come. `None` when the calendar does not reach so far.
+    /// The trading day that `at` belongs to, extended hours included, by the start of its regular session:
+    /// that of a night is the day to come. `None` when the calendar does not reach so far.
     pub(crate) fn trading_day(&self, at: MarketTime) -> Option<MarketTime> {
         self.0.iter().find(|day| at < day.close + AFTER_CLOSE).map(|day| day.open)
     }

@@ -1,5 +1,6 @@
-//! `sandpit unfreeze`: an operator has looked, and the host may trade again from its next start: after a freeze,
-//! and with `--rebase` after a breaker that tripped for good, such as a drawdown from a peak that stays.
+//! `sandpit unfreeze`: an operator has looked, and the host may trade again from its next start: after a
+//! freeze, and with `--rebase` after a breaker that tripped for good, such as a drawdown from a peak that
+//! stays.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,7 +12,7 @@ use sandpit_types::MarketTime;
 use crate::{
     ambient,
     config::Config,
-    run::{Failure, lock, open_database, usable_folder},
+    run::{Failure, lock, marker, open_database, usable_folder},
 };
 
 /// The longest reason that is kept.
@@ -27,8 +28,8 @@ pub(crate) struct UnfreezeArgs {
     /// Why it may trade again; it is kept in the audit log with your name.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
-    /// Forget the highest equity and the start of the day, too: losses are measured from the first reading of
-    /// the next start, as after money went without a row, or a drawdown that you accept.
+    /// Forget the highest equity and the start of the day, too: losses are measured from the first reading
+    /// of the next start, as after money went without a row, or a drawdown that you accept.
     #[arg(long)]
     pub(crate) rebase: bool,
 }
@@ -48,13 +49,15 @@ pub(crate) fn unfreeze(config: &Config, args: &UnfreezeArgs, operator: &str) -> 
         let what = format!("{}; stop it first, it would not see the change", failure.sentence);
         Failure::new(failure.exit, what)
     })?;
+    let database = config.records.database(config.mode, &folder);
+    marker::check(&folder, &database)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let failed = |error| Failure::new(Exit::State, error);
     runtime.block_on(async {
-        let store = open_database(&config.records.database(config.mode, &folder), Arc::default()).await?;
+        let store = open_database(&database, Arc::default()).await?;
         let time = ambient::wall_now();
         let lifted = lift(&store, reason, args.rebase, operator, time).await;
         store.close().await;

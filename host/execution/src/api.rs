@@ -16,8 +16,8 @@ use sandpit_types::{
 
 /// Box 3 as the desk sees it.
 pub trait Review: Send + 'static {
-    /// Passes an order through the gates. `replaces` is the order whose place it takes: what that one may still
-    /// fill is not counted beside it.
+    /// Passes an order through the gates. `replaces` is the order whose place it takes: what that one may
+    /// still fill is not counted beside it.
     ///
     /// # Errors
     /// The first objection. The order is not sent.
@@ -165,6 +165,8 @@ pub enum DeskOutput {
 pub struct DeskConfig {
     /// This life of the host.
     pub epoch: HostEpoch,
+    /// The mode of the host, such as `paper`: a database belongs to one account in one mode.
+    pub mode: &'static str,
     /// How often open orders are asked for while there are any and the order stream is up: the fill event of
     /// an acknowledged order may never arrive (Lean.Brokerages.Alpaca#28), and a mute stream has to be
     /// noticed within 75 s, [`Self::stream_grace`] and the requests included.
@@ -182,6 +184,8 @@ pub struct DeskConfig {
     pub activities_every: Duration,
     /// Whose orders become ours, though others placed them.
     pub claims: Vec<Claim>,
+    /// How long a commit may take before new orders are refused.
+    pub commit_within: Duration,
     /// How long a drain may take, real time; what is unresolved then is resolved by the next life.
     pub drain_within: Duration,
 }
@@ -196,10 +200,14 @@ impl DeskConfig {
     /// Activities are never read more often than this without a reason, real time.
     pub const ACTIVITIES_FLOOR: Duration = Duration::from_secs(5);
 
+    /// A disk may always take so long, real time.
+    pub const COMMIT_FLOOR: Duration = Duration::from_secs(3);
+
     /// The usual spans for one life of the host.
     pub const fn new(epoch: HostEpoch) -> Self {
         Self {
             epoch,
+            mode: "paper",
             poll_every: Duration::from_secs(25),
             poll_every_down: Duration::from_secs(5),
             stream_grace: Duration::from_secs(5),
@@ -207,12 +215,13 @@ impl DeskConfig {
             positions_every: Duration::from_secs(60),
             activities_every: Duration::from_secs(60),
             claims: Vec::new(),
+            commit_within: Self::COMMIT_FLOOR,
             drain_within: Duration::from_secs(5),
         }
     }
 
     /// For a market that runs `speed` times faster: what has to do with the order stream stays long enough in
-    /// real time, because requests and messages do not get faster.
+    /// real time, because requests, messages and disks do not get faster.
     #[must_use]
     pub fn at_speed(mut self, speed: f64) -> Self {
         let floor = |span: Duration, real: Duration| span.max(real.mul_f64(speed.max(1.0)));
@@ -220,6 +229,7 @@ impl DeskConfig {
         self.poll_every_down = floor(self.poll_every_down, Self::POLL_DOWN_FLOOR);
         self.stream_grace = floor(self.stream_grace, Self::GRACE_FLOOR);
         self.activities_every = floor(self.activities_every, Self::ACTIVITIES_FLOOR);
+        self.commit_within = floor(self.commit_within, Self::COMMIT_FLOOR);
         self
     }
 }
@@ -254,6 +264,18 @@ pub enum DeskError {
     /// The broker does not answer, or not to us.
     #[error("cannot reconcile with the broker: {0}")]
     Broker(#[from] BrokerError),
+    /// The records are another account's, or of another mode. Nothing of them was taken in.
+    #[error(
+        "the database holds the records of {stored} and this host trades {ours}; give each account a \
+        database \
+         of its own"
+    )]
+    OtherAccount {
+        /// Whose they are: mode and account.
+        stored: String,
+        /// What is traded now.
+        ours: String,
+    },
     /// The store holds something that this version does not understand.
     #[error(
         "the database holds what this version of sandpit does not understand: {what}; run the version that \
@@ -266,7 +288,7 @@ pub enum DeskError {
 }
 
 /// How the desk ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeskEnd {
     /// Drained as asked.
     Drained {
@@ -275,4 +297,9 @@ pub enum DeskEnd {
     },
     /// Stopped as asked, or because nobody holds the other ends of its queues any more.
     Stopped,
+    /// Nothing can be recorded any more: only another start helps.
+    Broken {
+        /// Why.
+        why: String,
+    },
 }

@@ -126,7 +126,8 @@ impl<B: Broker, R: Review> Desk<B, R> {
                 }
                 Mode::Stopping => {
                     self.finish(&outputs).await;
-                    return DeskEnd::Stopped;
+                    let broken = self.machine.broken.take();
+                    return broken.map_or(DeskEnd::Stopped, |why| DeskEnd::Broken { why });
                 }
             }
             let wait = |at| self.clock.real_until(at).min(MAX_SLEEP);

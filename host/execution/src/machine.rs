@@ -1,12 +1,14 @@
 //! The desk's decisions: inputs, results and time go in, actions come out. Nothing here waits.
 
 mod absorb;
+mod action;
 mod activities;
 mod answers;
 mod audit;
 mod cash;
 mod chance;
 mod closing;
+mod commits;
 mod disputes;
 mod errands;
 mod facts;
@@ -31,18 +33,15 @@ use std::{
     time::Duration,
 };
 
-use sandpit_broker::{BrokerError, Class};
 use sandpit_cores::{
     orders::{Books, Order, OrderEvent, OrderState},
     reconcile::CashCheck,
 };
-use sandpit_store::{OrderRow, Record, StoreError};
-use sandpit_types::{
-    Account, Activity, BrokerOrder, BrokerOrderId, Change, ClientOrderId, ExecutionId, HostEpoch, MarketTime,
-    OrderRequest, Position,
-};
+use sandpit_store::Record;
+use sandpit_types::{BrokerOrderId, ClientOrderId, HostEpoch, MarketTime};
 use tracing::warn;
 
+pub(crate) use self::action::{Action, Fetched, Outcome};
 use self::{
     activities::Rows,
     cash::Written,
@@ -65,84 +64,6 @@ const MAX_SAID: usize = 1000;
 /// How soon to ask again for an order whose report cannot be right.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What the edge has to do. Each but `Tell` ends in one [`Outcome`].
-#[derive(Debug)]
-pub(crate) enum Action {
-    Commit(Vec<Record>),
-    Submit {
-        request: OrderRequest,
-        class: Class,
-        deadline: MarketTime,
-    },
-    Cancel {
-        id: ClientOrderId,
-        broker_id: BrokerOrderId,
-    },
-    /// A PATCH of the order `broker_id`, whose place `id` takes; it ends as a POST does.
-    Replace {
-        id: ClientOrderId,
-        broker_id: BrokerOrderId,
-        change: Change,
-        class: Class,
-        deadline: MarketTime,
-    },
-    /// One order by our id, as long as the broker's is not known...
-    LookUp(ClientOrderId),
-    /// ...and by the broker's afterwards: that shows its legs, and a leg itself has no other.
-    Ask {
-        id: ClientOrderId,
-        broker_id: BrokerOrderId,
-    },
-    /// An order that a row of the activities names and the books do not have.
-    Identify(BrokerOrderId),
-    List,
-    ReadAccount,
-    ReadPositions,
-    ReadActivities(MarketTime),
-    Fetch(ClientOrderId),
-    Tell(DeskOutput),
-}
-
-/// An order as the store has it, with the executions counted.
-pub(crate) type Fetched = Option<(OrderRow, BTreeSet<ExecutionId>)>;
-
-/// How an action ended.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    Committed(Result<(), StoreError>),
-    Submitted {
-        id: ClientOrderId,
-        result: Result<BrokerOrder, BrokerError>,
-        took: Duration,
-    },
-    Cancelled {
-        id: ClientOrderId,
-        result: Result<(), BrokerError>,
-    },
-    LookedUp {
-        id: ClientOrderId,
-        result: Result<BrokerOrder, BrokerError>,
-    },
-    /// The end of an [`Action::Ask`]: with all legs there are.
-    Asked {
-        id: ClientOrderId,
-        result: Result<BrokerOrder, BrokerError>,
-    },
-    /// The end of an [`Action::Identify`].
-    Identified {
-        broker_id: BrokerOrderId,
-        result: Result<BrokerOrder, BrokerError>,
-    },
-    Listed(Result<Vec<BrokerOrder>, BrokerError>),
-    Account(Result<Account, BrokerError>),
-    Positions(Result<Vec<Position>, BrokerError>),
-    Activities(Result<Vec<Activity>, BrokerError>),
-    Fetched {
-        id: ClientOrderId,
-        result: Result<Fetched, StoreError>,
-    },
-}
-
 /// How far the desk goes along with new orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -157,6 +78,8 @@ pub(crate) enum Mode {
 pub(crate) struct Machine<R> {
     pub(crate) books: Books,
     pub(crate) mode: Mode,
+    /// Why nothing can be recorded any more until the host is started again.
+    pub(crate) broken: Option<String>,
     config: DeskConfig,
     review: R,
     stats: Arc<DeskStats>,
@@ -204,11 +127,12 @@ impl<R: Review> Machine<R> {
             cash: CashCheck::new(config.stream_grace),
             written: Written::default(),
             hearing: Hearing::new(config.stream_grace),
+            ledger: Ledger::new(config.commit_within),
             config,
             review,
             stats,
             sequence: 0,
-            ledger: Ledger::default(),
+            broken: None,
             sends: Sends::default(),
             planning: Planning::default(),
             closings: Closings::default(),
@@ -271,6 +195,7 @@ impl<R: Review> Machine<R> {
 
     /// Does what is due, and returns all there is to do now.
     pub(crate) fn turn(&mut self, now: MarketTime) -> Vec<Action> {
+        self.watch_commit(now);
         match self.mode {
             Mode::Open | Mode::Draining => self.ask(now),
             Mode::Stopping => {}
@@ -335,7 +260,7 @@ impl<R: Review> Machine<R> {
     }
 
     /// Whether everything that happened is written and told.
-    pub(crate) const fn is_saved(&self) -> bool {
+    pub(crate) fn is_saved(&self) -> bool {
         self.ledger.is_idle()
     }
 
@@ -377,32 +302,11 @@ impl<R: Review> Machine<R> {
         self.start_sends(now);
     }
 
-    fn committed(&mut self, result: Result<(), StoreError>, now: MarketTime) {
-        match result {
-            Ok(()) => {
-                if self.ledger.is_failing() {
-                    // It is worth telling again should it fail again.
-                    self.said.clear();
-                }
-                let then = self.ledger.committed();
-                self.perform(then, now);
-            }
-            Err(error) => {
-                self.stats.write(|counts| counts.failed_commits += 1);
-                for id in self.ledger.failed(now, self.chance.next()) {
-                    self.unrecorded(&id, now);
-                }
-                self.alert(
-                    format!("{error}; orders are refused until the database takes records again"),
-                    now,
-                );
-            }
-        }
-    }
-
     /// Tells something after everything that has to be recorded before it.
     fn tell(&mut self, output: DeskOutput) {
-        self.ledger.then(Then::Tell(Box::new(output)));
+        if !self.ledger.then(Then::Tell(Box::new(output))) {
+            self.stats.write(|counts| counts.not_told += 1);
+        }
     }
 
     pub(crate) fn tell_sub_book(

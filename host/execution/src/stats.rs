@@ -42,6 +42,13 @@ pub struct DeskCounts {
     pub alerts: u64,
     /// Commits that failed.
     pub failed_commits: u64,
+    /// Commits that were not answered in time; each is waited for all the same.
+    pub late_commits: u64,
+    /// Records that the database refused, and that were put aside.
+    pub put_aside: u64,
+    /// Orders' changes and fills that strategies were not told of, because the database took nothing for
+    /// long.
+    pub not_told: u64,
     /// Orders that may still fill, just now.
     pub open: u64,
     /// Orders that wait in the plan for a place among those under way, just now.

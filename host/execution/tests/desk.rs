@@ -135,6 +135,7 @@ struct FakeBroker {
     transferred: AtomicI64,
     /// Cash beside that of the executions.
     unexplained: AtomicI64,
+    account: Mutex<String>,
     /// Requests for reading, and how long each takes.
     requests: AtomicUsize,
     latency: Duration,
@@ -328,7 +329,9 @@ impl Broker for FakeBroker {
         let spent: Usd = self.orders().iter().map(|order| PRICE * order.side.signed(order.filled_qty)).sum();
         let moved = self.unexplained.load(Ordering::SeqCst) + self.transferred.load(Ordering::SeqCst);
         let unexplained = Usd::new(moved.into());
+        let id = self.account.lock().expect("not poisoned").clone();
         self.read(Account {
+            id,
             equity: usd,
             last_equity: usd,
             cash: usd - spent + unexplained,
@@ -374,6 +377,7 @@ impl Bench {
         let pulse = Arc::new(Pulse::default());
         let mut config = DeskConfig::new(HostEpoch(epoch));
         config.drain_within = Duration::from_millis(100);
+        config.commit_within *= SPEED;
         let clock = Arc::new(FastClock(Instant::now()));
         let (permit, seed, calm) = (Arc::new(Always), epoch, Calm::default());
         let measured = calm.measured.clone();
@@ -480,6 +484,31 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("tempdir");
     let path = directory.path().join("host.db");
     (directory, path)
+}
+
+#[tokio::test]
+async fn the_records_of_another_account_are_refused_before_anything_is_taken_in() {
+    let (_directory, path) = place();
+    let broker = Arc::new(FakeBroker::default());
+    let life = async |account: &str, epoch: u64| {
+        *broker.account.lock().expect("not poisoned") = account.to_owned();
+        match Bench::start(&path, broker.clone(), epoch).await {
+            Ok(bench) => {
+                bench.tell(DeskInput::Stop).await;
+                bench.end().await;
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    life("a", 1).await.expect("a fresh database takes the account");
+    life("a", 2).await.expect("the same account");
+    let refused = life("b", 3).await.expect_err("another account");
+    assert!(
+        refused.contains("the records of paper account a and this host trades paper account b"),
+        "{refused}"
+    );
+    life("a", 4).await.expect("nothing was changed");
 }
 
 #[tokio::test]
@@ -677,7 +706,8 @@ const HISTORICAL: usize = 10_000;
 const LATENCY: Duration = Duration::from_millis(30);
 /// How long a start may take with so many orders.
 const START_WITHIN: Duration = Duration::from_secs(1);
-/// Requests of a start that finds nothing missing: account, open orders, recent orders; positions, activities.
+/// Requests of a start that finds nothing missing: account, open orders, recent orders; positions,
+/// activities.
 const START_REQUESTS: usize = 5;
 
 /// A database with a past, and the broker's side of what is open of it.

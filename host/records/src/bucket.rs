@@ -305,8 +305,8 @@ async fn text(mut answer: reqwest::Response) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What stands within each `<tag>` of an answer. Servers do not agree on the namespaces of their XML, and these
-/// answers are flat: tags of one name are alike.
+/// What stands within each `<tag>` of an answer. Servers do not agree on the namespaces of their XML, and
+/// these answers are flat: tags of one name are alike.
 fn within(text: &str, tag: &str) -> impl Iterator<Item = String> {
     let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
     let inside = text.split(&open).skip(1).filter_map(|rest| rest.split_once(&close));
@@ -367,7 +367,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_whatever_their_namespace() {
-        let list = "<ListBucketResult xmlns=\"http://x/\"><Contents><Key>a/b&amp;lt;.db</Key></Contents><Contents>\
+        let list = "<ListBucketResult \
+        xmlns=\"http://x/\"><Contents><Key>a/b&amp;lt;.db</Key></Contents><Contents>\
                     <Key>c</Key></Contents></ListBucketResult>";
         assert_eq!(within(list, "Key").collect::<Vec<_>>(), ["a/b&lt;.db", "c"]);
         assert_eq!(within("<Key>cut off", "Key").count(), 0);

@@ -3,7 +3,7 @@
 //!
 //! | | CSV | Parquet |
 //! |---|---|---|
-//! | prices, shares, US dollars | digits | `DECIMAL(38,9)`, exact; what has more decimals is rounded half to even |
+//! | prices, shares, US dollars | digits | `DECIMAL(38,9)`, exact; more decimals are rounded half to even |
 //! | times | RFC 3339, UTC, as many decimals as needed | `TIMESTAMP(NANOS, UTC)` |
 //! | numbers of ours | digits | `INT(64, unsigned)` |
 //! | yes and no | `true`, `false` | `BOOLEAN` |
@@ -84,8 +84,8 @@ trait Sink {
     fn end(self: Box<Self>) -> Result<(), RecordsError>;
 }
 
-/// Writes the rows of a span of time to a file, which appears when it is whole, or to standard output. Returns
-/// how many there were.
+/// Writes the rows of a span of time to a file, which appears when it is whole, or to standard output.
+/// Returns how many there were.
 ///
 /// # Errors
 /// [`RecordsError`]; an earlier file of that name is as it was then.

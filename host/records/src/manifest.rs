@@ -78,7 +78,8 @@ impl Manifest {
             return Ok(());
         }
         Err(RecordsError::Broken(format!(
-            "{} is damaged or not the file of its manifest: it has {bytes} bytes with SHA-256 {sha256}, {} bytes \
+            "{} is damaged or not the file of its manifest: it has {bytes} bytes with SHA-256 {sha256}, \
+            {} bytes \
              with {} were backed up; use another backup",
             self.file, self.bytes, self.sha256
         )))

@@ -73,7 +73,8 @@ impl Place {
                 Ok((Self::parse(folder, env, now)?, Some(name)))
             }
             None if !text.starts_with(S3) && Path::new(text).is_file() => Err(RecordsError::Usage(format!(
-                "{text} is not called like a backup (sandpit-MODE-TIME.db or .pgdump); keep the name it was made \
+                "{text} is not called like a backup (sandpit-MODE-TIME.db or .pgdump); keep the name it \
+                was made \
                  with, and its manifest beside it"
             ))),
             None => Ok((Self::parse(text, env, now)?, None)),

@@ -59,7 +59,8 @@ pub async fn restore(job: &Restore<'_>) -> Result<RestoreDone, RecordsError> {
     let name = chosen(job).await?;
     if name.kind != kind {
         return Err(RecordsError::Usage(format!(
-            "{name} is a backup of {}, and the configuration names {kind}; records cannot be moved from one to the \
+            "{name} is a backup of {}, and the configuration names {kind}; records cannot be moved from \
+            one to the \
              other",
             name.kind
         )));
@@ -124,7 +125,8 @@ async fn nothing_in(url: &PostgresUrl) -> Result<(), RecordsError> {
     match contents?.counts.keys().next() {
         None => Ok(()),
         Some(table) => Err(RecordsError::NotEmpty(format!(
-            "the database {url} is not empty, it has the table {table}; make an empty one (createdb) and name it as \
+            "the database {url} is not empty, it has the table {table}; make an empty one (createdb) and \
+            name it as \
              database.url, or rename the old one"
         ))),
     }

@@ -1,5 +1,5 @@
-//! PostgreSQL's own programs. The password reaches them in their environment, where other users of the machine
-//! cannot see it; it never stands on a command line.
+//! PostgreSQL's own programs. The password reaches them in their environment, where other users of the
+//! machine cannot see it; it never stands on a command line.
 
 use std::{
     fs,

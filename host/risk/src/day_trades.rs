@@ -1,8 +1,8 @@
 //! How many day trades the account has made, for the broker's rule of old.
 //!
-//! A day trade is to close shares of a symbol on the day on which shares of it were opened. Any number of fills
-//! that open, followed by any number that close, are one; to open again and close again is another. Shares held
-//! overnight do not help: as at FINRA, what is closed counts against what was opened that day.
+//! A day trade is to close shares of a symbol on the day on which shares of it were opened. Any number of
+//! fills that open, followed by any number that close, are one; to open again and close again is another.
+//! Shares held overnight do not help: as at FINRA, what is closed counts against what was opened that day.
 
 use std::collections::BTreeMap;
 

@@ -75,11 +75,11 @@ pub struct Situation {
     /// What the account holds of the symbol, by whomever; negative when short. It has to follow our fills at
     /// once: a figure from the last poll would refuse the exit of what was bought since.
     pub account_position: Qty,
-    /// Orders of ours in the symbol, of every strategy. The order that this one takes the place of is not among
-    /// them.
+    /// Orders of ours in the symbol, of every strategy. The order that this one takes the place of is not
+    /// among them.
     pub open_orders: Vec<OpenOrder>,
-    /// Of the order that this one takes the place of: what may still fill; what has filled is not in this one's
-    /// quantity here. While both live the larger of the
+    /// Of the order that this one takes the place of: what may still fill; what has filled is not in this
+    /// one's quantity here. While both live the larger of the
     /// two is what may fill.
     pub replaced_remaining: Qty,
     /// What that is worth at the other order's own price: exposure and buying power have it in them already.

@@ -3,7 +3,7 @@
 //! `sqlx::Any` would be that, too, but it boxes every row and value, and has no way to run several statements
 //! at once, which is what a commit costs the least with (see `batch.rs`).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, Connection as _, Error, PgConnection, PgPool, Row as _, SqliteConnection, SqlitePool,
@@ -11,12 +11,16 @@ use sqlx::{
     query_with,
     sqlite::{SqliteArguments, SqliteRow},
 };
+use tokio::time::timeout;
 
 use crate::{
     StoreError,
     batch::{Batch, Joiner},
     statements::{Statement, Value},
 };
+
+/// How long a server may take to answer who reads: longer than it lets a statement run.
+const READ_WITHIN: Duration = Duration::from_secs(4);
 
 /// A connection that writes.
 #[derive(Debug)]
@@ -114,20 +118,40 @@ impl Connection {
 
 impl Readers {
     pub(crate) async fn rows(&self, text: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let rows: Result<_, Error> = async {
-            match self {
-                Self::Sqlite(pool) => answer!(pool, Row::Sqlite, SqliteArguments, text, values),
-                Self::Postgres(pool) => answer!(pool, Row::Postgres, PgArguments, text, values),
+        match self {
+            Self::Sqlite(pool) => {
+                let read: Result<_, Error> =
+                    async { answer!(pool, Row::Sqlite, SqliteArguments, text, values) }.await;
+                read.map_err(StoreError::reading)
             }
+            Self::Postgres(pool) => server_rows(pool, text, values).await,
         }
-        .await;
-        rows.map_err(StoreError::reading)
     }
 
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            // A server that does not answer needs no goodbye.
+            Self::Postgres(pool) => drop(timeout(READ_WITHIN, pool.close()).await),
+        }
+    }
+}
+
+/// No step waits longer for a server than [`READ_WITHIN`]: it, or the way to it, may fall silent at any time.
+async fn server_rows(pool: &PgPool, text: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let mut connection = pool.acquire().await.map_err(StoreError::reading)?;
+    connection.close_on_drop();
+    let read = async { answer!(&mut *connection, Row::Postgres, PgArguments, text, values) };
+    let read: Result<Result<_, Error>, _> = timeout(READ_WITHIN, read).await;
+    match read {
+        Ok(rows) => {
+            // The pool asks the server whether the connection is well before it takes it back.
+            tokio::spawn(timeout(READ_WITHIN, connection.return_to_pool()));
+            rows.map_err(StoreError::reading)
+        }
+        Err(_) => {
+            drop(connection.detach());
+            Err(StoreError::reading("no answer in time"))
         }
     }
 }

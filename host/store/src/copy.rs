@@ -8,7 +8,8 @@ use crate::{Database, Store, StoreError, connection::Connection, snapshot::read_
 
 impl Store {
     /// Writes a copy of an SQLite file to `to`, where nothing may be: one file, as of one moment, without
-    /// what was deleted. A host that writes meanwhile does not wait. The copy is on the disk when this returns.
+    /// what was deleted. A host that writes meanwhile does not wait. The copy is on the disk when this
+    /// returns.
     ///
     /// # Errors
     /// [`StoreError::Open`] or [`StoreError::Damaged`] of the source; [`StoreError::Write`] of the copy.

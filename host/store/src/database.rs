@@ -34,8 +34,51 @@ pub struct PostgresUrl {
 
 /// A text that is no address of a PostgreSQL database. It does not say the text, which may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it must be an address such as postgres://user:password@host:5432/name?sslmode=verify-full")]
-pub struct UrlError;
+pub enum UrlError {
+    /// It is no address.
+    #[error("it must be an address such as postgres://user:password@host:5432/name?sslmode=verify-full")]
+    Address,
+    /// What stands behind the question mark is not known.
+    #[error(
+        "it has an unknown parameter after the question mark; known are sslmode, sslrootcert, sslcert, \
+         sslkey, host, hostaddr, port, dbname, user, password, application_name, options and \
+         statement-cache-capacity"
+    )]
+    Parameter,
+}
+
+/// What the driver knows. It ignores others, and writes them to the log with their values: a password after a
+/// misspelt `password` would stand there.
+const PARAMETERS: [&str; 19] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "",
+];
+
+fn has_known_parameters(text: &str) -> bool {
+    let text = text.split_once('#').map_or(text, |(before, _)| before);
+    let parameters = text.split_once('?').map_or("", |(_, parameters)| parameters);
+    parameters.split('&').all(|parameter| {
+        let key = parameter.split_once('=').map_or(parameter, |(key, _)| key);
+        PARAMETERS.contains(&key) && (!key.is_empty() || parameter.is_empty())
+    })
+}
 
 impl PostgresUrl {
     /// The address with its password, for PostgreSQL's own programs: it must not be shown.
@@ -53,10 +96,13 @@ impl FromStr for PostgresUrl {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-            return Err(UrlError);
+            return Err(UrlError::Address);
+        }
+        if !has_known_parameters(text) {
+            return Err(UrlError::Parameter);
         }
         // What the driver says of a bad one may quote parts of it.
-        let options: PgConnectOptions = text.parse().map_err(|_| UrlError)?;
+        let options: PgConnectOptions = text.parse().map_err(|_| UrlError::Address)?;
         let host = match options.get_socket() {
             Some(socket) => socket.display().to_string(),
             None => options.get_host().to_owned(),
@@ -102,6 +148,14 @@ mod tests {
         );
         check("postgres://u:hunter2@db:port/books", None);
         check("postgres://u:hunter2@db/books?sslmode=hunter2", None);
+        for parameters in
+            ["pasword=hunter2", "sslmode=require&Password=hunter2", "hunter2", "=hunter2", "a%62=hunter2"]
+        {
+            let text = format!("postgres://u@db/books?{parameters}");
+            check(&text, None);
+            assert_eq!(text.parse::<PostgresUrl>(), Err(UrlError::Parameter), "{text}");
+        }
+        check("postgres://u:hunter2@db/books?", Some("postgres://db:5432/books"));
         check("mysql://u:hunter2@db/books", None);
         check("hunter2", None);
     }

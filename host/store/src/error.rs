@@ -16,6 +16,8 @@ pub enum StoreError {
         cause: String,
         /// What to do.
         remedy: &'static str,
+        /// Whether it may be otherwise in a moment: a server that is not up yet, say.
+        may_pass: bool,
     },
     /// Another host uses the database. Nothing was changed.
     #[error(
@@ -60,8 +62,8 @@ pub enum StoreError {
     /// Another host, or a command, has written to the database since this one lost it, or it is another
     /// database now: what this host knows is older than what is there.
     #[error(
-        "the database {database} was written by another sandpit, or replaced, while this host was cut off from \
-         it; restart the host: it reads what is there now"
+        "the database {database} was written by another sandpit, or replaced, while this host was cut off \
+         from it; restart the host: it reads what is there now"
     )]
     Superseded {
         /// The database.
@@ -136,16 +138,20 @@ impl StoreError {
                 Self::Damaged { database: database.to_string(), cause }
             }
             Database::Sqlite(_) => Self::unopened(database, cause),
-            Database::Postgres(_) => Self::unopened(database, cause),
+            Database::Postgres(_) => {
+                let is_away = is_lost(error) && !matches!(error, sqlx::Error::Tls(_));
+                let may_pass = is_away || is_ended(error) || is_short(error);
+                Self::Open { database: database.to_string(), cause, remedy: SERVER_REMEDY, may_pass }
+            }
         }
     }
 
     pub(crate) fn unopened(database: &Database, cause: impl std::fmt::Display) -> Self {
-        let remedy = match database {
-            Database::Sqlite(_) => FILE_REMEDY,
-            Database::Postgres(_) => SERVER_REMEDY,
+        let (remedy, may_pass) = match database {
+            Database::Sqlite(_) => (FILE_REMEDY, false),
+            Database::Postgres(_) => (SERVER_REMEDY, true),
         };
-        Self::Open { database: database.to_string(), cause: cause.to_string(), remedy }
+        Self::Open { database: database.to_string(), cause: cause.to_string(), remedy, may_pass }
     }
 
     pub(crate) fn silent(database: &Database) -> Self {
@@ -237,6 +243,12 @@ fn is_refusal(database: &Database, error: &sqlx::Error) -> bool {
             code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
         }
     }
+}
+
+/// Class 53: the server has no connection, memory or disk left for it.
+fn is_short(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("53"))
 }
 
 /// SQLITE_CORRUPT and SQLITE_NOTADB, extended codes included.

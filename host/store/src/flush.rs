@@ -170,7 +170,8 @@ impl Flush {
             // Nothing was asked of the disk. What a death of the machine may cost grows until it is.
             Err(Unsynced::Unopened(error)) => {
                 if self.unopened.is_multiple_of(UNOPENED_TELL) {
-                    error!(%error, times = self.unopened + 1, "the log of the database cannot be synced; tried again");
+                    let times = self.unopened + 1;
+                    error!(%error, times, "the log of the database cannot be synced; tried again");
                 }
                 self.unopened += 1;
                 return;

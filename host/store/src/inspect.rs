@@ -1,7 +1,7 @@
 //! Whether what is in a database can be true.
 //!
-//! Everything is read within one transaction, orders and what hangs on them in pages, so that a host may write
-//! meanwhile and a large database needs no more memory than a small one.
+//! Everything is read within one transaction, orders and what hangs on them in pages, so that a host may
+//! write meanwhile and a large database needs no more memory than a small one.
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,10 @@ const MAX_ROWS: i64 = 200;
 /// How long commits have the writer for themselves between two pieces.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The broker shows activities again that are weeks old, and each must count once: they, and the audit, are
+/// kept so long at least.
+const MIN_LEDGER_DAYS: u32 = 90;
+
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
 /// Of the equity every row is kept for so long.
@@ -26,6 +30,8 @@ pub struct Retention {
     /// Signals, refusals, notices and alerts; after it one row of the equity a day is left.
     pub keep_days: u32,
     /// Orders that are over, with their changes and fills, the audit log and activities; `None` is for ever.
+    /// What the present life of the host has changed stays in any case, as it knows it and may change it
+    /// again; so do the audit log and activities of 90 days.
     pub keep_orders_days: Option<u32>,
 }
 
@@ -53,7 +59,8 @@ const LEDGER: [&str; 2] = [oldest!("audit"), oldest!("activities")];
 /// Orders that are over and have no leg that is open.
 macro_rules! old_orders {
     () => {
-        "orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND NOT is_open AND NOT EXISTS (SELECT 1 FROM \
+        "orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND NOT is_open AND NOT EXISTS (SELECT \
+        1 FROM \
          orders AS leg WHERE leg.is_open AND leg.leg_of = old.client_id)"
     };
 }
@@ -108,9 +115,10 @@ impl Store {
             gone += self.forget(&[piece], before(now, retention.keep_days)).await?;
         }
         if let Some(days) = retention.keep_orders_days {
-            gone += self.forget(&ORDERS, before(now, days)).await?;
+            let until = self.life_start().await?.map_or(i64::MAX, MarketTime::as_nanos);
+            gone += self.forget(&ORDERS, before(now, days).min(until)).await?;
             for piece in LEDGER {
-                gone += self.forget(&[piece], before(now, days)).await?;
+                gone += self.forget(&[piece], before(now, days.max(MIN_LEDGER_DAYS))).await?;
             }
         }
         let minutes = Thinning {
@@ -169,6 +177,13 @@ impl Store {
             from = to;
             sleep(PAUSE).await;
         }
+    }
+
+    /// When the present life of the host began, if one is recorded.
+    async fn life_start(&self) -> Result<Option<MarketTime>, StoreError> {
+        let rows = self.readers.rows("SELECT MAX(time) AS time FROM host_starts", &[]).await?;
+        let start = rows.first().map(|row| row.int("time")).transpose()?.flatten();
+        Ok(start.map(MarketTime::from_nanos))
     }
 
     async fn thinned(&self, name: &str) -> Result<i64, StoreError> {

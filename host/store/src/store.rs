@@ -1,9 +1,13 @@
 //! The handle that everybody holds.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sandpit_types::Pulse;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep},
+};
+use tracing::info;
 
 use crate::{
     Database, Reader, Record, StoreError,
@@ -17,6 +21,14 @@ use crate::{
 
 /// Commits that may wait for the writer; past it [`Store::commit`] waits before it queues.
 pub const MAX_QUEUED: usize = 1024;
+
+/// How long a host waits at its start for a server: longer than a server needs to see that the host before is
+/// dead (`postgres.rs`, eleven seconds).
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
+/// Between two tries it waits so long, and twice as long each time,
+const OPEN_AGAIN_BASE: Duration = Duration::from_millis(250);
+/// up to so long.
+const OPEN_AGAIN_CAP: Duration = Duration::from_secs(4);
 
 /// The database. Clones share it; when the last one is dropped, the writer finishes what is queued and
 /// closes.
@@ -54,6 +66,33 @@ impl Store {
         let (queue, jobs) = mpsc::channel(MAX_QUEUED);
         tokio::spawn(Writer::new(source, connection).run(jobs, pulse));
         Ok(Self { queue, readers, path })
+    }
+
+    /// As [`Store::open`], for a host that may start before its server, or while the server still keeps the
+    /// session of the host before: for half a minute it is tried again where waiting may help.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open_patiently(database: &Database, pulse: Arc<Pulse>) -> Result<Self, StoreError> {
+        let until = Instant::now() + OPEN_WITHIN;
+        let mut wait = OPEN_AGAIN_BASE;
+        loop {
+            let error = match Self::open(database, pulse.clone()).await {
+                Ok(store) => return Ok(store),
+                Err(error) => error,
+            };
+            let may_pass =
+                matches!(error, StoreError::InUse { .. } | StoreError::Open { may_pass: true, .. });
+            if !may_pass || Instant::now() + wait > until {
+                return Err(error);
+            }
+            info!(%error, "the database is not there yet; it is tried again");
+            sleep(wait).await;
+            wait = (wait * 2).min(OPEN_AGAIN_CAP);
+        }
     }
 
     /// Writes the records, all or none, and returns when they are committed: then they outlive this process.

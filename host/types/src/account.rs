@@ -7,6 +7,8 @@ use crate::{MarketTime, Price, Qty, Symbol, Usd};
 /// Money and permissions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
+    /// The broker's id of it, which no other account has.
+    pub id: String,
     /// Cash plus market values.
     pub equity: Usd,
     /// Equity at the close of the day before.

@@ -61,7 +61,8 @@ pub struct Submit {
     pub time_to_live: Duration,
     /// What else the broker makes of it.
     pub class: OrderClass,
-    /// Whether its limit price follows the market while it waits in our own queue. Only limit orders have one.
+    /// Whether its limit price follows the market while it waits in our own queue. Only limit orders have
+    /// one.
     pub reprice: Option<Reprice>,
 }
 

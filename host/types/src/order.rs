@@ -128,8 +128,8 @@ pub struct OrderRequest {
 /// How an order of ours belongs to another one of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Links {
-    /// The order that the broker made this leg for, and which exit it is. A leg has an id of ours in our books
-    /// only; at the broker it has the broker's.
+    /// The order that the broker made this leg for, and which exit it is. A leg has an id of ours in our
+    /// books only; at the broker it has the broker's.
     pub leg_of: Option<(ClientOrderId, Leg)>,
     /// The order that this one takes the place of.
     pub replaces: Option<ClientOrderId>,

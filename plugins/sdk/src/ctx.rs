@@ -109,9 +109,9 @@ impl<'a> Ctx<'a> {
 
     /// Starts an order that takes the place of a working one.
     ///
-    /// The old one may still fill until an update calls it [`crate::OrderStatus::Replaced`]; a refusal bears the
-    /// new id and leaves the old one alone. The legs of a replaced order go on under its old id. Legs cannot be
-    /// replaced, nor the quantity of an order with legs or with a fraction of a share.
+    /// The old one may still fill until an update calls it [`crate::OrderStatus::Replaced`]; a refusal bears
+    /// the new id and leaves the old one alone. The legs of a replaced order go on under its old id. Legs
+    /// cannot be replaced, nor the quantity of an order with legs or with a fraction of a share.
     pub fn replace(&mut self, id: OrderId) -> ReplaceTicket<'_, 'a> {
         let time_to_live = Duration::ZERO;
         let replace =
@@ -119,9 +119,10 @@ impl<'a> Ctx<'a> {
         ReplaceTicket { ctx: self, replace }
     }
 
-    /// Leaves a symbol: the host cancels this strategy's orders in it, waits until they are over, and sells or
-    /// buys back at the market what is held then. Tells the id of the order that leaves, which is refused as
-    /// `no-position` when there is nothing to close. It is forgotten when the host starts again meanwhile.
+    /// Leaves a symbol: the host cancels this strategy's orders in it, waits until they are over, and sells
+    /// or buys back at the market what is held then. Tells the id of the order that leaves, which is
+    /// refused as `no-position` when there is nothing to close. It is forgotten when the host starts
+    /// again meanwhile.
     pub fn close_position(&mut self, instrument: Instrument) -> OrderId {
         let id = self.next_id();
         self.orders.closing(self.host, id, instrument);

@@ -206,8 +206,8 @@ pub struct OpenOrder {
     pub instrument: Instrument,
     /// Which way.
     pub side: Side,
-    /// Shares in all; of two exits, what the other one has filled is not taken off. Of an order in dollars, zero
-    /// until the handler that sent it has returned; of one that closes a position, what is held.
+    /// Shares in all; of two exits, what the other one has filled is not taken off. Of an order in dollars,
+    /// zero until the handler that sent it has returned; of one that closes a position, what is held.
     pub quantity: Qty,
     /// Shares filled so far.
     pub filled: Qty,

@@ -60,7 +60,8 @@ impl OrderRecord {
         serde_json::from_str(&self.state).unwrap_or_default()
     }
 
-    /// Shares that the broker counts as filled: a replacement's figure begins with what the one before it had.
+    /// Shares that the broker counts as filled: a replacement's figure begins with what the one before it
+    /// had.
     pub fn filled_at_broker(&self) -> Decimal {
         let written = self.written();
         let taken: Option<Decimal> = written["taken"]["qty"].as_str().and_then(|qty| qty.parse().ok());

@@ -22,7 +22,8 @@ const KILLS_A_LINE: u32 = 10;
 #[command(name = "sandpit-crash")]
 struct Args {
     /// How many kills there are to be in all, those of earlier runs in the state file included
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 500,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     kills: u32,
     /// Where the host writes
     #[arg(long, value_name = "WHICH", default_value = "sqlite")]

@@ -305,7 +305,8 @@ impl Rig {
         fs::write(self.path("host.toml"), host)?;
         let watchdog = format!(
             "state_dir = {state:?}\nsocket = {socket:?}\nkill_switch_file = {kill:?}\n\
-             [host]\nmode = \"attach\"\nrestart_backoff_ms = [{steps}]\n[broker]\ntrading_url = \"http://{broker}\"\n",
+             [host]\nmode = \"attach\"\nrestart_backoff_ms = [{steps}]\n[broker]\ntrading_url = \
+             \"http://{broker}\"\n",
             state = self.path("watchdog"),
             steps = ["1"; 32].join(", "),
         );

@@ -1,5 +1,5 @@
-//! What an operator does with the records, with the real programs: the recovery drill, a damaged database, and
-//! exports that other programs read.
+//! What an operator does with the records, with the real programs: the recovery drill, a damaged database,
+//! and exports that other programs read.
 
 use std::{
     fs,

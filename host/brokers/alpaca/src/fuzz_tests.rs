@@ -482,7 +482,7 @@ fn play_answer(kind: u8, scripts: &[Script], edits: &[(u16, u8)]) -> bool {
             answer.submitted::<OrderWire>().is_ok_and(|wire| map::order(wire).is_ok())
         }
         4 => {
-            let account = r#""equity":"1","last_equity":"1","cash":"1","buying_power":"2","status":"ACTIVE""#;
+            let account = r#""id":"a","equity":"1","last_equity":"1","cash":"1","buying_power":"2""#;
             answer(one(account)).value::<AccountWire>().is_ok_and(|wire| map::account(&wire).is_ok())
         }
         5 => {

@@ -204,6 +204,7 @@ fn side(text: &str) -> Result<Side, MapError> {
 pub(crate) fn account(wire: &AccountWire) -> Result<Account, MapError> {
     let blocks = [wire.trading_blocked, wire.account_blocked, wire.trade_suspended_by_user];
     Ok(Account {
+        id: need("id of the account", wire.id.clone())?,
         equity: need("equity", wire.equity)?,
         last_equity: need("last_equity", wire.last_equity)?,
         cash: need("cash", wire.cash)?,

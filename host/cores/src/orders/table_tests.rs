@@ -97,8 +97,9 @@ fn events() -> Vec<(&'static str, OrderEvent)> {
     ]
 }
 
-/// One row a state, one column an event; `.` leaves the state as it is, `!` cannot happen. First our own POST and
-/// what is asked about it, then what the broker shows and what we want, then what becomes of a leg's parent.
+/// One row a state, one column an event; `.` leaves the state as it is, `!` cannot happen. First our own POST
+/// and what is asked about it, then what the broker shows and what we want, then what becomes of a leg's
+/// parent.
 const TABLES: [&str; 3] = [
     "
 state      sent     accept   reject     unsent    lost    404       404-60s

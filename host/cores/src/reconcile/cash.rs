@@ -1,8 +1,8 @@
 //! Whether the broker's cash is what fills and activities make of it.
 //!
 //! *Expected* is the cash of the first reading that was believed, plus every flow learned since: fills as the
-//! books count them, and the rows of the broker's activities that are no fills of ours. Nothing else moves it,
-//! so that each flow counts once in whatever order readings, stream and rows arrive.
+//! books count them, and the rows of the broker's activities that are no fills of ours. Nothing else moves
+//! it, so that each flow counts once in whatever order readings, stream and rows arrive.
 //!
 //! ```text
 //! Unknown ──read──> Candidate ──rows read, nothing moved meanwhile──> Calm
@@ -130,7 +130,8 @@ pub struct CashCheck {
     /// Learned since the last reading began, and between the one before and that.
     since_last: Slack,
     before_last: Slack,
-    /// Whether such a flow came without shares, since the last reading began and between the one before and that.
+    /// Whether such a flow came without shares, since the last reading began and between the one before and
+    /// that.
     alone_since: bool,
     alone_before: bool,
     /// The newest stamp of a flow.

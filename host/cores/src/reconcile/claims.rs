@@ -1,7 +1,7 @@
 //! Orders that others placed and that a strategy is to own: told by how their client id begins.
 //!
-//! A claimed order has an id of ours in our books only. It follows from the broker's id, so that every life of
-//! the host gives the same order the same id, and none is taken in twice.
+//! A claimed order has an id of ours in our books only. It follows from the broker's id, so that every life
+//! of the host gives the same order the same id, and none is taken in twice.
 
 use sandpit_types::{BrokerOrder, BrokerOrderId, ClientOrderId, HostEpoch, StrategyName};
 

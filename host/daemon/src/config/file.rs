@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     Mode,
     budget::{DATA_DEFAULT, TRADING_CEILING},
-    database::DatabaseSection,
+    database::{self, DatabaseSection},
     market_data::{DEFAULT_CANARY, Encoding},
 };
 
@@ -35,7 +35,7 @@ pub(super) struct File {
     pub(super) orders: OrdersSection,
     #[serde(default)]
     pub(super) watchdog: WatchdogSection,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "database::section")]
     pub(super) database: DatabaseSection,
     #[serde(default)]
     pub(super) strategies: StrategiesSection,

@@ -26,7 +26,8 @@ fn claim(section: &ClaimSection) -> Result<Claim, String> {
     let ClaimSection { client_id_prefix: prefix, strategy } = section;
     if !(1..=MAX_PREFIX_CHARS).contains(&prefix.chars().count()) {
         return Err(format!(
-            "orders.claim has the client_id_prefix {prefix:?}, it must be 1 to {MAX_PREFIX_CHARS} characters: \
+            "orders.claim has the client_id_prefix {prefix:?}, it must be 1 to {MAX_PREFIX_CHARS} \
+            characters: \
              an empty one would take every order of the account"
         ));
     }

@@ -210,7 +210,17 @@ fn a_database_is_a_server_where_orders_are_real_and_shows_no_password() {
     check("url = \"mysql://u:hunter2@db/x\"", &[], "database.url: it must be an address such as postgres://");
     check("url = 5", &[], ":4: database.url must be a text in quotes");
     check("", &[("DATABASE_URL", "hunter2")], "environment variable DATABASE_URL: it must be an address");
+    check("", &[("DATABASE_URL", " ")], "environment variable DATABASE_URL: is set but empty");
+    check(
+        "keep_days = \"postgres://u:hunter2@db/x\"",
+        &[],
+        ":4: this key of [database] must be a whole number",
+    );
+    check("url = postgres://u:hunter2@db/x", &[], ":4:");
+    let slip =
+        load(&format!("database = \"postgres://u:hunter2@db/x\"\n{GOOD}"), &[]).expect_err("no section");
+    assert!(slip.ends_with("url = \"postgres://...\"") && !slip.contains("hunter2"), "{slip}");
     check("keep_days = 6", &[], "database.keep_days is 6, it must be 7 to 36500");
-    check("keep_orders_days = 0", &[], "database.keep_orders_days is 0, it must be 7 to 36500");
+    check("keep_orders_days = 29", &[], "database.keep_orders_days is 29, it must be 30 to 36500");
     check("keep_day = 9", &[], "did you mean `keep_days`?");
 }

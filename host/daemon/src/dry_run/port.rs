@@ -90,6 +90,7 @@ impl Broker for DryRun {
     async fn account(&self) -> Result<Account, BrokerError> {
         let account = self.now().venue.account();
         Ok(Account {
+            id: "dry-run".to_owned(),
             equity: account.equity,
             last_equity: account.last_equity,
             cash: account.cash,

@@ -70,6 +70,7 @@ fn reviewer(limits: Limits, leased: bool) -> (Reviewer, Arc<Lease>, UnboundedRec
 fn account(equity: i64) -> Account {
     let usd = |whole: i64| Usd::new(whole.into());
     Account {
+        id: "a".to_owned(),
         equity: usd(equity),
         last_equity: usd(100_000),
         cash: usd(0),

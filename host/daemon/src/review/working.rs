@@ -1,16 +1,16 @@
-//! The open orders of a symbol as the gates see them: which of them stand for the same shares, and which cannot
-//! fill yet.
+//! The open orders of a symbol as the gates see them: which of them stand for the same shares, and which
+//! cannot fill yet.
 
 use sandpit_cores::orders::{Books, Order};
 use sandpit_risk::OpenOrder;
 use sandpit_types::{ClientOrderId, OrderClass, Symbol};
 
-/// Orders that took each other's place are followed so far; a strategy that replaces more often than this within
-/// the memory of the books has its oldest ones counted apart.
+/// Orders that took each other's place are followed so far; a strategy that replaces more often than this
+/// within the memory of the books has its oldest ones counted apart.
 const MAX_LINKS: usize = 100;
 
-/// What is open in a symbol besides an order that comes. If that takes the place of another one, it stands for
-/// that one and for the exits that cancel it.
+/// What is open in a symbol besides an order that comes. If that takes the place of another one, it stands
+/// for that one and for the exits that cancel it.
 pub(super) fn open_orders(books: &Books, symbol: &Symbol, replaces: Option<&Order>) -> Vec<OpenOrder> {
     let place = replaces.map(|old| (old.request.side, group(books, old)));
     let open = books.open_on(symbol).filter(|order| order.remaining().is_positive());
@@ -34,7 +34,8 @@ pub(super) fn is_in_class(order: &Order) -> bool {
     order.request.class != OrderClass::Simple || order.links.leg_of.is_some()
 }
 
-/// The order that all others of its group go back to: exits to their entry, replacements to what they replaced.
+/// The order that all others of its group go back to: exits to their entry, replacements to what they
+/// replaced.
 fn group(books: &Books, order: &Order) -> ClientOrderId {
     let mut id = order.client_id();
     for _ in 0..MAX_LINKS {

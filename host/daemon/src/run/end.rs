@@ -106,6 +106,9 @@ impl Host {
             Ok(Ok(DeskEnd::Drained { unresolved })) => {
                 tracing::warn!(unresolved, "orders of unknown outcome are left to the next start");
             }
+            Ok(Ok(DeskEnd::Broken { why })) => {
+                tracing::error!(why, "not everything could be recorded; the next start reconciles");
+            }
             Ok(Err(_)) | Err(_) => {
                 tracing::error!("the desk did not end in good order; the next start reconciles");
             }
@@ -119,12 +122,12 @@ impl Host {
     }
 }
 
-/// A kill before the host stood: a breaker may trip at the very first reading. Nobody may have told the watchdog
-/// that a host is there, so the flag is the way to reach it.
+/// A kill before the host stood: a breaker may trip at the very first reading. Nobody may have told the
+/// watchdog that a host is there, so the flag is the way to reach it.
 pub(super) fn killed_at_start(kill_switch_file: &Path, reason: &str) {
     tracing::error!(
-        "[KILL] {reason}: the host does not start; if it is a loss that you accept, or money that was moved, have \
-         it measured anew: `sandpit unfreeze --rebase`"
+        "[KILL] {reason}: the host does not start; if you accept the loss, or money was moved, have it measured \
+         anew: `sandpit unfreeze --rebase`"
     );
     if matches!(flag::look(kill_switch_file), Flag::Absent) {
         raise(kill_switch_file, reason);

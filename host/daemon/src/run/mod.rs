@@ -3,6 +3,7 @@
 mod calendar;
 mod end;
 mod ending;
+pub(crate) mod marker;
 mod prepare;
 mod spawn;
 mod start;

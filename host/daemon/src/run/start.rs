@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     Ending, Endings, Failure,
     end::Host,
+    marker,
     prepare::{Parts, Prepared},
     spawn::Spawner,
 };
@@ -93,7 +94,7 @@ fn say(found: &Reconciled) {
 fn exit_of(error: &DeskError) -> Exit {
     match error {
         DeskError::Broker(_) => Exit::Broker,
-        DeskError::Store(_) | DeskError::Stored { .. } => Exit::State,
+        DeskError::Store(_) | DeskError::Stored { .. } | DeskError::OtherAccount { .. } => Exit::State,
     }
 }
 
@@ -122,7 +123,15 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
         })?,
         Database::Sqlite(_) | Database::Postgres(_) => {}
     }
-    open_database(&database, pulse).await
+    if !prepared.config.mode.posts() {
+        return open_database(&database, pulse).await;
+    }
+    marker::check(&prepared.folder, &database)?;
+    let opened = Store::open_patiently(&database, pulse).await;
+    let store = opened.map_err(|error| Failure::new(Exit::State, error))?;
+    tracing::info!(%database, "records");
+    marker::keep(&prepared.folder, &database)?;
+    Ok(store)
 }
 
 /// A life of the host begins. The disk has it before anything is sent: an order of a life that the database
@@ -135,7 +144,7 @@ async fn record_start(prepared: &Parts, store: &Store) -> Result<(), Failure> {
     store.sync().await.map_err(failed)
 }
 
-/// Opens the records.
+/// Opens the records for a command.
 ///
 /// # Errors
 /// [`Exit::State`] when they cannot be opened.
@@ -186,6 +195,7 @@ fn desk<B: Broker>(
         day_trades_given: String::new(),
     };
     let mut config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
+    config.mode = prepared.config.mode.as_str();
     config.claims.clone_from(&prepared.config.claims);
     check_claims(&config.claims, &prepared.strategies)?;
     let pulse = Arc::default();
@@ -199,7 +209,8 @@ fn check_claims(claims: &[Claim], strategies: &[Arc<Strategy>]) -> Result<(), Fa
         None => Ok(()),
         Some(Claim { client_id_prefix, strategy }) => {
             let what = format!(
-                "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is no plugin"
+                "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is \
+                no plugin"
             );
             Err(Failure::new(Exit::Config, what))
         }

@@ -8,7 +8,8 @@ use sandpit_cores::{
     orders::{OrderEvent, SubBook},
     reconcile::{self, Difference},
 };
-use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime};
+use sandpit_store::Stored;
+use sandpit_types::{BrokerOrder, ClientOrderId};
 use tokio::time::sleep;
 
 use super::Desk;
@@ -42,17 +43,19 @@ impl<B: Broker, R: Review> Desk<B, R> {
     /// # Errors
     /// [`DeskError`]; the desk must not run then.
     pub async fn reconcile(&mut self) -> Result<Reconciled, DeskError> {
-        let newest = self.load().await?;
+        let stored = self.store.load().await?;
         let broker = self.broker.clone();
         let asked_at = self.clock.now();
-        self.machine.begin_account();
-        let since = newest.unwrap_or(asked_at) - LOST_BEFORE;
+        let since = stored.newest.unwrap_or(asked_at) - LOST_BEFORE;
         let (account, listed, recent) = tokio::join!(
             persist(self.backoff(), || broker.account()),
             persist(self.backoff(), || broker.open_orders()),
             persist(self.backoff(), || broker.orders_since(since)),
         );
         let (account, listed, recent) = (account?, listed?, recent?);
+        self.machine.claim_records(&account, &stored.facts)?;
+        self.take_stored(stored)?;
+        self.machine.begin_account();
         let fills_before = self.stats.read().fills;
         let (positions, open) = (Vec::new(), 0);
         let mut found = Reconciled {
@@ -155,9 +158,8 @@ impl<B: Broker, R: Review> Desk<B, R> {
         Ok(())
     }
 
-    /// Takes in what is stored, and returns the newest stamp of it.
-    async fn load(&mut self) -> Result<Option<MarketTime>, DeskError> {
-        let stored = self.store.load().await?;
+    /// Takes in what is stored.
+    fn take_stored(&mut self, stored: Stored) -> Result<(), DeskError> {
         self.machine.restore_facts(&stored.facts);
         self.machine.set_lives(stored.epochs);
         self.machine.restore_cash(&stored.facts, stored.newest, self.clock.now())?;
@@ -174,7 +176,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             let order = rows::stored(row, executions)?;
             self.machine.restore(order, self.clock.now())?;
         }
-        Ok(stored.newest)
+        Ok(())
     }
 
     fn seen(&mut self, id: &ClientOrderId, shown: BrokerOrder) {

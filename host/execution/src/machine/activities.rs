@@ -1,8 +1,8 @@
 //! The rows of the broker's activities: fills that nobody told of, and money that moved without an order.
 //!
-//! A fill of ours raises the watermark of its order like any other word of the broker. The row of an order that
-//! the books do not have is taken in once the broker has said whose order it is; until then it comes again
-//! with every answer.
+//! A fill of ours raises the watermark of its order like any other word of the broker. The row of an order
+//! that the books do not have is taken in once the broker has said whose order it is; until then it comes
+//! again with every answer.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -59,8 +59,8 @@ impl Rows {
         self.known.as_ref().map_or(self.start, KnownRows::since)
     }
 
-    /// From when on to ask now: from further back now and then while cash is in doubt, for rows that were listed
-    /// after younger ones.
+    /// From when on to ask now: from further back now and then while cash is in doubt, for rows that were
+    /// listed after younger ones.
     pub(super) fn asked_since(&mut self, is_doubtful: bool, now: MarketTime) -> MarketTime {
         if !is_doubtful || now.since(self.looked_back_at) < LOOK_BACK_EVERY {
             return self.since();
@@ -187,7 +187,8 @@ impl<R: Review> Machine<R> {
         known.add(row);
         self.ledger.record(Record::Activity(row.clone()));
         self.cash.flow(*price * -side.signed(*qty), row.time);
-        info!(order = %order, %symbol, side = side.as_str(), %qty, %price, "a fill of an order that is not ours");
+        let side = side.as_str();
+        info!(order = %order, %symbol, side, %qty, %price, "a fill of an order that is not ours");
         true
     }
 

@@ -118,8 +118,8 @@ impl<R: Review> Machine<R> {
         );
     }
 
-    /// While frozen, what rests at the broker and would add when it fills is cancelled. Exits stay, and so does an
-    /// entry that has filled in part and brings exits along: they would go with it.
+    /// While frozen, what rests at the broker and would add when it fills is cancelled. Exits stay, and so
+    /// does an entry that has filled in part and brings exits along: they would go with it.
     pub(super) fn cancel_entries(&mut self, now: MarketTime) {
         if self.books.frozen().is_none() {
             return;

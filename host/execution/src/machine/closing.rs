@@ -140,9 +140,9 @@ impl<R: Review> Machine<R> {
         self.plan(vec![planned], now);
     }
 
-    /// The order that leaves a symbol as it stands; `None` when nothing of it is there. While the broker holds
-    /// less than the books say, it is for what is there beside what other strategies hold: the rest nobody can
-    /// sell.
+    /// The order that leaves a symbol as it stands; `None` when nothing of it is there. While the broker
+    /// holds less than the books say, it is for what is there beside what other strategies hold: the rest
+    /// nobody can sell.
     fn exit_of(&self, strategy: &StrategyName, symbol: &Symbol, id: StrategyOrderId) -> Option<Submit> {
         let own = self.books.sub_book(strategy, symbol).qty;
         let there = self.books.disputed(symbol).map(|at_broker| {

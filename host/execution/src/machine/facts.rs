@@ -2,13 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use sandpit_store::Record;
-use sandpit_types::Fill;
+use sandpit_store::{Record, facts};
+use sandpit_types::{Account, Fill};
 
 use super::Machine;
-use crate::Review;
+use crate::{DeskError, Review};
 
 impl<R: Review> Machine<R> {
+    /// Makes sure that the records are those of this account in this mode, before anything of them is
+    /// believed. Records that say nothing are taken.
+    pub(crate) fn claim_records(
+        &mut self,
+        account: &Account,
+        stored: &BTreeMap<String, String>,
+    ) -> Result<(), DeskError> {
+        let ours = format!("{} account {}", self.config.mode, account.id);
+        match stored.get(facts::ACCOUNT) {
+            Some(stored) if *stored == ours => {}
+            Some(stored) => return Err(DeskError::OtherAccount { stored: stored.clone(), ours }),
+            None => self.ledger.record(Record::Fact { name: facts::ACCOUNT, value: Some(ours) }),
+        }
+        Ok(())
+    }
+
     /// Gives the review what earlier lives kept.
     pub(crate) fn restore_facts(&mut self, facts: &BTreeMap<String, String>) {
         self.review.restore(facts);

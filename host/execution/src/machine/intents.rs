@@ -13,8 +13,8 @@ use super::{Action, Machine, Mode, audit, story::Kind};
 use crate::{DeskOutput, Review};
 
 impl<R: Review> Machine<R> {
-    /// Takes one batch: its new orders wait for each other, so that exits leave first and large entries before
-    /// small ones. Everything else is done in turn.
+    /// Takes one batch: its new orders wait for each other, so that exits leave first and large entries
+    /// before small ones. Everything else is done in turn.
     pub(super) fn intents(
         &mut self,
         strategy: &StrategyName,

@@ -8,8 +8,8 @@ use super::{ASK_AGAIN, Machine, errands::Errand};
 use crate::{DeskOutput, Review, rows};
 
 impl<R: Review> Machine<R> {
-    /// Whether an order that nobody knows may be a leg that the broker has not shown with its parent yet, as when
-    /// the stream is faster than the POST's answer. Then the parents are asked for.
+    /// Whether an order that nobody knows may be a leg that the broker has not shown with its parent yet, as
+    /// when the stream is faster than the POST's answer. Then the parents are asked for.
     pub(super) fn may_be_leg(&mut self, shown: &BrokerOrder, now: MarketTime) -> bool {
         let parents = self.books.may_be_leg_of(shown);
         for parent in &parents {

@@ -21,8 +21,8 @@ impl Terms {
     }
 }
 
-/// Bounded by the plan, which lets so many be recorded and not answered at a time, and by the open orders that
-/// the gates allow.
+/// Bounded by the plan, which lets so many be recorded and not answered at a time, and by the open orders
+/// that the gates allow.
 #[derive(Debug, Default)]
 pub(super) struct Sends {
     terms: BTreeMap<ClientOrderId, Terms>,

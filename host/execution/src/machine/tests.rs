@@ -1,6 +1,7 @@
 //! The machine against a broker, a disk and a network that fail, in virtual time.
 
 mod cash;
+mod commits;
 mod facts;
 mod hearing;
 mod lives;

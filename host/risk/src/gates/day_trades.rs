@@ -1,5 +1,5 @@
-//! The broker's day-trade rule as it was before 2026-06-04, on request: no fourth day trade in five business days
-//! with less than 25,000 USD at the last close. It may stop an exit, as it did at the broker.
+//! The broker's day-trade rule as it was before 2026-06-04, on request: no fourth day trade in five business
+//! days with less than 25,000 USD at the last close. It may stop an exit, as it did at the broker.
 
 use rust_decimal::Decimal;
 use sandpit_types::{OrderClass, Refusal, Usd};

@@ -1,8 +1,8 @@
 //! Exits have to protect: a stop-loss lies on the side of loss, a take-profit on that of profit.
 //!
-//! The broker's rule is a stop at least a cent, by another record a thousandth of the base price, away from the
-//! base, and a take-profit beyond the stop; both are asked for. A take-profit before the entry, and a limit
-//! that the stop would be past when it wakes, the broker takes, but nobody can mean them.
+//! The broker's rule is a stop at least a cent, by another record a thousandth of the base price, away from
+//! the base, and a take-profit beyond the stop; both are asked for. A take-profit before the entry, and a
+//! limit that the stop would be past when it wakes, the broker takes, but nobody can mean them.
 
 use rust_decimal::Decimal;
 use sandpit_types::{Leg, OrderClass, OrderKind, Price, Refusal, Side, Submit};

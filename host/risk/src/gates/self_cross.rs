@@ -2,8 +2,8 @@
 //!
 //! Within a strategy the rule is the broker's wash-trade table, so that it never has to apply it: against an
 //! order of the other side a market or stop order is refused always, and two with limits when they cross;
-//! trailing stops and whatever belongs to a bracket, an OCO or an OTO are exempt. Between two strategies nothing
-//! is exempt, exits that an order brings along and exits that still wait for their entry included.
+//! trailing stops and whatever belongs to a bracket, an OCO or an OTO are exempt. Between two strategies
+//! nothing is exempt, exits that an order brings along and exits that still wait for their entry included.
 
 use sandpit_types::{OrderClass, OrderKind, Refusal, Side};
 

@@ -1,8 +1,8 @@
 //! Shorting is off: a sale that is not covered by what is held and free is refused.
 //!
-//! Where a position is short all the same, as after a difference with the broker, it can be bought back and no
-//! more: no order turns a position round (the broker answers 403), and none that brings exits along meets a
-//! position of the other direction.
+//! Where a position is short all the same, as after a difference with the broker, it can be bought back and
+//! no more: no order turns a position round (the broker answers 403), and none that brings exits along meets
+//! a position of the other direction.
 
 use sandpit_types::{OrderClass, Qty, Refusal, Side};
 

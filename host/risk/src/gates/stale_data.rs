@@ -1,5 +1,5 @@
-//! There has to be a price that is young enough to trade on. An exit needs none: whoever cannot see the market
-//! has all the more reason to leave it.
+//! There has to be a price that is young enough to trade on. An exit needs none: whoever cannot see the
+//! market has all the more reason to leave it.
 
 use sandpit_types::Refusal;
 

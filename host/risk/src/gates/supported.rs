@@ -1,8 +1,8 @@
 //! What the broker takes: kind, class, time in force, hours and fractions have to go together.
 //!
-//! The rules are Alpaca's (order types, extended hours and fractional trading, as read in 2026-09). Where they
-//! are silent the stricter reading counts: stops rest, so they are for the day or until cancelled, and the
-//! entry of a group is a market or a limit order.
+//! The rules are Alpaca's (order types, extended hours and fractional trading, as read in 2026-09). Where
+//! they are silent the stricter reading counts: stops rest, so they are for the day or until cancelled, and
+//! the entry of a group is a market or a limit order.
 
 use sandpit_types::{OrderClass, OrderKind, Refusal, Submit, TimeInForce};
 

@@ -1,4 +1,5 @@
-//! The gates in random worlds: what passes keeps every limit even if everything open fills in the worst order.
+//! The gates in random worlds: what passes keeps every limit even if everything open fills in the worst
+//! order.
 
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -138,8 +139,8 @@ fn world(draft: &Draft, open: &[Open], held: i64, others: i64, wrong: &Wrong) ->
     world
 }
 
-/// What may still fill on one side: of a group its largest, of exits that wait for their entry nothing. Written
-/// the long way round, by trying every choice of one order a group.
+/// What may still fill on one side: of a group its largest, of exits that wait for their entry nothing.
+/// Written the long way round, by trying every choice of one order a group.
 fn worst_fill(world: &World, side: Side, of: impl Fn(&OpenOrder) -> bool) -> Qty {
     let awake: Vec<&OpenOrder> = world
         .situation
@@ -243,7 +244,8 @@ proptest! {
         draft in drafts(), open in opens(), held in -100_i64..120, which in 0_u8..4,
     ) {
         let fine = Wrong {
-            frozen: false, stream_down: false, equity_unknown: false, power: Some(100_000), gross: 0, stale: false,
+            frozen: false, stream_down: false, equity_unknown: false,
+            power: Some(100_000), gross: 0, stale: false,
         };
         let wrong = match which {
             0 => Wrong { frozen: true, ..fine },
@@ -264,7 +266,8 @@ proptest! {
     #[test]
     fn nothing_leaves_without_a_lease(draft in drafts(), held in 0_i64..120, leased in any::<bool>()) {
         let fine = Wrong {
-            frozen: false, stream_down: false, equity_unknown: false, power: Some(100_000), gross: 0, stale: false,
+            frozen: false, stream_down: false, equity_unknown: false,
+            power: Some(100_000), gross: 0, stale: false,
         };
         let mut world = world(&draft, &[], held, 0, &fine);
         (world.situation.lease, world.situation.reconciled) = (leased, !leased);

@@ -2,7 +2,7 @@
 
 use sandpit_store::{Database, Span};
 use sandpit_types::{OrderClass, OrderKind, StrategyOrderId};
-use sqlx::{Executor, migrate::Migrator};
+use sqlx::{Executor, migrate::Migrator, sqlite::SqliteJournalMode};
 
 use crate::common::{number, open};
 
@@ -25,13 +25,30 @@ INSERT INTO notices VALUES (5, 'foreign-order', 'by hand');
 
 #[tokio::test]
 async fn rows_of_the_first_version_are_kept() {
+    for is_killed in [false, true] {
+        check(is_killed).await;
+    }
+}
+
+/// A host of the first version that was killed leaves its rows in the log.
+async fn check(is_killed: bool) {
     let directory = tempfile::tempdir().expect("tempdir");
-    let path = directory.path().join("host.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let first = directory.path().join("first.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&first).create_if_missing(true);
+    let options = options.journal_mode(SqliteJournalMode::Wal).pragma("wal_autocheckpoint", "0");
     let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
     MIGRATIONS.run_to(1, &pool).await.expect("makes the first version");
     pool.execute(ROWS).await.expect("fills it");
+    let path = directory.path().join("host.db");
+    if is_killed {
+        std::fs::copy(&first, &path).expect("copies");
+        let log = std::fs::copy(first.with_extension("db-wal"), path.with_extension("db-wal"));
+        assert!(log.expect("copies") > 0, "all is in the log");
+    }
     pool.close().await;
+    if !is_killed {
+        std::fs::rename(&first, &path).expect("renames");
+    }
 
     let database = Database::Sqlite(path.clone());
     let store = open(&database).await;

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
 use tokio::{
@@ -21,6 +21,8 @@ pub(crate) enum Cut {
     BeforeTheServer,
     /// The server does it, and its answer is lost.
     BeforeTheAnswer,
+    /// The server does it, and nothing more is heard of it: the connection does not end.
+    Silent,
 }
 
 /// No cut at all, for [`Proxy::cut_after`].
@@ -83,8 +85,19 @@ impl Proxy {
 async fn pass(host: TcpStream, server: TcpStream, switch: Arc<Switch>) {
     let (from_host, to_host) = host.into_split();
     let (mut from_server, to_server) = server.into_split();
-    let answers = tokio::spawn(async move { back(&mut from_server, to_host).await });
+    let muted = Arc::new(AtomicBool::new(false));
+    let answers = tokio::spawn({
+        let muted = muted.clone();
+        async move { back(&mut from_server, to_host, &muted).await }
+    });
     if let Some((mut to_server, request)) = forward(from_host, to_server, &switch).await {
+        if switch.cut == Cut::Silent {
+            switch.cuts.fetch_add(1, Ordering::SeqCst);
+            muted.store(true, Ordering::SeqCst);
+            to_server.write_all(&request).await.ok();
+            answers.await.ok();
+            return;
+        }
         // No answer gets through any more; the host's side closes when the task that held it is gone.
         answers.abort();
         answers.await.ok();
@@ -113,10 +126,16 @@ async fn forward(
     }
 }
 
-async fn back(from_server: &mut OwnedReadHalf, mut to_host: OwnedWriteHalf) -> Option<()> {
+async fn back(
+    from_server: &mut OwnedReadHalf,
+    mut to_host: OwnedWriteHalf,
+    muted: &AtomicBool,
+) -> Option<()> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         let count = from_server.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
-        to_host.write_all(&buffer[..count]).await.ok()?;
+        if !muted.load(Ordering::SeqCst) {
+            to_host.write_all(&buffer[..count]).await.ok()?;
+        }
     }
 }

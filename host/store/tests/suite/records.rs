@@ -173,7 +173,7 @@ async fn a_text_that_no_server_takes_is_taken() {
             Record::Signal { time, strategy: name(), signal },
             Record::Notice { time, subject: "test", detail: "\0\0".into() },
             Record::Change(Box::new(note)),
-            fill(&row, "x\01"),
+            fill(&row, "x\u{0}1"),
         ];
         store.commit(records).await.expect("writes");
         let signals = store.reader().signals(Span::ALL, None).await.expect("reads").rows;

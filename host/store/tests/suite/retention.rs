@@ -1,7 +1,7 @@
 //! What is forgotten, and what is not.
 
 use sandpit_store::{OrderChange, OrderRow, Record, Retention, Span, facts};
-use sandpit_types::{Leg, Links, MarketTime, Signal, Usd};
+use sandpit_types::{Activity, Deed, HostEpoch, Leg, Links, MarketTime, Signal, Usd};
 
 use crate::common::{change, fill, name, on_both, open, order, recorded};
 use crate::records::one_of_each;
@@ -11,6 +11,11 @@ const DAY: i64 = 86_400;
 fn signal(at: i64) -> Record {
     let signal = Signal { symbol: None, reason: at.to_string() };
     Record::Signal { time: MarketTime::from_secs(at), strategy: name(), signal }
+}
+
+fn activity(id: &str, at: i64) -> Record {
+    let deed = Deed::Other { kind: "CSD".into(), net: Usd::ZERO, symbol: None, qty: None };
+    Record::Activity(Activity { id: id.into(), time: MarketTime::from_secs(at), deed })
 }
 
 fn equity(at: i64) -> Record {
@@ -57,13 +62,21 @@ async fn what_is_old_goes_and_orders_stay_unless_they_may_go() {
             async || store.load().await.expect("reads").facts.get(facts::ORDERS_FORGOTTEN).cloned();
         assert_eq!(forgotten().await, None);
         let retention = Retention { keep_orders_days: Some(30), ..retention };
+        // A life that has lasted since then knows them, and may change them again.
+        assert_eq!(store.retain(retention, at).await.expect("forgets"), 6, "the audit and activities");
+        assert_eq!((store.reader().counts().await.expect("reads")["orders"], forgotten().await), (224, None));
+        let start = Record::HostStart { epoch: HostEpoch(7), mode: "paper".into(), time: at };
+        store
+            .commit(vec![start, activity("old", now - 91 * DAY), activity("known", now - 60 * DAY)])
+            .await
+            .expect("writes");
         store.retain(retention, at).await.expect("forgets");
         let orders = store.reader().orders(Span::ALL, None).await.expect("reads").rows;
         let left: Vec<_> = orders.iter().map(|read| read.order.request.client_id.sequence).collect();
         // The first one is open; the parent of an open leg, the leg, and the new one.
         assert_eq!(left, [20, 21, 22, 1]);
         let counts = store.reader().counts().await.expect("reads");
-        assert_eq!((counts["fills"], counts["audit"], counts["activities"]), (4, 0, 0));
+        assert_eq!((counts["fills"], counts["audit"], counts["activities"]), (4, 0, 1));
         let before = (970 * DAY * 1_000_000_000).to_string();
         assert_eq!(forgotten().await, Some(before.clone()));
         store.retain(retention, MarketTime::from_secs(now + DAY)).await.expect("forgets nothing more");

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use sandpit_postgres::{PASSWORD, Server, Stop};
-use sandpit_store::{Record, Store, StoreError};
+use sandpit_store::{Database, Record, Store, StoreError};
 use sandpit_types::{MarketTime, Pulse};
 
 use crate::{
-    common::{open, order, postgres, recorded, server, try_open},
+    common::{fill, open, order, postgres, recorded, server, try_open},
     proxy::{Cut, NEVER, Proxy},
     records::one_of_each,
 };
@@ -96,6 +96,40 @@ async fn a_commit_that_is_cut_anywhere_is_done_once() {
     }
 }
 
+/// The way to the server is gone without a word, at each request of a commit and while something is read.
+#[tokio::test]
+async fn a_server_that_falls_silent_keeps_nobody_and_nothing_is_done_twice() {
+    let server = server();
+    let proxy = Proxy::new(server.port(), Cut::Silent).await;
+    let through = server.url().replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port()));
+    let store = open(&postgres(&through)).await;
+    let row = order(1);
+    store.commit(vec![recorded(&row)]).await.expect("writes");
+    for requests in 0.. {
+        let records = |part: &str| vec![fill(&row, &format!("{requests} {part}"))];
+        written(&store, &records("warm")).await;
+        proxy.cut_after(requests);
+        written(&store, &records("cut")).await;
+        if !proxy.has_cut() {
+            break;
+        }
+    }
+    assert!(proxy.cuts() >= 4, "{} cuts: BEGIN, two statements, COMMIT", proxy.cuts());
+    proxy.cut_after(NEVER);
+    let fills = 2 * (proxy.cuts() + 1);
+    assert_eq!(store.reader().counts().await.expect("reads")["fills"], fills);
+    // It may also be a ping of the pool that is not answered: then the reader gets another connection.
+    let mut late = 0;
+    for requests in 0..5 {
+        proxy.cut_after(requests);
+        let read = tokio::time::timeout(Duration::from_secs(10), store.load()).await.expect("ends");
+        late += u32::from(read.is_err_and(|error| error.to_string().contains("no answer in time")));
+        assert!(proxy.has_cut(), "{requests}");
+    }
+    assert!(late > 0, "no read was cut");
+    tokio::time::timeout(Duration::from_secs(10), store.close()).await.expect("closes");
+}
+
 /// As the desk does it: the same records again until they are there.
 async fn written(store: &Store, records: &[Record]) {
     for _ in 0..100 {
@@ -182,4 +216,29 @@ async fn a_database_that_is_made_anew_under_a_host_is_not_traded_on() {
         assert!(matches!(error, StoreError::Superseded { .. }), "{change}: {error}");
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_host_waits_for_a_server_that_starts_with_it_but_not_for_a_right_password() {
+    let server = server();
+    let database = postgres(&server.url());
+    let wrong = postgres(&server.url().replace(PASSWORD, "another"));
+    let patiently =
+        async |database: Database| Store::open_patiently(&database, Arc::new(Pulse::default())).await;
+    let error =
+        tokio::time::timeout(Duration::from_secs(20), patiently(wrong)).await.expect("is told at once");
+    assert!(error.expect_err("is wrong").to_string().contains("authentication failed"));
+    server.stop(Stop::Fast).expect("stops");
+    let (store, ()) = tokio::join!(patiently(database.clone()), async {
+        try_open(&database).await.expect_err("nobody is there");
+        server.start().expect("starts");
+    });
+    let store = store.expect("opens");
+    // The session of a host that died holds the lock for a while.
+    let (next, ()) = tokio::join!(patiently(database.clone()), async {
+        let error = try_open(&database).await.expect_err("is in use");
+        assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+        store.close().await;
+    });
+    next.expect("opens").close().await;
 }

@@ -8,6 +8,8 @@ use super::{number::decimal, stamp::Stamp};
 /// `GET /v2/account`, only what we read. The day-trade fields are gone since 2026-07-06.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AccountWire {
+    #[serde(default)]
+    pub(crate) id: Option<String>,
     #[serde(default, deserialize_with = "decimal")]
     pub(crate) equity: Option<Usd>,
     #[serde(default, deserialize_with = "decimal")]

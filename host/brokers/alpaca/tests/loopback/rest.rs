@@ -285,6 +285,7 @@ async fn reads_are_understood() {
     let adapter = alpaca(&authority, Arc::new(Notes::default()));
 
     let account = adapter.account().await.expect("an account");
+    assert_eq!(account.id, "x");
     assert_eq!((account.equity.to_string(), account.trading_blocked), ("100000".to_owned(), true));
 
     let positions = adapter.positions().await.expect("positions");

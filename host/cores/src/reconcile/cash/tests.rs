@@ -19,7 +19,14 @@ fn usd(value: i64) -> Usd {
 fn account(cash: Usd) -> Account {
     // A tolerance of 100.
     let equity = usd(100_000);
-    Account { equity, last_equity: equity, cash, buying_power: equity, trading_blocked: false }
+    Account {
+        id: "a".to_owned(),
+        equity,
+        last_equity: equity,
+        cash,
+        buying_power: equity,
+        trading_blocked: false,
+    }
 }
 
 fn at(second: u64) -> MarketTime {

@@ -289,7 +289,7 @@ fn act(world: &mut World, step: Step, next_id: &mut u64, ends: &mut BTreeMap<u64
 }
 
 proptest! {
-    /// Every order that is asked for ends as an order, a refusal or a cancel, at once or later and never twice
+    /// Every order that is asked for ends as an order, a refusal or a cancel, at once or later, never twice
     /// as an order; no more POSTs are under way than may be; none leaves late.
     #[test]
     fn nothing_is_lost_too_many_or_late(steps in prop::collection::vec(step(), 1..120)) {

@@ -311,7 +311,14 @@ impl Venue {
         };
         let cash = Usd::new(100_000.into()) + self.rows.iter().map(net).sum() + self.unexplained;
         let equity = Usd::new(100_000.into());
-        Account { equity, last_equity: equity, cash, buying_power: equity, trading_blocked: false }
+        Account {
+            id: "a".to_owned(),
+            equity,
+            last_equity: equity,
+            cash,
+            buying_power: equity,
+            trading_blocked: false,
+        }
     }
 
     /// A stop-loss that is held takes over from its sibling. `false` while its entry is not filled.

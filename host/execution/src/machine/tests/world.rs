@@ -171,6 +171,10 @@ pub(super) struct Disk {
     pub(super) sub_books: BTreeMap<(StrategyName, Symbol), SubBookRow>,
     /// The rest.
     pub(super) story: Vec<Record>,
+    /// Whether it refuses what a database with constraints does, instead of taking it for a defect.
+    pub(super) has_constraints: bool,
+    /// It refuses every commit with a change of this one.
+    pub(super) poison: Option<ClientOrderId>,
 }
 
 impl Disk {
@@ -178,8 +182,12 @@ impl Disk {
         for record in records {
             match record {
                 Record::Order(row) => {
-                    let twin = self.orders.insert(row.request.client_id.clone(), *row);
-                    assert!(twin.is_none(), "an order was recorded twice");
+                    let id = row.request.client_id.clone();
+                    assert!(
+                        self.has_constraints || !self.orders.contains_key(&id),
+                        "an order was recorded twice"
+                    );
+                    self.orders.entry(id).or_insert(*row);
                 }
                 Record::Change(change) => {
                     let row = self.orders.get_mut(&change.client_id).expect("a change needs its order");
@@ -207,6 +215,24 @@ impl Disk {
                 | Record::Notice { .. }) => self.story.push(told),
             }
         }
+    }
+
+    /// Why it would never take these.
+    fn refusal(&self, records: &[Record]) -> Option<String> {
+        let is_row = |id: &ClientOrderId| {
+            records.iter().any(|record| matches!(record, Record::Order(row) if row.request.client_id == *id))
+        };
+        let changed = |record: &Record| match record {
+            Record::Change(change) => Some(change.client_id.clone()),
+            Record::Fill { fill, .. } => Some(fill.client_id.clone()),
+            _ => None,
+        };
+        let is_bad = |id: &ClientOrderId| {
+            self.poison.as_ref() == Some(id)
+                || (self.has_constraints && !self.orders.contains_key(id) && !is_row(id))
+        };
+        let bad = records.iter().filter_map(changed).find(is_bad)?;
+        Some(format!("FOREIGN KEY constraint failed ({bad})"))
     }
 
     /// The notices on one subject.
@@ -461,8 +487,13 @@ impl World {
                 return None;
             }
             Action::Commit(records) => Outcome::Committed(if self.disk_works {
-                self.disk.write(records);
-                Ok(())
+                match self.disk.refusal(&records) {
+                    Some(cause) => Err(StoreError::Refused { cause }),
+                    None => {
+                        self.disk.write(records);
+                        Ok(())
+                    }
+                }
             } else {
                 Err(StoreError::Write { cause: "the disk is full".into(), remedy: "make room" })
             }),
