@@ -43,13 +43,13 @@ pub trait Review: Send + 'static {
         now: MarketTime,
     ) -> Result<(), Refusal>;
 
-    /// The account was read again. It was asked for at `asked_at`: what happened since may not be in it. `cash`
-    /// is how its cash stands to what fills and activities make. No account is told of before the activities
-    /// were read in this life.
+    /// The account was read again. It was asked for at `asked_at`: what happened since may not be in it.
+    /// `cash` is how its cash stands to what fills and activities make. No account is told of before the
+    /// activities were read in this life.
     fn account(&mut self, account: &Account, cash: Standing, asked_at: MarketTime);
 
-    /// The owner put money in (above zero) or took it out: no profit and no loss. The broker dates it `dated`,
-    /// which for a row that has only a date is the start of that day, and it is learned `now`.
+    /// The owner put money in (above zero) or took it out: no profit and no loss. The broker dates it
+    /// `dated`, which for a row that has only a date is the start of that day, and it is learned `now`.
     fn transfer(&mut self, net: Usd, dated: MarketTime, now: MarketTime);
 
     /// The newest quote of a symbol, if it is young enough to trade on.

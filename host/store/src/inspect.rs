@@ -31,10 +31,11 @@ pub struct Inspection {
 
 const ORDERS: &str =
     concat!("SELECT ", order_columns!(), " FROM orders WHERE client_id > $1 ORDER BY client_id LIMIT $2");
-const FILLS: &str = "SELECT client_id, execution_id, symbol, side, qty, price, time FROM fills WHERE client_id > $1 \
-                     AND client_id <= $2";
-const CHANGES: &str = "SELECT client_id, COUNT(*) AS rows, MIN(change_number) AS lowest, MAX(change_number) AS highest \
-                       FROM order_changes WHERE client_id > $1 AND client_id <= $2 GROUP BY client_id";
+const FILLS: &str = "SELECT client_id, execution_id, symbol, side, qty, price, time FROM fills WHERE \
+                     client_id > $1 AND client_id <= $2";
+const CHANGES: &str = "SELECT client_id, COUNT(*) AS rows, MIN(change_number) AS lowest, \
+                       MAX(change_number) AS highest FROM order_changes WHERE client_id > $1 AND \
+                       client_id <= $2 GROUP BY client_id";
 const ORPHANS: &str = "SELECT \"table\" AS name, COUNT(*) AS rows FROM pragma_foreign_key_check GROUP BY 1";
 const SUB_BOOKS: &str = "SELECT strategy, symbol, qty, cost, cash FROM sub_books";
 const FORGOTTEN: &str = "SELECT value FROM facts WHERE name = $1";

@@ -38,12 +38,13 @@ pub struct Contents {
     pub newest_equity: Option<MarketTime>,
 }
 
-const SQLITE_TABLES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-     ORDER BY name";
-const POSTGRES_TABLES: &str = "SELECT tables.relname::TEXT AS name FROM pg_class AS tables JOIN pg_namespace AS schemas \
-                               ON schemas.oid = tables.relnamespace WHERE tables.relkind IN ('r', 'p') AND \
-                               schemas.nspname NOT IN ('pg_catalog', 'information_schema') AND \
-                               schemas.nspname NOT LIKE 'pg\\_toast%' ORDER BY 1";
+const SQLITE_TABLES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE \
+                             'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+const POSTGRES_TABLES: &str = concat!(
+    "SELECT tables.relname::TEXT AS name FROM pg_class AS tables JOIN pg_namespace AS schemas ON ",
+    "schemas.oid = tables.relnamespace WHERE tables.relkind IN ('r', 'p') AND schemas.nspname NOT IN ",
+    "('pg_catalog', 'information_schema') AND schemas.nspname NOT LIKE 'pg\\_toast%' ORDER BY 1"
+);
 const MIGRATIONS: &str = "_sqlx_migrations";
 
 impl Store {

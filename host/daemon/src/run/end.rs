@@ -126,7 +126,8 @@ impl Host {
 /// watchdog that a host is there, so the flag is the way to reach it.
 pub(super) fn killed_at_start(kill_switch_file: &Path, reason: &str) {
     tracing::error!(
-        "[KILL] {reason}: the host does not start; if you accept the loss, or money was moved, have it measured \
+        "[KILL] {reason}: the host does not start; if you accept the loss, or money was moved, have \
+         it measured \
          anew: `sandpit unfreeze --rebase`"
     );
     if matches!(flag::look(kill_switch_file), Flag::Absent) {
