@@ -202,7 +202,8 @@ impl<R: Review> Machine<R> {
     /// The review is not told before the activities were read: a withdrawal would look like a loss.
     pub(crate) fn take_account(&mut self, account: Account, asked_at: MarketTime, now: MarketTime) {
         if self.rows.are_read {
-            let standing = self.cash.standing(&account, asked_at);
+            let hears_fills = self.books.is_order_stream_up();
+            let standing = self.cash.standing(&account, asked_at, hears_fills);
             self.review.account(&account, standing, asked_at);
             self.keep_facts();
         }
