@@ -232,7 +232,7 @@ impl<R: Review> Machine<R> {
     fn ask(&mut self, now: MarketTime) {
         self.poll(now);
         for (errand, id) in self.errands.due(now) {
-            self.run_errand(errand, id);
+            self.run_errand(errand, id, now);
         }
         self.check_sync(now);
         self.suspect(now);

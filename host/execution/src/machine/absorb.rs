@@ -28,6 +28,9 @@ impl<R: Review> Machine<R> {
         let stood = self.books.order(id).map(|order| order.state().clone());
         match self.books.apply(id, event) {
             Ok(applied) => {
+                if applied.changed {
+                    self.errands.refresh(id, now);
+                }
                 let after = self.books.update(id, now);
                 self.keep(id, &applied, now, note);
                 if let Some(update) = after.filter(|after| Some(after) != before.as_ref()) {
@@ -109,7 +112,7 @@ impl<R: Review> Machine<R> {
         // A replacement may have waited for this one's end to have its shares counted.
         let next = self.books.open_replacement(id).filter(|next| next.broker_id().is_some());
         if let Some(next) = next.map(|next| next.client_id().clone()) {
-            self.errands.hurry(Errand::LookUp, &next, now + ASK_AGAIN);
+            self.errands.urge(Errand::LookUp, &next, now + ASK_AGAIN);
         }
     }
 
@@ -119,6 +122,7 @@ impl<R: Review> Machine<R> {
         if order.is_leg() && order.broker_id().is_none() && !order.state().is_settled() {
             return self.tend_unseen(id, now);
         }
+        let owes_legs = self.owes_legs(id);
         match order.state() {
             // A rejected order may be there after all, so it is looked up once.
             OrderState::Unknown { .. } | OrderState::Rejected { confirmed: false, .. } => {
@@ -131,11 +135,14 @@ impl<R: Review> Machine<R> {
             | OrderState::Rejected { confirmed: true, .. }
             | OrderState::NeverArrived { .. }
             | OrderState::Terminal(_) => {
-                self.errands.forget(id);
+                self.errands.drop(Errand::Cancel, id);
+                if !owes_legs {
+                    self.errands.drop(Errand::LookUp, id);
+                }
                 self.hearing.over(id);
             }
         }
-        if self.owes_legs(id) {
+        if owes_legs {
             self.errands.want(Errand::LookUp, id, now + ASK_AGAIN);
         }
     }

@@ -71,7 +71,7 @@ impl<R: Review> Machine<R> {
         self.absorb(id, &OrderEvent::OutcomeUnknown { at: now }, now, note);
     }
 
-    pub(super) fn run_errand(&mut self, errand: Errand, id: ClientOrderId) {
+    pub(super) fn run_errand(&mut self, errand: Errand, id: ClientOrderId, now: MarketTime) {
         match errand {
             Errand::LookUp => self.look_up(id),
             Errand::Cancel => {
@@ -81,7 +81,7 @@ impl<R: Review> Machine<R> {
                         self.stats.write(|counts| counts.cancels += 1);
                         self.actions.push(Action::Cancel { id, broker_id });
                     }
-                    None => self.errands.done(Errand::Cancel, &id),
+                    None => self.errands.done(Errand::Cancel, &id, now, self.chance.next()),
                 }
             }
         }
@@ -125,7 +125,7 @@ impl<R: Review> Machine<R> {
                 self.alert(text, now);
             }
             Ok(order) => {
-                self.errands.done(Errand::LookUp, id);
+                self.errands.done(Errand::LookUp, id, now, self.chance.next());
                 self.answered(id);
                 self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Snapshot(order), now, "looked up");
@@ -146,6 +146,9 @@ impl<R: Review> Machine<R> {
         let was_open = self.books.order(id).is_some_and(|order| order.state().is_open());
         self.errands.again(Errand::LookUp, id, now, self.chance.next());
         self.answered(id);
+        if let Some(sync) = &mut self.sync {
+            sync.unknown.insert(id.clone());
+        }
         self.absorb(id, &OrderEvent::NotFound { at: now }, now, "the broker does not know it");
         match self.books.order(id).map(|order| order.state()) {
             Some(OrderState::NeverArrived { .. }) if was_open => {
@@ -173,7 +176,10 @@ impl<R: Review> Machine<R> {
             // Some of the broker's machines may not have heard of a young order yet.
             return;
         }
-        self.errands.put_off(Errand::LookUp, id, now + FORGOTTEN_EVERY);
+        // Nor is it cancelled until it is seen again.
+        for errand in [Errand::LookUp, Errand::Cancel] {
+            self.errands.put_off(errand, id, now + FORGOTTEN_EVERY);
+        }
         let text = format!(
             "the broker has forgotten order {id}, which it had; its exposure stays reserved and the broker \
              is asked again from time to time; was the account reset?"

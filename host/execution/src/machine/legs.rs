@@ -105,7 +105,7 @@ impl<R: Review> Machine<R> {
             .map(|other| other.client_id().clone())
             .collect();
         for other in open {
-            self.errands.hurry(Errand::LookUp, &other, now + ASK_AGAIN);
+            self.errands.urge(Errand::LookUp, &other, now + ASK_AGAIN);
             self.tend(&other, now);
         }
     }

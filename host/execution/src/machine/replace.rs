@@ -94,7 +94,7 @@ impl<R: Review> Machine<R> {
         let is_open =
             |old: &ClientOrderId| self.books.order(old).is_some_and(|order| order.state().is_at_broker());
         if let Some(old) = old.filter(is_open) {
-            self.errands.hurry(super::errands::Errand::LookUp, &old, now + soon);
+            self.errands.urge(super::errands::Errand::LookUp, &old, now + soon);
         }
     }
 }

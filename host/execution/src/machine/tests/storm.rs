@@ -2,7 +2,7 @@
 
 use proptest::{prelude::*, test_runner::TestCaseError};
 use sandpit_store::OrderRow;
-use sandpit_types::{Change, OrderClass, OrderKind, Price, Qty, Side, Trail};
+use sandpit_types::{Change, MarketTime, OrderClass, OrderKind, Price, Qty, Side, Trail};
 
 use super::{
     lives::{bracket, oco, oto, to_limit},
@@ -202,6 +202,15 @@ fn cases() -> ProptestConfig {
     ProptestConfig { cases: asked.unwrap_or(CASES), ..ProptestConfig::default() }
 }
 
+/// Requests that the broker allows, per minute of what has passed since `from`, and a burst more.
+fn keep_within_budget(world: &World, from: MarketTime) -> Result<(), TestCaseError> {
+    const A_MINUTE: u64 = 160;
+    let minutes = world.now.since(from).as_secs() / 60 + 1;
+    let asked = u64::from(world.look_ups);
+    prop_assert!(asked < A_MINUTE * minutes, "{asked} look-ups in {minutes} minutes");
+    Ok(())
+}
+
 /// The books, the disk and the broker say the same, and nothing is open.
 fn agree(world: &World) -> Result<(), TestCaseError> {
     prop_assert_eq!(world.machine.unresolved(), 0);
@@ -236,11 +245,12 @@ proptest! {
     #[test]
     fn nothing_is_lost_and_nothing_is_doubled(steps in prop::collection::vec(step(), 1..120)) {
         let mut world = World::new();
-        let mut next_id = 0;
+        let (mut next_id, from) = (0, world.now);
         for step in &steps {
             act(&mut world, step, &mut next_id);
         }
         settle(&mut world);
         agree(&world)?;
+        keep_within_budget(&world, from)?;
     }
 }

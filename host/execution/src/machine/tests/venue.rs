@@ -479,6 +479,11 @@ impl Venue {
         self.tell(new, TradeEvent::New, None);
     }
 
+    /// Forgets which orders belong together.
+    pub(super) fn tear_apart(&mut self) {
+        self.orders.iter_mut().for_each(|order| order.kin = None);
+    }
+
     pub(super) fn position(&self) -> Qty {
         (0..self.orders.len()).map(|index| self.orders[index].shown.side.signed(self.own(index))).sum()
     }
