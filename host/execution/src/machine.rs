@@ -38,7 +38,7 @@ use sandpit_cores::{
     reconcile::CashCheck,
 };
 use sandpit_store::Record;
-use sandpit_types::{BrokerOrderId, ClientOrderId, HostEpoch, MarketTime};
+use sandpit_types::{BrokerOrderId, ClientOrderId, HostEpoch, Leg, MarketTime};
 use tracing::warn;
 
 pub(crate) use self::action::{Action, Fetched, Outcome};
@@ -90,6 +90,10 @@ pub(crate) struct Machine<R> {
     closings: Closings,
     errands: Errands,
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
+    /// Orders that are over and were shown without their legs, since when.
+    lacking_legs: BTreeMap<ClientOrderId, MarketTime>,
+    /// Of those that are fetched, the legs, each with its parent.
+    fetching_legs: BTreeMap<ClientOrderId, (ClientOrderId, Leg)>,
     list: Poll,
     account: Poll,
     positions: Poll,
@@ -138,6 +142,8 @@ impl<R: Review> Machine<R> {
             closings: Closings::default(),
             errands: Errands::default(),
             fetching: BTreeMap::new(),
+            fetching_legs: BTreeMap::new(),
+            lacking_legs: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
             lives: BTreeSet::new(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sandpit_types::{
-    BrokerOrder, BrokerOrderId, ClientOrderId, Fill, HostEpoch, Links, MarketTime, OrderRequest, Qty,
+    BrokerOrder, BrokerOrderId, ClientOrderId, Fill, HostEpoch, Leg, Links, MarketTime, OrderRequest, Qty,
     StrategyName, StrategyOrderId, Symbol,
 };
 
@@ -89,6 +89,8 @@ pub struct Applied {
     pub revived: bool,
     /// Legs that stand elsewhere now because their parent does.
     pub legs: Vec<ClientOrderId>,
+    /// Replacements that take over something else now.
+    pub replacements: Vec<ClientOrderId>,
 }
 
 pub(super) type Key = (HostEpoch, StrategyName, u32, StrategyOrderId);
@@ -158,16 +160,24 @@ impl Books {
     }
 
     /// Takes in an order of ours that neither books nor store have, with all its fills. Those of a
-    /// replacement wait until the order that it replaces is over.
+    /// replacement wait until the order that it replaces is over. `leg_of` says of which order it is which
+    /// leg; what replaces a leg is one.
     ///
     /// # Errors
     /// [`BookError::Duplicate`] when it is here already; [`BookError::NoPrice`].
-    pub fn adopt(&mut self, client_id: ClientOrderId, shown: &BrokerOrder) -> Result<Applied, BookError> {
+    pub fn adopt(
+        &mut self,
+        client_id: ClientOrderId,
+        shown: &BrokerOrder,
+        leg_of: Option<(ClientOrderId, Leg)>,
+    ) -> Result<Applied, BookError> {
         if self.orders.contains_key(&client_id) {
             return Err(BookError::Duplicate { client_id });
         }
         let mut order = Order::adopted(client_id.clone(), shown);
         order.links.replaces = shown.replaces.as_ref().and_then(|old| self.by_broker_id(old)).cloned();
+        let old = order.links.replaces.as_ref().and_then(|old| self.order(old));
+        order.links.leg_of = leg_of.or_else(|| old?.links.leg_of.clone());
         self.insert(order);
         match self.apply(&client_id, &OrderEvent::Snapshot(shown.clone())) {
             Err(BookError::TooEarly { .. }) => Ok(Applied::default()),
@@ -204,8 +214,11 @@ impl Books {
             }
         }
         self.file(client_id, &before.0);
-        let legs = if changed { self.hand_on(client_id) } else { Vec::new() };
-        Ok(Applied { changed, fills, revived, legs })
+        if !changed {
+            return Ok(Applied { changed, fills, revived, ..Applied::default() });
+        }
+        let (replacements, legs) = (self.hand_over(client_id), self.hand_on(client_id));
+        Ok(Applied { changed, fills, revived, legs, replacements })
     }
 
     /// One order.

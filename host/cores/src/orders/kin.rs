@@ -124,7 +124,9 @@ impl Books {
 
     fn next_in_line(&self, order: &Order) -> Option<&Order> {
         let is_over = order.state == OrderState::Terminal(OrderStatus::Replaced);
-        let mut next = self.replacements(order.client_id()).filter(|next| !next.state.is_concluded());
+        let failed = OrderState::Terminal(OrderStatus::Rejected);
+        let has_come = |next: &&Order| !next.state.is_concluded() && next.state != failed;
+        let mut next = self.replacements(order.client_id()).filter(has_come);
         next.next().filter(|_| is_over)
     }
 
@@ -161,19 +163,18 @@ impl Books {
         }
         let Some(head) = self.head(leg) else { return leg.remaining() };
         let (filled, _) = advance::in_all(head);
-        let left = match head.request.class {
-            // The parent is an exit itself.
-            OrderClass::Oco { .. } => (leg.remaining() - filled).max(Qty::ZERO) - head.remaining(),
-            OrderClass::Simple | OrderClass::Bracket { .. } | OrderClass::Oto(_) => {
-                let sold: Qty = self.legs(parent).map(|leg| leg.filled.qty()).sum();
-                leg.remaining().min(filled - sold)
-            }
+        // The parent of an OCO is an exit itself.
+        let left = if head.request.side == leg.request.side {
+            (leg.remaining() - filled).max(Qty::ZERO) - head.remaining()
+        } else {
+            let sold: Qty = self.legs(parent).map(|leg| leg.filled.qty()).sum();
+            leg.remaining().min(filled - sold)
         };
         left.max(Qty::ZERO)
     }
 
     /// Where the chain of replacements that leads to an order began.
-    fn origin<'a>(&'a self, id: &'a ClientOrderId) -> &'a ClientOrderId {
+    pub fn origin<'a>(&'a self, id: &'a ClientOrderId) -> &'a ClientOrderId {
         let mut origin = id;
         while let Some(before) = self.orders.get(origin).and_then(|order| order.links.replaces.as_ref()) {
             origin = before;
@@ -186,10 +187,9 @@ impl Books {
         self.replacements(id).any(|next| next.taken.stage == Stage::Fixed && !next.taken.apart)
     }
 
-    /// What an order has filled is what its replacements take over, and what became of its POST became of the
-    /// legs that the broker has not shown. Returns the legs that stand elsewhere now.
+    /// What became of an order's POST became of the legs that the broker has not shown. Returns the legs that
+    /// stand elsewhere now.
     pub(super) fn hand_on(&mut self, id: &ClientOrderId) -> Vec<ClientOrderId> {
-        self.hand_over(id);
         let Some(legs) = self.legs.get(self.origin(id)).cloned() else { return Vec::new() };
         let Some(parent) =
             self.orders.get(id).filter(|order| !order.is_leg() && order.links.replaces.is_none())
@@ -213,18 +213,27 @@ impl Books {
     }
 
     /// Tells the replacements of an order what it has filled, and whether that may still become more.
-    pub(super) fn hand_over(&mut self, id: &ClientOrderId) {
-        let Some(old) = self.orders.get(id) else { return };
-        let Some(next) = self.replacements.get(id) else { return };
+    /// Returns those for which that is new.
+    pub(super) fn hand_over(&mut self, id: &ClientOrderId) -> Vec<ClientOrderId> {
+        let Some(old) = self.orders.get(id) else { return Vec::new() };
+        let Some(next) = self.replacements.get(id) else { return Vec::new() };
+        let shown_at = old.shown_at;
         let (qty, value) = advance::in_all(old);
         let is_over = matches!(old.state, OrderState::Terminal(_));
+        let mut changed = Vec::new();
         for next in next.clone() {
             if let Some(order) = self.orders.get_mut(&next)
                 && order.taken.stage != Stage::Fixed
             {
+                let before = order.taken.clone();
+                order.old_shown_at = shown_at;
                 (order.taken.qty, order.taken.value) = (qty, value);
                 order.taken.stage = if is_over { Stage::Over } else { Stage::Open };
+                if order.taken != before {
+                    changed.push(next);
+                }
             }
         }
+        changed
     }
 }

@@ -1,6 +1,6 @@
 //! From an event to the books, the ledger, the strategy, and what has to be done next.
 
-use sandpit_cores::orders::{Applied, BookError, OrderEvent, OrderState, StoredOrder};
+use sandpit_cores::orders::{Applied, BookError, Order, OrderEvent, OrderState, StoredOrder};
 use sandpit_types::{ClientOrderId, MarketTime};
 use tracing::info;
 
@@ -75,6 +75,13 @@ impl<R: Review> Machine<R> {
             // The parent, and what took its place, were kept for the sake of this leg.
             records.extend(self.books.line(parent).map(|order| rows::change(&self.books, order, now, note)));
         }
+        // One that has not left may have no row.
+        let has_left = |order: &&Order| {
+            let state = order.state();
+            *state != OrderState::Recorded && !state.is_concluded()
+        };
+        let taken = applied.replacements.iter().filter_map(|id| self.books.order(id)).filter(has_left);
+        records.extend(taken.map(|order| rows::change(&self.books, order, now, "what it takes over")));
         records.extend(applied.fills.iter().map(|fill| rows::fill(&self.books, fill)));
         records.into_iter().for_each(|record| self.ledger.record(record));
         self.review_fills(&applied.fills);

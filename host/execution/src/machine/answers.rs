@@ -29,7 +29,7 @@ impl<R: Review> Machine<R> {
             counts.submit_max = counts.submit_max.max(took);
         });
         match result {
-            Ok(order) if order.ours().as_ref() == Some(id) => {
+            Ok(order) if order.ours().as_ref() == Some(id) || self.takes_the_place(id, &order) => {
                 self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Accepted(order), now, "accepted");
             }
@@ -63,6 +63,13 @@ impl<R: Review> Machine<R> {
         }
         self.replace_ended(id, now, ASK_AGAIN);
         self.start_sends(now);
+    }
+
+    /// Whether the answer to a PATCH shows what it asked for, by whatever name.
+    fn takes_the_place(&self, id: &ClientOrderId, shown: &BrokerOrder) -> bool {
+        let old = self.books.order(id).and_then(|order| self.books.order(order.links.replaces.as_ref()?));
+        let old = old.and_then(|old| old.broker_id());
+        old.is_some() && old == shown.replaces.as_ref() && self.books.by_broker_id(&shown.id).is_none()
     }
 
     fn unknown(&mut self, id: &ClientOrderId, now: MarketTime, note: &str) {
@@ -119,7 +126,10 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) {
         match result {
-            Ok(order) if order.ours().is_some_and(|named| named != *id) => {
+            Ok(order)
+                if order.ours().is_some_and(|named| named != *id)
+                    && self.books.by_broker_id(&order.id) != Some(id) =>
+            {
                 let text = format!("asked for order {id}, the broker shows {}", order.client_id);
                 self.errands.again(Errand::LookUp, id, now, self.chance.next());
                 self.alert(text, now);

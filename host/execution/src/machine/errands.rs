@@ -23,8 +23,8 @@ pub(super) enum Errand {
     LookUp,
 }
 
-/// At most one of each kind per order. What has run is remembered for a while: that of an order of which nothing
-/// new was learned does not run again at once, whoever wants it.
+/// At most one of each kind per order. What has run is remembered for a while: that of an order of which
+/// nothing new was learned does not run again at once, whoever wants it.
 #[derive(Debug, Default)]
 pub(super) struct Errands {
     entries: BTreeMap<(Errand, ClientOrderId), Entry>,

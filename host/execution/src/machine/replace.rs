@@ -50,7 +50,7 @@ impl<R: Review> Machine<R> {
             id: replace.new_id,
             symbol: order.request.symbol.clone(),
             side: order.request.side,
-            qty: qty - filled_in_all(order),
+            qty: qty - order.filled_in_all(),
             kind,
             time_in_force: order.request.time_in_force,
             extended_hours: order.request.extended_hours,
@@ -112,7 +112,7 @@ fn changed(order: &Order, change: &Change) -> Result<(Qty, OrderKind), Refusal> 
     let is_fraction = |qty: Qty| !qty.get().fract().is_zero();
     let may_resize = request.class == OrderClass::Simple && !is_fraction(qty) && !is_fraction(request.qty);
     let is_same = kind == request.kind && qty == request.qty;
-    if is_same || qty <= filled_in_all(order) || (qty != request.qty && !may_resize) {
+    if is_same || qty <= order.filled_in_all() || (qty != request.qty && !may_resize) {
         return Err(Refusal::NotReplaceable);
     }
     Ok((qty, kind))
@@ -144,8 +144,4 @@ fn difference(old: &Order, new: &Order) -> Change {
         limit_price: new.kind.limit_price().filter(|price| Some(*price) != old.kind.limit_price()),
         stop_price: new.kind.stop_price().filter(|price| Some(*price) != old.kind.stop_price()),
     }
-}
-
-fn filled_in_all(order: &Order) -> Qty {
-    order.taken().qty + order.filled().qty()
 }

@@ -5,6 +5,7 @@ mod commits;
 mod facts;
 mod hearing;
 mod lives;
+mod lost;
 mod pace;
 mod pacing;
 mod storm;

@@ -2,7 +2,9 @@
 
 use proptest::{prelude::*, test_runner::TestCaseError};
 use sandpit_store::OrderRow;
-use sandpit_types::{Change, MarketTime, OrderClass, OrderKind, Price, Qty, Side, Trail};
+use sandpit_types::{
+    Change, Intent, MarketTime, OrderClass, OrderKind, Price, Qty, Side, StrategyOrderId, Trail,
+};
 
 use super::{
     lives::{bracket, oco, oto, to_limit},
@@ -35,6 +37,9 @@ enum Step {
     StreamUp,
     StreamDown,
     Crash,
+    /// The machine dies, and its disk has not the last commits.
+    LosingCrash(usize),
+    ClosePosition,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -59,6 +64,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::StreamUp),
         1 => Just(Step::StreamDown),
         1 => Just(Step::Crash),
+        1 => (1_usize..8).prop_map(Step::LosingCrash),
+        1 => Just(Step::ClosePosition),
     ]
 }
 
@@ -159,13 +166,28 @@ fn act(world: &mut World, step: &Step, next_id: &mut u64) {
         Step::Network(works) => world.network_works = *works,
         Step::StreamUp => world.machine.input(DeskInput::OrderStreamUp, world.now),
         Step::StreamDown => world.machine.input(DeskInput::OrderStreamDown, world.now),
-        Step::Crash => {
-            // The next host finds disk and network working, or it would not start.
-            (world.disk_works, world.network_works) = (true, true);
-            world.next_post = Post::Works;
-            world.crash();
+        Step::Crash => crash(world, 0),
+        Step::LosingCrash(commits) => crash(world, *commits),
+        Step::ClosePosition => {
+            *next_id += 1;
+            world.intent(Intent::ClosePosition { id: StrategyOrderId(*next_id), symbol: spy() });
         }
     }
+}
+
+fn crash(world: &mut World, lost_commits: usize) {
+    // The next host finds disk and network working, or it would not start.
+    (world.disk_works, world.network_works) = (true, true);
+    world.next_post = Post::Works;
+    if lost_commits > 0 {
+        world.disk.lose(lost_commits);
+        // A machine takes a while to start again: what was on its way has arrived, or never will.
+        world.now = world.now + secs(30);
+        world.venue.arrive(world.now);
+        // What is read back from the broker is told to a strategy that has lost its own memory, too.
+        world.told.clear();
+    }
+    world.crash();
 }
 
 fn hear(world: &mut World, which: usize, again: bool) {
@@ -211,8 +233,9 @@ fn keep_within_budget(world: &World, from: MarketTime) -> Result<(), TestCaseErr
     Ok(())
 }
 
-/// The books, the disk and the broker say the same, and nothing is open.
-fn agree(world: &World) -> Result<(), TestCaseError> {
+/// The books, the disk and the broker say the same, and nothing is open. What the disk lost may be gone at
+/// the broker before anybody has seen it there.
+fn agree(world: &World, may_miss: bool) -> Result<(), TestCaseError> {
     prop_assert_eq!(world.machine.unresolved(), 0);
     prop_assert_eq!(world.machine.books.open_count(), 0, "open in the books, over at the broker");
     prop_assert_eq!(world.machine.books.position(&spy()), world.venue.position());
@@ -227,9 +250,12 @@ fn agree(world: &World) -> Result<(), TestCaseError> {
     }
     for (index, order) in world.venue.orders.iter().enumerate() {
         let is_it = |row: &&OrderRow| row.broker_id.as_ref() == Some(&order.shown.id);
-        let row =
-            world.disk.orders.values().find(is_it).expect("recorded before it was sent, or with its parent");
         let own = world.venue.own(index);
+        let Some(row) = world.disk.orders.values().find(is_it) else {
+            // Nobody has heard of it while it was there.
+            prop_assert!(may_miss && own.is_zero(), "no row of {}", order.shown.client_id);
+            continue;
+        };
         prop_assert_eq!(row.filled_qty, own, "{}", row.request.client_id);
         let told = told.get(&row.request.client_id).copied().unwrap_or_default();
         prop_assert!(told <= own, "a fill was told twice");
@@ -250,7 +276,7 @@ proptest! {
             act(&mut world, step, &mut next_id);
         }
         settle(&mut world);
-        agree(&world)?;
+        agree(&world, steps.iter().any(|step| matches!(step, Step::LosingCrash(_))))?;
         keep_within_budget(&world, from)?;
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct VenueOrder {
     kin: Option<Kin>,
     /// The order that is to take its place.
     replaced_by: Option<usize>,
+    /// Whether the broker made it for another order.
+    is_leg: bool,
     /// It waits for the order that it replaces.
     waits: bool,
 }
@@ -61,6 +63,8 @@ pub(super) struct Venue {
     pub(super) hides_ends_of_legs: bool,
     /// Whether legs are shown with their parent only when it is asked for by the broker's id.
     pub(super) hides_legs: bool,
+    /// Whether it is asked where its legs are not known yet.
+    pub(super) lacks_legs: bool,
     /// Whether held legs are missing in lists (alpaca-trade-api-python#322).
     pub(super) lists_no_held: bool,
     /// Rows of the account's activities, in order.
@@ -77,7 +81,7 @@ impl Venue {
     pub(super) fn take(&mut self, sent: Sent) -> Result<BrokerOrder, ()> {
         match sent {
             Sent::Post(request) => Ok(self.accept(&request)),
-            Sent::Patch { old, by, change } => self.replace(&old, &by, change),
+            Sent::Patch { old, by, change } => self.replace(&old, by.to_string(), change),
         }
     }
 
@@ -97,6 +101,7 @@ impl Venue {
             for (leg, kind) in request.class.legs() {
                 let name = format!("leg-{}", self.orders.len());
                 let at = self.push(request, name, exit_side, kind);
+                self.orders[at].is_leg = true;
                 let role = if leg == Leg::TakeProfit { Role::TakeProfit } else { Role::StopLoss };
                 self.orders[at].kin = Some(Kin { group, role });
                 self.orders[at].shown.status = OrderStatus::Held;
@@ -134,6 +139,7 @@ impl Venue {
             before: Qty::ZERO,
             kin: None,
             replaced_by: None,
+            is_leg: false,
             waits: false,
         };
         self.orders.push(order);
@@ -154,11 +160,11 @@ impl Venue {
     pub(super) fn whole(&self, index: usize) -> BrokerOrder {
         let order = &self.orders[index];
         let mut shown = order.shown.clone();
-        let is_parent = order.shown.ours().is_some();
-        if let Some(kin) = order.kin.filter(|_| is_parent) {
-            let legs = self.orders.iter().filter(|other| {
-                other.kin.is_some_and(|other| other.group == kin.group) && other.shown.ours().is_none()
-            });
+        if let Some(kin) = order.kin.filter(|_| !order.is_leg && !self.lacks_legs) {
+            let legs = self
+                .orders
+                .iter()
+                .filter(|other| other.kin.is_some_and(|other| other.group == kin.group) && other.is_leg);
             shown.legs = legs.map(|leg| leg.shown.clone()).collect();
         }
         shown
@@ -216,8 +222,7 @@ impl Venue {
 
     fn tell(&mut self, index: usize, event: TradeEvent, execution: Option<(ExecutionId, Qty, Price)>) {
         let order = self.orders[index].shown.clone();
-        let is_leg = order.ours().is_none();
-        if is_leg && self.hides_ends_of_legs && event == TradeEvent::Canceled {
+        if self.orders[index].is_leg && self.hides_ends_of_legs && event == TradeEvent::Canceled {
             return;
         }
         let (execution_id, (qty, price)) = match execution {
@@ -408,12 +413,7 @@ impl Venue {
         }
     }
 
-    fn replace(
-        &mut self,
-        old: &BrokerOrderId,
-        by: &ClientOrderId,
-        change: Change,
-    ) -> Result<BrokerOrder, ()> {
+    fn replace(&mut self, old: &BrokerOrderId, by: String, change: Change) -> Result<BrokerOrder, ()> {
         let (old, new_id) = (self.by_id(old).ok_or(())?, self.next_id());
         let order = &self.orders[old].shown;
         let is_open =
@@ -425,7 +425,7 @@ impl Venue {
         }
         let mut shown = order.clone();
         shown.id = new_id;
-        shown.client_id = by.to_string();
+        shown.client_id = by;
         shown.qty = Some(total);
         shown.limit_price = change.limit_price.or(shown.limit_price);
         shown.stop_price = change.stop_price.or(shown.stop_price);
@@ -433,9 +433,9 @@ impl Venue {
         (shown.submitted_at, shown.updated_at) = (self.now, self.now);
         shown.replaces = Some(order.id.clone());
         shown.status = OrderStatus::PendingNew;
-        let kin = self.orders[old].kin;
-        let next =
-            VenueOrder { shown, executions: 0, before: Qty::ZERO, kin, replaced_by: None, waits: true };
+        let (kin, is_leg) = (self.orders[old].kin, self.orders[old].is_leg);
+        let before = Qty::ZERO;
+        let next = VenueOrder { shown, executions: 0, before, kin, replaced_by: None, is_leg, waits: true };
         self.orders.push(next);
         let new = self.orders.len() - 1;
         self.orders[old].replaced_by = Some(new);
@@ -477,6 +477,15 @@ impl Venue {
         next.shown.status = OrderStatus::New;
         next.shown.updated_at = self.now;
         self.tell(new, TradeEvent::New, None);
+    }
+
+    /// Somebody replaces an order at the broker's own site. Its place among the orders; `None` when it cannot
+    /// be.
+    pub(super) fn replace_by_hand(&mut self, index: usize, change: Change) -> Option<usize> {
+        let old = self.orders[index].shown.id.clone();
+        let by = format!("hand-{}", self.orders.len());
+        self.replace(&old, by, change).ok()?;
+        Some(self.orders.len() - 1)
     }
 
     /// Forgets which orders belong together.
