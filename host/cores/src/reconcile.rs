@@ -58,7 +58,8 @@ pub struct PositionDifference {
 /// although we did not ask for it is ours, too.
 pub fn name(books: &Books, claims: &[Claim], shown: &BrokerOrder) -> Option<ClientOrderId> {
     let replaces = || {
-        let old = shown.replaces.as_ref().and_then(|old| books.by_broker_id(old))?;
+        let old = shown.replaces.as_ref().and_then(|old| books.by_broker_id(old));
+        let old = old.or_else(|| books.owed_to(&shown.id))?;
         Some(derived(&old.strategy, &shown.id))
     };
     let known = books.by_broker_id(&shown.id).cloned();

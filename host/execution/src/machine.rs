@@ -24,6 +24,7 @@ mod replace;
 mod sends;
 mod story;
 mod strangers;
+mod successors;
 #[cfg(test)]
 mod tests;
 

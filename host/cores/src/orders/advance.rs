@@ -76,6 +76,9 @@ pub(super) fn advance(
     order.state = state;
     order.broker_id = Some(shown.id.clone());
     order.shown_at = order.shown_at.max(Some(shown.updated_at));
+    if shown.replaced_by.is_some() {
+        order.replaced_by.clone_from(&shown.replaced_by);
+    }
     Ok(fills)
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use sandpit_types::{
     BrokerOrder, BrokerOrderId, ClientOrderId, Leg, Links, MarketTime, OrderClass, OrderKind, OrderRequest,
-    OrderStatus, Qty, Side,
+    Qty, Side,
 };
 
 use super::{BookError, Books, Order, OrderEvent, OrderState, Stage, advance, step};
@@ -99,46 +99,12 @@ impl Books {
         }
     }
 
-    /// The order that stands in the place of this one: itself, unless it was replaced.
-    pub fn standing<'a>(&'a self, order: &'a Order) -> &'a Order {
-        let line = std::iter::successors(Some(order), |order| self.next_in_line(order));
-        line.last().unwrap_or(order)
-    }
-
-    /// The orders that were to take the place of this one, the newest first. More than one was refused.
-    pub fn replacements(&self, id: &ClientOrderId) -> impl Iterator<Item = &Order> {
-        let newest_first = self.replacements.get(id).into_iter().flatten().rev();
-        newest_first.filter_map(|id| self.orders.get(id))
-    }
-
-    /// The replacement of an order of which it is not certain yet what became of it.
-    pub fn open_replacement(&self, id: &ClientOrderId) -> Option<&Order> {
-        self.replacements(id).find(|order| order.state.is_open())
-    }
-
-    /// The orders that have stood in one place after each other, from the one that was sent first to the one
-    /// that stands there now.
-    pub fn line<'a>(&'a self, id: &'a ClientOrderId) -> impl Iterator<Item = &'a Order> {
-        std::iter::successors(self.orders.get(self.origin(id)), |order| self.next_in_line(order))
-    }
-
-    fn next_in_line(&self, order: &Order) -> Option<&Order> {
-        let is_over = order.state == OrderState::Terminal(OrderStatus::Replaced);
-        let failed = OrderState::Terminal(OrderStatus::Rejected);
-        let has_come = |next: &&Order| !next.state.is_concluded() && next.state != failed;
-        let mut next = self.replacements(order.client_id()).filter(has_come);
-        next.next().filter(|_| is_over)
-    }
-
-    /// Whether nobody needs an order any more: neither for its own sake nor for that of its legs, which have
-    /// no other name.
+    /// Whether nobody needs an order any more: neither for its own sake, nor for that of what took its place,
+    /// nor for that of its legs, which have no other name.
     pub fn is_settled(&self, order: &Order) -> bool {
         let id = order.client_id();
-        let is_needed = || {
-            self.legs(id).any(|leg| !leg.state.is_settled())
-                && self.line(id).any(|other| other.client_id() == id)
-        };
-        order.state.is_settled() && !is_needed()
+        let is_needed = || self.is_in_line(id) && self.legs(id).any(|leg| !leg.state.is_settled());
+        order.state.is_settled() && !self.awaits_successor(order) && !is_needed()
     }
 
     /// Shares that an open order may still fill beside those that belong to it. Of an order and its
@@ -171,15 +137,6 @@ impl Books {
             leg.remaining().min(filled - sold)
         };
         left.max(Qty::ZERO)
-    }
-
-    /// Where the chain of replacements that leads to an order began.
-    pub fn origin<'a>(&'a self, id: &'a ClientOrderId) -> &'a ClientOrderId {
-        let mut origin = id;
-        while let Some(before) = self.orders.get(origin).and_then(|order| order.links.replaces.as_ref()) {
-            origin = before;
-        }
-        origin
     }
 
     /// An order's report counts no shares when they are in that of the order that took its place.

@@ -32,6 +32,8 @@ pub struct Order {
     pub(super) shown_at: Option<MarketTime>,
     /// Of a replacement: that of the order of which it took the place.
     pub(super) old_shown_at: Option<MarketTime>,
+    /// What took its place, by the broker's word.
+    pub(super) replaced_by: Option<BrokerOrderId>,
 }
 
 impl Order {
@@ -48,6 +50,7 @@ impl Order {
             taken: Taken::default(),
             shown_at: None,
             old_shown_at: None,
+            replaced_by: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Order {
             taken: Taken::default(),
             shown_at: None,
             old_shown_at: None,
+            replaced_by: None,
         }
     }
 
@@ -101,6 +105,7 @@ impl Order {
             taken: Taken::default(),
             shown_at: None,
             old_shown_at: None,
+            replaced_by: None,
         }
     }
 
@@ -122,6 +127,11 @@ impl Order {
     /// The broker's id, once known.
     pub const fn broker_id(&self) -> Option<&BrokerOrderId> {
         self.broker_id.as_ref()
+    }
+
+    /// The broker's stamp of the newest report of this life.
+    pub const fn shown_at(&self) -> Option<MarketTime> {
+        self.shown_at
     }
 
     /// What is filled.
@@ -238,6 +248,7 @@ impl From<StoredOrder> for Order {
             taken: stored.taken,
             shown_at: None,
             old_shown_at: None,
+            replaced_by: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::Review;
 
 /// How often an order is asked for that the broker had and has forgotten. There may be hundreds, and
 /// each question costs the request budget.
-const FORGOTTEN_EVERY: Duration = Duration::from_secs(600);
+pub(super) const FORGOTTEN_EVERY: Duration = Duration::from_secs(600);
 
 impl<R: Review> Machine<R> {
     pub(super) fn submitted(
@@ -29,7 +29,7 @@ impl<R: Review> Machine<R> {
             counts.submit_max = counts.submit_max.max(took);
         });
         match result {
-            Ok(order) if order.ours().as_ref() == Some(id) || self.takes_the_place(id, &order) => {
+            Ok(order) if order.ours().as_ref() == Some(id) => {
                 self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Accepted(order), now, "accepted");
             }
@@ -39,6 +39,11 @@ impl<R: Review> Machine<R> {
                     now,
                 );
                 self.unknown(id, now, "answered with another order");
+                if let Some(named) = self.name_of(&order) {
+                    // It took the place of the old one. Every life of the host has to find the same name for
+                    // it.
+                    self.absorb(&named, &OrderEvent::Snapshot(order), now, "answered by it");
+                }
             }
             Err(error @ (BrokerError::Rejected { .. } | BrokerError::NotFound { .. })) => {
                 info!(order = %id, %error, "rejected");
@@ -65,13 +70,6 @@ impl<R: Review> Machine<R> {
         self.start_sends(now);
     }
 
-    /// Whether the answer to a PATCH shows what it asked for, by whatever name.
-    fn takes_the_place(&self, id: &ClientOrderId, shown: &BrokerOrder) -> bool {
-        let old = self.books.order(id).and_then(|order| self.books.order(order.links.replaces.as_ref()?));
-        let old = old.and_then(|old| old.broker_id());
-        old.is_some() && old == shown.replaces.as_ref() && self.books.by_broker_id(&shown.id).is_none()
-    }
-
     fn unknown(&mut self, id: &ClientOrderId, now: MarketTime, note: &str) {
         warn!(order = %id, note, "the outcome is unknown; the broker is asked");
         self.stats.write(|counts| counts.unknown += 1);
@@ -94,9 +92,11 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    /// Asks for an order by the broker's id where it is known: that shows the legs, too.
+    /// Asks for an order by the broker's id where it is known: that shows the legs, too. For one that was
+    /// replaced by what we do not know, it asks for that.
     fn look_up(&mut self, id: ClientOrderId) {
-        let broker_id = self.books.order(&id).and_then(|order| order.broker_id().cloned());
+        let own = || self.books.order(&id)?.broker_id();
+        let broker_id = self.books.owed(&id).or_else(own).cloned();
         self.actions.push(match broker_id {
             Some(broker_id) => Action::Ask { id, broker_id },
             None => Action::LookUp(id),
@@ -126,6 +126,7 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) {
         match result {
+            Ok(order) if self.is_successor(id, &order) => self.successor_shown(id, order, now),
             Ok(order)
                 if order.ours().is_some_and(|named| named != *id)
                     && self.books.by_broker_id(&order.id) != Some(id) =>
@@ -166,6 +167,9 @@ impl<R: Review> Machine<R> {
                 self.alert(format!("order {id} never arrived at the broker; it was not sent again"), now);
             }
             Some(OrderState::Working(_) | OrderState::Cancelling(_)) => self.forgotten(id, now),
+            Some(OrderState::Terminal(_)) if self.books.owed(id).is_some() => {
+                self.successor_missing(id, now);
+            }
             Some(
                 OrderState::Recorded
                 | OrderState::Sending { .. }

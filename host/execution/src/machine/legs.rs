@@ -2,7 +2,7 @@
 //! that order.
 
 use sandpit_cores::{
-    orders::{INCONCLUSIVE, OrderEvent, OrderState},
+    orders::{INCONCLUSIVE, Order, OrderEvent, OrderState},
     reconcile::derived,
 };
 use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime};
@@ -50,7 +50,18 @@ impl<R: Review> Machine<R> {
         let parent = self.books.origin(parent).clone();
         let is_adopted = self.books.order(&parent).is_some_and(|order| order.strategy_id.is_none());
         let replaces = leg.replaces.as_ref().is_some_and(|old| self.books.by_broker_id(old).is_some());
-        if is_adopted || replaces {
+        let has_role =
+            |known: &Order| known.links.leg_of.as_ref().is_some_and(|(_, role)| *role == leg.leg());
+        let known =
+            self.books.legs(&parent).filter(|known| has_role(known)).map(|known| known.client_id().clone());
+        let known: Vec<ClientOrderId> = known.collect();
+        if !replaces && !known.is_empty() {
+            // More than once replaced: what it has filled includes what those before it did. Each leads to
+            // the next.
+            let still =
+                known.iter().filter(|id| self.books.order(id).is_some_and(|leg| leg.state().is_at_broker()));
+            still.for_each(|id| self.errands.hurry(Errand::LookUp, id, now));
+        } else if is_adopted || replaces {
             let id = derived(&parent.strategy, &leg.id);
             self.absorb(&id, &OrderEvent::Snapshot(leg.clone()), now, note);
             if self.fetching.contains_key(&id) {
@@ -62,7 +73,7 @@ impl<R: Review> Machine<R> {
     /// The broker was asked for the whole order and has shown it: a leg that it still lacks a while after the
     /// order was over was never made. Once proves nothing: some of the broker's machines are behind others.
     pub(super) fn whole_shown(&mut self, parent: &ClientOrderId, now: MarketTime) {
-        let is_over = |order: &sandpit_cores::orders::Order| {
+        let is_over = |order: &Order| {
             let stands = self.books.standing(order);
             stands.client_id() == order.client_id() && matches!(order.state(), OrderState::Terminal(_))
         };
@@ -75,7 +86,7 @@ impl<R: Review> Machine<R> {
             return;
         }
         self.lacking_legs.remove(parent);
-        let unseen = |leg: &&sandpit_cores::orders::Order| leg.broker_id().is_none() && leg.state().is_open();
+        let unseen = |leg: &&Order| leg.broker_id().is_none() && leg.state().is_open();
         let unseen: Vec<ClientOrderId> =
             self.books.legs(parent).filter(unseen).map(|leg| leg.client_id().clone()).collect();
         for leg in unseen {

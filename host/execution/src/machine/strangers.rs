@@ -34,7 +34,7 @@ impl<R: Review> Machine<R> {
 
     /// Reports an order that is not ours, once, and leaves it alone.
     pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
-        if self.may_be_leg(shown, now) {
+        if self.may_be_leg(shown, now) || self.may_be_successor(shown) {
             return;
         }
         if self.foreign.len() >= MAX_FOREIGN {
@@ -76,8 +76,10 @@ impl<R: Review> Machine<R> {
         let events = self.fetching.remove(id).unwrap_or_default();
         let is_new = matches!(result, Ok(None));
         let is_known = match result {
+            // It came by another way meanwhile.
+            Ok(_) if self.books.order(id).is_some() => Ok(()),
             Ok(Some((row, executions))) => match rows::stored(row, executions) {
-                Ok(stored) => self.restore(stored, now).map_err(|error| error.to_string()),
+                Ok(stored) => self.restore_late(stored, now).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             },
             Ok(None) => {
@@ -175,6 +177,7 @@ impl<R: Review> Machine<R> {
         let parent = order.links.leg_of.as_ref().map(|(parent, _)| parent.clone());
         self.ledger.record(rows::order(order));
         self.keep(id, &applied, now, "adopted");
+        self.followed(id, now);
         self.is_changed = true;
         // The next life has to read the parent for the sake of the leg.
         for order in parent.iter().flat_map(|parent| self.books.line(parent)) {

@@ -3,7 +3,7 @@
 use proptest::{prelude::*, test_runner::TestCaseError};
 use sandpit_store::OrderRow;
 use sandpit_types::{
-    Change, Intent, MarketTime, OrderClass, OrderKind, Price, Qty, Side, StrategyOrderId, Trail,
+    Change, Intent, MarketTime, OrderClass, OrderKind, OrderStatus, Price, Qty, Side, StrategyOrderId, Trail,
 };
 
 use super::{
@@ -28,6 +28,8 @@ enum Step {
     CarryOut(usize),
     Fill(usize, i64),
     CancelAtBroker(usize),
+    /// Somebody replaces an order at the broker's own site.
+    ReplaceAtBroker(usize, Change),
     /// One message of the stream is heard, out of order; it may be heard again.
     Hear(usize, bool),
     Forget(usize),
@@ -49,13 +51,14 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         3 => (0_u64..6, change()).prop_map(|(back, change)| Step::Replace(back, change)),
         2 => any::<usize>().prop_map(Step::FinishReplace),
-        1 => (0_u8..16).prop_map(Step::Habits),
+        1 => (0_u8..32).prop_map(Step::Habits),
         1 => any::<usize>().prop_map(Step::CancelByHand),
         2 => (0_u64..20).prop_map(Step::Cancel),
         3 => (0_u8..7).prop_map(Step::NextPost),
         20 => any::<usize>().prop_map(Step::CarryOut),
         4 => (any::<usize>(), 1_i64..15).prop_map(|(index, shares)| Step::Fill(index, shares)),
         1 => any::<usize>().prop_map(Step::CancelAtBroker),
+        2 => (any::<usize>(), change()).prop_map(|(which, change)| Step::ReplaceAtBroker(which, change)),
         4 => (any::<usize>(), any::<bool>()).prop_map(|(index, again)| Step::Hear(index, again)),
         1 => any::<usize>().prop_map(Step::Forget),
         4 => (1_u64..40).prop_map(Step::Wait),
@@ -112,6 +115,7 @@ fn act(world: &mut World, step: &Step, next_id: &mut u64) {
             world.venue.hides_ends_of_legs = bits & 2 != 0;
             world.venue.hides_legs = bits & 4 != 0;
             world.venue.lists_no_held = bits & 8 != 0;
+            world.venue.renames = bits & 16 != 0;
         }
         Step::CancelByHand(which) => {
             let ids: Vec<_> = world.disk.orders.keys().cloned().collect();
@@ -151,6 +155,12 @@ fn act(world: &mut World, step: &Step, next_id: &mut u64) {
             let open = world.venue.open();
             if !open.is_empty() {
                 world.venue.cancel(open[which % open.len()]);
+            }
+        }
+        Step::ReplaceAtBroker(which, change) => {
+            let open = world.venue.open();
+            if !open.is_empty() {
+                world.venue.replace_by_hand(open[which % open.len()], *change);
             }
         }
         Step::Hear(which, again) => hear(world, *which, *again),
@@ -252,8 +262,9 @@ fn agree(world: &World, may_miss: bool) -> Result<(), TestCaseError> {
         let is_it = |row: &&OrderRow| row.broker_id.as_ref() == Some(&order.shown.id);
         let own = world.venue.own(index);
         let Some(row) = world.disk.orders.values().find(is_it) else {
-            // Nobody has heard of it while it was there.
-            prop_assert!(may_miss && own.is_zero(), "no row of {}", order.shown.client_id);
+            // Nobody has heard of it while it was there, or it has not taken the place that it was to take.
+            let came = order.shown.ours().is_some() || order.shown.status != OrderStatus::Rejected;
+            prop_assert!((may_miss || !came) && own.is_zero(), "no row of {}", order.shown.client_id);
             continue;
         };
         prop_assert_eq!(row.filled_qty, own, "{}", row.request.client_id);

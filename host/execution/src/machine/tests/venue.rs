@@ -32,6 +32,8 @@ pub(super) struct VenueOrder {
     is_leg: bool,
     /// It waits for the order that it replaces.
     waits: bool,
+    /// Whether that one is a leg that is not in force.
+    was_held: bool,
 }
 
 /// How it belongs to a group.
@@ -57,6 +59,10 @@ pub(super) struct Venue {
     pub(super) queues: bool,
     /// Whether a replacement stays under way until it is finished by hand.
     pub(super) replaces_slowly: bool,
+    /// Whether it gives a replacement another client id than it was asked to.
+    pub(super) renames: bool,
+    /// An order that it does not show when it is asked for.
+    pub(super) hidden: Option<usize>,
     /// Whether the report of a replacement counts from zero, not from what the old order has filled.
     pub(super) counts_apart: bool,
     /// Whether nothing is told of the end of legs (alpaca-py#198).
@@ -65,6 +71,8 @@ pub(super) struct Venue {
     pub(super) hides_legs: bool,
     /// Whether it is asked where its legs are not known yet.
     pub(super) lacks_legs: bool,
+    /// Whether the list of open orders is empty.
+    pub(super) lists_nothing: bool,
     /// Whether held legs are missing in lists (alpaca-trade-api-python#322).
     pub(super) lists_no_held: bool,
     /// Rows of the account's activities, in order.
@@ -81,7 +89,10 @@ impl Venue {
     pub(super) fn take(&mut self, sent: Sent) -> Result<BrokerOrder, ()> {
         match sent {
             Sent::Post(request) => Ok(self.accept(&request)),
-            Sent::Patch { old, by, change } => self.replace(&old, by.to_string(), change),
+            Sent::Patch { old, by, change } => {
+                let by = if self.renames { format!("other-{by}") } else { by.to_string() };
+                self.replace(&old, by, change)
+            }
         }
     }
 
@@ -141,6 +152,7 @@ impl Venue {
             replaced_by: None,
             is_leg: false,
             waits: false,
+            was_held: false,
         };
         self.orders.push(order);
         self.orders.len() - 1
@@ -172,11 +184,13 @@ impl Venue {
 
     /// Whether the list of open orders has it.
     pub(super) fn is_listed(&self, index: usize) -> bool {
-        !(self.lists_no_held && self.orders[index].shown.status == OrderStatus::Held)
+        let is_held = self.orders[index].shown.status == OrderStatus::Held;
+        !(self.lists_nothing || self.lists_no_held && is_held)
     }
 
     pub(super) fn by_id(&self, id: &BrokerOrderId) -> Option<usize> {
-        self.orders.iter().position(|order| order.shown.id == *id)
+        let found = self.orders.iter().position(|order| order.shown.id == *id);
+        found.filter(|index| self.hidden != Some(*index))
     }
 
     /// The newest order that is no leg.
@@ -355,7 +369,9 @@ impl Venue {
         match kin.role {
             Role::Entry if is_done => {
                 let first = self.member(kin.group, Role::TakeProfit).or(stop_loss);
-                if let Some(first) = first.filter(|first| !self.orders[*first].shown.status.is_terminal()) {
+                if let Some(first) =
+                    first.filter(|first| self.orders[*first].shown.status == OrderStatus::Held)
+                {
                     self.orders[first].shown.status = OrderStatus::New;
                     self.orders[first].shown.updated_at = self.now;
                     self.tell(first, TradeEvent::New, None);
@@ -423,6 +439,7 @@ impl Venue {
         if !is_open || total <= filled {
             return Err(());
         }
+        let was_held = order.status == OrderStatus::Held;
         let mut shown = order.clone();
         shown.id = new_id;
         shown.client_id = by;
@@ -435,7 +452,8 @@ impl Venue {
         shown.status = OrderStatus::PendingNew;
         let (kin, is_leg) = (self.orders[old].kin, self.orders[old].is_leg);
         let before = Qty::ZERO;
-        let next = VenueOrder { shown, executions: 0, before, kin, replaced_by: None, is_leg, waits: true };
+        let (replaced_by, waits) = (None, true);
+        let next = VenueOrder { shown, executions: 0, before, kin, replaced_by, is_leg, waits, was_held };
         self.orders.push(next);
         let new = self.orders.len() - 1;
         self.orders[old].replaced_by = Some(new);
@@ -474,7 +492,7 @@ impl Venue {
         if !self.counts_apart {
             (next.shown.filled_qty, next.shown.filled_avg_price) = (filled_qty, average);
         }
-        next.shown.status = OrderStatus::New;
+        next.shown.status = if next.was_held { OrderStatus::Held } else { OrderStatus::New };
         next.shown.updated_at = self.now;
         self.tell(new, TradeEvent::New, None);
     }
@@ -482,6 +500,9 @@ impl Venue {
     /// Somebody replaces an order at the broker's own site. Its place among the orders; `None` when it cannot
     /// be.
     pub(super) fn replace_by_hand(&mut self, index: usize, change: Change) -> Option<usize> {
+        if self.orders[index].kin.is_some() && change.qty.is_some() {
+            return None;
+        }
         let old = self.orders[index].shown.id.clone();
         let by = format!("hand-{}", self.orders.len());
         self.replace(&old, by, change).ok()?;

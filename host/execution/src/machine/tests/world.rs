@@ -504,7 +504,7 @@ impl World {
                 }
                 Some(row) => {
                     let order = rows::stored(row, self.disk.executions(&id)).expect("own words");
-                    self.machine.restore(order, self.now).expect("once");
+                    self.machine.restore_late(order, self.now).expect("once");
                     self.machine.absorb(&id, &OrderEvent::Snapshot(shown), self.now, "seen");
                 }
                 None => self.machine.adopt(&id, &shown, self.now),
