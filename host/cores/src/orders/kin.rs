@@ -1,6 +1,6 @@
 //! Orders that belong to each other: legs to their parent, a replacement to what it replaces.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use sandpit_types::{
     BrokerOrder, BrokerOrderId, ClientOrderId, Leg, Links, MarketTime, OrderClass, OrderKind, OrderRequest,
@@ -8,6 +8,9 @@ use sandpit_types::{
 };
 
 use super::{BookError, Books, Order, OrderEvent, OrderState, Stage, advance, step};
+
+/// Legs of which we concluded that the broker did not make them are remembered so long.
+const CONCLUDED_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 
 impl Books {
     /// The order that has this id at the broker, open or over.
@@ -77,13 +80,17 @@ impl Books {
     }
 
     /// The orders of which an order that the broker shows, and that has no id of ours, may be a leg: the
-    /// broker has not shown all of theirs.
+    /// broker has not shown all of theirs, or we concluded not long ago that it did not make them.
     pub fn may_be_leg_of(&self, shown: &BrokerOrder) -> Vec<ClientOrderId> {
-        let unseen = |order: &&Order| order.is_leg() && order.broker_id.is_none();
-        let mut parents: Vec<ClientOrderId> = self
-            .open_on(&shown.symbol)
+        let is_young = |leg: &Order| shown.updated_at.since(leg.recorded_at) < CONCLUDED_WITHIN;
+        let unseen = |leg: &&Order| {
+            leg.broker_id.is_none()
+                && (leg.state.is_open() || (leg.state == OrderState::NotSent && is_young(leg)))
+        };
+        let legs = self.legs.values().flatten().filter_map(|leg| self.orders.get(leg));
+        let mut parents: Vec<ClientOrderId> = legs
+            .filter(|leg| leg.request.symbol == shown.symbol && leg.request.side == shown.side)
             .filter(unseen)
-            .filter(|leg| leg.request.side == shown.side)
             .filter_map(|leg| self.head(leg))
             .map(|head| head.client_id().clone())
             .collect();

@@ -310,3 +310,22 @@ fn a_leg_that_was_moved_twice_by_hand_counts_its_shares_once() {
         assert!(world.disk.orders.values().all(|row| !row.is_open));
     }
 }
+
+#[test]
+fn a_leg_that_was_taken_for_never_made_is_found_when_it_fills() {
+    let mut world = World::new();
+    world.venue.lacks_legs = true;
+    world.submit_as(1, Side::Buy, 10, limit(100), bracket());
+    world.calm();
+    world.venue.fill(0, 10);
+    pass(&mut world);
+    world.calm_for(secs(200));
+    assert_eq!(world.machine.books.open_count(), 0, "nobody expects them any more");
+    world.venue.lacks_legs = false;
+    world.venue.fill(2, 10);
+    pass(&mut world);
+    world.calm_for(secs(200));
+    agree(&world, Qty::ZERO);
+    assert_eq!(world.disk.notices("foreign-order"), [""; 0]);
+    assert!(world.disk.orders.values().all(|row| !row.is_open));
+}
