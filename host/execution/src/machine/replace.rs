@@ -2,6 +2,9 @@
 //!
 //! The new order is an order of ours like any other: approved, recorded, and sent by a PATCH that is never
 //! repeated. The old one stays what the broker says of it, also while both live.
+//!
+//! A replacement does not wait in the plan: there is at most one for each working order, it adds no order to
+//! those that are open, and what it changes trades at the old price for as long as it waits.
 
 use std::time::Duration;
 
@@ -60,7 +63,8 @@ impl<R: Review> Machine<R> {
         };
         let approved = self.approve(strategy, &shape, Some(&old), now)?;
         let links = Links { leg_of: None, replaces: Some(old) };
-        self.record_order(&approved, qty, links, incarnation, now);
+        let as_exit = approved.reduces();
+        self.record_order(&approved, qty, links, (incarnation, as_exit), now);
         Ok(())
     }
 

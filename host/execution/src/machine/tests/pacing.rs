@@ -7,7 +7,7 @@ use sandpit_types::{Intent, OrderKind, OrderStatus, Price, Reprice, Side, Strate
 
 use super::{
     told,
-    world::{Post, World, name, qty, secs, spy},
+    world::{Post, World, market, name, qty, secs, spy},
 };
 use crate::{DeskInput, DeskOutput, machine::Action};
 
@@ -161,6 +161,28 @@ fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
     world.machine.input(DeskInput::CancelStrategy(name()), world.now);
     posts(&mut world);
     assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
+}
+
+#[test]
+fn exits_that_the_gates_take_for_entries_do_not_leave_all_at_once() {
+    let mut world = World::new();
+    world.submit(1, Side::Sell, 100);
+    world.calm();
+    world.venue.fill(0, 100);
+    world.hear_all();
+    world.calm();
+    // By the books they buy back; the gates of this world see shares held.
+    batch(&mut world, (2..42).map(|id| Intent::Submit(market(id, Side::Buy, 1))).collect());
+    let mut under_way = 0;
+    for _ in 0..20 {
+        for action in world.turn() {
+            match action {
+                Action::Submit { .. } => under_way += 1,
+                other => world.run(vec![other]),
+            }
+        }
+    }
+    assert_eq!((under_way, world.machine.books.open_count()), (PLACES, PLACES));
 }
 
 #[test]
