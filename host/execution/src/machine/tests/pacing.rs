@@ -221,6 +221,39 @@ fn a_symbol_is_left_once_the_broker_has_ended_what_was_open() {
 }
 
 #[test]
+fn nothing_new_comes_into_a_symbol_that_is_being_left() {
+    let mut world = World::new();
+    let leave = Intent::ClosePosition { id: StrategyOrderId(3), symbol: spy() };
+    for id in [1, 2] {
+        world.submit(id, Side::Buy, 10);
+    }
+    world.calm();
+    world.venue.fill(0, 10);
+    world.hear_all();
+    world.calm();
+    world.told.clear();
+    world.lost_cancels = 1;
+    batch(&mut world, vec![leave, Intent::Submit(market(4, Side::Buy, 5))]);
+    world.calm();
+    world.now = world.now + secs(1);
+    batch(&mut world, vec![Intent::Submit(buy(5, 5, 99))]);
+    let mut other = buy(6, 5, 99);
+    other.symbol = sandpit_types::Symbol::new("QQQ");
+    batch(&mut world, vec![Intent::Submit(other)]);
+    world.calm();
+    let refused: Vec<String> = told(&world).into_iter().filter(|word| word == "closing").collect();
+    assert_eq!((refused.len(), world.venue.posts.len()), (2, 3), "another symbol is open to orders");
+    world.calm_for(secs(10));
+    world.hear_all();
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 4, "the exit");
+    // It is on its way: what comes now is a new position.
+    batch(&mut world, vec![Intent::Submit(market(7, Side::Buy, 5))]);
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 5);
+}
+
+#[test]
 fn leaving_gives_up_when_a_cancel_hangs_or_is_not_wanted_any_more() {
     let mut world = World::new();
     world.submit(1, Side::Buy, 10);
