@@ -17,11 +17,16 @@ pub struct Claim {
 /// Our id of an order that is not ours and is claimed; the first rule that fits counts.
 pub fn claimed(rules: &[Claim], shown: &BrokerOrder) -> Option<ClientOrderId> {
     let rule = rules.iter().find(|rule| shown.client_id.starts_with(rule.client_id_prefix.as_str()))?;
-    let [epoch, sequence] = SEEDS.map(|seed| hash(seed, shown.id.as_str()));
-    Some(ClientOrderId { strategy: rule.strategy.clone(), epoch: HostEpoch(epoch), sequence })
+    Some(derived(&rule.strategy, &shown.id))
 }
 
-/// Whether our id of the order comes from a claim, so that the broker does not know it by that.
+/// Our id of an order that the broker does not know by one of ours, and that is to be this strategy's.
+pub fn derived(strategy: &StrategyName, broker_id: &BrokerOrderId) -> ClientOrderId {
+    let [epoch, sequence] = SEEDS.map(|seed| hash(seed, broker_id.as_str()));
+    ClientOrderId { strategy: strategy.clone(), epoch: HostEpoch(epoch), sequence }
+}
+
+/// Whether our id of the order is [`derived`], so that the broker does not know it by that.
 pub fn is_claimed(id: &ClientOrderId, broker_id: &BrokerOrderId) -> bool {
     [id.epoch.0, id.sequence] == SEEDS.map(|seed| hash(seed, broker_id.as_str()))
 }
