@@ -21,10 +21,13 @@ use tracing::info;
 use super::{Action, Machine, errands::Errand};
 use crate::Review;
 
-/// Orders that the broker is asked about at a time, because a row names them and the books do not.
+/// Orders that the broker is asked about at a time, because a row names them and the books do not. The next
+/// ones are asked about when all of these are answered and the rows were read again.
 const MAX_ASKING: usize = 8;
-/// With more orders of others than this known, the next ones are not asked for at once.
-const FEW_OTHERS: usize = 16;
+/// The most of them in a minute, market time. Past it they wait for the next one: the account's quota is
+/// there for our own orders first.
+const MAX_ASKED_A_MINUTE: usize = 24;
+const MINUTE: Duration = Duration::from_secs(60);
 /// Orders of others that are remembered. When full, all are forgotten and asked for again.
 const MAX_OTHERS: usize = 1_000;
 /// Rows of fills may be listed so much later than those of younger ones. The fact sheet is silent about it.
@@ -50,6 +53,9 @@ pub(super) struct Rows {
     /// When rows were last asked for from further back.
     looked_back_at: MarketTime,
     asking: BTreeSet<BrokerOrderId>,
+    /// When the minute began in which questions are counted, and how many there were in it.
+    minute: MarketTime,
+    asked: usize,
     /// Not ours by the broker's word.
     others: BTreeSet<BrokerOrderId>,
 }
@@ -67,6 +73,14 @@ impl Rows {
         }
         self.looked_back_at = now;
         self.since() - LOOK_BACK
+    }
+
+    /// How many more orders may be asked about now.
+    fn room(&mut self, now: MarketTime) -> usize {
+        if now.since(self.minute) >= MINUTE {
+            (self.minute, self.asked) = (now, 0);
+        }
+        if self.asking.is_empty() { MAX_ASKING.min(MAX_ASKED_A_MINUTE - self.asked) } else { 0 }
     }
 }
 
@@ -119,12 +133,13 @@ impl<R: Review> Machine<R> {
         let is_first = self.rows.known.is_none();
         let mut known = self.rows.known.take().unwrap_or_else(|| KnownRows::new(self.rows.start));
         let mut is_complete = true;
+        let mut room = self.rows.room(now);
         for row in rows {
             let is_taken = known.has(row)
                 || match &row.deed {
                     Deed::Fill { order, .. } => match self.books.by_broker_id(order).cloned() {
                         Some(id) => self.take_fill(&id, row, now),
-                        None => self.take_strange_fill(&mut known, row),
+                        None => self.take_strange_fill(&mut known, row, &mut room),
                     },
                     Deed::Other { net, .. } => {
                         known.add(row);
@@ -172,11 +187,14 @@ impl<R: Review> Machine<R> {
         is_taken
     }
 
-    /// A fill of an order that the books do not have. `false` while it may yet be ours.
-    fn take_strange_fill(&mut self, known: &mut KnownRows, row: &Activity) -> bool {
+    /// A fill of an order that the books do not have. `false` while it may yet be ours. `room` is how many
+    /// orders may still be asked about.
+    fn take_strange_fill(&mut self, known: &mut KnownRows, row: &Activity, room: &mut usize) -> bool {
         let Deed::Fill { order, symbol, side, qty, price, .. } = &row.deed else { return true };
         if !self.rows.others.contains(order) {
-            if self.rows.asking.len() < MAX_ASKING && self.rows.asking.insert(order.clone()) {
+            if *room > 0 && self.rows.asking.insert(order.clone()) {
+                *room -= 1;
+                self.rows.asked += 1;
                 self.actions.push(Action::Identify(order.clone()));
             }
             return false;
@@ -225,9 +243,9 @@ impl<R: Review> Machine<R> {
                 }
             }
         }
-        // Its row is still to be taken in, with those of the others that are asked for.
-        // Of many strangers the rows come at their usual pace: those questions use the exits' budget.
-        if self.rows.asking.is_empty() && self.rows.others.len() <= FEW_OTHERS {
+        // Its row is still to be taken in, with those of the others that were asked for. Of many strangers
+        // the next ones come at the usual pace.
+        if self.rows.room(now) > 0 {
             self.activities.hurry(now);
         }
     }

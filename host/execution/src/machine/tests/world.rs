@@ -289,6 +289,8 @@ pub(super) struct World {
     pub(super) look_ups: u32,
     /// Orders of others that were asked for.
     pub(super) identified: u32,
+    /// Reads of the activities.
+    pub(super) activity_reads: u32,
     pub(super) told: Vec<DeskOutput>,
     pub(super) now: MarketTime,
     pub(super) incarnation: u32,
@@ -319,6 +321,7 @@ impl World {
             lost_cancels: 0,
             look_ups: 0,
             identified: 0,
+            activity_reads: 0,
             told: Vec::new(),
             now: MarketTime::from_secs(1_000_000),
             incarnation: 0,
@@ -543,6 +546,7 @@ impl World {
             }
             Action::ReadAccount => Outcome::Account(asked().map(|()| self.venue.account())),
             Action::ReadActivities(since) => {
+                self.activity_reads += 1;
                 let works = asked().and(if self.activities_work { Ok(()) } else { Err(unavailable()) });
                 Outcome::Activities(works.map(|()| self.venue.activities(since)))
             }
