@@ -7,7 +7,7 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use cash::{Agreed, CashCheck, CashVerdict, Standing};
-pub use claims::{Claim, claimed, is_claimed};
+pub use claims::{Claim, claimed, is_claimed, out_of_reach};
 pub use rows::KnownRows;
 use sandpit_types::{BrokerOrder, ClientOrderId, Position, Qty, Symbol};
 
@@ -183,6 +183,7 @@ pub(crate) mod tests {
             let claims = [Claim {
                 client_id_prefix: "manual-".to_owned(),
                 strategy: StrategyName::parse("sma").expect("a name"),
+                symbols: BTreeSet::from([Symbol::new("SPY")]),
             }];
             let classes: Vec<String> = orders(&books, &claims, &listed)
                 .into_iter()

@@ -20,6 +20,7 @@ use super::{
     spawn::Spawner,
 };
 use crate::{
+    config::ClaimRule,
     dry_run::DryRun,
     figures::Running,
     lease::{LeaseClient, LeaseParts, Order},
@@ -196,25 +197,30 @@ fn desk<B: Broker>(
     };
     let mut config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
     config.mode = prepared.config.mode.as_str();
-    config.claims.clone_from(&prepared.config.claims);
-    check_claims(&config.claims, &prepared.strategies)?;
+    config.claims = claims(&prepared.config.claims, &prepared.strategies)?;
     let pulse = Arc::default();
     Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
 }
 
-/// An order that is claimed for a strategy that is not there would be nobody's.
-fn check_claims(claims: &[Claim], strategies: &[Arc<Strategy>]) -> Result<(), Failure> {
-    let is_there = |claim: &&Claim| strategies.iter().any(|strategy| strategy.name == claim.strategy);
-    match claims.iter().find(|claim| !is_there(claim)) {
-        None => Ok(()),
-        Some(Claim { client_id_prefix, strategy }) => {
-            let what = format!(
-                "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is \
-                no plugin"
-            );
-            Err(Failure::new(Exit::Config, what))
+/// Each rule with what its strategy trades. An order that is claimed for a strategy that is not there would
+/// be nobody's.
+fn claims(rules: &[ClaimRule], strategies: &[Arc<Strategy>]) -> Result<Vec<Claim>, Failure> {
+    let claim = |rule: &ClaimRule| {
+        let ClaimRule { client_id_prefix, strategy } = rule.clone();
+        match strategies.iter().find(|there| there.name == strategy) {
+            Some(there) => {
+                Ok(Claim { client_id_prefix, strategy, symbols: there.instruments.iter().cloned().collect() })
+            }
+            None => {
+                let what = format!(
+                    "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is \
+                     no plugin"
+                );
+                Err(Failure::new(Exit::Config, what))
+            }
         }
-    }
+    };
+    rules.iter().map(claim).collect()
 }
 
 /// Bars of the past, as many as the neediest strategy wants. Without them strategies start cold, which is

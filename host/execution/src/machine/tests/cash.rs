@@ -1,7 +1,9 @@
 //! Cash and activities against a broker whose stream loses events and whose account others use, too.
 
-use sandpit_cores::reconcile::Standing;
-use sandpit_types::{ClientOrderId, HostEpoch, Refusal, Side, Usd};
+use std::collections::BTreeSet;
+
+use sandpit_cores::reconcile::{Claim, Standing};
+use sandpit_types::{ClientOrderId, HostEpoch, Refusal, Side, Symbol, Usd};
 
 use super::{
     world::{Post, World, name, qty, secs, spy},
@@ -167,11 +169,35 @@ fn trades_by_hand_are_reported_disputed_and_left_alone() {
     assert!(world.venue.open().contains(&2), "not cancelled by us");
 }
 
+fn claim(symbol: &str) -> Claim {
+    let symbols = BTreeSet::from([Symbol::new(symbol)]);
+    Claim { client_id_prefix: "by-h".into(), strategy: name(), symbols }
+}
+
+#[test]
+fn an_order_in_a_symbol_that_its_claimant_does_not_trade_is_left_alone() {
+    let mut world = settled();
+    world.machine.config.claims = vec![claim("QQQ")];
+    world.venue.place_by_hand_of(2);
+    world.venue.fill(1, 1);
+    world.venue.stream.clear();
+    for life in 0..2 {
+        world.calm_for(secs(700));
+        assert_eq!(world.machine.books.open_count(), 0, "life {life}");
+        assert_eq!(world.machine.books.position(&spy()), qty(10), "life {life}");
+        assert!(!is_frozen(&world), "its fill explains the cash");
+        world.crash();
+        world.machine.config.claims = vec![claim("QQQ")];
+    }
+    assert!(world.disk.notices("claim").is_empty());
+    let told = world.disk.notices("foreign-order");
+    assert!(told[0].contains("for sma, which does not trade SPY: it is left alone"), "{told:?}");
+}
+
 #[test]
 fn a_claimed_order_belongs_to_its_strategy_in_every_life() {
-    let claim = || sandpit_cores::reconcile::Claim { client_id_prefix: "by-h".into(), strategy: name() };
     let mut world = settled();
-    world.machine.config.claims = vec![claim()];
+    world.machine.config.claims = vec![claim("SPY")];
     world.venue.place_by_hand();
     world.venue.stream.clear();
     world.calm_for(secs(700));
@@ -187,7 +213,7 @@ fn a_claimed_order_belongs_to_its_strategy_in_every_life() {
     assert_eq!(world.disk.notices("claim").len(), 1, "taken in once");
     assert!(world.machine.books.disputes().is_empty() && !is_frozen(&world));
     // Placed and filled while nobody listened.
-    world.machine.config.claims = vec![claim()];
+    world.machine.config.claims = vec![claim("SPY")];
     world.venue.place_by_hand();
     world.venue.fill(2, 1);
     world.venue.stream.clear();
@@ -297,8 +323,7 @@ fn an_order_that_is_claimed_after_it_filled_counts_once() {
     world.calm_for(secs(120));
     assert!(!is_frozen(&world));
     world.crash();
-    world.machine.config.claims =
-        vec![sandpit_cores::reconcile::Claim { client_id_prefix: "by-h".into(), strategy: name() }];
+    world.machine.config.claims = vec![claim("SPY")];
     world.calm_for(secs(1_500));
     assert!(!is_frozen(&world), "{:?}", world.machine.books.frozen());
     assert_eq!(standing(&world), Standing::Explained);
