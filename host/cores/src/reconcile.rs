@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use cash::{Agreed, CashCheck, CashVerdict, Standing};
 pub use claims::{Claim, claimed, is_claimed, out_of_reach};
-pub use rows::KnownRows;
+pub use rows::{KnownRows, Moved};
 use sandpit_types::{BrokerOrder, ClientOrderId, Position, Qty, Symbol};
 
 use crate::orders::{Books, OrderState};

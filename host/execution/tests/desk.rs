@@ -295,7 +295,13 @@ impl Broker for FakeBroker {
         let mut rows: Vec<Activity> = executions.into_iter().enumerate().map(row).collect();
         let net = self.transferred.load(Ordering::SeqCst);
         if net != 0 {
-            let deed = Deed::Other { kind: "CSW".into(), net: Usd::new(net.into()), symbol: None, qty: None };
+            let deed = Deed::Other {
+                kind: "CSW".into(),
+                net: Usd::new(net.into()),
+                symbol: None,
+                qty: None,
+                per_share: None,
+            };
             rows.push(Activity { id: "t".into(), time: MarketTime::from_secs(1_000_000), deed });
         }
         self.read(rows).await

@@ -27,6 +27,11 @@ pub(crate) struct Statement {
     pub(crate) only_adds: bool,
 }
 
+const ADD_EXECUTION: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, cumulative, net) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING";
+const KEEP_ACTIVITY: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, cumulative, net) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET qty = excluded.qty, \
+     net = excluded.net";
 const ADD_HOST_START: &str =
     "INSERT INTO host_starts (epoch, mode, time) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
 const ADD_EQUITY: &str = "INSERT INTO equity (time, equity, cash) SELECT $1, $2, $3 WHERE NOT EXISTS \
@@ -222,17 +227,17 @@ fn activity(row: &Activity) -> Statement {
             text(cumulative),
             maybe(None::<&str>),
         ],
-        Deed::Other { kind, net, symbol, qty } => {
+        Deed::Other { kind, net, symbol, qty, per_share: _ } => {
             let nothing = || maybe(None::<&str>);
             let (symbol, qty) = (maybe(symbol.as_ref()), maybe(*qty));
             [text(kind), nothing(), symbol, nothing(), qty, nothing(), nothing(), text(net)]
         }
     });
-    add(
-        "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, cumulative, net) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
-        values,
-    )
+    match &row.deed {
+        Deed::Fill { .. } => add(ADD_EXECUTION, values),
+        // The broker may cancel it, and then it moves nothing.
+        Deed::Other { .. } => change(KEEP_ACTIVITY, values),
+    }
 }
 
 pub(crate) fn fact(name: &str, value: Option<&str>) -> Statement {

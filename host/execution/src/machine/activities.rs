@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use sandpit_broker::BrokerError;
 use sandpit_cores::{
     orders::{Execution, Order, OrderEvent, OrderState},
-    reconcile::{CashVerdict, KnownRows},
+    reconcile::{CashVerdict, KnownRows, Moved},
 };
 use sandpit_store::{Actor, Audit, Record};
 use sandpit_types::{
@@ -135,18 +135,20 @@ impl<R: Review> Machine<R> {
         let mut is_complete = true;
         let mut room = self.rows.room(now);
         for row in rows {
-            let is_taken = known.has(row)
-                || match &row.deed {
-                    Deed::Fill { order, .. } => match self.books.by_broker_id(order).cloned() {
-                        Some(id) => self.take_fill(&id, row, now),
-                        None => self.take_strange_fill(&mut known, row, &mut room),
-                    },
-                    Deed::Other { net, .. } => {
-                        known.add(row);
-                        self.take_cash(row, *net, is_first, now);
-                        true
+            let is_taken = match &row.deed {
+                Deed::Other { .. } => {
+                    let is_new = !known.has(row);
+                    if let Some(moved) = known.take(row) {
+                        self.take_other(row, moved, is_new, is_first, now);
                     }
-                };
+                    true
+                }
+                Deed::Fill { .. } if known.has(row) => true,
+                Deed::Fill { order, .. } => match self.books.by_broker_id(order).cloned() {
+                    Some(id) => self.take_fill(&id, row, now),
+                    None => self.take_strange_fill(&mut known, row, &mut room),
+                },
+            };
             is_complete &= is_taken;
             if is_complete {
                 known.advance(row);
@@ -202,7 +204,7 @@ impl<R: Review> Machine<R> {
         if self.may_be_unbound(symbol) {
             return false;
         }
-        known.add(row);
+        known.take(row);
         self.ledger.record(Record::Activity(row.clone()));
         self.cash.flow(*price * -side.signed(*qty), row.time);
         let side = side.as_str();
@@ -250,25 +252,66 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    /// Money that moved without an order. What was there before the first answer of all is history.
-    fn take_cash(&mut self, row: &Activity, net: Usd, is_history: bool, now: MarketTime) {
+    /// What moved by no order, or moves otherwise than it did when the row was new. What was there before the
+    /// first answer of all is history.
+    fn take_other(&mut self, row: &Activity, moved: Moved, is_new: bool, is_history: bool, now: MarketTime) {
+        let Deed::Other { kind, net, symbol, .. } = &row.deed else { return };
         self.ledger.record(Record::Activity(row.clone()));
         if is_history {
             return;
         }
         // Such rows have a date only, so nobody knows whether the last reading contains it.
-        self.cash.flow_alone(net, now);
+        self.cash.flow_alone(moved.net, now);
         self.stats.write(|counts| counts.activities += 1);
         let is_transfer = row.deed.is_transfer();
         if is_transfer {
-            self.review.transfer(net, row.time, now);
+            self.review.transfer(moved.transferred, self.dated(row, moved.transferred, is_new, now), now);
         }
-        let Deed::Other { kind, symbol, .. } = &row.deed else { return };
         let action = if is_transfer { "transfer" } else { "cash" };
-        let detail = format!("{kind} of {net} USD ({})", row.id);
+        let detail = if is_new {
+            format!("{kind} of {net} USD ({})", row.id)
+        } else {
+            format!("{kind} is of {net} USD now, it was of {} ({})", *net - moved.net, row.id)
+        };
         info!("{detail}");
-        let symbol = symbol.clone();
-        let audit = Audit { time: now, actor: Actor::Broker, action, client_id: None, symbol, detail };
+        let audit = Audit {
+            time: now,
+            actor: Actor::Broker,
+            action,
+            client_id: None,
+            symbol: symbol.clone(),
+            detail,
+        };
         self.ledger.record(Record::Audit(audit));
+        if !moved.shares.is_zero() {
+            self.shares_moved(row, moved, now);
+        }
+    }
+
+    /// When the owner's money moved. The row of one that changes still has its first date, and when it
+    /// changed nobody tells: now, if the host was looking. Else the money may be in the close that the day is
+    /// measured from or not, and then a day that starts too low costs less than one that starts too high.
+    fn dated(&self, row: &Activity, net: Usd, is_new: bool, now: MarketTime) -> MarketTime {
+        if is_new || (!self.rows.are_read && net.is_positive()) { row.time } else { now }
+    }
+
+    /// Shares came or went by no order: no strategy holds them, and nobody else will say so.
+    fn shares_moved(&mut self, row: &Activity, moved: Moved, now: MarketTime) {
+        let Deed::Other { kind, symbol: Some(symbol), .. } = &row.deed else { return };
+        let (id, shares) = (&row.id, moved.shares);
+        let value = if moved.unvalued.is_zero() {
+            String::new()
+        } else {
+            "; the broker tells no value of them, so the loss limits take them for profit or loss: if \
+             nothing was lost, stop the host and `sandpit unfreeze --rebase`"
+                .to_owned()
+        };
+        self.alert(
+            format!(
+                "{shares} {symbol} moved by no order ({kind}, {id}): what strategies hold of it is as before, \
+                 and `sandpit set-position` changes that{value}"
+            ),
+            now,
+        );
     }
 }

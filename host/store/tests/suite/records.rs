@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sandpit_store::{Actor, Audit, OrderChange, OrderRow, PAGE_ROWS, Record, Span, Store, StoreError, facts};
+use sandpit_store::{
+    Actor, Audit, Database, OrderChange, OrderRow, PAGE_ROWS, Record, Span, Store, StoreError, facts,
+};
 use sandpit_types::{
     Activity, BrokerOrderId, Deed, ExecutionId, Exit, HostEpoch, Leg, Links, MarketTime, OrderClass,
     OrderKind, Price, Pulse, Refusal, Side, Signal, StopLoss, StrategyOrderId, Symbol, Trail, Usd,
 };
 
-use crate::common::{change, changed, fill, name, on_both, open, order, recorded, sub_book, try_open};
+use crate::common::{
+    change, changed, fill, name, number, on_both, open, order, recorded, sub_book, try_open,
+};
 
 fn price(text: &str) -> Price {
     text.parse().expect("a price")
@@ -196,7 +200,7 @@ pub(crate) fn one_of_each(at: i64) -> Vec<Record> {
         cumulative: "4".parse().expect("qty"),
     };
     let net = "-1.5".parse().expect("usd");
-    let fee = Deed::Other { kind: "FEE".into(), net, symbol: None, qty: None };
+    let fee = Deed::Other { kind: "FEE".into(), net, symbol: None, qty: None, per_share: None };
     let line = |actor, client_id| {
         let symbol = Some(Symbol::new("SPY"));
         Record::Audit(Audit { time, actor, action: "submit", client_id, symbol, detail: "10 SPY".into() })
@@ -220,6 +224,24 @@ pub(crate) fn one_of_each(at: i64) -> Vec<Record> {
         line(Actor::Host, None),
         line(Actor::Broker, None),
     ]
+}
+
+#[tokio::test]
+async fn a_row_that_the_broker_canceled_moves_nothing_in_the_records_either() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let path = directory.path().join("host.db");
+    let store = open(&Database::Sqlite(path.clone())).await;
+    let row = |net: i64| {
+        let net = Usd::new(net.into());
+        let deed = Deed::Other { kind: "CSW".into(), net, symbol: None, qty: None, per_share: None };
+        Record::Activity(Activity { id: "a".into(), time: MarketTime::from_secs(1), deed })
+    };
+    store.commit(vec![row(-7)]).await.expect("writes");
+    let net = "SELECT CAST(net AS INTEGER) FROM activities";
+    assert_eq!(number(&path, net).await, -7);
+    store.commit(vec![row(0)]).await.expect("writes");
+    assert_eq!(number(&path, net).await, 0);
+    store.close().await;
 }
 
 #[tokio::test]

@@ -392,3 +392,54 @@ fn many_strangers_are_asked_for_a_few_at_a_time() {
     assert!(!is_frozen(&world), "{:?}", world.machine.books.frozen());
     assert_eq!(world.identified, 200, "each once");
 }
+
+#[test]
+fn a_row_that_is_canceled_later_is_undone_in_every_life() {
+    for dies in [false, true] {
+        let mut world = settled();
+        world.venue.move_cash("CSW", -20_000);
+        world.calm_for(secs(120));
+        assert_eq!(world.machine.review.transferred, Usd::new((-20_000).into()));
+        let cancel = |world: &mut World| world.venue.cancel_row();
+        if dies {
+            world.crash_with(cancel);
+        } else {
+            cancel(&mut world);
+        }
+        world.calm_for(secs(900));
+        let told = world.machine.review.transferred;
+        assert_eq!(told, Usd::new(if dies { 20_000 } else { 0 }.into()), "dies: {dies}; this life's alone");
+        assert!(!is_frozen(&world), "dies: {dies}: {:?}", world.machine.books.frozen());
+        assert_eq!(standing(&world), Standing::Explained);
+        let lines = world.disk.notices("transfer");
+        let undone = "CSW is of 0 USD now, it was of -20000 (a000001)";
+        assert_eq!((lines.len(), lines[1]), (2, undone), "dies: {dies}");
+        assert_eq!(alerts(&world), 0);
+    }
+}
+
+#[test]
+fn shares_that_the_owner_moves_re_base_losses_when_the_broker_says_what_they_are_worth() {
+    let check = |kind: &str, shares: i64, each: Option<i64>, transferred: i64, said: &[&str]| {
+        let mut world = settled();
+        world.venue.move_shares(kind, shares, each);
+        world.calm_for(secs(900));
+        assert_eq!(world.machine.review.transferred, Usd::new(transferred.into()), "{kind} {shares}");
+        assert!(!is_frozen(&world), "no cash moved");
+        let alerts: Vec<&String> = world
+            .told
+            .iter()
+            .filter_map(|told| match told {
+                DeskOutput::Alert(text) => Some(text),
+                _ => None,
+            })
+            .collect();
+        let [alert] = alerts.as_slice() else { panic!("one alert, not {alerts:?}") };
+        assert!(said.iter().all(|said| alert.contains(said)), "{alert}");
+        assert_eq!(alert.contains("--rebase"), said.contains(&"tells no value"), "{alert}");
+    };
+    check("JNLS", 10, Some(100), 1_000, &["10 SPY moved by no order (JNLS, a000001)", "set-position"]);
+    check("ACATS", -10, Some(100), -1_000, &["-10 SPY moved by no order"]);
+    check("ACATS", -10, None, 0, &["-10 SPY moved by no order", "tells no value"]);
+    check("SPLIT", 10, None, 0, &["10 SPY moved by no order (SPLIT"]);
+}
