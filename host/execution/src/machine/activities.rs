@@ -102,6 +102,7 @@ impl<R: Review> Machine<R> {
         }
         if is_complete && is_new {
             self.rows.missed_since = None;
+            self.stats.write(|counts| counts.activities_missed_since = None);
             let was_doubtful = self.cash.is_doubtful();
             let verdict = self.cash.activities_read(self.books.is_order_stream_up());
             if was_doubtful && !self.cash.is_doubtful() && verdict == CashVerdict::Quiet {
@@ -117,6 +118,7 @@ impl<R: Review> Machine<R> {
     /// The answer was an error, or a row of it could not be taken in.
     fn miss_rows(&mut self, now: MarketTime) {
         let since = *self.rows.missed_since.get_or_insert(now);
+        self.stats.write(|counts| counts.activities_missed_since = Some(since));
         if now.since(since) >= MISSED_FOR {
             self.alert(
                 format!(

@@ -233,8 +233,17 @@ fn without_activities_nothing_is_believed_and_nothing_frozen() {
     assert_eq!(alerts(&world), 0);
     world.calm_for(secs(600));
     assert_eq!(alerts(&world), 1, "that they are missing is told once");
+    let missed = |world: &World| {
+        world.machine.stats.read().activities_missed_since.map(|since| world.now.since(since))
+    };
+    assert!(
+        missed(&world).is_some_and(|span| (secs(830)..secs(900)).contains(&span)),
+        "{:?}",
+        missed(&world)
+    );
     world.activities_work = true;
     world.calm_for(secs(420));
+    assert_eq!(missed(&world), None);
     assert!(is_frozen(&world));
 }
 
