@@ -518,6 +518,8 @@ async fn the_records_of_another_account_are_refused_before_anything_is_taken_in(
         "{refused}"
     );
     life("a", 4).await.expect("nothing was changed");
+    let lives = store(&path).await.load().await.expect("reads").epochs;
+    assert_eq!(lives, [1, 2, 4].map(HostEpoch).into(), "a life begins once the account is the same");
 }
 
 #[tokio::test]

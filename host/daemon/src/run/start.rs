@@ -7,7 +7,7 @@ use sandpit_contract::Exit;
 use sandpit_cores::reconcile::Claim;
 use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, Reconciled};
 use sandpit_risk::Gates;
-use sandpit_store::{Database, Record, Store};
+use sandpit_store::{Database, Store};
 use sandpit_strategy::{Runner, StrategyEvent};
 use sandpit_types::{Bar, MarketClock, MarketTime, Pulse};
 use tokio::sync::{mpsc, watch};
@@ -52,7 +52,6 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let lease = start_lease(&prepared, endings)?;
     let store_pulse = Arc::new(Pulse::default());
     let store = open_store(&prepared, store_pulse.clone()).await?;
-    record_start(&prepared, &store).await?;
     let mut desk = desk(&prepared, broker, store.clone(), endings)?;
     let found = desk.reconcile().await.map_err(|error| Failure::new(exit_of(&error), error))?;
     say(&found);
@@ -133,16 +132,6 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
     tracing::info!(%database, "records");
     marker::keep(&prepared.folder, &database)?;
     Ok(store)
-}
-
-/// A life of the host begins. The disk has it before anything is sent: an order of a life that the database
-/// does not know says that the database is older than the order.
-async fn record_start(prepared: &Parts, store: &Store) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Exit::State, error);
-    let (epoch, mode) = (prepared.epoch, prepared.config.mode.as_str().to_owned());
-    let start = Record::HostStart { epoch, mode, time: prepared.clock.now() };
-    store.commit(vec![start]).await.map_err(failed)?;
-    store.sync().await.map_err(failed)
 }
 
 /// Opens the records for a command.
