@@ -210,6 +210,7 @@ pub(crate) fn one_of_each(at: i64) -> Vec<Record> {
         recorded(&row),
         fill(&row, "x1"),
         changed(&row, "{\"working\":\"new\"}", true),
+        Record::Correction { time, qty: "1".parse().expect("qty"), cash: Usd::ZERO, after: sub_book() },
         Record::Equity { time, equity: "100001".parse().expect("usd"), cash: Usd::ZERO },
         Record::Refusal { time, strategy: name(), id: StrategyOrderId(u64::MAX), refusal: Refusal::Late },
         Record::Signal { time, strategy: name(), signal: Signal { symbol: None, reason: "crossed".into() } },
@@ -245,6 +246,35 @@ async fn a_row_that_the_broker_canceled_moves_nothing_in_the_records_either() {
 }
 
 #[tokio::test]
+async fn what_an_operator_set_is_part_of_what_the_rows_make() {
+    on_both(async |database| {
+        let store = open(&database).await;
+        let set = |second: i64, qty: &str, cash: &str| Record::Correction {
+            time: MarketTime::from_secs(second),
+            qty: qty.parse().expect("qty"),
+            cash: cash.parse().expect("usd"),
+            after: sub_book(),
+        };
+        let wrong = async || {
+            let mut snapshot = Store::snapshot(&database).await.expect("opens");
+            let found = snapshot.inspect().await.expect("reads").wrong;
+            snapshot.close().await;
+            found
+        };
+        store.commit(vec![set(1, "-5", "0.5"), set(2, "1", "670.14")]).await.expect("writes");
+        assert_eq!(wrong().await, Vec::<String>::new(), "{database}");
+        store.commit(vec![set(3, "1", "0")]).await.expect("writes");
+        let found = wrong().await;
+        assert!(
+            found.len() == 1 && found[0].contains("fills and corrections make -3 and 670.64"),
+            "{found:?}"
+        );
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn records_written_again_are_there_once() {
     on_both(async |database| {
         let store = open(&database).await;
@@ -260,6 +290,7 @@ async fn records_written_again_are_there_once() {
         let counts = store.reader().counts().await.expect("reads");
         let expected = [
             ("activities", 2),
+            ("corrections", 1),
             ("alerts", 1),
             ("audit", 4),
             ("equity", 1),

@@ -203,7 +203,8 @@ impl Disk {
                     self.fills.insert((fill.client_id, fill.execution_id));
                     self.sub_books.insert((after.strategy.clone(), after.symbol.clone()), after);
                 }
-                told @ (Record::Equity { .. }
+                told @ (Record::Correction { .. }
+                | Record::Equity { .. }
                 | Record::Signal { .. }
                 | Record::Refusal { .. }
                 | Record::HostStart { .. }
