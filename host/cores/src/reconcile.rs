@@ -7,8 +7,8 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use cash::{Agreed, CashCheck, CashVerdict, Standing};
-pub use claims::{Claim, claimed, derived, is_claimed};
-pub use rows::KnownRows;
+pub use claims::{Claim, claimed, derived, is_claimed, out_of_reach};
+pub use rows::{KnownRows, Moved};
 use sandpit_types::{BrokerOrder, ClientOrderId, Position, Qty, Symbol};
 
 use crate::orders::{Books, OrderState};
@@ -190,6 +190,7 @@ pub(crate) mod tests {
             let claims = [Claim {
                 client_id_prefix: "manual-".to_owned(),
                 strategy: StrategyName::parse("sma").expect("a name"),
+                symbols: BTreeSet::from([Symbol::new("SPY")]),
             }];
             let classes: Vec<String> = orders(&books, &claims, &listed)
                 .into_iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use sandpit_cores::{
     orders::{Order, OrderEvent},
-    reconcile::{self, derived, is_claimed},
+    reconcile::{self, derived, is_claimed, out_of_reach},
 };
 use sandpit_store::{Actor, Audit, Record, StoreError};
 use sandpit_types::{BrokerOrder, ClientOrderId, HostEpoch, Leg, MarketTime};
@@ -42,8 +42,15 @@ impl<R: Review> Machine<R> {
         }
         if self.foreign.insert(shown.id.clone()) {
             let side = shown.side.as_str();
-            let detail =
-                format!("order {} is not ours ({side} {}) and is left alone", shown.id, shown.symbol);
+            let (id, symbol) = (&shown.id, &shown.symbol);
+            let detail = match out_of_reach(&self.config.claims, shown) {
+                None => format!("order {id} is not ours ({side} {symbol}) and is left alone"),
+                Some(strategy) => format!(
+                    "order {id} ({:?}, {side} {symbol}) fits a rule of orders.claim for {strategy}, which does \
+                     not trade {symbol}: it is left alone",
+                    shown.client_id
+                ),
+            };
             warn!("{detail}");
             self.stats.write(|counts| counts.foreign += 1);
             let symbol = Some(shown.symbol.clone());
@@ -130,10 +137,9 @@ impl<R: Review> Machine<R> {
         self.lives.insert(id.epoch);
         self.raise(
             format!(
-                "the database does not know the life {} of the host that sent order {id}: it was \
-                restored from \
-                 an older backup, or another one is in its place; orders are adopted from the broker, and \
-                 symbols whose positions do not agree then are only reduced",
+                "the database does not know the life {} of the host that sent order {id}: it was restored from an \
+                 older backup, or another one is in its place; orders are adopted from the broker, and symbols \
+                 whose positions do not agree then are only reduced",
                 id.epoch
             ),
             now,

@@ -14,7 +14,7 @@ fn signal(at: i64) -> Record {
 }
 
 fn activity(id: &str, at: i64) -> Record {
-    let deed = Deed::Other { kind: "CSD".into(), net: Usd::ZERO, symbol: None, qty: None };
+    let deed = Deed::Other { kind: "CSD".into(), net: Usd::ZERO, symbol: None, qty: None, per_share: None };
     Record::Activity(Activity { id: id.into(), time: MarketTime::from_secs(at), deed })
 }
 

@@ -310,8 +310,28 @@ impl Venue {
 
     /// Money that comes (above zero) or goes without an order.
     pub(super) fn move_cash(&mut self, kind: &str, net: i64) {
-        let deed = Deed::Other { kind: kind.into(), net: Usd::new(net.into()), symbol: None, qty: None };
+        let deed = Deed::Other {
+            kind: kind.into(),
+            net: Usd::new(net.into()),
+            symbol: None,
+            qty: None,
+            per_share: None,
+        };
         self.add_row(deed);
+    }
+
+    /// Shares that the owner brings (above zero) or takes, with what the broker says of one.
+    pub(super) fn move_shares(&mut self, kind: &str, shares: i64, each: Option<i64>) {
+        let per_share = each.map(|each| Price::new(each.into()));
+        let (symbol, qty) = (Some(spy()), Some(qty(shares)));
+        self.add_row(Deed::Other { kind: kind.into(), net: Usd::ZERO, symbol, qty, per_share });
+    }
+
+    /// The newest row is canceled.
+    pub(super) fn cancel_row(&mut self) {
+        let row = self.rows.last_mut().expect("a row");
+        let Deed::Other { net, qty, .. } = &mut row.deed else { panic!("an execution stays") };
+        (*net, *qty) = (Usd::ZERO, None);
     }
 
     fn add_row(&mut self, deed: Deed) {

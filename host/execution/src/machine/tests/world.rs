@@ -209,7 +209,8 @@ impl Disk {
                     self.fills.insert((fill.client_id, fill.execution_id));
                     self.sub_books.insert((after.strategy.clone(), after.symbol.clone()), after);
                 }
-                told @ (Record::Equity { .. }
+                told @ (Record::Correction { .. }
+                | Record::Equity { .. }
                 | Record::Signal { .. }
                 | Record::Refusal { .. }
                 | Record::HostStart { .. }
@@ -303,6 +304,8 @@ pub(super) struct World {
     pub(super) look_ups: u32,
     /// Orders of others that were asked for.
     pub(super) identified: u32,
+    /// Reads of the activities.
+    pub(super) activity_reads: u32,
     pub(super) told: Vec<DeskOutput>,
     pub(super) now: MarketTime,
     pub(super) incarnation: u32,
@@ -333,6 +336,7 @@ impl World {
             lost_cancels: 0,
             look_ups: 0,
             identified: 0,
+            activity_reads: 0,
             told: Vec::new(),
             now: MarketTime::from_secs(1_000_000),
             incarnation: 0,
@@ -578,6 +582,7 @@ impl World {
             }
             Action::ReadAccount => Outcome::Account(asked().map(|()| self.venue.account())),
             Action::ReadActivities(since) => {
+                self.activity_reads += 1;
                 let works = asked().and(if self.activities_work { Ok(()) } else { Err(unavailable()) });
                 Outcome::Activities(works.map(|()| self.venue.activities(since)))
             }
