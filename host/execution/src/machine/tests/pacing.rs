@@ -255,6 +255,22 @@ fn a_symbol_is_left_once_the_broker_has_ended_what_was_open() {
 }
 
 #[test]
+fn leaving_takes_back_what_waits_and_ends_in_a_drain() {
+    let mut world = World::new();
+    world.lost_cancels = u32::MAX;
+    batch(&mut world, (0..20).map(|id| Intent::Submit(buy(id, 1, 100))).collect());
+    posts(&mut world);
+    world.told.clear();
+    batch(&mut world, vec![Intent::ClosePosition { id: StrategyOrderId(50), symbol: spy() }]);
+    posts(&mut world);
+    assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
+    world.told.clear();
+    world.machine.input(DeskInput::Drain, world.now);
+    posts(&mut world);
+    assert_eq!(told(&world), ["frozen"]);
+}
+
+#[test]
 fn nothing_new_comes_into_a_symbol_that_is_being_left() {
     let mut world = World::new();
     let leave = Intent::ClosePosition { id: StrategyOrderId(3), symbol: spy() };
