@@ -72,6 +72,27 @@ fn a_burst_leaves_exits_first_and_then_by_size() {
 }
 
 #[test]
+fn what_the_gates_have_left_is_for_exits_first() {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 100);
+    world.calm();
+    world.venue.fill(0, 100);
+    world.hear_all();
+    world.calm();
+    let places = PLACES as u64;
+    let entries = (0..=places).map(|n| Intent::Submit(buy(100 + n, 1, 100)));
+    let exits = (0..=places).map(|n| Intent::Submit(market(200 + n, Side::Sell, 1)));
+    batch(&mut world, entries.chain(exits).collect());
+    assert_eq!(posts(&mut world).len(), 2 * PLACES, "one of each waits");
+    world.machine.review.left = Some(1);
+    world.told.clear();
+    let ended = [world.under_way.remove(0), world.under_way.pop().expect("the last")];
+    world.run(ended.into());
+    assert_eq!(posts(&mut world).last(), Some(&(200 + places)));
+    assert!(told(&world).contains(&"order-rate".to_owned()), "the entry");
+}
+
+#[test]
 fn one_order_with_nothing_waiting_is_recorded_at_once() {
     let mut world = World::new();
     world.submit(1, Side::Buy, 10);
@@ -143,6 +164,19 @@ fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
     world.machine.books.set_frozen(Some("cash differs".into()));
     posts(&mut world);
     assert_eq!(told(&world), ["frozen"; 4]);
+
+    // Exits go on through a freeze.
+    let mut world = World::new();
+    world.submit(100, Side::Buy, 20);
+    world.calm();
+    world.venue.fill(0, 20);
+    world.hear_all();
+    world.calm();
+    batch(&mut world, (0..20).map(|id| Intent::Submit(market(id, Side::Sell, 1))).collect());
+    assert_eq!(posts(&mut world).len(), PLACES);
+    world.machine.books.set_frozen(Some("cash differs".into()));
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 1 + 20);
 
     let mut world = World::new();
     burst(&mut world);
@@ -218,6 +252,22 @@ fn a_symbol_is_left_once_the_broker_has_ended_what_was_open() {
     assert!(world.machine.books.position(&spy()).is_zero());
     let refused: Vec<String> = told(&world).into_iter().filter(|word| word.contains('-')).collect();
     assert_eq!(refused, ["no-position", "duplicate-id", "duplicate-id"]);
+}
+
+#[test]
+fn leaving_takes_back_what_waits_and_ends_in_a_drain() {
+    let mut world = World::new();
+    world.lost_cancels = u32::MAX;
+    batch(&mut world, (0..20).map(|id| Intent::Submit(buy(id, 1, 100))).collect());
+    posts(&mut world);
+    world.told.clear();
+    batch(&mut world, vec![Intent::ClosePosition { id: StrategyOrderId(50), symbol: spy() }]);
+    posts(&mut world);
+    assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
+    world.told.clear();
+    world.machine.input(DeskInput::Drain, world.now);
+    posts(&mut world);
+    assert_eq!(told(&world), ["frozen"]);
 }
 
 #[test]

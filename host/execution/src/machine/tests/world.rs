@@ -47,6 +47,8 @@ pub(super) fn qty(shares: i64) -> Qty {
 pub(super) struct Calm {
     /// What it says of an order that leaves a symbol.
     pub(super) leaving: Result<(), Refusal>,
+    /// So many more orders pass, if there is an end to it.
+    pub(super) left: Option<usize>,
     /// When the account was last asked for.
     pub(super) asked_at: Option<MarketTime>,
     /// What it was given back of an earlier life.
@@ -65,6 +67,7 @@ impl Default for Calm {
     fn default() -> Self {
         Self {
             leaving: Ok(()),
+            left: None,
             asked_at: None,
             restored: BTreeMap::new(),
             fills: Vec::new(),
@@ -99,7 +102,11 @@ impl Review for Calm {
             account_position: qty(100_000),
             ..Situation::default()
         };
-        Gates::new(Limits::default()).check(strategy, submit, &situation, now)
+        let approved = Gates::new(Limits::default()).check(strategy, submit, &situation, now)?;
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(1).ok_or(Refusal::OrderRate)?;
+        }
+        Ok(approved)
     }
 
     fn may_leave(&self, _: &StrategyName, _: &Submit, _: &Books, _: MarketTime) -> Result<(), Refusal> {
