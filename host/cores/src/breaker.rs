@@ -7,7 +7,8 @@
 //!
 //! What is measured is the equity with the cash that fills and activities make. Cash that nothing explains is
 //! neither profit nor loss, however long it stays: while there is any, equity is unknown to entries, the
-//! freeze of the cash check is the answer to it, and a fall of what the shares are worth still trips.
+//! freeze of the cash check is the answer to it, nothing becomes a peak, and a fall of what the shares are
+//! worth still trips.
 //!
 //! What the owner puts in or takes out is neither profit nor loss, too: with the row that tells of it the
 //! cash of the books moves, and peak and window move with it, once, whenever the money shows.
@@ -163,11 +164,14 @@ impl LossBreaker {
         let reading = reading.filter(|reading| reading.equity.is_positive());
         let equity = self.known(reading.map(|reading| reading.equity - reading.unexplained))?;
         self.is_explained = reading.is_none_or(|reading| reading.unexplained.is_zero());
-        let from = self.highest_since(now, equity);
+        let from =
+            if self.is_explained { self.highest_since(now, equity) } else { self.highest(now, equity) };
         let day_start = *self.day_start.get_or_insert(equity);
         // The broker's equity of the close before may have the unexplained in it.
         let of_day = reading.map_or(equity, |reading| reading.equity.max(equity));
-        self.peak = self.peak.max(Some(equity));
+        if self.is_explained {
+            self.peak = self.peak.max(Some(equity));
+        }
         let peak = self.peak.unwrap_or(equity);
         if self.is_lost(from, equity, self.limits.half_hour) {
             Some(Trip::HalfHour { from, to: equity })
@@ -208,13 +212,18 @@ impl LossBreaker {
 
     /// The highest equity of the last 30 whole minutes and the one under way, `equity` taken in.
     fn highest_since(&mut self, now: MarketTime, equity: Usd) -> Usd {
-        let oldest = (now - HALF_HOUR).minute();
-        while self.minutes.front().is_some_and(|&(minute, _)| minute < oldest) {
-            self.minutes.pop_front();
-        }
         match self.minutes.back_mut() {
             Some((minute, highest)) if *minute >= now.minute() => *highest = equity.max(*highest),
             Some(_) | None => self.minutes.push_back((now.minute(), equity)),
+        }
+        self.highest(now, equity)
+    }
+
+    /// The same without taking it in; it is `equity` where there is none.
+    fn highest(&mut self, now: MarketTime, equity: Usd) -> Usd {
+        let oldest = (now - HALF_HOUR).minute();
+        while self.minutes.front().is_some_and(|&(minute, _)| minute < oldest) {
+            self.minutes.pop_front();
         }
         self.minutes.iter().map(|&(_, highest)| highest).max().unwrap_or(equity)
     }
@@ -390,6 +399,16 @@ mod tests {
         assert_eq!(breaker.record(odd(79_500, 20_000), at(40)), None, "the close had what nobody explains");
         breaker.transfer(usd(20_000), true);
         assert_eq!((breaker.peak(), breaker.day_start()), (Some(usd(80_000)), Some(usd(79_500))));
+    }
+
+    #[test]
+    fn what_is_unexplained_is_never_a_peak() {
+        let mut breaker = LossBreaker::new(LIMITS);
+        breaker.record(plain(100_000), at(0));
+        // Shares that were bought for it are in the equity already.
+        assert_eq!(breaker.record(odd(100_000, -5_000), at(1)), None);
+        assert_eq!(breaker.peak(), Some(usd(100_000)));
+        assert_eq!(breaker.record(plain(100_000), at(2)), None, "no loss of 5,000");
     }
 
     #[test]

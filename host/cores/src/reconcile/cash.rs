@@ -68,9 +68,10 @@ pub enum Standing {
     Explained,
     /// It may be that: money moved by itself about when it was taken, and the next one tells.
     Unclear,
-    /// It cannot be that, but something filled about when it was taken, so that nobody knows by how much.
+    /// It is not that, but a fill may be under way, so that nobody knows by how much: an account shows a fill
+    /// before anybody has told of it, and its shares with it.
     Doubtful,
-    /// There is more (above zero) or less by so much.
+    /// There is more (above zero) or less by so much, and was when the reading before was taken.
     Unexplained(Usd),
 }
 
@@ -136,6 +137,10 @@ pub struct CashCheck {
     alone_before: bool,
     /// The newest stamp of a flow.
     newest: MarketTime,
+    /// By how much the newest reading was not explained, with nothing moving since the one before began...
+    apart: Option<Usd>,
+    /// ...and whether the one before was so, too, by as much.
+    stays_apart: bool,
 }
 
 impl CashCheck {
@@ -151,6 +156,8 @@ impl CashCheck {
             alone_since: false,
             alone_before: false,
             newest: MarketTime::EPOCH,
+            apart: None,
+            stays_apart: false,
         }
     }
 
@@ -207,19 +214,30 @@ impl CashCheck {
         self.alone_since = true;
     }
 
-    /// How the newest reading stands to what is known by now.
-    pub fn standing(&self, account: &Account, asked_at: MarketTime) -> Standing {
+    /// How the newest reading stands to what is known by now. `hears_fills` as in [`Self::activities_read`].
+    pub fn standing(&self, account: &Account, asked_at: MarketTime, hears_fills: bool) -> Standing {
         let Some(agreed) = self.agreed else { return Standing::Explained };
         let reading = self.reading(account, asked_at);
         let is_still = reading.slack == Slack::default();
+        let apart = reading.cash - agreed.expected - agreed.residual;
         if agreed.admits(&reading, Slack::default()) {
             Standing::Explained
         } else if agreed.admits(&reading, reading.slack) {
             if self.alone_since || self.alone_before { Standing::Unclear } else { Standing::Explained }
-        } else if is_still {
-            Standing::Unexplained(reading.cash - agreed.expected - agreed.residual)
+        } else if is_still && hears_fills && self.is_proved(apart) {
+            Standing::Unexplained(apart)
         } else {
             Standing::Doubtful
+        }
+    }
+
+    /// Whether no fill can make the difference. With less cash the account is worth what it was, at worst too
+    /// much; with more it would have lost that, so that has to have stood for [`DOUBT_FOR`].
+    fn is_proved(&self, apart: Usd) -> bool {
+        match self.doubt {
+            Doubt::Frozen => self.stays_apart,
+            Doubt::Second { .. } => self.stays_apart && !apart.is_positive(),
+            Doubt::None | Doubt::Candidate(_) | Doubt::First { .. } => false,
         }
     }
 
@@ -244,6 +262,7 @@ impl CashCheck {
     /// The account as it was asked for at `asked_at`.
     pub fn read(&mut self, account: &Account, asked_at: MarketTime) -> CashVerdict {
         let reading = self.reading(account, asked_at);
+        self.compare(&reading);
         let Some(agreed) = &mut self.agreed else {
             return self.candidate(reading);
         };
@@ -268,6 +287,15 @@ impl CashCheck {
             }
         }
         CashVerdict::AskActivities
+    }
+
+    /// Whether the reading is apart from the books by as much as the one before.
+    fn compare(&mut self, reading: &Reading) {
+        let is_still = reading.slack == Slack::default();
+        let apart = self.agreed.filter(|_| is_still).map(|agreed| reading.cash - agreed.expected);
+        let before = std::mem::replace(&mut self.apart, apart);
+        self.stays_apart =
+            before.zip(apart).is_some_and(|(before, now)| (now - before).abs() <= reading.tolerance);
     }
 
     fn candidate(&mut self, reading: Reading) -> CashVerdict {

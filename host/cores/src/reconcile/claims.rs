@@ -29,8 +29,7 @@ fn rule<'a>(rules: &'a [Claim], shown: &BrokerOrder) -> Option<&'a Claim> {
 /// Our id of an order that is not ours and is claimed.
 pub fn claimed(rules: &[Claim], shown: &BrokerOrder) -> Option<ClientOrderId> {
     let rule = rule(rules, shown).filter(|rule| rule.symbols.contains(&shown.symbol))?;
-    let [epoch, sequence] = SEEDS.map(|seed| hash(seed, shown.id.as_str()));
-    Some(ClientOrderId { strategy: rule.strategy.clone(), epoch: HostEpoch(epoch), sequence })
+    Some(derived(&rule.strategy, &shown.id))
 }
 
 /// Whose an order would be if that strategy traded its symbol.
@@ -38,7 +37,13 @@ pub fn out_of_reach<'a>(rules: &'a [Claim], shown: &BrokerOrder) -> Option<&'a S
     rule(rules, shown).filter(|rule| !rule.symbols.contains(&shown.symbol)).map(|rule| &rule.strategy)
 }
 
-/// Whether our id of the order comes from a claim, so that the broker does not know it by that.
+/// Our id of an order that the broker does not know by one of ours, and that is to be this strategy's.
+pub fn derived(strategy: &StrategyName, broker_id: &BrokerOrderId) -> ClientOrderId {
+    let [epoch, sequence] = SEEDS.map(|seed| hash(seed, broker_id.as_str()));
+    ClientOrderId { strategy: strategy.clone(), epoch: HostEpoch(epoch), sequence }
+}
+
+/// Whether our id of the order is [`derived`], so that the broker does not know it by that.
 pub fn is_claimed(id: &ClientOrderId, broker_id: &BrokerOrderId) -> bool {
     [id.epoch.0, id.sequence] == SEEDS.map(|seed| hash(seed, broker_id.as_str()))
 }

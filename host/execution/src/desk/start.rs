@@ -198,7 +198,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
         match self.store.order(id).await? {
             Some((row, executions)) => {
                 let order = rows::stored(row, executions)?;
-                self.machine.restore(order, self.clock.now())?;
+                self.machine.restore_late(order, self.clock.now())?;
                 self.seen(id, shown);
             }
             None => {

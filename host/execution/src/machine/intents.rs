@@ -46,6 +46,9 @@ impl<R: Review> Machine<R> {
                 let is_twin = batch.iter().any(|planned| planned.submit.id == submit.id);
                 match self.may_begin(strategy, submit.id) {
                     Ok(()) if is_twin => self.refuse(strategy, submit.id, Refusal::DuplicateId, now),
+                    Ok(()) if self.closings.is_leaving(strategy, &submit.symbol) => {
+                        self.refuse(strategy, submit.id, Refusal::Closing, now);
+                    }
                     Ok(()) => batch.push(self.planned(strategy, incarnation, submit, now)),
                     Err(refusal) => self.refuse(strategy, submit.id, refusal, now),
                 }

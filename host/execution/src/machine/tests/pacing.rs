@@ -7,7 +7,7 @@ use sandpit_types::{Intent, OrderKind, OrderStatus, Price, Reprice, Side, Strate
 
 use super::{
     told,
-    world::{Post, World, name, qty, secs, spy},
+    world::{Post, World, market, name, qty, secs, spy},
 };
 use crate::{DeskInput, DeskOutput, machine::Action};
 
@@ -164,6 +164,28 @@ fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
 }
 
 #[test]
+fn exits_that_the_gates_take_for_entries_do_not_leave_all_at_once() {
+    let mut world = World::new();
+    world.submit(1, Side::Sell, 100);
+    world.calm();
+    world.venue.fill(0, 100);
+    world.hear_all();
+    world.calm();
+    // By the books they buy back; the gates of this world see shares held.
+    batch(&mut world, (2..42).map(|id| Intent::Submit(market(id, Side::Buy, 1))).collect());
+    let mut under_way = 0;
+    for _ in 0..20 {
+        for action in world.turn() {
+            match action {
+                Action::Submit { .. } => under_way += 1,
+                other => world.run(vec![other]),
+            }
+        }
+    }
+    assert_eq!((under_way, world.machine.books.open_count()), (PLACES, PLACES));
+}
+
+#[test]
 fn a_symbol_is_left_once_the_broker_has_ended_what_was_open() {
     let leave = |id| Intent::ClosePosition { id: StrategyOrderId(id), symbol: spy() };
     let mut world = World::new();
@@ -196,6 +218,39 @@ fn a_symbol_is_left_once_the_broker_has_ended_what_was_open() {
     assert!(world.machine.books.position(&spy()).is_zero());
     let refused: Vec<String> = told(&world).into_iter().filter(|word| word.contains('-')).collect();
     assert_eq!(refused, ["no-position", "duplicate-id", "duplicate-id"]);
+}
+
+#[test]
+fn nothing_new_comes_into_a_symbol_that_is_being_left() {
+    let mut world = World::new();
+    let leave = Intent::ClosePosition { id: StrategyOrderId(3), symbol: spy() };
+    for id in [1, 2] {
+        world.submit(id, Side::Buy, 10);
+    }
+    world.calm();
+    world.venue.fill(0, 10);
+    world.hear_all();
+    world.calm();
+    world.told.clear();
+    world.lost_cancels = 1;
+    batch(&mut world, vec![leave, Intent::Submit(market(4, Side::Buy, 5))]);
+    world.calm();
+    world.now = world.now + secs(1);
+    batch(&mut world, vec![Intent::Submit(buy(5, 5, 99))]);
+    let mut other = buy(6, 5, 99);
+    other.symbol = sandpit_types::Symbol::new("QQQ");
+    batch(&mut world, vec![Intent::Submit(other)]);
+    world.calm();
+    let refused: Vec<String> = told(&world).into_iter().filter(|word| word == "closing").collect();
+    assert_eq!((refused.len(), world.venue.posts.len()), (2, 3), "another symbol is open to orders");
+    world.calm_for(secs(10));
+    world.hear_all();
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 4, "the exit");
+    // It is on its way: what comes now is a new position.
+    batch(&mut world, vec![Intent::Submit(market(7, Side::Buy, 5))]);
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 5);
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::{
 };
 
 use sandpit_broker::{BrokerError, GateError};
-use sandpit_cores::{orders::SubBook, reconcile::Standing};
+use sandpit_cores::{
+    orders::{OrderEvent, SubBook},
+    reconcile::Standing,
+};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
 use sandpit_types::{
@@ -175,10 +178,13 @@ pub(super) struct Disk {
     pub(super) has_constraints: bool,
     /// It refuses every commit with a change of this one.
     pub(super) poison: Option<ClientOrderId>,
+    /// All commits, in order.
+    commits: Vec<Vec<Record>>,
 }
 
 impl Disk {
     fn write(&mut self, records: Vec<Record>) {
+        self.commits.push(records.clone());
         for record in records {
             match record {
                 Record::Order(row) => {
@@ -246,6 +252,14 @@ impl Disk {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Loses the last commits, as when a machine dies before they are on the disk.
+    pub(super) fn lose(&mut self, commits: usize) {
+        let mut kept = std::mem::take(&mut self.commits);
+        kept.truncate(kept.len().saturating_sub(commits));
+        *self = Self::default();
+        kept.into_iter().for_each(|records| self.write(records));
     }
 
     /// Loses every order and every fill, as when a machine dies before they are on the disk.
@@ -478,7 +492,28 @@ impl World {
             let order = rows::stored(row.clone(), executions).expect("own words");
             self.machine.restore(order, self.now).expect("once");
         }
+        self.adopt_forgotten();
         self.start();
+    }
+
+    /// What the disk has lost the broker shows.
+    fn adopt_forgotten(&mut self) {
+        for index in 0..self.venue.orders.len() {
+            let shown = self.venue.whole(index);
+            let id = self.machine.name_of(&shown);
+            let Some(id) = id else { continue };
+            match self.disk.orders.get(&id).cloned() {
+                _ if self.machine.books.order(&id).is_some() => {
+                    self.machine.absorb(&id, &OrderEvent::Snapshot(shown), self.now, "seen");
+                }
+                Some(row) => {
+                    let order = rows::stored(row, self.disk.executions(&id)).expect("own words");
+                    self.machine.restore_late(order, self.now).expect("once");
+                    self.machine.absorb(&id, &OrderEvent::Snapshot(shown), self.now, "seen");
+                }
+                None => self.machine.adopt(&id, &shown, self.now),
+            }
+        }
     }
 
     pub(super) fn carry_out(&mut self, action: Action) -> Option<Outcome> {
