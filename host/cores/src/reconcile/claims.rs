@@ -32,15 +32,15 @@ pub fn claimed(rules: &[Claim], shown: &BrokerOrder) -> Option<ClientOrderId> {
     Some(derived(&rule.strategy, &shown.id))
 }
 
-/// Whose an order would be if that strategy traded its symbol.
-pub fn out_of_reach<'a>(rules: &'a [Claim], shown: &BrokerOrder) -> Option<&'a StrategyName> {
-    rule(rules, shown).filter(|rule| !rule.symbols.contains(&shown.symbol)).map(|rule| &rule.strategy)
-}
-
 /// Our id of an order that the broker does not know by one of ours, and that is to be this strategy's.
 pub fn derived(strategy: &StrategyName, broker_id: &BrokerOrderId) -> ClientOrderId {
     let [epoch, sequence] = SEEDS.map(|seed| hash(seed, broker_id.as_str()));
     ClientOrderId { strategy: strategy.clone(), epoch: HostEpoch(epoch), sequence }
+}
+
+/// Whose an order would be if that strategy traded its symbol.
+pub fn out_of_reach<'a>(rules: &'a [Claim], shown: &BrokerOrder) -> Option<&'a StrategyName> {
+    rule(rules, shown).filter(|rule| !rule.symbols.contains(&shown.symbol)).map(|rule| &rule.strategy)
 }
 
 /// Whether our id of the order is [`derived`], so that the broker does not know it by that.

@@ -137,10 +137,9 @@ impl<R: Review> Machine<R> {
         self.lives.insert(id.epoch);
         self.raise(
             format!(
-                "the database does not know the life {} of the host that sent order {id}: it was \
-                restored from \
-                 an older backup, or another one is in its place; orders are adopted from the broker, and \
-                 symbols whose positions do not agree then are only reduced",
+                "the database does not know the life {} of the host that sent order {id}: it was restored from an \
+                 older backup, or another one is in its place; orders are adopted from the broker, and symbols \
+                 whose positions do not agree then are only reduced",
                 id.epoch
             ),
             now,
