@@ -168,7 +168,8 @@ fn corrected(before: &SubBook, args: &SetPositionArgs) -> Result<SubBook, String
         Some(average) => average * qty,
         None if args.same_cost && (qty.is_zero() || !is_same_side) => {
             return Err(format!(
-                "--same-cost spreads what the shares have cost over others of the same side, and {} become {qty}",
+                "--same-cost spreads what the shares have cost over others of the same side, and {} \
+                 become {qty}",
                 before.qty
             ));
         }
@@ -193,8 +194,8 @@ fn warning(stored: &Stored, strategy: &StrategyName, symbol: &Symbol) -> String 
     match stored.open_orders.iter().filter(|(row, _)| is_of(&row.request)).count() {
         0 => String::new(),
         count => format!(
-            "; {count} of its orders in {symbol} were open when the host stopped: what they have filled since \
-             counts on top of it"
+            "; {count} of its orders in {symbol} were open when the host stopped: what they have filled \
+             since counts on top of it"
         ),
     }
 }

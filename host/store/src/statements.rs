@@ -27,11 +27,11 @@ pub(crate) struct Statement {
     pub(crate) only_adds: bool,
 }
 
-const ADD_EXECUTION: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, cumulative, net) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING";
-const KEEP_ACTIVITY: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, cumulative, net) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET qty = excluded.qty, \
-     net = excluded.net";
+const ADD_EXECUTION: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, \
+     cumulative, net) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING";
+const KEEP_ACTIVITY: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, \
+     cumulative, net) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET \
+     qty = excluded.qty, net = excluded.net";
 const ADD_CORRECTION: &str = "INSERT INTO corrections (strategy, symbol, time, qty, cash) VALUES ($1, $2, $3, \
                               $4, $5) ON CONFLICT (strategy, symbol, time) DO NOTHING";
 const ADD_HOST_START: &str =

@@ -310,8 +310,8 @@ impl<R: Review> Machine<R> {
         };
         self.alert(
             format!(
-                "{shares} {symbol} moved by no order ({kind}, {id}): what strategies hold of it is as before, \
-                 and `sandpit set-position` changes that{value}"
+                "{shares} {symbol} moved by no order ({kind}, {id}): what strategies hold of it is as \
+                 before, and `sandpit set-position` changes that{value}"
             ),
             now,
         );

@@ -46,8 +46,8 @@ impl<R: Review> Machine<R> {
             let detail = match out_of_reach(&self.config.claims, shown) {
                 None => format!("order {id} is not ours ({side} {symbol}) and is left alone"),
                 Some(strategy) => format!(
-                    "order {id} ({:?}, {side} {symbol}) fits a rule of orders.claim for {strategy}, which does \
-                     not trade {symbol}: it is left alone",
+                    "order {id} ({:?}, {side} {symbol}) fits a rule of orders.claim for {strategy}, which \
+                     does not trade {symbol}: it is left alone",
                     shown.client_id
                 ),
             };
@@ -137,9 +137,9 @@ impl<R: Review> Machine<R> {
         self.lives.insert(id.epoch);
         self.raise(
             format!(
-                "the database does not know the life {} of the host that sent order {id}: it was restored from an \
-                 older backup, or another one is in its place; orders are adopted from the broker, and symbols \
-                 whose positions do not agree then are only reduced",
+                "the database does not know the life {} of the host that sent order {id}: it was restored \
+                 from an older backup, or another one is in its place; orders are adopted from the broker, \
+                 and symbols whose positions do not agree then are only reduced",
                 id.epoch
             ),
             now,

@@ -78,8 +78,8 @@ async fn check(is_killed: bool) {
 }
 
 /// The tables of a database and how they were made, without the migrations' own.
-const SHAPE: &str = "SELECT COALESCE(group_concat(sql, ';'), '') FROM (SELECT sql FROM sqlite_schema WHERE name \
-                     NOT LIKE '_sqlx%' ORDER BY name)";
+const SHAPE: &str = "SELECT COALESCE(group_concat(sql, ';'), '') FROM (SELECT sql FROM sqlite_schema WHERE \
+                     name NOT LIKE '_sqlx%' ORDER BY name)";
 
 /// One of the last tables that the migration makes is there already: all before it has run when it fails.
 #[tokio::test]

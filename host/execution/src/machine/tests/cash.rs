@@ -60,6 +60,8 @@ fn cash_that_nothing_explains_is_in_doubt_at_once_and_freezes_after_minutes() {
     world.calm_for(secs(11));
     assert_eq!(standing(&world), Standing::Doubtful(Usd::new(101.into())), "entries wait");
     world.calm_for(secs(280));
+    let stays = Standing::Unexplained(Usd::new((-101).into()));
+    assert_eq!(standing(&world), stays, "it stood over two readings");
     assert!(!is_frozen(&world), "its row may be late");
     world.calm_for(secs(31));
     assert!(is_frozen(&world));
