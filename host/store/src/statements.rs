@@ -32,8 +32,8 @@ const ADD_EXECUTION: &str = "INSERT INTO activities (id, time, kind, broker_id, 
 const KEEP_ACTIVITY: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, \
      cumulative, net) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET \
      qty = excluded.qty, net = excluded.net";
-const ADD_CORRECTION: &str = "INSERT INTO corrections (strategy, symbol, time, qty, cash) VALUES ($1, $2, $3, \
-                              $4, $5) ON CONFLICT (strategy, symbol, time) DO NOTHING";
+const ADD_CORRECTION: &str = "INSERT INTO corrections (strategy, symbol, time, qty, cash) VALUES ($1, $2, \
+                              $3, $4, $5) ON CONFLICT (strategy, symbol, time) DO NOTHING";
 const ADD_HOST_START: &str =
     "INSERT INTO host_starts (epoch, mode, time) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
 const ADD_EQUITY: &str = "INSERT INTO equity (time, equity, cash) SELECT $1, $2, $3 WHERE NOT EXISTS \

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_broker::{Broker, BrokerError, GateError, Permit, SendTerms};
+use sandpit_broker::{Broker, BrokerError, Class, GateError, Permit, SendTerms};
 use sandpit_cores::{orders::Books, reconcile::Standing};
 use sandpit_execution::{Desk, DeskConfig, DeskInput, DeskOutput, Review};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
@@ -224,7 +224,7 @@ impl Broker for Fake {
         })
     }
 
-    async fn order(&self, id: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+    async fn order(&self, id: &BrokerOrderId, _: Class) -> Result<BrokerOrder, BrokerError> {
         self.with(|venue| venue.find(|order| order.id == *id).map(|index| venue.whole(index)))
     }
 
