@@ -46,6 +46,8 @@ pub(super) struct Rows {
     pub(super) known: Option<KnownRows>,
     /// When to ask from while nothing is known.
     pub(super) start: MarketTime,
+    /// Whether rows were read since they were last compared with what is written of them.
+    pub(super) are_new: bool,
     /// Whether an answer of this life was taken in.
     pub(super) are_read: bool,
     /// Since when no answer was complete.
@@ -157,6 +159,7 @@ impl<R: Review> Machine<R> {
             }
         }
         self.rows.known = Some(known);
+        self.rows.are_new = true;
         is_complete
     }
 
