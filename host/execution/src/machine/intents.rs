@@ -238,6 +238,10 @@ impl<R: Review> Machine<R> {
         // An error means that it was cancelled before it left, and is over already.
         self.books.apply(id, &OrderEvent::NotSent).ok();
         self.is_changed = true;
+        if let Some(old) = self.books.order(id).and_then(|order| order.links.replaces.clone()) {
+            // Another one may have taken its place, and was not asked for because of this one.
+            self.tend(&old, now);
+        }
         if let Some(strategy_id) = self.books.order(id).and_then(|order| order.strategy_id) {
             self.refuse(&id.strategy, strategy_id, Refusal::NotRecorded, now);
         }
