@@ -89,6 +89,8 @@ pub struct LossBreaker {
     limits: LossLimits,
     /// The last equity that was believed, as fills and activities make it.
     last: Option<Usd>,
+    /// The last one of which all cash was explained.
+    explained: Option<Usd>,
     suspect: Option<(Usd, u32)>,
     /// Whether all cash of the last reading was explained.
     is_explained: bool,
@@ -104,6 +106,7 @@ impl LossBreaker {
         Self {
             limits,
             last: None,
+            explained: None,
             suspect: None,
             is_explained: true,
             day_start: None,
@@ -149,6 +152,7 @@ impl LossBreaker {
         let moved = |equity: Usd| Some(equity + net).filter(|equity| equity.is_positive());
         self.peak = self.peak.and_then(moved);
         self.last = self.last.and_then(moved);
+        self.explained = self.explained.and_then(moved);
         if is_of_day {
             self.day_start = self.day_start.and_then(moved);
         }
@@ -167,9 +171,14 @@ impl LossBreaker {
         self.is_explained = reading.is_none_or(|reading| reading.is_sure && reading.unexplained.is_zero());
         let is_sure = reading.is_none_or(|reading| reading.is_sure);
         let equity = self.known(reading.map(|reading| reading.equity - reading.unexplained), is_sure)?;
-        let from =
-            if self.is_explained { self.highest_since(now, equity) } else { self.highest(now, equity) };
-        let day_start = *self.day_start.get_or_insert(equity);
+        if self.is_explained {
+            self.explained = Some(equity);
+        }
+        // Nothing falls from a height that was never explained.
+        let high = equity.min(self.explained.unwrap_or(equity));
+        let from = if is_sure { self.highest_since(now, high) } else { self.highest(now, high) };
+        let day_start =
+            if is_sure { *self.day_start.get_or_insert(high) } else { self.day_start.unwrap_or(high) };
         // The broker's equity of the close before may have the unexplained in it.
         let of_day = reading.map_or(equity, |reading| reading.equity.max(equity));
         if self.is_explained {
@@ -414,6 +423,11 @@ mod tests {
         assert_eq!(breaker.record(odd(100_000, -5_000), at(1)), None);
         assert_eq!(breaker.peak(), Some(usd(100_000)));
         assert_eq!(breaker.record(plain(100_000), at(2)), None, "no loss of 5,000");
+        // However long it stays, the shares fall from what was explained last.
+        for minute in 3..50 {
+            assert_eq!(breaker.record(odd(95_000, -5_000), at(minute)), None);
+        }
+        assert!(breaker.record(odd(93_900, -5_000), at(50)).is_some());
     }
 
     #[test]
