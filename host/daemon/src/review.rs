@@ -190,7 +190,7 @@ impl Reviewer {
             replaced_remaining: replaces.map_or(Qty::ZERO, Order::remaining),
             replaced_value: replaces.map_or(Usd::ZERO, |old| self.value(old)),
             replaces_in_class: replaces.is_some_and(working::is_in_class),
-            open_order_count: books.open_count(),
+            open_order_count: books.open_count() + books.owing_orders().count(),
             gross_exposure: books.gross_exposure(|symbol| self.tape.last(symbol).mark()),
             pending_exposure: self.pending_exposure(books),
             owner: self.owners.get(symbol).cloned(),
@@ -217,8 +217,8 @@ impl Reviewer {
             !held.is_zero()
                 && order.request.side.signed(order.request.qty).is_positive() != held.is_positive()
         };
-        let closing: BTreeSet<&Symbol> =
-            books.open_orders().filter(closes).map(|order| &order.request.symbol).collect();
+        let open = books.open_orders().chain(books.owing_orders());
+        let closing: BTreeSet<&Symbol> = open.filter(closes).map(|order| &order.request.symbol).collect();
         let pending = closing.iter().filter(|symbol| self.day_trades.is_new_on(symbol, day)).count();
         DayTrading {
             count: self.day_trades.since(first) + u32::try_from(pending).unwrap_or(u32::MAX),

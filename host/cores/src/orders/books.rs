@@ -118,6 +118,8 @@ pub struct Books {
     pub(super) lines: Lines,
     /// Orders of which the broker says that others took their place, which are not here.
     pub(super) owed: BTreeMap<ClientOrderId, BrokerOrderId>,
+    /// These, and those of which it is not known yet by what they were replaced.
+    pub(super) owing: BTreeSet<ClientOrderId>,
     /// What the broker holds of the symbols of which it surely holds another quantity than the sub-books.
     pub(super) disputed: BTreeMap<Symbol, Qty>,
     /// Why nothing may add risk, if so.

@@ -80,9 +80,8 @@ impl Books {
         let is_it = |order: &&Order| order.request.symbol == *symbol && order.request.side == side;
         let open: Qty = self.open_on(symbol).filter(is_it).map(|order| self.to_fill(order)).sum();
         // Exits only reduce.
-        let owed = self.owed_orders().filter(is_it).filter(|order| !order.is_leg());
-        let rest = |order: &Order| (order.request.qty - order.filled_in_all()).max(Qty::ZERO);
-        open + owed.map(rest).sum()
+        let owing = self.owing_orders().filter(is_it).filter(|order| !order.is_leg());
+        open + owing.map(Order::rest).sum()
     }
 
     /// The largest the position can become, in shares without sign, if the open orders of one side fill and
@@ -98,7 +97,7 @@ impl Books {
     pub fn exposed_symbols(&self) -> BTreeSet<Symbol> {
         let held =
             self.sub_books().filter(|(.., sub_book)| !sub_book.qty.is_zero()).map(|(_, symbol, _)| symbol);
-        let open = self.open_orders().chain(self.owed_orders()).map(|order| &order.request.symbol);
+        let open = self.open_orders().chain(self.owing_orders()).map(|order| &order.request.symbol);
         held.chain(open).chain(self.disputes().keys()).cloned().collect()
     }
 

@@ -170,6 +170,7 @@ impl Books {
     pub(super) fn leave_line(&mut self, id: &ClientOrderId) {
         self.lines.forget(id);
         self.owed.remove(id);
+        self.owing.remove(id);
     }
 
     /// Puts an order, and what it was to replace, where they stand after either changed.
@@ -202,8 +203,10 @@ impl Books {
         self.owed.get(id)
     }
 
-    pub(super) fn owed_orders(&self) -> impl Iterator<Item = &Order> {
-        self.owed.keys().filter_map(|id| self.orders.get(id))
+    /// Orders that were replaced by what the books do not have: see [`Books::owes_successor`]. What that may
+    /// fill is the rest of them.
+    pub fn owing_orders(&self) -> impl Iterator<Item = &Order> {
+        self.owing.iter().filter_map(|id| self.orders.get(id))
     }
 
     /// The order whose place this one took by the broker's word.
@@ -239,6 +242,11 @@ impl Books {
             Some(by) => self.owed.insert(id.clone(), by),
             None => self.owed.remove(id),
         };
+        if self.orders.get(id).is_some_and(|order| self.owes_successor(order)) {
+            self.owing.insert(id.clone());
+        } else {
+            self.owing.remove(id);
+        }
     }
 }
 

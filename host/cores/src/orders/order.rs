@@ -170,11 +170,12 @@ impl Order {
     /// Shares that this order by itself may still fill; zero once it is over. What it may add beside its
     /// legs, its parent and the order that it replaces, [`Books::to_fill`](super::Books::to_fill) says.
     pub fn remaining(&self) -> Qty {
-        if self.state.is_open() {
-            (self.request.qty - self.taken.qty - self.filled.qty()).max(Qty::ZERO)
-        } else {
-            Qty::ZERO
-        }
+        if self.state.is_open() { self.rest() } else { Qty::ZERO }
+    }
+
+    /// Shares of it that are not filled, whether it is over or not: what took its place may fill them.
+    pub fn rest(&self) -> Qty {
+        (self.request.qty - self.filled_in_all()).max(Qty::ZERO)
     }
 
     /// How it stands, for a strategy that knows it by this name.

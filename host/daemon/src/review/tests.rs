@@ -252,6 +252,28 @@ fn exits_of_one_group_and_replacements_stand_for_the_same_shares() {
     assert_eq!(seen(&books, Some(4)).len(), 2, "the exits, on the other side");
 }
 
+#[test]
+fn what_took_an_order_s_place_and_is_not_here_yet_keeps_its_shares() {
+    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    reviewer.account(&account(100_000), Standing::Explained, now());
+    let mut books = books();
+    work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
+    let sale = Submit { kind: OrderKind::Limit { limit_price: price(104) }, ..submit(2, Side::Sell, 10) };
+    work(&mut books, 2, &sale, Links::default(), 0);
+    let by = Some(BrokerOrderId::new("hand"));
+    let gone = BrokerOrder { status: OrderStatus::Replaced, replaced_by: by, ..shown_of(&books, 2) };
+    books.apply(&id(2), &OrderEvent::Snapshot(gone)).expect("a human replaced it");
+    assert_eq!(books.open_count(), 0);
+    let open = working::open_orders(&books, &spy(), None);
+    assert_eq!(open.iter().map(|order| order.remaining).collect::<Vec<_>>(), [qty(10)]);
+    let another = reviewer.review(&strategy(), &submit(3, Side::Sell, 10), None, &books, now());
+    assert!(!another.is_ok_and(|approved| approved.reduces()), "the shares would be sold twice");
+    let situation = reviewer.situation(&strategy(), &submit(3, Side::Sell, 10), None, &books, now());
+    assert_eq!(situation.open_order_count, 1);
+    // Whoever leaves the symbol has it cancelled first.
+    assert_eq!(reviewer.may_leave(&strategy(), &submit(3, Side::Sell, 10), &books, now()), Ok(()));
+}
+
 /// The last report of an order, as far as the gates care.
 fn shown_of(books: &Books, sequence: u64) -> BrokerOrder {
     let order = books.order(&id(sequence)).expect("it is in the books");

@@ -6,14 +6,16 @@ use sandpit_risk::OpenOrder;
 use sandpit_types::{ClientOrderId, OrderClass, Symbol};
 
 /// What is open in a symbol besides an order that comes. If that takes the place of another one, it stands
-/// for that one and for the exits that cancel it.
+/// for that one and for the exits that cancel it. What took the place of one of ours and is not in the books
+/// yet is open, too, with the rest of that one.
 pub(super) fn open_orders(books: &Books, symbol: &Symbol, replaces: Option<&Order>) -> Vec<OpenOrder> {
     let place = replaces.map(|old| (old.request.side, group(books, old)));
-    let open = books.open_on(symbol).filter(|order| order.remaining().is_positive());
+    let owing = books.owing_orders().filter(|order| order.request.symbol == *symbol);
+    let open = books.open_on(symbol).chain(owing).filter(|order| order.rest().is_positive());
     let seen = open.map(|order| OpenOrder {
         strategy: order.strategy().clone(),
         side: order.request.side,
-        remaining: order.remaining(),
+        remaining: order.rest(),
         kind: order.request.kind,
         group: Some(group(books, order)),
         in_class: is_in_class(order),

@@ -8,6 +8,9 @@
 //!   └──the exit would not pass the gates──> refused by that gate, and nothing is cancelled
 //! ```
 //!
+//! An order that was replaced at the broker's own site is not over before what took its place is in the books,
+//! is cancelled as well, and is over.
+//!
 //! While it is `Leaving`, new orders of the strategy in the symbol are refused as `closing`: the exit would
 //! meet them, or they would fill after it.
 //!
@@ -15,6 +18,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use sandpit_cores::orders::Order;
 use sandpit_types::{
     ClientOrderId, MarketTime, OrderClass, OrderKind, Qty, Refusal, Side, StrategyName, StrategyOrderId,
     Submit, Symbol, TimeInForce,
@@ -103,18 +107,35 @@ impl<R: Review> Machine<R> {
         }
         let withdrawn = self.planning.take(strategy, |submit| submit.symbol == symbol);
         self.withdraw(withdrawn, now);
-        let open = self.books.open_of(strategy).filter(|order| order.request.symbol == symbol);
-        let orders: Vec<ClientOrderId> = open.map(|order| order.client_id().clone()).collect();
+        let orders = self.to_end(strategy, &symbol);
         let is_flat = self.books.sub_book(strategy, &symbol).qty.is_zero();
         if orders.is_empty() && is_flat {
             return self.refuse(strategy, id, Refusal::NoPosition, now);
         }
-        for order in &orders {
-            self.ask_cancel(order, &audit::strategy(strategy), "the symbol is left", now);
-        }
+        self.end_orders(strategy, &orders, now);
         let leaving = Leaving { id, incarnation, until: now + CANCELS_WITHIN, orders };
         self.closings.0.insert((strategy.clone(), symbol), leaving);
         self.close_positions(now);
+    }
+
+    /// The orders of a strategy in a symbol that are not over.
+    fn to_end(&self, strategy: &StrategyName, symbol: &Symbol) -> Vec<ClientOrderId> {
+        let owing = self.books.owing_orders().filter(|order| order.strategy() == strategy);
+        let orders = self.books.open_of(strategy).chain(owing);
+        orders
+            .filter(|order| order.request.symbol == *symbol)
+            .map(|order| order.client_id().clone())
+            .collect()
+    }
+
+    fn end_orders(&mut self, strategy: &StrategyName, orders: &[ClientOrderId], now: MarketTime) {
+        let is_wanted = |id: &&ClientOrderId| {
+            self.books.order(id).is_some_and(|order| order.state().is_open() && !order.state().is_unwanted())
+        };
+        let wanted: Vec<ClientOrderId> = orders.iter().filter(is_wanted).cloned().collect();
+        for order in wanted {
+            self.ask_cancel(&order, &audit::strategy(strategy), "the symbol is left", now);
+        }
     }
 
     /// Sends the exits whose time has come, and refuses what takes too long.
@@ -123,19 +144,27 @@ impl<R: Review> Machine<R> {
             return;
         }
         let books = &self.books;
-        let is_over = |id: &ClientOrderId| !books.order(id).is_some_and(|order| order.state().is_open());
+        let is_on = |order: &Order| order.state().is_open() || books.owes_successor(order);
         let ends = self.mode != Mode::Open;
         let is_due = |_: &(StrategyName, Symbol), leaving: &mut Leaving| {
-            leaving.orders.retain(|id| !is_over(id));
+            leaving.orders.retain(|id| books.order(id).is_some_and(is_on));
             leaving.orders.is_empty() || now > leaving.until || ends
         };
         let due: Vec<_> = self.closings.0.extract_if(.., is_due).collect();
-        for ((strategy, symbol), leaving) in due {
+        for ((strategy, symbol), mut leaving) in due {
             if leaving.orders.is_empty() && !ends {
+                // What took the place of one of them may have come only now.
+                leaving.orders = self.to_end(&strategy, &symbol);
+                self.end_orders(&strategy, &leaving.orders, now);
+            }
+            if ends {
+                self.refuse(&strategy, leaving.id, Refusal::Frozen, now);
+            } else if leaving.orders.is_empty() {
                 self.exit(&strategy, symbol, &leaving, now);
+            } else if now > leaving.until {
+                self.refuse(&strategy, leaving.id, Refusal::Late, now);
             } else {
-                let refusal = if ends { Refusal::Frozen } else { Refusal::Late };
-                self.refuse(&strategy, leaving.id, refusal, now);
+                self.closings.0.insert((strategy, symbol), leaving);
             }
         }
     }

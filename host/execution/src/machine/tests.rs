@@ -4,6 +4,7 @@ mod cash;
 mod commits;
 mod facts;
 mod hearing;
+mod leaving;
 mod lives;
 mod lost;
 mod pace;
