@@ -117,7 +117,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
                 Mode::Open => {}
                 Mode::Draining => {
                     let until = *drain_until.get_or_insert_with(|| Instant::now() + self.drain_within);
-                    let is_done = self.machine.unresolved() == 0 && self.is_quiet();
+                    let is_done = self.machine.is_drained() && self.is_quiet();
                     if is_done || Instant::now() >= until {
                         let unresolved = self.machine.unresolved();
                         self.finish(&outputs).await;

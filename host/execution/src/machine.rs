@@ -70,7 +70,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) enum Mode {
     /// Orders are taken.
     Open,
-    /// No new orders; what is recorded is still sent.
+    /// No new orders; what is recorded is still sent, and symbols are left for which that has begun.
     Draining,
     /// Nothing is sent any more.
     Stopping,
@@ -264,6 +264,11 @@ impl<R: Review> Machine<R> {
     pub(crate) fn unresolved(&self) -> usize {
         let open_ended = |state: &OrderState| state.is_open() && !state.is_at_broker();
         self.books.open_orders().filter(|order| open_ended(order.state())).count()
+    }
+
+    /// Whether nothing that has begun is still to be done.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.unresolved() == 0 && self.closings.is_empty() && self.planning.is_empty()
     }
 
     /// Whether everything that happened is written and told.

@@ -24,7 +24,8 @@ fn planned(strategy: &str, id: u64, reduces: bool, value: i64, since: i64, lasts
     };
     let (since, value) = (at(since), Usd::new(value.into()));
     let until = since + submit.time_to_live;
-    Planned { strategy: StrategyName::new(strategy), incarnation: 0, submit, reduces, value, since, until }
+    let strategy = StrategyName::new(strategy);
+    Planned { strategy, incarnation: 0, submit, reduces, value, since, until, ends_begun: false }
 }
 
 /// The ids in the order in which they leave, exits first.

@@ -1,6 +1,6 @@
 //! From an event to the books, the ledger, the strategy, and what has to be done next.
 
-use sandpit_cores::orders::{Applied, BookError, Order, OrderEvent, OrderState, StoredOrder};
+use sandpit_cores::orders::{Applied, BookError, INCONCLUSIVE, Order, OrderEvent, OrderState, StoredOrder};
 use sandpit_types::{ClientOrderId, MarketTime};
 use tracing::info;
 
@@ -142,6 +142,16 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// An order of unknown outcome is asked for as soon as the answer is certain to say what became of it:
+    /// until then it keeps its shares, and whoever leaves the symbol waits for it.
+    fn ask_when_certain(&mut self, id: &ClientOrderId, now: MarketTime) {
+        let Some(OrderState::Unknown { since, .. }) = self.books.order(id).map(Order::state) else { return };
+        let certain = *since + INCONCLUSIVE;
+        if now < certain {
+            self.errands.hurry(Errand::LookUp, id, certain);
+        }
+    }
+
     /// Sees to it that what an order's state asks for is under way.
     pub(super) fn tend(&mut self, id: &ClientOrderId, now: MarketTime) {
         let Some(order) = self.books.order(id) else { return self.errands.forget(id) };
@@ -153,6 +163,7 @@ impl<R: Review> Machine<R> {
             // A rejected order may be there after all, so it is looked up once.
             OrderState::Unknown { .. } | OrderState::Rejected { confirmed: false, .. } => {
                 self.errands.want(Errand::LookUp, id, now + ASK_AGAIN);
+                self.ask_when_certain(id, now);
             }
             OrderState::Cancelling(_) if self.goes_with_parent(id) => {}
             OrderState::Cancelling(_) => self.errands.want(Errand::Cancel, id, now),

@@ -8,17 +8,18 @@
 //!   └──the exit would not pass the gates──> refused by that gate, and nothing is cancelled
 //! ```
 //!
-//! An order that was replaced at the broker's own site is not over before what took its place is in the books,
-//! is cancelled as well, and is over.
+//! An order that was replaced at the broker's own site is not over before what took its place is in the
+//! books, is cancelled as well, and is over.
 //!
 //! While it is `Leaving`, new orders of the strategy in the symbol are refused as `closing`: the exit would
 //! meet them, or they would fill after it.
 //!
-//! It lives in memory only: after a restart the strategy asks again.
+//! A drain lets it go on, because what protected the position is cancelled already. A stop ends it. It lives
+//! in memory only: after a restart the strategy asks again.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sandpit_cores::orders::Order;
+use sandpit_cores::{orders::Order, plan::Planned};
 use sandpit_types::{
     ClientOrderId, MarketTime, OrderClass, OrderKind, Qty, Refusal, Side, StrategyName, StrategyOrderId,
     Submit, Symbol, TimeInForce,
@@ -27,8 +28,9 @@ use sandpit_types::{
 use super::{Machine, Mode, audit};
 use crate::Review;
 
-/// How long the cancels may take, market time: long enough for an order of unknown outcome to be resolved.
-const CANCELS_WITHIN: Duration = Duration::from_secs(90);
+/// How long the cancels may take, market time: an order may be without an answer for half a minute, and its
+/// outcome is resolved so long after that, [`INCONCLUSIVE`](sandpit_cores::orders::INCONCLUSIVE).
+const CANCELS_WITHIN: Duration = Duration::from_secs(120);
 
 /// How long the exit itself may wait for its place, market time.
 const EXIT_WITHIN: Duration = Duration::from_secs(30);
@@ -53,6 +55,10 @@ struct Leaving {
 }
 
 impl Closings {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn deadline(&self) -> Option<MarketTime> {
         self.0.values().map(|leaving| leaving.until + MOMENT).min()
     }
@@ -145,7 +151,7 @@ impl<R: Review> Machine<R> {
         }
         let books = &self.books;
         let is_on = |order: &Order| order.state().is_open() || books.owes_successor(order);
-        let ends = self.mode != Mode::Open;
+        let ends = self.mode == Mode::Stopping;
         let is_due = |_: &(StrategyName, Symbol), leaving: &mut Leaving| {
             leaving.orders.retain(|id| books.order(id).is_some_and(is_on));
             leaving.orders.is_empty() || now > leaving.until || ends
@@ -158,6 +164,11 @@ impl<R: Review> Machine<R> {
                 self.end_orders(&strategy, &leaving.orders, now);
             }
             if ends {
+                let text = format!(
+                    "the host stops while {strategy} leaves {symbol}: its orders there may be cancelled, and \
+                     the exit has not left"
+                );
+                self.alert(text, now);
                 self.refuse(&strategy, leaving.id, Refusal::Frozen, now);
             } else if leaving.orders.is_empty() {
                 self.exit(&strategy, symbol, &leaving, now);
@@ -174,7 +185,7 @@ impl<R: Review> Machine<R> {
             return self.refuse(strategy, leaving.id, Refusal::NoPosition, now);
         };
         let planned = self.planned(strategy, leaving.incarnation, exit, now);
-        self.plan(vec![planned], now);
+        self.plan(vec![Planned { ends_begun: true, ..planned }], now);
     }
 
     /// The order that leaves a symbol as it stands; `None` when nothing of it is there. While the broker

@@ -80,9 +80,13 @@ impl<R: Review> Machine<R> {
     /// Whether a strategy may begin an order under this id: what can be said before its turn comes.
     pub(super) fn may_begin(&self, strategy: &StrategyName, id: StrategyOrderId) -> Result<(), Refusal> {
         match self.mode {
-            Mode::Draining | Mode::Stopping => return Err(Refusal::Frozen),
-            Mode::Open => {}
+            Mode::Draining | Mode::Stopping => Err(Refusal::Frozen),
+            Mode::Open => self.is_new(strategy, id),
         }
+    }
+
+    /// Whether an order under this id can be written down.
+    fn is_new(&self, strategy: &StrategyName, id: StrategyOrderId) -> Result<(), Refusal> {
         if !self.ledger.takes_orders() {
             return Err(Refusal::NotRecorded);
         }
@@ -92,7 +96,7 @@ impl<R: Review> Machine<R> {
         if is_known { Err(Refusal::DuplicateId) } else { Ok(()) }
     }
 
-    /// Has an order reviewed, now.
+    /// Has an order reviewed, now, whose time to begin it was.
     pub(super) fn approve(
         &mut self,
         strategy: &StrategyName,
@@ -100,7 +104,7 @@ impl<R: Review> Machine<R> {
         replaces: Option<&ClientOrderId>,
         now: MarketTime,
     ) -> Result<Approved, Refusal> {
-        self.may_begin(strategy, submit.id)?;
+        self.is_new(strategy, submit.id)?;
         self.review.review(strategy, submit, replaces, &self.books, now)
     }
 

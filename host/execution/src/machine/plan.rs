@@ -28,6 +28,10 @@ impl Planning {
         self.plan.holds(strategy, id)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.plan.is_empty()
+    }
+
     /// Takes out the orders of a strategy that are meant.
     pub(super) fn take(
         &mut self,
@@ -55,6 +59,7 @@ impl<R: Review> Machine<R> {
             since: now,
             until: now + submit.time_to_live,
             submit,
+            ends_begun: false,
         }
     }
 
@@ -95,7 +100,8 @@ impl<R: Review> Machine<R> {
         let mut dropped: Vec<(Planned, Refusal)> =
             plan.late(now).into_iter().map(|late| (late, Refusal::Late)).collect();
         let frozen = match self.mode {
-            Mode::Draining | Mode::Stopping => plan.take(|_| true),
+            Mode::Stopping => plan.take(|_| true),
+            Mode::Draining => plan.take(|planned| !planned.ends_begun),
             Mode::Open if self.books.frozen().is_some() => plan.take(|planned| !planned.reduces),
             Mode::Open => Vec::new(),
         };

@@ -61,6 +61,7 @@ impl<R: Review> Machine<R> {
             class: order.request.class,
             reprice: None,
         };
+        self.may_begin(strategy, replace.new_id)?;
         let approved = self.approve(strategy, &shape, Some(&old), now)?;
         let links = Links { leg_of: None, replaces: Some(old) };
         let as_exit = approved.reduces();

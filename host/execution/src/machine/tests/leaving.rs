@@ -1,11 +1,14 @@
 //! Symbols are left: what rests there may be replaced by hand meanwhile.
 
-use sandpit_types::{Intent, OrderClass, OrderKind, OrderStatus, Price, Qty, Side, StrategyOrderId};
+use sandpit_types::{
+    Intent, OrderClass, OrderKind, OrderStatus, Price, Qty, Side, StrategyName, StrategyOrderId, Submit,
+};
 
 use super::{
     lives::to_limit,
-    world::{World, secs, spy},
+    world::{Post, World, market, qty, secs, spy},
 };
+use crate::{DeskInput, machine::Action};
 
 fn limit(usd: i64) -> OrderKind {
     OrderKind::Limit { limit_price: Price::new(usd.into()) }
@@ -93,4 +96,83 @@ fn what_the_successor_sold_is_not_sold_again() {
     world.calm_for(secs(300));
     assert_eq!(world.venue.orders.len(), 3, "nothing was left to sell");
     check_flat(&world);
+}
+
+fn stop(usd: i64) -> OrderKind {
+    OrderKind::Stop { stop_price: Price::new(usd.into()) }
+}
+
+#[test]
+fn a_drain_that_meets_a_position_without_its_stop_lets_the_exit_leave() {
+    let mut world = resting(Side::Sell, stop(90));
+    close(&mut world, 3);
+    let actions = world.turn();
+    world.run(actions);
+    world.machine.input(DeskInput::Drain, world.now);
+    assert!(!world.machine.is_drained());
+    pass(&mut world);
+    assert_eq!(status(&world, 1), OrderStatus::Canceled);
+    assert_eq!(world.venue.orders.len(), 3, "the exit");
+    assert!(world.machine.is_drained());
+    world.venue.fill(2, 10);
+    pass(&mut world);
+    check_flat(&world);
+}
+
+#[test]
+fn an_exit_that_waits_for_its_place_leaves_in_a_drain() {
+    let mut world = resting(Side::Sell, stop(90));
+    let other = |world: &mut World, orders: Vec<Submit>| {
+        let (strategy, incarnation) = (StrategyName::new("other"), 1);
+        let intents = orders.into_iter().map(Intent::Submit).collect();
+        world.machine.input(DeskInput::Intents { strategy, incarnation, intents }, world.now);
+    };
+    other(&mut world, vec![market(1, Side::Buy, 16)]);
+    world.calm();
+    world.venue.fill(2, 16);
+    pass(&mut world);
+    // The exits of the other strategy take all places.
+    other(&mut world, (2..18).map(|id| market(id, Side::Sell, 1)).collect());
+    let mut posts = Vec::new();
+    while posts.len() < 16 {
+        let (new, others) = world.turn().into_iter().partition(|on| matches!(on, Action::Submit { .. }));
+        let new: Vec<Action> = new;
+        posts.extend(new);
+        world.run(others);
+    }
+    close(&mut world, 3);
+    world.calm();
+    world.hear_all();
+    world.calm();
+    assert_eq!(world.machine.stats.read().planned, 1);
+    assert_eq!((status(&world, 1), world.venue.orders.len()), (OrderStatus::Canceled, 3));
+    world.machine.input(DeskInput::Drain, world.now);
+    world.calm();
+    assert!(!world.machine.is_drained());
+    world.run(posts);
+    world.calm();
+    let exit = world.venue.orders.last().map(|order| (order.shown.side, order.shown.qty));
+    assert_eq!(exit, Some((Side::Sell, Some(qty(10)))));
+    assert!(world.machine.is_drained());
+}
+
+#[test]
+fn an_order_of_unknown_outcome_does_not_make_the_exit_late() {
+    for wait in [0, 1, 7, 20, 33] {
+        let mut world = resting(Side::Sell, stop(90));
+        world.next_post = Post::Lost;
+        world.submit_as(3, Side::Sell, 1, limit(104), OrderClass::Simple);
+        world.calm();
+        let sent = world.now;
+        world.calm_for(secs(wait));
+        close(&mut world, 4);
+        world.calm();
+        assert_eq!(status(&world, 1), OrderStatus::Canceled);
+        while world.venue.orders.len() == 2 && world.now.since(sent) < secs(200) {
+            world.calm_for(secs(1));
+        }
+        assert!(world.now.since(sent) <= secs(61), "{:?}", world.now.since(sent));
+        let exit = world.venue.orders.last().map(|order| (order.shown.side, order.shown.qty));
+        assert_eq!(exit, Some((Side::Sell, Some(qty(10)))));
+    }
 }

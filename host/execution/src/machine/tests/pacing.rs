@@ -255,9 +255,20 @@ fn a_symbol_is_left_once_the_broker_has_ended_what_was_open() {
 }
 
 #[test]
-fn leaving_takes_back_what_waits_and_ends_in_a_drain() {
+fn leaving_takes_back_what_waits_goes_on_in_a_drain_and_ends_in_a_stop() {
+    for stops in [false, true] {
+        leave_while_the_host_ends(stops);
+    }
+}
+
+fn leave_while_the_host_ends(stops: bool) {
     let mut world = World::new();
-    world.lost_cancels = u32::MAX;
+    world.submit(60, Side::Buy, 7);
+    world.calm();
+    world.venue.fill(0, 7);
+    world.hear_all();
+    world.calm();
+    world.lost_cancels = 16;
     batch(&mut world, (0..20).map(|id| Intent::Submit(buy(id, 1, 100))).collect());
     posts(&mut world);
     world.told.clear();
@@ -265,9 +276,22 @@ fn leaving_takes_back_what_waits_and_ends_in_a_drain() {
     posts(&mut world);
     assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
     world.told.clear();
-    world.machine.input(DeskInput::Drain, world.now);
+    world.machine.input(if stops { DeskInput::Stop } else { DeskInput::Drain }, world.now);
     posts(&mut world);
-    assert_eq!(told(&world), ["frozen"]);
+    if stops {
+        assert_eq!(told(&world), ["frozen"]);
+        return;
+    }
+    world.intent(Intent::ClosePosition { id: StrategyOrderId(51), symbol: spy() });
+    batch(&mut world, vec![Intent::Submit(buy(52, 1, 100))]);
+    posts(&mut world);
+    assert_eq!(told(&world), ["frozen", "frozen"], "nothing new begins");
+    assert!(!world.machine.is_drained());
+    // What was on its way is placed, and cancelled at the second attempt.
+    world.calm_for(secs(60));
+    let exit = world.venue.orders.last().map(|order| (order.shown.side, order.shown.qty));
+    assert_eq!(exit, Some((Side::Sell, Some(qty(7)))));
+    assert!(world.machine.is_drained());
 }
 
 #[test]
@@ -310,7 +334,7 @@ fn leaving_gives_up_when_a_cancel_hangs_or_is_not_wanted_any_more() {
     world.calm();
     world.lost_cancels = u32::MAX;
     batch(&mut world, vec![Intent::ClosePosition { id: StrategyOrderId(2), symbol: spy() }]);
-    world.calm_for(secs(80));
+    world.calm_for(secs(110));
     assert!(!told(&world).contains(&"late".to_owned()));
     world.calm_for(secs(20));
     assert!(told(&world).contains(&"late".to_owned()));

@@ -215,7 +215,8 @@ fn hear(world: &mut World, which: usize, again: bool) {
 /// Faults end, the market closes, and the desk gets the time to find out.
 fn settle(world: &mut World) {
     (world.disk_works, world.network_works, world.next_post) = (true, true, Post::Works);
-    world.calm_for(secs(100));
+    // A symbol that is being left may be left until then: no exit comes after the close.
+    world.calm_for(secs(160));
     for index in 0..world.venue.orders.len() {
         world.venue.finish_replace(index);
     }
