@@ -52,7 +52,7 @@ pub(crate) fn stored(row: OrderRow, executions: BTreeSet<ExecutionId>) -> Result
     let words: Words = serde_json::from_str(&row.state).map_err(|error| DeskError::Stored {
         what: format!("state {:?} of order {} ({error})", row.state, row.request.client_id),
     })?;
-    let Words { state, taken } = words;
+    let Words { state, taken, unwanted } = words;
     Ok(StoredOrder {
         request: row.request,
         strategy_id: row.strategy_id,
@@ -63,6 +63,7 @@ pub(crate) fn stored(row: OrderRow, executions: BTreeSet<ExecutionId>) -> Result
         filled_qty: row.filled_qty,
         filled_notional: row.filled_notional,
         taken,
+        unwanted,
         executions,
         recorded_at: row.recorded_at,
     })
@@ -82,7 +83,11 @@ mod tests {
     #[test]
     fn what_was_taken_over_survives_the_store_and_old_words_are_read() {
         let check = |taken: Taken, text: Option<&str>| {
-            let words = Words { state: OrderState::Working(OrderStatus::New), taken };
+            let replaced = OrderState::Terminal(OrderStatus::Replaced);
+            let words = Words { state: replaced, taken: taken.clone(), unwanted: true };
+            let json = serde_json::to_string(&words).expect("writes");
+            assert_eq!(serde_json::from_str::<Words>(&json).expect("reads"), words);
+            let words = Words { state: OrderState::Working(OrderStatus::New), taken, unwanted: false };
             let json = serde_json::to_string(&words).expect("writes");
             assert_eq!(serde_json::from_str::<Words>(&json).expect("reads"), words);
             assert!(text.is_none_or(|text| text == json), "{json}");

@@ -211,9 +211,12 @@ impl Books {
             .get_mut(client_id)
             .ok_or_else(|| BookError::UnknownOrder { client_id: client_id.clone() })?;
         let before = (order.state.clone(), order.filled.qty(), order.broker_id.is_some());
+        let was_unwanted = order.unwanted;
         let fills = advance(order, event, counts_no_more)?;
+        order.keep_wish(&before.0, event);
         let revived = event.shown().is_some() && before.0.is_concluded();
-        let changed = before != (order.state.clone(), order.filled.qty(), order.broker_id.is_some());
+        let changed = was_unwanted != order.unwanted
+            || before != (order.state.clone(), order.filled.qty(), order.broker_id.is_some());
         if let Some(broker_id) = order.broker_id.clone().filter(|_| !before.2) {
             self.by_broker_id.insert(broker_id, client_id.clone());
         }

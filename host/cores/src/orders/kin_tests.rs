@@ -156,6 +156,7 @@ fn what_was_taken_over_is_known_after_a_restart() {
             broker_id: order.broker_id().cloned(),
             filled_qty: order.filled().qty(),
             filled_notional: order.filled().notional(),
+            unwanted: false,
             taken: order.taken().clone(),
             executions: std::collections::BTreeSet::new(),
             recorded_at: order.recorded_at,

@@ -230,7 +230,7 @@ impl Books {
     }
 
     /// What came after an order that was replaced.
-    fn successor(&self, order: &Order) -> Option<&Order> {
+    pub fn successor(&self, order: &Order) -> Option<&Order> {
         self.lines.next(order.client_id()).and_then(|next| self.orders.get(next))
     }
 

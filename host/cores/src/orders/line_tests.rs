@@ -51,6 +51,7 @@ fn restore(books: &mut Books, sequence: u64, replaces: Option<u64>) {
         broker_id: Some(broker_id(sequence)),
         filled_qty: Qty::ZERO,
         filled_notional: sandpit_types::Usd::ZERO,
+        unwanted: false,
         taken: Taken::default(),
         executions: std::collections::BTreeSet::new(),
         recorded_at: MarketTime::EPOCH,

@@ -8,7 +8,7 @@ use sandpit_types::{
     TimeInForce, Usd,
 };
 
-use super::{Filled, OrderState, Taken, Words, books::NewOrder};
+use super::{Filled, OrderEvent, OrderState, Taken, Words, books::NewOrder};
 
 /// One order of ours and all we know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Order {
     pub(super) old_shown_at: Option<MarketTime>,
     /// What took its place, by the broker's word.
     pub(super) replaced_by: Option<BrokerOrderId>,
+    /// Whether somebody on our side wanted it gone when it was replaced, or wants what took its place gone.
+    pub(super) unwanted: bool,
 }
 
 impl Order {
@@ -51,6 +53,7 @@ impl Order {
             shown_at: None,
             old_shown_at: None,
             replaced_by: None,
+            unwanted: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl Order {
             shown_at: None,
             old_shown_at: None,
             replaced_by: None,
+            unwanted: false,
         }
     }
 
@@ -106,6 +110,7 @@ impl Order {
             shown_at: None,
             old_shown_at: None,
             replaced_by: None,
+            unwanted: false,
         }
     }
 
@@ -152,7 +157,18 @@ impl Order {
 
     /// Where it stands, for the store.
     pub fn words(&self) -> Words {
-        Words { state: self.state.clone(), taken: self.taken.clone() }
+        Words { state: self.state.clone(), taken: self.taken.clone(), unwanted: self.unwanted }
+    }
+
+    /// Whether somebody on our side wants it gone: of one that was replaced, what took its place.
+    pub const fn is_unwanted(&self) -> bool {
+        self.unwanted || self.state.is_unwanted()
+    }
+
+    /// Who wanted it gone where it `stood` wants what took its place gone after it was replaced.
+    pub(super) fn keep_wish(&mut self, stood: &OrderState, event: &OrderEvent) {
+        let is_wish = stood.is_unwanted() || *event == OrderEvent::CancelAsked;
+        self.unwanted |= is_wish && self.state == OrderState::Terminal(OrderStatus::Replaced);
     }
 
     /// Whether it is a leg of another order of ours.
@@ -229,6 +245,8 @@ pub struct StoredOrder {
     pub filled_notional: Usd,
     /// Of a replacement: what the orders filled of which it took the place.
     pub taken: Taken,
+    /// Of one that was replaced: whether what took its place is to be cancelled.
+    pub unwanted: bool,
     /// The executions counted.
     pub executions: BTreeSet<ExecutionId>,
     /// When it was recorded.
@@ -250,6 +268,7 @@ impl From<StoredOrder> for Order {
             shown_at: None,
             old_shown_at: None,
             replaced_by: None,
+            unwanted: stored.unwanted,
         }
     }
 }

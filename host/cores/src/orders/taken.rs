@@ -61,7 +61,8 @@ impl Taken {
     }
 }
 
-/// Where an order stands, as it is spelled for the store: of a replacement, with what it took over.
+/// Where an order stands, as it is spelled for the store: of a replacement, with what it took over; of one
+/// that was replaced, with the wish to cancel what took its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Spelling", into = "Spelling")]
 pub struct Words {
@@ -69,26 +70,37 @@ pub struct Words {
     pub state: OrderState,
     /// What it took over.
     pub taken: Taken,
+    /// Of one that was replaced: whether what took its place is to be cancelled.
+    pub unwanted: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Spelling {
-    Replacement { state: OrderState, taken: Taken },
+    Linked {
+        state: OrderState,
+        taken: Taken,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unwanted: bool,
+    },
     Plain(OrderState),
 }
 
 impl From<Spelling> for Words {
     fn from(spelling: Spelling) -> Self {
         match spelling {
-            Spelling::Replacement { state, taken } => Self { state, taken },
-            Spelling::Plain(state) => Self { state, taken: Taken::default() },
+            Spelling::Linked { state, taken, unwanted } => Self { state, taken, unwanted },
+            Spelling::Plain(state) => Self { state, taken: Taken::default(), unwanted: false },
         }
     }
 }
 
 impl From<Words> for Spelling {
-    fn from(Words { state, taken }: Words) -> Self {
-        if taken == Taken::default() { Self::Plain(state) } else { Self::Replacement { state, taken } }
+    fn from(Words { state, taken, unwanted }: Words) -> Self {
+        if taken == Taken::default() && !unwanted {
+            Self::Plain(state)
+        } else {
+            Self::Linked { state, taken, unwanted }
+        }
     }
 }

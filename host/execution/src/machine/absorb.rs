@@ -61,6 +61,9 @@ impl<R: Review> Machine<R> {
                 if let Some(stood) = stood.filter(OrderState::is_open) {
                     self.after_end(id, &stood, now);
                 }
+                if let Some(old) = applied.followed {
+                    self.hand_wish_on(&old, now);
+                }
             }
             Err(BookError::UnknownOrder { .. }) => self.stranger(id, event),
             Err(BookError::TooEarly { old, .. }) => {
@@ -130,6 +133,7 @@ impl<R: Review> Machine<R> {
             return;
         }
         self.audit_end(id, stood, now);
+        self.hand_wish_on(id, now);
         self.ended_in_family(id, now);
         if let Some(old) = self.books.order(id).and_then(|order| order.links.replaces.clone()) {
             // If this one did not take its place, another one may have.

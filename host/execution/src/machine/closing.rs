@@ -113,7 +113,7 @@ impl<R: Review> Machine<R> {
         }
         let withdrawn = self.planning.take(strategy, |submit| submit.symbol == symbol);
         self.withdraw(withdrawn, now);
-        let orders = self.to_end(strategy, &symbol);
+        let orders = self.to_end(strategy, Some(&symbol));
         let is_flat = self.books.sub_book(strategy, &symbol).qty.is_zero();
         if orders.is_empty() && is_flat {
             return self.refuse(strategy, id, Refusal::NoPosition, now);
@@ -124,20 +124,19 @@ impl<R: Review> Machine<R> {
         self.close_positions(now);
     }
 
-    /// The orders of a strategy in a symbol that are not over.
-    fn to_end(&self, strategy: &StrategyName, symbol: &Symbol) -> Vec<ClientOrderId> {
+    /// The orders of a strategy that are not over, those included that were replaced by what the books do not
+    /// have; in one symbol, or in all.
+    pub(super) fn to_end(&self, strategy: &StrategyName, symbol: Option<&Symbol>) -> Vec<ClientOrderId> {
         let owing = self.books.owing_orders().filter(|order| order.strategy() == strategy);
         let orders = self.books.open_of(strategy).chain(owing);
         orders
-            .filter(|order| order.request.symbol == *symbol)
+            .filter(|order| symbol.is_none_or(|symbol| order.request.symbol == *symbol))
             .map(|order| order.client_id().clone())
             .collect()
     }
 
     fn end_orders(&mut self, strategy: &StrategyName, orders: &[ClientOrderId], now: MarketTime) {
-        let is_wanted = |id: &&ClientOrderId| {
-            self.books.order(id).is_some_and(|order| order.state().is_open() && !order.state().is_unwanted())
-        };
+        let is_wanted = |id: &&ClientOrderId| self.books.order(id).is_some_and(|order| !order.is_unwanted());
         let wanted: Vec<ClientOrderId> = orders.iter().filter(is_wanted).cloned().collect();
         for order in wanted {
             self.ask_cancel(&order, &audit::strategy(strategy), "the symbol is left", now);
@@ -160,7 +159,7 @@ impl<R: Review> Machine<R> {
         for ((strategy, symbol), mut leaving) in due {
             if leaving.orders.is_empty() && !ends {
                 // What took the place of one of them may have come only now.
-                leaving.orders = self.to_end(&strategy, &symbol);
+                leaving.orders = self.to_end(&strategy, Some(&symbol));
                 self.end_orders(&strategy, &leaving.orders, now);
             }
             if ends {

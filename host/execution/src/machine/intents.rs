@@ -182,9 +182,7 @@ impl<R: Review> Machine<R> {
         self.withdraw(withdrawn, now);
         let given_up = self.closings.give_up(strategy, |_, _| true);
         self.tell_given_up(strategy, given_up, now);
-        let ids: Vec<ClientOrderId> =
-            self.books.open_of(strategy).map(|order| order.client_id().clone()).collect();
-        for id in ids {
+        for id in self.to_end(strategy, None) {
             self.ask_cancel(&id, actor, "all orders", now);
         }
     }

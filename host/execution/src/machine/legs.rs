@@ -150,7 +150,7 @@ impl<R: Review> Machine<R> {
     }
 
     /// What a cancel of an order means: itself; of one that was replaced, or is being replaced, what takes
-    /// its place too; of one that is over, its legs.
+    /// its place too, be it not in the books yet; of one that is over, its legs.
     pub(super) fn meant_by_cancel(&self, id: &ClientOrderId) -> Vec<ClientOrderId> {
         let Some(order) = self.books.order(id) else { return Vec::new() };
         let head = self.books.standing(order);
@@ -159,6 +159,8 @@ impl<R: Review> Machine<R> {
             meant.push(head.client_id().clone());
             meant.extend(self.books.open_replacement(head.client_id()).map(|next| next.client_id().clone()));
         } else {
+            // The wish is kept for what took its place.
+            meant.extend(self.books.owes_successor(head).then(|| head.client_id().clone()));
             let open = self.books.legs(head.client_id()).filter(|leg| leg.state().is_open());
             meant.extend(open.map(|leg| leg.client_id().clone()));
         }

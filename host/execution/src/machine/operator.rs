@@ -76,7 +76,7 @@ impl<R: Review> Machine<R> {
     /// Notes that somebody wants one order cancelled.
     pub(super) fn ask_cancel(&mut self, id: &ClientOrderId, actor: &Actor, reason: &str, now: MarketTime) {
         self.stats.write(|counts| counts.strategies.entry(id.strategy.clone()).or_default().cancels += 1);
-        if self.books.order(id).is_some_and(|order| !order.state().is_unwanted()) {
+        if self.books.order(id).is_some_and(|order| !order.is_unwanted()) {
             self.audit_cancel(actor.clone(), id, reason, now);
         }
         self.absorb(id, &OrderEvent::CancelAsked, now, "cancel asked");

@@ -2,12 +2,13 @@
 //! order at the broker's own site. By the broker's word they are ours: they may fill what ours has left.
 //!
 //! An order that ends `replaced` tells by what. Until that one is in the books the rest of the old order
-//! counts as open, its row stays open in the store, and the broker is asked for the new one.
+//! counts as open, its row stays open in the store, and the broker is asked for the new one. Whoever wanted,
+//! or wants, the old one cancelled gets the new one cancelled.
 
 use sandpit_cores::orders::{INCONCLUSIVE, Order, OrderEvent, OrderState};
 use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime, OrderStatus};
 
-use super::{Machine, answers::FORGOTTEN_EVERY, errands::Errand};
+use super::{Machine, answers::FORGOTTEN_EVERY, audit, errands::Errand};
 use crate::{Review, rows};
 
 impl<R: Review> Machine<R> {
@@ -55,5 +56,20 @@ impl<R: Review> Machine<R> {
         self.ledger.record(rows::change(&self.books, old, now, "what took its place is known"));
         let old = old.client_id().clone();
         self.tend(&old, now);
+        self.hand_wish_on(&old, now);
+    }
+
+    /// What took the place of an order is to be cancelled if that one was.
+    pub(super) fn hand_wish_on(&mut self, old: &ClientOrderId, now: MarketTime) {
+        let is_replaced = |order: &&Order| *order.state() == OrderState::Terminal(OrderStatus::Replaced);
+        let old = self.books.order(old).filter(is_replaced).filter(|order| order.is_unwanted());
+        let Some(next) = old.and_then(|old| self.books.successor(old)) else { return };
+        let meant = self.meant_by_cancel(&next.client_id().clone());
+        for id in meant {
+            if self.books.order(&id).is_some_and(|order| !order.is_unwanted()) {
+                let reason = "what it took the place of was to be cancelled";
+                self.ask_cancel(&id, &audit::host(), reason, now);
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use sandpit_types::{
 
 use super::{
     lives::to_limit,
-    world::{Post, World, market, qty, secs, spy},
+    world::{Post, World, market, name, qty, secs, spy},
 };
 use crate::{DeskInput, machine::Action};
 
@@ -175,4 +175,85 @@ fn an_order_of_unknown_outcome_does_not_make_the_exit_late() {
         let exit = world.venue.orders.last().map(|order| (order.shown.side, order.shown.qty));
         assert_eq!(exit, Some((Side::Sell, Some(qty(10)))));
     }
+}
+
+/// How a wish to cancel meets an order that is replaced by hand.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    Quarantine,
+    One,
+    All,
+    ByHand,
+}
+
+fn wish(world: &mut World, wish: Wish) {
+    match wish {
+        Wish::Quarantine => world.machine.input(DeskInput::CancelStrategy(name()), world.now),
+        Wish::One => world.cancel(2),
+        Wish::All => world.intent(Intent::CancelAll),
+        Wish::ByHand => {
+            let client_id = world.machine.name_of(&world.venue.orders[1].shown).expect("it is ours");
+            let (operator, reason) = ("me".to_owned(), "test".to_owned());
+            world.machine.input(DeskInput::CancelOrder { client_id, operator, reason }, world.now);
+        }
+    }
+}
+
+#[test]
+fn who_wants_an_order_cancelled_gets_what_took_its_place_cancelled() {
+    for how in [Wish::Quarantine, Wish::One, Wish::All, Wish::ByHand] {
+        // Nothing is heard of it, the end of the old one is heard before the wish, or all is heard after it;
+        // the host dies after it, and the new one is replaced once more.
+        for case in 0..24 {
+            let (hears, dies, again) = (case % 3, case / 3 % 2 == 1, case / 6);
+            let mut world = resting(Side::Buy, limit(100));
+            let mut hand = world.venue.replace_by_hand(1, to_limit(101)).expect("it can be");
+            match hears {
+                0 => world.venue.stream.clear(),
+                1 => {
+                    let replaced = world.venue.stream.pop_front();
+                    world.venue.stream.clear();
+                    world.venue.stream.extend(replaced);
+                    world.hear_all();
+                }
+                _ => world.venue.stream.make_contiguous().reverse(),
+            }
+            if again == 1 {
+                hand = world.venue.replace_by_hand(hand, to_limit(102)).expect("it can be");
+            }
+            (world.venue.lists_nothing, world.venue.hidden) = (true, Some(hand));
+            wish(&mut world, how);
+            world.calm();
+            world.hear_all();
+            world.calm_for(secs(20));
+            if again == 2 {
+                world.venue.hidden = None;
+                hand = world.venue.replace_by_hand(hand, to_limit(102)).unwrap_or(hand);
+            }
+            if again == 3 {
+                // It is asked for again long after.
+                world.calm_for(secs(700));
+            }
+            if dies {
+                world.crash();
+            }
+            (world.venue.lists_nothing, world.venue.hidden) = (false, None);
+            world.calm_for(secs(900));
+            let stands = (how, hears, dies, again);
+            assert_eq!(status(&world, hand), OrderStatus::Canceled, "{stands:?}");
+            assert_eq!(world.machine.books.open_count(), 0, "{stands:?}");
+            assert!(world.disk.orders.values().all(|row| !row.is_open), "{stands:?}");
+            assert!(!super::told(&world).contains(&"unknown-order".to_owned()), "{stands:?}");
+        }
+    }
+}
+
+#[test]
+fn what_took_the_place_of_an_order_that_nobody_wants_cancelled_stays() {
+    let mut world = resting(Side::Buy, limit(100));
+    let hand = world.venue.replace_by_hand(1, to_limit(101)).expect("it can be");
+    pass(&mut world);
+    world.crash();
+    world.calm_for(secs(900));
+    assert_eq!(status(&world, hand), OrderStatus::New);
 }
