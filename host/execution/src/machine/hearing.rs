@@ -282,7 +282,9 @@ fn progress(order: &Order, shown: &BrokerOrder) -> Progress {
         OrderStatus::Canceled | OrderStatus::Expired => rests,
         _ => false,
     };
-    Progress { routed: filled.is_positive() || is_routed(&shown.status), filled, over }
+    // That an exit works once its entry has filled is not told for sure: the fact sheet (2.5) is silent.
+    let routed = filled.is_positive() || (is_routed(&shown.status) && !order.is_leg());
+    Progress { routed, filled, over }
 }
 
 /// Certainly announced as routed. Of orders in other states, a pending cancel for example, nobody knows.

@@ -1,10 +1,12 @@
 //! The cross-check of the order stream: a mute one is noticed in time, a healthy one is never suspected.
 
 use proptest::prelude::*;
-use sandpit_types::{MarketTime, Qty, Side, TradeUpdate};
+use sandpit_types::{MarketTime, OrderKind, Price, Qty, Side, TradeUpdate};
 
 use super::{
-    alerts, told,
+    alerts,
+    lives::bracket,
+    told,
     world::{Post, World, qty, secs, spy},
 };
 use crate::{
@@ -134,6 +136,24 @@ fn what_the_stream_cannot_tell_is_not_owed() {
     check("queues submit down route lose up wait=60", 0);
     // The wish to cancel hides nothing of how far it has come.
     check("lost-cancels submit hear cancel-asked wait=60 down up wait=3600", 0);
+}
+
+#[test]
+fn that_an_exit_works_is_not_owed_and_that_it_filled_is() {
+    let mut world = World::new();
+    world.submit_as(1, Side::Buy, 10, OrderKind::Limit { limit_price: Price::new(100.into()) }, bracket());
+    world.calm();
+    world.hear_all();
+    world.venue.fill(0, 10);
+    let entry = world.venue.orders[0].shown.id.clone();
+    world.venue.stream.retain(|update| update.order.id == entry);
+    world.hear_all();
+    world.calm_for(secs(3600));
+    assert_eq!(world.suspicions(), 0);
+    world.venue.fill(1, 10);
+    world.venue.stream.clear();
+    world.calm_for(secs(31));
+    assert_eq!(world.suspicions(), 1);
 }
 
 #[test]
