@@ -12,6 +12,8 @@
 //!
 //! What the owner puts in or takes out is neither profit nor loss, too: with the row that tells of it the
 //! cash of the books moves, and peak and window move with it, once, whenever the money shows.
+//! Shares of the owner's have no such row that the equity could be balanced with: those that come are a
+//! profit, and of those that go the caller says when the positions lack them, as of money that was taken out.
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -22,6 +22,7 @@ mod polls;
 mod recording;
 mod replace;
 mod sends;
+mod shares;
 mod story;
 mod strangers;
 mod successors;
@@ -55,6 +56,7 @@ use self::{
     plan::Planning,
     polls::{Poll, Sync},
     sends::Sends,
+    shares::Shares,
     story::Story,
 };
 use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review};
@@ -108,6 +110,7 @@ pub(crate) struct Machine<R> {
     /// Lives of the host that the store knows, or of which a human was told that it does not.
     lives: BTreeSet<HostEpoch>,
     disputes: Disputes,
+    shares: Shares,
     hearing: Hearing,
     /// How many times the order stream has come up.
     connection: u64,
@@ -149,6 +152,7 @@ impl<R: Review> Machine<R> {
             foreign: BTreeSet::new(),
             lives: BTreeSet::new(),
             disputes: Disputes::default(),
+            shares: Shares::default(),
             connection: 0,
             story: Story::default(),
             said: BTreeSet::new(),

@@ -70,18 +70,6 @@ impl Deed {
         let restructures = matches!(kind.as_str(), "SPLIT" | "SPIN" | "REORG" | "MA" | "NC");
         Some(*qty).filter(|qty| (restructures || self.is_transfer()) && !qty.is_zero())
     }
-
-    /// What the owner moved: money, and shares as the broker values them. `None` of shares of which it tells
-    /// no value.
-    pub fn transferred(&self) -> Option<Usd> {
-        match self {
-            Self::Other { net, per_share, .. } if self.is_transfer() => match self.shares_moved() {
-                None => Some(*net),
-                Some(shares) => per_share.map(|each| *net + each * shares),
-            },
-            Self::Other { .. } | Self::Fill { .. } => Some(Usd::ZERO),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -89,26 +77,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_worth_what_the_broker_says_of_them() {
-        let check =
-            |kind: &str, qty: Option<i64>, per_share: Option<i64>, expected: (Option<i64>, Option<i64>)| {
-                let deed = Deed::Other {
-                    kind: kind.to_owned(),
-                    net: Usd::new(7.into()),
-                    symbol: Some(Symbol::new("SPY")),
-                    qty: qty.map(|qty| Qty::new(qty.into())),
-                    per_share: per_share.map(|each| Price::new(each.into())),
-                };
-                let (shares, worth) = expected;
-                assert_eq!(deed.shares_moved(), shares.map(|qty| Qty::new(qty.into())), "{deed:?}");
-                assert_eq!(deed.transferred(), worth.map(|worth| Usd::new(worth.into())), "{deed:?}");
+    fn shares_move_by_transfers_and_restructurings_alone() {
+        let check = |kind: &str, qty: Option<i64>, expected: Option<i64>| {
+            let deed = Deed::Other {
+                kind: kind.to_owned(),
+                net: Usd::ZERO,
+                symbol: Some(Symbol::new("SPY")),
+                qty: qty.map(|qty| Qty::new(qty.into())),
+                per_share: None,
             };
-        check("CSD", None, None, (None, Some(7)));
-        check("JNLS", Some(10), Some(100), (Some(10), Some(1_007)));
-        check("ACATS", Some(-10), Some(100), (Some(-10), Some(-993)));
-        check("ACATS", Some(-10), None, (Some(-10), None));
-        check("SPLIT", Some(10), None, (Some(10), Some(0)));
-        check("DIV", Some(10), Some(1), (None, Some(0)));
-        check("FEE", None, None, (None, Some(0)));
+            assert_eq!(deed.shares_moved(), expected.map(|qty| Qty::new(qty.into())), "{deed:?}");
+        };
+        check("CSD", None, None);
+        check("JNLS", Some(10), Some(10));
+        check("ACATS", Some(-10), Some(-10));
+        check("SPLIT", Some(10), Some(10));
+        check("DIV", Some(10), None);
+        check("FEE", None, None);
     }
 }

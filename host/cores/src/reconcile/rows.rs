@@ -27,30 +27,17 @@ pub struct Moved {
     pub net: Usd,
     /// Shares that came or went.
     pub shares: Qty,
-    /// Of these, what is the owner's and has no value by the broker.
-    pub unvalued: Qty,
-    /// What the owner moved, money and shares of which the broker tells a value.
-    pub transferred: Usd,
 }
 
 impl Moved {
     /// What the row says by itself.
     fn of(row: &Activity) -> Self {
         let Deed::Other { net, .. } = &row.deed else { return Self::default() };
-        let shares = row.deed.shares_moved().unwrap_or_default();
-        match row.deed.transferred() {
-            Some(transferred) => Self { net: *net, shares, unvalued: Qty::ZERO, transferred },
-            None => Self { net: *net, shares, unvalued: shares, transferred: *net },
-        }
+        Self { net: *net, shares: row.deed.shares_moved().unwrap_or_default() }
     }
 
     fn since(self, before: Self) -> Self {
-        Self {
-            net: self.net - before.net,
-            shares: self.shares - before.shares,
-            unvalued: self.unvalued - before.unvalued,
-            transferred: self.transferred - before.transferred,
-        }
+        Self { net: self.net - before.net, shares: self.shares - before.shares }
     }
 }
 
@@ -125,21 +112,21 @@ impl KnownRows {
 
 #[cfg(test)]
 mod tests {
-    use sandpit_types::{Price, Symbol};
+    use sandpit_types::Symbol;
 
     use super::*;
 
     fn row(secs: i64, id: &str) -> Activity {
-        moving(secs, id, "FEE", -1, 0, None)
+        moving(secs, id, "FEE", -1, 0)
     }
 
-    fn moving(secs: i64, id: &str, kind: &str, net: i64, shares: i64, each: Option<i64>) -> Activity {
+    fn moving(secs: i64, id: &str, kind: &str, net: i64, shares: i64) -> Activity {
         let deed = Deed::Other {
             kind: kind.into(),
             net: Usd::new(net.into()),
             symbol: (shares != 0).then(|| Symbol::new("SPY")),
             qty: (shares != 0).then(|| Qty::new(shares.into())),
-            per_share: each.map(|each| Price::new(each.into())),
+            per_share: None,
         };
         Activity { id: id.to_owned(), time: MarketTime::from_secs(secs), deed }
     }
@@ -167,29 +154,24 @@ mod tests {
     #[test]
     fn a_row_that_changes_moves_the_difference() {
         let mut rows = KnownRows::new(MarketTime::from_secs(1_000));
-        let mut check = |row: &Activity, expected: Option<(i64, i64, i64, i64)>| {
-            let moved =
-                rows.take(row).map(|moved| (moved.net, moved.shares, moved.unvalued, moved.transferred));
-            let usd = |usd: i64| Usd::new(usd.into());
-            let qty = |qty: i64| Qty::new(qty.into());
-            let expected = expected.map(|(net, shares, unvalued, transferred)| {
-                (usd(net), qty(shares), qty(unvalued), usd(transferred))
-            });
+        let mut check = |row: &Activity, expected: Option<(i64, i64)>| {
+            let moved = rows.take(row);
+            let expected = expected
+                .map(|(net, shares)| Moved { net: Usd::new(net.into()), shares: Qty::new(shares.into()) });
             assert_eq!(moved, expected, "{row:?}");
         };
         // Taken in, canceled, canceled again: the time it is listed with does not matter.
-        check(&moving(1_000, "a", "CSW", -500, 0, None), Some((-500, 0, 0, -500)));
-        check(&moving(1_000, "a", "CSW", 0, 0, None), Some((500, 0, 0, 500)));
-        check(&moving(2_000, "a", "CSW", 0, 0, None), None);
+        check(&moving(1_000, "a", "CSW", -500, 0), Some((-500, 0)));
+        check(&moving(1_000, "a", "CSW", 0, 0), Some((500, 0)));
+        check(&moving(2_000, "a", "CSW", 0, 0), None);
         // Canceled before anybody saw it.
-        check(&moving(1_000, "b", "CSW", 0, 0, None), Some((0, 0, 0, 0)));
+        check(&moving(1_000, "b", "CSW", 0, 0), Some((0, 0)));
         // Corrected.
-        check(&moving(1_000, "c", "FEE", -3, 0, None), Some((-3, 0, 0, 0)));
-        check(&moving(1_000, "c", "FEE", -2, 0, None), Some((1, 0, 0, 0)));
-        // Shares, of which the broker says later what they are worth, and that go back in the end.
-        check(&moving(1_000, "d", "JNLS", 0, 10, None), Some((0, 10, 10, 0)));
-        check(&moving(1_000, "d", "JNLS", 0, 10, Some(100)), Some((0, 0, -10, 1_000)));
-        check(&moving(1_000, "d", "JNLS", 0, 0, Some(100)), Some((0, -10, 0, -1_000)));
-        check(&moving(1_000, "e", "SPLIT", 0, 10, None), Some((0, 10, 0, 0)));
+        check(&moving(1_000, "c", "FEE", -3, 0), Some((-3, 0)));
+        check(&moving(1_000, "c", "FEE", -2, 0), Some((1, 0)));
+        // Shares that go back in the end.
+        check(&moving(1_000, "d", "JNLS", 0, 10), Some((0, 10)));
+        check(&moving(1_000, "d", "JNLS", 0, 0), Some((0, -10)));
+        check(&moving(1_000, "e", "SPLIT", 0, 10), Some((0, 10)));
     }
 }

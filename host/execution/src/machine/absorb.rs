@@ -35,6 +35,9 @@ impl<R: Review> Machine<R> {
 
     /// Applies an event to an order, and records and tells what came of it.
     pub(crate) fn absorb(&mut self, id: &ClientOrderId, event: &OrderEvent, now: MarketTime, note: &str) {
+        if event.shown().is_some() {
+            self.errands.seen(id, now);
+        }
         let before = self.books.update(id, now);
         let stood = self.books.order(id).map(|order| order.state().clone());
         match self.books.apply(id, event) {

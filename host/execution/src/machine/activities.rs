@@ -4,7 +4,10 @@
 //! that the books do not have is taken in once the broker has said whose order it is; until then it comes
 //! again with every answer.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use sandpit_broker::BrokerError;
 use sandpit_cores::{
@@ -58,8 +61,10 @@ pub(super) struct Rows {
     /// When the minute began in which questions are counted, and how many there were in it.
     minute: MarketTime,
     asked: usize,
-    /// Not ours by the broker's word.
-    others: BTreeSet<BrokerOrderId>,
+    /// Not ours by the broker's word, and since when that is known.
+    others: BTreeMap<BrokerOrderId, MarketTime>,
+    /// When the newest list of open orders was asked for that was read.
+    pub(super) listed_at: MarketTime,
 }
 
 impl Rows {
@@ -150,7 +155,7 @@ impl<R: Review> Machine<R> {
                 Deed::Fill { .. } if known.has(row) => true,
                 Deed::Fill { order, .. } => match self.books.by_broker_id(order).cloned() {
                     Some(id) => self.take_fill(&id, row, now),
-                    None => self.take_strange_fill(&mut known, row, &mut room),
+                    None => self.take_strange_fill(&mut known, row, &mut room, now),
                 },
             };
             is_complete &= is_taken;
@@ -196,17 +201,23 @@ impl<R: Review> Machine<R> {
 
     /// A fill of an order that the books do not have. `false` while it may yet be ours. `room` is how many
     /// orders may still be asked about.
-    fn take_strange_fill(&mut self, known: &mut KnownRows, row: &Activity, room: &mut usize) -> bool {
+    fn take_strange_fill(
+        &mut self,
+        known: &mut KnownRows,
+        row: &Activity,
+        room: &mut usize,
+        now: MarketTime,
+    ) -> bool {
         let Deed::Fill { order, symbol, side, qty, price, .. } = &row.deed else { return true };
-        if !self.rows.others.contains(order) {
+        let Some(&since) = self.rows.others.get(order) else {
             if *room > 0 && self.rows.asking.insert(order.clone()) {
                 *room -= 1;
                 self.rows.asked += 1;
                 self.actions.push(Action::Identify(order.clone()));
             }
             return false;
-        }
-        if self.may_be_unbound(symbol) {
+        };
+        if self.may_be_unbound(symbol, since, now) {
             return false;
         }
         known.take(row);
@@ -217,10 +228,17 @@ impl<R: Review> Machine<R> {
         true
     }
 
-    /// Whether the broker may know an order of ours on this symbol by an id that we have not been told.
-    fn may_be_unbound(&self, symbol: &Symbol) -> bool {
-        let is_unbound = |order: &Order| order.request.symbol == *symbol && order.broker_id().is_none();
-        self.books.unsettled().any(is_unbound)
+    /// Whether the broker may know an order of ours on this symbol by an id that we have not been told: its
+    /// own, or that of what took its place. Orders that were open have to be listed since.
+    fn may_be_unbound(&mut self, symbol: &Symbol, since: MarketTime, now: MarketTime) -> bool {
+        let is_it = |order: &&Order| order.request.symbol == *symbol;
+        if self.books.open_orders().any(|order| is_it(&order)) && self.rows.listed_at < since {
+            self.list.hurry(now);
+            return true;
+        }
+        let asked = self.errands.asked().filter_map(|id| self.books.order(id));
+        let unbound = self.books.unsettled().filter(|order| order.broker_id().is_none());
+        asked.chain(unbound).any(|order| is_it(&order))
     }
 
     /// Whose an order is that a row names.
@@ -244,7 +262,7 @@ impl<R: Review> Machine<R> {
                 if self.rows.others.len() >= MAX_OTHERS {
                     self.rows.others.clear();
                 }
-                self.rows.others.insert(broker_id.clone());
+                self.rows.others.insert(broker_id.clone(), now);
                 if let Ok(shown) = shown {
                     self.foreigner(&shown, now);
                 }
@@ -270,7 +288,7 @@ impl<R: Review> Machine<R> {
         self.stats.write(|counts| counts.activities += 1);
         let is_transfer = row.deed.is_transfer();
         if is_transfer {
-            self.review.transfer(moved.transferred, self.dated(row, moved.transferred, is_new, now), now);
+            self.review.transfer(moved.net, self.dated(row, moved.net, is_new, now), now);
         }
         let action = if is_transfer { "transfer" } else { "cash" };
         let detail = if is_new {
@@ -304,17 +322,12 @@ impl<R: Review> Machine<R> {
     fn shares_moved(&mut self, row: &Activity, moved: Moved, now: MarketTime) {
         let Deed::Other { kind, symbol: Some(symbol), .. } = &row.deed else { return };
         let (id, shares) = (&row.id, moved.shares);
-        let value = if moved.unvalued.is_zero() {
-            String::new()
-        } else {
-            "; the broker tells no value of them, so the loss limits take them for profit or loss: if \
-             nothing was lost, stop the host and `sandpit unfreeze --rebase`"
-                .to_owned()
-        };
         self.alert(
             format!(
                 "{shares} {symbol} moved by no order ({kind}, {id}): what strategies hold of it is as \
-                 before, and `sandpit set-position` changes that{value}"
+                 before, and `sandpit set-position` changes that; the loss limits take shares that came for \
+                 profit, and if they do not forgive those that went, stop the host and `sandpit unfreeze \
+                 --rebase`"
             ),
             now,
         );

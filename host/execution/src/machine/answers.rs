@@ -167,7 +167,9 @@ impl<R: Review> Machine<R> {
                 self.alert(format!("order {id} never arrived at the broker; it was not sent again"), now);
             }
             Some(OrderState::Working(_) | OrderState::Cancelling(_)) => self.forgotten(id, now),
-            Some(OrderState::Terminal(_)) if self.books.owed(id).is_some() => {
+            Some(OrderState::Terminal(_))
+                if self.books.order(id).is_some_and(|order| self.books.owes_successor(order)) =>
+            {
                 self.successor_missing(id, now);
             }
             Some(
@@ -189,6 +191,10 @@ impl<R: Review> Machine<R> {
         if now.since(recorded_at) < INCONCLUSIVE {
             // Some of the broker's machines may not have heard of a young order yet.
             return;
+        }
+        if now.since(self.errands.missed(id, now)) < INCONCLUSIVE {
+            // One of them may lag, and what was to be cancelled is still cancelled.
+            return self.errands.put_off(Errand::LookUp, id, now + INCONCLUSIVE);
         }
         // Nor is it cancelled until it is seen again.
         for errand in [Errand::LookUp, Errand::Cancel] {

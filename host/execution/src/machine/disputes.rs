@@ -51,6 +51,8 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) -> Vec<PositionDifference> {
         let mut found = reconcile::positions(&self.books, positions);
+        self.shares.priced(positions);
+        self.shares.begin(&found);
         self.disputes.suspected = found.iter().map(|difference| difference.symbol.clone()).collect();
         for difference in &found {
             self.books.set_disputed(&difference.symbol, Some(difference.broker));
@@ -65,12 +67,16 @@ impl<R: Review> Machine<R> {
     }
 
     pub(super) fn positions_read(&mut self, result: Result<Vec<Position>, BrokerError>, now: MarketTime) {
-        self.positions.ended(result.is_ok(), now, self.chance.next());
+        let is_new = self.positions.ended(result.is_ok(), now, self.chance.next());
         let mut found = match result {
-            Ok(positions) => reconcile::positions(&self.books, &positions),
+            Ok(positions) => {
+                self.shares.priced(&positions);
+                reconcile::positions(&self.books, &positions)
+            }
             Err(error) => return warn!(%error, "the positions cannot be read"),
         };
         let filled = std::mem::take(&mut self.disputes.filled);
+        self.shares_read(&found, &filled, is_new, now);
         found.retain(|difference| !filled.contains(&difference.symbol));
         let different: BTreeSet<Symbol> = found.iter().map(|difference| difference.symbol.clone()).collect();
         let agreed = |symbol: &&Symbol| !different.contains(*symbol) && !filled.contains(*symbol);

@@ -39,6 +39,10 @@ struct Entry {
     not_before: MarketTime,
     /// Kept over the runs that brought nothing new.
     backoff: Backoff,
+    /// Since when the broker has not known the order.
+    missed_since: Option<MarketTime>,
+    /// Whether it waits for that.
+    is_put_off: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +66,13 @@ impl Errands {
     /// Sees to it that there is one; one that is there keeps its time.
     pub(super) fn want(&mut self, errand: Errand, id: &ClientOrderId, at: MarketTime) {
         let backoff = || Backoff::new(BASE, CAP);
-        let fresh = || Entry { stage: Stage::Resting, not_before: MarketTime::EPOCH, backoff: backoff() };
+        let fresh = || Entry {
+            stage: Stage::Resting,
+            not_before: MarketTime::EPOCH,
+            backoff: backoff(),
+            missed_since: None,
+            is_put_off: false,
+        };
         let entry = self.entries.entry((errand, id.clone())).or_insert_with(fresh);
         if entry.stage == Stage::Resting {
             entry.stage = Stage::Due(at.max(entry.not_before));
@@ -91,8 +101,26 @@ impl Errands {
     pub(super) fn put_off(&mut self, errand: Errand, id: &ClientOrderId, at: MarketTime) {
         if let Some(entry) = self.entries.get_mut(&(errand, id.clone())) {
             entry.not_before = entry.not_before.max(at);
+            entry.is_put_off = true;
             if let Stage::Due(due) = entry.stage {
                 entry.stage = Stage::Due(due.max(at));
+            }
+        }
+    }
+
+    /// The broker does not know the order that was looked up. Since when it has not.
+    pub(super) fn missed(&mut self, id: &ClientOrderId, now: MarketTime) -> MarketTime {
+        let entry = self.entries.get_mut(&(Errand::LookUp, id.clone()));
+        entry.map_or(now, |entry| *entry.missed_since.get_or_insert(now))
+    }
+
+    /// The broker shows the order, be it unchanged: what was put off is not any more.
+    pub(super) fn seen(&mut self, id: &ClientOrderId, now: MarketTime) {
+        for errand in [Errand::Cancel, Errand::LookUp] {
+            let Some(entry) = self.entries.get_mut(&(errand, id.clone())) else { continue };
+            entry.missed_since = None;
+            if entry.is_put_off {
+                entry.refresh(now);
             }
         }
     }
@@ -126,6 +154,13 @@ impl Errands {
     pub(super) fn is_wanted(&self, errand: Errand, id: &ClientOrderId) -> bool {
         let entry = self.entries.get(&(errand, id.clone()));
         entry.is_some_and(|entry| entry.stage != Stage::Resting)
+    }
+
+    /// Orders that are looked up, apart from those that the broker has not known for long.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &ClientOrderId> {
+        let is_asked = |entry: &Entry| entry.stage != Stage::Resting && !entry.is_put_off;
+        let look_ups = self.entries.iter().filter(|((errand, _), _)| *errand == Errand::LookUp);
+        look_ups.filter(move |(_, entry)| is_asked(entry)).map(|((_, id), _)| id)
     }
 
     /// Those that start now, the one that has waited longest first; each ends in [`Errands::done`] or
@@ -198,6 +233,7 @@ impl Entry {
             self.stage = Stage::Due(at.min(self.not_before));
         }
         self.not_before = MarketTime::EPOCH;
+        self.is_put_off = false;
         self.backoff.succeed();
     }
 }

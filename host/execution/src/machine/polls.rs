@@ -130,6 +130,7 @@ impl<R: Review> Machine<R> {
             Ok(listed) => listed,
             Err(error) => return info!(%error, "the list of open orders has to be asked for again"),
         };
+        self.rows.listed_at = self.list.asked_at;
         let mut missing = BTreeSet::new();
         for difference in reconcile::orders(&self.books, &self.config.claims, &listed) {
             match difference {
@@ -208,10 +209,7 @@ impl<R: Review> Machine<R> {
     /// The review is not told before the activities were read: a withdrawal would look like a loss.
     pub(crate) fn take_account(&mut self, account: Account, asked_at: MarketTime, now: MarketTime) {
         if self.rows.are_read {
-            let hears_fills = self.books.is_order_stream_up();
-            let standing = self.cash.standing(&account, asked_at, hears_fills);
-            self.review.account(&account, standing, asked_at);
-            self.keep_facts();
+            self.show_account(account.clone(), asked_at, now);
         }
         self.ledger.record(Record::Equity { time: now, equity: account.equity, cash: account.cash });
         self.actions.push(Action::Tell(DeskOutput::Account(account)));

@@ -190,6 +190,10 @@ impl<R: Review> Machine<R> {
             self.ledger.record(rows::change(&self.books, order, now, "its leg is adopted"));
         }
         self.check_life(id, now);
+        if shown.ours().is_none() && !applied.fills.is_empty() {
+            // Before it was known whose it is, its fills may have been told as those of a stranger.
+            self.cash.begin_anew();
+        }
         let (action, detail) = if let Some(parent) = parent {
             ("adopt", format!("order {} is a leg of {parent} and is adopted as {id}", shown.id))
         } else if let (None, Some(old)) = (shown.ours(), &shown.replaces) {
@@ -198,10 +202,6 @@ impl<R: Review> Machine<R> {
                 format!("order {} has taken the place of {old}, not by us, and is adopted as {id}", shown.id),
             )
         } else if is_claimed(id, &shown.id) {
-            if !applied.fills.is_empty() {
-                // Before the rule was there its fills were told as those of a stranger.
-                self.cash.begin_anew();
-            }
             ("claim", format!("order {} ({:?}) is claimed by a rule as {id}", shown.id, shown.client_id))
         } else {
             ("adopt", format!("order {id} was not in the database and is adopted from the broker"))

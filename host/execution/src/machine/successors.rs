@@ -29,8 +29,13 @@ impl<R: Review> Machine<R> {
 
     /// The broker does not show what took the place of an order by its own word.
     pub(super) fn successor_missing(&mut self, old: &ClientOrderId, now: MarketTime) {
-        let since = self.books.order(old).and_then(Order::shown_at).unwrap_or(now);
-        let Some(by) = self.books.owed(old).filter(|_| now.since(since) >= INCONCLUSIVE) else { return };
+        let of = |order: &Order| order.shown_at().unwrap_or(order.recorded_at);
+        let since = self.books.order(old).map_or(now, of);
+        if now.since(since) < INCONCLUSIVE {
+            return;
+        }
+        // An earlier life may have known by what.
+        let by = self.books.owed(old).map_or_else(|| "another order".to_owned(), ToString::to_string);
         let text = format!(
             "order {old} was replaced by {by}, not by us, and the broker does not show that one; the rest of \
              the old one stays reserved and the broker is asked again from time to time"

@@ -177,10 +177,12 @@ fn an_order_that_the_broker_has_forgotten_blocks_nothing_and_stays_reserved() {
     world.machine.input(DeskInput::OrderStreamUp, world.now);
     world.calm();
     assert!(world.machine.books.is_order_stream_up(), "every question is answered");
-    assert_eq!((world.machine.books.open_count(), alerts(&world)), (1, 1));
+    assert_eq!((world.machine.books.open_count(), alerts(&world)), (1, 0), "one answer proves little");
     world.submit(2, Side::Buy, 10);
     world.calm();
     assert_eq!(world.venue.posts.len(), 2);
+    world.calm_for(secs(70));
+    assert_eq!((world.machine.books.open_count(), alerts(&world)), (2, 1));
     world.look_ups = 0;
     world.calm_for(secs(3600));
     assert_eq!(

@@ -430,12 +430,14 @@ fn a_row_that_is_canceled_later_is_undone_in_every_life() {
 }
 
 #[test]
-fn shares_that_the_owner_moves_re_base_losses_when_the_broker_says_what_they_are_worth() {
-    let check = |kind: &str, shares: i64, each: Option<i64>, transferred: i64, said: &[&str]| {
+fn shares_that_move_by_no_order_are_told_with_the_way_out_and_are_no_money() {
+    for (kind, shares, each) in
+        [("JNLS", 10, Some(100)), ("ACATS", -10, Some(100)), ("ACATS", -10, None), ("SPLIT", 10, None)]
+    {
         let mut world = settled();
         world.venue.move_shares(kind, shares, each);
         world.calm_for(secs(900));
-        assert_eq!(world.machine.review.transferred, Usd::new(transferred.into()), "{kind} {shares}");
+        assert_eq!(world.machine.review.transferred, Usd::ZERO, "{kind} {shares}");
         assert!(!is_frozen(&world), "no cash moved");
         let alerts: Vec<&String> = world
             .told
@@ -446,11 +448,61 @@ fn shares_that_the_owner_moves_re_base_losses_when_the_broker_says_what_they_are
             })
             .collect();
         let [alert] = alerts.as_slice() else { panic!("one alert, not {alerts:?}") };
-        assert!(said.iter().all(|said| alert.contains(said)), "{alert}");
-        assert_eq!(alert.contains("--rebase"), said.contains(&"tells no value"), "{alert}");
-    };
-    check("JNLS", 10, Some(100), 1_000, &["10 SPY moved by no order (JNLS, a000001)", "set-position"]);
-    check("ACATS", -10, Some(100), -1_000, &["-10 SPY moved by no order"]);
-    check("ACATS", -10, None, 0, &["-10 SPY moved by no order", "tells no value"]);
-    check("SPLIT", 10, None, 0, &["10 SPY moved by no order (SPLIT"]);
+        let what = format!("{shares} SPY moved by no order ({kind}, a000001)");
+        for said in [what.as_str(), "sandpit set-position", "sandpit unfreeze --rebase"] {
+            assert!(alert.contains(said), "{alert}");
+        }
+    }
+}
+
+/// Holds 300 shares of 100 USD in an account of 100,000.
+fn invested() -> World {
+    let mut world = settled();
+    world.submit(2, Side::Buy, 290);
+    world.calm();
+    world.venue.fill(1, 290);
+    world.hear_all();
+    world.calm_for(secs(120));
+    assert_eq!((world.machine.books.position(&spy()), standing(&world)), (qty(300), Standing::Explained));
+    world
+}
+
+#[test]
+fn shares_that_come_or_go_are_no_loss_whenever_their_row_comes_and_a_loss_beside_them_is() {
+    // Shares, and whether the account shows them before the row does.
+    for (shares, equity_first) in [(20, true), (20, false), (200, true), (-20, true), (-20, false)] {
+        let name = format!("{shares} equity first {equity_first}");
+        let mut world = invested();
+        for moves in [equity_first, !equity_first] {
+            if moves {
+                world.venue.moved += qty(shares);
+            } else {
+                world.venue.move_shares("JNLS", shares, Some(100));
+            }
+            world.calm_for(secs(187));
+        }
+        assert_eq!(world.machine.review.trip, None, "{name}");
+        assert_eq!(standing(&world), Standing::Explained, "{name}");
+        // And they go again, or come back.
+        world.venue.moved = Qty::ZERO;
+        world.calm_for(secs(187));
+        assert_eq!(world.machine.review.trip, None, "{name}, back");
+        world.venue.gained = Usd::new((-1_100).into());
+        world.calm_for(secs(21));
+        assert!(world.machine.review.trip.is_some(), "{name}: a fall of 1.1 %");
+    }
+}
+
+#[test]
+fn a_loss_trips_while_shares_go_and_while_positions_cannot_be_had() {
+    let mut world = invested();
+    world.venue.moved = qty(-20);
+    world.venue.gained = Usd::new((-1_100).into());
+    world.calm_for(secs(11));
+    assert!(world.machine.review.trip.is_some(), "a loss in any case");
+    let mut world = invested();
+    world.positions_work = false;
+    world.venue.gained = Usd::new((-1_100).into());
+    world.calm_for(secs(60));
+    assert!(world.machine.review.trip.is_some(), "judged without them");
 }

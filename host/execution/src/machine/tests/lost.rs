@@ -2,6 +2,8 @@
 
 use sandpit_types::{OrderClass, OrderKind, OrderStatus, Price, Qty, Side};
 
+use crate::DeskOutput;
+
 use super::{
     lives::{bracket, oco, to_limit},
     world::{Post, World, qty, secs, spy},
@@ -332,4 +334,93 @@ fn a_leg_that_was_taken_for_never_made_is_found_when_it_fills() {
     agree(&world, Qty::ZERO);
     assert_eq!(world.disk.notices("foreign-order"), [""; 0]);
     assert!(world.disk.orders.values().all(|row| !row.is_open));
+}
+
+/// Holds 10, bought a minute ago.
+fn held() -> World {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 10);
+    world.calm();
+    world.venue.fill(0, 10);
+    pass(&mut world);
+    world.calm_for(secs(60));
+    world
+}
+
+#[test]
+fn one_answer_that_lacks_an_order_does_not_put_its_cancel_off() {
+    let mut world = held();
+    world.submit_as(2, Side::Sell, 10, limit(104), OrderClass::Simple);
+    world.calm();
+    pass(&mut world);
+    world.calm_for(secs(120));
+    world.lost_cancels = 1;
+    world.venue.hidden = Some(1);
+    world.cancel(2);
+    world.calm();
+    world.calm_for(secs(2));
+    world.venue.hidden = None;
+    world.calm_for(secs(58));
+    assert_eq!(world.venue.orders[1].shown.status, OrderStatus::Canceled);
+}
+
+#[test]
+fn an_order_that_is_shown_again_is_cancelled_at_once_and_one_that_is_not_is_seldom_asked_for() {
+    let mut world = held();
+    world.submit_as(2, Side::Sell, 10, limit(104), OrderClass::Simple);
+    world.calm();
+    pass(&mut world);
+    world.calm_for(secs(120));
+    (world.venue.hidden, world.venue.lists_nothing) = (Some(1), true);
+    world.cancel(2);
+    world.calm_for(secs(300));
+    world.look_ups = 0;
+    world.calm_for(secs(3_600));
+    assert!(world.look_ups <= 7, "{}", world.look_ups);
+    assert_eq!(world.venue.orders[1].shown.status, OrderStatus::New);
+    (world.venue.hidden, world.venue.lists_nothing) = (None, false);
+    world.calm_for(secs(60));
+    assert_eq!(world.venue.orders[1].shown.status, OrderStatus::Canceled);
+}
+
+#[test]
+fn what_was_moved_twice_by_hand_and_filled_freezes_nothing() {
+    for wait in [0, 3, 7, 11, 17, 23, 29] {
+        let mut world = held();
+        world.submit_as(2, Side::Buy, 10, limit(100), OrderClass::Simple);
+        world.calm();
+        pass(&mut world);
+        world.calm_for(secs(60 + wait));
+        let second = world.venue.replace_by_hand(1, to_limit(101)).expect("it can be");
+        let third = world.venue.replace_by_hand(second, to_limit(102)).expect("it can be");
+        world.venue.fill(third, 10);
+        world.venue.stream.clear();
+        world.calm_for(secs(900));
+        assert_eq!(world.machine.books.frozen(), None, "{wait}");
+        agree(&world, qty(20));
+    }
+}
+
+#[test]
+fn what_took_an_order_s_place_and_is_gone_is_seldom_asked_for_in_the_next_life() {
+    let mut world = World::new();
+    world.submit_as(2, Side::Buy, 10, limit(100), OrderClass::Simple);
+    world.calm();
+    pass(&mut world);
+    world.calm_for(secs(60));
+    let second = world.venue.replace_by_hand(0, to_limit(101)).expect("it can be");
+    (world.venue.hidden, world.venue.lists_nothing) = (Some(second), true);
+    world.venue.stream.clear();
+    pass(&mut world);
+    world.calm_for(secs(120));
+    // The account is reset: the broker knows nothing any more.
+    world.venue.hidden = None;
+    world.crash_with(|world| world.venue.orders.clear());
+    world.calm_for(secs(120));
+    world.look_ups = 0;
+    world.calm_for(secs(600));
+    assert!(world.look_ups < 10, "{}", world.look_ups);
+    let is_said =
+        |told: &&DeskOutput| matches!(told, DeskOutput::Alert(text) if text.contains("was replaced by"));
+    assert!(world.told.iter().any(|told| is_said(&told)));
 }

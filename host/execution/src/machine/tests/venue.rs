@@ -79,6 +79,10 @@ pub(super) struct Venue {
     pub(super) rows: Vec<Activity>,
     /// Cash beside that of the rows: what nothing explains.
     pub(super) unexplained: Usd,
+    /// Shares that came by no order.
+    pub(super) moved: Qty,
+    /// What the account was worth more or less than it began with.
+    pub(super) gained: Usd,
     pub(super) on_the_way: Vec<(MarketTime, Sent)>,
     groups: usize,
     ids: usize,
@@ -349,7 +353,7 @@ impl Venue {
             Deed::Other { net, .. } => *net,
         };
         let cash = Usd::new(100_000.into()) + self.rows.iter().map(net).sum() + self.unexplained;
-        let equity = Usd::new(100_000.into());
+        let equity = Usd::new(100_000.into()) + self.gained + Price::new(100.into()) * self.moved;
         Account {
             id: "a".to_owned(),
             equity,
@@ -535,7 +539,8 @@ impl Venue {
     }
 
     pub(super) fn position(&self) -> Qty {
-        (0..self.orders.len()).map(|index| self.orders[index].shown.side.signed(self.own(index))).sum()
+        let filled = |index: usize| self.orders[index].shown.side.signed(self.own(index));
+        (0..self.orders.len()).map(filled).sum::<Qty>() + self.moved
     }
 
     pub(super) fn open(&self) -> Vec<usize> {

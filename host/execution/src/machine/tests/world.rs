@@ -8,6 +8,7 @@ use std::{
 
 use sandpit_broker::{BrokerError, GateError};
 use sandpit_cores::{
+    LossBreaker, Reading, Trip,
     orders::{OrderEvent, SubBook},
     reconcile::Standing,
 };
@@ -61,6 +62,9 @@ pub(super) struct Calm {
     pub(super) accounts: Vec<(Usd, Standing)>,
     /// Money that the owner moved, in all.
     pub(super) transferred: Usd,
+    /// The loss limits, and what they said first.
+    pub(super) breaker: LossBreaker,
+    pub(super) trip: Option<Trip>,
 }
 
 impl Default for Calm {
@@ -74,6 +78,8 @@ impl Default for Calm {
             facts: Vec::new(),
             accounts: Vec::new(),
             transferred: Usd::ZERO,
+            breaker: LossBreaker::new(Limits::default().loss()),
+            trip: None,
         }
     }
 }
@@ -116,10 +122,19 @@ impl Review for Calm {
     fn account(&mut self, account: &Account, cash: Standing, asked_at: MarketTime) {
         self.asked_at = Some(asked_at);
         self.accounts.push((account.equity, cash));
+        let (unexplained, is_sure) = match cash {
+            Standing::Explained => (Usd::ZERO, true),
+            Standing::Unexplained(unexplained) => (unexplained, true),
+            Standing::Doubtful(missing) => (Usd::ZERO - missing, false),
+            Standing::Unclear => return,
+        };
+        let reading = Reading { equity: account.equity, unexplained, is_sure };
+        self.trip = self.trip.or(self.breaker.record(Some(reading), asked_at));
     }
 
     fn transfer(&mut self, net: Usd, _: MarketTime, _: MarketTime) {
         self.transferred += net;
+        self.breaker.transfer(net, true);
     }
 
     fn filled(&mut self, fill: &Fill, held: Qty) {
@@ -304,6 +319,7 @@ pub(super) struct World {
     pub(super) disk_works: bool,
     pub(super) network_works: bool,
     pub(super) activities_work: bool,
+    pub(super) positions_work: bool,
     /// Whether the disk is not older than the lives of the host.
     pub(super) knows_lives: bool,
     pub(super) next_post: Post,
@@ -338,6 +354,7 @@ impl World {
             disk_works: true,
             network_works: true,
             activities_work: true,
+            positions_work: true,
             knows_lives: true,
             next_post: Post::Works,
             lost_cancels: 0,
@@ -593,7 +610,10 @@ impl World {
                 let works = asked().and(if self.activities_work { Ok(()) } else { Err(unavailable()) });
                 Outcome::Activities(works.map(|()| self.venue.activities(since)))
             }
-            Action::ReadPositions => Outcome::Positions(asked().map(|()| vec![self.position()])),
+            Action::ReadPositions => {
+                let works = asked().and(if self.positions_work { Ok(()) } else { Err(unavailable()) });
+                Outcome::Positions(works.map(|()| vec![self.position()]))
+            }
             Action::Fetch(id) => {
                 let row = self.disk.orders.get(&id).cloned();
                 let result = Ok(row.map(|row| (row, self.disk.executions(&id))));
