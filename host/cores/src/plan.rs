@@ -46,8 +46,8 @@ pub struct Planned {
     pub since: MarketTime,
     /// The last moment at which it may leave.
     pub until: MarketTime,
-    /// Whether it ends what has begun already, as the exit of a symbol in which all else is cancelled: it goes
-    /// on while nothing new is begun.
+    /// Whether it ends what has begun already, as the exit of a symbol in which all else is cancelled: it
+    /// goes on while nothing new is begun.
     pub ends_begun: bool,
 }
 
