@@ -190,9 +190,11 @@ fn bodies_that_are_too_large() {
             .concat();
     let (status, _) = exchange(&broker, &head);
     assert_eq!(status, 413);
-    // A client that does not stop sending may find the connection gone before it reads the answer.
-    let (status, _) = exchange(&broker, &request("POST", b"/v2/orders", KEYS, &huge));
-    assert!(matches!(status, 0 | 413), "{status}");
+    // A client that reads nothing before it has sent everything finds the answer, not a connection that was reset.
+    for _ in 0..20 {
+        let (status, _) = exchange(&broker, &request("POST", b"/v2/orders", KEYS, &huge));
+        assert_eq!(status, 413);
+    }
     // Nor does it help to leave the length open.
     let chunks =
         [b"10000\r\n".to_vec(), vec![b' '; 0x10000], b"\r\n10000\r\n".to_vec(), vec![b' '; 0x10000]].concat();

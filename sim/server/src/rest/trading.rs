@@ -1,15 +1,17 @@
 //! Every route of the trading API.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{delete, get},
 };
+use futures_util::StreamExt;
 
 use super::{
     ApiError, MAX_BODY_BYTES, account, activities, assets, clock, events, orders, portfolio, positions,
@@ -46,14 +48,31 @@ pub(super) fn trading_routes() -> Router<Arc<Sim>> {
         .route_layer(from_fn(refuse_huge))
 }
 
+/// So much of a refused body is still taken in, bytes.
+const LINGER_BYTES: usize = 16 << 20;
+/// For so long, real time.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
 /// Refuses a body that is announced to be too large before it is sent, and hangs up on it.
 async fn refuse_huge(request: Request, next: Next) -> Response {
     if !is_huge(request.headers()) {
         return next.run(request).await;
     }
+    tokio::spawn(tokio::time::timeout(LINGER_TIME, discard(request.into_body())));
     let mut response = ApiError::too_large().into_response();
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// Takes in what the client is still sending. A connection that is closed with bytes unread is reset, and a reset
+/// takes the answer away from a client that has not read it yet.
+async fn discard(body: Body) {
+    let mut chunks = body.into_data_stream();
+    let mut left = LINGER_BYTES;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        let Some(rest) = left.checked_sub(chunk.len()) else { return };
+        left = rest;
+    }
 }
 
 /// Whether a body is announced that is too large.
