@@ -80,7 +80,7 @@ pub fn assert_schema_fits<P: Parameters + PartialEq + std::fmt::Debug>() {
         properties.iter().filter_map(|(name, it)| Some((name.clone(), it.get("default")?.clone())));
     let defaults = Value::Object(with_default.collect()).to_string();
     assert_eq!(P::parse(&defaults), Ok(P::default()), "the defaults of the schema are not those of the type");
-    let error = P::parse(r#"{"?":0}"#).err().expect("unknown parameters have to be refused");
+    let error = P::parse(r#"{"?":0}"#).expect_err("unknown parameters have to be refused");
     for name in properties.keys() {
         assert!(error.contains(&format!("`{name}`")), "no such parameter: {name}; {error}");
     }
