@@ -55,8 +55,25 @@ struct Symbol {
     ledger: Ledger,
     /// When the next look is due.
     next_look: Option<Time>,
-    /// Nothing is sent before.
-    paused_until: Option<Time>,
+    /// The newest order of each side.
+    sent: [Option<Sent>; 2],
+    /// Nothing is sent of a side before.
+    paused_until: [Option<Time>; 2],
+}
+
+/// An order that was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Sent {
+    id: OrderId,
+    /// Whether it took the place of another, which may have filled before.
+    is_replacement: bool,
+}
+
+impl Symbol {
+    /// The side whose newest order this is.
+    fn side_of(&self, id: OrderId) -> Option<usize> {
+        self.sent.iter().position(|sent| sent.is_some_and(|sent| sent.id == id))
+    }
 }
 
 impl Strategy for MarketMaker {
@@ -100,8 +117,14 @@ impl Strategy for MarketMaker {
 
     fn on_order_update(&mut self, ctx: &mut Ctx<'_>, update: &OrderUpdate) {
         if update.status == OrderStatus::Rejected {
+            let symbol = &mut self.symbols[update.instrument.index()];
+            let side = symbol.side_of(update.id);
+            let Some(side) = side.filter(|side| symbol.sent[*side].is_some_and(|sent| !sent.is_replacement))
+            else {
+                return;
+            };
             ctx.signal(update.instrument, "the broker rejected the order");
-            self.symbols[update.instrument.index()].paused_until = Some(ctx.now() + PAUSE);
+            symbol.paused_until[side] = Some(ctx.now() + PAUSE);
         }
     }
 
@@ -112,8 +135,11 @@ impl Strategy for MarketMaker {
         self.session.on_refusal(refusal);
         let OrderId(id) = refusal.id;
         ctx.signal(None, format!("order {id} refused: {}; a pause of {} s", refusal.reason, PAUSE.as_secs()));
-        // A refusal does not say of which symbol.
-        self.symbols.iter_mut().for_each(|symbol| symbol.paused_until = Some(ctx.now() + PAUSE));
+        for symbol in &mut self.symbols {
+            if let Some(side) = symbol.side_of(refusal.id) {
+                symbol.paused_until[side] = Some(ctx.now() + PAUSE);
+            }
+        }
     }
 
     fn on_session_open(&mut self, ctx: &mut Ctx<'_>, at: Time) {
@@ -179,7 +205,7 @@ impl MarketMaker {
         {
             return leave(ctx, of, &open);
         }
-        if symbol.paused_until.is_some_and(|until| ctx.now() < until) || open.iter().any(is_leaving) {
+        if open.iter().any(is_leaving) {
             return;
         }
         let horizon = Duration::from_secs(u64::from(self.parameters.horizon_seconds));
@@ -196,8 +222,8 @@ impl MarketMaker {
         }
     }
 
-    /// Puts one quote where it belongs.
-    fn quote(&self, ctx: &mut Ctx<'_>, of: Instrument, side: Side, price: Price, open: &[OpenOrder]) {
+    /// Puts one quote where it belongs, unless the side has a pause.
+    fn quote(&mut self, ctx: &mut Ctx<'_>, of: Instrument, side: Side, price: Price, open: &[OpenOrder]) {
         let room = self.room(ctx.position(of).quantity, side);
         let own: Vec<_> = open.iter().filter(|order| order.side == side).collect();
         let meets = |order: &OpenOrder| match (side, order.kind.limit_price()) {
@@ -207,18 +233,23 @@ impl MarketMaker {
         };
         // Our other quote has to go first; it does so at this look, and this one at the next.
         let is_blocked = open.iter().any(|order| order.side != side && meets(order));
-        match own.as_slice() {
-            [] if room.is_positive() && !is_blocked => {
+        let until = self.symbols[of.index()].paused_until[side as usize];
+        let waits = is_blocked || until.is_some_and(|until| ctx.now() < until);
+        let sent = match own.as_slice() {
+            [order] if order.left() > room => return ctx.cancel(order.id),
+            [] if room.is_positive() && !waits => {
                 let shares = room.min(Qty::shares(i64::from(self.parameters.quote_shares)));
-                ctx.order(of, side, shares).limit(price).time_to_live(TIME_TO_LIVE).send();
+                let id = ctx.order(of, side, shares).limit(price).time_to_live(TIME_TO_LIVE).send();
+                Sent { id, is_replacement: false }
             }
-            [order] if order.left() > room => ctx.cancel(order.id),
-            [order] if order.status != OrderStatus::Pending && !is_blocked && self.is_off(order, price) => {
-                ctx.replace(order.id).limit(price).time_to_live(TIME_TO_LIVE).send();
+            [order] if order.status != OrderStatus::Pending && !waits && self.is_off(order, price) => {
+                let id = ctx.replace(order.id).limit(price).time_to_live(TIME_TO_LIVE).send();
+                Sent { id, is_replacement: true }
             }
             // Where it belongs, or on its way.
-            _ => {}
-        }
+            _ => return,
+        };
+        self.symbols[of.index()].sent[side as usize] = Some(sent);
     }
 
     /// Whole shares that this side may still trade: up to the most, and down to nothing.

@@ -33,9 +33,9 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
-            quote_shares: 5,
-            target_shares: 10,
-            max_shares: 20,
+            quote_shares: 2,
+            target_shares: 5,
+            max_shares: 10,
             min_half_spread_bps: 2.0,
             half_spread_sigmas: 0.5,
             risk_aversion: 1.0,
@@ -56,15 +56,15 @@ impl sandpit_sdk::Parameters for Parameters {
   "additionalProperties": false,
   "properties": {
     "quote_shares": {
-      "type": "integer", "minimum": 1, "maximum": 1000000, "default": 5,
+      "type": "integer", "minimum": 1, "maximum": 1000000, "default": 2,
       "description": "Shares of each quote."
     },
     "target_shares": {
-      "type": "integer", "minimum": 1, "maximum": 1000000, "default": 10,
+      "type": "integer", "minimum": 1, "maximum": 1000000, "default": 5,
       "description": "Shares it wants to hold: quotes are skewed to come back to them. Nothing is sold short."
     },
     "max_shares": {
-      "type": "integer", "minimum": 2, "maximum": 1000000, "default": 20,
+      "type": "integer", "minimum": 2, "maximum": 1000000, "default": 10,
       "description": "The most shares it ever holds, its bid counted as filled."
     },
     "min_half_spread_bps": {
@@ -131,8 +131,8 @@ mod tests {
             assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{json}: {found}");
         };
         check("", "");
-        check(r#"{"target_shares":20}"#, "target_shares must be below max_shares, not 20 and 20");
-        check(r#"{"quote_shares":21}"#, "21 is above 20");
+        check(r#"{"target_shares":10}"#, "target_shares must be below max_shares, not 10 and 10");
+        check(r#"{"quote_shares":11}"#, "11 is above 10");
         check(r#"{"requote_seconds":0}"#, "requote_seconds must be 1 to 300, not 0");
         check(r#"{"max_loss_usd":0}"#, "max_loss_usd must be above 0");
         check(r#"{"gamma":1}"#, "unknown field `gamma`");

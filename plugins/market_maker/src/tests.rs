@@ -154,12 +154,16 @@ fn a_refusal_is_followed_by_a_pause() {
     desk.stream_health(StreamHealth::Live);
     let before = desk.submits().len();
     desk.refuse(Some("order-rate"));
-    (0..12).for_each(|_| look(&mut desk, 100.0));
+    (0..8).for_each(|_| look(&mut desk, 100.0));
     assert_eq!(desk.submits().len(), before + 2, "once in thirty seconds");
+    // The other side goes on.
+    hold(&mut desk, 6);
     desk.refuse(None);
+    look(&mut desk, 100.0);
+    assert!(matches!(resting(&desk).as_slice(), [(Side::Sell, ..)]), "{:?}", resting(&desk));
     desk.pass(PAUSE);
     look(&mut desk, 100.0);
-    assert_eq!(resting(&desk).len(), 1);
+    assert_eq!(resting(&desk).len(), 2);
 }
 
 #[test]
