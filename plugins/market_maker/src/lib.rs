@@ -1,5 +1,5 @@
-//! Inventory-skewed quoting: rests a bid and an ask about a reservation price that leans against what is held,
-//! after Avellaneda and Stoikov. The README has the formula and the reasons.
+//! Inventory-skewed quoting: rests a bid and an ask about a reservation price that leans against what is
+//! held, after Avellaneda and Stoikov. The README has the formula and the reasons.
 //!
 //! Every few seconds a timer looks at each symbol: it measures the price, works out both quotes, and moves
 //! those that are off. Nothing is decided between two looks, so fills and updates that are told one after the

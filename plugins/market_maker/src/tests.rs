@@ -278,7 +278,10 @@ proptest! {
             prop_assert!(open.iter().filter(|it| it.side == Side::Sell).count() <= 1, "{open:?}");
             prop_assert!(held(&desk) + left(Side::Buy) <= Qty::shares(10), "{} and {open:?}", held(&desk));
             prop_assert!(held(&desk) >= left(Side::Sell), "{} and {open:?}", held(&desk));
-            let limits = |side| open.iter().filter(move |it| it.side == side).filter_map(|it| it.kind.limit_price());
+            let limits = |side| {
+                let own = open.iter().filter(move |it| it.side == side);
+                own.filter_map(|it| it.kind.limit_price())
+            };
             let meet = limits(Side::Buy).max().zip(limits(Side::Sell).min());
             prop_assert!(meet.is_none_or(|(bid, ask)| bid < ask), "{open:?}");
         }

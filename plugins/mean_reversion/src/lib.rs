@@ -1,5 +1,5 @@
-//! Mean reversion with a stop, long only: buys what has fallen some standard deviations below its mean, leaves
-//! when it is back, when it has waited for too long, or at the stop. The README has the reasons.
+//! Mean reversion with a stop, long only: buys what has fallen some standard deviations below its mean,
+//! leaves when it is back, when it has waited for too long, or at the stop. The README has the reasons.
 //!
 //! ```text
 //!         z <= -entry_z                filled                        z >= -exit_z, too long, late

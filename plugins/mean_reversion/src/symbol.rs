@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::parameters::Parameters;
 
-/// The nearest a stop may lie to the entry, as a share of its price and in USD: twice what the broker wants at
-/// least.
+/// The nearest a stop may lie to the entry, as a share of its price and in USD: twice what the broker wants
+/// at least.
 const MIN_STOP_DISTANCE: (f64, f64) = (0.002, 0.02);
 
 /// How often an entry is tried while the price stays down.

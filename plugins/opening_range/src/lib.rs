@@ -1,6 +1,6 @@
 //! Opening-range breakout with a bracket, long only: when a bar closes above the high of the session's first
-//! minutes it buys, once a session, with a take-profit and a stop that the broker watches over. The README has
-//! the reasons.
+//! minutes it buys, once a session, with a take-profit and a stop that the broker watches over. The README
+//! has the reasons.
 //!
 //! ```text
 //!         first minutes      a close above the high           filled            target, stop, late

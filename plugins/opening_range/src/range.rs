@@ -6,8 +6,8 @@ use sandpit_sdk::{Bars, Price, Qty, Side, Time, Usd};
 
 use crate::parameters::Parameters;
 
-/// The nearest a stop may lie to the entry, as a share of its price and in USD: twice what the broker wants at
-/// least.
+/// The nearest a stop may lie to the entry, as a share of its price and in USD: twice what the broker wants
+/// at least.
 const MIN_STOP_DISTANCE: (f64, f64) = (0.002, 0.02);
 
 /// High and low of the first minutes of a session, US dollars.

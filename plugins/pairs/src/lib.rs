@@ -1,13 +1,13 @@
 //! Pairs trading: buys the cheap one of two related symbols and sells the dear one short, when the spread
-//! between them is some standard deviations from its mean, and leaves both when it is back. The README has the
-//! reasons.
+//! between them is some standard deviations from its mean, and leaves both when it is back. The README has
+//! the reasons.
 //!
 //! ```text
 //!         entry_z <= |z| < stop_z            both legs filled           back, running away, too long, late
-//!   flat ───────────────────────> entering ──────────────────> holding ─────────────────────────────> leaving
-//!    ^                               │ a leg is missing                                                 │
-//!    │                               └──────────────────────────────────────────────────────────> leaving┤
-//!    └───────────────────────────────────────────────────────────────────────────────────────────────────┘
+//!   flat ───────────────────────> entering ──────────────────> holding ────────────────────────────> leaving
+//!    ^                               │ a leg is missing                                                │
+//!    │                               └─────────────────────────────────────────────────────────> leaving
+//!    └───────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Both legs are sent at once. What has not filled in time is called back; then the legs are compared: if one
@@ -55,7 +55,8 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(5);
 /// How long after a fill or an update both have been told.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// How often what is held is looked at, minutes complete or none; an exit that was refused is tried again then.
+/// How often what is held is looked at, minutes complete or none; an exit that was refused is tried again
+/// then.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// An older quote is no price to enter at.

@@ -122,7 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_tells_names_and_defaults() {
+    fn schema_and_page_tell_names_and_defaults() {
         sandpit_sdk::assert_schema_fits::<Parameters>();
+        sandpit_sdk::assert_page_fits::<Parameters>(include_str!("../README.md"));
     }
 }

@@ -156,7 +156,8 @@ mod tests {
             let model = Model::fit(&rows).expect("it comes back");
             prop_assert!((model.hedge_ratio - hedge_ratio).abs() < 0.1, "{model:?}");
             let expected = if keep <= 0.5 { 1.0 } else { 0.5_f64.ln() / keep.ln() };
-            prop_assert!((model.half_life_minutes - expected).abs() < 1.0 + expected, "{model:?}, not {expected}");
+            let off = (model.half_life_minutes - expected).abs();
+            prop_assert!(off < 1.0 + expected, "{model:?}, not {expected}");
             let scores: Vec<f64> = rows.iter().map(|pair| model.z(pair.closes)).collect();
             let mean = scores.iter().sum::<f64>() / 300.0;
             let square = scores.iter().map(|score| score * score).sum::<f64>() / 300.0;

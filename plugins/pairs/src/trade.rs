@@ -20,8 +20,8 @@ pub(crate) struct Trade {
 }
 
 impl Trade {
-    /// The trade against a spread of that score, at these prices. `None` when the money buys no share of a leg
-    /// that is needed.
+    /// The trade against a spread of that score, at these prices. `None` when the money buys no share of a
+    /// leg that is needed.
     pub(crate) fn new(
         model: Model,
         z: f64,

@@ -68,7 +68,7 @@ pub use orders::{
 };
 pub use parameters::Parameters;
 #[cfg(not(target_arch = "wasm32"))]
-pub use parameters::assert_schema_fits;
+pub use parameters::{assert_page_fits, assert_schema_fits};
 pub use runner::{Event, Runner, UNHEARD_FOR};
 pub use session::Session;
 pub use strategy::{Description, EventKinds, Strategy};

@@ -231,8 +231,8 @@ impl OpenOrder {
         self.side == exit && is_stop && !(self.leg.is_some() && all.iter().any(is_entry))
     }
 
-    /// Shares that stops guard, of a position which `exit` reduces: what the [guards](Self::is_guard) may still
-    /// fill, less what the other exit of a pair has filled.
+    /// Shares that stops guard, of a position which `exit` reduces: what the [guards](Self::is_guard) may
+    /// still fill, less what the other exit of a pair has filled.
     pub fn guarded(exit: Side, all: &[Self]) -> Qty {
         let by_the_other = |guard: &Self| -> Qty {
             let is_other = |order: &&Self| order.id == guard.id && order.leg != guard.leg;

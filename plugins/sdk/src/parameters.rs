@@ -87,6 +87,24 @@ pub fn assert_schema_fits<P: Parameters + PartialEq + std::fmt::Debug>() {
     assert_eq!(error.matches('`').count(), 2 + 2 * properties.len(), "not in the schema: {error}");
 }
 
+/// For a test of a strategy's own: its page has a table whose rows begin with the name of a parameter and its
+/// default (a dash when it has none), one for each parameter of the schema and for no other.
+///
+/// # Panics
+/// When it has not; that is the test.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn assert_page_fits<P: Parameters>(page: &str) {
+    let schema: Value = serde_json::from_str(P::SCHEMA).expect("the schema is JSON");
+    let properties = schema["properties"].as_object().expect("the schema has properties");
+    for (name, property) in properties {
+        let default = property.get("default").map_or_else(|| "–".to_owned(), Value::to_string);
+        let row = format!("| `{name}` | {default} |");
+        assert!(page.lines().any(|line| line.starts_with(&row)), "the page has no row that begins {row}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, properties.len(), "the page has rows of no parameter");
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -173,6 +191,17 @@ mod tests {
                 assert_schema_fits::<Misfit>();
             }
         };
+    }
+
+    #[test]
+    fn a_page_has_a_row_for_each_parameter() {
+        let page = "| Parameter | Default |\n|---|---|\n| `bars` | 20 | x |\n| `share` | 0.5 | x |\n\
+                    | `usd` | – | x |\n| `name` | \"x\" | x |\n";
+        let fits = |page: &str| std::panic::catch_unwind(|| assert_page_fits::<Two>(page)).is_ok();
+        assert!(fits(page));
+        assert!(!fits(&page.replace("| 20 |", "| 21 |")), "another default");
+        assert!(!fits(&page.replace("usd", "eur")), "another name");
+        assert!(!fits(&format!("{page}| `bar` | 1 |")), "a row too many");
     }
 
     misfit!(a_parameter_missing_from_the_schema_is_found, r#"{"properties":{}}"#);
