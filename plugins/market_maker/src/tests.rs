@@ -116,6 +116,21 @@ fn a_quote_follows_the_market_by_replacement() {
 }
 
 #[test]
+fn one_quote_waits_for_the_other_to_go() {
+    let mut desk = desk(SMALL);
+    hold(&mut desk, 6);
+    look(&mut desk, 100.0);
+    look(&mut desk, 100.0);
+    let ask = desk.open_orders().into_iter().find(|order| order.side == Side::Sell).expect("it rests");
+    let before = desk.replaces().len();
+    // The market is above our ask, and so would be our bid.
+    look(&mut desk, 101.0);
+    assert_eq!(desk.replaces()[before..].iter().map(|it| it.id).collect::<Vec<_>>(), [ask.id]);
+    look(&mut desk, 101.0);
+    assert_eq!(desk.replaces().len(), before + 2, "the bid follows at the next look");
+}
+
+#[test]
 fn it_earns_the_spread() {
     let mut desk = desk(SMALL);
     hold(&mut desk, 6);

@@ -135,21 +135,19 @@ fn an_entry_that_does_not_fill_is_called_back() {
 
 #[test]
 fn nothing_is_entered_on_prices_that_are_not_live() {
-    let check = |prepare: fn(&mut Desk)| {
+    for (health, expected) in [(StreamHealth::Stale, 0), (StreamHealth::Fallback, 0), (StreamHealth::Live, 1)]
+    {
         let mut desk = desk(QUICK);
         minutes(&mut desk, &FALL[..4]);
-        prepare(&mut desk);
-        desk.close(SYMBOL, FALL[4]);
-        assert!(desk.submits().is_empty());
-    };
-    check(|desk| desk.stream_health(StreamHealth::Stale));
-    check(|desk| desk.stream_health(StreamHealth::Fallback));
-    // The quote is a minute old at the end of the bar; then it is broken.
-    check(|_| ());
-    check(|desk| {
-        desk.pass(Duration::from_secs(59));
-        desk.quote(SYMBOL, 101.0, 99.0);
-    });
+        desk.stream_health(health);
+        minute(&mut desk, FALL[4]);
+        assert_eq!(desk.submits().len(), expected, "{health:?}");
+    }
+    // The quote is a minute old at the end of the bar.
+    let mut old = desk(QUICK);
+    minutes(&mut old, &FALL[..4]);
+    old.close(SYMBOL, FALL[4]);
+    assert!(old.submits().is_empty());
 }
 
 #[test]

@@ -288,9 +288,8 @@ impl OpeningRange {
         if is_over || !is_free || !self.is_live || had_its_entry {
             return;
         }
-        let end = open + Duration::from_secs(60 * u64::from(self.parameters.range_minutes));
-        let Some(range) = self.range(ctx, of).filter(|range| bar.start >= end && bar.close > range.high)
-        else {
+        // No bar of the range is above it.
+        let Some(range) = self.range(ctx, of).filter(|range| bar.close > range.high) else {
             return;
         };
         let Some(plan) = range.plan(&self.parameters).filter(|_| range.is_tradable(&self.parameters)) else {

@@ -193,6 +193,17 @@ fn an_entry_that_does_not_fill_is_tried_three_times() {
 }
 
 #[test]
+fn no_second_order_while_one_is_open() {
+    let mut desk = desk(QUICK);
+    desk.limit_fills(Some(Qty::ZERO));
+    desk.quoted_closes(&[(SYMBOL, 102.2)], 0.02);
+    let start = Time::from_nanos(desk.now().nanos() - 55_000_000_000);
+    let (instrument, open, high, low, close) = (Instrument(SYMBOL), 102.2, 102.3, 102.2, 102.3);
+    desk.bar(Bar { instrument, start, open, high, low, close, volume: 1.0 });
+    assert_eq!((desk.submits().len(), desk.cancels().len()), (1, 0), "five seconds later");
+}
+
+#[test]
 fn it_is_flat_before_the_close() {
     let parameters =
         QUICK.replace(r#""last_entry_minutes":20"#, r#""last_entry_minutes":5,"flatten_after_minutes":6"#);

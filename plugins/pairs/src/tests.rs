@@ -1,5 +1,5 @@
 use proptest::prelude::{any, prop, prop_assert, proptest};
-use sandpit_sdk::{Fate, Harness, Position};
+use sandpit_sdk::{Fate, Harness, Intent, Position};
 
 use super::*;
 
@@ -12,10 +12,12 @@ type Desk = Harness<Pairs>;
 
 /// Closes of a minute whose spread, `ln a - ln b`, is the given one beside a small swing of its own.
 fn closes(minute: i32, spread: f64) -> [(u32, f64); 2] {
-    let minute = f64::from(minute);
-    let b = 50.0 * (1.0 + 0.004 * (minute * 0.7).sin());
-    let swing = 0.0005 * (minute * 0.9).sin();
-    [(0, b * (spread + swing).exp()), (1, b)]
+    let b = 50.0 * (1.0 + 0.004 * (f64::from(minute) * 0.7).sin());
+    [(0, b * (spread + swing(minute)).exp()), (1, b)]
+}
+
+fn swing(minute: i32) -> f64 {
+    0.0005 * (f64::from(minute) * 0.9).sin()
 }
 
 /// Feeds minutes with these spreads, and what comes of them.
@@ -108,13 +110,19 @@ fn a_spread_that_runs_away_is_given_up_until_it_is_back() {
 #[test]
 fn what_takes_too_long_is_given_up() {
     let mut market = Market::new(BOTH);
-    // A half-life of a minute or two: three of them are over soon, although the spread stays where it is.
     market.spreads(&[CHEAP]);
-    let since = market.minute;
+    assert!(!market.is_flat());
+    // A half-life of a minute or two: three of them are over soon, although the spread stays where it is.
+    let (since, level) = (market.minute, CHEAP + swing(market.minute - 1));
     while market.held() != [0, 0] && market.minute < since + 15 {
-        market.spreads(&[CHEAP]);
+        market.spreads(&[level - swing(market.minute)]);
     }
-    assert!((since + 2..since + 10).contains(&market.minute), "{}", market.minute - since);
+    assert!((since + 2..since + 13).contains(&market.minute), "{}", market.minute - since);
+    assert!(
+        market.desk.intents().iter().any(
+            |it| matches!(it, Intent::Signal { reason, .. } if reason.ends_with("it has taken too long"))
+        )
+    );
 }
 
 #[test]
@@ -187,13 +195,27 @@ fn a_minute_of_one_leg_says_nothing() {
 
 #[test]
 fn unrelated_symbols_are_not_traded() {
-    let mut market = Market::new(BOTH);
-    // One drifts away from the other: deviations are far from halved within half an hour.
-    let drift: Vec<f64> = (0..40).map(|minute| 0.002 * f64::from(minute)).collect();
-    market.spreads(&drift[..35]);
-    let before = market.desk.submits().len();
-    market.spreads(&[drift[35] + 0.02, drift[36] + 0.02]);
-    assert_eq!(market.desk.submits().len(), before);
+    // A moves by `ratio` percent when B moves by one.
+    let entries = |parameters: &str, ratio: f64, swing: f64| {
+        let mut desk = Desk::new(parameters, &["KO", "PEP"]).expect("good parameters");
+        desk.open_session();
+        for minute in 0..60 {
+            let slow = 0.001 * (f64::from(minute) * 0.15).sin() * swing;
+            let shock = if minute == 59 { CHEAP } else { 0.0 };
+            let [_, (_, b)] = closes(minute, 0.0);
+            let more = (ratio - 1.0) * (b / 50.0).ln();
+            desk.quoted_closes(&closes(minute, more + slow + shock), 0.002);
+        }
+        desk.submits().len()
+    };
+    assert_eq!([1.0, 3.0, 8.0, 0.1].map(|ratio| entries(BOTH, ratio, 0.0)), [2, 2, 0, 0]);
+    // A slow swing: a deviation takes long to halve.
+    let patient = |most: u32| {
+        let more = format!(r#"{{"entry_z":1,"max_half_life_minutes":{most},"#);
+        entries(&BOTH.replacen('{', &more, 1), 1.0, 3.0)
+    };
+    assert!(patient(390) > 0);
+    assert_eq!(patient(1), 0);
 }
 
 #[test]
@@ -241,6 +263,20 @@ fn entries_of_an_earlier_life_are_called_back() {
 }
 
 #[test]
+fn orders_of_a_life_that_saved_nothing_are_called_back_first() {
+    let mut market = Market::new(BOTH);
+    market.desk.limit_fills(Some(Qty::ZERO));
+    market.spreads(&[CHEAP]);
+    let mut runner = sandpit_sdk::Runner::<Pairs>::new();
+    runner.init(BOTH, &["KO".into(), "PEP".into()]).expect("good parameters");
+    let start = market.desk.host().history(LEGS[0], 1).start[0];
+    market.desk.quote(0, 49.99, 50.01);
+    market.desk.quote(1, 49.99, 50.01);
+    let intents = runner.on_event(market.desk.host(), &sandpit_sdk::Event::BarsComplete(start));
+    assert!(matches!(intents.as_slice(), [Intent::Cancel(_), Intent::Cancel(_)]), "{intents:?}");
+}
+
+#[test]
 fn a_pair_is_two() {
     let check = |symbols: &[&str]| Desk::new("", symbols).err().expect("refused");
     assert_eq!(check(&["KO"]), "a pair is two instruments, not 1: name two in the manifest");
@@ -258,7 +294,15 @@ proptest! {
         let mut market = Market::new(if shorts { BOTH } else { LONG });
         for (spread, number) in steps {
             market.desk.befall(Fate::pick(number));
+            if number % 3 == 0 {
+                market.desk.befall(Fate::FillsUpTo(Qty::ZERO));
+            }
             market.spreads(&[spread]);
+            if number % 3 == 0 {
+                // One leg fills, at prices of which the other sees nothing.
+                market.desk.befall(Fate::FillsWholly);
+                market.desk.quote(number % 2, 55.0, 45.0);
+            }
             market.desk.pass(PATIENCE + SETTLE);
             let open = market.desk.open_orders();
             for leg in LEGS {

@@ -34,6 +34,10 @@
 //! assert_eq!(desk.position(0).quantity, Qty::shares(1));
 //! ```
 //!
+//! [`Parameters`] reads and checks what the operator set, [`Session`] knows whether it is late,
+//! [`indicators`] work in constant time, and [`Harness::befall`] lets a property test go wrong around a
+//! strategy: partial fills, refusals, restarts, stale data.
+//!
 //! A strategy is a deterministic function of what it is told: it has no clock, sockets, files or chance but
 //! what [`Ctx`] hands it.
 

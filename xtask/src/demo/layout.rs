@@ -114,3 +114,26 @@ fn free_address() -> anyhow::Result<String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
     Ok(listener.local_addr()?.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_has_two_strategies_and_each_symbol_one_owner() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("plugins")).expect("a folder");
+        let built = ["market_maker.wasm", "rebalance.wasm", "sma_cross.wasm"].map(path);
+        built.iter().for_each(|file| fs::write(file, b"").expect("a file"));
+        let symbols = ["A", "B", "C"].map(str::to_owned);
+        copy_plugins(&built, &path("plugins"), &symbols).expect("copied");
+        assert_eq!(built_plugins(&path("plugins")).expect("a folder").len(), 2);
+        let instruments = |name: &str| {
+            let text = fs::read_to_string(path("plugins").join(name)).expect("a manifest");
+            text.lines().next().expect("a line").to_owned()
+        };
+        assert_eq!(instruments("sma_cross.toml"), "instruments = [\"A\", \"C\"]");
+        assert_eq!(instruments("rebalance.toml"), "instruments = [\"B\"]");
+    }
+}
