@@ -2,8 +2,9 @@
 //! held, after Avellaneda and Stoikov. The README has the formula and the reasons.
 //!
 //! Every few seconds a timer looks at each symbol: it measures the price, works out both quotes, and moves
-//! those that are off. Nothing is decided between two looks, so fills and updates that are told one after the
-//! other have both been heard; only stale prices take the quotes down at once.
+//! those that are off. Nothing is decided between two looks, but that stale prices take the quotes down at
+//! once. A position may know of a fill that its order has not told of yet: those shares count twice then,
+//! and the quote is too small until the next look, never too large.
 //!
 //! A quote is moved by a replacement, which keeps its shares: what is held and what the bid may still buy are
 //! never more than the most, and the ask never sells what is not held. Those two sums are all that a restart

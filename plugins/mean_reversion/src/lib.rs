@@ -218,12 +218,16 @@ impl MeanReversion {
     /// Sees to it that stops guard exactly what is held.
     fn guard(&mut self, ctx: &mut Ctx<'_>, of: Instrument, held: Qty, open: &[OpenOrder]) {
         let guards = open.iter().filter(|order| order.is_guard(Side::Sell, open));
-        match Guarded::new(held, OpenOrder::guarded(Side::Sell, open)) {
+        let guarded = Guarded::new(held, OpenOrder::guarded(Side::Sell, open));
+        let symbol = &mut self.symbols[of.index()];
+        let was_too_much = std::mem::replace(&mut symbol.guards_too_much, guarded == Guarded::TooMuch);
+        match guarded {
             Guarded::Wholly => {}
+            // The position may know of a fill that the stop has not told of yet: a second look decides.
+            Guarded::TooMuch if !was_too_much => wake(ctx, of, ctx.now() + SETTLE),
             // They are over by the time it is looked at again, and the right one is sent.
             Guarded::TooMuch => guards.for_each(|order| ctx.cancel(order.id)),
             Guarded::Lacks(shares) => {
-                let symbol = &mut self.symbols[of.index()];
                 let stop = symbol.stop(ctx.position(of).average_price, &self.parameters);
                 ctx.signal(of, format!("a stop at {stop} for {shares}"));
                 let ticket = ctx.sell(of, shares).stop(stop).time_in_force(TimeInForce::Gtc);

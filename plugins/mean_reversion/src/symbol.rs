@@ -23,6 +23,8 @@ pub(crate) struct Symbol {
     pub(crate) entry: Option<(OrderId, Time)>,
     /// The stop that was sent for a position the entry's own does not guard.
     pub(crate) guard: Option<OrderId>,
+    /// Whether stops guarded more than is held when it was last looked at.
+    pub(crate) guards_too_much: bool,
     /// Whether to leave whatever the price: its stop was not taken.
     pub(crate) must_leave: bool,
     pub(crate) kept: Kept,
@@ -44,6 +46,7 @@ impl Symbol {
             tries: MAX_ENTRY_TRIES,
             entry: None,
             guard: None,
+            guards_too_much: false,
             must_leave: false,
             kept: Kept::default(),
         }
@@ -66,6 +69,7 @@ impl Symbol {
     pub(crate) fn forget_position(&mut self) {
         self.kept = Kept::default();
         self.guard = None;
+        self.guards_too_much = false;
         self.must_leave = false;
     }
 

@@ -174,6 +174,21 @@ fn a_stop_that_is_not_taken_ends_the_position() {
 }
 
 #[test]
+fn stops_of_more_than_is_held_are_made_to_fit_at_the_second_look() {
+    let mut desk = desk(QUICK);
+    minutes(&mut desk, &FALL);
+    let stop = desk.submits()[0].id;
+    // Somebody sold some of it, or a fill is on its way here.
+    desk.hold(SYMBOL, Position { quantity: Qty::shares(100), average_price: price(98.01) });
+    desk.pass(LOOK_EVERY);
+    assert!(desk.cancels().is_empty(), "a fill may be on its way");
+    desk.pass(3 * SETTLE);
+    assert_eq!((desk.cancels(), guarded(&desk)), (vec![stop], Qty::shares(100)));
+    minute(&mut desk, 98.0);
+    assert_eq!(desk.submits().len(), 2, "and then it is quiet");
+}
+
+#[test]
 fn a_restart_goes_on_where_it_was() {
     for is_saved in [true, false] {
         let mut desk = desk(QUICK);

@@ -84,6 +84,8 @@ struct Symbol {
     entry: Option<(OrderId, Time)>,
     /// The exits that were sent for a position the entry's own do not guard.
     guard: Option<OrderId>,
+    /// Whether exits guarded more than is held when it was last looked at.
+    guards_too_much: bool,
     /// Whether to leave whatever the price: its exits were not taken.
     must_leave: bool,
 }
@@ -220,7 +222,7 @@ impl OpeningRange {
         if held.is_zero() {
             open.iter().for_each(|order| ctx.cancel(order.id));
             let symbol = &mut self.symbols[of.index()];
-            (symbol.guard, symbol.must_leave) = (None, false);
+            (symbol.guard, symbol.guards_too_much, symbol.must_leave) = (None, false, false);
         } else {
             self.keep(ctx, of, held, &open);
         }
@@ -239,12 +241,17 @@ impl OpeningRange {
         let guarded = OpenOrder::guarded(Side::Sell, open);
         let plan = self.range(ctx, of).and_then(|range| range.plan(&self.parameters));
         let is_late = self.session.has_lasted(ctx.now(), self.parameters.flatten_after_minutes);
+        let symbol = &mut self.symbols[of.index()];
+        let was_too_much = std::mem::replace(&mut symbol.guards_too_much, guarded > held);
         let reason = if is_late {
             "late in the session"
-        } else if self.symbols[of.index()].must_leave {
+        } else if symbol.must_leave {
             "its exits were not taken"
         } else if guarded == held {
             return;
+        } else if guarded > held && !was_too_much {
+            // The position may know of a fill that the exits have not told of yet: a second look decides.
+            return wake(ctx, of, ctx.now() + SETTLE);
         } else if guarded > held {
             // They are over by the time it is looked at again, and the right ones are sent.
             let guards = open.iter().filter(|order| order.is_guard(Side::Sell, open));

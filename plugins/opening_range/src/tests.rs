@@ -239,6 +239,20 @@ fn a_position_that_nothing_explains_is_sold() {
 }
 
 #[test]
+fn exits_of_more_than_is_held_are_made_to_fit_at_the_second_look() {
+    let mut desk = desk(QUICK);
+    minute(&mut desk, 102.2);
+    let entry = desk.submits()[0].id;
+    desk.hold(SYMBOL, Position { quantity: Qty::shares(100), average_price: price(102.21) });
+    desk.pass(LOOK_EVERY);
+    assert!(desk.cancels().is_empty(), "a fill may be on its way");
+    desk.pass(3 * SETTLE);
+    assert_eq!((desk.cancels(), guarded(&desk)), (vec![entry], Qty::shares(100)));
+    minute(&mut desk, 102.2);
+    assert_eq!(desk.submits().len(), 2, "and then it is quiet");
+}
+
+#[test]
 fn a_restart_goes_on_where_it_was() {
     let mut desk = desk(QUICK);
     minute(&mut desk, 102.2);
