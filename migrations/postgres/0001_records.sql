@@ -99,6 +99,16 @@ CREATE TABLE activities (
 );
 CREATE INDEX activities_time ON activities (time, id);
 
+-- What operators set by hand: by how much a sub-book differs from what its fills make.
+CREATE TABLE corrections (
+    strategy TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    qty TEXT NOT NULL,                      -- shares that came, negative when they went
+    cash TEXT NOT NULL,                     -- what leaves the profit that was realised as it was
+    PRIMARY KEY (strategy, symbol, time)
+);
+
 -- Values that outlive the process, such as peak-equity (host/store/src/facts.rs has their names).
 CREATE TABLE facts (
     name TEXT NOT NULL PRIMARY KEY,

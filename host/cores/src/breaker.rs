@@ -7,8 +7,8 @@
 //!
 //! What is measured is the equity with the cash that fills and activities make. Cash that nothing explains is
 //! neither profit nor loss, however long it stays: while there is any, equity is unknown to entries, the
-//! freeze of the cash check is the answer to it, nothing becomes a peak, and a fall of what the shares are
-//! worth still trips.
+//! freeze of the cash check is the answer to it, nothing becomes a peak, and what is a loss whatever the cash
+//! turns out to be still trips.
 //!
 //! What the owner puts in or takes out is neither profit nor loss, too: with the row that tells of it the
 //! cash of the books moves, and peak and window move with it, once, whenever the money shows.
@@ -37,6 +37,8 @@ pub struct Reading {
     pub equity: Usd,
     /// Cash in it that nothing explains: above zero when there is more than fills and activities make.
     pub unexplained: Usd,
+    /// Whether it is just that; otherwise at most so much is missing, perhaps nothing.
+    pub is_sure: bool,
 }
 
 /// How much may be lost, as fractions of the capital.
@@ -87,6 +89,8 @@ pub struct LossBreaker {
     limits: LossLimits,
     /// The last equity that was believed, as fills and activities make it.
     last: Option<Usd>,
+    /// The last one of which all cash was explained.
+    explained: Option<Usd>,
     suspect: Option<(Usd, u32)>,
     /// Whether all cash of the last reading was explained.
     is_explained: bool,
@@ -102,6 +106,7 @@ impl LossBreaker {
         Self {
             limits,
             last: None,
+            explained: None,
             suspect: None,
             is_explained: true,
             day_start: None,
@@ -147,6 +152,7 @@ impl LossBreaker {
         let moved = |equity: Usd| Some(equity + net).filter(|equity| equity.is_positive());
         self.peak = self.peak.and_then(moved);
         self.last = self.last.and_then(moved);
+        self.explained = self.explained.and_then(moved);
         if is_of_day {
             self.day_start = self.day_start.and_then(moved);
         }
@@ -162,11 +168,17 @@ impl LossBreaker {
     /// every reading that is still beyond.
     pub fn record(&mut self, reading: Option<Reading>, now: MarketTime) -> Option<Trip> {
         let reading = reading.filter(|reading| reading.equity.is_positive());
-        let equity = self.known(reading.map(|reading| reading.equity - reading.unexplained))?;
-        self.is_explained = reading.is_none_or(|reading| reading.unexplained.is_zero());
-        let from =
-            if self.is_explained { self.highest_since(now, equity) } else { self.highest(now, equity) };
-        let day_start = *self.day_start.get_or_insert(equity);
+        self.is_explained = reading.is_none_or(|reading| reading.is_sure && reading.unexplained.is_zero());
+        let is_sure = reading.is_none_or(|reading| reading.is_sure);
+        let equity = self.known(reading.map(|reading| reading.equity - reading.unexplained), is_sure)?;
+        if self.is_explained {
+            self.explained = Some(equity);
+        }
+        // Nothing falls from a height that was never explained.
+        let high = equity.min(self.explained.unwrap_or(equity));
+        let from = if is_sure { self.highest_since(now, high) } else { self.highest(now, high) };
+        let day_start =
+            if is_sure { *self.day_start.get_or_insert(high) } else { self.day_start.unwrap_or(high) };
         // The broker's equity of the close before may have the unexplained in it.
         let of_day = reading.map_or(equity, |reading| reading.equity.max(equity));
         if self.is_explained {
@@ -185,7 +197,7 @@ impl LossBreaker {
     }
 
     /// The equity, if it can be believed.
-    fn known(&mut self, equity: Option<Usd>) -> Option<Usd> {
+    fn known(&mut self, equity: Option<Usd>, is_sure: bool) -> Option<Usd> {
         let Some(equity) = equity.filter(|equity| equity.is_positive()) else {
             self.suspect.get_or_insert((Usd::ZERO, 0));
             return None;
@@ -206,7 +218,9 @@ impl LossBreaker {
             return None;
         }
         self.suspect = None;
-        self.last = Some(equity);
+        if is_sure {
+            self.last = Some(equity);
+        }
         Some(equity)
     }
 
@@ -257,12 +271,12 @@ mod tests {
 
     /// A reading that is explained.
     fn plain(equity: i64) -> Option<Reading> {
-        Some(Reading { equity: usd(equity), unexplained: Usd::ZERO })
+        Some(Reading { equity: usd(equity), unexplained: Usd::ZERO, is_sure: true })
     }
 
     /// A reading with cash that nothing explains.
     fn odd(equity: i64, unexplained: i64) -> Option<Reading> {
-        Some(Reading { equity: usd(equity), unexplained: usd(unexplained) })
+        Some(Reading { equity: usd(equity), unexplained: usd(unexplained), is_sure: true })
     }
 
     fn at(minutes: i64) -> MarketTime {
@@ -409,6 +423,31 @@ mod tests {
         assert_eq!(breaker.record(odd(100_000, -5_000), at(1)), None);
         assert_eq!(breaker.peak(), Some(usd(100_000)));
         assert_eq!(breaker.record(plain(100_000), at(2)), None, "no loss of 5,000");
+        // However long it stays, the shares fall from what was explained last.
+        for minute in 3..50 {
+            assert_eq!(breaker.record(odd(95_000, -5_000), at(minute)), None);
+        }
+        assert!(breaker.record(odd(93_900, -5_000), at(50)).is_some());
+    }
+
+    #[test]
+    fn in_doubt_only_what_is_a_loss_in_any_case_trips() {
+        let doubtful = |equity, missing: i64| {
+            Some(Reading { equity: usd(equity), unexplained: usd(-missing), is_sure: false })
+        };
+        let check = |equity: i64, missing: i64, trips: bool| {
+            let mut breaker = LossBreaker::new(LIMITS);
+            breaker.record(plain(100_000), at(0));
+            let trip = breaker.record(doubtful(equity, missing), at(1));
+            assert_eq!(trip.is_some(), trips, "{equity} {missing}: {trip:?}");
+            assert_eq!((breaker.equity(), breaker.peak()), (None, Some(usd(100_000))));
+            assert_eq!(breaker.believed(), Some(usd(100_000)));
+        };
+        check(95_000, 5_000, false);
+        check(100_000, 5_000, false);
+        check(93_000, 5_000, true);
+        check(99_000, 0, true);
+        check(104_000, 0, false);
     }
 
     #[test]

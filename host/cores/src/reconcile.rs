@@ -7,8 +7,8 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use cash::{Agreed, CashCheck, CashVerdict, Standing};
-pub use claims::{Claim, claimed, is_claimed};
-pub use rows::KnownRows;
+pub use claims::{Claim, claimed, derived, is_claimed, out_of_reach};
+pub use rows::{KnownRows, Moved};
 use sandpit_types::{BrokerOrder, ClientOrderId, Position, Qty, Symbol};
 
 use crate::orders::{Books, OrderState};
@@ -53,10 +53,17 @@ pub struct PositionDifference {
     pub broker: Qty,
 }
 
-/// Our id of an order that the broker shows: its own, else that of the order in the books that the broker
-/// knows by this id (a leg, a claimed order), else that of a claim.
+/// Our id of an order that the broker shows: that of the order in the books that the broker knows by this id
+/// (a leg, a claimed order), else its own, else that of a claim. What took the place of an order of ours
+/// although we did not ask for it is ours, too.
 pub fn name(books: &Books, claims: &[Claim], shown: &BrokerOrder) -> Option<ClientOrderId> {
-    shown.ours().or_else(|| books.by_broker_id(&shown.id).cloned()).or_else(|| claims::claimed(claims, shown))
+    let replaces = || {
+        let old = shown.replaces.as_ref().and_then(|old| books.by_broker_id(old));
+        let old = old.or_else(|| books.owed_to(&shown.id))?;
+        Some(derived(&old.strategy, &shown.id))
+    };
+    let known = books.by_broker_id(&shown.id).cloned();
+    known.or_else(|| shown.ours()).or_else(|| claims::claimed(claims, shown)).or_else(replaces)
 }
 
 /// Compares the broker's list of open orders with the books. Orders that are not sent yet, or whose POST is
@@ -183,6 +190,7 @@ pub(crate) mod tests {
             let claims = [Claim {
                 client_id_prefix: "manual-".to_owned(),
                 strategy: StrategyName::parse("sma").expect("a name"),
+                symbols: BTreeSet::from([Symbol::new("SPY")]),
             }];
             let classes: Vec<String> = orders(&books, &claims, &listed)
                 .into_iter()

@@ -15,7 +15,8 @@ use sandpit_fanout::{DataCounts, Tape};
 use sandpit_ingest::{IngestStats, NewsStats, UpdateStats};
 use sandpit_monitor::{
     BudgetFigures, DataFigures, HistogramFigures, LatencyFigures, LoopFigures, OpenOrderFigures,
-    OrderFigures, PositionFigures, PriorityFigures, Snapshot, StepFigures, StrategyFigures, WindowFigures,
+    OrderFigures, PositionFigures, PriorityFigures, RecordFigures, Snapshot, StepFigures, StrategyFigures,
+    WindowFigures,
 };
 use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Times, Usd};
 
@@ -111,7 +112,12 @@ impl Figures {
             equity_start_usd: equity.map(|(start, _)| start.to_f64()),
             rss_bytes: ambient::resident_bytes(),
             data: self.data(),
-            orders: self.orders(&desk),
+            orders: self.orders(&desk, now),
+            records: RecordFigures {
+                commits_failed: desk.failed_commits,
+                commits_late: desk.late_commits,
+                put_aside: desk.put_aside,
+            },
             strategies: self.strategies.iter().map(|strategy| self.strategy(strategy, &desk)).collect(),
             streams: running.map(streams::streams).unwrap_or_default(),
             sequence: running.map(|running| streams::sequence(&running.ingest)).unwrap_or_default(),
@@ -139,7 +145,7 @@ impl Figures {
         }
     }
 
-    fn orders(&self, desk: &DeskCounts) -> OrderFigures {
+    fn orders(&self, desk: &DeskCounts, now: MarketTime) -> OrderFigures {
         let intents =
             self.strategies.iter().map(|strategy| strategy.counters.intents.load(Ordering::Relaxed)).sum();
         let micros = |span: std::time::Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
@@ -153,6 +159,9 @@ impl Figures {
             suspicions: desk.suspicions,
             differences: desk.differences,
             foreign: desk.foreign,
+            activities_incomplete_secs: desk
+                .activities_missed_since
+                .map_or(0.0, |since| now.since(since).as_secs_f64()),
             open: desk.open,
             planned: desk.planned,
             unknown: desk.unknown,

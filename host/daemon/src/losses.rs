@@ -74,16 +74,17 @@ impl Losses {
     /// The day is measured from the equity at the close before it, which the broker knows: a restart in the
     /// middle of a losing day does not begin a new one. What the owner moved since that close is part of it.
     pub(crate) fn on(&mut self, account: &Account, cash: Standing, now: MarketTime) -> Option<Trip> {
-        let reading = match cash {
-            Standing::Explained => Some(Reading { equity: account.equity, unexplained: Usd::ZERO }),
-            Standing::Unexplained(unexplained) => Some(Reading { equity: account.equity, unexplained }),
-            Standing::Doubtful => None,
+        let (unexplained, is_sure) = match cash {
+            Standing::Explained => (Usd::ZERO, true),
+            Standing::Unexplained(unexplained) => (unexplained, true),
+            Standing::Doubtful(missing) => (Usd::ZERO - missing, false),
             // The next reading tells.
             Standing::Unclear => return None,
         };
-        let equity = reading.map_or(account.equity, |reading| reading.equity - reading.unexplained);
+        let reading = Reading { equity: account.equity, unexplained, is_sure };
+        let equity = account.equity - unexplained;
         if let Some((_, from @ None)) = &mut self.rebased
-            && reading.is_some()
+            && is_sure
             && equity.is_positive()
         {
             *from = Some(equity);
@@ -93,7 +94,7 @@ impl Losses {
             self.day = day;
             self.breaker.start_day(Some(self.start_of(day, account.last_equity, equity, now)));
         }
-        let trip = self.breaker.record(reading, now).filter(|_| !self.is_tripped);
+        let trip = self.breaker.record(Some(reading), now).filter(|_| !self.is_tripped);
         self.is_tripped |= trip.is_some();
         trip
     }

@@ -19,6 +19,8 @@ mod records;
 mod review;
 mod run;
 mod sessions;
+mod set_position;
+mod stopped;
 mod strategies;
 mod unfreeze;
 
@@ -55,6 +57,7 @@ enum Command {
     Db(records::DbCommand),
     Export(records::ExportArgs),
     Unfreeze(unfreeze::UnfreezeArgs),
+    SetPosition(set_position::SetPositionArgs),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -104,6 +107,12 @@ fn main() -> ExitCode {
             log_to_stderr("warn");
             said(load(&args.config).and_then(|config| {
                 unfreeze::unfreeze(&config, &args, &ambient::user(&ambient::environment()))
+            }))
+        }
+        Command::SetPosition(args) => {
+            log_to_stderr("warn");
+            said(load(&args.config).and_then(|config| {
+                set_position::set_position(&config, &args, &ambient::user(&ambient::environment()))
             }))
         }
         Command::Config(ConfigCommand::Check { config }) => {

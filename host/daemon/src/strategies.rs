@@ -233,15 +233,14 @@ impl Strategy {
                 self.inbox.push(StrategyEvent::Position { symbol, qty, avg_price });
             }
         }
-        for order in beginning.books.open_of(&self.name) {
-            let Some(id) = order.strategy_id else { continue };
+        for (id, leg, order) in beginning.books.open_as_told(&self.name) {
             self.inbox.push(StrategyEvent::OpenOrder {
                 id,
-                leg: order.links.leg_of.as_ref().map(|(_, leg)| *leg),
+                leg,
                 symbol: order.request.symbol.clone(),
                 side: order.request.side,
                 qty: order.request.qty,
-                filled_qty: order.filled().qty(),
+                filled_qty: order.filled_in_all(),
                 kind: order.request.kind,
                 status: order.state().status(),
             });

@@ -2,21 +2,14 @@
 //! freeze, and with `--rebase` after a breaker that tripped for good, such as a drawdown from a peak that
 //! stays.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use clap::Args;
 use sandpit_contract::Exit;
 use sandpit_store::{Actor, Audit, Record, Store, facts};
 use sandpit_types::MarketTime;
 
-use crate::{
-    ambient,
-    config::Config,
-    run::{Failure, lock, marker, open_database, usable_folder},
-};
-
-/// The longest reason that is kept.
-const MAX_REASON_CHARS: usize = 1_000;
+use crate::{config::Config, run::Failure, stopped::with_records};
 
 /// Lift a freeze: the host must be stopped; it trades again from its next start. What was agreed upon of the
 /// account's cash is forgotten, and the next reading is what is expected from then on.
@@ -39,29 +32,9 @@ pub(crate) struct UnfreezeArgs {
 /// # Errors
 /// [`Exit::Usage`] without a reason; [`Exit::State`] while a host runs, or when the database cannot be used.
 pub(crate) fn unfreeze(config: &Config, args: &UnfreezeArgs, operator: &str) -> Result<String, Failure> {
-    let reason = args.reason.trim();
-    if !(1..=MAX_REASON_CHARS).contains(&reason.chars().count()) {
-        let what = format!("--reason must say why, in 1 to {MAX_REASON_CHARS} characters");
-        return Err(Failure::new(Exit::Usage, what));
-    }
-    let folder = usable_folder(config)?;
-    let _lock = lock(&folder).map_err(|failure| {
-        let what = format!("{}; stop it first, it would not see the change", failure.sentence);
-        Failure::new(failure.exit, what)
-    })?;
-    let database = config.records.database(config.mode, &folder);
-    marker::check(&folder, &database)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let failed = |error| Failure::new(Exit::State, error);
-    runtime.block_on(async {
-        let store = open_database(&database, Arc::default()).await?;
-        let time = ambient::wall_now();
-        let lifted = lift(&store, reason, args.rebase, operator, time).await;
-        store.close().await;
-        let frozen = match lifted.map_err(failed)? {
+    with_records(config, &args.reason, async |store, reason, time| {
+        let lifted = lift(store, reason, args.rebase, operator, time).await;
+        let frozen = match lifted.map_err(|error| Failure::new(Exit::State, error))? {
             Some(freeze) => format!("no longer frozen; it was: {freeze}"),
             None => "nothing was frozen".to_owned(),
         };
@@ -107,15 +80,17 @@ async fn lift(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
+pub(crate) mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
 
     use nix::fcntl::Flock;
     use sandpit_store::Database;
 
     use super::*;
+    use crate::run::{lock, open_database, usable_folder};
 
-    fn config(folder: &std::path::Path) -> Config {
+    /// Of a host in paper mode whose state is in the folder.
+    pub(crate) fn config(folder: &std::path::Path) -> Config {
         let path = folder.join("sandpit.toml");
         let text = format!("mode = \"paper\"\nstate_dir = {:?}\nplugins_dir = \"p\"\n", folder.join("state"));
         std::fs::write(&path, text).expect("written");

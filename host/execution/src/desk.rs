@@ -231,7 +231,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             }
             Action::Ask { id, broker_id } => {
                 self.tasks.spawn(async move {
-                    let result = broker.order(&broker_id).await;
+                    let result = broker.order(&broker_id, Class::Reduce).await;
                     Outcome::Asked { id, result }
                 });
             }
@@ -243,7 +243,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             }
             Action::Identify(broker_id) => {
                 self.tasks.spawn(async move {
-                    let result = broker.order(&broker_id).await;
+                    let result = broker.order(&broker_id, Class::Poll).await;
                     Outcome::Identified { broker_id, result }
                 });
             }

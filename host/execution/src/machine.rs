@@ -24,6 +24,7 @@ mod replace;
 mod sends;
 mod story;
 mod strangers;
+mod successors;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +39,7 @@ use sandpit_cores::{
     reconcile::CashCheck,
 };
 use sandpit_store::Record;
-use sandpit_types::{BrokerOrderId, ClientOrderId, HostEpoch, MarketTime};
+use sandpit_types::{BrokerOrderId, ClientOrderId, HostEpoch, Leg, MarketTime};
 use tracing::warn;
 
 pub(crate) use self::action::{Action, Fetched, Outcome};
@@ -90,6 +91,10 @@ pub(crate) struct Machine<R> {
     closings: Closings,
     errands: Errands,
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
+    /// Orders that are over and were shown without their legs, since when.
+    lacking_legs: BTreeMap<ClientOrderId, MarketTime>,
+    /// Of those that are fetched, the legs, each with its parent.
+    fetching_legs: BTreeMap<ClientOrderId, (ClientOrderId, Leg)>,
     list: Poll,
     account: Poll,
     positions: Poll,
@@ -138,6 +143,8 @@ impl<R: Review> Machine<R> {
             closings: Closings::default(),
             errands: Errands::default(),
             fetching: BTreeMap::new(),
+            fetching_legs: BTreeMap::new(),
+            lacking_legs: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
             lives: BTreeSet::new(),
@@ -232,7 +239,7 @@ impl<R: Review> Machine<R> {
     fn ask(&mut self, now: MarketTime) {
         self.poll(now);
         for (errand, id) in self.errands.due(now) {
-            self.run_errand(errand, id);
+            self.run_errand(errand, id, now);
         }
         self.check_sync(now);
         self.suspect(now);

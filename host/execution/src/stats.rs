@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_types::{ClientOrderId, Price, Qty, Refusal, StrategyName, Symbol, Times, Usd};
+use sandpit_types::{ClientOrderId, MarketTime, Price, Qty, Refusal, StrategyName, Symbol, Times, Usd};
 
 /// Counts since the start of this life of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct DeskCounts {
     pub foreign: u64,
     /// Rows of the broker's activities that moved money without an order.
     pub activities: u64,
+    /// Since when the broker's activities could not be read wholly, market time; `None` while they can.
+    pub activities_missed_since: Option<MarketTime>,
     /// Times that the broker's truth and the books differed: an order of ours missing at the broker, another
     /// position, cash that was not explained at once.
     pub differences: u64,

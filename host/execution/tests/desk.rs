@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_broker::{Broker, BrokerError, GateError, Permit, SendTerms};
+use sandpit_broker::{Broker, BrokerError, Class, GateError, Permit, SendTerms};
 use sandpit_cores::{orders::Books, reconcile::Standing};
 use sandpit_execution::{Desk, DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, DeskStats, Review};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
@@ -123,6 +123,8 @@ struct FakeBroker {
     panics_at_positions: AtomicBool,
     unauthorized: AtomicBool,
     look_ups: AtomicUsize,
+    /// How urgent each question about an order by the broker's id was.
+    asked: Mutex<Vec<Class>>,
     /// Look-ups wait until this is over.
     look_ups_hang: AtomicBool,
     /// The list of open orders has each of them twice.
@@ -260,7 +262,8 @@ impl Broker for FakeBroker {
         Ok(new)
     }
 
-    async fn order(&self, id: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+    async fn order(&self, id: &BrokerOrderId, class: Class) -> Result<BrokerOrder, BrokerError> {
+        self.asked.lock().expect("no panic holds it").push(class);
         self.look_up(|order| order.id == *id).await
     }
 
@@ -292,7 +295,13 @@ impl Broker for FakeBroker {
         let mut rows: Vec<Activity> = executions.into_iter().enumerate().map(row).collect();
         let net = self.transferred.load(Ordering::SeqCst);
         if net != 0 {
-            let deed = Deed::Other { kind: "CSW".into(), net: Usd::new(net.into()), symbol: None, qty: None };
+            let deed = Deed::Other {
+                kind: "CSW".into(),
+                net: Usd::new(net.into()),
+                symbol: None,
+                qty: None,
+                per_share: None,
+            };
             rows.push(Activity { id: "t".into(), time: MarketTime::from_secs(1_000_000), deed });
         }
         self.read(rows).await
@@ -509,6 +518,8 @@ async fn the_records_of_another_account_are_refused_before_anything_is_taken_in(
         "{refused}"
     );
     life("a", 4).await.expect("nothing was changed");
+    let lives = store(&path).await.load().await.expect("reads").epochs;
+    assert_eq!(lives, [1, 2, 4].map(HostEpoch).into(), "a life begins once the account is the same");
 }
 
 #[tokio::test]
@@ -857,4 +868,31 @@ async fn an_account_is_not_measured_before_the_activities_were_read() {
         "after the transfer"
     );
     assert_eq!(broker.activities_fail.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn whose_order_filled_is_asked_without_using_what_is_kept_for_exits() {
+    const STRANGERS: usize = 40;
+    let (_directory, path) = place();
+    let broker = Arc::new(FakeBroker::default());
+    let mut bench = Bench::start(&path, broker.clone(), 1).await.expect("starts");
+    bench.submit(1).await;
+    bench.hear_status(OrderStatus::New).await;
+    let ours = broker.orders()[0].clone();
+    for stranger in 1..=STRANGERS {
+        let id = BrokerOrderId::new(format!("b{stranger}"));
+        let order = BrokerOrder { id, client_id: format!("by-hand-{stranger}"), ..ours.clone() };
+        broker.orders.lock().expect("no panic holds it").push(order);
+        broker.fill(stranger, 10);
+    }
+    let asked = || {
+        let asked = broker.asked.lock().expect("no panic holds it");
+        asked.iter().fold((0, 0), |(polls, exits), class| match class {
+            Class::Poll => (polls + 1, exits),
+            Class::Reduce => (polls, exits + 1),
+            Class::Cancel | Class::Enter => panic!("a question about an order as {class:?}"),
+        })
+    };
+    until(|| asked().0 == STRANGERS).await;
+    assert_eq!(asked().1, 0, "questions in the lane of exits");
 }

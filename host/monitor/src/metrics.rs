@@ -19,6 +19,7 @@ pub(crate) fn render(snapshot: &Snapshot, money: Money) -> String {
     let mut page = Page::default();
     process(&mut page, snapshot);
     orders(&mut page, snapshot);
+    records(&mut page, snapshot);
     strategies(&mut page, snapshot);
     match money {
         Money::Told => self::money(&mut page, snapshot),
@@ -76,6 +77,8 @@ fn orders(page: &mut Page, snapshot: &Snapshot) {
     let help = "Times the broker's truth and the books differed";
     one("sandpit_reconciliation_differences_total", help, orders.differences);
     one("sandpit_orders_foreign_total", "Orders of others, left alone", orders.foreign);
+    let help = "Time since the broker's activities could be read wholly, market time";
+    page.gauge("sandpit_activities_incomplete_seconds", help, &[(&[], orders.activities_incomplete_secs)]);
     page.gauge("sandpit_orders_open", "Orders open now", &[(&[], orders.open as f64)]);
     let help = "Orders that wait now for a place among those under way";
     page.gauge("sandpit_orders_planned", help, &[(&[], orders.planned as f64)]);
@@ -91,6 +94,17 @@ fn orders(page: &mut Page, snapshot: &Snapshot) {
     for (reason, count) in &snapshot.refusals {
         let labels = [("reason", reason.as_str())];
         page.counter("sandpit_refusals_total", "Intents refused by a risk gate", &[(&labels, *count as f64)]);
+    }
+}
+
+fn records(page: &mut Page, snapshot: &Snapshot) {
+    let records = snapshot.records;
+    for (name, help, count) in [
+        ("sandpit_commits_failed_total", "Commits of records that failed", records.commits_failed),
+        ("sandpit_commits_late_total", "Commits of records not answered in time", records.commits_late),
+        ("sandpit_records_put_aside_total", "Records the database refused for good", records.put_aside),
+    ] {
+        page.counter(name, help, &[(&[], count as f64)]);
     }
 }
 
@@ -216,7 +230,8 @@ fn flag(on: bool) -> f64 {
 mod tests {
     use super::*;
     use crate::{
-        HistogramFigures, LoopFigures, OrderFigures, PriorityFigures, StrategyFigures, WindowFigures,
+        HistogramFigures, LoopFigures, OrderFigures, PriorityFigures, RecordFigures, StrategyFigures,
+        WindowFigures,
     };
 
     #[test]
@@ -235,6 +250,32 @@ mod tests {
         assert!(text.contains("sandpit_order_stream_suspicions_total 2"), "{text}");
         assert!(text.contains("sandpit_strategy_fills_total{strategy=\"sma_cross\"} 3"), "{text}");
         assert!(!text.contains("sandpit_lease_seconds_left"), "{text}");
+    }
+
+    #[test]
+    fn what_an_operator_has_to_look_after_is_shown_from_the_start() {
+        let text = render(&Snapshot::default(), Money::LeftOut);
+        for line in [
+            "sandpit_activities_incomplete_seconds 0",
+            "sandpit_commits_failed_total 0",
+            "sandpit_commits_late_total 0",
+            "sandpit_records_put_aside_total 0",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");
+        }
+        let orders = OrderFigures { activities_incomplete_secs: 61.5, ..OrderFigures::default() };
+        let records = RecordFigures { commits_failed: 1, commits_late: 2, put_aside: 3 };
+        let text = render(&Snapshot { orders, records, ..Snapshot::default() }, Money::LeftOut);
+        for (kind, line) in [
+            ("gauge", "sandpit_activities_incomplete_seconds 61.5"),
+            ("counter", "sandpit_commits_failed_total 1"),
+            ("counter", "sandpit_commits_late_total 2"),
+            ("counter", "sandpit_records_put_aside_total 3"),
+        ] {
+            let name = line.split_once(' ').expect("a name and a value").0;
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");
+            assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} is no {kind} in {text}");
+        }
     }
 
     #[test]

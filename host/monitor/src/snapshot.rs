@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub data: DataFigures,
     /// Orders so far, all strategies.
     pub orders: OrderFigures,
+    /// What went into the records so far, and what did not.
+    pub records: RecordFigures,
     /// One entry a strategy, by name.
     pub strategies: Vec<StrategyFigures>,
     /// One entry a stream.
@@ -121,6 +123,9 @@ pub struct OrderFigures {
     pub differences: u64,
     /// Orders of others that were seen and left alone.
     pub foreign: u64,
+    /// How long the broker's activities could not be read wholly, market time; zero while they can. Without
+    /// them nobody knows what moved cash.
+    pub activities_incomplete_secs: f64,
     /// Orders open now.
     pub open: u64,
     /// Orders that wait now for a place among those under way.
@@ -129,6 +134,17 @@ pub struct OrderFigures {
     pub unknown: u64,
     /// From intent to the broker's answer.
     pub latency: LatencyFigures,
+}
+
+/// How the database takes the records, since the start.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct RecordFigures {
+    /// Commits that failed; what must not be lost is committed again.
+    pub commits_failed: u64,
+    /// Commits that were not answered in time; no order was taken until they were.
+    pub commits_late: u64,
+    /// Records that the database refused for good; each stands in a notice instead.
+    pub put_aside: u64,
 }
 
 /// A latency in microseconds of real time.

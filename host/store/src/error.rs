@@ -30,8 +30,8 @@ pub enum StoreError {
     },
     /// The file is no database, or a damaged one. Nothing was changed.
     #[error(
-        "the database {database} is damaged or no SQLite file ({cause}); move it away to start with an \
-         empty one, or restore a backup"
+        "the database {database} is damaged or no SQLite file ({cause}); move it away with its -wal and \
+         -shm, then restore a backup (sandpit db restore), or start with an empty one"
     )]
     Damaged {
         /// The database.

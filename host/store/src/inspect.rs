@@ -11,7 +11,7 @@ use crate::{
     Database, OrderRow, Snapshot, StoreError, SubBookRow,
     connection::Row,
     facts,
-    rows::{self, order_columns, required},
+    rows::{self, order_columns, parsed, required},
     statements::Value,
 };
 
@@ -38,9 +38,10 @@ const CHANGES: &str = "SELECT client_id, COUNT(*) AS rows, MIN(change_number) AS
                        client_id <= $2 GROUP BY client_id";
 const ORPHANS: &str = "SELECT \"table\" AS name, COUNT(*) AS rows FROM pragma_foreign_key_check GROUP BY 1";
 const SUB_BOOKS: &str = "SELECT strategy, symbol, qty, cost, cash FROM sub_books";
+const CORRECTIONS: &str = "SELECT strategy, symbol, qty, cash FROM corrections";
 const FORGOTTEN: &str = "SELECT value FROM facts WHERE name = $1";
 
-/// Shares and cash of one strategy in one symbol, by its fills.
+/// Shares and cash of one strategy in one symbol, by its fills and by what operators set.
 type Sums = BTreeMap<(StrategyName, Symbol), (Qty, Usd)>;
 
 impl Snapshot {
@@ -61,7 +62,13 @@ impl Snapshot {
             found.skipped.push(format!("the rows, because the schema's version is {is} and not {wanted}"));
             return Ok(found);
         }
-        let sums = self.orders(&mut found).await?;
+        let mut sums = self.orders(&mut found).await?;
+        for row in self.rows(CORRECTIONS, &[]).await? {
+            let symbol = Symbol::new(required(&row, "symbol")?);
+            let sum = sums.entry((rows::strategy(&row)?, symbol)).or_default();
+            let (qty, cash): (Qty, Usd) = (parsed(&row, "qty")?, parsed(&row, "cash")?);
+            *sum = (sum.0 + qty, sum.1 + cash);
+        }
         self.sub_books(&sums, &mut found).await?;
         Ok(found)
     }
@@ -139,7 +146,8 @@ impl Snapshot {
             let (is, should) = (books.get(key).unwrap_or(&zero), sums.get(key).unwrap_or(&zero));
             if is != should {
                 found.say(format!(
-                    "sub-book of {} in {}: it holds {} shares and {} USD, the fills make {} and {}",
+                    "sub-book of {} in {}: it holds {} shares and {} USD, fills and corrections make {} \
+                     and {}",
                     key.0, key.1, is.0, is.1, should.0, should.1
                 ));
             }

@@ -117,10 +117,11 @@ const AUDIT: &str = "SELECT sequence, time, actor, name, action, client_id, symb
                      time >= $1 AND time < $2 AND (time, sequence) > ($3, $4) ORDER BY time, sequence LIMIT \
                      $5";
 
-const COUNTS: [(&str, &str); 14] = [
+const COUNTS: [(&str, &str); 15] = [
     ("activities", "SELECT COUNT(*) AS rows FROM activities"),
     ("alerts", "SELECT COUNT(*) AS rows FROM alerts"),
     ("audit", "SELECT COUNT(*) AS rows FROM audit"),
+    ("corrections", "SELECT COUNT(*) AS rows FROM corrections"),
     ("equity", "SELECT COUNT(*) AS rows FROM equity"),
     ("facts", "SELECT COUNT(*) AS rows FROM facts WHERE name <> 'writer'"),
     ("fills", "SELECT COUNT(*) AS rows FROM fills"),

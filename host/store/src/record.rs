@@ -19,6 +19,17 @@ pub enum Record {
         /// Of its strategy and symbol.
         after: SubBookRow,
     },
+    /// An operator set by hand what a strategy holds: the fills do not make it.
+    Correction {
+        /// When; there is one a moment.
+        time: MarketTime,
+        /// Shares that came (above zero) or went by it.
+        qty: Qty,
+        /// What was added to the money received less money paid.
+        cash: Usd,
+        /// The sub-book after it.
+        after: SubBookRow,
+    },
     /// What the account was worth.
     Equity {
         /// When.

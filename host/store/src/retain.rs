@@ -56,12 +56,13 @@ macro_rules! oldest {
 const STORY: [&str; 4] = [oldest!("signals"), oldest!("refusals"), oldest!("notices"), oldest!("alerts")];
 const LEDGER: [&str; 2] = [oldest!("audit"), oldest!("activities")];
 
-/// Orders that are over and have no leg that is open.
+/// Orders that are over, have no leg that is open and were replaced by none that is: its report may include
+/// what they have filled.
 macro_rules! old_orders {
     () => {
         "orders AS old WHERE recorded_at < $1 AND changed_at < $1 AND NOT is_open AND NOT EXISTS (SELECT \
-        1 FROM \
-         orders AS leg WHERE leg.is_open AND leg.leg_of = old.client_id)"
+         1 FROM orders AS kin WHERE kin.is_open AND (kin.leg_of = old.client_id OR kin.replaces = \
+         old.client_id))"
     };
 }
 

@@ -139,6 +139,8 @@ async fn check(
     if cause == "ok" {
         return Ok(());
     }
+    // SQLite begins with a line that names the part of the file.
+    let cause = cause.lines().collect::<Vec<_>>().join(" ");
     Err(StoreError::Damaged { database: database.to_string(), cause })
 }
 

@@ -27,6 +27,13 @@ pub(crate) struct Statement {
     pub(crate) only_adds: bool,
 }
 
+const ADD_EXECUTION: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, \
+     cumulative, net) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING";
+const KEEP_ACTIVITY: &str = "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, \
+     cumulative, net) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET \
+     qty = excluded.qty, net = excluded.net";
+const ADD_CORRECTION: &str = "INSERT INTO corrections (strategy, symbol, time, qty, cash) VALUES ($1, $2, \
+                              $3, $4, $5) ON CONFLICT (strategy, symbol, time) DO NOTHING";
 const ADD_HOST_START: &str =
     "INSERT INTO host_starts (epoch, mode, time) VALUES ($1, $2, $3) ON CONFLICT (epoch) DO NOTHING";
 const ADD_EQUITY: &str = "INSERT INTO equity (time, equity, cash) SELECT $1, $2, $3 WHERE NOT EXISTS \
@@ -51,6 +58,11 @@ pub(crate) fn statements(record: &Record) -> Vec<Statement> {
         Record::Order(row) => order(row),
         Record::Change(change) => return changed(change).into(),
         Record::Fill { fill, after } => return vec![filled(fill), sub_book(after)],
+        Record::Correction { time, qty, cash, after } => {
+            let SubBookRow { strategy, symbol, .. } = after;
+            let values = vec![text(strategy), text(symbol), at(*time), text(qty), text(cash)];
+            return vec![add(ADD_CORRECTION, values), sub_book(after)];
+        }
         Record::Activity(row) => activity(row),
         Record::Fact { name, value } => fact(name, value.as_deref()),
         Record::StrategyState { time, strategy, version, state } => {
@@ -222,17 +234,17 @@ fn activity(row: &Activity) -> Statement {
             text(cumulative),
             maybe(None::<&str>),
         ],
-        Deed::Other { kind, net, symbol, qty } => {
+        Deed::Other { kind, net, symbol, qty, per_share: _ } => {
             let nothing = || maybe(None::<&str>);
             let (symbol, qty) = (maybe(symbol.as_ref()), maybe(*qty));
             [text(kind), nothing(), symbol, nothing(), qty, nothing(), nothing(), text(net)]
         }
     });
-    add(
-        "INSERT INTO activities (id, time, kind, broker_id, symbol, side, qty, price, cumulative, net) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
-        values,
-    )
+    match &row.deed {
+        Deed::Fill { .. } => add(ADD_EXECUTION, values),
+        // The broker may cancel it, and then it moves nothing.
+        Deed::Other { .. } => change(KEEP_ACTIVITY, values),
+    }
 }
 
 pub(crate) fn fact(name: &str, value: Option<&str>) -> Statement {

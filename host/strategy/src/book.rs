@@ -1,5 +1,7 @@
 //! What a strategy may read, folded from the events it was given: a replay of the events rebuilds it.
 
+#[cfg(test)]
+mod desk_tests;
 mod orders;
 
 use std::collections::{HashMap, VecDeque};

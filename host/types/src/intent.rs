@@ -182,9 +182,9 @@ pub enum Refusal {
     /// It would be one day trade too many (only where the broker still counts them).
     #[error("day-trades")]
     DayTrades,
-    /// The broker answered no.
-    #[error("rejected-by-broker")]
-    RejectedByBroker,
+    /// The strategy is leaving the symbol: its other orders there are being cancelled.
+    #[error("closing")]
+    Closing,
     /// The record could not be written, so nothing was sent.
     #[error("not-recorded")]
     NotRecorded,

@@ -20,7 +20,15 @@ impl Demo {
     /// # Panics
     /// When it does not trade.
     pub fn trading(speed: &str) -> Self {
-        let demo = Self::start(&["--speed", speed]);
+        Self::trading_with(&["--speed", speed])
+    }
+
+    /// The same of one started with `args`.
+    ///
+    /// # Panics
+    /// When it does not trade.
+    pub fn trading_with(args: &[&str]) -> Self {
+        let demo = Self::start(args);
         wait_for("fills", Duration::from_secs(120), || {
             (demo.sim_status()["fills"].as_u64() > Some(5)).then_some(())
         });

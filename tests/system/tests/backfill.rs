@@ -268,9 +268,17 @@ fn storms_of_every_kind_cost_time_and_no_day() {
     let faults: String =
         faults.iter().map(|rule| format!("[[fault]]\npath = \"/v2/stocks/bars\"\n{rule}\n")).collect();
     let market = Market::play(30, &faults, &[]);
-    let report = ends(market.backfill("bars", "out", &[]), 0);
+    let output = market.backfill("bars", "out", &[]).output().expect("sandpit runs");
+    let report = text(&output);
     assert!(report.contains("waits 1m00s: too many requests"), "{report}");
     assert!(report.contains("waits 30s: the broker cannot be reached"), "{report}");
+    // Which request the storm meets depends on who asks first: four times in a row, its day is left out.
+    if report.contains("\nskipped") {
+        assert_eq!(output.status.code(), Some(INCOMPLETE), "{report}");
+        ends(market.backfill("bars", "out", &[]), 0);
+    } else {
+        assert_eq!(output.status.code(), Some(0), "{report}");
+    }
     market.verify("out");
 }
 

@@ -2,9 +2,10 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     net::TcpListener,
     path::Path,
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 use sandpit_system_tests::{binary, plugin};
@@ -17,10 +18,11 @@ const ADDRESS: i32 = 13;
 const DATA: i32 = 14;
 const BROKER: i32 = 15;
 
-/// A folder with a configuration that would work if a broker listened on port 1.
+/// A folder with a configuration that would work if the broker were there.
 struct Setting {
     folder: TempDir,
     listen: String,
+    broker: String,
 }
 
 impl Setting {
@@ -28,7 +30,7 @@ impl Setting {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("plugins")).expect("made");
         fs::copy(plugin("sma_cross"), folder.path().join("plugins/sma_cross.wasm")).expect("copied");
-        let setting = Self { folder, listen: "127.0.0.1:0".into() };
+        let setting = Self { folder, listen: "127.0.0.1:0".into(), broker: "127.0.0.1:1".into() };
         setting.configure("state", "");
         setting
     }
@@ -40,11 +42,12 @@ impl Setting {
     fn configure(&self, state: &str, extra: &str) {
         let text = format!(
             "state_dir = {:?}\nplugins_dir = {:?}\nlisten = {:?}\nkill_switch_file = {:?}\n\
-             {extra}\n[broker]\nurl = \"http://127.0.0.1:1\"\n",
+             {extra}\n[broker]\nurl = \"http://{}\"\n",
             self.path(state),
             self.path("plugins"),
             self.listen,
             self.path("kill"),
+            self.broker,
         );
         fs::write(self.path("sandpit.toml"), text).expect("written");
     }
@@ -56,6 +59,7 @@ impl Setting {
             .arg(self.path("sandpit.toml"))
             .env("APCA_API_KEY_ID", "k")
             .env("APCA_API_SECRET_KEY", "s")
+            .env_remove("DATABASE_URL")
             .output()
             .expect("sandpit runs");
         check(&output, code, says);
@@ -74,6 +78,33 @@ fn check(output: &Output, code: i32, says: &[&str]) {
         assert!(sentence.contains(part), "{part:?} is not in {sentence:?}; all of it:\n{text}");
     }
     assert!(!text.contains("panicked"), "{text}");
+}
+
+/// A running `sandpit-sim`.
+struct Sim {
+    child: Child,
+    address: String,
+}
+
+impl Sim {
+    fn start() -> Self {
+        let mut child = Command::new(binary("sandpit-sim"))
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sandpit-sim starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let address = line.trim_end().strip_prefix("listening ").expect("the first line").to_owned();
+        Self { child, address }
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).expect("our own child");
+    }
 }
 
 #[test]
@@ -137,6 +168,46 @@ fn a_broken_line_in_a_data_file() {
     let output =
         Command::new(binary("sandpit-sim")).args(["--listen", "127.0.0.1:0", "--data"]).arg(&data).output();
     check(&output.expect("sandpit-sim runs"), DATA, &["bars.csv:3", "oops"]);
+}
+
+/// What is wrong, where, and what to do: the broker is there, and the host sends it nothing.
+#[test]
+fn a_damaged_database() {
+    let sim = Sim::start();
+    let mut setting = Setting::new();
+    setting.broker = sim.address.clone();
+    setting.configure("state", "mode = \"paper\"");
+    // Any command makes the database.
+    let made = Command::new(binary("sandpit"))
+        .args(["unfreeze", "--reason", "new", "--config"])
+        .arg(setting.path("sandpit.toml"))
+        .env("APCA_API_KEY_ID", "k")
+        .env("APCA_API_SECRET_KEY", "s")
+        .env_remove("DATABASE_URL")
+        .output()
+        .expect("sandpit runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let path = setting.path("state/paper/sandpit.db");
+    let whole = fs::read(&path).expect("there");
+    let says = [
+        "state/paper/sandpit.db",
+        "damaged",
+        "-wal and -shm",
+        "sandpit db restore",
+        "start with an empty one",
+    ];
+    for damage in ["a page", "half", "text"] {
+        let mut bytes = whole.clone();
+        let middle = bytes.len() / 2;
+        match damage {
+            "a page" => bytes[middle..middle + 4_096].fill(0x5a),
+            "half" => bytes.truncate(middle),
+            _ => bytes = b"orders, fills and everything else".repeat(500),
+        }
+        fs::write(&path, bytes).expect("written");
+        println!("{damage}");
+        setting.check(STATE, &says);
+    }
 }
 
 #[test]

@@ -49,7 +49,23 @@ fn rows(list: &Value, names: &[&str]) -> Vec<Vec<String>> {
 
 #[test]
 fn a_backup_restored_elsewhere_has_the_brokers_books_and_trades_on() {
-    let demo = Demo::trading("195");
+    drill(&Demo::trading("195"), None);
+}
+
+#[test]
+fn a_backup_of_a_server_restored_into_another_database_trades_on() {
+    let server = sandpit_postgres::Server::with(sandpit_postgres::Options { fsync: false });
+    let server = server.unwrap_or_else(|error| panic!("{error}"));
+    let demo = Demo::trading_with(&["--speed", "195", "--database-url", &server.url()]);
+    let new = server.create_database("elsewhere").unwrap_or_else(|error| panic!("{error}"));
+    drill(&demo, Some(&new));
+    // The old one was only read.
+    let written = server.query("SELECT COUNT(*) FROM host_starts").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(written.trim(), "1", "the new host writes into the new database");
+}
+
+/// The drill of docs/recovery.md; `new` is the database of a host on PostgreSQL.
+fn drill(demo: &Demo, new: Option<&str>) {
     let (config, backups) = (text(&demo.path("host.toml")), text(&demo.path("backups")));
     let output = sandpit(&["db", "backup", "--config", &config, "--to", &backups, "--keep", "3"]);
     assert!(output.status.success(), "{}", said(&output));
@@ -62,10 +78,12 @@ fn a_backup_restored_elsewhere_has_the_brokers_books_and_trades_on() {
     let (elsewhere, listen) = (demo.path("elsewhere"), free_address());
     let start = monotonic_ms();
     let drill = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/recovery-drill.sh"))
+        .args(new.iter().flat_map(|url| ["--database-url", url]))
         .args([&config, &backups, &text(&elsewhere), &listen])
         .env("SANDPIT", binary("sandpit"))
         .env("APCA_API_KEY_ID", "demo")
         .env("APCA_API_SECRET_KEY", "demo")
+        .env_remove("DATABASE_URL")
         .output()
         .expect("the drill runs");
     assert!(drill.status.success(), "{}", said(&drill));

@@ -41,18 +41,21 @@ impl Layout {
             kill_flag: folder.join("kill"),
             host_address: free_address()?,
         };
-        fs::write(&layout.host_config, layout.host_text(&folder, sim, options.speed))?;
+        fs::write(&layout.host_config, layout.host_text(&folder, sim, options))?;
         fs::write(&layout.watchdog_config, layout.watchdog_text(&folder, binaries, sim, options))?;
         let addresses = serde_json::json!({"sim": sim.address, "host": layout.host_address});
         fs::write(folder.join("addresses.json"), addresses.to_string())?;
         Ok(layout)
     }
 
-    fn host_text(&self, folder: &Path, sim: &Sim, speed: u32) -> String {
+    fn host_text(&self, folder: &Path, sim: &Sim, options: &Options) -> String {
+        let url = options.database_url.as_ref();
+        let database = url.map(|url| format!("\n[database]\nurl = {url:?}\n")).unwrap_or_default();
         format!(
             "mode = \"paper\"\nstate_dir = {state:?}\nplugins_dir = {plugins:?}\nlisten = \"{listen}\"\n\
              kill_switch_file = {kill:?}\n\n[broker]\nurl = \"http://{sim}\"\nclock_speed = {speed}.0\n\n\
-             [watchdog]\nsocket = {socket:?}\n",
+             [watchdog]\nsocket = {socket:?}\n{database}",
+            speed = options.speed,
             state = folder.join("host"),
             plugins = folder.join("plugins"),
             listen = self.host_address,

@@ -65,6 +65,9 @@ pub(crate) struct Options {
     /// Use what is built already.
     #[arg(long)]
     no_build: bool,
+    /// Keep the records in this PostgreSQL database instead of a file.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
 }
 
 /// Builds what is missing, runs the demo, prints its summary.

@@ -87,7 +87,7 @@ pub(crate) fn page(rows: &[Row<'_>], oddities: &Oddities) -> ActivityPage {
         let kind = format!("activity {}", head.activity_type.unwrap_or_default());
         let read = row.read::<ActivityWire>().map_err(|error| error.to_string());
         match read.and_then(|wire| map::activity(wire).map_err(|error| error.to_string())) {
-            Ok(row) => page.rows.extend(row),
+            Ok(row) => page.rows.push(row),
             Err(error) => oddities.unreadable(&kind, &error),
         }
         page.last = head.id;

@@ -45,8 +45,8 @@ impl Broker for Alpaca {
         made(&answer, by)
     }
 
-    async fn order(&self, id: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
-        let ask = Ask { class: Class::Reduce, ..Ask::POLL };
+    async fn order(&self, id: &BrokerOrderId, class: Class) -> Result<BrokerOrder, BrokerError> {
+        let ask = Ask { class, ..Ask::POLL };
         let path = format!("/v2/orders/{id}");
         let answer = self.trading.read(Method::GET, &path, &[("nested", "true")], ask).await?;
         map::order(answer.value()?).map_err(malformed)

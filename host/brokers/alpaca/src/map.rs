@@ -227,14 +227,12 @@ pub(crate) fn position(wire: PositionWire) -> Result<Position, MapError> {
     })
 }
 
-/// A row of the account's activities; `None` for one that was canceled and moves nothing. Its time is when it
-/// was booked, for that is when the money moved; a row that has only a date has the start of that day.
-pub(crate) fn activity(wire: ActivityWire) -> Result<Option<Activity>, MapError> {
+/// A row of the account's activities. One that was canceled moves nothing, and may have been told of before.
+/// Its time is when it was booked, for that is when the money moved; a row that has only a date has the start
+/// of that day.
+pub(crate) fn activity(wire: ActivityWire) -> Result<Activity, MapError> {
     if wire.activity_type == "FILL" {
-        return fill(wire).map(Some);
-    }
-    if wire.status.as_deref() == Some("canceled") {
-        return Ok(None);
+        return fill(wire);
     }
     let booked = wire.created_at.as_deref().and_then(stamp::parse);
     let booked = booked.or(wire.transaction_time.map(|stamp| stamp.0));
@@ -242,13 +240,17 @@ pub(crate) fn activity(wire: ActivityWire) -> Result<Option<Activity>, MapError>
         Some(time) => time,
         None => start_of_day(&need("date", wire.date)?)?,
     };
+    let counts = wire.status.as_deref() != Some("canceled");
+    let per_share = wire.per_share_amount.map(|each| each.to_string());
+    let per_share = per_share.and_then(|text| text.trim_matches('"').parse().ok());
     let deed = Deed::Other {
         kind: wire.activity_type,
-        net: wire.net_amount.unwrap_or(Usd::ZERO),
+        net: wire.net_amount.filter(|_| counts).unwrap_or(Usd::ZERO),
         symbol: wire.symbol.filter(|symbol| !symbol.is_empty()).map(Symbol::new),
-        qty: wire.qty.filter(|qty| !qty.is_zero()),
+        qty: wire.qty.filter(|qty| counts && !qty.is_zero()),
+        per_share,
     };
-    Ok(Some(Activity { id: wire.id, time, deed }))
+    Ok(Activity { id: wire.id, time, deed })
 }
 
 /// One execution.

@@ -56,11 +56,16 @@ pub trait Broker: Send + Sync + 'static {
         terms: SendTerms,
     ) -> impl Future<Output = Result<BrokerOrder, BrokerError>> + Send;
 
-    /// One order by the broker's id, with its legs: these have no id of ours.
+    /// One order by the broker's id, with its legs: these have no id of ours. `class` is [`Class::Reduce`] of
+    /// an order that is ours, and [`Class::Poll`] of one that may be anybody's.
     ///
     /// # Errors
     /// As [`Broker::order_by_client_id`].
-    fn order(&self, id: &BrokerOrderId) -> impl Future<Output = Result<BrokerOrder, BrokerError>> + Send;
+    fn order(
+        &self,
+        id: &BrokerOrderId,
+        class: Class,
+    ) -> impl Future<Output = Result<BrokerOrder, BrokerError>> + Send;
 
     /// All orders submitted at `since` or later, terminal or not, legs included: what a machine that lost its
     /// newest records has forgotten.

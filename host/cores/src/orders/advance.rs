@@ -50,8 +50,12 @@ pub(super) fn advance(
         Vec::new()
     } else {
         wait_for_old(order, shown.filled_qty)?;
-        order.taken.read(order.request.qty, shown);
-        let (before, value_before) = order.taken.included();
+        let mut taken = order.taken.clone();
+        // One from before the old order's last one says nothing about how the broker counts.
+        if order.old_shown_at.is_none_or(|at| shown.updated_at >= at) {
+            taken.read(order.request.qty, shown);
+        }
+        let (before, value_before) = taken.included();
         let execution = event.execution();
         let reading = Reading {
             execution,
@@ -65,11 +69,16 @@ pub(super) fn advance(
                 .or(shown.limit_price),
             time: shown.updated_at,
         };
-        count(order, &reading, shown.filled_qty)?
+        let fills = count(order, &reading, shown.filled_qty)?;
+        order.taken.apart = taken.apart;
+        fills
     };
     order.state = state;
     order.broker_id = Some(shown.id.clone());
     order.shown_at = order.shown_at.max(Some(shown.updated_at));
+    if shown.replaced_by.is_some() {
+        order.replaced_by.clone_from(&shown.replaced_by);
+    }
     Ok(fills)
 }
 

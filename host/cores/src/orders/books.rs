@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sandpit_types::{
-    BrokerOrder, BrokerOrderId, ClientOrderId, Fill, HostEpoch, Links, MarketTime, OrderRequest, Qty,
+    BrokerOrder, BrokerOrderId, ClientOrderId, Fill, HostEpoch, Leg, Links, MarketTime, OrderRequest, Qty,
     StrategyName, StrategyOrderId, Symbol,
 };
 
-use super::{ImpossiblePair, Order, OrderEvent, OrderState, StoredOrder, SubBook, advance::advance, step};
+use super::{
+    ImpossiblePair, Order, OrderEvent, OrderState, StoredOrder, SubBook, advance::advance, line::Lines, step,
+};
 
 /// Orders that are over and still remembered, for late and repeated events. Past it the oldest is forgotten
 /// here; the store still has it.
@@ -89,6 +91,10 @@ pub struct Applied {
     pub revived: bool,
     /// Legs that stand elsewhere now because their parent does.
     pub legs: Vec<ClientOrderId>,
+    /// Replacements that take over something else now.
+    pub replacements: Vec<ClientOrderId>,
+    /// The order that it replaces, if what took that one's place is certain only now.
+    pub followed: Option<ClientOrderId>,
 }
 
 pub(super) type Key = (HostEpoch, StrategyName, u32, StrategyOrderId);
@@ -109,6 +115,9 @@ pub struct Books {
     pub(super) legs: BTreeMap<ClientOrderId, Vec<ClientOrderId>>,
     /// The orders that were to take the place of each, the newest last.
     pub(super) replacements: BTreeMap<ClientOrderId, Vec<ClientOrderId>>,
+    pub(super) lines: Lines,
+    /// Orders of which the broker says that others took their place, which are not here.
+    pub(super) owed: BTreeMap<ClientOrderId, BrokerOrderId>,
     /// What the broker holds of the symbols of which it surely holds another quantity than the sub-books.
     pub(super) disputed: BTreeMap<Symbol, Qty>,
     /// Why nothing may add risk, if so.
@@ -158,16 +167,25 @@ impl Books {
     }
 
     /// Takes in an order of ours that neither books nor store have, with all its fills. Those of a
-    /// replacement wait until the order that it replaces is over.
+    /// replacement wait until the order that it replaces is over. `leg_of` says of which order it is which
+    /// leg; what replaces a leg is one.
     ///
     /// # Errors
     /// [`BookError::Duplicate`] when it is here already; [`BookError::NoPrice`].
-    pub fn adopt(&mut self, client_id: ClientOrderId, shown: &BrokerOrder) -> Result<Applied, BookError> {
+    pub fn adopt(
+        &mut self,
+        client_id: ClientOrderId,
+        shown: &BrokerOrder,
+        leg_of: Option<(ClientOrderId, Leg)>,
+    ) -> Result<Applied, BookError> {
         if self.orders.contains_key(&client_id) {
             return Err(BookError::Duplicate { client_id });
         }
         let mut order = Order::adopted(client_id.clone(), shown);
-        order.links.replaces = shown.replaces.as_ref().and_then(|old| self.by_broker_id(old)).cloned();
+        let replaces = shown.replaces.as_ref().and_then(|old| self.by_broker_id(old));
+        order.links.replaces = replaces.or_else(|| self.owed_to(&shown.id)).cloned();
+        let old = order.links.replaces.as_ref().and_then(|old| self.order(old));
+        order.links.leg_of = leg_of.or_else(|| old?.links.leg_of.clone());
         self.insert(order);
         match self.apply(&client_id, &OrderEvent::Snapshot(shown.clone())) {
             Err(BookError::TooEarly { .. }) => Ok(Applied::default()),
@@ -185,6 +203,7 @@ impl Books {
     /// See [`BookError`]; nothing has changed then.
     pub fn apply(&mut self, client_id: &ClientOrderId, event: &OrderEvent) -> Result<Applied, BookError> {
         let counts_no_more = self.counts_no_more(client_id);
+        let awaited = self.awaited(client_id);
         let order = self
             .orders
             .get_mut(client_id)
@@ -203,9 +222,24 @@ impl Books {
                 *at_broker += fill.side.signed(fill.qty);
             }
         }
+        self.realign(client_id);
+        let awaits = self.awaited(client_id);
+        let changed = changed || awaited.0 != awaits.0;
         self.file(client_id, &before.0);
-        let legs = if changed { self.hand_on(client_id) } else { Vec::new() };
-        Ok(Applied { changed, fills, revived, legs })
+        if !changed {
+            return Ok(Applied { changed, fills, revived, ..Applied::default() });
+        }
+        let (replacements, legs) = (self.hand_over(client_id), self.hand_on(client_id));
+        let old = self.order(client_id).and_then(|order| order.links.replaces.clone());
+        let followed = old.filter(|_| awaited.1 && !awaits.1);
+        Ok(Applied { changed, fills, revived, legs, replacements, followed })
+    }
+
+    /// Whether it has still to be learned what took the place of an order, and of the one that it replaces.
+    fn awaited(&self, client_id: &ClientOrderId) -> (bool, bool) {
+        let Some(order) = self.order(client_id) else { return (false, false) };
+        let old = order.links.replaces.as_ref().and_then(|old| self.order(old));
+        (self.awaits_successor(order), old.is_some_and(|old| self.awaits_successor(old)))
     }
 
     /// One order.
@@ -229,6 +263,7 @@ impl Books {
         if let Some(old) = old.clone() {
             self.replacements.entry(old).or_default().push(client_id.clone());
         }
+        self.begin_line(&order);
         let is_open = order.state.is_open();
         if !order.state.is_settled() {
             self.unsettled.insert(client_id.clone());
@@ -237,6 +272,7 @@ impl Books {
         for changed in old.iter().chain([&client_id]) {
             self.hand_over(changed);
         }
+        self.realign(&client_id);
         if is_open {
             self.open.insert(client_id);
         } else {
@@ -267,8 +303,8 @@ impl Books {
         if self.closed.len() > MAX_CLOSED
             && let Some(oldest) = self.closed.pop_front()
         {
-            if self.legs(&oldest).any(|leg| leg.state().is_open()) {
-                // Its legs go by its name.
+            if self.is_end_of_line(&oldest) && self.legs(&oldest).any(|leg| leg.state().is_open()) {
+                // Its legs go by its name, or live with it.
                 self.closed.push_back(oldest);
             } else {
                 self.forget(&oldest);
@@ -281,6 +317,7 @@ impl Books {
         self.unsettled.remove(client_id);
         self.legs.remove(client_id);
         self.replacements.remove(client_id);
+        self.leave_line(client_id);
         let Some(order) = self.orders.remove(client_id) else { return };
         if let Some(id) = order.strategy_id {
             self.keys.remove(&(client_id.epoch, client_id.strategy.clone(), order.incarnation, id));

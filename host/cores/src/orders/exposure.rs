@@ -74,10 +74,15 @@ impl Books {
         self.sub_books().filter(|(_, held, _)| *held == symbol).map(|(.., sub_book)| sub_book.qty).sum()
     }
 
-    /// Shares that open orders on one side of one symbol may still fill together.
+    /// Shares that open orders on one side of one symbol may still fill together. What took the place of one
+    /// of ours and is not here yet counts as the rest of that one.
     pub fn pending(&self, symbol: &Symbol, side: Side) -> Qty {
-        let on_side = self.open_on(symbol).filter(|order| order.request.side == side);
-        on_side.map(|order| self.to_fill(order)).sum()
+        let is_it = |order: &&Order| order.request.symbol == *symbol && order.request.side == side;
+        let open: Qty = self.open_on(symbol).filter(is_it).map(|order| self.to_fill(order)).sum();
+        // Exits only reduce.
+        let owed = self.owed_orders().filter(is_it).filter(|order| !order.is_leg());
+        let rest = |order: &Order| (order.request.qty - order.filled_in_all()).max(Qty::ZERO);
+        open + owed.map(rest).sum()
     }
 
     /// The largest the position can become, in shares without sign, if the open orders of one side fill and
@@ -93,7 +98,7 @@ impl Books {
     pub fn exposed_symbols(&self) -> BTreeSet<Symbol> {
         let held =
             self.sub_books().filter(|(.., sub_book)| !sub_book.qty.is_zero()).map(|(_, symbol, _)| symbol);
-        let open = self.open_orders().map(|order| &order.request.symbol);
+        let open = self.open_orders().chain(self.owed_orders()).map(|order| &order.request.symbol);
         held.chain(open).chain(self.disputes().keys()).cloned().collect()
     }
 

@@ -1,13 +1,16 @@
 //! Orders that belong to each other: legs to their parent, a replacement to what it replaces.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use sandpit_types::{
     BrokerOrder, BrokerOrderId, ClientOrderId, Leg, Links, MarketTime, OrderClass, OrderKind, OrderRequest,
-    OrderStatus, Qty, Side,
+    Qty, Side,
 };
 
 use super::{BookError, Books, Order, OrderEvent, OrderState, Stage, advance, step};
+
+/// Legs of which we concluded that the broker did not make them are remembered so long.
+const CONCLUDED_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 
 impl Books {
     /// The order that has this id at the broker, open or over.
@@ -77,13 +80,17 @@ impl Books {
     }
 
     /// The orders of which an order that the broker shows, and that has no id of ours, may be a leg: the
-    /// broker has not shown all of theirs.
+    /// broker has not shown all of theirs, or we concluded not long ago that it did not make them.
     pub fn may_be_leg_of(&self, shown: &BrokerOrder) -> Vec<ClientOrderId> {
-        let unseen = |order: &&Order| order.is_leg() && order.broker_id.is_none();
-        let mut parents: Vec<ClientOrderId> = self
-            .open_on(&shown.symbol)
+        let is_young = |leg: &Order| shown.updated_at.since(leg.recorded_at) < CONCLUDED_WITHIN;
+        let unseen = |leg: &&Order| {
+            leg.broker_id.is_none()
+                && (leg.state.is_open() || (leg.state == OrderState::NotSent && is_young(leg)))
+        };
+        let legs = self.legs.values().flatten().filter_map(|leg| self.orders.get(leg));
+        let mut parents: Vec<ClientOrderId> = legs
+            .filter(|leg| leg.request.symbol == shown.symbol && leg.request.side == shown.side)
             .filter(unseen)
-            .filter(|leg| leg.request.side == shown.side)
             .filter_map(|leg| self.head(leg))
             .map(|head| head.client_id().clone())
             .collect();
@@ -99,44 +106,12 @@ impl Books {
         }
     }
 
-    /// The order that stands in the place of this one: itself, unless it was replaced.
-    pub fn standing<'a>(&'a self, order: &'a Order) -> &'a Order {
-        let line = std::iter::successors(Some(order), |order| self.next_in_line(order));
-        line.last().unwrap_or(order)
-    }
-
-    /// The orders that were to take the place of this one, the newest first. More than one was refused.
-    pub fn replacements(&self, id: &ClientOrderId) -> impl Iterator<Item = &Order> {
-        let newest_first = self.replacements.get(id).into_iter().flatten().rev();
-        newest_first.filter_map(|id| self.orders.get(id))
-    }
-
-    /// The replacement of an order of which it is not certain yet what became of it.
-    pub fn open_replacement(&self, id: &ClientOrderId) -> Option<&Order> {
-        self.replacements(id).find(|order| order.state.is_open())
-    }
-
-    /// The orders that have stood in one place after each other, from the one that was sent first to the one
-    /// that stands there now.
-    pub fn line<'a>(&'a self, id: &'a ClientOrderId) -> impl Iterator<Item = &'a Order> {
-        std::iter::successors(self.orders.get(self.origin(id)), |order| self.next_in_line(order))
-    }
-
-    fn next_in_line(&self, order: &Order) -> Option<&Order> {
-        let is_over = order.state == OrderState::Terminal(OrderStatus::Replaced);
-        let mut next = self.replacements(order.client_id()).filter(|next| !next.state.is_concluded());
-        next.next().filter(|_| is_over)
-    }
-
-    /// Whether nobody needs an order any more: neither for its own sake nor for that of its legs, which have
-    /// no other name.
+    /// Whether nobody needs an order any more: neither for its own sake, nor for that of what took its place,
+    /// nor for that of its legs, which have no other name.
     pub fn is_settled(&self, order: &Order) -> bool {
         let id = order.client_id();
-        let is_needed = || {
-            self.legs(id).any(|leg| !leg.state.is_settled())
-                && self.line(id).any(|other| other.client_id() == id)
-        };
-        order.state.is_settled() && !is_needed()
+        let is_needed = || self.is_in_line(id) && self.legs(id).any(|leg| !leg.state.is_settled());
+        order.state.is_settled() && !self.awaits_successor(order) && !is_needed()
     }
 
     /// Shares that an open order may still fill beside those that belong to it. Of an order and its
@@ -161,24 +136,14 @@ impl Books {
         }
         let Some(head) = self.head(leg) else { return leg.remaining() };
         let (filled, _) = advance::in_all(head);
-        let left = match head.request.class {
-            // The parent is an exit itself.
-            OrderClass::Oco { .. } => (leg.remaining() - filled).max(Qty::ZERO) - head.remaining(),
-            OrderClass::Simple | OrderClass::Bracket { .. } | OrderClass::Oto(_) => {
-                let sold: Qty = self.legs(parent).map(|leg| leg.filled.qty()).sum();
-                leg.remaining().min(filled - sold)
-            }
+        // The parent of an OCO is an exit itself.
+        let left = if head.request.side == leg.request.side {
+            (leg.remaining() - filled).max(Qty::ZERO) - head.remaining()
+        } else {
+            let sold: Qty = self.legs(parent).map(|leg| leg.filled.qty()).sum();
+            leg.remaining().min(filled - sold)
         };
         left.max(Qty::ZERO)
-    }
-
-    /// Where the chain of replacements that leads to an order began.
-    fn origin<'a>(&'a self, id: &'a ClientOrderId) -> &'a ClientOrderId {
-        let mut origin = id;
-        while let Some(before) = self.orders.get(origin).and_then(|order| order.links.replaces.as_ref()) {
-            origin = before;
-        }
-        origin
     }
 
     /// An order's report counts no shares when they are in that of the order that took its place.
@@ -186,10 +151,9 @@ impl Books {
         self.replacements(id).any(|next| next.taken.stage == Stage::Fixed && !next.taken.apart)
     }
 
-    /// What an order has filled is what its replacements take over, and what became of its POST became of the
-    /// legs that the broker has not shown. Returns the legs that stand elsewhere now.
+    /// What became of an order's POST became of the legs that the broker has not shown. Returns the legs that
+    /// stand elsewhere now.
     pub(super) fn hand_on(&mut self, id: &ClientOrderId) -> Vec<ClientOrderId> {
-        self.hand_over(id);
         let Some(legs) = self.legs.get(self.origin(id)).cloned() else { return Vec::new() };
         let Some(parent) =
             self.orders.get(id).filter(|order| !order.is_leg() && order.links.replaces.is_none())
@@ -213,18 +177,27 @@ impl Books {
     }
 
     /// Tells the replacements of an order what it has filled, and whether that may still become more.
-    pub(super) fn hand_over(&mut self, id: &ClientOrderId) {
-        let Some(old) = self.orders.get(id) else { return };
-        let Some(next) = self.replacements.get(id) else { return };
+    /// Returns those for which that is new.
+    pub(super) fn hand_over(&mut self, id: &ClientOrderId) -> Vec<ClientOrderId> {
+        let Some(old) = self.orders.get(id) else { return Vec::new() };
+        let Some(next) = self.replacements.get(id) else { return Vec::new() };
+        let shown_at = old.shown_at;
         let (qty, value) = advance::in_all(old);
         let is_over = matches!(old.state, OrderState::Terminal(_));
+        let mut changed = Vec::new();
         for next in next.clone() {
             if let Some(order) = self.orders.get_mut(&next)
                 && order.taken.stage != Stage::Fixed
             {
+                let before = order.taken.clone();
+                order.old_shown_at = shown_at;
                 (order.taken.qty, order.taken.value) = (qty, value);
                 order.taken.stage = if is_over { Stage::Over } else { Stage::Open };
+                if order.taken != before {
+                    changed.push(next);
+                }
             }
         }
+        changed
     }
 }

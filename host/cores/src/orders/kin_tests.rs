@@ -261,3 +261,61 @@ fn what_the_rule_against_trades_with_oneself_leaves_alone() {
     let is_exempt = |sequence| books.order(&id(sequence)).expect("there").is_exempt_from_self_cross();
     assert_eq!([1, 2, 3, 9].map(is_exempt), [true, true, true, false]);
 }
+
+#[test]
+fn a_late_report_of_a_replacement_does_not_tell_how_the_broker_counts() {
+    let mut books = Books::default();
+    record(&mut books, 1, OrderClass::Simple, None);
+    record(&mut books, 2, OrderClass::Simple, Some(1));
+    let stamped = |mut order: BrokerOrder, secs: i64| {
+        order.updated_at = at(secs);
+        order.filled_avg_price = Some(price(100));
+        OrderEvent::Snapshot(order)
+    };
+    books.apply(&id(1), &stamped(shown("old", OrderStatus::Replaced, 5), 20)).expect("sent");
+    let mut late = shown("new", OrderStatus::New, 3);
+    late.replaces = Some(BrokerOrderId::new("old"));
+    books.apply(&id(2), &stamped(late.clone(), 10)).expect("sent");
+    (late.filled_qty, late.status) = (qty(10), OrderStatus::Filled);
+    books.apply(&id(2), &stamped(late, 30)).expect("working");
+    assert_eq!(books.position(&spy()), qty(10));
+}
+
+#[test]
+fn what_a_replacement_takes_over_is_named_when_it_changes() {
+    let mut books = Books::default();
+    record(&mut books, 1, OrderClass::Simple, None);
+    record(&mut books, 2, OrderClass::Simple, Some(1));
+    let mut old = shown("old", OrderStatus::PartiallyFilled, 5);
+    old.filled_avg_price = Some(price(100));
+    let applied = books.apply(&id(1), &OrderEvent::Snapshot(old.clone())).expect("sent");
+    assert_eq!(applied.replacements, [id(2)], "so that it is recorded");
+    assert_eq!(books.update(&id(2), at(1)).expect("named").filled_qty, qty(5), "the total");
+    old.status = OrderStatus::Replaced;
+    let applied = books.apply(&id(1), &OrderEvent::Snapshot(old.clone())).expect("working");
+    assert_eq!(applied.replacements, [id(2)], "now it is certain");
+    let applied = books.apply(&id(1), &OrderEvent::Snapshot(old)).expect("over");
+    assert!(applied.replacements.is_empty());
+}
+
+#[test]
+fn what_is_open_goes_by_the_names_that_the_strategy_knows() {
+    let mut books = Books::default();
+    record(&mut books, 1, bracket(), None);
+    record(&mut books, 9, OrderClass::Simple, None);
+    let strategy = id(1).strategy;
+    let told = |books: &Books| -> Vec<(u64, Option<Leg>)> {
+        books.open_as_told(&strategy).map(|(name, leg, _)| (name.0, leg)).collect()
+    };
+    let legs = [(1, Some(Leg::TakeProfit)), (1, Some(Leg::StopLoss))];
+    assert_eq!(told(&books), [(1, None), legs[0], legs[1], (9, None)]);
+    let mut filled = shown("p", OrderStatus::Filled, 10);
+    filled.filled_avg_price = Some(price(100));
+    books.apply(&id(1), &OrderEvent::Accepted(filled)).expect("sent");
+    assert_eq!(told(&books), [legs[0], legs[1], (9, None)], "the exits of what has filled");
+    // A later life knows them by the same name.
+    books.begin_life(HostEpoch(8), &strategy, 0);
+    assert_eq!(told(&books), [legs[0], legs[1], (9, None)]);
+    let meant = books.find(HostEpoch(8), &strategy, 0, StrategyOrderId(1)).map(Order::client_id);
+    assert_eq!(meant, Some(&id(1)));
+}

@@ -13,6 +13,9 @@ mod kin;
 #[cfg(test)]
 mod kin_tests;
 mod lifecycle;
+mod line;
+#[cfg(test)]
+mod line_tests;
 mod names;
 mod order;
 mod standing;

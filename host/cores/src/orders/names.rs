@@ -17,7 +17,7 @@ impl Books {
         let key = (epoch, strategy.clone(), incarnation, id);
         let current = self.keys.get(&key).and_then(|client_id| self.orders.get(client_id));
         current.or_else(|| {
-            let heads = self.open_orders().filter_map(|order| self.head(order));
+            let heads = self.open_orders().flat_map(|order| [self.head(order), self.named(order)]).flatten();
             let meant = |order: &&Order| order.strategy() == strategy && order.strategy_id == Some(id);
             heads.filter(meant).max_by_key(|order| order.recorded_at)
         })
@@ -31,12 +31,12 @@ impl Books {
     }
 
     /// The id by which the strategy knows an order now, and which exit of it this is: a leg goes by the id of
-    /// its parent, or of what took the parent's place. `None` when the order was adopted, or when the
-    /// strategy's present life has given the id to another one.
+    /// the order that it was sent with, whatever took that one's place. `None` when the order was adopted, or
+    /// when the strategy's present life has given the id to another one.
     pub fn known_as(&self, client_id: &ClientOrderId) -> Option<(StrategyOrderId, Option<Leg>)> {
         let order = self.order(client_id)?;
         let leg = order.links.leg_of.as_ref().map(|(_, leg)| *leg);
-        let named = self.head(order)?;
+        let named = self.named(order)?;
         let id = named.strategy_id?;
         let strategy = &client_id.strategy;
         let present = self
@@ -44,6 +44,25 @@ impl Books {
             .get(strategy)
             .and_then(|(epoch, incarnation)| self.keys.get(&(*epoch, strategy.clone(), *incarnation, id)));
         present.is_none_or(|present| present == named.client_id()).then_some((id, leg))
+    }
+
+    /// The order by whose id an order goes.
+    fn named<'a>(&'a self, order: &'a Order) -> Option<&'a Order> {
+        match &order.links.leg_of {
+            Some((parent, _)) => self.order(parent),
+            None => Some(order),
+        }
+    }
+
+    /// What is open of a strategy's orders, by the names that it has for them.
+    pub fn open_as_told<'a>(
+        &'a self,
+        strategy: &'a StrategyName,
+    ) -> impl Iterator<Item = (StrategyOrderId, Option<Leg>, &'a Order)> {
+        self.open_of(strategy).filter_map(|order| {
+            let (id, leg) = self.known_as(order.client_id())?;
+            Some((id, leg, order))
+        })
     }
 
     /// What the order's strategy is told of it; `None` when there is no name to tell it by.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use sandpit_types::{
-    BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, Leg, Links, MarketTime, OrderClass, OrderKind,
-    OrderRequest, OrderStatus, OrderUpdate, Qty, StrategyName, StrategyOrderId, TimeInForce, Usd,
+    BrokerOrder, BrokerOrderId, ClientOrderId, ExecutionId, Exit, Leg, Links, MarketTime, OrderClass,
+    OrderKind, OrderRequest, OrderStatus, OrderUpdate, Qty, StopLoss, StrategyName, StrategyOrderId,
+    TimeInForce, Usd,
 };
 
 use super::{Filled, OrderState, Taken, Words, books::NewOrder};
@@ -29,6 +30,10 @@ pub struct Order {
     pub(super) taken: Taken,
     /// The broker's stamp of the newest snapshot.
     pub(super) shown_at: Option<MarketTime>,
+    /// Of a replacement: that of the order of which it took the place.
+    pub(super) old_shown_at: Option<MarketTime>,
+    /// What took its place, by the broker's word.
+    pub(super) replaced_by: Option<BrokerOrderId>,
 }
 
 impl Order {
@@ -44,6 +49,8 @@ impl Order {
             filled: Filled::default(),
             taken: Taken::default(),
             shown_at: None,
+            old_shown_at: None,
+            replaced_by: None,
         }
     }
 
@@ -60,6 +67,8 @@ impl Order {
             filled: Filled::default(),
             taken: Taken::default(),
             shown_at: None,
+            old_shown_at: None,
+            replaced_by: None,
         }
     }
 
@@ -81,7 +90,7 @@ impl Order {
             // Not in the report, and never sent again.
             time_in_force: TimeInForce::Day,
             extended_hours: false,
-            class: OrderClass::Simple,
+            class: class_of(shown),
         };
         Self {
             request,
@@ -90,10 +99,13 @@ impl Order {
             incarnation: 0,
             recorded_at: shown.submitted_at,
             state: OrderState::Unknown { since: shown.submitted_at, cancel: false },
-            broker_id: None,
+            // It may have no other name there.
+            broker_id: Some(shown.id.clone()),
             filled: Filled::default(),
             taken: Taken::default(),
             shown_at: None,
+            old_shown_at: None,
+            replaced_by: None,
         }
     }
 
@@ -117,9 +129,20 @@ impl Order {
         self.broker_id.as_ref()
     }
 
+    /// The broker's stamp of the newest report of this life.
+    pub const fn shown_at(&self) -> Option<MarketTime> {
+        self.shown_at
+    }
+
     /// What is filled.
     pub const fn filled(&self) -> &Filled {
         &self.filled
+    }
+
+    /// Shares filled, those included of the orders of which this one took the place: what its strategy is
+    /// told.
+    pub fn filled_in_all(&self) -> Qty {
+        self.taken.qty + self.filled.qty()
     }
 
     /// What the orders filled of which this one took the place.
@@ -164,7 +187,23 @@ impl Order {
             (status, true | false) => status,
         };
         let symbol = self.request.symbol.clone();
-        OrderUpdate { id, leg, symbol, status, filled_qty: self.filled.qty(), time }
+        OrderUpdate { id, leg, symbol, status, filled_qty: self.filled_in_all(), time }
+    }
+}
+
+/// The class of an order that is shown with its legs; simple when it is shown without.
+fn class_of(shown: &BrokerOrder) -> OrderClass {
+    let leg = |which: Leg| shown.legs.iter().find(|leg| leg.leg() == which);
+    let stop_loss = leg(Leg::StopLoss)
+        .and_then(|leg| Some(StopLoss { stop_price: leg.stop_price?, limit_price: leg.limit_price }));
+    let take_profit = leg(Leg::TakeProfit).and_then(|leg| leg.limit_price);
+    let is_exit = shown.legs.iter().any(|leg| leg.side == shown.side);
+    match (take_profit, stop_loss) {
+        (Some(take_profit), Some(stop_loss)) => OrderClass::Bracket { take_profit, stop_loss },
+        (None, Some(stop_loss)) if is_exit => OrderClass::Oco { stop_loss },
+        (None, Some(stop_loss)) => OrderClass::Oto(Exit::StopLoss(stop_loss)),
+        (Some(take_profit), None) => OrderClass::Oto(Exit::TakeProfit(take_profit)),
+        (None, None) => OrderClass::Simple,
     }
 }
 
@@ -208,6 +247,8 @@ impl From<StoredOrder> for Order {
             filled: Filled::restore(stored.filled_qty, stored.filled_notional, stored.executions),
             taken: stored.taken,
             shown_at: None,
+            old_shown_at: None,
+            replaced_by: None,
         }
     }
 }

@@ -30,6 +30,12 @@ impl SubBook {
         self.cash + price * self.qty
     }
 
+    /// As an operator sets it: so many shares that have cost so much. Nothing is won or lost by it.
+    #[must_use]
+    pub fn corrected(&self, qty: Qty, cost: Usd) -> Self {
+        Self { qty, cost, cash: self.realised() - cost }
+    }
+
     /// Counts one fill of `qty` shares, above zero.
     pub fn apply(&mut self, side: Side, qty: Qty, price: Price) {
         let signed = side.signed(qty);
@@ -53,6 +59,17 @@ impl SubBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_correction_wins_and_loses_nothing() {
+        let mut book = SubBook::default();
+        book.apply(Side::Buy, "10".parse().expect("qty"), "100".parse().expect("price"));
+        book.apply(Side::Sell, "4".parse().expect("qty"), "110".parse().expect("price"));
+        let split = book.corrected("12".parse().expect("qty"), book.cost);
+        assert_eq!((split.avg_price().to_string(), split.realised().to_string()), ("50".into(), "40".into()));
+        let gone = book.corrected(Qty::ZERO, Usd::ZERO);
+        assert_eq!((gone.avg_price(), gone.realised().to_string()), (Price::ZERO, "40".into()));
+    }
 
     #[test]
     fn closes_at_average_cost_and_turns_over() {

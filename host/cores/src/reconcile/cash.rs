@@ -69,8 +69,8 @@ pub enum Standing {
     /// It may be that: money moved by itself about when it was taken, and the next one tells.
     Unclear,
     /// It is not that, but a fill may be under way, so that nobody knows by how much: an account shows a fill
-    /// before anybody has told of it, and its shares with it.
-    Doubtful,
+    /// before anybody has told of it, and its shares with it. At most so much is missing, zero or more.
+    Doubtful(Usd),
     /// There is more (above zero) or less by so much, and was when the reading before was taken.
     Unexplained(Usd),
 }
@@ -227,12 +227,13 @@ impl CashCheck {
         } else if is_still && hears_fills && self.is_proved(apart) {
             Standing::Unexplained(apart)
         } else {
-            Standing::Doubtful
+            // What went last may not be in the reading.
+            Standing::Doubtful((Usd::ZERO - apart - reading.slack.went).max(Usd::ZERO))
         }
     }
 
     /// Whether no fill can make the difference. With less cash the account is worth what it was, at worst too
-    /// much; with more it would have lost that, so that has to have stood for [`DOUBT_FOR`].
+    /// much; with more it would have lost that, which has to have stood for [`DOUBT_FOR`].
     fn is_proved(&self, apart: Usd) -> bool {
         match self.doubt {
             Doubt::Frozen => self.stays_apart,

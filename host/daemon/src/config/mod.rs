@@ -11,7 +11,6 @@ use std::{
 };
 
 use sandpit_alpaca::Secret;
-use sandpit_cores::reconcile::Claim;
 use sandpit_risk::Limits;
 use sandpit_types::Usd;
 use serde::Deserialize;
@@ -30,6 +29,7 @@ pub(crate) use self::{
     endpoints::Endpoints,
     error::ConfigError,
     market_data::{Encoding, MarketData},
+    orders::ClaimRule,
 };
 use self::{
     endpoints::endpoints,
@@ -102,7 +102,7 @@ pub(crate) struct Config {
     /// Canary, encoding and news.
     pub(crate) market_data: MarketData,
     /// Whose orders become ours, though others placed them.
-    pub(crate) claims: Vec<Claim>,
+    pub(crate) claims: Vec<ClaimRule>,
     /// Where the records are, and how long they are kept.
     pub(crate) records: Records,
     /// The risk limits in force.

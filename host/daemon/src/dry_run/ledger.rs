@@ -37,7 +37,13 @@ impl Ledger {
     /// Books the venue's fees that are new; `all` only grows.
     pub(super) fn on_fees(&mut self, all: &[FeeCharge]) {
         for fee in &all[self.fees..] {
-            let deed = Deed::Other { kind: "FEE".to_owned(), net: -fee.amount, symbol: None, qty: None };
+            let deed = Deed::Other {
+                kind: "FEE".to_owned(),
+                net: -fee.amount,
+                symbol: None,
+                qty: None,
+                per_share: None,
+            };
             self.book(fee.created_at, deed);
         }
         self.fees = all.len();
@@ -71,6 +77,7 @@ mod tests {
             net: sandpit_types::Usd::ZERO,
             symbol: None,
             qty: None,
+            per_share: None,
         };
         for number in 0..=MAX_ROWS {
             let second = i64::try_from(number / 2).expect("small");

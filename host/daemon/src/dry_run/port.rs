@@ -1,6 +1,6 @@
 //! The broker port over the venue.
 
-use sandpit_broker::{Broker, BrokerError, SendTerms};
+use sandpit_broker::{Broker, BrokerError, Class, SendTerms};
 use sandpit_types::{
     Account, Activity, BrokerOrder, BrokerOrderId, Change, ClientOrderId, Clock, MarketTime, OrderRequest,
     Position, SessionDay, StrategyName,
@@ -51,7 +51,7 @@ impl Broker for DryRun {
         taken(&account.venue, &id)
     }
 
-    async fn order(&self, id: &BrokerOrderId) -> Result<BrokerOrder, BrokerError> {
+    async fn order(&self, id: &BrokerOrderId, _: Class) -> Result<BrokerOrder, BrokerError> {
         let account = self.now();
         let venue = &account.venue;
         let not_found = || BrokerError::NotFound { message: format!("order not found for {id}") };

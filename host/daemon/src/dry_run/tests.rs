@@ -219,7 +219,7 @@ async fn the_exits_of_a_bracket_work_once_it_has_filled() {
     assert_eq!(legs(&entry), [held(Leg::TakeProfit, "170"), held(Leg::StopLoss, "160")]);
 
     played.quote(165.9);
-    let filled = played.dry.order(&entry.id).await.expect("known");
+    let filled = played.dry.order(&entry.id, Class::Reduce).await.expect("known");
     assert_eq!(filled.status, OrderStatus::Filled);
     let working = (Leg::TakeProfit, Some(price("170")), OrderStatus::New);
     assert_eq!(legs(&filled), [working.clone(), held(Leg::StopLoss, "160")]);
@@ -231,13 +231,13 @@ async fn the_exits_of_a_bracket_work_once_it_has_filled() {
     let change = Change { stop_price: Some(price("161")), ..Change::default() };
     let new = played.dry.replace(&old, &Played::id(3), &change, Played::terms()).await.expect("taken");
     assert_eq!((new.ours(), new.replaces.clone()), (Some(Played::id(3)), Some(old.clone())));
-    let replaced = played.dry.order(&old).await.expect("known");
+    let replaced = played.dry.order(&old, Class::Reduce).await.expect("known");
     assert_eq!((replaced.status, replaced.replaced_by), (OrderStatus::Replaced, Some(new.id.clone())));
-    let filled = played.dry.order(&entry.id).await.expect("known");
+    let filled = played.dry.order(&entry.id, Class::Reduce).await.expect("known");
     assert_eq!(legs(&filled), [working, held(Leg::StopLoss, "161")]);
 
     played.quote(170.0);
-    let over = played.dry.order(&entry.id).await.expect("known");
+    let over = played.dry.order(&entry.id, Class::Reduce).await.expect("known");
     let states: Vec<_> = over.legs.iter().map(|leg| leg.status.clone()).collect();
     assert_eq!(states, [OrderStatus::Filled, OrderStatus::Canceled]);
     let all = played.dry.orders_since(MarketTime::EPOCH).await.expect("orders");
@@ -278,7 +278,7 @@ async fn what_cannot_be_replaced_is_refused() {
     assert_eq!(replace(&old.id, lower, Played::terms()).await.expect("taken"), Some(price("159")));
     let twice = replace(&old.id, lower, Played::terms()).await;
     assert!(matches!(twice, Err(BrokerError::Rejected { http_status: 422, .. })), "{twice:?}");
-    let gone = played.dry.order(&nowhere()).await;
+    let gone = played.dry.order(&nowhere(), Class::Reduce).await;
     assert!(matches!(gone, Err(BrokerError::NotFound { .. })), "{gone:?}");
 }
 

@@ -5,10 +5,6 @@ use sandpit_cores::orders::{Books, Order};
 use sandpit_risk::OpenOrder;
 use sandpit_types::{ClientOrderId, OrderClass, Symbol};
 
-/// Orders that took each other's place are followed so far; a strategy that replaces more often than this
-/// within the memory of the books has its oldest ones counted apart.
-const MAX_LINKS: usize = 100;
-
 /// What is open in a symbol besides an order that comes. If that takes the place of another one, it stands
 /// for that one and for the exits that cancel it.
 pub(super) fn open_orders(books: &Books, symbol: &Symbol, replaces: Option<&Order>) -> Vec<OpenOrder> {
@@ -37,18 +33,9 @@ pub(super) fn is_in_class(order: &Order) -> bool {
 /// The order that all others of its group go back to: exits to their entry, replacements to what they
 /// replaced.
 fn group(books: &Books, order: &Order) -> ClientOrderId {
-    let mut id = order.client_id();
-    for _ in 0..MAX_LINKS {
-        let links = books.order(id).map(|order| &order.links);
-        let before = links.and_then(|links| {
-            links.replaces.as_ref().or_else(|| links.leg_of.as_ref().map(|(parent, _)| parent))
-        });
-        match before {
-            Some(before) => id = before,
-            None => break,
-        }
-    }
-    id.clone()
+    let first = books.origin(order.client_id());
+    let entry = books.order(first).unwrap_or(order).links.leg_of.as_ref();
+    entry.map_or(first, |(parent, _)| books.origin(parent)).clone()
 }
 
 /// Whether it is an exit whose entry has not filled: while the entry, or what took its place, is open.

@@ -65,19 +65,22 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
     let started = tokio::select! {
         biased;
         ending = next(&mut reasons) => Err(ending),
-        // A breaker may trip in the same moment in which the start fails: the trip is what counts.
-        host = start(config, lease, &endings) => match (host, reasons.try_recv()) {
-            (Err(failure), Err(_)) => return Err(failure),
-            (Err(_), Ok(ending)) => Err(ending),
-            (Ok(host), Ok(ending)) => return Ok(host.end(ending, &mut reasons).await.exit()),
-            (Ok(host), Err(_)) => Ok(host),
+        host = start(config, lease, &endings) => match host {
+            Err(failure) => Err(of_failed_start(failure, &mut reasons)?),
+            Ok(host) => match reasons.try_recv() {
+                Ok(ending) => return Ok(host.end(ending, &mut reasons).await.exit()),
+                Err(_) => Ok(host),
+            },
         },
     };
     let host = match started {
         Ok(host) => host,
         Err(ending) => {
-            if let Ending::Kill { reason } = &ending {
-                end::killed_at_start(&kill_switch_file, reason);
+            match &ending {
+                Ending::Kill { reason } => end::killed_at_start(&kill_switch_file, reason),
+                Ending::Asked | Ending::Drain { .. } | Ending::Broken { .. } => {
+                    tracing::warn!(reason = ending.text(), "ended while it started");
+                }
             }
             return Ok(ending.exit());
         }
@@ -102,7 +105,36 @@ async fn start(config: Config, lease: Arc<Lease>, endings: &Endings) -> Result<e
     }
 }
 
+/// A breaker may trip in the same moment in which the start fails: then the trip is what counts. Parts of the
+/// host that were started already end because of the failure, and that is no reason of its own.
+fn of_failed_start(failure: Failure, reasons: &mut UnboundedReceiver<Ending>) -> Result<Ending, Failure> {
+    let mut given = std::iter::from_fn(|| reasons.try_recv().ok());
+    given.find(|ending| matches!(ending, Ending::Kill { .. })).ok_or(failure)
+}
+
 /// The next reason to end. The sender lives as long as the host, so there always is one.
 async fn next(reasons: &mut UnboundedReceiver<Ending>) -> Ending {
     reasons.recv().await.unwrap_or(Ending::Asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_fails_says_why_unless_a_breaker_tripped() {
+        let check = |given: &[Ending], expected: Result<&str, Exit>| {
+            let (endings, mut reasons) = Endings::new(Arc::default());
+            given.iter().for_each(|ending| endings.give(ending.clone()));
+            let failure = Failure::new(Exit::State, "the database is damaged");
+            let outcome = of_failed_start(failure, &mut reasons);
+            let outcome = outcome.as_ref().map(Ending::text).map_err(|failure| failure.exit);
+            assert_eq!(outcome, expected.map(str::to_owned), "{given:?}");
+        };
+        let broken = Ending::Broken { what: "monitor ended".into() };
+        let kill = Ending::Kill { reason: "a loss".into() };
+        check(&[], Err(Exit::State));
+        check(std::slice::from_ref(&broken), Err(Exit::State));
+        check(&[broken, kill], Ok("killed: a loss"));
+    }
 }

@@ -7,7 +7,7 @@ use sandpit_contract::Exit;
 use sandpit_cores::reconcile::Claim;
 use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, Reconciled};
 use sandpit_risk::Gates;
-use sandpit_store::{Database, Record, Store};
+use sandpit_store::{Database, Store};
 use sandpit_strategy::{Runner, StrategyEvent};
 use sandpit_types::{Bar, MarketClock, MarketTime, Pulse};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,7 @@ use super::{
     spawn::Spawner,
 };
 use crate::{
+    config::ClaimRule,
     dry_run::DryRun,
     figures::Running,
     lease::{LeaseClient, LeaseParts, Order},
@@ -51,7 +52,6 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let lease = start_lease(&prepared, endings)?;
     let store_pulse = Arc::new(Pulse::default());
     let store = open_store(&prepared, store_pulse.clone()).await?;
-    record_start(&prepared, &store).await?;
     let mut desk = desk(&prepared, broker, store.clone(), endings)?;
     let found = desk.reconcile().await.map_err(|error| Failure::new(exit_of(&error), error))?;
     say(&found);
@@ -134,16 +134,6 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
     Ok(store)
 }
 
-/// A life of the host begins. The disk has it before anything is sent: an order of a life that the database
-/// does not know says that the database is older than the order.
-async fn record_start(prepared: &Parts, store: &Store) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Exit::State, error);
-    let (epoch, mode) = (prepared.epoch, prepared.config.mode.as_str().to_owned());
-    let start = Record::HostStart { epoch, mode, time: prepared.clock.now() };
-    store.commit(vec![start]).await.map_err(failed)?;
-    store.sync().await.map_err(failed)
-}
-
 /// Opens the records for a command.
 ///
 /// # Errors
@@ -196,25 +186,30 @@ fn desk<B: Broker>(
     };
     let mut config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
     config.mode = prepared.config.mode.as_str();
-    config.claims.clone_from(&prepared.config.claims);
-    check_claims(&config.claims, &prepared.strategies)?;
+    config.claims = claims(&prepared.config.claims, &prepared.strategies)?;
     let pulse = Arc::default();
     Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
 }
 
-/// An order that is claimed for a strategy that is not there would be nobody's.
-fn check_claims(claims: &[Claim], strategies: &[Arc<Strategy>]) -> Result<(), Failure> {
-    let is_there = |claim: &&Claim| strategies.iter().any(|strategy| strategy.name == claim.strategy);
-    match claims.iter().find(|claim| !is_there(claim)) {
-        None => Ok(()),
-        Some(Claim { client_id_prefix, strategy }) => {
-            let what = format!(
-                "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is \
-                no plugin"
-            );
-            Err(Failure::new(Exit::Config, what))
+/// Each rule with what its strategy trades. An order that is claimed for a strategy that is not there would
+/// be nobody's.
+fn claims(rules: &[ClaimRule], strategies: &[Arc<Strategy>]) -> Result<Vec<Claim>, Failure> {
+    let claim = |rule: &ClaimRule| {
+        let ClaimRule { client_id_prefix, strategy } = rule.clone();
+        match strategies.iter().find(|there| there.name == strategy) {
+            Some(there) => {
+                Ok(Claim { client_id_prefix, strategy, symbols: there.instruments.iter().cloned().collect() })
+            }
+            None => {
+                let what = format!(
+                    "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is \
+                     no plugin"
+                );
+                Err(Failure::new(Exit::Config, what))
+            }
         }
-    }
+    };
+    rules.iter().map(claim).collect()
 }
 
 /// Bars of the past, as many as the neediest strategy wants. Without them strategies start cold, which is

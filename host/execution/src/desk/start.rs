@@ -53,7 +53,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             persist(self.backoff(), || broker.orders_since(since)),
         );
         let (account, listed, recent) = (account?, listed?, recent?);
-        self.machine.claim_records(&account, &stored.facts)?;
+        self.machine.claim_records(&account, &stored.facts, asked_at)?;
         self.take_stored(stored)?;
         self.machine.begin_account();
         let fills_before = self.stats.read().fills;
@@ -198,7 +198,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
         match self.store.order(id).await? {
             Some((row, executions)) => {
                 let order = rows::stored(row, executions)?;
-                self.machine.restore(order, self.clock.now())?;
+                self.machine.restore_late(order, self.clock.now())?;
                 self.seen(id, shown);
             }
             None => {
@@ -209,7 +209,8 @@ impl<B: Broker, R: Review> Desk<B, R> {
         Ok(())
     }
 
-    /// Commits what reconciling found, before anything new.
+    /// Commits what reconciling found, before anything new. The disk has it before anything is sent: an order
+    /// of a life that the records do not know says that they are older than the order.
     async fn save(&mut self) -> Result<(), DeskError> {
         while !self.machine.is_saved() {
             for action in self.machine.settled(self.clock.now()) {
@@ -222,7 +223,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
                 }
             }
         }
-        Ok(())
+        Ok(self.store.sync().await?)
     }
 
     const fn backoff(&mut self) -> (Backoff, u64) {

@@ -1,6 +1,6 @@
 //! From an event to the books, the ledger, the strategy, and what has to be done next.
 
-use sandpit_cores::orders::{Applied, BookError, OrderEvent, OrderState, StoredOrder};
+use sandpit_cores::orders::{Applied, BookError, Order, OrderEvent, OrderState, StoredOrder};
 use sandpit_types::{ClientOrderId, MarketTime};
 use tracing::info;
 
@@ -14,6 +14,17 @@ impl<R: Review> Machine<R> {
         self.is_changed = true;
         self.books.restore(order, now).map_err(|error| DeskError::Stored { what: error.to_string() })?;
         self.tend(&id, now);
+        if let Some(old) = self.books.order(&id).and_then(|order| order.links.replaces.clone()) {
+            self.tend(&old, now);
+        }
+        Ok(())
+    }
+
+    /// The same of one that was closed in the store, when the broker shows it again.
+    pub(crate) fn restore_late(&mut self, order: StoredOrder, now: MarketTime) -> Result<(), DeskError> {
+        let id = order.request.client_id.clone();
+        self.restore(order, now)?;
+        self.followed(&id, now);
         Ok(())
     }
 
@@ -28,6 +39,9 @@ impl<R: Review> Machine<R> {
         let stood = self.books.order(id).map(|order| order.state().clone());
         match self.books.apply(id, event) {
             Ok(applied) => {
+                if applied.changed {
+                    self.errands.refresh(id, now);
+                }
                 let after = self.books.update(id, now);
                 self.keep(id, &applied, now, note);
                 if let Some(update) = after.filter(|after| Some(after) != before.as_ref()) {
@@ -68,10 +82,21 @@ impl<R: Review> Machine<R> {
         let name = self.books.known_as(id);
         self.is_changed = true;
         let mut records = vec![rows::change(&self.books, order, now, note)];
-        if let Some((parent, _)) = order.links.leg_of.as_ref().filter(|_| order.state().is_settled()) {
-            // The parent, and what took its place, were kept for the sake of this leg.
+        let all_over = |parent: &ClientOrderId| self.books.legs(parent).all(|leg| leg.state().is_settled());
+        if let Some((parent, _)) = order.links.leg_of.as_ref().filter(|(parent, _)| all_over(parent)) {
+            // The parent, and what took its place, were kept for the sake of its legs.
             records.extend(self.books.line(parent).map(|order| rows::change(&self.books, order, now, note)));
         }
+        // One that has not left may have no row.
+        let has_left = |order: &&Order| {
+            let state = order.state();
+            *state != OrderState::Recorded && !state.is_concluded()
+        };
+        let taken = applied.replacements.iter().filter_map(|id| self.books.order(id)).filter(has_left);
+        records.extend(taken.map(|order| rows::change(&self.books, order, now, "what it takes over")));
+        let followed = applied.followed.iter().filter_map(|old| self.books.order(old));
+        records
+            .extend(followed.map(|old| rows::change(&self.books, old, now, "what took its place is known")));
         records.extend(applied.fills.iter().map(|fill| rows::fill(&self.books, fill)));
         records.into_iter().for_each(|record| self.ledger.record(record));
         self.review_fills(&applied.fills);
@@ -106,10 +131,14 @@ impl<R: Review> Machine<R> {
         }
         self.audit_end(id, stood, now);
         self.ended_in_family(id, now);
+        if let Some(old) = self.books.order(id).and_then(|order| order.links.replaces.clone()) {
+            // If this one did not take its place, another one may have.
+            self.tend(&old, now);
+        }
         // A replacement may have waited for this one's end to have its shares counted.
         let next = self.books.open_replacement(id).filter(|next| next.broker_id().is_some());
         if let Some(next) = next.map(|next| next.client_id().clone()) {
-            self.errands.hurry(Errand::LookUp, &next, now + ASK_AGAIN);
+            self.errands.urge(Errand::LookUp, &next, now + ASK_AGAIN);
         }
     }
 
@@ -119,6 +148,7 @@ impl<R: Review> Machine<R> {
         if order.is_leg() && order.broker_id().is_none() && !order.state().is_settled() {
             return self.tend_unseen(id, now);
         }
+        let owes = self.owes_legs(id) || self.books.owes_successor(order);
         match order.state() {
             // A rejected order may be there after all, so it is looked up once.
             OrderState::Unknown { .. } | OrderState::Rejected { confirmed: false, .. } => {
@@ -131,11 +161,14 @@ impl<R: Review> Machine<R> {
             | OrderState::Rejected { confirmed: true, .. }
             | OrderState::NeverArrived { .. }
             | OrderState::Terminal(_) => {
-                self.errands.forget(id);
+                self.errands.drop(Errand::Cancel, id);
+                if !owes {
+                    self.errands.drop(Errand::LookUp, id);
+                }
                 self.hearing.over(id);
             }
         }
-        if self.owes_legs(id) {
+        if owes {
             self.errands.want(Errand::LookUp, id, now + ASK_AGAIN);
         }
     }

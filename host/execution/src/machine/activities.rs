@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use sandpit_broker::BrokerError;
 use sandpit_cores::{
     orders::{Execution, Order, OrderEvent, OrderState},
-    reconcile::{CashVerdict, KnownRows},
+    reconcile::{CashVerdict, KnownRows, Moved},
 };
 use sandpit_store::{Actor, Audit, Record};
 use sandpit_types::{
@@ -21,10 +21,13 @@ use tracing::info;
 use super::{Action, Machine, errands::Errand};
 use crate::Review;
 
-/// Orders that the broker is asked about at a time, because a row names them and the books do not.
+/// Orders that the broker is asked about at a time, because a row names them and the books do not. The next
+/// ones are asked about when all of these are answered and the rows were read again.
 const MAX_ASKING: usize = 8;
-/// With more orders of others than this known, the next ones are not asked for at once.
-const FEW_OTHERS: usize = 16;
+/// The most of them in a minute, market time. Past it they wait for the next one: the account's quota is
+/// there for our own orders first.
+const MAX_ASKED_A_MINUTE: usize = 24;
+const MINUTE: Duration = Duration::from_secs(60);
 /// Orders of others that are remembered. When full, all are forgotten and asked for again.
 const MAX_OTHERS: usize = 1_000;
 /// Rows of fills may be listed so much later than those of younger ones. The fact sheet is silent about it.
@@ -43,6 +46,8 @@ pub(super) struct Rows {
     pub(super) known: Option<KnownRows>,
     /// When to ask from while nothing is known.
     pub(super) start: MarketTime,
+    /// Whether rows were read since they were last compared with what is written of them.
+    pub(super) are_new: bool,
     /// Whether an answer of this life was taken in.
     pub(super) are_read: bool,
     /// Since when no answer was complete.
@@ -50,6 +55,9 @@ pub(super) struct Rows {
     /// When rows were last asked for from further back.
     looked_back_at: MarketTime,
     asking: BTreeSet<BrokerOrderId>,
+    /// When the minute began in which questions are counted, and how many there were in it.
+    minute: MarketTime,
+    asked: usize,
     /// Not ours by the broker's word.
     others: BTreeSet<BrokerOrderId>,
 }
@@ -67,6 +75,14 @@ impl Rows {
         }
         self.looked_back_at = now;
         self.since() - LOOK_BACK
+    }
+
+    /// How many more orders may be asked about now.
+    fn room(&mut self, now: MarketTime) -> usize {
+        if now.since(self.minute) >= MINUTE {
+            (self.minute, self.asked) = (now, 0);
+        }
+        if self.asking.is_empty() { MAX_ASKING.min(MAX_ASKED_A_MINUTE - self.asked) } else { 0 }
     }
 }
 
@@ -88,6 +104,7 @@ impl<R: Review> Machine<R> {
         }
         if is_complete && is_new {
             self.rows.missed_since = None;
+            self.stats.write(|counts| counts.activities_missed_since = None);
             let was_doubtful = self.cash.is_doubtful();
             let verdict = self.cash.activities_read(self.books.is_order_stream_up());
             if was_doubtful && !self.cash.is_doubtful() && verdict == CashVerdict::Quiet {
@@ -103,6 +120,7 @@ impl<R: Review> Machine<R> {
     /// The answer was an error, or a row of it could not be taken in.
     fn miss_rows(&mut self, now: MarketTime) {
         let since = *self.rows.missed_since.get_or_insert(now);
+        self.stats.write(|counts| counts.activities_missed_since = Some(since));
         if now.since(since) >= MISSED_FOR {
             self.alert(
                 format!(
@@ -119,25 +137,29 @@ impl<R: Review> Machine<R> {
         let is_first = self.rows.known.is_none();
         let mut known = self.rows.known.take().unwrap_or_else(|| KnownRows::new(self.rows.start));
         let mut is_complete = true;
+        let mut room = self.rows.room(now);
         for row in rows {
-            let is_taken = known.has(row)
-                || match &row.deed {
-                    Deed::Fill { order, .. } => match self.books.by_broker_id(order).cloned() {
-                        Some(id) => self.take_fill(&id, row, now),
-                        None => self.take_strange_fill(&mut known, row),
-                    },
-                    Deed::Other { net, .. } => {
-                        known.add(row);
-                        self.take_cash(row, *net, is_first, now);
-                        true
+            let is_taken = match &row.deed {
+                Deed::Other { .. } => {
+                    let is_new = !known.has(row);
+                    if let Some(moved) = known.take(row) {
+                        self.take_other(row, moved, is_new, is_first, now);
                     }
-                };
+                    true
+                }
+                Deed::Fill { .. } if known.has(row) => true,
+                Deed::Fill { order, .. } => match self.books.by_broker_id(order).cloned() {
+                    Some(id) => self.take_fill(&id, row, now),
+                    None => self.take_strange_fill(&mut known, row, &mut room),
+                },
+            };
             is_complete &= is_taken;
             if is_complete {
                 known.advance(row);
             }
         }
         self.rows.known = Some(known);
+        self.rows.are_new = true;
         is_complete
     }
 
@@ -172,11 +194,14 @@ impl<R: Review> Machine<R> {
         is_taken
     }
 
-    /// A fill of an order that the books do not have. `false` while it may yet be ours.
-    fn take_strange_fill(&mut self, known: &mut KnownRows, row: &Activity) -> bool {
+    /// A fill of an order that the books do not have. `false` while it may yet be ours. `room` is how many
+    /// orders may still be asked about.
+    fn take_strange_fill(&mut self, known: &mut KnownRows, row: &Activity, room: &mut usize) -> bool {
         let Deed::Fill { order, symbol, side, qty, price, .. } = &row.deed else { return true };
         if !self.rows.others.contains(order) {
-            if self.rows.asking.len() < MAX_ASKING && self.rows.asking.insert(order.clone()) {
+            if *room > 0 && self.rows.asking.insert(order.clone()) {
+                *room -= 1;
+                self.rows.asked += 1;
                 self.actions.push(Action::Identify(order.clone()));
             }
             return false;
@@ -184,7 +209,7 @@ impl<R: Review> Machine<R> {
         if self.may_be_unbound(symbol) {
             return false;
         }
-        known.add(row);
+        known.take(row);
         self.ledger.record(Record::Activity(row.clone()));
         self.cash.flow(*price * -side.signed(*qty), row.time);
         let side = side.as_str();
@@ -225,32 +250,73 @@ impl<R: Review> Machine<R> {
                 }
             }
         }
-        // Its row is still to be taken in, with those of the others that are asked for.
-        // Of many strangers the rows come at their usual pace: those questions use the exits' budget.
-        if self.rows.asking.is_empty() && self.rows.others.len() <= FEW_OTHERS {
+        // Its row is still to be taken in, with those of the others that were asked for. Of many strangers
+        // the next ones come at the usual pace.
+        if self.rows.room(now) > 0 {
             self.activities.hurry(now);
         }
     }
 
-    /// Money that moved without an order. What was there before the first answer of all is history.
-    fn take_cash(&mut self, row: &Activity, net: Usd, is_history: bool, now: MarketTime) {
+    /// What moved by no order, or moves otherwise than it did when the row was new. What was there before the
+    /// first answer of all is history.
+    fn take_other(&mut self, row: &Activity, moved: Moved, is_new: bool, is_history: bool, now: MarketTime) {
+        let Deed::Other { kind, net, symbol, .. } = &row.deed else { return };
         self.ledger.record(Record::Activity(row.clone()));
         if is_history {
             return;
         }
         // Such rows have a date only, so nobody knows whether the last reading contains it.
-        self.cash.flow_alone(net, now);
+        self.cash.flow_alone(moved.net, now);
         self.stats.write(|counts| counts.activities += 1);
         let is_transfer = row.deed.is_transfer();
         if is_transfer {
-            self.review.transfer(net, row.time, now);
+            self.review.transfer(moved.transferred, self.dated(row, moved.transferred, is_new, now), now);
         }
-        let Deed::Other { kind, symbol, .. } = &row.deed else { return };
         let action = if is_transfer { "transfer" } else { "cash" };
-        let detail = format!("{kind} of {net} USD ({})", row.id);
+        let detail = if is_new {
+            format!("{kind} of {net} USD ({})", row.id)
+        } else {
+            format!("{kind} is of {net} USD now, it was of {} ({})", *net - moved.net, row.id)
+        };
         info!("{detail}");
-        let symbol = symbol.clone();
-        let audit = Audit { time: now, actor: Actor::Broker, action, client_id: None, symbol, detail };
+        let audit = Audit {
+            time: now,
+            actor: Actor::Broker,
+            action,
+            client_id: None,
+            symbol: symbol.clone(),
+            detail,
+        };
         self.ledger.record(Record::Audit(audit));
+        if !moved.shares.is_zero() {
+            self.shares_moved(row, moved, now);
+        }
+    }
+
+    /// When the owner's money moved. The row of one that changes still has its first date, and when it
+    /// changed nobody tells: now, if the host was looking. Else the money may be in the close that the day is
+    /// measured from or not, and then a day that starts too low costs less than one that starts too high.
+    fn dated(&self, row: &Activity, net: Usd, is_new: bool, now: MarketTime) -> MarketTime {
+        if is_new || (!self.rows.are_read && net.is_positive()) { row.time } else { now }
+    }
+
+    /// Shares came or went by no order: no strategy holds them, and nobody else will say so.
+    fn shares_moved(&mut self, row: &Activity, moved: Moved, now: MarketTime) {
+        let Deed::Other { kind, symbol: Some(symbol), .. } = &row.deed else { return };
+        let (id, shares) = (&row.id, moved.shares);
+        let value = if moved.unvalued.is_zero() {
+            String::new()
+        } else {
+            "; the broker tells no value of them, so the loss limits take them for profit or loss: if \
+             nothing was lost, stop the host and `sandpit unfreeze --rebase`"
+                .to_owned()
+        };
+        self.alert(
+            format!(
+                "{shares} {symbol} moved by no order ({kind}, {id}): what strategies hold of it is as \
+                 before, and `sandpit set-position` changes that{value}"
+            ),
+            now,
+        );
     }
 }

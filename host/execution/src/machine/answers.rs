@@ -12,7 +12,7 @@ use crate::Review;
 
 /// How often an order is asked for that the broker had and has forgotten. There may be hundreds, and
 /// each question costs the request budget.
-const FORGOTTEN_EVERY: Duration = Duration::from_secs(600);
+pub(super) const FORGOTTEN_EVERY: Duration = Duration::from_secs(600);
 
 impl<R: Review> Machine<R> {
     pub(super) fn submitted(
@@ -39,6 +39,11 @@ impl<R: Review> Machine<R> {
                     now,
                 );
                 self.unknown(id, now, "answered with another order");
+                if let Some(named) = self.name_of(&order) {
+                    // It took the place of the old one. Every life of the host has to find the same name for
+                    // it.
+                    self.absorb(&named, &OrderEvent::Snapshot(order), now, "answered by it");
+                }
             }
             Err(error @ (BrokerError::Rejected { .. } | BrokerError::NotFound { .. })) => {
                 info!(order = %id, %error, "rejected");
@@ -71,7 +76,7 @@ impl<R: Review> Machine<R> {
         self.absorb(id, &OrderEvent::OutcomeUnknown { at: now }, now, note);
     }
 
-    pub(super) fn run_errand(&mut self, errand: Errand, id: ClientOrderId) {
+    pub(super) fn run_errand(&mut self, errand: Errand, id: ClientOrderId, now: MarketTime) {
         match errand {
             Errand::LookUp => self.look_up(id),
             Errand::Cancel => {
@@ -81,15 +86,17 @@ impl<R: Review> Machine<R> {
                         self.stats.write(|counts| counts.cancels += 1);
                         self.actions.push(Action::Cancel { id, broker_id });
                     }
-                    None => self.errands.done(Errand::Cancel, &id),
+                    None => self.errands.done(Errand::Cancel, &id, now, self.chance.next()),
                 }
             }
         }
     }
 
-    /// Asks for an order by the broker's id where it is known: that shows the legs, too.
+    /// Asks for an order by the broker's id where it is known: that shows the legs, too. For one that was
+    /// replaced by what we do not know, it asks for that.
     fn look_up(&mut self, id: ClientOrderId) {
-        let broker_id = self.books.order(&id).and_then(|order| order.broker_id().cloned());
+        let own = || self.books.order(&id)?.broker_id();
+        let broker_id = self.books.owed(&id).or_else(own).cloned();
         self.actions.push(match broker_id {
             Some(broker_id) => Action::Ask { id, broker_id },
             None => Action::LookUp(id),
@@ -119,13 +126,17 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) {
         match result {
-            Ok(order) if order.ours().is_some_and(|named| named != *id) => {
+            Ok(order) if self.is_successor(id, &order) => self.successor_shown(id, order, now),
+            Ok(order)
+                if order.ours().is_some_and(|named| named != *id)
+                    && self.books.by_broker_id(&order.id) != Some(id) =>
+            {
                 let text = format!("asked for order {id}, the broker shows {}", order.client_id);
                 self.errands.again(Errand::LookUp, id, now, self.chance.next());
                 self.alert(text, now);
             }
             Ok(order) => {
-                self.errands.done(Errand::LookUp, id);
+                self.errands.done(Errand::LookUp, id, now, self.chance.next());
                 self.answered(id);
                 self.see(id, &order, now);
                 self.absorb(id, &OrderEvent::Snapshot(order), now, "looked up");
@@ -146,6 +157,9 @@ impl<R: Review> Machine<R> {
         let was_open = self.books.order(id).is_some_and(|order| order.state().is_open());
         self.errands.again(Errand::LookUp, id, now, self.chance.next());
         self.answered(id);
+        if let Some(sync) = &mut self.sync {
+            sync.unknown.insert(id.clone());
+        }
         self.absorb(id, &OrderEvent::NotFound { at: now }, now, "the broker does not know it");
         match self.books.order(id).map(|order| order.state()) {
             Some(OrderState::NeverArrived { .. }) if was_open => {
@@ -153,6 +167,9 @@ impl<R: Review> Machine<R> {
                 self.alert(format!("order {id} never arrived at the broker; it was not sent again"), now);
             }
             Some(OrderState::Working(_) | OrderState::Cancelling(_)) => self.forgotten(id, now),
+            Some(OrderState::Terminal(_)) if self.books.owed(id).is_some() => {
+                self.successor_missing(id, now);
+            }
             Some(
                 OrderState::Recorded
                 | OrderState::Sending { .. }
@@ -173,7 +190,10 @@ impl<R: Review> Machine<R> {
             // Some of the broker's machines may not have heard of a young order yet.
             return;
         }
-        self.errands.put_off(Errand::LookUp, id, now + FORGOTTEN_EVERY);
+        // Nor is it cancelled until it is seen again.
+        for errand in [Errand::LookUp, Errand::Cancel] {
+            self.errands.put_off(errand, id, now + FORGOTTEN_EVERY);
+        }
         let text = format!(
             "the broker has forgotten order {id}, which it had; its exposure stays reserved and the broker \
              is asked again from time to time; was the account reset?"

@@ -148,7 +148,7 @@ impl<R: Review> Machine<R> {
             let value = agreed.map(|agreed| json(&agreed));
             self.ledger.record(Record::Fact { name: facts::AGREED_CASH, value });
         }
-        if self.rows.known != self.written.rows {
+        if std::mem::take(&mut self.rows.are_new) && self.rows.known != self.written.rows {
             self.written.rows.clone_from(&self.rows.known);
             let value = self.rows.known.as_ref().map(json);
             self.ledger.record(Record::Fact { name: facts::LAST_ACTIVITY, value });

@@ -8,6 +8,9 @@
 //!   └──the exit would not pass the gates──> refused by that gate, and nothing is cancelled
 //! ```
 //!
+//! While it is `Leaving`, new orders of the strategy in the symbol are refused as `closing`: the exit would
+//! meet them, or they would fill after it.
+//!
 //! It lives in memory only: after a restart the strategy asks again.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -52,6 +55,11 @@ impl Closings {
 
     pub(super) fn holds(&self, strategy: &StrategyName, id: StrategyOrderId) -> bool {
         self.0.iter().any(|((owner, _), leaving)| owner == strategy && leaving.id == id)
+    }
+
+    /// Whether a strategy waits for the end of its orders in a symbol.
+    pub(super) fn is_leaving(&self, strategy: &StrategyName, symbol: &Symbol) -> bool {
+        !self.0.is_empty() && self.0.contains_key(&(strategy.clone(), symbol.clone()))
     }
 
     /// Gives up those of a strategy that are meant; their ids.

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use sandpit_store::{Record, facts};
-use sandpit_types::{Account, Fill};
+use sandpit_types::{Account, Fill, MarketTime};
 
 use super::Machine;
 use crate::{DeskError, Review};
 
 impl<R: Review> Machine<R> {
     /// Makes sure that the records are those of this account in this mode, before anything of them is
-    /// believed. Records that say nothing are taken.
+    /// believed. Records that say nothing are taken. Then a life of the host begins in them.
     pub(crate) fn claim_records(
         &mut self,
         account: &Account,
         stored: &BTreeMap<String, String>,
+        now: MarketTime,
     ) -> Result<(), DeskError> {
         let ours = format!("{} account {}", self.config.mode, account.id);
         match stored.get(facts::ACCOUNT) {
@@ -22,6 +23,8 @@ impl<R: Review> Machine<R> {
             Some(stored) => return Err(DeskError::OtherAccount { stored: stored.clone(), ours }),
             None => self.ledger.record(Record::Fact { name: facts::ACCOUNT, value: Some(ours) }),
         }
+        let (epoch, mode) = (self.config.epoch, self.config.mode.to_owned());
+        self.ledger.record(Record::HostStart { epoch, mode, time: now });
         Ok(())
     }
 

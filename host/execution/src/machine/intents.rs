@@ -46,6 +46,9 @@ impl<R: Review> Machine<R> {
                 let is_twin = batch.iter().any(|planned| planned.submit.id == submit.id);
                 match self.may_begin(strategy, submit.id) {
                     Ok(()) if is_twin => self.refuse(strategy, submit.id, Refusal::DuplicateId, now),
+                    Ok(()) if self.closings.is_leaving(strategy, &submit.symbol) => {
+                        self.refuse(strategy, submit.id, Refusal::Closing, now);
+                    }
                     Ok(()) => batch.push(self.planned(strategy, incarnation, submit, now)),
                     Err(refusal) => self.refuse(strategy, submit.id, refusal, now),
                 }
@@ -235,6 +238,10 @@ impl<R: Review> Machine<R> {
         // An error means that it was cancelled before it left, and is over already.
         self.books.apply(id, &OrderEvent::NotSent).ok();
         self.is_changed = true;
+        if let Some(old) = self.books.order(id).and_then(|order| order.links.replaces.clone()) {
+            // Another one may have taken its place, and was not asked for because of this one.
+            self.tend(&old, now);
+        }
         if let Some(strategy_id) = self.books.order(id).and_then(|order| order.strategy_id) {
             self.refuse(&id.strategy, strategy_id, Refusal::NotRecorded, now);
         }

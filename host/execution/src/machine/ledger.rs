@@ -325,6 +325,7 @@ const fn is_fact(record: &Record) -> bool {
         Record::Order(_)
         | Record::Change(_)
         | Record::Fill { .. }
+        | Record::Correction { .. }
         | Record::Activity(_)
         | Record::Fact { .. }
         | Record::StrategyState { .. }

@@ -1,7 +1,10 @@
 //! Legs: the broker makes them for an order of ours, under ids of its own, and shows them in its reports of
 //! that order.
 
-use sandpit_cores::orders::{OrderEvent, OrderState};
+use sandpit_cores::{
+    orders::{INCONCLUSIVE, Order, OrderEvent, OrderState},
+    reconcile::derived,
+};
 use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime};
 
 use super::{ASK_AGAIN, Machine, errands::Errand};
@@ -29,25 +32,61 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
         note: &str,
     ) {
-        for leg in shown {
+        // A leg that somebody has replaced is found by its role before what took its place.
+        let (first, later) = shown.iter().partition::<Vec<_>, _>(|leg| leg.replaces.is_none());
+        for leg in first.into_iter().chain(later) {
             if let Some(id) = self.books.leg_shown(parent, leg).cloned() {
                 self.see(&id, leg, now);
                 self.absorb(&id, &OrderEvent::Snapshot(leg.clone()), now, note);
+            } else {
+                self.unknown_leg_shown(parent, leg, now, note);
             }
         }
     }
 
-    /// The broker was asked for the whole order and has shown it: a leg that it lacks although it is over was
-    /// never made.
+    /// A leg that was not recorded with its parent: the parent was adopted, or somebody else replaced the
+    /// leg. The store is asked for it before it is adopted. Any other was settled in an earlier life.
+    fn unknown_leg_shown(&mut self, parent: &ClientOrderId, leg: &BrokerOrder, now: MarketTime, note: &str) {
+        let parent = self.books.origin(parent).clone();
+        let is_adopted = self.books.order(&parent).is_some_and(|order| order.strategy_id.is_none());
+        let replaces = leg.replaces.as_ref().is_some_and(|old| self.books.by_broker_id(old).is_some());
+        let has_role =
+            |known: &Order| known.links.leg_of.as_ref().is_some_and(|(_, role)| *role == leg.leg());
+        let known =
+            self.books.legs(&parent).filter(|known| has_role(known)).map(|known| known.client_id().clone());
+        let known: Vec<ClientOrderId> = known.collect();
+        if !replaces && !known.is_empty() {
+            // More than once replaced: what it has filled includes what those before it did. Each leads to
+            // the next.
+            let still =
+                known.iter().filter(|id| self.books.order(id).is_some_and(|leg| leg.state().is_at_broker()));
+            still.for_each(|id| self.errands.hurry(Errand::LookUp, id, now));
+        } else if is_adopted || replaces {
+            let id = derived(&parent.strategy, &leg.id);
+            self.absorb(&id, &OrderEvent::Snapshot(leg.clone()), now, note);
+            if self.fetching.contains_key(&id) {
+                self.fetching_legs.insert(id, (parent, leg.leg()));
+            }
+        }
+    }
+
+    /// The broker was asked for the whole order and has shown it: a leg that it still lacks a while after the
+    /// order was over was never made. Once proves nothing: some of the broker's machines are behind others.
     pub(super) fn whole_shown(&mut self, parent: &ClientOrderId, now: MarketTime) {
-        let is_over = |order: &sandpit_cores::orders::Order| {
+        let is_over = |order: &Order| {
             let stands = self.books.standing(order);
             stands.client_id() == order.client_id() && matches!(order.state(), OrderState::Terminal(_))
         };
-        if !self.books.order(parent).is_some_and(is_over) {
+        if !self.books.order(parent).is_some_and(is_over) || !self.books.has_unseen_legs(parent) {
+            self.lacking_legs.remove(parent);
             return;
         }
-        let unseen = |leg: &&sandpit_cores::orders::Order| leg.broker_id().is_none() && leg.state().is_open();
+        let since = *self.lacking_legs.entry(parent.clone()).or_insert(now);
+        if now.since(since) < INCONCLUSIVE {
+            return;
+        }
+        self.lacking_legs.remove(parent);
+        let unseen = |leg: &&Order| leg.broker_id().is_none() && leg.state().is_open();
         let unseen: Vec<ClientOrderId> =
             self.books.legs(parent).filter(unseen).map(|leg| leg.client_id().clone()).collect();
         for leg in unseen {
@@ -105,7 +144,7 @@ impl<R: Review> Machine<R> {
             .map(|other| other.client_id().clone())
             .collect();
         for other in open {
-            self.errands.hurry(Errand::LookUp, &other, now + ASK_AGAIN);
+            self.errands.urge(Errand::LookUp, &other, now + ASK_AGAIN);
             self.tend(&other, now);
         }
     }

@@ -107,7 +107,7 @@ impl<R: Review> Machine<R> {
 
     /// An order's turn has come.
     fn turn_of(&mut self, planned: Planned, now: MarketTime) {
-        let Planned { strategy, incarnation, mut submit, since, until, .. } = planned;
+        let Planned { strategy, incarnation, mut submit, since, until, reduces, .. } = planned;
         if now > since {
             submit.time_to_live = until.since(now);
             if submit.reprice.is_some() {
@@ -116,7 +116,8 @@ impl<R: Review> Machine<R> {
         }
         match self.approve(&strategy, &submit, None, now) {
             Ok(approved) => {
-                self.record_order(&approved, submit.qty, Links::default(), incarnation, now);
+                let whose = (incarnation, reduces);
+                self.record_order(&approved, submit.qty, Links::default(), whose, now);
             }
             Err(refusal) => self.refuse(&strategy, submit.id, refusal, now),
         }

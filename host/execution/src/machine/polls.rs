@@ -99,6 +99,8 @@ impl Poll {
 pub(super) struct Sync {
     listed: bool,
     asking: BTreeSet<ClientOrderId>,
+    /// The broker was asked and does not know them: they are not asked for again for the sake of this.
+    pub(super) unknown: BTreeSet<ClientOrderId>,
 }
 
 impl<R: Review> Machine<R> {
@@ -149,13 +151,17 @@ impl<R: Review> Machine<R> {
         self.stats.write(|counts| counts.differences += missing.len() as u64);
         if let Some(sync) = self.sync.as_mut().filter(|_| is_new) {
             sync.listed = true;
-            sync.asking = missing;
+            sync.asking = missing.difference(&sync.unknown).cloned().collect();
         }
     }
 
     /// The stream fell, or `sync` begins because it is up again: open orders are asked for at once, and often
     /// until they have been caught up with.
     pub(super) fn stream_ended(&mut self, sync: Option<Sync>, now: MarketTime) {
+        if sync.is_some() {
+            // A new reason to ask for whatever the list lacks, however often it was asked for before.
+            self.errands.refresh_all(now);
+        }
         self.sync = sync;
         self.books.set_order_stream_up(false);
         self.hearing.end();

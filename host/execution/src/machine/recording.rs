@@ -10,13 +10,14 @@ use crate::{Review, rows};
 
 impl<R: Review> Machine<R> {
     /// The order enters the books and the ledger, its legs with it; it leaves when the ledger is on the disk.
-    /// `qty` is its total: that of a replacement includes what the old order has filled.
+    /// `qty` is its total: that of a replacement includes what the old order has filled. It takes its place
+    /// among those under way `as_exit`, or as an entry.
     pub(super) fn record_order(
         &mut self,
         approved: &Approved,
         qty: Qty,
         links: Links,
-        incarnation: u32,
+        (incarnation, as_exit): (u32, bool),
         now: MarketTime,
     ) {
         let (strategy, submit) = (approved.strategy(), approved.submit());
@@ -47,7 +48,7 @@ impl<R: Review> Machine<R> {
             self.record_legs(&client_id, submit.class, now);
         }
         self.audit_order(&client_id, now);
-        let terms = Terms { deadline: now + submit.time_to_live, reduces: approved.reduces() };
+        let terms = Terms { deadline: now + submit.time_to_live, reduces: approved.reduces(), as_exit };
         self.sends.admit(client_id.clone(), terms);
         self.ledger.then(Then::Send { id: client_id, update });
         self.stats.write(|counts| {

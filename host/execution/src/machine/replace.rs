@@ -2,6 +2,9 @@
 //!
 //! The new order is an order of ours like any other: approved, recorded, and sent by a PATCH that is never
 //! repeated. The old one stays what the broker says of it, also while both live.
+//!
+//! A replacement does not wait in the plan: there is at most one for each working order, it adds no order to
+//! those that are open, and what it changes trades at the old price for as long as it waits.
 
 use std::time::Duration;
 
@@ -50,7 +53,7 @@ impl<R: Review> Machine<R> {
             id: replace.new_id,
             symbol: order.request.symbol.clone(),
             side: order.request.side,
-            qty: qty - filled_in_all(order),
+            qty: qty - order.filled_in_all(),
             kind,
             time_in_force: order.request.time_in_force,
             extended_hours: order.request.extended_hours,
@@ -60,7 +63,8 @@ impl<R: Review> Machine<R> {
         };
         let approved = self.approve(strategy, &shape, Some(&old), now)?;
         let links = Links { leg_of: None, replaces: Some(old) };
-        self.record_order(&approved, qty, links, incarnation, now);
+        let as_exit = approved.reduces();
+        self.record_order(&approved, qty, links, (incarnation, as_exit), now);
         Ok(())
     }
 
@@ -94,7 +98,7 @@ impl<R: Review> Machine<R> {
         let is_open =
             |old: &ClientOrderId| self.books.order(old).is_some_and(|order| order.state().is_at_broker());
         if let Some(old) = old.filter(is_open) {
-            self.errands.hurry(super::errands::Errand::LookUp, &old, now + soon);
+            self.errands.urge(super::errands::Errand::LookUp, &old, now + soon);
         }
     }
 }
@@ -112,7 +116,7 @@ fn changed(order: &Order, change: &Change) -> Result<(Qty, OrderKind), Refusal> 
     let is_fraction = |qty: Qty| !qty.get().fract().is_zero();
     let may_resize = request.class == OrderClass::Simple && !is_fraction(qty) && !is_fraction(request.qty);
     let is_same = kind == request.kind && qty == request.qty;
-    if is_same || qty <= filled_in_all(order) || (qty != request.qty && !may_resize) {
+    if is_same || qty <= order.filled_in_all() || (qty != request.qty && !may_resize) {
         return Err(Refusal::NotReplaceable);
     }
     Ok((qty, kind))
@@ -144,8 +148,4 @@ fn difference(old: &Order, new: &Order) -> Change {
         limit_price: new.kind.limit_price().filter(|price| Some(*price) != old.kind.limit_price()),
         stop_price: new.kind.stop_price().filter(|price| Some(*price) != old.kind.stop_price()),
     }
-}
-
-fn filled_in_all(order: &Order) -> Qty {
-    order.taken().qty + order.filled().qty()
 }

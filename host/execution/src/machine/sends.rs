@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use sandpit_broker::Class;
 use sandpit_types::{ClientOrderId, MarketTime};
 
-/// POSTs under way at a time, of orders that lower the risk, and again of those that add to it.
+/// POSTs under way at a time, of orders that came as exits, and again of the others.
 const MAX_IN_FLIGHT: usize = 16;
 
 /// Until when, and how urgent.
@@ -13,6 +13,8 @@ const MAX_IN_FLIGHT: usize = 16;
 pub(super) struct Terms {
     pub(super) deadline: MarketTime,
     pub(super) reduces: bool,
+    /// Whose turn it was: that of an exit, whatever the gates say now. It takes a place among these.
+    pub(super) as_exit: bool,
 }
 
 impl Terms {
@@ -26,8 +28,8 @@ impl Terms {
 #[derive(Debug, Default)]
 pub(super) struct Sends {
     terms: BTreeMap<ClientOrderId, Terms>,
-    reduce: Lane,
-    enter: Lane,
+    exits: Lane,
+    entries: Lane,
 }
 
 #[derive(Debug, Default)]
@@ -46,8 +48,8 @@ impl Sends {
     }
 
     /// Whether one more may be recorded: it would leave as soon as it is on the disk.
-    pub(super) const fn has_room(&self, reduces: bool) -> bool {
-        let lane = if reduces { &self.reduce } else { &self.enter };
+    pub(super) const fn has_room(&self, as_exit: bool) -> bool {
+        let lane = if as_exit { &self.exits } else { &self.entries };
         lane.admitted < MAX_IN_FLIGHT
     }
 
@@ -60,7 +62,7 @@ impl Sends {
 
     /// The next that leaves now.
     pub(super) fn next(&mut self) -> Option<(ClientOrderId, Terms)> {
-        let id = self.reduce.next().or_else(|| self.enter.next())?;
+        let id = self.exits.next().or_else(|| self.entries.next())?;
         let terms = *self.terms.get(&id)?;
         Some((id, terms))
     }
@@ -82,7 +84,7 @@ impl Sends {
     }
 
     const fn lane(&mut self, terms: Terms) -> &mut Lane {
-        if terms.reduces { &mut self.reduce } else { &mut self.enter }
+        if terms.as_exit { &mut self.exits } else { &mut self.entries }
     }
 }
 

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use sandpit_cores::{
-    orders::OrderEvent,
-    reconcile::{self, is_claimed},
+    orders::{Order, OrderEvent},
+    reconcile::{self, derived, is_claimed, out_of_reach},
 };
 use sandpit_store::{Actor, Audit, Record, StoreError};
-use sandpit_types::{BrokerOrder, ClientOrderId, HostEpoch, MarketTime};
+use sandpit_types::{BrokerOrder, ClientOrderId, HostEpoch, Leg, MarketTime};
 use tracing::warn;
 
-use super::{Action, Fetched, Machine};
+use super::{Action, Fetched, Machine, errands::Errand};
 use crate::{Review, rows};
 
 /// Events of one stranger that are kept while the store is asked. What is past it, a poll brings again.
@@ -34,7 +34,7 @@ impl<R: Review> Machine<R> {
 
     /// Reports an order that is not ours, once, and leaves it alone.
     pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
-        if self.may_be_leg(shown, now) {
+        if self.may_be_leg(shown, now) || self.may_be_successor(shown) {
             return;
         }
         if self.foreign.len() >= MAX_FOREIGN {
@@ -42,8 +42,15 @@ impl<R: Review> Machine<R> {
         }
         if self.foreign.insert(shown.id.clone()) {
             let side = shown.side.as_str();
-            let detail =
-                format!("order {} is not ours ({side} {}) and is left alone", shown.id, shown.symbol);
+            let (id, symbol) = (&shown.id, &shown.symbol);
+            let detail = match out_of_reach(&self.config.claims, shown) {
+                None => format!("order {id} is not ours ({side} {symbol}) and is left alone"),
+                Some(strategy) => format!(
+                    "order {id} ({:?}, {side} {symbol}) fits a rule of orders.claim for {strategy}, which \
+                     does not trade {symbol}: it is left alone",
+                    shown.client_id
+                ),
+            };
             warn!("{detail}");
             self.stats.write(|counts| counts.foreign += 1);
             let symbol = Some(shown.symbol.clone());
@@ -74,9 +81,12 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) {
         let events = self.fetching.remove(id).unwrap_or_default();
+        let is_new = matches!(result, Ok(None));
         let is_known = match result {
+            // It came by another way meanwhile.
+            Ok(_) if self.books.order(id).is_some() => Ok(()),
             Ok(Some((row, executions))) => match rows::stored(row, executions) {
-                Ok(stored) => self.restore(stored, now).map_err(|error| error.to_string()),
+                Ok(stored) => self.restore_late(stored, now).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             },
             Ok(None) => {
@@ -92,9 +102,19 @@ impl<R: Review> Machine<R> {
                 for event in &events {
                     self.absorb(id, event, now, "found");
                 }
+                self.ask_for_legs(id, is_new, now);
             }
             Ok(()) => {}
             Err(error) => self.alert(format!("order {id} cannot be taken into the books: {error}"), now),
+        }
+        self.fetching_legs.remove(id);
+    }
+
+    /// What adopted an order may not have shown its legs.
+    fn ask_for_legs(&mut self, id: &ClientOrderId, is_new: bool, now: MarketTime) {
+        let may_have = |order: &&Order| is_new && !order.is_leg() && order.broker_id().is_some();
+        if self.books.order(id).filter(may_have).is_some() && self.books.legs(id).next().is_none() {
+            self.errands.urge(Errand::LookUp, id, now);
         }
     }
 
@@ -117,30 +137,67 @@ impl<R: Review> Machine<R> {
         self.lives.insert(id.epoch);
         self.raise(
             format!(
-                "the database does not know the life {} of the host that sent order {id}: it was \
-                restored from \
-                 an older backup, or another one is in its place; orders are adopted from the broker, and \
-                 symbols whose positions do not agree then are only reduced",
+                "the database does not know the life {} of the host that sent order {id}: it was restored \
+                 from an older backup, or another one is in its place; orders are adopted from the broker, \
+                 and symbols whose positions do not agree then are only reduced",
                 id.epoch
             ),
             now,
         );
     }
 
-    /// Takes in an order that neither books nor store have. Returns the number of its fills.
-    pub(crate) fn adopt(&mut self, id: &ClientOrderId, shown: &BrokerOrder, now: MarketTime) -> usize {
-        let applied = match self.books.adopt(id.clone(), shown) {
+    /// Takes in an order that neither books nor store have, and its legs with it.
+    pub(crate) fn adopt(&mut self, id: &ClientOrderId, shown: &BrokerOrder, now: MarketTime) {
+        self.adopt_one(id, shown, self.fetching_legs.get(id).cloned(), now);
+        let replaces = |order: &Order| order.links.replaces.is_some();
+        match self.books.order(id).map(replaces) {
+            None => {}
+            // Its legs are those of the order that it replaces.
+            Some(true) => self.legs_shown(id, &shown.legs, now, "adopted"),
+            Some(false) => {
+                for leg in &shown.legs {
+                    if self.books.by_broker_id(&leg.id).is_some() {
+                        continue;
+                    }
+                    let leg_id = derived(&id.strategy, &leg.id);
+                    self.adopt_one(&leg_id, leg, Some((id.clone(), leg.leg())), now);
+                }
+            }
+        }
+    }
+
+    fn adopt_one(
+        &mut self,
+        id: &ClientOrderId,
+        shown: &BrokerOrder,
+        leg_of: Option<(ClientOrderId, Leg)>,
+        now: MarketTime,
+    ) {
+        let applied = match self.books.adopt(id.clone(), shown, leg_of) {
             Ok(applied) => applied,
             Err(error) => {
-                self.alert(error.to_string(), now);
-                return 0;
+                return self.alert(error.to_string(), now);
             }
         };
         let order = self.books.order(id).expect("it was adopted a moment ago");
+        let parent = order.links.leg_of.as_ref().map(|(parent, _)| parent.clone());
         self.ledger.record(rows::order(order));
         self.keep(id, &applied, now, "adopted");
+        self.followed(id, now);
+        self.is_changed = true;
+        // The next life has to read the parent for the sake of the leg.
+        for order in parent.iter().flat_map(|parent| self.books.line(parent)) {
+            self.ledger.record(rows::change(&self.books, order, now, "its leg is adopted"));
+        }
         self.check_life(id, now);
-        let (action, detail) = if is_claimed(id, &shown.id) {
+        let (action, detail) = if let Some(parent) = parent {
+            ("adopt", format!("order {} is a leg of {parent} and is adopted as {id}", shown.id))
+        } else if let (None, Some(old)) = (shown.ours(), &shown.replaces) {
+            (
+                "adopt",
+                format!("order {} has taken the place of {old}, not by us, and is adopted as {id}", shown.id),
+            )
+        } else if is_claimed(id, &shown.id) {
             if !applied.fills.is_empty() {
                 // Before the rule was there its fills were told as those of a stranger.
                 self.cash.begin_anew();
@@ -154,6 +211,5 @@ impl<R: Review> Machine<R> {
         self.ledger.record(Record::Audit(Audit { time: now, actor, action, client_id, symbol, detail }));
         self.stats.write(|counts| counts.adopted += 1);
         self.tend(id, now);
-        applied.fills.len()
     }
 }

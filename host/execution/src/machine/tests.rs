@@ -5,6 +5,8 @@ mod commits;
 mod facts;
 mod hearing;
 mod lives;
+mod lost;
+mod pace;
 mod pacing;
 mod storm;
 mod venue;
@@ -507,7 +509,10 @@ fn reducing_orders_do_not_wait_behind_entries() {
     let id =
         |sequence| ClientOrderId { strategy: world::name(), epoch: sandpit_types::HostEpoch(1), sequence };
     for sequence in 0..40 {
-        sends.admit(id(sequence), Terms { deadline: MarketTime::EPOCH, reduces: sequence == 39 });
+        sends.admit(
+            id(sequence),
+            Terms { deadline: MarketTime::EPOCH, reduces: sequence == 39, as_exit: sequence == 39 },
+        );
         sends.ready(id(sequence));
     }
     assert_eq!(sends.next().map(|(id, _)| id.sequence), Some(39));

@@ -88,7 +88,7 @@ pub(super) fn order(read: OrderRead) -> Vec<Cell> {
         price(kind.stop_price()),
         decimal(trail_price),
         decimal(trail_percent),
-        text(class.as_str()),
+        text(if class == OrderClass::Simple { "simple" } else { class.as_str() }),
         price(take_profit),
         price(stop_loss.map(|loss| loss.stop_price)),
         price(stop_loss.and_then(|loss| loss.limit_price)),

@@ -59,6 +59,7 @@ async fn a_damaged_page_is_found_before_it_is_traded_on() {
     let error = open_file(&path).await.expect_err("is damaged");
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("restore a backup"), "{error}");
+    assert_eq!(error.to_string().lines().count(), 1, "one sentence: {error}");
 }
 
 #[tokio::test]

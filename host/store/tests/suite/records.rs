@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sandpit_store::{Actor, Audit, OrderChange, OrderRow, PAGE_ROWS, Record, Span, Store, StoreError, facts};
+use sandpit_store::{
+    Actor, Audit, Database, OrderChange, OrderRow, PAGE_ROWS, Record, Span, Store, StoreError, facts,
+};
 use sandpit_types::{
     Activity, BrokerOrderId, Deed, ExecutionId, Exit, HostEpoch, Leg, Links, MarketTime, OrderClass,
     OrderKind, Price, Pulse, Refusal, Side, Signal, StopLoss, StrategyOrderId, Symbol, Trail, Usd,
 };
 
-use crate::common::{change, changed, fill, name, on_both, open, order, recorded, sub_book, try_open};
+use crate::common::{
+    change, changed, fill, name, number, on_both, open, order, recorded, sub_book, try_open,
+};
 
 fn price(text: &str) -> Price {
     text.parse().expect("a price")
@@ -196,7 +200,7 @@ pub(crate) fn one_of_each(at: i64) -> Vec<Record> {
         cumulative: "4".parse().expect("qty"),
     };
     let net = "-1.5".parse().expect("usd");
-    let fee = Deed::Other { kind: "FEE".into(), net, symbol: None, qty: None };
+    let fee = Deed::Other { kind: "FEE".into(), net, symbol: None, qty: None, per_share: None };
     let line = |actor, client_id| {
         let symbol = Some(Symbol::new("SPY"));
         Record::Audit(Audit { time, actor, action: "submit", client_id, symbol, detail: "10 SPY".into() })
@@ -206,6 +210,7 @@ pub(crate) fn one_of_each(at: i64) -> Vec<Record> {
         recorded(&row),
         fill(&row, "x1"),
         changed(&row, "{\"working\":\"new\"}", true),
+        Record::Correction { time, qty: "1".parse().expect("qty"), cash: Usd::ZERO, after: sub_book() },
         Record::Equity { time, equity: "100001".parse().expect("usd"), cash: Usd::ZERO },
         Record::Refusal { time, strategy: name(), id: StrategyOrderId(u64::MAX), refusal: Refusal::Late },
         Record::Signal { time, strategy: name(), signal: Signal { symbol: None, reason: "crossed".into() } },
@@ -220,6 +225,53 @@ pub(crate) fn one_of_each(at: i64) -> Vec<Record> {
         line(Actor::Host, None),
         line(Actor::Broker, None),
     ]
+}
+
+#[tokio::test]
+async fn a_row_that_the_broker_canceled_moves_nothing_in_the_records_either() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let path = directory.path().join("host.db");
+    let store = open(&Database::Sqlite(path.clone())).await;
+    let row = |net: i64| {
+        let net = Usd::new(net.into());
+        let deed = Deed::Other { kind: "CSW".into(), net, symbol: None, qty: None, per_share: None };
+        Record::Activity(Activity { id: "a".into(), time: MarketTime::from_secs(1), deed })
+    };
+    store.commit(vec![row(-7)]).await.expect("writes");
+    let net = "SELECT CAST(net AS INTEGER) FROM activities";
+    assert_eq!(number(&path, net).await, -7);
+    store.commit(vec![row(0)]).await.expect("writes");
+    assert_eq!(number(&path, net).await, 0);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_an_operator_set_is_part_of_what_the_rows_make() {
+    on_both(async |database| {
+        let store = open(&database).await;
+        let set = |second: i64, qty: &str, cash: &str| Record::Correction {
+            time: MarketTime::from_secs(second),
+            qty: qty.parse().expect("qty"),
+            cash: cash.parse().expect("usd"),
+            after: sub_book(),
+        };
+        let wrong = async || {
+            let mut snapshot = Store::snapshot(&database).await.expect("opens");
+            let found = snapshot.inspect().await.expect("reads").wrong;
+            snapshot.close().await;
+            found
+        };
+        store.commit(vec![set(1, "-5", "0.5"), set(2, "1", "670.14")]).await.expect("writes");
+        assert_eq!(wrong().await, Vec::<String>::new(), "{database}");
+        store.commit(vec![set(3, "1", "0")]).await.expect("writes");
+        let found = wrong().await;
+        assert!(
+            found.len() == 1 && found[0].contains("fills and corrections make -3 and 670.64"),
+            "{found:?}"
+        );
+        store.close().await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -238,6 +290,7 @@ async fn records_written_again_are_there_once() {
         let counts = store.reader().counts().await.expect("reads");
         let expected = [
             ("activities", 2),
+            ("corrections", 1),
             ("alerts", 1),
             ("audit", 4),
             ("equity", 1),

@@ -14,7 +14,7 @@ fn signal(at: i64) -> Record {
 }
 
 fn activity(id: &str, at: i64) -> Record {
-    let deed = Deed::Other { kind: "CSD".into(), net: Usd::ZERO, symbol: None, qty: None };
+    let deed = Deed::Other { kind: "CSD".into(), net: Usd::ZERO, symbol: None, qty: None, per_share: None };
     Record::Activity(Activity { id: id.into(), time: MarketTime::from_secs(at), deed })
 }
 
@@ -47,6 +47,9 @@ async fn what_is_old_goes_and_orders_stay_unless_they_may_go() {
             Links { leg_of: Some((parent, Leg::StopLoss)), replaces: None },
         ));
         records.extend(order_of(22, now - DAY, false, Links::default()));
+        let replaces = Some(order(23).request.client_id);
+        records.extend(order_of(23, 2, false, Links::default()));
+        records.extend(order_of(24, 2, true, Links { leg_of: None, replaces }));
         records.extend((30..250).flat_map(|number| order_of(number, 3, false, Links::default())));
         store.commit(records).await.expect("writes");
 
@@ -56,7 +59,7 @@ async fn what_is_old_goes_and_orders_stay_unless_they_may_go() {
         let counts = store.reader().counts().await.expect("reads");
         let story = ["signals", "refusals", "notices", "alerts"].map(|table| counts[table]);
         assert_eq!(story, [2, 0, 0, 0]);
-        assert_eq!((counts["orders"], counts["audit"], counts["activities"]), (224, 4, 2));
+        assert_eq!((counts["orders"], counts["audit"], counts["activities"]), (226, 4, 2));
 
         let forgotten =
             async || store.load().await.expect("reads").facts.get(facts::ORDERS_FORGOTTEN).cloned();
@@ -64,7 +67,7 @@ async fn what_is_old_goes_and_orders_stay_unless_they_may_go() {
         let retention = Retention { keep_orders_days: Some(30), ..retention };
         // A life that has lasted since then knows them, and may change them again.
         assert_eq!(store.retain(retention, at).await.expect("forgets"), 6, "the audit and activities");
-        assert_eq!((store.reader().counts().await.expect("reads")["orders"], forgotten().await), (224, None));
+        assert_eq!((store.reader().counts().await.expect("reads")["orders"], forgotten().await), (226, None));
         let start = Record::HostStart { epoch: HostEpoch(7), mode: "paper".into(), time: at };
         store
             .commit(vec![start, activity("old", now - 91 * DAY), activity("known", now - 60 * DAY)])
@@ -73,10 +76,11 @@ async fn what_is_old_goes_and_orders_stay_unless_they_may_go() {
         store.retain(retention, at).await.expect("forgets");
         let orders = store.reader().orders(Span::ALL, None).await.expect("reads").rows;
         let left: Vec<_> = orders.iter().map(|read| read.order.request.client_id.sequence).collect();
-        // The first one is open; the parent of an open leg, the leg, and the new one.
-        assert_eq!(left, [20, 21, 22, 1]);
+        // The first one is open; the parent of an open leg, the leg, what an open one has replaced, that one,
+        // and the new one.
+        assert_eq!(left, [20, 21, 23, 24, 22, 1]);
         let counts = store.reader().counts().await.expect("reads");
-        assert_eq!((counts["fills"], counts["audit"], counts["activities"]), (4, 0, 1));
+        assert_eq!((counts["fills"], counts["audit"], counts["activities"]), (6, 0, 1));
         let before = (970 * DAY * 1_000_000_000).to_string();
         assert_eq!(forgotten().await, Some(before.clone()));
         store.retain(retention, MarketTime::from_secs(now + DAY)).await.expect("forgets nothing more");

@@ -112,7 +112,7 @@ impl Desk {
     }
 
     fn order(&self, id: &BrokerOrderId) -> BrokerOrder {
-        self.wait(self.alpaca.order(id)).expect("a known order")
+        self.wait(self.alpaca.order(id, Class::Reduce)).expect("a known order")
     }
 
     /// Ids of the open orders, each with those of its legs.

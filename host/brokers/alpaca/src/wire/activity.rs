@@ -43,6 +43,9 @@ pub(crate) struct ActivityWire {
     pub(crate) created_at: Option<String>,
     #[serde(default, deserialize_with = "decimal")]
     pub(crate) net_amount: Option<Usd>,
+    /// Kept as it is written, for the same reason.
+    #[serde(default)]
+    pub(crate) per_share_amount: Option<serde_json::Value>,
     #[serde(default)]
     pub(crate) status: Option<String>,
 }

@@ -35,9 +35,11 @@ fn told(row: &Activity) -> String {
         Deed::Fill { order, symbol, side, qty, price, cumulative } => {
             format!("{} {qty} {symbol} at {price}, {cumulative} of {order}", side.as_str())
         }
-        Deed::Other { kind, net, symbol, qty } => {
+        Deed::Other { kind, net, symbol, qty, per_share } => {
             let symbol = symbol.as_ref().map_or("-", |symbol| symbol.as_str());
-            format!("{kind} {net} {symbol} {}", qty.map_or("-".to_owned(), |qty| qty.to_string()))
+            let qty = qty.map_or("-".to_owned(), |qty| qty.to_string());
+            let each = per_share.map_or(String::new(), |each| format!(" of {each}"));
+            format!("{kind} {net} {symbol} {qty}{each}")
         }
     };
     format!("{} {} {deed}", row.id, row.time)
@@ -73,6 +75,16 @@ async fn fills_and_money_come_in_the_order_of_their_ids() {
         other("20260615000000001::m4", "CSW", r#","net_amount":"-7","date":"2026-06-15""#)
             .replace("executed", "canceled"),
         other("20260616000000000::m5", "NEWWORD", r#","date":"2026-06-16","symbol":"""#),
+        other(
+            "20260616000000000::m8",
+            "JNLS",
+            r#","date":"2026-06-16","symbol":"SPY","qty":"-3","per_share_amount":100.5"#,
+        ),
+        other(
+            "20260616000000000::m9",
+            "ACATS",
+            r#","date":"2026-06-16","symbol":"SPY","qty":"3","per_share_amount":["much"]"#,
+        ),
         other("20260616000000001::m6", "FEE", r#","net_amount":"much","date":"2026-06-16""#),
         other("20260616000000002::m7", "FEE", r#","net_amount":"1""#),
         r#"{"id":"x"}"#.to_owned(),
@@ -86,11 +98,14 @@ async fn fills_and_money_come_in_the_order_of_their_ids() {
         [
             "20260614000000000::m3 2026-06-14T04:00:00Z CSD 100 - -",
             "20260615000000000::m2 2026-06-15T04:00:00Z DIV 12 AAPL 10",
+            "20260615000000001::m4 2026-06-15T04:00:00Z CSW 0 - -",
             "20260615010000000::m0 2026-06-15T05:00:00Z FEE -0.5 - -",
             "20260615110000000::f1 2026-06-15T15:00:00Z sell 2 AAPL at 174.78, 5 of \
              61e69015-8549-4bfd-b9c3-01e75843f47d",
             "20260615110000001::m1 2026-06-15T15:00:01Z FEE -0.25 - -",
             "20260616000000000::m5 2026-06-16T04:00:00Z NEWWORD 0 - -",
+            "20260616000000000::m8 2026-06-16T04:00:00Z JNLS 0 SPY -3 of 100.5",
+            "20260616000000000::m9 2026-06-16T04:00:00Z ACATS 0 SPY 3",
         ]
     );
     assert_eq!(adapter.oddities().unreadable, 6, "f2, f3, 17, m6, m7, x");

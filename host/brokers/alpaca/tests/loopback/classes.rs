@@ -98,11 +98,13 @@ async fn the_answer_to_a_group_shows_its_legs() {
     assert_eq!(made.replaces.as_ref().unwrap().as_str(), "61e69015-8549-4bfd-b9c3-01e75843f47e");
     assert_eq!(made.replaced_by, None);
 
-    assert_eq!(adapter.order(&made.id).await.expect("the same"), made);
+    assert_eq!(adapter.order(&made.id, Class::Reduce).await.expect("the same"), made);
     let path = format!("GET /v2/orders/{}?nested=true ", made.id);
     assert!(heard.lock().unwrap()[1].starts_with(&path));
     assert_eq!(notes.asked.lock().unwrap()[1], (Class::Reduce, None));
-    assert_eq!(word(adapter.order(&made.id).await), "malformed", "a leg that cannot be read may fill");
+    let odd = adapter.order(&made.id, Class::Poll).await;
+    assert_eq!(word(odd), "malformed", "a leg that cannot be read may fill");
+    assert_eq!(notes.asked.lock().unwrap()[2], (Class::Poll, None), "as urgent as whoever asks says");
 }
 
 #[tokio::test]

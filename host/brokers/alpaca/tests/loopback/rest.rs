@@ -78,7 +78,7 @@ async fn every_answer_means_one_thing() {
         let replaced = alpaca.replace(&id, &order().client_id, &change, terms(Ok(()))).await;
         assert_eq!(word(replaced), for_order, "replace, {reply:?}");
         assert_eq!(heard.lock().unwrap().len(), 4, "a replacement is sent once, {reply:?}");
-        assert_eq!(word(alpaca.order(&id).await), for_read, "read by id, {reply:?}");
+        assert_eq!(word(alpaca.order(&id, Class::Reduce).await), for_read, "read by id, {reply:?}");
     }
     let ours = order_json(CLIENT_ID, "pending_new");
     check(Reply::json(200, &ours), "done", "done", "done").await;

@@ -325,20 +325,24 @@ fn the_standing_of_a_reading() {
     );
     let mut check = agreed_at_50_000();
     read(&mut check, 20, 30_000);
-    assert_eq!(stands(&check, 20, 30_000), Standing::Doubtful, "a purchase that nobody told of yet");
+    assert_eq!(
+        stands(&check, 20, 30_000),
+        Standing::Doubtful(usd(20_000)),
+        "a purchase that nobody told of yet"
+    );
     assert_eq!(stands(&check, 20, 50_099), Standing::Explained);
     check.activities_read(true);
     read(&mut check, 30, 30_000);
     assert_eq!(stands(&check, 30, 30_000), Standing::Unexplained(usd(-20_000)));
     let while_mute = check.standing(&account(usd(30_000)), at(30), false);
-    assert_eq!(while_mute, Standing::Doubtful);
+    assert_eq!(while_mute, Standing::Doubtful(usd(20_000)));
     read(&mut check, 31, 20_000);
-    assert_eq!(stands(&check, 31, 20_000), Standing::Doubtful, "another purchase, perhaps");
+    assert_eq!(stands(&check, 31, 20_000), Standing::Doubtful(usd(30_000)), "another purchase, perhaps");
     read(&mut check, 32, 50_000);
     // A fill that the reading may lack: so does its equity lack the shares.
     check.flow(usd(-1_000), at(21));
     assert_eq!(stands(&check, 20, 50_000), Standing::Explained);
-    assert_eq!(stands(&check, 20, 30_000), Standing::Doubtful);
+    assert_eq!(stands(&check, 20, 30_000), Standing::Doubtful(usd(20_000)));
     for second in [30, 40] {
         read(&mut check, second, 49_000);
     }
@@ -349,7 +353,8 @@ fn the_standing_of_a_reading() {
     read(&mut check, 50, 49_000);
     for second in [60, 70, 80] {
         read(&mut check, second, 49_000);
-        assert_eq!(stands(&check, second, 49_000), Standing::Doubtful, "a sale that nobody told of, perhaps");
+        let perhaps_a_sale = Standing::Doubtful(Usd::ZERO);
+        assert_eq!(stands(&check, second, 49_000), perhaps_a_sale, "that nobody told of");
         check.activities_read(true);
     }
     read(&mut check, 370, 49_000);

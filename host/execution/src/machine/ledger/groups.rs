@@ -58,7 +58,8 @@ pub(super) fn subject(record: &Record) -> Option<&ClientOrderId> {
         Record::Change(change) => Some(&change.client_id),
         Record::Fill { fill, .. } => Some(&fill.client_id),
         Record::Audit(audit) => audit.client_id.as_ref(),
-        Record::Equity { .. }
+        Record::Correction { .. }
+        | Record::Equity { .. }
         | Record::Signal { .. }
         | Record::Refusal { .. }
         | Record::HostStart { .. }

@@ -1,7 +1,9 @@
 //! Cash and activities against a broker whose stream loses events and whose account others use, too.
 
-use sandpit_cores::reconcile::Standing;
-use sandpit_types::{ClientOrderId, HostEpoch, Refusal, Side, Usd};
+use std::collections::BTreeSet;
+
+use sandpit_cores::reconcile::{Claim, Standing};
+use sandpit_types::{ClientOrderId, HostEpoch, Refusal, Side, Symbol, Usd};
 
 use super::{
     world::{Post, World, name, qty, secs, spy},
@@ -56,8 +58,10 @@ fn cash_that_nothing_explains_is_in_doubt_at_once_and_freezes_after_minutes() {
     let mut world = settled();
     world.venue.unexplained = Usd::new((-101).into());
     world.calm_for(secs(11));
-    assert_eq!(standing(&world), Standing::Unexplained(Usd::new((-101).into())), "entries wait");
+    assert_eq!(standing(&world), Standing::Doubtful(Usd::new(101.into())), "entries wait");
     world.calm_for(secs(280));
+    let stays = Standing::Unexplained(Usd::new((-101).into()));
+    assert_eq!(standing(&world), stays, "it stood over two readings");
     assert!(!is_frozen(&world), "its row may be late");
     world.calm_for(secs(31));
     assert!(is_frozen(&world));
@@ -167,11 +171,35 @@ fn trades_by_hand_are_reported_disputed_and_left_alone() {
     assert!(world.venue.open().contains(&2), "not cancelled by us");
 }
 
+fn claim(symbol: &str) -> Claim {
+    let symbols = BTreeSet::from([Symbol::new(symbol)]);
+    Claim { client_id_prefix: "by-h".into(), strategy: name(), symbols }
+}
+
+#[test]
+fn an_order_in_a_symbol_that_its_claimant_does_not_trade_is_left_alone() {
+    let mut world = settled();
+    world.machine.config.claims = vec![claim("QQQ")];
+    world.venue.place_by_hand_of(2);
+    world.venue.fill(1, 1);
+    world.venue.stream.clear();
+    for life in 0..2 {
+        world.calm_for(secs(700));
+        assert_eq!(world.machine.books.open_count(), 0, "life {life}");
+        assert_eq!(world.machine.books.position(&spy()), qty(10), "life {life}");
+        assert!(!is_frozen(&world), "its fill explains the cash");
+        world.crash();
+        world.machine.config.claims = vec![claim("QQQ")];
+    }
+    assert!(world.disk.notices("claim").is_empty());
+    let told = world.disk.notices("foreign-order");
+    assert!(told[0].contains("for sma, which does not trade SPY: it is left alone"), "{told:?}");
+}
+
 #[test]
 fn a_claimed_order_belongs_to_its_strategy_in_every_life() {
-    let claim = || sandpit_cores::reconcile::Claim { client_id_prefix: "by-h".into(), strategy: name() };
     let mut world = settled();
-    world.machine.config.claims = vec![claim()];
+    world.machine.config.claims = vec![claim("SPY")];
     world.venue.place_by_hand();
     world.venue.stream.clear();
     world.calm_for(secs(700));
@@ -187,7 +215,7 @@ fn a_claimed_order_belongs_to_its_strategy_in_every_life() {
     assert_eq!(world.disk.notices("claim").len(), 1, "taken in once");
     assert!(world.machine.books.disputes().is_empty() && !is_frozen(&world));
     // Placed and filled while nobody listened.
-    world.machine.config.claims = vec![claim()];
+    world.machine.config.claims = vec![claim("SPY")];
     world.venue.place_by_hand();
     world.venue.fill(2, 1);
     world.venue.stream.clear();
@@ -203,12 +231,21 @@ fn without_activities_nothing_is_believed_and_nothing_frozen() {
     world.venue.unexplained = Usd::new(5_000.into());
     world.calm_for(secs(300));
     assert!(!is_frozen(&world), "they might explain it");
-    assert_eq!(standing(&world), Standing::Unexplained(Usd::new(5_000.into())));
+    assert_eq!(standing(&world), Standing::Doubtful(Usd::ZERO));
     assert_eq!(alerts(&world), 0);
     world.calm_for(secs(600));
     assert_eq!(alerts(&world), 1, "that they are missing is told once");
+    let missed = |world: &World| {
+        world.machine.stats.read().activities_missed_since.map(|since| world.now.since(since))
+    };
+    assert!(
+        missed(&world).is_some_and(|span| (secs(830)..secs(900)).contains(&span)),
+        "{:?}",
+        missed(&world)
+    );
     world.activities_work = true;
     world.calm_for(secs(420));
+    assert_eq!(missed(&world), None);
     assert!(is_frozen(&world));
 }
 
@@ -297,8 +334,7 @@ fn an_order_that_is_claimed_after_it_filled_counts_once() {
     world.calm_for(secs(120));
     assert!(!is_frozen(&world));
     world.crash();
-    world.machine.config.claims =
-        vec![sandpit_cores::reconcile::Claim { client_id_prefix: "by-h".into(), strategy: name() }];
+    world.machine.config.claims = vec![claim("SPY")];
     world.calm_for(secs(1_500));
     assert!(!is_frozen(&world), "{:?}", world.machine.books.frozen());
     assert_eq!(standing(&world), Standing::Explained);
@@ -359,11 +395,62 @@ fn many_strangers_are_asked_for_a_few_at_a_time() {
         world.venue.fill(index, 1);
     }
     world.venue.stream.clear();
-    world.identified = 0;
-    world.calm_for(secs(60));
-    println!("{} in the first minute", world.identified);
-    assert!(world.identified <= 90, "{}", world.identified);
+    (world.identified, world.activity_reads) = (0, 0);
+    world.calm_for(secs(59));
+    let (asked, read) = (world.identified, world.activity_reads);
+    assert!(asked <= 24 && read <= 8, "{asked} orders asked about, activities read {read} times in a minute");
     world.calm_for(secs(1_500));
     assert!(!is_frozen(&world), "{:?}", world.machine.books.frozen());
     assert_eq!(world.identified, 200, "each once");
+}
+
+#[test]
+fn a_row_that_is_canceled_later_is_undone_in_every_life() {
+    for dies in [false, true] {
+        let mut world = settled();
+        world.venue.move_cash("CSW", -20_000);
+        world.calm_for(secs(120));
+        assert_eq!(world.machine.review.transferred, Usd::new((-20_000).into()));
+        let cancel = |world: &mut World| world.venue.cancel_row();
+        if dies {
+            world.crash_with(cancel);
+        } else {
+            cancel(&mut world);
+        }
+        world.calm_for(secs(900));
+        let told = world.machine.review.transferred;
+        assert_eq!(told, Usd::new(if dies { 20_000 } else { 0 }.into()), "dies: {dies}; this life's alone");
+        assert!(!is_frozen(&world), "dies: {dies}: {:?}", world.machine.books.frozen());
+        assert_eq!(standing(&world), Standing::Explained);
+        let lines = world.disk.notices("transfer");
+        let undone = "CSW is of 0 USD now, it was of -20000 (a000001)";
+        assert_eq!((lines.len(), lines[1]), (2, undone), "dies: {dies}");
+        assert_eq!(alerts(&world), 0);
+    }
+}
+
+#[test]
+fn shares_that_the_owner_moves_re_base_losses_when_the_broker_says_what_they_are_worth() {
+    let check = |kind: &str, shares: i64, each: Option<i64>, transferred: i64, said: &[&str]| {
+        let mut world = settled();
+        world.venue.move_shares(kind, shares, each);
+        world.calm_for(secs(900));
+        assert_eq!(world.machine.review.transferred, Usd::new(transferred.into()), "{kind} {shares}");
+        assert!(!is_frozen(&world), "no cash moved");
+        let alerts: Vec<&String> = world
+            .told
+            .iter()
+            .filter_map(|told| match told {
+                DeskOutput::Alert(text) => Some(text),
+                _ => None,
+            })
+            .collect();
+        let [alert] = alerts.as_slice() else { panic!("one alert, not {alerts:?}") };
+        assert!(said.iter().all(|said| alert.contains(said)), "{alert}");
+        assert_eq!(alert.contains("--rebase"), said.contains(&"tells no value"), "{alert}");
+    };
+    check("JNLS", 10, Some(100), 1_000, &["10 SPY moved by no order (JNLS, a000001)", "set-position"]);
+    check("ACATS", -10, Some(100), -1_000, &["-10 SPY moved by no order"]);
+    check("ACATS", -10, None, 0, &["-10 SPY moved by no order", "tells no value"]);
+    check("SPLIT", 10, None, 0, &["10 SPY moved by no order (SPLIT"]);
 }

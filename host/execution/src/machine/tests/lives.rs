@@ -459,7 +459,7 @@ fn the_exits_of_an_entry_go_on_with_its_replacement() {
     world.hear_all();
     resolve(&mut world);
     assert_eq!(position(&world), Qty::ZERO);
-    assert!(told_of_legs(&world).contains(&(2, Leg::TakeProfit, "fill 10".to_owned())));
+    assert!(told_of_legs(&world).contains(&(1, Leg::TakeProfit, "fill 10".to_owned())));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use sandpit_types::{Intent, OrderKind, OrderStatus, Price, Reprice, Side, Strate
 
 use super::{
     told,
-    world::{Post, World, name, qty, secs, spy},
+    world::{Post, World, market, name, qty, secs, spy},
 };
 use crate::{DeskInput, DeskOutput, machine::Action};
 
@@ -69,6 +69,27 @@ fn a_burst_leaves_exits_first_and_then_by_size() {
     world.calm();
     assert_eq!(world.venue.posts.len(), 42);
     assert_eq!(world.machine.stats.read().planned, 0);
+}
+
+#[test]
+fn what_the_gates_have_left_is_for_exits_first() {
+    let mut world = World::new();
+    world.submit(1, Side::Buy, 100);
+    world.calm();
+    world.venue.fill(0, 100);
+    world.hear_all();
+    world.calm();
+    let places = PLACES as u64;
+    let entries = (0..=places).map(|n| Intent::Submit(buy(100 + n, 1, 100)));
+    let exits = (0..=places).map(|n| Intent::Submit(market(200 + n, Side::Sell, 1)));
+    batch(&mut world, entries.chain(exits).collect());
+    assert_eq!(posts(&mut world).len(), 2 * PLACES, "one of each waits");
+    world.machine.review.left = Some(1);
+    world.told.clear();
+    let ended = [world.under_way.remove(0), world.under_way.pop().expect("the last")];
+    world.run(ended.into());
+    assert_eq!(posts(&mut world).last(), Some(&(200 + places)));
+    assert!(told(&world).contains(&"order-rate".to_owned()), "the entry");
 }
 
 #[test]
@@ -144,6 +165,19 @@ fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
     posts(&mut world);
     assert_eq!(told(&world), ["frozen"; 4]);
 
+    // Exits go on through a freeze.
+    let mut world = World::new();
+    world.submit(100, Side::Buy, 20);
+    world.calm();
+    world.venue.fill(0, 20);
+    world.hear_all();
+    world.calm();
+    batch(&mut world, (0..20).map(|id| Intent::Submit(market(id, Side::Sell, 1))).collect());
+    assert_eq!(posts(&mut world).len(), PLACES);
+    world.machine.books.set_frozen(Some("cash differs".into()));
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 1 + 20);
+
     let mut world = World::new();
     burst(&mut world);
     world.incarnation += 1;
@@ -161,6 +195,28 @@ fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
     world.machine.input(DeskInput::CancelStrategy(name()), world.now);
     posts(&mut world);
     assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
+}
+
+#[test]
+fn exits_that_the_gates_take_for_entries_do_not_leave_all_at_once() {
+    let mut world = World::new();
+    world.submit(1, Side::Sell, 100);
+    world.calm();
+    world.venue.fill(0, 100);
+    world.hear_all();
+    world.calm();
+    // By the books they buy back; the gates of this world see shares held.
+    batch(&mut world, (2..42).map(|id| Intent::Submit(market(id, Side::Buy, 1))).collect());
+    let mut under_way = 0;
+    for _ in 0..20 {
+        for action in world.turn() {
+            match action {
+                Action::Submit { .. } => under_way += 1,
+                other => world.run(vec![other]),
+            }
+        }
+    }
+    assert_eq!((under_way, world.machine.books.open_count()), (PLACES, PLACES));
 }
 
 #[test]
@@ -196,6 +252,55 @@ fn a_symbol_is_left_once_the_broker_has_ended_what_was_open() {
     assert!(world.machine.books.position(&spy()).is_zero());
     let refused: Vec<String> = told(&world).into_iter().filter(|word| word.contains('-')).collect();
     assert_eq!(refused, ["no-position", "duplicate-id", "duplicate-id"]);
+}
+
+#[test]
+fn leaving_takes_back_what_waits_and_ends_in_a_drain() {
+    let mut world = World::new();
+    world.lost_cancels = u32::MAX;
+    batch(&mut world, (0..20).map(|id| Intent::Submit(buy(id, 1, 100))).collect());
+    posts(&mut world);
+    world.told.clear();
+    batch(&mut world, vec![Intent::ClosePosition { id: StrategyOrderId(50), symbol: spy() }]);
+    posts(&mut world);
+    assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
+    world.told.clear();
+    world.machine.input(DeskInput::Drain, world.now);
+    posts(&mut world);
+    assert_eq!(told(&world), ["frozen"]);
+}
+
+#[test]
+fn nothing_new_comes_into_a_symbol_that_is_being_left() {
+    let mut world = World::new();
+    let leave = Intent::ClosePosition { id: StrategyOrderId(3), symbol: spy() };
+    for id in [1, 2] {
+        world.submit(id, Side::Buy, 10);
+    }
+    world.calm();
+    world.venue.fill(0, 10);
+    world.hear_all();
+    world.calm();
+    world.told.clear();
+    world.lost_cancels = 1;
+    batch(&mut world, vec![leave, Intent::Submit(market(4, Side::Buy, 5))]);
+    world.calm();
+    world.now = world.now + secs(1);
+    batch(&mut world, vec![Intent::Submit(buy(5, 5, 99))]);
+    let mut other = buy(6, 5, 99);
+    other.symbol = sandpit_types::Symbol::new("QQQ");
+    batch(&mut world, vec![Intent::Submit(other)]);
+    world.calm();
+    let refused: Vec<String> = told(&world).into_iter().filter(|word| word == "closing").collect();
+    assert_eq!((refused.len(), world.venue.posts.len()), (2, 3), "another symbol is open to orders");
+    world.calm_for(secs(10));
+    world.hear_all();
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 4, "the exit");
+    // It is on its way: what comes now is a new position.
+    batch(&mut world, vec![Intent::Submit(market(7, Side::Buy, 5))]);
+    world.calm();
+    assert_eq!(world.venue.posts.len(), 5);
 }
 
 #[test]

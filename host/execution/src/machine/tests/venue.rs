@@ -28,8 +28,12 @@ pub(super) struct VenueOrder {
     kin: Option<Kin>,
     /// The order that is to take its place.
     replaced_by: Option<usize>,
+    /// Whether the broker made it for another order.
+    is_leg: bool,
     /// It waits for the order that it replaces.
     waits: bool,
+    /// Whether that one is a leg that is not in force.
+    was_held: bool,
 }
 
 /// How it belongs to a group.
@@ -55,12 +59,20 @@ pub(super) struct Venue {
     pub(super) queues: bool,
     /// Whether a replacement stays under way until it is finished by hand.
     pub(super) replaces_slowly: bool,
+    /// Whether it gives a replacement another client id than it was asked to.
+    pub(super) renames: bool,
+    /// An order that it does not show when it is asked for.
+    pub(super) hidden: Option<usize>,
     /// Whether the report of a replacement counts from zero, not from what the old order has filled.
     pub(super) counts_apart: bool,
     /// Whether nothing is told of the end of legs (alpaca-py#198).
     pub(super) hides_ends_of_legs: bool,
     /// Whether legs are shown with their parent only when it is asked for by the broker's id.
     pub(super) hides_legs: bool,
+    /// Whether it is asked where its legs are not known yet.
+    pub(super) lacks_legs: bool,
+    /// Whether the list of open orders is empty.
+    pub(super) lists_nothing: bool,
     /// Whether held legs are missing in lists (alpaca-trade-api-python#322).
     pub(super) lists_no_held: bool,
     /// Rows of the account's activities, in order.
@@ -77,7 +89,10 @@ impl Venue {
     pub(super) fn take(&mut self, sent: Sent) -> Result<BrokerOrder, ()> {
         match sent {
             Sent::Post(request) => Ok(self.accept(&request)),
-            Sent::Patch { old, by, change } => self.replace(&old, &by, change),
+            Sent::Patch { old, by, change } => {
+                let by = if self.renames { format!("other-{by}") } else { by.to_string() };
+                self.replace(&old, by, change)
+            }
         }
     }
 
@@ -97,6 +112,7 @@ impl Venue {
             for (leg, kind) in request.class.legs() {
                 let name = format!("leg-{}", self.orders.len());
                 let at = self.push(request, name, exit_side, kind);
+                self.orders[at].is_leg = true;
                 let role = if leg == Leg::TakeProfit { Role::TakeProfit } else { Role::StopLoss };
                 self.orders[at].kin = Some(Kin { group, role });
                 self.orders[at].shown.status = OrderStatus::Held;
@@ -134,7 +150,9 @@ impl Venue {
             before: Qty::ZERO,
             kin: None,
             replaced_by: None,
+            is_leg: false,
             waits: false,
+            was_held: false,
         };
         self.orders.push(order);
         self.orders.len() - 1
@@ -154,11 +172,11 @@ impl Venue {
     pub(super) fn whole(&self, index: usize) -> BrokerOrder {
         let order = &self.orders[index];
         let mut shown = order.shown.clone();
-        let is_parent = order.shown.ours().is_some();
-        if let Some(kin) = order.kin.filter(|_| is_parent) {
-            let legs = self.orders.iter().filter(|other| {
-                other.kin.is_some_and(|other| other.group == kin.group) && other.shown.ours().is_none()
-            });
+        if let Some(kin) = order.kin.filter(|_| !order.is_leg && !self.lacks_legs) {
+            let legs = self
+                .orders
+                .iter()
+                .filter(|other| other.kin.is_some_and(|other| other.group == kin.group) && other.is_leg);
             shown.legs = legs.map(|leg| leg.shown.clone()).collect();
         }
         shown
@@ -166,11 +184,13 @@ impl Venue {
 
     /// Whether the list of open orders has it.
     pub(super) fn is_listed(&self, index: usize) -> bool {
-        !(self.lists_no_held && self.orders[index].shown.status == OrderStatus::Held)
+        let is_held = self.orders[index].shown.status == OrderStatus::Held;
+        !(self.lists_nothing || self.lists_no_held && is_held)
     }
 
     pub(super) fn by_id(&self, id: &BrokerOrderId) -> Option<usize> {
-        self.orders.iter().position(|order| order.shown.id == *id)
+        let found = self.orders.iter().position(|order| order.shown.id == *id);
+        found.filter(|index| self.hidden != Some(*index))
     }
 
     /// The newest order that is no leg.
@@ -216,8 +236,7 @@ impl Venue {
 
     fn tell(&mut self, index: usize, event: TradeEvent, execution: Option<(ExecutionId, Qty, Price)>) {
         let order = self.orders[index].shown.clone();
-        let is_leg = order.ours().is_none();
-        if is_leg && self.hides_ends_of_legs && event == TradeEvent::Canceled {
+        if self.orders[index].is_leg && self.hides_ends_of_legs && event == TradeEvent::Canceled {
             return;
         }
         let (execution_id, (qty, price)) = match execution {
@@ -291,8 +310,28 @@ impl Venue {
 
     /// Money that comes (above zero) or goes without an order.
     pub(super) fn move_cash(&mut self, kind: &str, net: i64) {
-        let deed = Deed::Other { kind: kind.into(), net: Usd::new(net.into()), symbol: None, qty: None };
+        let deed = Deed::Other {
+            kind: kind.into(),
+            net: Usd::new(net.into()),
+            symbol: None,
+            qty: None,
+            per_share: None,
+        };
         self.add_row(deed);
+    }
+
+    /// Shares that the owner brings (above zero) or takes, with what the broker says of one.
+    pub(super) fn move_shares(&mut self, kind: &str, shares: i64, each: Option<i64>) {
+        let per_share = each.map(|each| Price::new(each.into()));
+        let (symbol, qty) = (Some(spy()), Some(qty(shares)));
+        self.add_row(Deed::Other { kind: kind.into(), net: Usd::ZERO, symbol, qty, per_share });
+    }
+
+    /// The newest row is canceled.
+    pub(super) fn cancel_row(&mut self) {
+        let row = self.rows.last_mut().expect("a row");
+        let Deed::Other { net, qty, .. } = &mut row.deed else { panic!("an execution stays") };
+        (*net, *qty) = (Usd::ZERO, None);
     }
 
     fn add_row(&mut self, deed: Deed) {
@@ -350,7 +389,9 @@ impl Venue {
         match kin.role {
             Role::Entry if is_done => {
                 let first = self.member(kin.group, Role::TakeProfit).or(stop_loss);
-                if let Some(first) = first.filter(|first| !self.orders[*first].shown.status.is_terminal()) {
+                if let Some(first) =
+                    first.filter(|first| self.orders[*first].shown.status == OrderStatus::Held)
+                {
                     self.orders[first].shown.status = OrderStatus::New;
                     self.orders[first].shown.updated_at = self.now;
                     self.tell(first, TradeEvent::New, None);
@@ -408,12 +449,7 @@ impl Venue {
         }
     }
 
-    fn replace(
-        &mut self,
-        old: &BrokerOrderId,
-        by: &ClientOrderId,
-        change: Change,
-    ) -> Result<BrokerOrder, ()> {
+    fn replace(&mut self, old: &BrokerOrderId, by: String, change: Change) -> Result<BrokerOrder, ()> {
         let (old, new_id) = (self.by_id(old).ok_or(())?, self.next_id());
         let order = &self.orders[old].shown;
         let is_open =
@@ -423,9 +459,10 @@ impl Venue {
         if !is_open || total <= filled {
             return Err(());
         }
+        let was_held = order.status == OrderStatus::Held;
         let mut shown = order.clone();
         shown.id = new_id;
-        shown.client_id = by.to_string();
+        shown.client_id = by;
         shown.qty = Some(total);
         shown.limit_price = change.limit_price.or(shown.limit_price);
         shown.stop_price = change.stop_price.or(shown.stop_price);
@@ -433,9 +470,10 @@ impl Venue {
         (shown.submitted_at, shown.updated_at) = (self.now, self.now);
         shown.replaces = Some(order.id.clone());
         shown.status = OrderStatus::PendingNew;
-        let kin = self.orders[old].kin;
-        let next =
-            VenueOrder { shown, executions: 0, before: Qty::ZERO, kin, replaced_by: None, waits: true };
+        let (kin, is_leg) = (self.orders[old].kin, self.orders[old].is_leg);
+        let before = Qty::ZERO;
+        let (replaced_by, waits) = (None, true);
+        let next = VenueOrder { shown, executions: 0, before, kin, replaced_by, is_leg, waits, was_held };
         self.orders.push(next);
         let new = self.orders.len() - 1;
         self.orders[old].replaced_by = Some(new);
@@ -474,9 +512,26 @@ impl Venue {
         if !self.counts_apart {
             (next.shown.filled_qty, next.shown.filled_avg_price) = (filled_qty, average);
         }
-        next.shown.status = OrderStatus::New;
+        next.shown.status = if next.was_held { OrderStatus::Held } else { OrderStatus::New };
         next.shown.updated_at = self.now;
         self.tell(new, TradeEvent::New, None);
+    }
+
+    /// Somebody replaces an order at the broker's own site. Its place among the orders; `None` when it cannot
+    /// be.
+    pub(super) fn replace_by_hand(&mut self, index: usize, change: Change) -> Option<usize> {
+        if self.orders[index].kin.is_some() && change.qty.is_some() {
+            return None;
+        }
+        let old = self.orders[index].shown.id.clone();
+        let by = format!("hand-{}", self.orders.len());
+        self.replace(&old, by, change).ok()?;
+        Some(self.orders.len() - 1)
+    }
+
+    /// Forgets which orders belong together.
+    pub(super) fn tear_apart(&mut self) {
+        self.orders.iter_mut().for_each(|order| order.kin = None);
     }
 
     pub(super) fn position(&self) -> Qty {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use sandpit_broker::{BrokerError, GateError};
-use sandpit_cores::{orders::SubBook, reconcile::Standing};
+use sandpit_cores::{
+    orders::{OrderEvent, SubBook},
+    reconcile::Standing,
+};
 use sandpit_risk::{Approved, Gates, Limits, Situation};
 use sandpit_store::{OrderRow, Record, StoreError, SubBookRow};
 use sandpit_types::{
@@ -44,6 +47,8 @@ pub(super) fn qty(shares: i64) -> Qty {
 pub(super) struct Calm {
     /// What it says of an order that leaves a symbol.
     pub(super) leaving: Result<(), Refusal>,
+    /// So many more orders pass, if there is an end to it.
+    pub(super) left: Option<usize>,
     /// When the account was last asked for.
     pub(super) asked_at: Option<MarketTime>,
     /// What it was given back of an earlier life.
@@ -62,6 +67,7 @@ impl Default for Calm {
     fn default() -> Self {
         Self {
             leaving: Ok(()),
+            left: None,
             asked_at: None,
             restored: BTreeMap::new(),
             fills: Vec::new(),
@@ -96,7 +102,11 @@ impl Review for Calm {
             account_position: qty(100_000),
             ..Situation::default()
         };
-        Gates::new(Limits::default()).check(strategy, submit, &situation, now)
+        let approved = Gates::new(Limits::default()).check(strategy, submit, &situation, now)?;
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(1).ok_or(Refusal::OrderRate)?;
+        }
+        Ok(approved)
     }
 
     fn may_leave(&self, _: &StrategyName, _: &Submit, _: &Books, _: MarketTime) -> Result<(), Refusal> {
@@ -175,10 +185,13 @@ pub(super) struct Disk {
     pub(super) has_constraints: bool,
     /// It refuses every commit with a change of this one.
     pub(super) poison: Option<ClientOrderId>,
+    /// All commits, in order.
+    commits: Vec<Vec<Record>>,
 }
 
 impl Disk {
     fn write(&mut self, records: Vec<Record>) {
+        self.commits.push(records.clone());
         for record in records {
             match record {
                 Record::Order(row) => {
@@ -203,7 +216,8 @@ impl Disk {
                     self.fills.insert((fill.client_id, fill.execution_id));
                     self.sub_books.insert((after.strategy.clone(), after.symbol.clone()), after);
                 }
-                told @ (Record::Equity { .. }
+                told @ (Record::Correction { .. }
+                | Record::Equity { .. }
                 | Record::Signal { .. }
                 | Record::Refusal { .. }
                 | Record::HostStart { .. }
@@ -245,6 +259,14 @@ impl Disk {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Loses the last commits, as when a machine dies before they are on the disk.
+    pub(super) fn lose(&mut self, commits: usize) {
+        let mut kept = std::mem::take(&mut self.commits);
+        kept.truncate(kept.len().saturating_sub(commits));
+        *self = Self::default();
+        kept.into_iter().for_each(|records| self.write(records));
     }
 
     /// Loses every order and every fill, as when a machine dies before they are on the disk.
@@ -289,6 +311,8 @@ pub(super) struct World {
     pub(super) look_ups: u32,
     /// Orders of others that were asked for.
     pub(super) identified: u32,
+    /// Reads of the activities.
+    pub(super) activity_reads: u32,
     pub(super) told: Vec<DeskOutput>,
     pub(super) now: MarketTime,
     pub(super) incarnation: u32,
@@ -319,6 +343,7 @@ impl World {
             lost_cancels: 0,
             look_ups: 0,
             identified: 0,
+            activity_reads: 0,
             told: Vec::new(),
             now: MarketTime::from_secs(1_000_000),
             incarnation: 0,
@@ -474,7 +499,28 @@ impl World {
             let order = rows::stored(row.clone(), executions).expect("own words");
             self.machine.restore(order, self.now).expect("once");
         }
+        self.adopt_forgotten();
         self.start();
+    }
+
+    /// What the disk has lost the broker shows.
+    fn adopt_forgotten(&mut self) {
+        for index in 0..self.venue.orders.len() {
+            let shown = self.venue.whole(index);
+            let id = self.machine.name_of(&shown);
+            let Some(id) = id else { continue };
+            match self.disk.orders.get(&id).cloned() {
+                _ if self.machine.books.order(&id).is_some() => {
+                    self.machine.absorb(&id, &OrderEvent::Snapshot(shown), self.now, "seen");
+                }
+                Some(row) => {
+                    let order = rows::stored(row, self.disk.executions(&id)).expect("own words");
+                    self.machine.restore_late(order, self.now).expect("once");
+                    self.machine.absorb(&id, &OrderEvent::Snapshot(shown), self.now, "seen");
+                }
+                None => self.machine.adopt(&id, &shown, self.now),
+            }
+        }
     }
 
     pub(super) fn carry_out(&mut self, action: Action) -> Option<Outcome> {
@@ -543,6 +589,7 @@ impl World {
             }
             Action::ReadAccount => Outcome::Account(asked().map(|()| self.venue.account())),
             Action::ReadActivities(since) => {
+                self.activity_reads += 1;
                 let works = asked().and(if self.activities_work { Ok(()) } else { Err(unavailable()) });
                 Outcome::Activities(works.map(|()| self.venue.activities(since)))
             }
