@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use sandpit_sdk::{
     Bar, Ctx, Description, EventKinds, Fill, Instrument, Level, OpenOrder, OrderId, OrderStatus, OrderUpdate,
-    Price, Qty, Quote, Refusal, Side, Strategy, Time, export,
+    Parameters as _, Price, Qty, Quote, Refusal, Side, Strategy, Time, export,
 };
 
 pub use crate::parameters::Parameters;
@@ -111,7 +111,7 @@ impl Strategy for Rebalance {
         Description {
             name: "Rebalance",
             version: env!("CARGO_PKG_VERSION"),
-            parameters_schema: parameters::SCHEMA,
+            parameters_schema: Parameters::SCHEMA,
             instruments: &["SPY", "IBM", "AIG", "BAC"],
             // Quotes are wanted to price orders, not to act on.
             wants: EventKinds { bar: true, quote: true, ..EventKinds::NONE },
@@ -316,14 +316,15 @@ fn fair_price(ctx: &Ctx<'_>, instrument: Instrument, close: Option<f64>) -> Opti
 /// Our side of the spread, or across it; the last close where there is no quote. On a tick.
 fn limit_price(ctx: &Ctx<'_>, instrument: Instrument, slot: &Slot, side: Side) -> Option<Price> {
     let quote = ctx.last_quote(instrument).filter(Quote::is_two_sided);
-    let price = match (quote, side, slot.crosses) {
-        (Some(quote), Side::Buy, true) | (Some(quote), Side::Sell, false) => quote.ask,
-        (Some(quote), Side::Buy, false) | (Some(quote), Side::Sell, true) => quote.bid,
-        (None, Side::Buy | Side::Sell, _) => slot.close?,
-    };
-    let price = Price::from_f64(price)?;
-    let price = if slot.crosses { price.round_marketable(side) } else { price.round_passive(side) };
-    Some(price).filter(|price| price.is_positive())
+    match (quote, slot.crosses) {
+        (Some(quote), true) => quote.across(side),
+        (Some(quote), false) => quote.beside(side),
+        (None, crosses) => {
+            let price = Price::from_f64(slot.close?)?;
+            let price = if crosses { price.round_marketable(side) } else { price.round_passive(side) };
+            Some(price).filter(|price| price.is_positive())
+        }
+    }
 }
 
 /// The worst price of an order that crosses, on a tick: no better than where it crosses now.

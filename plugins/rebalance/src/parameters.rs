@@ -8,14 +8,40 @@ use serde::Deserialize;
 /// tenth, with room for prices to move.
 const MAX_EQUAL_WEIGHT: f64 = 0.09;
 
-/// Beyond it a price is another one.
-const MAX_SLIPPAGE: f64 = 0.1;
+/// What the operator may set.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Parameters {
+    /// Share of the equity for each symbol.
+    pub weights: Option<BTreeMap<String, f64>>,
+    /// Share of the equity for all symbols together, when no weights are given.
+    pub capital_fraction: f64,
+    /// Minutes between two rebalances.
+    pub every_minutes: u32,
+    /// The share of the target by which a position may be off.
+    pub drift: f64,
+    /// Minutes an order may rest before it crosses the spread.
+    pub patience_minutes: u32,
+    /// How far an order that crosses may follow the quote while it waits in the host's queue, as a share of
+    /// its price.
+    pub slippage: f64,
+}
 
-/// A day.
-const MAX_MINUTES: u32 = 1440;
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            weights: None,
+            capital_fraction: 0.5,
+            every_minutes: 30,
+            drift: 0.01,
+            patience_minutes: 2,
+            slippage: 0.002,
+        }
+    }
+}
 
-/// JSON Schema of [`Parameters`].
-pub(crate) const SCHEMA: &str = r#"{
+impl sandpit_sdk::Parameters for Parameters {
+    const SCHEMA: &'static str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "title": "rebalance",
   "type": "object",
@@ -49,78 +75,20 @@ pub(crate) const SCHEMA: &str = r#"{
   }
 }"#;
 
-/// What the operator may set.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Parameters {
-    /// Share of the equity for each symbol.
-    pub weights: Option<BTreeMap<String, f64>>,
-    /// Share of the equity for all symbols together, when no weights are given.
-    pub capital_fraction: f64,
-    /// Minutes between two rebalances.
-    pub every_minutes: u32,
-    /// The share of the target by which a position may be off.
-    pub drift: f64,
-    /// Minutes an order may rest before it crosses the spread.
-    pub patience_minutes: u32,
-    /// How far an order that crosses may follow the quote while it waits in the host's queue, as a share of
-    /// its price.
-    pub slippage: f64,
-}
-
-impl Default for Parameters {
-    fn default() -> Self {
-        Self {
-            weights: None,
-            capital_fraction: 0.5,
-            every_minutes: 30,
-            drift: 0.01,
-            patience_minutes: 2,
-            slippage: 0.002,
+    fn check(&self) -> Result<(), String> {
+        let weights = self.weights.iter().flatten();
+        if let Some((symbol, weight)) = weights.clone().find(|(_, weight)| !(0.0..=1.0).contains(*weight)) {
+            return Err(format!("the weight of {symbol} must be 0 to 1, not {weight}"));
         }
+        let sum: f64 = weights.map(|(_, weight)| weight).sum();
+        if sum > 1.0 + 1e-9 {
+            return Err(format!("the weights add up to {sum}, at most 1 is allowed"));
+        }
+        Ok(())
     }
 }
 
 impl Parameters {
-    /// Reads the operator's JSON; nothing at all means the defaults.
-    ///
-    /// # Errors
-    /// One sentence on what is wrong with which parameter.
-    pub fn parse(json: &str) -> Result<Self, String> {
-        let json = if json.trim().is_empty() { "{}" } else { json };
-        let parameters: Self = serde_json::from_str(json).map_err(|error| format!("parameters: {error}"))?;
-        parameters.check()?;
-        Ok(parameters)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let Self { weights, capital_fraction, every_minutes, drift, patience_minutes, slippage } = self;
-        if !(*capital_fraction > 0.0 && *capital_fraction <= 1.0) {
-            return Err("parameters: capital_fraction must be above 0 and at most 1".to_owned());
-        }
-        if !(1..=MAX_MINUTES).contains(every_minutes) {
-            return Err(format!("parameters: every_minutes must be 1 to {MAX_MINUTES}"));
-        }
-        if !(0.0..=1.0).contains(drift) {
-            return Err("parameters: drift must be 0 to 1".to_owned());
-        }
-        if *patience_minutes > MAX_MINUTES {
-            return Err(format!("parameters: patience_minutes must be 0 to {MAX_MINUTES}"));
-        }
-        if !(0.0..=MAX_SLIPPAGE).contains(slippage) {
-            return Err(format!("parameters: slippage must be 0 to {MAX_SLIPPAGE}"));
-        }
-        let weights = weights.iter().flatten();
-        if let Some((symbol, weight)) = weights.clone().find(|(_, weight)| !(0.0..=1.0).contains(*weight)) {
-            return Err(format!("parameters: the weight of {symbol} must be 0 to 1, not {weight}"));
-        }
-        let sum: f64 = weights.map(|(_, weight)| weight).sum();
-        if sum > 1.0 + 1e-9 {
-            return Err(format!("parameters: the weights add up to {sum}, at most 1 is allowed"));
-        }
-        Ok(())
-    }
-
     /// The share of the equity for each of these symbols.
     ///
     /// # Errors
@@ -142,6 +110,8 @@ impl Parameters {
 
 #[cfg(test)]
 mod tests {
+    use sandpit_sdk::Parameters as _;
+
     use super::*;
 
     #[test]
@@ -185,18 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_tells_names_and_defaults() {
-        let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("JSON");
-        let properties = schema["properties"].as_object().expect("an object");
-        let with_default =
-            properties.iter().filter_map(|(name, it)| Some((name.clone(), it.get("default")?.clone())));
-        let defaults: serde_json::Map<_, _> = with_default.collect();
-        let json = serde_json::Value::Object(defaults).to_string();
-        assert_eq!(Parameters::parse(&json), Ok(Parameters::default()));
-        let error = Parameters::parse(r#"{"?":0}"#).expect_err("no such parameter");
-        for name in properties.keys() {
-            assert!(error.contains(&format!("`{name}`")), "{error}");
-        }
-        assert_eq!(error.matches('`').count(), 2 + 2 * properties.len(), "{error}");
+    fn schema_and_page_tell_names_and_defaults() {
+        sandpit_sdk::assert_schema_fits::<Parameters>();
+        sandpit_sdk::assert_page_fits::<Parameters>(include_str!("../README.md"));
     }
 }

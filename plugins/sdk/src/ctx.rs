@@ -42,9 +42,16 @@ impl<'a> Ctx<'a> {
         self.orders.open(self.host)
     }
 
+    /// This strategy's orders for this symbol that may still fill, those just sent included.
+    pub fn open_orders_of(&self, of: Instrument) -> Vec<OpenOrder> {
+        let mut open = self.open_orders();
+        open.retain(|order| order.instrument == of);
+        open
+    }
+
     /// Whether an order of this strategy for this symbol may still fill, one just sent included.
     pub fn has_open_order(&self, of: Instrument) -> bool {
-        self.open_orders().iter().any(|order| order.instrument == of)
+        !self.open_orders_of(of).is_empty()
     }
 
     /// Equity and buying power.
@@ -55,6 +62,12 @@ impl<'a> Ctx<'a> {
     /// The newest quote, if there was one.
     pub fn last_quote(&self, of: Instrument) -> Option<Quote> {
         self.host.last_quote(of)
+    }
+
+    /// The newest quote, if it has both sides and is no older than that.
+    pub fn fresh_quote(&self, of: Instrument, max_age: Duration) -> Option<Quote> {
+        let is_fresh = |quote: &Quote| quote.is_two_sided() && self.now().since(quote.time) <= max_age;
+        self.last_quote(of).filter(is_fresh)
     }
 
     /// The last complete one-minute bars, at most `count`, at most 1,000.

@@ -1,10 +1,13 @@
 //! A desk in memory, so that a strategy is unit-tested without WASM.
 
 mod desk;
+mod fate;
 
 use std::{cell::Ref, time::Duration};
 
-use self::desk::Desk;
+pub use self::fate::Fate;
+
+use self::desk::{Desk, MINUTE};
 use crate::{
     Account, Bar, Event, Host, Instrument, Intent, Level, News, OpenOrder, OrderId, Position, Qty, Quote,
     Runner, Strategy, StreamHealth, Time, Trade, Usd,
@@ -44,6 +47,10 @@ const MAX_CAUSED: usize = 10_000;
 pub struct Harness<S> {
     runner: Runner<S>,
     desk: Desk,
+    parameters: String,
+    symbols: Vec<String>,
+    /// When the session opened, while it is open.
+    session: Option<Time>,
 }
 
 impl<S: Strategy> Harness<S> {
@@ -55,14 +62,21 @@ impl<S: Strategy> Harness<S> {
         let symbols: Vec<String> = symbols.iter().map(|&symbol| symbol.to_owned()).collect();
         let mut runner = Runner::new();
         runner.init(parameters, &symbols)?;
-        Ok(Self { runner, desk: Desk::new(symbols.len()) })
+        Ok(Self {
+            runner,
+            desk: Desk::new(symbols.len()),
+            parameters: parameters.to_owned(),
+            symbols,
+            session: None,
+        })
     }
 
-    /// Feeds a bar. The time becomes the end of its minute.
+    /// Feeds a bar. The time becomes the end of its minute; timers that fall due until then fire before it.
     ///
     /// # Panics
     /// Like every feeding method: when the strategy does what it must not, or answers for ever.
     pub fn bar(&mut self, bar: Bar) {
+        self.fire(bar.start + MINUTE);
         self.desk.on_bar(&bar);
         let intents = self.runner.on_bar(&self.desk, &bar);
         self.settle(intents);
@@ -75,7 +89,21 @@ impl<S: Strategy> Harness<S> {
 
     /// Feeds the next minute of several symbols as bars that stay at one price, then `bars-complete`.
     pub fn closes(&mut self, prices: &[(u32, f64)]) {
+        self.bars_of(self.desk.next_minute(), prices);
+    }
+
+    /// Feeds the next minute of several symbols with fresh quotes: one second before its end a quote of each
+    /// symbol, that spread about its price, then the bars at these prices, then `bars-complete`.
+    pub fn quoted_closes(&mut self, prices: &[(u32, f64)], spread: f64) {
         let start = self.desk.next_minute();
+        self.pass(MINUTE - Duration::from_secs(1));
+        for &(symbol, price) in prices {
+            self.quote(symbol, price - spread / 2.0, price + spread / 2.0);
+        }
+        self.bars_of(start, prices);
+    }
+
+    fn bars_of(&mut self, start: Time, prices: &[(u32, f64)]) {
         for &(symbol, price) in prices {
             let instrument = Instrument(symbol);
             self.bar(Bar {
@@ -128,11 +156,13 @@ impl<S: Strategy> Harness<S> {
 
     /// Opens the session, now.
     pub fn open_session(&mut self) {
+        self.session = Some(self.now());
         self.event(Event::SessionOpen(self.now()));
     }
 
     /// Closes the session, now: day orders expire.
     pub fn close_session(&mut self) {
+        self.session = None;
         self.desk.expire();
         self.event(Event::SessionClose(self.now()));
     }
@@ -145,9 +175,7 @@ impl<S: Strategy> Harness<S> {
     /// Lets time pass; timers that fall due fire in their order.
     pub fn pass(&mut self, span: Duration) {
         let end = self.now() + span;
-        while let Some(id) = self.desk.next_timer(end) {
-            self.event(Event::Timer(id));
-        }
+        self.fire(end);
         self.desk.set_now(end);
     }
 
@@ -177,7 +205,8 @@ impl<S: Strategy> Harness<S> {
         self.desk.hold(Instrument(symbol), position);
     }
 
-    /// Saves the strategy, starts another life of it on the same desk and loads what was saved.
+    /// Saves the strategy, starts another life of it on the same desk and loads what was saved. As a host
+    /// does, it tells the new life of the session that is open, and ignores what that makes it want.
     ///
     /// # Errors
     /// What the strategy's `init` or `load` says.
@@ -187,7 +216,12 @@ impl<S: Strategy> Harness<S> {
         let symbols: Vec<String> = symbols.iter().map(|&symbol| symbol.to_owned()).collect();
         self.runner = Runner::new();
         self.runner.init(parameters, &symbols)?;
-        self.runner.load(S::describe().version, &state)
+        (self.parameters, self.symbols) = (parameters.to_owned(), symbols);
+        self.runner.load(S::describe().version, &state)?;
+        if let Some(at) = self.session {
+            drop(self.runner.on_event(&self.desk, &Event::SessionOpen(at)));
+        }
+        Ok(())
     }
 
     /// Everything wanted so far, oldest first.
@@ -241,6 +275,15 @@ impl<S: Strategy> Harness<S> {
     /// Market time.
     pub fn now(&self) -> Time {
         self.desk.now()
+    }
+
+    /// Fires the timers that are due by `end`, in their order.
+    fn fire(&mut self, end: Time) {
+        for _ in 0..MAX_CAUSED {
+            let Some(id) = self.desk.next_timer(end) else { return };
+            self.event(Event::Timer(id));
+        }
+        panic!("the strategy's timers fire for ever");
     }
 
     fn event(&mut self, event: Event) {

@@ -34,6 +34,10 @@
 //! assert_eq!(desk.position(0).quantity, Qty::shares(1));
 //! ```
 //!
+//! [`Parameters`] reads and checks what the operator set, [`Session`] knows whether it is late,
+//! [`indicators`] work in constant time, and [`Harness::befall`] lets a property test go wrong around a
+//! strategy: partial fills, refusals, restarts, stale data.
+//!
 //! A strategy is a deterministic function of what it is told: it has no clock, sockets, files or chance but
 //! what [`Ctx`] hands it.
 
@@ -44,7 +48,9 @@ mod kinds;
 mod market;
 mod money;
 mod orders;
+mod parameters;
 mod runner;
+mod session;
 mod strategy;
 mod tick;
 
@@ -56,7 +62,7 @@ mod harness;
 
 pub use ctx::{Ctx, OrderTicket, ReplaceTicket};
 #[cfg(not(target_arch = "wasm32"))]
-pub use harness::{Harness, START_EQUITY};
+pub use harness::{Fate, Harness, START_EQUITY};
 pub use host::{Host, Level};
 pub use kinds::{Amount, Leg, OrderClass, OrderKind, Side, StopLoss, TimeInForce, Trail};
 pub use market::{Bar, Bars, Instrument, News, Quote, StreamHealth, Time, Trade};
@@ -64,7 +70,11 @@ pub use money::{Percent, Price, Qty, Usd};
 pub use orders::{
     Account, Fill, Intent, OpenOrder, OrderId, OrderStatus, OrderUpdate, Position, Refusal, Replace, Submit,
 };
+pub use parameters::Parameters;
+#[cfg(not(target_arch = "wasm32"))]
+pub use parameters::{assert_page_fits, assert_schema_fits};
 pub use runner::{Event, Runner, UNHEARD_FOR};
+pub use session::Session;
 pub use strategy::{Description, EventKinds, Strategy};
 
 /// Makes a [`Strategy`] the strategy of this plugin. Once per crate; natively it does nothing.

@@ -2,6 +2,8 @@
 
 use std::{ops, time::Duration};
 
+use crate::{Price, Side};
+
 /// A symbol, as a small number: its place in the list of symbols given to [`crate::Strategy::init`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instrument(pub u32);
@@ -99,6 +101,30 @@ impl Quote {
     pub fn mid(&self) -> f64 {
         f64::midpoint(self.bid, self.ask)
     }
+
+    /// The limit price that trades at once: the other side of the spread, on a tick. `None` unless
+    /// [`Quote::is_two_sided`].
+    pub fn across(&self, side: Side) -> Option<Price> {
+        let price = match side {
+            Side::Buy => self.ask,
+            Side::Sell => self.bid,
+        };
+        self.priced(price).map(|price| price.round_marketable(side)).filter(|price| price.is_positive())
+    }
+
+    /// The limit price that waits beside the best: our own side of the spread, on a tick. `None` unless
+    /// [`Quote::is_two_sided`].
+    pub fn beside(&self, side: Side) -> Option<Price> {
+        let price = match side {
+            Side::Buy => self.bid,
+            Side::Sell => self.ask,
+        };
+        self.priced(price).map(|price| price.round_passive(side)).filter(|price| price.is_positive())
+    }
+
+    fn priced(&self, price: f64) -> Option<Price> {
+        Price::from_f64(price).filter(|_| self.is_two_sided())
+    }
 }
 
 /// One trade of the market. Price in US dollars a share, size in shares.
@@ -173,4 +199,28 @@ pub enum StreamHealth {
     Stale,
     /// By asking now and then, late and coarse.
     Fallback,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_prices_orders_on_ticks() {
+        let check = |(bid, ask): (f64, f64), across: Option<[f64; 2]>, beside: Option<[f64; 2]>| {
+            let (instrument, time) = (Instrument(0), Time::default());
+            let quote = Quote { instrument, time, bid, bid_size: 1.0, ask, ask_size: 1.0 };
+            let sides = [Side::Buy, Side::Sell];
+            for (at, side) in sides.into_iter().enumerate() {
+                let price = |of: Option<[f64; 2]>| of.and_then(|of| Price::from_f64(of[at]));
+                assert_eq!(quote.across(side), price(across), "across {bid} {ask} {side:?}");
+                assert_eq!(quote.beside(side), price(beside), "beside {bid} {ask} {side:?}");
+            }
+        };
+        check((99.993, 100.021), Some([100.03, 99.99]), Some([99.99, 100.03]));
+        check((0.5, 0.50001), Some([0.5001, 0.5]), Some([0.5, 0.5001]));
+        for broken in [(0.0, 101.0), (102.0, 101.0), (101.0, f64::INFINITY), (f64::NAN, 101.0)] {
+            check(broken, None, None);
+        }
+    }
 }

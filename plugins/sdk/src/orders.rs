@@ -217,6 +217,32 @@ pub struct OpenOrder {
     pub status: OrderStatus,
 }
 
+impl OpenOrder {
+    /// Shares that may still fill; of two exits, what the other one has filled is not taken off.
+    pub fn left(&self) -> Qty {
+        self.quantity - self.filled
+    }
+
+    /// Whether it is a stop that guards a position which `exit` reduces: a stop order of its own, or a leg
+    /// whose entry is over. The legs of an entry that still fills do not guard yet.
+    pub fn is_guard(&self, exit: Side, all: &[Self]) -> bool {
+        let is_entry = |other: &Self| other.id == self.id && other.leg.is_none() && other.side != exit;
+        let is_stop = self.kind.stop_price().is_some() || matches!(self.kind, OrderKind::TrailingStop(_));
+        self.side == exit && is_stop && !(self.leg.is_some() && all.iter().any(is_entry))
+    }
+
+    /// Shares that stops guard, of a position which `exit` reduces: what the [guards](Self::is_guard) may
+    /// still fill, less what the other exit of a pair has filled.
+    pub fn guarded(exit: Side, all: &[Self]) -> Qty {
+        let by_the_other = |guard: &Self| -> Qty {
+            let is_other = |order: &&Self| order.id == guard.id && order.leg != guard.leg;
+            all.iter().filter(is_other).map(|order| order.filled).sum()
+        };
+        let guards = all.iter().filter(|order| order.is_guard(exit, all));
+        guards.map(|guard| (guard.left() - by_the_other(guard)).max(Qty::ZERO)).sum()
+    }
+}
+
 /// Money.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
@@ -224,4 +250,35 @@ pub struct Account {
     pub equity: Usd,
     /// What new positions may cost.
     pub buying_power: Usd,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Trail;
+
+    #[test]
+    fn stops_guard_once_their_entry_is_over() {
+        let price = Price::from_nanos(1_000_000_000);
+        let order = |id, leg, side, kind| {
+            let (quantity, filled, status) = (Qty::shares(9), Qty::shares(4), OrderStatus::Working);
+            let (id, instrument) = (OrderId(id), Instrument(0));
+            OpenOrder { id, leg, instrument, side, quantity, filled, kind, status }
+        };
+        let check = |all: &[OpenOrder], expected: i64| {
+            assert_eq!(OpenOrder::guarded(Side::Sell, all), Qty::shares(expected), "{all:?}");
+        };
+        let entry = order(1, None, Side::Buy, OrderKind::Market);
+        let leg = order(1, Some(Leg::StopLoss), Side::Sell, OrderKind::Stop(price));
+        let profit = order(1, Some(Leg::TakeProfit), Side::Sell, OrderKind::Limit(price));
+        let oco = order(1, None, Side::Sell, OrderKind::Limit(price));
+        let trail = order(2, None, Side::Sell, OrderKind::TrailingStop(Trail::Price(price)));
+        check(&[entry, leg, profit], 0);
+        check(&[leg], 5);
+        check(&[leg, profit], 1);
+        check(&[oco, leg], 1);
+        check(&[leg, trail], 10);
+        check(&[entry, leg, trail], 5);
+        check(&[order(3, None, Side::Buy, OrderKind::Stop(price))], 0);
+    }
 }

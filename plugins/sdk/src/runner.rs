@@ -135,6 +135,7 @@ impl<S: Strategy> Runner<S> {
 }
 
 /// The ids given out, and the orders sent that the host has not answered yet.
+#[derive(Default)]
 pub(crate) struct Orders {
     last_id: u64,
     unheard: VecDeque<Unheard>,

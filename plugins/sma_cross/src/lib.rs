@@ -10,8 +10,8 @@ mod parameters;
 use std::time::Duration;
 
 use sandpit_sdk::{
-    Bar, Ctx, Description, EventKinds, Fill, Instrument, OrderId, OrderStatus, OrderUpdate, Price, Qty,
-    Refusal, Side, Strategy, Time, Usd, export, indicators::Sma,
+    Bar, Ctx, Description, EventKinds, Fill, Instrument, OrderId, OrderStatus, OrderUpdate, Parameters as _,
+    Price, Qty, Refusal, Session, Side, Strategy, Time, Usd, export, indicators::Sma,
 };
 
 pub use crate::parameters::Parameters;
@@ -25,9 +25,6 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 /// The host's answer to a cancel that came too late.
 const UNKNOWN_ORDER: &str = "unknown-order";
 
-/// The host's answer to an order outside the session.
-const SESSION_CLOSED: &str = "session-closed";
-
 /// Warms the averages up whatever the parameters: they are not known yet when it is asked.
 const WARMUP_BARS: u32 = parameters::MAX_BARS as u32;
 
@@ -39,17 +36,6 @@ pub struct SmaCross {
 }
 
 export!(SmaCross);
-
-/// What is known of the regular session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Session {
-    /// It started in mid-session, or not in one: try.
-    Unknown,
-    /// Open since then.
-    Open(Time),
-    /// Closed: no order would be taken.
-    Closed,
-}
 
 /// One symbol's averages, and the entry that is due.
 struct Symbol {
@@ -95,7 +81,7 @@ impl Strategy for SmaCross {
         Description {
             name: "SMA cross",
             version: env!("CARGO_PKG_VERSION"),
-            parameters_schema: parameters::SCHEMA,
+            parameters_schema: Parameters::SCHEMA,
             instruments: &["SPY"],
             // Quotes are wanted to price orders, not to act on.
             wants: EventKinds { bar: true, quote: true, ..EventKinds::NONE },
@@ -106,7 +92,7 @@ impl Strategy for SmaCross {
     fn init(parameters: &str, instruments: &[String]) -> Result<Self, String> {
         let parameters = Parameters::parse(parameters)?;
         let symbols = instruments.iter().map(|_| Symbol::new(&parameters)).collect();
-        Ok(Self { parameters, session: Session::Unknown, symbols })
+        Ok(Self { parameters, session: Session::default(), symbols })
     }
 
     fn on_bar(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {
@@ -117,7 +103,7 @@ impl Strategy for SmaCross {
             open.iter().for_each(|order| ctx.cancel(order.id));
             return;
         }
-        if self.session == Session::Closed {
+        if self.session.is_closed() {
             return;
         }
         let held = ctx.position(bar.instrument).quantity;
@@ -147,29 +133,22 @@ impl Strategy for SmaCross {
         }
         let OrderId(id) = refusal.id;
         ctx.signal(None, format!("order {id} refused: {}; the next bar decides anew", refusal.reason));
-        if refusal.reason == SESSION_CLOSED {
-            self.session = Session::Closed;
-        }
+        self.session.on_refusal(refusal);
     }
 
     fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, at: Time) {
-        self.session = Session::Open(at);
+        self.session.open(at);
     }
 
     fn on_session_close(&mut self, _ctx: &mut Ctx<'_>, _at: Time) {
-        self.session = Session::Closed;
+        self.session.close();
     }
 }
 
 impl SmaCross {
     /// Whether it is so late in the session that positions are only sold.
     fn is_late(&self, now: Time) -> bool {
-        match (self.session, self.parameters.flatten_after_minutes) {
-            (Session::Open(at), Some(minutes)) => {
-                now.since(at) >= Duration::from_secs(60 * u64::from(minutes))
-            }
-            (Session::Open(_), None) | (Session::Unknown | Session::Closed, _) => false,
-        }
+        self.parameters.flatten_after_minutes.is_some_and(|minutes| self.session.has_lasted(now, minutes))
     }
 
     fn enter(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {
@@ -211,12 +190,7 @@ fn send(ctx: &mut Ctx<'_>, instrument: Instrument, side: Side, quantity: Qty, li
 
 /// The price across the spread, on a tick; `None` without a quote of both sides.
 fn marketable(ctx: &Ctx<'_>, instrument: Instrument, side: Side) -> Option<Price> {
-    let quote = ctx.last_quote(instrument).filter(sandpit_sdk::Quote::is_two_sided)?;
-    let price = match side {
-        Side::Buy => quote.ask,
-        Side::Sell => quote.bid,
-    };
-    Some(Price::from_f64(price)?.round_marketable(side)).filter(|price| price.is_positive())
+    ctx.last_quote(instrument)?.across(side)
 }
 
 #[cfg(test)]

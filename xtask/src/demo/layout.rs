@@ -91,10 +91,16 @@ pub(crate) fn built_plugins(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The strategies of a demo, of all that are built: they trade any number of symbols, and often.
+const SHOWN: [&str; 2] = ["rebalance", "sma_cross"];
+
 /// Shares the symbols out: the moving-average strategy gets every second one, the rebalancer the others.
 fn copy_plugins(plugins: &[PathBuf], folder: &Path, symbols: &[String]) -> anyhow::Result<()> {
     for plugin in plugins {
         let name = plugin.file_stem().context("a plugin has a name")?.to_string_lossy().into_owned();
+        if !SHOWN.contains(&name.as_str()) {
+            continue;
+        }
         fs::copy(plugin, folder.join(format!("{name}.wasm")))?;
         let odd = usize::from(name == "rebalance");
         let own: Vec<_> = symbols.iter().skip(odd).step_by(2).collect();
@@ -110,4 +116,27 @@ fn copy_plugins(plugins: &[PathBuf], folder: &Path, symbols: &[String]) -> anyho
 fn free_address() -> anyhow::Result<String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
     Ok(listener.local_addr()?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_has_two_strategies_and_each_symbol_one_owner() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("plugins")).expect("a folder");
+        let built = ["market_maker.wasm", "rebalance.wasm", "sma_cross.wasm"].map(path);
+        built.iter().for_each(|file| fs::write(file, b"").expect("a file"));
+        let symbols = ["A", "B", "C"].map(str::to_owned);
+        copy_plugins(&built, &path("plugins"), &symbols).expect("copied");
+        assert_eq!(built_plugins(&path("plugins")).expect("a folder").len(), 2);
+        let instruments = |name: &str| {
+            let text = fs::read_to_string(path("plugins").join(name)).expect("a manifest");
+            text.lines().next().expect("a line").to_owned()
+        };
+        assert_eq!(instruments("sma_cross.toml"), "instruments = [\"A\", \"C\"]");
+        assert_eq!(instruments("rebalance.toml"), "instruments = [\"B\"]");
+    }
 }

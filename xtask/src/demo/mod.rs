@@ -1,4 +1,4 @@
-//! `cargo demo`: sim, watchdog and host with both example strategies, in a temporary folder, on loopback
+//! `cargo demo`: sim, watchdog and host with two example strategies, in a temporary folder, on loopback
 //! only.
 
 mod figures;

@@ -16,7 +16,7 @@ use crate::{
     OrderUpdate, Position, Price, Qty, Quote, Time, TimeInForce, Trade, Usd,
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 const MAX_HISTORY: usize = 1_000;
 
 pub(super) struct Desk {
@@ -86,6 +86,10 @@ impl Desk {
 
     pub(super) fn refuse(&mut self, reason: Option<&str>) {
         self.refuse = reason.map(str::to_owned);
+    }
+
+    pub(super) fn is_refusing(&self) -> bool {
+        self.refuse.is_some()
     }
 
     pub(super) fn updates_first(&mut self, first: bool) {

@@ -363,6 +363,44 @@ fn a_ticket_says_what_is_sent() {
 }
 
 #[test]
+fn what_befalls_lasts_until_it_is_eased() {
+    let mut desk = desk();
+    let buy = |desk: &mut Harness<Scripted>| {
+        act(desk, |ctx| _ = ctx.buy(Instrument(0), Qty::shares(9)).send());
+        told().last().cloned().expect("it was told something")
+    };
+    desk.befall(Fate::FillsUpTo(Qty::shares(4)));
+    assert_eq!(buy(&mut desk), "PartiallyFilled 4 open true");
+    desk.befall(Fate::Refuses("no-lease"));
+    assert_eq!((buy(&mut desk).as_str(), desk.is_refusing()), ("refused no-lease open 1", true));
+    desk.befall(Fate::UpdatesFirst(true));
+    desk.ease();
+    assert!(!desk.is_refusing());
+    assert_eq!(buy(&mut desk), "Buy 9 at 100.01 held 18");
+    desk.befall(Fate::Restarts);
+    desk.befall(Fate::Quiet);
+    let kinds: std::collections::BTreeSet<String> = (0..24 * 200)
+        .map(|number| format!("{:?}", Fate::pick(number)).split('(').next().expect("a word").to_owned())
+        .collect();
+    assert_eq!(kinds.len(), 8, "{kinds:?}");
+}
+
+#[test]
+fn a_quoted_minute_has_a_fresh_quote() {
+    let mut desk = desk();
+    desk.quoted_closes(&[(1, 10.0)], 0.5);
+    let quote = desk.host().last_quote(Instrument(1)).expect("it was fed");
+    assert_eq!((quote.bid, quote.ask, quote.time), (9.75, 10.25, Time::from_secs(59)));
+    desk.quoted_closes(&[(1, 10.0)], 0.5);
+    assert_eq!(told(), ["bars 0 at 60", "bars 60 at 120"]);
+    let is_fresh = |age| {
+        let mut orders = crate::runner::Orders::default();
+        Ctx::new(desk.host(), &mut orders).fresh_quote(Instrument(1), Duration::from_secs(age)).is_some()
+    };
+    assert_eq!([is_fresh(0), is_fresh(1)], [false, true]);
+}
+
+#[test]
 fn timers_fire_in_order() {
     let mut desk = desk();
     act(&mut desk, |ctx| {
@@ -377,6 +415,18 @@ fn timers_fire_in_order() {
 }
 
 #[test]
+fn timers_fire_before_the_bar_that_ends_after_them() {
+    let mut desk = desk();
+    act(&mut desk, |ctx| {
+        ctx.set_timer(1, Time::from_secs(59));
+        ctx.set_timer(2, Time::from_secs(61));
+    });
+    desk.close(0, 10.0);
+    desk.close(0, 10.0);
+    assert_eq!(told(), ["timer 1 at 59", "bars 0 at 60", "timer 2 at 61", "bars 60 at 120"]);
+}
+
+#[test]
 fn everything_else_is_handed_on() {
     let mut desk = desk();
     desk.open_session();
@@ -385,8 +435,16 @@ fn everything_else_is_handed_on() {
     desk.closes(&[(0, 100.0), (1, 50.0)]);
     desk.close(0, 101.0);
     desk.restart("{}", &["SPY"]).expect("it takes these");
-    let expected =
-        ["open", "trade 100.5 20", "Stale", "bars 0 at 60", "bars 60 at 120", "stop restart", "load 7 state"];
+    let expected = [
+        "open",
+        "trade 100.5 20",
+        "Stale",
+        "bars 0 at 60",
+        "bars 60 at 120",
+        "stop restart",
+        "load 7 state",
+        "open",
+    ];
     assert_eq!(told(), expected);
     assert!(Harness::<Scripted>::new("", &["SPY"]).is_err());
 }

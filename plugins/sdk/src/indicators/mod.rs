@@ -10,6 +10,7 @@ mod rsi;
 mod sma;
 mod vwap;
 mod window;
+mod zscore;
 
 pub use atr::Atr;
 pub use bollinger::{Bands, Bollinger};
@@ -17,6 +18,7 @@ pub use ema::Ema;
 pub use rsi::Rsi;
 pub use sma::Sma;
 pub use vwap::Vwap;
+pub use zscore::ZScore;
 
 /// Wilder's average: the mean of the first `period` values, then `(previous × (period − 1) + value) /
 /// period`.
