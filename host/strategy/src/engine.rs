@@ -48,8 +48,8 @@ impl Engine {
     }
 
     /// A guest runs until what is returned is dropped: meanwhile there are ticks.
-    pub(crate) fn run(&self) -> Running {
-        Running::new(Arc::clone(&self.ticker))
+    pub(crate) fn run(&self) -> Running<'_> {
+        Running::new(&self.ticker)
     }
 }
 

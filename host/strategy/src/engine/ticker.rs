@@ -95,25 +95,26 @@ impl Shared {
 }
 
 /// A guest that runs.
-pub(crate) struct Running {
-    ticker: Arc<Ticker>,
+pub(crate) struct Running<'a> {
+    shared: &'a Shared,
 }
 
-impl Running {
-    pub(super) fn new(ticker: Arc<Ticker>) -> Self {
-        let shared = &ticker.shared;
-        shared.begun.fetch_add(1, Ordering::Relaxed);
+impl<'a> Running<'a> {
+    pub(super) fn new(ticker: &'a Ticker) -> Self {
+        let shared = &*ticker.shared;
+        // One that is lost where two begin at once does no harm: it changes all the same.
+        shared.begun.store(shared.begun.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         shared.running.fetch_add(1, Ordering::SeqCst);
         if shared.sleeps.load(Ordering::SeqCst) && shared.sleeps.swap(false, Ordering::SeqCst) {
             ticker.thread.unpark();
         }
-        Self { ticker }
+        Self { shared }
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.ticker.shared.running.fetch_sub(1, Ordering::Relaxed);
+        self.shared.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -132,11 +133,11 @@ mod tests {
     #[test]
     fn it_sleeps_while_nothing_runs_and_ticks_while_something_does() {
         let engine = crate::engine::new_inner().expect("an engine");
-        let ticker = Arc::new(Ticker::start(&engine, Duration::from_millis(1)).expect("a thread"));
+        let ticker = Ticker::start(&engine, Duration::from_millis(1)).expect("a thread");
         for _ in 0..3 {
             assert!(comes(|| ticker.sleeps()), "it falls asleep");
             let asleep = ticker.ticks();
-            let running = Running::new(Arc::clone(&ticker));
+            let running = Running::new(&ticker);
             assert!(comes(|| ticker.ticks() > asleep + 2 * u64::from(IDLE_TICKS)), "it ticks");
             assert!(!ticker.sleeps());
             drop(running);
