@@ -94,9 +94,9 @@ pub enum StrategyEvent {
 }
 
 impl StrategyEvent {
-    /// The time by which timers fire before it. Only what comes from the market fires them: what the desk tells
-    /// belongs together, as a position and the fill that made it, and a timer between the two would see half.
-    /// A bar of the past fires none.
+    /// The time by which timers fire before it. Only what comes from the market fires them: what the desk
+    /// tells belongs together, as a position and the fill that made it, and a timer between the two would
+    /// see half. A bar of the past fires none.
     pub(crate) fn fires(&self) -> Option<MarketTime> {
         match self {
             Self::Market(_) | Self::Tick(_) => self.time(),

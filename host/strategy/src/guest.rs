@@ -201,7 +201,8 @@ impl Guest {
     }
 }
 
-/// In a replay, nobody waits for the deadline and a busy machine strikes nobody: only what never ends is ended.
+/// In a replay, nobody waits for the deadline and a busy machine strikes nobody: only what never ends is
+/// ended.
 fn patient(span: Duration, estate: &Estate) -> Duration {
     if estate.calls.is_scripted() { span.saturating_mul(REPLAY_PATIENCE) } else { span }
 }

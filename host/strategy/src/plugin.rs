@@ -130,8 +130,8 @@ impl Plugin {
         Self::of(engine, compiler, path, name, bytes)
     }
 
-    /// The same of a file that must be the one that its manifest speaks of, and signed where the operator wants
-    /// that. Nothing is compiled before.
+    /// The same of a file that must be the one that its manifest speaks of, and signed where the operator
+    /// wants that. Nothing is compiled before.
     ///
     /// # Errors
     /// As [`Plugin::load`], and when the file is another one or its signature does not hold.

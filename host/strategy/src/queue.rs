@@ -129,7 +129,8 @@ impl Queue {
         }
     }
 
-    /// Adds a version that is to take over, before everything that waits. One that waits already is let go of.
+    /// Adds a version that is to take over, before everything that waits. One that waits already is let go
+    /// of.
     pub(crate) fn swap(&mut self, candidate: Box<Candidate>) {
         self.swap = Some(candidate);
     }

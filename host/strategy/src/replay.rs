@@ -45,8 +45,8 @@ impl Recorder for Notes {
 }
 
 impl Replay {
-    /// A life that begins as this birth says, with this plugin: the recorded one, or another whose decisions are
-    /// of interest. It starts when the first input after the birth is fed.
+    /// A life that begins as this birth says, with this plugin: the recorded one, or another whose decisions
+    /// are of interest. It starts when the first input after the birth is fed.
     pub fn new(engine: &Engine, plugin: &Plugin, birth: &Birth) -> Self {
         Self {
             engine: engine.clone(),
@@ -63,9 +63,9 @@ impl Replay {
         self.known.insert(plugin.sha256().to_owned(), plugin);
     }
 
-    /// Takes the next entry of the script. Of an input: what the one before it caused, in the order in which it
-    /// is recorded, cuts included. Of a cut, which belongs to the input before it, and of everything else, which
-    /// is there for comparison: nothing.
+    /// Takes the next entry of the script. Of an input: what the one before it caused, in the order in which
+    /// it is recorded, cuts included. Of a cut, which belongs to the input before it, and of everything
+    /// else, which is there for comparison: nothing.
     ///
     /// A call that was cut off is not made but ends as it did; leave the cuts out to let another version run
     /// instead. A swap to a version that is not known is left out, too.

@@ -36,8 +36,8 @@ pub enum TrustError {
 }
 
 impl Trust {
-    /// Trusts signatures of these ed25519 keys, 32 bytes in base64 each; where they are required, files without
-    /// one are refused.
+    /// Trusts signatures of these ed25519 keys, 32 bytes in base64 each; where they are required, files
+    /// without one are refused.
     ///
     /// # Errors
     /// See [`TrustError`].

@@ -16,8 +16,9 @@ enum At {
 }
 
 impl Session {
-    /// Timers fire where they fired before. Intents are ignored: those of events that were handled before were
-    /// followed then, those of events that nobody handled are refused as late, so that the strategy knows.
+    /// Timers fire where they fired before. Intents are ignored: those of events that were handled before
+    /// were followed then, those of events that nobody handled are refused as late, so that the strategy
+    /// knows.
     pub(super) fn tell_events(&mut self, guest: &mut Guest) -> Result<(), Failure> {
         let mut whole = self.whole();
         let mut place = 0;

@@ -107,8 +107,8 @@ impl Session {
         bring_to_life(&self.engine, &self.plugin, host, birth)
     }
 
-    /// Tells a new life what the one before knew. Intents are ignored, what was logged is not logged again, and
-    /// reads show the present but for the time.
+    /// Tells a new life what the one before knew. Intents are ignored, what was logged is not logged again,
+    /// and reads show the present but for the time.
     pub(super) fn teach(&mut self, guest: &mut Guest) -> Result<(), Untold> {
         let snapshot = self.past.snapshot().cloned();
         if let Some(snapshot) = &snapshot {
@@ -136,8 +136,8 @@ impl Session {
         Ok(())
     }
 
-    /// Without a state: the bars that it wants for its warm-up, and between them the open of the session, while
-    /// that is on. With one: the bars since then.
+    /// Without a state: the bars that it wants for its warm-up, and between them the open of the session,
+    /// while that is on. With one: the bars since then.
     fn tell_bars(&mut self, guest: &mut Guest, snapshot: Option<&Snapshot>) -> Result<(), Failure> {
         let rows = guest.book().take_bars();
         let wants_bars = self.plugin.description().wants.bars;

@@ -14,8 +14,8 @@ use crate::{
     strikes::Strikes,
 };
 
-/// A version that has been started and waits for the moment at which it takes over. Made on any thread, so that
-/// the strategy that runs is not held up; handed over with [`Inbox::swap`](crate::Inbox::swap).
+/// A version that has been started and waits for the moment at which it takes over. Made on any thread, so
+/// that the strategy that runs is not held up; handed over with [`Inbox::swap`](crate::Inbox::swap).
 pub struct Candidate {
     plugin: Plugin,
     birth: Birth,
@@ -74,8 +74,8 @@ struct Before {
 }
 
 impl Session {
-    /// Lets the candidate take over between two events. On any failure it is let go of, and everything is as it
-    /// was.
+    /// Lets the candidate take over between two events. On any failure it is let go of, and everything is as
+    /// it was.
     pub(crate) fn swap(&mut self, candidate: Candidate, output: Output<'_>) {
         let began = real_time();
         let Candidate { plugin, mut birth, mut guest } = candidate;

@@ -17,8 +17,8 @@ impl Recorder for Log {
     }
 }
 
-/// Does all that depends on more than its events: draws numbers, logs, sets timers, and on quotes by their time
-/// loops, recurses, grows, traps.
+/// Does all that depends on more than its events: draws numbers, logs, sets timers, and on quotes by their
+/// time loops, recurses, grows, traps.
 fn lively(extra: i64) -> Wat {
     Wat {
         on_trade: "(global.set $n (i64.add (global.get $n) (i64.const 1)))
@@ -61,8 +61,7 @@ fn recorded(old: &Plugin, new: &Plugin, yard: &Yard) -> Vec<Entry> {
         session.on(&event, output);
     }
     session.stop("the end", output);
-    let entries = log.0.lock().expect("whole").clone();
-    entries
+    std::mem::take(&mut *log.0.lock().expect("whole"))
 }
 
 /// The first entry at which the replay of this script differs from it.

@@ -9,7 +9,8 @@ pub(super) const WIT: &str = include_str!("../../../../wit/strategy-0.1.0/strate
 pub(super) const LIST: &str = "(i32.const 2000)";
 /// A `save` that gives the global `$n`, and the `load` that takes it back.
 pub(super) const SAVE_N: &str = "(i64.store (i32.const 1704) (global.get $n))
-    (i32.store (i32.const 1720) (i32.const 1704)) (i32.store (i32.const 1724) (i32.const 8)) (i32.const 1720)";
+    (i32.store (i32.const 1720) (i32.const 1704)) (i32.store (i32.const 1724) (i32.const 8))
+    (i32.const 1720)";
 pub(super) const LOAD_N: &str = "(global.set $n (i64.load (local.get 2))) (i32.const 32)";
 /// A `load` that says no.
 pub(super) const REFUSE: &str = "(i32.const 48)";

@@ -1,7 +1,7 @@
 //! Prices between two ticks, where the manifest lets the host round them.
 //!
-//! A limit price goes to the tick that pays less or asks more. A stop price goes away from the market: it wakes
-//! its order a little later, never at once.
+//! A limit price goes to the tick that pays less or asks more. A stop price goes away from the market: it
+//! wakes its order a little later, never at once.
 
 use sandpit_types::{Change, Exit, OrderClass, OrderKind, Price, Side, StopLoss, Submit};
 
