@@ -15,6 +15,7 @@ use crate::{
     deadline::Deadline,
     engine::processor_time,
     host::{Host, OverLimit},
+    trial,
 };
 
 /// One instance of a strategy.
@@ -51,7 +52,10 @@ impl Guest {
             let look = store.data_mut().deadline.look(ticking.ticks(), processor_time());
             Ok(look.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
         });
-        match component.instantiate(&mut store) {
+        trial::fill(engine, &mut store);
+        let outcome = component.instantiate(&mut store);
+        trial::read(engine, &mut store);
+        match outcome {
             Ok(exports) => Ok(Self { engine: engine.clone(), store, exports }),
             Err(error) => Err(Box::new(Dead {
                 failure: failure("instantiation", &error, span),
@@ -123,7 +127,9 @@ impl Guest {
         };
         let Some(ticks) = ticks else { return Err(Failure::Timeout { call: name, deadline: span }) };
         self.store.set_epoch_deadline(ticks);
-        call(&self.exports, &mut self.store).map_err(|error| failure(name, &error, span))
+        let outcome = call(&self.exports, &mut self.store);
+        trial::read(&self.engine, &mut self.store);
+        outcome.map_err(|error| failure(name, &error, span))
     }
 }
 

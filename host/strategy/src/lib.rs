@@ -28,11 +28,12 @@ mod session;
 mod strikes;
 mod timers;
 mod translate;
+mod trial;
 
 pub use bounds::{Bounds, HISTORY_BARS, INSTRUMENTS_MAX, OPEN_ORDERS_MAX, TEXT_BYTES, TIMERS_MAX};
 pub use cache::{CACHE_ENTRIES_MAX, COMPILE_MEMORY_BYTES, COMPILE_TIMEOUT, Compiler};
 pub use check::INTERFACE_VERSION;
-pub use compile::{PLUGIN_BYTES_MAX, compile_file};
+pub use compile::{PLUGIN_BYTES_MAX, compile_file, compile_metered};
 pub use engine::Engine;
 pub use error::{Failure, PluginError};
 pub use event::{StrategyEvent, StrategyOutput};
@@ -41,6 +42,7 @@ pub use manifest::Manifest;
 pub use plugin::{Description, PLUGINS_MAX, Plugin, Wants, discover};
 pub use queue::{CONFLATE_ABOVE, NEWS_WAITING_MAX, Next, Seat, WAITING_MAX};
 pub use runner::Runner;
+pub use trial::{Step, Trial};
 
 #[cfg(test)]
 mod tests;
