@@ -3,6 +3,7 @@
 mod ambient;
 mod bench;
 mod demo;
+mod langs;
 mod plugins;
 mod sdks;
 mod soak;
@@ -36,7 +37,11 @@ enum Task {
     Soak(soak::Options),
     /// Build the plugins to WebAssembly: the examples into target/plugins, those of the tests into
     /// target/test-plugins.
-    Plugins,
+    Plugins {
+        /// Also those in JavaScript, Python and C, into target/plugins-langs.
+        #[arg(long)]
+        all_langs: bool,
+    },
     /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
     Sdks,
 }
@@ -48,7 +53,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Soak(options) => soak::run(&root, &options).map(|()| ExitCode::SUCCESS),
-        Task::Plugins => plugins::build_all(&root, &target_dir(&root)).map(|files| {
+        Task::Plugins { all_langs } => build_plugins(&root, all_langs).map(|files| {
             files.iter().for_each(|file| println!("{}", file.display()));
             ExitCode::SUCCESS
         }),
@@ -61,6 +66,15 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn build_plugins(root: &Path, all_langs: bool) -> anyhow::Result<Vec<PathBuf>> {
+    let target = target_dir(root);
+    let mut files = plugins::build_all(root, &target)?;
+    if all_langs {
+        files.extend(langs::build_all(root, &target)?);
+    }
+    Ok(files)
 }
 
 /// The workspace's folder.
