@@ -35,16 +35,23 @@ impl Anatomy {
     pub(crate) fn of(path: &Path) -> Result<Self, WorkbenchError> {
         let length = fs::metadata(path).map_err(WorkbenchError::io("read", path))?.len();
         if length > PLUGIN_BYTES_MAX {
-            let words = format!("{} has more than {PLUGIN_BYTES_MAX} bytes: build it in release mode", path.display());
+            let words = format!(
+                "{} has more than {PLUGIN_BYTES_MAX} bytes: build it in release mode",
+                path.display()
+            );
             return Err(WorkbenchError::Project(words));
         }
         let bytes = fs::read(path).map_err(WorkbenchError::io("read", path))?;
         if !bytes.starts_with(b"\0asm") {
-            let words = format!("{} is not a WebAssembly file: build it with `sandpit plugin build`", path.display());
+            let words =
+                format!("{} is not a WebAssembly file: build it with `sandpit plugin build`", path.display());
             return Err(WorkbenchError::Project(words));
         }
         read(&bytes).map_err(|error| {
-            WorkbenchError::Project(format!("{} is damaged ({error}): build or copy it again", path.display()))
+            WorkbenchError::Project(format!(
+                "{} is damaged ({error}): build or copy it again",
+                path.display()
+            ))
         })
     }
 
@@ -89,10 +96,13 @@ fn read(bytes: &[u8]) -> Result<Anatomy, wasmparser::BinaryReaderError> {
             Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::CustomSection(section) if section.name() == "producers" => {
-                note_producers(&mut found, ProducersSectionReader::new(wasmparser::BinaryReader::new(
-                    section.data(),
-                    section.data_offset(),
-                ))?)?;
+                note_producers(
+                    &mut found,
+                    ProducersSectionReader::new(wasmparser::BinaryReader::new(
+                        section.data(),
+                        section.data_offset(),
+                    ))?,
+                )?;
             }
             _ if depth > 0 => {}
             other => note_names(&mut found, other)?,

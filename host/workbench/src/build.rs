@@ -63,7 +63,9 @@ fn rust(project: &Project, how: &How, surroundings: &Surroundings) -> Result<Pat
     let toolchain = Toolchain::find(&surroundings.rust())?;
     let target = how.target_dir.clone().unwrap_or_else(|| project.folder.join("target"));
     let mut cargo = toolchain.cargo();
-    SECRETS.into_iter().for_each(|name| drop(cargo.env_remove(name)));
+    for name in SECRETS {
+        cargo.env_remove(name);
+    }
     cargo.envs(PROFILE).args(["build", "--release", "--lib", "--target", TARGET]);
     cargo.arg("--manifest-path").arg(project.folder.join("Cargo.toml"));
     cargo.arg("--target-dir").arg(&target).args(toolchain.build_flags());

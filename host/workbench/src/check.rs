@@ -106,7 +106,8 @@ fn description(loaded: &Loaded, findings: &mut Findings<'_>) -> Result<(), Workb
                 Some(fault) => findings.wrong("parameters", fault)?,
                 None => {
                     let count = loaded.manifest.parameters.len();
-                    findings.good("parameters", format_args!("the {count} of the manifest fit the schema"))?;
+                    findings
+                        .good("parameters", format_args!("the {count} of the manifest fit the schema"))?;
                 }
             }
         }
@@ -133,7 +134,10 @@ fn run(loaded: &Loaded, findings: &mut Findings<'_>) -> Result<(), WorkbenchErro
     failures(&outcomes, findings)?;
     for (kind, cost) in first.costs.iter() {
         let (mean, most, count) = (cost.mean(), cost.most, cost.events);
-        findings.good("cost", format_args!("{kind}: {mean} units of work on average, {most} at most, of {count}"))?;
+        findings.good(
+            "cost",
+            format_args!("{kind}: {mean} units of work on average, {most} at most, of {count}"),
+        )?;
     }
     memory(first.trial().memory_bytes(), findings)?;
     let mut second = Player::new(loaded.trial()?, Some(Desk::default()));
@@ -143,13 +147,17 @@ fn run(loaded: &Loaded, findings: &mut Findings<'_>) -> Result<(), WorkbenchErro
     match differing {
         Some(at) => findings.wrong(
             "determinism",
-            format_args!("two runs differ at event {at} of {count} of a generated market: it has a state of its own?"),
+            format_args!(
+                "two runs differ at event {at} of {count} of a generated market: it has a state of its own?"
+            ),
         ),
         None if second.costs != first.costs => {
             findings.wrong("determinism", "two runs want the same and do different work for it")
         }
-        None => findings
-            .good("determinism", format_args!("two runs of {count} events: the same {intents} intents, the same work")),
+        None => findings.good(
+            "determinism",
+            format_args!("two runs of {count} events: the same {intents} intents, the same work"),
+        ),
     }
 }
 

@@ -103,7 +103,9 @@ impl Desk {
         order.qty = replace.change.qty.unwrap_or(order.qty);
         let (limit, stop) = (replace.change.limit_price, replace.change.stop_price);
         order.kind = match order.kind {
-            OrderKind::Limit { limit_price } => OrderKind::Limit { limit_price: limit.unwrap_or(limit_price) },
+            OrderKind::Limit { limit_price } => {
+                OrderKind::Limit { limit_price: limit.unwrap_or(limit_price) }
+            }
             OrderKind::Stop { stop_price } => OrderKind::Stop { stop_price: stop.unwrap_or(stop_price) },
             OrderKind::StopLimit { stop_price, limit_price } => OrderKind::StopLimit {
                 stop_price: stop.unwrap_or(stop_price),
@@ -130,7 +132,8 @@ impl Desk {
     }
 
     fn cancel(&mut self, keys: Vec<Key>) -> Vec<StrategyEvent> {
-        let taken: Vec<_> = keys.into_iter().filter_map(|key| Some((key, self.orders.remove(&key)?))).collect();
+        let taken: Vec<_> =
+            keys.into_iter().filter_map(|key| Some((key, self.orders.remove(&key)?))).collect();
         taken.iter().map(|(key, order)| self.update(*key, order, OrderStatus::Canceled, Qty::ZERO)).collect()
     }
 

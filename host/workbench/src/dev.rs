@@ -78,7 +78,8 @@ fn plugins_folder(
     if folder.is_dir() {
         return Ok(folder);
     }
-    let words = format!("there is no plugins folder {}: name that of the host, or create it", folder.display());
+    let words =
+        format!("there is no plugins folder {}: name that of the host, or create it", folder.display());
     Err(WorkbenchError::Usage(words))
 }
 

@@ -206,7 +206,10 @@ mod tests {
         assert_eq!(fixture.events, [(3, StrategyEvent::Tick(time))]);
         assert!(fixture.expected().ends_with("a.expected.jsonl"));
         let error = |text: &str| read(text).expect_err("bad").to_string();
-        assert!(error("{\"tick\":\"2026-03-02T14:30:00Z\"}\n{\"tock\":1}").contains("a.jsonl:2: unknown variant `tock`"));
+        assert!(
+            error("{\"tick\":\"2026-03-02T14:30:00Z\"}\n{\"tock\":1}")
+                .contains("a.jsonl:2: unknown variant `tock`")
+        );
         assert!(error("{\"tick\":\"noon\"}").contains("a.jsonl:1: \"noon\" is not an RFC 3339 time"));
         let late = "{\"tick\":\"2026-03-02T14:30:00Z\"}\n{\"desk\":\"fills\"}";
         assert!(error(late).contains("a.jsonl:2: the desk has to be the first line"));

@@ -32,7 +32,7 @@ mod tape;
 mod test;
 mod watch;
 
-pub use command::{PluginCommand, run};
+pub use command::{BuildArgs, DevArgs, How, NewArgs, PathArgs, PluginCommand, TestArgs, run};
 pub use error::{Blame, WorkbenchError};
 pub use surroundings::Surroundings;
 

@@ -16,6 +16,8 @@ use crate::{
 
 /// Stands for the strategy's name in a template.
 const NAME: &str = "NAME_OF_STRATEGY";
+/// The example that strategies begin as.
+const EXAMPLE: &str = "sma_cross";
 /// Stands for the path of the SDK.
 const SDK: &str = "PATH_OF_SDK";
 /// Where the copy of the SDK lies in a strategy's folder: as deep as in a checkout, where it looks for the
@@ -35,29 +37,28 @@ const RESERVED: [&str; 48] = [
 type File = (&'static str, &'static str);
 
 const RUST: [File; 5] = [
-    ("Cargo.toml", include_str!("../templates/rust/Cargo.toml.txt")),
-    ("src/lib.rs", include_str!("../templates/rust/lib.rs.txt")),
-    ("src/tests.rs", include_str!("../templates/rust/tests.rs.txt")),
-    ("README.md", include_str!("../templates/rust/README.md.txt")),
+    ("Cargo.toml", include_str!("../templates/Cargo.toml.txt")),
+    ("src/lib.rs", include_str!("../../../plugins/sma_cross/src/lib.rs")),
+    ("src/parameters.rs", include_str!("../../../plugins/sma_cross/src/parameters.rs")),
+    ("src/tests.rs", include_str!("../../../plugins/sma_cross/src/tests.rs")),
     (".gitignore", "/target\n/NAME_OF_STRATEGY.wasm\n"),
 ];
-const JS: [File; 3] = [
+const JS: [File; 2] = [
     ("NAME_OF_STRATEGY.js", include_str!("../../../plugins/js/sma_cross.js")),
-    ("README.md", include_str!("../templates/other/README.md.txt")),
     (".gitignore", "/node_modules\n/NAME_OF_STRATEGY.wasm\n"),
 ];
-const PYTHON: [File; 3] = [
+const PYTHON: [File; 2] = [
     ("NAME_OF_STRATEGY.py", include_str!("../../../plugins/python/sma_cross.py")),
-    ("README.md", include_str!("../templates/other/README.md.txt")),
     (".gitignore", "__pycache__\n/NAME_OF_STRATEGY.wasm\n"),
 ];
-const C: [File; 3] = [
+const C: [File; 2] = [
     ("NAME_OF_STRATEGY.c", include_str!("../../../plugins/c/sma_cross.c")),
-    ("README.md", include_str!("../templates/other/README.md.txt")),
     (".gitignore", "/NAME_OF_STRATEGY.wasm\n"),
 ];
-/// The same in every language, as the templates do the same.
-const SHARED: [File; 2] = [
+/// The same in every language, as the templates do the same: they are the examples that follow a moving
+/// average.
+const SHARED: [File; 3] = [
+    ("NAME_OF_STRATEGY.toml", include_str!("../templates/manifest.toml.txt")),
     ("fixtures/up_and_down.jsonl", include_str!("../templates/fixtures/up_and_down.jsonl")),
     ("fixtures/up_and_down.expected.jsonl", include_str!("../templates/fixtures/up_and_down.expected.jsonl")),
 ];
@@ -113,16 +114,15 @@ fn write(folder: &Path, name: &str, language: Language, sdk: Option<&Path>) -> R
     };
     let sdk_path = sdk.map_or_else(|| COPY.to_owned(), |path| path.display().to_string());
     for (path, text) in files.iter().chain(&SHARED) {
-        let text = text.replace(NAME, name).replace(SDK, &sdk_path);
-        let text = if language == Language::Rust { text } else { text.replace("sma_cross", name) };
+        let text = text.replace(NAME, name).replace(SDK, &sdk_path).replace(EXAMPLE, name);
         write_changed(&folder.join(path.replace(NAME, name)), text.as_bytes())?;
     }
-    write_changed(&folder.join(format!("{name}.toml")), manifest(language).as_bytes())?;
+    write_changed(&folder.join("README.md"), page(name, language).as_bytes())?;
     match language {
         Language::Rust if sdk.is_some() => Ok(()),
         Language::Rust => {
             let copy = folder.join(COPY);
-            let manifest = include_str!("../templates/rust/sdk.toml.txt");
+            let manifest = include_str!("../templates/sdk.toml.txt");
             write_changed(&copy.join("Cargo.toml"), manifest.as_bytes())?;
             copy_all(RUST_SDK, &copy.join("src"))?;
             copy_all(INTERFACE, &folder.join(COPY_OF_INTERFACE))
@@ -133,13 +133,15 @@ fn write(folder: &Path, name: &str, language: Language, sdk: Option<&Path>) -> R
     }
 }
 
-/// What the operator grants: interpreters want more memory than the host gives unasked.
-fn manifest(language: Language) -> String {
-    let base = include_str!("../templates/manifest.toml.txt");
-    match language {
-        Language::Rust | Language::C => base.to_owned(),
-        Language::Js | Language::Python => format!("{base}\n[limits]\nmemory_mb = 128\n"),
-    }
+/// What the strategy does, and what is where.
+fn page(name: &str, language: Language) -> String {
+    let example = include_str!("../../../plugins/sma_cross/README.md").replace(EXAMPLE, name);
+    let (source, tests) = match language {
+        Language::Rust => ("src/lib.rs".into(), "| `src/tests.rs` | its unit tests, by `cargo test` |\n"),
+        other => (format!("{name}.{}", other.ending()), ""),
+    };
+    let work = include_str!("../templates/README.md.txt").replace(NAME, name).replace("SOURCE_FILE", &source);
+    format!("{example}\n{}", work.replace("ROW_OF_TESTS\n", tests))
 }
 
 fn copy_all(files: &[(&str, &str)], folder: &Path) -> Result<(), WorkbenchError> {
@@ -149,7 +151,8 @@ fn copy_all(files: &[(&str, &str)], folder: &Path) -> Result<(), WorkbenchError>
 /// The SDK of the checkout in `path`, or in which `path` is the SDK.
 fn sdk_in(path: &Path) -> Option<PathBuf> {
     let is_sdk = |folder: &PathBuf| {
-        fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("name = \"sandpit-sdk\""))
+        fs::read_to_string(folder.join("Cargo.toml"))
+            .is_ok_and(|text| text.contains("name = \"sandpit-sdk\""))
     };
     [path.join("plugins/sdk"), path.to_owned()].into_iter().find(is_sdk)?.canonicalize().ok()
 }
@@ -180,7 +183,10 @@ mod tests {
         check(with(""), "\"\" is no name");
         check(with("while"), "while means something else to the tools");
         check(with("strategy"), "take another name, such as strategy_1");
-        check(NewArgs { sdk: Some("/".into()), ..with("a") }, "there is no SDK in /: name the folder of a checkout");
+        check(
+            NewArgs { sdk: Some("/".into()), ..with("a") },
+            "there is no SDK in /: name the folder of a checkout",
+        );
         check(NewArgs { sdk: Some("/".into()), ..args(dir.path(), "a", Language::C) }, "--sdk is for Rust");
         check(args(&dir.path().join("none"), "a", Language::C), "cannot create ");
         fs::create_dir(dir.path().join("there")).expect("a folder");
@@ -190,9 +196,12 @@ mod tests {
 
     #[test]
     fn every_language_has_its_files_under_its_name() {
-        for (language, source) in
-            [(Language::Rust, "src/lib.rs"), (Language::Js, "x1.js"), (Language::Python, "x1.py"), (Language::C, "x1.c")]
-        {
+        for (language, source) in [
+            (Language::Rust, "src/lib.rs"),
+            (Language::Js, "x1.js"),
+            (Language::Python, "x1.py"),
+            (Language::C, "x1.c"),
+        ] {
             let dir = tempfile::tempdir().expect("a folder");
             let mut said = Vec::new();
             new(&args(dir.path(), "x1", language), &mut said).expect("made");
@@ -213,7 +222,7 @@ mod tests {
         let toml = |text: &str| text.parse::<toml::Table>().expect("a manifest");
         let workspace = toml(include_str!("../../../Cargo.toml"));
         let theirs = toml(include_str!("../../../plugins/sdk/Cargo.toml"));
-        let ours = toml(include_str!("../templates/rust/sdk.toml.txt"));
+        let ours = toml(include_str!("../templates/sdk.toml.txt"));
         let wasm = "cfg(target_arch = \"wasm32\")";
         let sections: [(&toml::Value, &toml::Value); 2] = [
             (&theirs["dependencies"], &ours["dependencies"]),

@@ -44,7 +44,8 @@ impl Player {
                 match output {
                     StrategyOutput::Intents { intents, .. } => {
                         let desk = self.desk.as_mut();
-                        let answers = desk.map(|desk| intents.iter().flat_map(|it| desk.perform(it)).collect());
+                        let answers =
+                            desk.map(|desk| intents.iter().flat_map(|it| desk.perform(it)).collect());
                         waiting.extend(answers.unwrap_or_else(Vec::new));
                         outcome.intents.extend(intents);
                     }
@@ -56,7 +57,9 @@ impl Player {
                 }
             }
         }
-        outcome.failures.push(format!("one event caused {CAUSED_MAX} others: it answers its own orders for ever"));
+        outcome
+            .failures
+            .push(format!("one event caused {CAUSED_MAX} others: it answers its own orders for ever"));
         outcome
     }
 

@@ -159,6 +159,8 @@ mod tests {
         check(&[cargo("[package]\nname = \"a\"\n")], Err("it makes no plugin: add `crate-type"));
         check(&[cargo("[workspace]\n")], Err("it makes no package"));
         check(&[cargo("[package\n")], Err("Cargo.toml: "));
-        assert!(Project::find(Path::new("/nowhere")).expect_err("none").to_string().starts_with("cannot read"));
+        assert!(
+            Project::find(Path::new("/nowhere")).expect_err("none").to_string().starts_with("cannot read")
+        );
     }
 }

@@ -4,9 +4,24 @@ use serde_json::{Map, Value};
 
 /// Keywords that are looked at, or say nothing to be looked at.
 const KNOWN: [&str; 18] = [
-    "$schema", "additionalProperties", "default", "description", "enum", "examples", "exclusiveMaximum",
-    "exclusiveMinimum", "items", "maxItems", "maximum", "minItems", "minimum", "properties", "required", "title",
-    "type", "unit",
+    "$schema",
+    "additionalProperties",
+    "default",
+    "description",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "items",
+    "maxItems",
+    "maximum",
+    "minItems",
+    "minimum",
+    "properties",
+    "required",
+    "title",
+    "type",
+    "unit",
 ];
 /// Schemas within schemas that are followed.
 const DEPTH_MAX: usize = 16;
@@ -32,7 +47,8 @@ impl Schema {
     /// When it is not the schema of an object, in one sentence.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = if text.trim().is_empty() { "{}" } else { text };
-        let schema: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON ({error})"))?;
+        let schema: Value =
+            serde_json::from_str(text).map_err(|error| format!("it is not JSON ({error})"))?;
         if !schema.is_object() {
             return Err("it is not a JSON object".into());
         }
@@ -150,7 +166,8 @@ fn fault(name: &str, value: &Value, schema: &Value, depth: usize) -> Option<Stri
 fn object_fault(name: &str, object: &Map<String, Value>, schema: &Value, depth: usize) -> Option<String> {
     let properties = schema.get("properties");
     let required = schema.get("required").and_then(Value::as_array);
-    let missing = required.into_iter().flatten().filter_map(Value::as_str).find(|it| !object.contains_key(*it));
+    let missing =
+        required.into_iter().flatten().filter_map(Value::as_str).find(|it| !object.contains_key(*it));
     if let Some(missing) = missing {
         return Some(format!("{missing} is missing in {name}"));
     }
@@ -205,14 +222,20 @@ mod tests {
     fn schemas_are_read_or_refused() {
         let check = |text: &str, expected: &str| {
             let found = Schema::parse(text).map_or_else(|error| error, |it| it.faults().join("; "));
-            assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{text}: {found}");
+            assert!(
+                found.starts_with(expected) && found.is_empty() == expected.is_empty(),
+                "{text}: {found}"
+            );
         };
         check("", "");
         check("{", "it is not JSON (");
         check("[]", "it is not a JSON object");
         check(r#"{"type":"array"}"#, "its `type` is not \"object\"");
         check(r#"{"properties":[]}"#, "its `properties` are no object");
-        check(r#"{"properties":{"a":{"type":"integer","default":"x"}}}"#, "its own default does not fit: a must be");
+        check(
+            r#"{"properties":{"a":{"type":"integer","default":"x"}}}"#,
+            "its own default does not fit: a must be",
+        );
         check(r#"{"properties":{"a":{"pattern":"x"}}}"#, "a: `pattern` is not looked at here");
         assert!(KNOWN.is_sorted());
     }

@@ -24,7 +24,8 @@ impl Surroundings {
     /// The usual place for caches: `$XDG_CACHE_HOME/sandpit`, else `~/.cache/sandpit`, else a folder of this
     /// working directory.
     pub fn new(compiler: Vec<std::ffi::OsString>, environment: &BTreeMap<String, String>) -> Self {
-        let set = |name: &str| environment.get(name).filter(|value| value.starts_with('/')).map(PathBuf::from);
+        let set =
+            |name: &str| environment.get(name).filter(|value| value.starts_with('/')).map(PathBuf::from);
         let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
         let cache = base.map_or_else(|| PathBuf::from(".sandpit-cache"), |base| base.join("sandpit"));
         Self { compiler, cache }
@@ -67,9 +68,7 @@ pub(crate) fn write_changed(path: &Path, bytes: &[u8]) -> Result<(), WorkbenchEr
         fs::create_dir_all(folder).map_err(WorkbenchError::io("create", folder))?;
     }
     let part = path.with_added_extension("part");
-    fs::write(&part, bytes)
-        .and_then(|()| fs::rename(&part, path))
-        .map_err(WorkbenchError::io("write", path))
+    fs::write(&part, bytes).and_then(|()| fs::rename(&part, path)).map_err(WorkbenchError::io("write", path))
 }
 
 #[cfg(test)]

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use sandpit_strategy::{Description, StrategyEvent};
-use sandpit_types::{
-    Bar, BarMark, MarketEvent, MarketTime, News, Quote, StreamHealth, Symbol, Trade, Usd,
-};
+use sandpit_types::{Bar, BarMark, MarketEvent, MarketTime, News, Quote, StreamHealth, Symbol, Trade, Usd};
 
 /// Minutes of the session that are played.
 const MINUTES: u32 = 120;

@@ -24,8 +24,7 @@ pub(crate) fn test(
 ) -> Result<Verdict, WorkbenchError> {
     let file = plugin_file(&args.path)?;
     let fixtures = beside(&file)?;
-    let fixtures: Vec<Fixture> =
-        fixtures.iter().map(|path| Fixture::read(path)).collect::<Result<_, _>>()?;
+    let fixtures: Vec<Fixture> = fixtures.iter().map(|path| Fixture::read(path)).collect::<Result<_, _>>()?;
     let loaded = Loaded::open(&file, surroundings)?;
     let mut verdict = Verdict::Good;
     for fixture in &fixtures {
@@ -85,17 +84,27 @@ fn compare(fixture: &Fixture, found: &Record, out: &mut dyn Write) -> Result<boo
     let differences = expected.differences(found);
     let dearer = expected.dearer(found);
     if differences.is_empty() && dearer.is_empty() {
-        say(out, format_args!("good    {shown}: {} events, {} intents", fixture.events.len(), intents(found)))?;
+        say(
+            out,
+            format_args!("good    {shown}: {} events, {} intents", fixture.events.len(), intents(found)),
+        )?;
     }
     if !differences.is_empty() {
         let expected = name(&path);
-        say(out, format_args!("wrong   {shown}: not what is expected (line of the fixture, - {expected}, + found)"))?;
+        say(
+            out,
+            format_args!(
+                "wrong   {shown}: not what is expected (line of the fixture, - {expected}, + found)"
+            ),
+        )?;
         differences.iter().try_for_each(|line| say(out, line))?;
     }
     for kind in &dearer {
         say(
             out,
-            format_args!("wrong   {shown}: {kind}: more than 10 % dearer; if that is meant, renew it with --bless"),
+            format_args!(
+                "wrong   {shown}: {kind}: more than 10 % dearer; if that is meant, renew it with --bless"
+            ),
         )?;
     }
     if expected.cost.is_none() {

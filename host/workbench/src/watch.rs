@@ -50,7 +50,8 @@ impl Watch {
             for entry in fs::read_dir(&folder)? {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if entry.file_type()?.is_dir() && !SKIPPED.contains(&name.as_str()) && !name.starts_with('.') {
+                if entry.file_type()?.is_dir() && !SKIPPED.contains(&name.as_str()) && !name.starts_with('.')
+                {
                     folders.push(entry.path());
                 }
             }

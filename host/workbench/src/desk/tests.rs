@@ -62,7 +62,10 @@ fn orders_fill_when_a_price_reaches_them() {
     assert_eq!(words(&desk.perform(&left)), "4 New, hold 0 at 0, 4 sell: 3 at 6, 4 Filled");
     assert_eq!(words(&desk.perform(&left)), "4 no-position");
     assert_eq!(words(&desk.perform(&Intent::Cancel(StrategyOrderId(4)))), "4 unknown-order");
-    assert_eq!(words(&desk.perform(&submit(5, Side::Sell, 0, OrderKind::Market, OrderClass::Simple))), "5 bad-quantity");
+    assert_eq!(
+        words(&desk.perform(&submit(5, Side::Sell, 0, OrderKind::Market, OrderClass::Simple))),
+        "5 bad-quantity"
+    );
 }
 
 #[test]
