@@ -59,13 +59,6 @@ impl Trial {
         Step { outputs, fuel: self.engine.meter().map_or(0, Meter::take) }
     }
 
-    /// Lets go of it.
-    pub fn stop(self, reason: &str) -> Step {
-        let mut outputs = Vec::new();
-        self.session.stop(reason, &mut |output| outputs.push(output));
-        Step { outputs, fuel: self.engine.meter().map_or(0, Meter::take) }
-    }
-
     /// The work of its start.
     pub fn start_fuel(&self) -> u64 {
         self.start_fuel

@@ -68,6 +68,12 @@ impl Anatomy {
         versions
     }
 
+    /// What it exports, without what tools add to a core module for their own use.
+    pub(crate) fn exported(&self) -> Vec<&str> {
+        let is_own = |name: &&str| *name != "memory" && !name.starts_with("cabi_") && !name.starts_with("__");
+        self.exports.iter().map(String::as_str).filter(is_own).collect()
+    }
+
     /// The interfaces it imports, each once, in order.
     pub(crate) fn imported(&self) -> Vec<&str> {
         let mut names: Vec<_> =

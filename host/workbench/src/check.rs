@@ -75,7 +75,7 @@ fn names(anatomy: &Anatomy, findings: &mut Findings<'_>) -> Result<(), Workbench
     let kind = if anatomy.is_component { "component" } else { "core module" };
     findings.good("file", format_args!("{kind}, {} bytes, sha256 {}", anatomy.bytes, anatomy.sha256))?;
     findings.good("imports", anatomy.imported().join(", "))?;
-    findings.good("exports", anatomy.exports.join(", "))?;
+    findings.good("exports", anatomy.exported().join(", "))?;
     let versions = anatomy.interface_versions();
     if versions.is_empty() {
         return findings.note("interface", "it imports nothing of sandpit:strategy");

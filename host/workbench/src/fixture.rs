@@ -8,7 +8,7 @@ use std::{
 use sandpit_strategy::StrategyEvent;
 use sandpit_types::{
     Bar, BarMark, Leg, MarketEvent, MarketTime, News, OrderKind, OrderStatus, OrderUpdate, Price, Qty, Quote,
-    Refusal, Side, StrategyOrderId, StreamHealth, Symbol, Trade, Usd,
+    Refusal, SessionDay, Side, StrategyOrderId, StreamHealth, Symbol, Trade, Usd,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub(crate) enum Line {
     Quote(Quote),
     Trade(Trade),
     BarsComplete(MarketTime),
-    SessionOpen(MarketTime),
+    SessionOpen(SessionDay),
     SessionClose(MarketTime),
     News(Box<News>),
     Health(StreamHealth, MarketTime),
@@ -96,7 +96,7 @@ impl From<Line> for Option<StrategyEvent> {
             Line::Quote(quote) => market(MarketEvent::Quote(quote)),
             Line::Trade(trade) => market(MarketEvent::Trade(trade)),
             Line::BarsComplete(start) => market(MarketEvent::BarsComplete(start)),
-            Line::SessionOpen(at) => market(MarketEvent::SessionOpen(at)),
+            Line::SessionOpen(day) => market(MarketEvent::SessionOpen(day)),
             Line::SessionClose(at) => market(MarketEvent::SessionClose(at)),
             Line::News(news) => market(MarketEvent::News(news)),
             Line::Health(health, at) => market(MarketEvent::Health(health, at)),

@@ -52,7 +52,7 @@ fn say_anatomy(file: &Path, anatomy: &Anatomy, out: &mut dyn Write) -> Result<()
     let versions = if versions.is_empty() { "none".to_owned() } else { versions.join(", ") };
     row(out, "interface", format_args!("sandpit:strategy {versions}; this host offers {INTERFACE_VERSION}"))?;
     row(out, "imports", anatomy.imported().join(", "))?;
-    row(out, "exports", anatomy.exports.join(", "))?;
+    row(out, "exports", anatomy.exported().join(", "))?;
     for ((field, name), version) in &anatomy.producers {
         row(out, "built with", format_args!("{name} {version} ({field})"))?;
     }

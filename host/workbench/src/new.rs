@@ -87,7 +87,8 @@ pub(crate) fn new(args: &NewArgs, out: &mut dyn Write) -> Result<Verdict, Workbe
         })?),
         None => checkout_around(&args.dir),
     };
-    let folder = args.dir.join(name.as_str());
+    let here = args.dir == Path::new(".");
+    let folder = if here { PathBuf::from(name.as_str()) } else { args.dir.join(name.as_str()) };
     fs::create_dir(&folder).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => WorkbenchError::Usage(format!(
             "there is a {} already: take another name, or remove it",
@@ -100,7 +101,7 @@ pub(crate) fn new(args: &NewArgs, out: &mut dyn Write) -> Result<Verdict, Workbe
     say(out, format_args!("{path}: a strategy in {}; README.md says what is where", args.lang))?;
     say(out, format_args!("  sandpit plugin build {path}"))?;
     say(out, format_args!("  sandpit plugin test {path}"))?;
-    say(out, format_args!("  cp {path}/{name}.wasm {path}/{name}.toml PLUGINS_DIR/"))?;
+    say(out, format_args!("  cp {path}/{name}.toml {path}/{name}.wasm PLUGINS_DIR/"))?;
     Ok(Verdict::Good)
 }
 

@@ -1,6 +1,9 @@
 //! Plays events to a strategy, with or without a desk that answers its orders, and adds up what they cost.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use sandpit_strategy::{StrategyEvent, StrategyOutput, Trial};
 use sandpit_types::{Intent, MarketEvent};
@@ -24,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) intents: Vec<Intent>,
     /// How it failed, in words.
     pub(crate) failures: Vec<String>,
+    /// What it saved.
+    pub(crate) states: Vec<Arc<[u8]>>,
 }
 
 impl Player {
@@ -53,7 +58,10 @@ impl Player {
                     StrategyOutput::Quarantined { reason, .. } => {
                         outcome.failures.push(format!("quarantined: {reason}"));
                     }
-                    _ => {}
+                    StrategyOutput::Snapshot { snapshot, .. } => outcome.states.push(snapshot.state),
+                    StrategyOutput::Swapped { .. }
+                    | StrategyOutput::SwapFailed { .. }
+                    | StrategyOutput::Stopped { .. } => {}
                 }
             }
         }

@@ -85,19 +85,15 @@ impl Schema {
 
     /// Each parameter.
     pub(crate) fn rows(&self) -> Vec<Row<'_>> {
-        let row = |(name, property): (_, &'_ Value)| -> Row<'_> {
-            let text = |key: &str| property.get(key).map(Value::to_string).unwrap_or_default();
-            Row {
+        let mut rows = Vec::new();
+        for (name, property) in self.properties() {
+            rows.push(Row {
                 name,
                 kind: property.get("type").map_or_else(|| "any".into(), words),
-                default: text("default"),
+                default: property.get("default").map(Value::to_string).unwrap_or_default(),
                 range: range(property),
-                description: "",
-            }
-        };
-        let mut rows: Vec<_> = self.properties().map(row).collect();
-        for (row, (_, property)) in rows.iter_mut().zip(self.properties()) {
-            row.description = property.get("description").and_then(Value::as_str).unwrap_or_default();
+                description: property.get("description").and_then(Value::as_str).unwrap_or_default(),
+            });
         }
         rows
     }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use sandpit_strategy::{Description, StrategyEvent};
-use sandpit_types::{Bar, BarMark, MarketEvent, MarketTime, News, Quote, StreamHealth, Symbol, Trade, Usd};
+use sandpit_types::{
+    Bar, BarMark, MarketEvent, MarketTime, News, Quote, SessionDay, StreamHealth, Symbol, Trade, Usd,
+};
 
 /// Minutes of the session that are played.
 const MINUTES: u32 = 120;
@@ -29,7 +31,8 @@ pub(crate) fn tape(symbols: &[Symbol], description: &Description) -> Vec<Strateg
         let start = OPEN - MINUTE * (warmup - minute);
         events.extend(walks.iter_mut().map(|walk| StrategyEvent::Warmup(walk.bar(start))));
     }
-    events.push(market(MarketEvent::SessionOpen(OPEN)));
+    let close = OPEN + MINUTE * MINUTES;
+    events.push(market(MarketEvent::SessionOpen(SessionDay { open: OPEN, close })));
     for minute in 0..MINUTES {
         let start = OPEN + MINUTE * minute;
         for walk in &mut walks {
@@ -46,7 +49,6 @@ pub(crate) fn tape(symbols: &[Symbol], description: &Description) -> Vec<Strateg
         events.extend(bars.into_iter().map(|bar| market(MarketEvent::Bar(bar))));
         events.push(market(MarketEvent::BarsComplete(start)));
     }
-    let close = OPEN + MINUTE * MINUTES;
     events.push(market(MarketEvent::SessionClose(close)));
     events.push(StrategyEvent::Tick(close + MINUTE));
     events
