@@ -121,7 +121,7 @@ impl Guest {
             0 => deadline.look(now, processor_time()),
             ticks => Some(ticks),
         };
-        let Some(ticks) = ticks else { return Err(Failure::Timeout { call: name, deadline: span }) };
+        let Some(ticks) = ticks else { return Err(Failure::Timeout { call: name.into(), deadline: span }) };
         self.store.set_epoch_deadline(ticks);
         call(&self.exports, &mut self.store).map_err(|error| failure(name, &error, span))
     }
@@ -129,13 +129,16 @@ impl Guest {
 
 fn failure(call: &'static str, error: &wasmtime::Error, span: Duration) -> Failure {
     if let Some(&OverLimit { wanted, limit, unit }) = error.downcast_ref() {
-        return Failure::Memory { call, wanted, limit, unit };
+        return Failure::Memory { call: call.into(), wanted, limit, unit: unit.into() };
     }
     if let Some(Trap::Interrupt) = error.downcast_ref() {
-        return Failure::Timeout { call, deadline: span };
+        return Failure::Timeout { call: call.into(), deadline: span };
+    }
+    if let Some(Trap::StackOverflow) = error.downcast_ref() {
+        return Failure::Stack { call: call.into() };
     }
     let innermost = error.downcast_ref::<WasmBacktrace>().and_then(|trace| trace.frames().first());
     let place = innermost.and_then(|frame| frame.func_name()).map(|name| format!(", in {name}"));
     let message = format!("{}{}", error.root_cause(), place.unwrap_or_default());
-    Failure::Trap { call, message: one_line(&message) }
+    Failure::Trap { call: call.into(), message: one_line(&message) }
 }

@@ -10,7 +10,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use sandpit_types::{Intent, MarketEvent, MarketTime, Pulse, StrategyName};
+use sandpit_types::{Intent, MarketEvent, MarketTime, Pulse, SessionDay, StrategyName};
 
 use crate::{
     Bounds, Engine, Failure, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput,
@@ -315,9 +315,9 @@ impl Session {
         for ((of, row), is_warmup) in rows.into_iter().zip(is_warmup) {
             let end = bar_end(row.start);
             if outcome.is_ok()
-                && let Some(at) = open.take_if(|at| *at < end)
+                && let Some(day) = open.take_if(|day| day.open < end)
             {
-                outcome = self.reopen(&mut guest, at);
+                outcome = self.reopen(&mut guest, day);
             }
             guest.book().advance(end);
             guest.book().add_bar(of, row);
@@ -326,9 +326,9 @@ impl Session {
             }
         }
         if outcome.is_ok()
-            && let Some(at) = open
+            && let Some(day) = open
         {
-            outcome = self.reopen(&mut guest, at);
+            outcome = self.reopen(&mut guest, day);
         }
         guest.book().advance(now);
         match outcome {
@@ -347,7 +347,10 @@ impl Session {
     ) -> Result<(), Failure> {
         let now = self.engine.ticks();
         if whole.ticks_left(now) == 0 && whole.look(now, processor_time()).is_none() {
-            return Err(Failure::Timeout { call: "on-bar, on all bars again,", deadline: whole.span() });
+            return Err(Failure::Timeout {
+                call: "on-bar, on all bars again,".into(),
+                deadline: whole.span(),
+            });
         }
         guest.allow(self.bounds.event_deadline);
         let outcome = guest.on_bar(of, row).map(drop);
@@ -358,11 +361,11 @@ impl Session {
         outcome
     }
 
-    /// Tells a new life of the session that opened at `at`.
-    fn reopen(&self, guest: &mut Guest, at: MarketTime) -> Result<(), Failure> {
-        guest.book().advance(at);
+    /// Tells a new life of the session that is open.
+    fn reopen(&self, guest: &mut Guest, day: SessionDay) -> Result<(), Failure> {
+        guest.book().advance(day.open);
         guest.allow(self.bounds.event_deadline);
-        guest.on_event(&types::Event::SessionOpen(at.as_nanos())).map(drop)
+        guest.on_event(&types::Event::SessionOpen((&day).into())).map(drop)
     }
 
     /// For each row whether it is among the last ones of its instrument that the strategy wants for its

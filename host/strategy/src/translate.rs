@@ -5,8 +5,8 @@ mod orders;
 use std::time::Duration;
 
 use sandpit_types::{
-    Bar, BarMark, Intent, Leg, MarketEvent, MarketTime, News, OrderStatus, Quote, Refusal, Signal,
-    StrategyOrderId, StreamHealth,
+    Bar, BarMark, Intent, Leg, MarketEvent, MarketTime, News, OrderStatus, Quote, Refusal, SessionDay,
+    Signal, StrategyOrderId, StreamHealth,
 };
 
 use crate::{
@@ -67,7 +67,7 @@ pub(crate) fn event(from: &StrategyEvent, book: &Book) -> Option<types::Event> {
         StrategyEvent::Market(MarketEvent::BarsComplete(start)) => {
             types::Event::BarsComplete(start.as_nanos())
         }
-        StrategyEvent::Market(MarketEvent::SessionOpen(time)) => types::Event::SessionOpen(time.as_nanos()),
+        StrategyEvent::Market(MarketEvent::SessionOpen(day)) => types::Event::SessionOpen(day.into()),
         StrategyEvent::Market(MarketEvent::SessionClose(time)) => types::Event::SessionClose(time.as_nanos()),
         StrategyEvent::Market(MarketEvent::Health(health, _)) => types::Event::StreamHealth((*health).into()),
         StrategyEvent::Order(update) => types::Event::OrderUpdate(types::OrderUpdate {
@@ -162,6 +162,12 @@ impl From<&Quote> for types::Quote {
             ask: quote.ask,
             ask_size: quote.ask_size as f64,
         }
+    }
+}
+
+impl From<&SessionDay> for types::Session {
+    fn from(day: &SessionDay) -> Self {
+        Self { open: day.open.as_nanos(), close: day.close.as_nanos() }
     }
 }
 
