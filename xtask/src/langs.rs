@@ -1,6 +1,8 @@
 //! Builds the strategies in other languages: the examples below `plugins/`, and what fails on purpose for
 //! `tests/langs`.
 
+pub(crate) mod bindings;
+
 use std::{
     fmt, fs,
     path::{Path, PathBuf},

@@ -41,6 +41,9 @@ enum Task {
         /// Also those in JavaScript, Python and C, into target/plugins-langs.
         #[arg(long)]
         all_langs: bool,
+        /// Instead of that, make the bindings of plugins/c/sandpit anew, after a change of the interface.
+        #[arg(long, conflicts_with = "all_langs")]
+        c_bindings: bool,
     },
     /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
     Sdks,
@@ -53,7 +56,11 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Soak(options) => soak::run(&root, &options).map(|()| ExitCode::SUCCESS),
-        Task::Plugins { all_langs } => build_plugins(&root, all_langs).map(|files| {
+        Task::Plugins { c_bindings: true, .. } => langs::bindings::update(&root).map(|changed| {
+            changed.iter().for_each(|file| println!("{file}"));
+            ExitCode::SUCCESS
+        }),
+        Task::Plugins { all_langs, .. } => build_plugins(&root, all_langs).map(|files| {
             files.iter().for_each(|file| println!("{}", file.display()));
             ExitCode::SUCCESS
         }),

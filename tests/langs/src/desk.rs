@@ -59,6 +59,7 @@ impl Desk {
     /// Plays that many minutes, each with a quote, mostly, and a bar.
     pub fn play(&mut self, minutes: usize) {
         for _ in 0..minutes {
+            self.fill_what_works();
             let bar = self.next_bar();
             let time = self.now();
             let (bid, ask) = match self.random.below(12) {
@@ -101,7 +102,7 @@ impl Desk {
         let mut waiting = std::collections::VecDeque::from([event]);
         while let Some(event) = waiting.pop_front() {
             for output in self.live.tell(event) {
-                let StrategyOutput::Intents { intents, .. } = output else { continue };
+                let StrategyOutput::Intents { intents, .. } = output else { panic!("it fails: {output:?}") };
                 for intent in intents {
                     waiting.extend(self.answer(&intent));
                     self.wanted.push((self.minute, intent));
@@ -142,6 +143,21 @@ impl Desk {
                 told.push(self.update(id, OrderStatus::Filled, qty));
                 told
             }
+        }
+    }
+
+    /// Some of the orders that work fill now, unless a bar cancels them first.
+    fn fill_what_works(&mut self) {
+        let ids: Vec<u64> = self.open.keys().copied().collect();
+        for id in ids {
+            if self.random.below(3) != 0 {
+                continue;
+            }
+            let Some(Order { side, left, filled }) = self.open.remove(&id) else { continue };
+            let id = StrategyOrderId(id);
+            let told = self.fill(id, side, left);
+            told.into_iter().for_each(|event| self.tell(event));
+            self.tell(self.update(id, OrderStatus::Filled, filled + left));
         }
     }
 

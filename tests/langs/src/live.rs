@@ -1,7 +1,8 @@
 //! A strategy that runs: loaded by the real compiler's child, fed through its queue, stopped at the end.
 
 use std::{
-    path::{Path, PathBuf},
+    fs,
+    path::Path,
     sync::{
         Arc,
         mpsc::{self, Receiver},
@@ -18,27 +19,34 @@ use sandpit_types::Pulse;
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What an interpreted strategy is granted: the memory is the most that one may have.
+/// What any strategy is granted; more time for an event, as tests run on busy machines.
 pub fn bounds() -> Bounds {
-    Bounds { memory_bytes: 128 << 20, ..Bounds::default() }
+    Bounds { event_deadline: Duration::from_secs(1), ..Bounds::default() }
 }
 
 /// An engine and a cache of compiled plugins.
 pub struct Yard {
-    /// Runs everything.
-    pub engine: Engine,
-    dir: tempfile::TempDir,
-    compile: PathBuf,
+    engine: Engine,
+    compiler: Compiler,
 }
 
 impl Yard {
-    /// `compile` is the program that compiles.
+    /// `compile` is the program that compiles. What it made is kept from test to test and run to run: an
+    /// interpreter takes it seconds.
     ///
     /// # Panics
     /// When there is no engine on this machine.
     pub fn new(compile: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        Self { engine: Engine::new().expect("an engine"), dir, compile: compile.into() }
+        let cache = Path::new(compile).ancestors().nth(2).expect("target/PROFILE/program").join("langs/compiled");
+        fs::create_dir_all(cache.parent().expect("it has one")).expect("the folder of caches");
+        let command = vec![compile.into()];
+        let compiler = Compiler { command, cache_dir: cache, memory_cap_bytes: COMPILE_MEMORY_BYTES };
+        Self { engine: Engine::new().expect("an engine"), compiler }
+    }
+
+    /// How many compiled plugins are kept.
+    pub fn kept(&self) -> usize {
+        fs::read_dir(&self.compiler.cache_dir).map_or(0, Iterator::count)
     }
 
     /// Loads a plugin as the host does.
@@ -46,12 +54,7 @@ impl Yard {
     /// # Errors
     /// Why it is none.
     pub fn load(&self, path: &Path) -> Result<Plugin, PluginError> {
-        let compiler = Compiler {
-            command: vec![self.compile.clone().into_os_string()],
-            cache_dir: self.dir.path().join("cache"),
-            memory_cap_bytes: COMPILE_MEMORY_BYTES,
-        };
-        Plugin::load(&self.engine, &compiler, path)
+        Plugin::load(&self.engine, &self.compiler, path)
     }
 }
 
