@@ -48,10 +48,9 @@ impl Player {
             for output in step.outputs {
                 match output {
                     StrategyOutput::Intents { intents, .. } => {
-                        let desk = self.desk.as_mut();
-                        let answers =
-                            desk.map(|desk| intents.iter().flat_map(|it| desk.perform(it)).collect());
-                        waiting.extend(answers.unwrap_or_else(Vec::new));
+                        if let Some(desk) = &mut self.desk {
+                            waiting.extend(intents.iter().flat_map(|intent| desk.perform(intent)));
+                        }
                         outcome.intents.extend(intents);
                     }
                     StrategyOutput::Struck { reason, .. } => outcome.failures.push(reason.to_string()),
@@ -130,7 +129,10 @@ pub(crate) struct Cost {
 impl Cost {
     /// Of one event, on average.
     pub(crate) const fn mean(self) -> u64 {
-        if self.events == 0 { 0 } else { self.fuel / self.events }
+        match self.fuel.checked_div(self.events) {
+            Some(mean) => mean,
+            None => 0,
+        }
     }
 }
 

@@ -38,7 +38,12 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn bad(&self, code: i32, part: &str) {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
-        assert!(self.out.contains(part) || self.err.contains(part), "no {part:?} in\n{}\n{}", self.out, self.err);
+        assert!(
+            self.out.contains(part) || self.err.contains(part),
+            "no {part:?} in\n{}\n{}",
+            self.out,
+            self.err
+        );
     }
 }
 
