@@ -25,9 +25,8 @@ fn main() -> io::Result<()> {
         let mut files = Vec::new();
         collect(&folder, &mut files)?;
         files.sort();
-        text += &format!(
-            "/// The files of a folder, by their paths below it.\npub(crate) const {name}: &[(&str, &str)] = &[\n"
-        );
+        text += "/// The files of a folder, by their paths below it.\n";
+        text += &format!("pub(crate) const {name}: &[(&str, &str)] = &[\n");
         for file in files {
             let below = file.strip_prefix(&folder).expect("found below it").display().to_string();
             text += &format!("    ({below:?}, include_str!({:?})),\n", file.display().to_string());

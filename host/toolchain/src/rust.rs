@@ -128,8 +128,8 @@ fn none(no_rustup: &ToolError, no_debian: &ToolError) -> ToolError {
     ToolError::Missing {
         what: format!("a Rust toolchain that compiles plugins to WASM ({no_rustup}; {no_debian})"),
         remedy: format!(
-            "run `rustup target add {TARGET}`, or install the {TARGET} standard library of the system's Rust, \
-             or run on Debian 12 or newer with a reachable package mirror; then try again"
+            "run `rustup target add {TARGET}`, or install the {TARGET} standard library of the system's \
+             Rust, or run on Debian 12 or newer with a reachable package mirror; then try again"
         ),
     }
 }

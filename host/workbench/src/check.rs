@@ -180,8 +180,8 @@ fn memory(bytes: usize, findings: &mut Findings<'_>) -> Result<(), WorkbenchErro
     let (used, granted) = (bytes.div_ceil(1 << 20), Bounds::default().memory_bytes >> 20);
     if used > granted {
         let words = format!(
-            "{used} MiB, a host grants {granted} MiB unless its configuration says more: set `memory_mb` under \
-             [strategies] there"
+            "{used} MiB, a host grants {granted} MiB unless its configuration says more: set `memory_mb` \
+             under [strategies] there"
         );
         return findings.note("memory", words);
     }

@@ -104,8 +104,8 @@ A fixture is a file fixtures/NAME.jsonl beside the plugin: one event a line, as 
   {\"session-open\":{\"open\":\"2026-03-02T14:30:00Z\",\"close\":\"2026-03-02T21:00:00Z\"}}
   {\"bar\":{\"symbol\":\"SPY\",\"start\":\"2026-03-02T14:30:00Z\",\"open\":500.0,\"high\":500.2,\"low\":499.9,
           \"close\":500.1,\"volume\":1000,\"vwap\":500.1}}          (in one line)
-  quote, trade, bars-complete, late-bar, corrected-bar, warmup, news, session-close, health, tick, order, fill,
-  refused, position, open-order: see the README of a new strategy.";
+  And quote, trade, bars-complete, late-bar, corrected-bar, warmup, news, session-close, health, tick, order,
+  fill, refused, position, open-order; a line that lacks something is told what.";
 
 /// Of `test`.
 #[derive(Debug, Args)]

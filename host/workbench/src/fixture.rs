@@ -160,7 +160,8 @@ pub(crate) fn beside(plugin: &Path) -> Result<Vec<PathBuf>, WorkbenchError> {
     let folder = plugin.parent().unwrap_or(Path::new("")).join("fixtures");
     let none = || {
         WorkbenchError::Project(format!(
-            "there is no fixture in {}: write events to NAME.jsonl there, `sandpit plugin test --help` has the form",
+            "there is no fixture in {}: write events to NAME.jsonl there, in the form that `sandpit plugin \
+             test --help` shows",
             folder.display()
         ))
     };

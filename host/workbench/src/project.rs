@@ -75,8 +75,8 @@ impl Project {
         match sources.as_slice() {
             [(name, language)] => Self::named(folder, name, *language),
             [] => Err(WorkbenchError::Project(format!(
-                "there is no strategy in {}: no Cargo.toml, NAME.js, NAME.py or NAME.c; begin one with `sandpit \
-                 plugin new NAME --lang rust`",
+                "there is no strategy in {}: no Cargo.toml, NAME.js, NAME.py or NAME.c; begin one with \
+                 `sandpit plugin new NAME --lang rust`",
                 folder.display()
             ))),
             several => {

@@ -72,8 +72,8 @@ fn compare(fixture: &Fixture, found: &Record, out: &mut dyn Write) -> Result<boo
         say(
             out,
             format_args!(
-                "wrong   {shown}: nothing is expected of it, it wanted {count} things: look at them with --bless, \
-                 which writes {}",
+                "wrong   {shown}: nothing is expected of it, it wanted {count} things: look at them with \
+                 --bless, which writes {}",
                 name(&path)
             ),
         )?;
