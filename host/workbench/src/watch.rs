@@ -17,8 +17,8 @@ use rustix::{
 const FOLDERS_MAX: usize = 1_000;
 /// What builders and editors make: no sources.
 const SKIPPED: [&str; 4] = ["target", "node_modules", "__pycache__", "fixtures"];
-/// Endings of what a change of makes another plugin.
-const SOURCES: [&str; 10] = ["rs", "toml", "lock", "js", "mjs", "json", "py", "txt", "c", "h"];
+/// Endings of sources. A Cargo.lock is none: the build itself writes it.
+const SOURCES: [&str; 9] = ["rs", "toml", "js", "mjs", "json", "py", "txt", "c", "h"];
 /// Bytes of one look at what changed.
 const BUFFER: usize = 4 << 10;
 
