@@ -12,7 +12,7 @@ use wasmtime::Store;
 
 use crate::{
     Bounds, Engine, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput, host::Host,
-    session::Session,
+    session::{Session, Start},
 };
 
 /// One strategy, fed by hand.
@@ -47,7 +47,7 @@ impl Trial {
         if let Some(meter) = engine.meter() {
             meter.begin();
         }
-        let session = Session::start(engine, plugin, manifest, bounds, seed, Arc::default())?;
+        let session = Session::start(engine, plugin, manifest, bounds, Start::new(seed), Arc::default())?;
         let start_fuel = engine.meter().map_or(0, Meter::take);
         Ok(Self { engine: engine.clone(), session, start_fuel })
     }
