@@ -62,7 +62,8 @@ fn section(component_type: &[u8]) -> String {
         let bytes: Vec<String> = line.iter().map(u8::to_string).collect();
         text += &format!("    \".byte {}\\n\"\n", bytes.join(","));
     }
-    text + ");\n"
+    // What the bindings call, so that a linker of archives would not leave this file out.
+    text + &format!(");\n\nvoid __component_type_object_force_link_{WORLD}(void) {{}}\n")
 }
 
 #[cfg(test)]
