@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use sandpit_strategy::{StrategyEvent, StrategyOutput};
 use sandpit_types::{
-    Bar, Intent, MarketEvent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Quote, Refusal, SessionDay, Side,
-    StrategyOrderId, Submit, Symbol, Usd,
+    Bar, Intent, MarketEvent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Quote, Refusal, SessionDay,
+    Side, StrategyOrderId, Submit, Symbol, Usd,
 };
 
 use crate::Live;
