@@ -72,14 +72,7 @@ impl Language {
         Ok([example, self.build_one(root, &staged, "faulty", cache, out)?])
     }
 
-    fn build_one(
-        &self,
-        root: &Path,
-        folder: &Path,
-        name: &str,
-        cache: &Path,
-        out: &Path,
-    ) -> Result<PathBuf> {
+    fn build_one(&self, root: &Path, folder: &Path, name: &str, cache: &Path, out: &Path) -> Result<PathBuf> {
         let file = out.join(format!("{name}_{}.wasm", self.ending));
         (self.build)(folder, name, &root.join(WIT), cache, &file)
             .with_context(|| format!("{}", folder.join(format!("{name}.{}", self.ending)).display()))?;

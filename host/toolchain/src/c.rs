@@ -14,7 +14,8 @@ use crate::{
 };
 
 const CLANG: &str = "install it (Debian: `apt-get install clang lld`) and try again";
-const LINKER: &str = "clang links WebAssembly with it: install lld (Debian: `apt-get install lld`) and try again";
+const LINKER: &str =
+    "clang links WebAssembly with it: install lld (Debian: `apt-get install lld`) and try again";
 
 /// Warnings are errors of tomorrow, but the author's to decide on. The stack lies below the data, so that one that
 /// overflows traps instead of writing over it; names stay, so that a trap can say where it happened.

@@ -73,7 +73,8 @@ mod tests {
         let [_, (_, lock), _] = FILES;
         let places: Vec<_> = lock.lines().filter(|line| line.contains("\"resolved\"")).collect();
         assert!(places.is_empty(), "{places:?}");
-        let (packages, hashes) = (lock.matches("\"version\": ").count(), lock.matches("\"integrity\": \"sha512-").count());
+        let (packages, hashes) =
+            (lock.matches("\"version\": ").count(), lock.matches("\"integrity\": \"sha512-").count());
         assert!(packages > 10 && packages == hashes, "{packages} packages, {hashes} hashes");
     }
 }

@@ -16,7 +16,8 @@ use crate::{
 /// What is installed, with the hashes of its files.
 const REQUIREMENTS: &str = include_str!("../../../plugins/python/requirements.txt");
 
-const PYTHON: &str = "install it with its venv module (Debian: `apt-get install python3 python3-venv`) and try again";
+const PYTHON: &str =
+    "install it with its venv module (Debian: `apt-get install python3 python3-venv`) and try again";
 const REGISTRY: &str = "componentize-py could not be installed: it comes once from PyPI, which must be reached, \
                         directly or through a mirror that pip knows";
 
@@ -24,7 +25,8 @@ const REGISTRY: &str = "componentize-py could not be installed: it comes once fr
 const TAKEN: [&str; 3] = ["strategy", "sandpit", "wit_world"];
 
 /// The tool's own entry: a virtual environment that was moved has no other that works.
-const ENTRY: &str = "import sys; from componentize_py import script; sys.argv[0] = 'componentize-py'; sys.exit(script())";
+const ENTRY: &str =
+    "import sys; from componentize_py import script; sys.argv[0] = 'componentize-py'; sys.exit(script())";
 
 /// Builds `folder/NAME.py`, with what it imports from the folder, into the component `out`.
 ///
@@ -35,7 +37,9 @@ const ENTRY: &str = "import sys; from componentize_py import script; sys.argv[0]
 /// does not build.
 pub fn build(folder: &Path, name: &str, wit: &Path, cache: &Path, out: &Path) -> Result<(), ToolError> {
     ensure(!TAKEN.contains(&name), || {
-        format!("a strategy in Python cannot be called `{name}`: componentize-py uses that name; rename {name}.py")
+        format!(
+            "a strategy in Python cannot be called `{name}`: componentize-py uses that name; rename {name}.py"
+        )
     })?;
     let python = at_least("python3", (3, 10), PYTHON)?;
     let tools = [REQUIREMENTS, &python];

@@ -52,10 +52,7 @@ pub(crate) fn at_least(program: &str, least: (u32, u32), remedy: &str) -> Result
 /// Runs a step; on failure the error holds what it said.
 pub(crate) fn run(command: &mut Command) -> Result<(), ToolError> {
     let program = command.get_program().display().to_string();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .context(format_args!("{program} does not run"))?;
+    let output = command.stdin(Stdio::null()).output().context(format_args!("{program} does not run"))?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     ensure(output.status.success(), || format!("{program} ended with {}: {}", output.status, said.trim()))
@@ -228,9 +225,7 @@ mod tests {
     #[test]
     fn a_change_of_any_source_is_another_key() {
         let folder = tempfile::tempdir().expect("a folder");
-        let key = |texts: &[&str]| {
-            Inputs::new(texts).files(folder.path(), &[".js"]).expect("readable").key()
-        };
+        let key = |texts: &[&str]| Inputs::new(texts).files(folder.path(), &[".js"]).expect("readable").key();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().expect("a folder")).expect("made");

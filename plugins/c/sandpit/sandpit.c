@@ -87,7 +87,7 @@ void exports_strategy_on_event(strategy_event_t *event, strategy_list_intent_t *
       if (it->on_timer) it->on_timer(event->val.timer);
       break;
     case SANDPIT_STRATEGY_TYPES_EVENT_SESSION_OPEN:
-      if (it->on_session_open) it->on_session_open(&(sp_session){event->val.session_open});
+      if (it->on_session_open) it->on_session_open(&event->val.session_open);
       break;
     case SANDPIT_STRATEGY_TYPES_EVENT_SESSION_CLOSE:
       if (it->on_session_close) it->on_session_close(event->val.session_close);

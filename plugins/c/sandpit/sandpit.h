@@ -24,6 +24,7 @@ typedef sandpit_strategy_types_news_t sp_news;
 typedef sandpit_strategy_types_order_update_t sp_order_update;
 typedef sandpit_strategy_types_fill_t sp_fill;
 typedef sandpit_strategy_types_refusal_t sp_refusal;
+typedef sandpit_strategy_types_session_t sp_session;
 typedef sandpit_strategy_types_open_order_t sp_open_order;
 typedef sandpit_strategy_types_position_t sp_position_t;
 typedef sandpit_strategy_types_account_t sp_account_t;
@@ -32,11 +33,6 @@ typedef sandpit_strategy_types_submit_t sp_submit;
 typedef sandpit_strategy_types_replace_t sp_replace;
 typedef sandpit_strategy_types_stop_loss_t sp_stop_loss;
 typedef strategy_string_t sp_string;
-
-/* Times. */
-typedef struct {
-  int64_t open;
-} sp_session;
 
 typedef struct {
   uint32_t instrument;

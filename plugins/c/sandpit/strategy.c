@@ -852,7 +852,10 @@ uint8_t * __wasm_export_exports_strategy_on_event(int32_t arg, int64_t arg0, int
       break;
     }
     case 5: {
-      variant.val.session_open = arg0;
+      variant.val.session_open = (sandpit_strategy_types_session_t) {
+        (sandpit_strategy_types_time_t) arg0,
+        (sandpit_strategy_types_time_t) arg1,
+      };
       break;
     }
     case 6: {

@@ -310,6 +310,13 @@ typedef struct sandpit_strategy_types_refusal_t {
   strategy_string_t   reason;
 } sandpit_strategy_types_refusal_t;
 
+// The regular session of one day.
+typedef struct sandpit_strategy_types_session_t {
+  sandpit_strategy_types_time_t   open;
+  // By the exchange's calendar, so earlier on half days.
+  sandpit_strategy_types_time_t   close;
+} sandpit_strategy_types_session_t;
+
 typedef uint8_t sandpit_strategy_types_stream_health_t;
 
 #define SANDPIT_STRATEGY_TYPES_STREAM_HEALTH_LIVE 0
@@ -360,7 +367,7 @@ typedef struct sandpit_strategy_types_event_t {
     sandpit_strategy_types_fill_t     fill;
     sandpit_strategy_types_refusal_t     refusal;
     uint64_t     timer;
-    sandpit_strategy_types_time_t     session_open;
+    sandpit_strategy_types_session_t     session_open;
     sandpit_strategy_types_time_t     session_close;
     sandpit_strategy_types_stream_health_t     stream_health;
     sandpit_strategy_types_bar_t     late_bar;

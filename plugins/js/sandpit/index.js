@@ -16,6 +16,8 @@ export * from './money.js';
 
 /** The longest line of the log, as the host cuts it. */
 const LINE_LENGTH = 1024;
+/** This file, as calls name it. */
+const DOORS = 'sandpit/index.js:';
 
 /** A line in the host's log, cut at 1 KiB. */
 export const log = {
@@ -204,7 +206,7 @@ function refusing(act) {
 /** What happened and where: the message, and the innermost calls, without those of this library's own doors. */
 function words(error) {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
-  const calls = String(error?.stack ?? '').split('\n').filter((line) => line.includes('@'));
-  const place = calls.slice(0, 3).map((call) => call.replace(/^[^@]*\//, '')).join(', ');
+  const calls = String(error?.stack ?? '').split('\n');
+  const place = calls.filter((call) => call.includes('@') && !call.includes(DOORS)).slice(0, 3).join(', ');
   return (place ? `${text} (${place})` : text).slice(0, LINE_LENGTH);
 }

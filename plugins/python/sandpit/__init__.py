@@ -39,6 +39,7 @@ from wit_world.imports.types import (
     OrderUpdate,
     Position,
     Refusal,
+    Session,
     Side,
     StopLoss,
     StreamHealth,
@@ -183,7 +184,7 @@ class Strategy:
     def on_timer(self, ctx: Ctx, id: int):
         """A timer that was set is due."""
 
-    def on_session_open(self, ctx: Ctx, session):
+    def on_session_open(self, ctx: Ctx, session: Session):
         """The regular session opens: `session.open` and `session.close`, both times."""
 
     def on_session_close(self, ctx: Ctx, at: int):

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use sandpit_strategy::{StrategyEvent, StrategyOutput};
 use sandpit_types::{
-    Bar, Intent, MarketEvent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Quote, Refusal, Side,
-    StrategyOrderId, Submit, Symbol, Usd,
+    Bar, Intent, MarketEvent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Quote, Refusal, SessionDay,
+    Side, StrategyOrderId, Submit, Symbol, Usd,
 };
 
 use crate::Live;
 
 /// When the session opens: 2026-11-20, 14:30 UTC.
 const OPEN_SECS: i64 = 1_795_185_000;
+const SESSION_SECS: i64 = 390 * 60;
 const SYMBOL: &str = "SPY";
 
 /// The desk of one strategy.
@@ -51,8 +52,8 @@ impl Desk {
             let bar = desk.next_bar();
             desk.tell(StrategyEvent::Warmup(bar));
         }
-        let open = desk.now();
-        desk.tell(StrategyEvent::Market(MarketEvent::SessionOpen(open)));
+        let (open, close) = (desk.now(), MarketTime::from_secs(OPEN_SECS + SESSION_SECS));
+        desk.tell(StrategyEvent::Market(MarketEvent::SessionOpen(SessionDay { open, close })));
         desk
     }
 

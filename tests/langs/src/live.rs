@@ -11,8 +11,8 @@ use std::{
 };
 
 use sandpit_strategy::{
-    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner, StrategyEvent,
-    StrategyOutput,
+    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner,
+    StrategyEvent, StrategyOutput,
 };
 use sandpit_types::Pulse;
 
@@ -37,7 +37,8 @@ impl Yard {
     /// # Panics
     /// When there is no engine on this machine.
     pub fn new(compile: &str) -> Self {
-        let cache = Path::new(compile).ancestors().nth(2).expect("target/PROFILE/program").join("langs/compiled");
+        let cache =
+            Path::new(compile).ancestors().nth(2).expect("target/PROFILE/program").join("langs/compiled");
         fs::create_dir_all(cache.parent().expect("it has one")).expect("the folder of caches");
         let command = vec![compile.into()];
         let compiler = Compiler { command, cache_dir: cache, memory_cap_bytes: COMPILE_MEMORY_BYTES };

@@ -17,7 +17,16 @@ const DIVIDE: u8 = 5;
 fn bar() -> StrategyEvent {
     let (symbol, start) = (Symbol::new("SPY"), MarketTime::from_secs(1_795_185_000));
     let (open, high, low, close) = (100.0, 101.0, 99.0, 100.0);
-    StrategyEvent::Market(MarketEvent::Bar(Bar { symbol, start, open, high, low, close, volume: 1, vwap: 100.0 }))
+    StrategyEvent::Market(MarketEvent::Bar(Bar {
+        symbol,
+        start,
+        open,
+        high,
+        low,
+        close,
+        volume: 1,
+        vwap: 100.0,
+    }))
 }
 
 /// How it failed on one bar.
@@ -108,13 +117,24 @@ fn a_start_that_is_refused_tells_what_to_change() {
         let yard = Yard::new(COMPILE);
         let plugin = yard.load(&built(&format!("sma_cross_{language}"))).expect("it loads");
         let refusal = Live::start(&yard, &plugin, &parameters, bounds()).err().expect("refused").to_string();
-        assert_holds(&refusal, &[&format!("sma_cross_{language}.wasm does not start: init refused: {expected}")]);
+        assert_holds(
+            &refusal,
+            &[&format!("sma_cross_{language}.wasm does not start: init refused: {expected}")],
+        );
     };
     for language in sandpit_langs_tests::LANGUAGES {
         check(language, json!({"fast": 9, "slow": 9}), "parameters: fast must be below slow, not 9 and 9");
-        check(language, json!({"fsat": 9}), "parameters: unknown field `fsat`, expected one of `fast`, `slow`");
+        check(
+            language,
+            json!({"fsat": 9}),
+            "parameters: unknown field `fsat`, expected one of `fast`, `slow`",
+        );
         check(language, json!({"fast": 0}), "parameters: fast must be at least 1 and at most 389, not 0");
-        check(language, json!({"fraction": 1.5}), "parameters: fraction must be above 0 and at most 1, not 1.5");
+        check(
+            language,
+            json!({"fraction": 1.5}),
+            "parameters: fraction must be above 0 and at most 1, not 1.5",
+        );
         check(language, json!({"fast": "5"}), "parameters: fast must be of type integer");
         check(language, json!({"fast": 1.5}), "parameters: fast must be of type integer");
     }

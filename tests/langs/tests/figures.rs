@@ -23,7 +23,16 @@ fn bar(minute: i64) -> StrategyEvent {
     let (symbol, start) = (Symbol::new("SPY"), MarketTime::from_secs(1_795_185_000 + 60 * minute));
     let close = 100.0 + f64::from((minute % 7) as i32);
     let (open, high, low) = (100.0, 107.0, 100.0);
-    StrategyEvent::Market(MarketEvent::Bar(Bar { symbol, start, open, high, low, close, volume: 1, vwap: 100.0 }))
+    StrategyEvent::Market(MarketEvent::Bar(Bar {
+        symbol,
+        start,
+        open,
+        high,
+        low,
+        close,
+        volume: 1,
+        vwap: 100.0,
+    }))
 }
 
 /// The least memory that it starts and runs with, MiB: found by halving.

@@ -1,7 +1,8 @@
 //! The same strategy in four languages decides the same.
 
 use sandpit_langs_tests::{Desk, LANGUAGES, Live, Yard, bounds, built, built_of_rust};
-use sandpit_types::Intent;
+use sandpit_strategy::{StrategyEvent, StrategyOutput};
+use sandpit_types::{Bar, Intent, MarketEvent, MarketTime, Symbol};
 use serde_json::{Value, json};
 
 const COMPILE: &str = env!("CARGO_BIN_EXE_sandpit-langs-compile");
@@ -50,4 +51,62 @@ fn in_python() {
 #[test]
 fn in_c() {
     check(LANGUAGES[2]);
+}
+
+/// Every kind of order and of wish, asked for in each language by the same words.
+#[test]
+fn everything_can_be_asked_for_in_every_language() {
+    let yard = Yard::new(COMPILE);
+    let asked = LANGUAGES.map(|language| wanted_of_one_bar(&yard, &built(&format!("faulty_{language}"))));
+    let [js, python, c] = &asked;
+    assert_eq!(js, python);
+    assert_eq!(js, c);
+    let is_submit = |intent: &&Intent| matches!(intent, Intent::Submit(_));
+    let submits: Vec<&Intent> = js.iter().filter(is_submit).collect();
+    assert_eq!(submits.len(), 11, "{js:#?}");
+    let classes = js.iter().filter_map(|it| match it {
+        Intent::Submit(submit) => Some((format!("{:?}", submit.class), format!("{:?}", submit.kind))),
+        _ => None,
+    });
+    let words: Vec<_> = classes.map(|(class, kind)| [word(&class), word(&kind)].join(" ")).collect();
+    let expected = [
+        "Simple StopLimit",
+        "Simple Stop",
+        "Simple TrailingStop",
+        "Simple TrailingStop",
+        "Simple Market",
+        "Bracket Limit",
+        "Oco Limit",
+        "OtoTakeProfit Market",
+        "OtoStopLoss Market",
+        "Simple Limit",
+        "Simple Limit",
+    ];
+    assert_eq!(words, expected);
+    // 11 orders, one in the place of another, one that leaves, and five legs.
+    let signal = js.iter().find_map(|it| match it {
+        Intent::Signal(signal) if signal.symbol.is_some() => Some(signal.reason.clone()),
+        _ => None,
+    });
+    assert!(signal.as_deref().is_some_and(|it| it.starts_with("18 open, 1 bars, ")), "{signal:?}");
+}
+
+fn word(debug: &str) -> String {
+    debug.chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+fn wanted_of_one_bar(yard: &Yard, path: &std::path::Path) -> Vec<Intent> {
+    let plugin = yard.load(path).unwrap_or_else(|error| panic!("{error}"));
+    let mut live =
+        Live::start(yard, &plugin, &json!({"fault": 6}), bounds()).unwrap_or_else(|it| panic!("{it}"));
+    let (symbol, start) = (Symbol::new("SPY"), MarketTime::from_secs(1_795_185_000));
+    let (open, high, low, close) = (100.0, 100.0, 100.0, 100.0);
+    let bar = Bar { symbol, start, open, high, low, close, volume: 1, vwap: 100.0 };
+    let outputs = live.tell(StrategyEvent::Market(MarketEvent::Bar(bar)));
+    live.stop();
+    let intents = outputs.into_iter().flat_map(|output| match output {
+        StrategyOutput::Intents { intents, .. } => intents,
+        other => panic!("it fails: {other:?}"),
+    });
+    intents.collect()
 }

@@ -44,7 +44,8 @@ fn generate(root: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let component_type = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None)
         .map_err(|error| anyhow!("{error:#}"))?;
     let mut files = Files::default();
-    let mut generator = wit_bindgen_c::Opts { no_object_file: true, ..wit_bindgen_c::Opts::default() }.build();
+    let mut generator =
+        wit_bindgen_c::Opts { no_object_file: true, ..wit_bindgen_c::Opts::default() }.build();
     generator.generate(&mut resolve, world, &mut files).map_err(|error| anyhow!("{error:#}"))?;
     let mut made: Vec<_> = files.iter().map(|(name, bytes)| (name.to_owned(), bytes.to_owned())).collect();
     made.push(("interface.c".to_owned(), section(&component_type).into_bytes()));
@@ -62,7 +63,8 @@ fn section(component_type: &[u8]) -> String {
         let bytes: Vec<String> = line.iter().map(u8::to_string).collect();
         text += &format!("    \".byte {}\\n\"\n", bytes.join(","));
     }
-    text + ");\n"
+    // What the bindings call, so that a linker of archives would not leave this file out.
+    text + &format!(");\n\nvoid __component_type_object_force_link_{WORLD}(void) {{}}\n")
 }
 
 #[cfg(test)]
