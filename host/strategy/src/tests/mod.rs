@@ -2,7 +2,10 @@
 
 mod failing;
 mod loading;
+mod replaying;
 mod running;
+mod surviving;
+mod swapping;
 mod threads;
 mod trying;
 mod wat;
