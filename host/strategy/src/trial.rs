@@ -11,7 +11,8 @@ use std::sync::{
 use wasmtime::Store;
 
 use crate::{
-    Bounds, Engine, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput, host::Host,
+    Bounds, Engine, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput,
+    host::Host,
     session::{Session, Start},
 };
 
