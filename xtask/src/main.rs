@@ -2,13 +2,12 @@
 
 mod ambient;
 mod bench;
-mod debian_rust;
 mod demo;
+mod langs;
 mod plugins;
 mod sdks;
 mod soak;
 mod test;
-mod wasm_toolchain;
 
 use std::{
     ffi::OsStr,
@@ -38,7 +37,14 @@ enum Task {
     Soak(soak::Options),
     /// Build the plugins to WebAssembly: the examples into target/plugins, those of the tests into
     /// target/test-plugins.
-    Plugins,
+    Plugins {
+        /// Also those in JavaScript, Python and C, into target/plugins-langs.
+        #[arg(long)]
+        all_langs: bool,
+        /// Instead of that, make the bindings of plugins/c/sandpit anew, after a change of the interface.
+        #[arg(long, conflicts_with = "all_langs")]
+        c_bindings: bool,
+    },
     /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
     Sdks,
 }
@@ -50,7 +56,11 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Soak(options) => soak::run(&root, &options).map(|()| ExitCode::SUCCESS),
-        Task::Plugins => plugins::build_all(&root, &target_dir(&root)).map(|files| {
+        Task::Plugins { c_bindings: true, .. } => langs::bindings::update(&root).map(|changed| {
+            changed.iter().for_each(|file| println!("{file}"));
+            ExitCode::SUCCESS
+        }),
+        Task::Plugins { all_langs, .. } => build_plugins(&root, all_langs).map(|files| {
             files.iter().for_each(|file| println!("{}", file.display()));
             ExitCode::SUCCESS
         }),
@@ -63,6 +73,15 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn build_plugins(root: &Path, all_langs: bool) -> anyhow::Result<Vec<PathBuf>> {
+    let target = target_dir(root);
+    let mut files = plugins::build_all(root, &target)?;
+    if all_langs {
+        files.extend(langs::build_all(root, &target)?);
+    }
+    Ok(files)
 }
 
 /// The workspace's folder.

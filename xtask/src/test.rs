@@ -12,7 +12,8 @@ pub(crate) struct Options {
     tests_only: bool,
 }
 
-/// Runs the checks; the first that fails ends it, but for missing SDKs: they fail it at the end.
+/// Runs the checks; the first that fails ends it, but for missing SDKs and tools of other languages: they fail it
+/// at the end.
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     if !options.tests_only {
         step("formatting");
@@ -22,17 +23,19 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     crate::plugins::build_all(root, &crate::target_dir(root))?;
     step("SDKs");
     let sdks = crate::sdks::install(root, &crate::target_dir(root).join("sdk"));
+    step("plugins in other languages");
+    let langs = crate::langs::build_all(root, &crate::target_dir(root));
     step("binaries");
     crate::cargo(root, ["build", "--workspace", "--bins"])?;
     step("tests");
-    let without: &[&str] = match &sdks {
-        Ok(_) => &[],
-        Err(why) => {
+    let mut tests = vec!["nextest", "run", "--workspace", "--no-fail-fast"];
+    for (made, package) in [(&sdks, "sandpit-conformance"), (&langs, "sandpit-langs-tests")] {
+        if let Err(why) = made {
             eprintln!("error: {why:#}\nthe other tests run without them");
-            &["--exclude", "sandpit-conformance"]
+            tests.extend(["--exclude", package]);
         }
-    };
-    crate::cargo(root, ["nextest", "run", "--workspace", "--no-fail-fast"].iter().chain(without))?;
+    }
+    crate::cargo(root, tests)?;
     step("faults");
     crate::cargo(root, ["nextest", "run", "--profile", "faults", "-p", "sandpit-faults", "--no-fail-fast"])?;
     step("crashes");
@@ -43,7 +46,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         step("lints");
         crate::cargo(root, ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
     }
-    sdks.map(drop)
+    sdks.map(drop).and(langs.map(drop))
 }
 
 fn step(name: &str) {

@@ -15,6 +15,7 @@ mod log;
 mod loops;
 mod losses;
 mod permit;
+mod plugin;
 mod records;
 mod review;
 mod run;
@@ -34,6 +35,7 @@ use config::Config;
 use log::Log;
 use run::Failure;
 use sandpit_contract::Exit;
+use sandpit_workbench::PluginCommand;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 #[derive(Parser)]
@@ -58,6 +60,9 @@ enum Command {
     Export(records::ExportArgs),
     Unfreeze(unfreeze::UnfreezeArgs),
     SetPosition(set_position::SetPositionArgs),
+    /// Begin, build, check and try a strategy of your own.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -68,6 +73,9 @@ enum Command {
         input: PathBuf,
         /// Where the compiled form goes.
         output: PathBuf,
+        /// For a trial, which counts what the plugin does.
+        #[arg(long)]
+        metered: bool,
     },
 }
 
@@ -118,7 +126,11 @@ fn main() -> ExitCode {
         Command::Config(ConfigCommand::Check { config }) => {
             or_say(load(&config).map(|_| Exit::Ok), "the configuration is valid")
         }
-        Command::CompilePlugin { input, output } => compile(&input, &output),
+        Command::Plugin(command) => {
+            let _log = log_to_stderr("info");
+            plugin::plugin(&command).unwrap_or_else(|failure| or_say(Err(failure), ""))
+        }
+        Command::CompilePlugin { input, output, metered } => compile(&input, &output, metered),
     };
     exit.into()
 }
@@ -163,8 +175,9 @@ fn said(outcome: Result<String, Failure>) -> Exit {
     }
 }
 
-fn compile(input: &Path, output: &Path) -> Exit {
-    match sandpit_strategy::compile_file(input, output) {
+fn compile(input: &Path, output: &Path, is_metered: bool) -> Exit {
+    let compile = if is_metered { sandpit_strategy::compile_metered } else { sandpit_strategy::compile_file };
+    match compile(input, output) {
         Ok(()) => Exit::Ok,
         Err(error) => {
             eprintln!("{error}");

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use wasmtime::component::{HasSelf, Linker};
 
 use self::ticker::{Running, Ticker};
-use crate::{PluginError, bindings::Strategy, bounds::STACK_BYTES, host::Host};
+use crate::{PluginError, bindings::Strategy, bounds::STACK_BYTES, host::Host, trial::Meter};
 
 /// How often guests can be interrupted while they run.
 const TICK: Duration = Duration::from_millis(1);
@@ -18,6 +18,7 @@ pub struct Engine {
     inner: wasmtime::Engine,
     linker: Arc<Linker<Host>>,
     ticker: Arc<Ticker>,
+    meter: Option<Arc<Meter>>,
 }
 
 impl Engine {
@@ -26,11 +27,24 @@ impl Engine {
     /// # Errors
     /// When this machine cannot run compiled WASM, or no thread can be started.
     pub fn new() -> Result<Self, PluginError> {
-        let inner = new_inner()?;
+        Self::start(None)
+    }
+
+    /// The same, but counting what strategies do, for a [`crate::Trial`]. It is slower, and its compiled
+    /// plugins are its own: its compiler has to call [`crate::compile_metered`].
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn metered() -> Result<Self, PluginError> {
+        Self::start(Some(Arc::default()))
+    }
+
+    fn start(meter: Option<Arc<Meter>>) -> Result<Self, PluginError> {
+        let inner = new_inner(meter.is_some())?;
         let mut linker = Linker::new(&inner);
         Strategy::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host).map_err(engine_error)?;
         let ticker = Ticker::start(&inner, TICK).map_err(|source| PluginError::Thread { source })?;
-        Ok(Self { inner, linker: Arc::new(linker), ticker: Arc::new(ticker) })
+        Ok(Self { inner, linker: Arc::new(linker), ticker: Arc::new(ticker), meter })
     }
 
     pub(crate) fn inner(&self) -> &wasmtime::Engine {
@@ -39,6 +53,11 @@ impl Engine {
 
     pub(crate) fn linker(&self) -> &Linker<Host> {
         &self.linker
+    }
+
+    /// What strategies did so far, where that is counted.
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.meter.as_deref()
     }
 
     /// Ticks since the start. They stand still while the host does, so a pause strikes nobody, and may while
@@ -78,8 +97,8 @@ pub(crate) fn real_time() -> Duration {
 
 /// An engine without ticker: enough to compile. Child and parent must build it alike, or the cache never
 /// hits.
-pub(crate) fn new_inner() -> Result<wasmtime::Engine, PluginError> {
-    wasmtime::Engine::new(&config()).map_err(engine_error)
+pub(crate) fn new_inner(is_metered: bool) -> Result<wasmtime::Engine, PluginError> {
+    wasmtime::Engine::new(config().consume_fuel(is_metered)).map_err(engine_error)
 }
 
 /// Deterministic to the bit: one NaN, no relaxed SIMD, no threads, no clocks. Interruptible by epoch.

@@ -15,6 +15,7 @@ use crate::{
     deadline::Deadline,
     engine::processor_time,
     host::{Estate, Host, OverLimit},
+    trial,
 };
 
 /// Spans that a group of calls has in a replay, for one that it had.
@@ -59,10 +60,12 @@ impl Guest {
             let look = store.data_mut().deadline.look(ticking.ticks(), processor_time());
             Ok(look.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
         });
+        trial::fill(engine, &mut store);
         let instance = {
             let _running = engine.run();
             component.instantiate(&mut store)
         };
+        trial::read(engine, &mut store);
         match instance {
             Ok(exports) => Ok(Self { engine: engine.clone(), store, exports }),
             Err(error) => {
@@ -190,6 +193,7 @@ impl Guest {
                 call(&self.exports, &mut self.store).map_err(|error| failure(name, &error, span))
             }
         };
+        trial::read(&self.engine, &mut self.store);
         if let Err(failure) = &outcome
             && failure.is_cut()
         {

@@ -31,6 +31,7 @@ mod snapshot;
 mod strikes;
 mod timers;
 mod translate;
+mod trial;
 mod trust;
 
 pub use bounds::{
@@ -39,7 +40,7 @@ pub use bounds::{
 };
 pub use cache::{CACHE_ENTRIES_MAX, COMPILE_MEMORY_BYTES, COMPILE_TIMEOUT, Compiler};
 pub use check::INTERFACE_VERSION;
-pub use compile::{PLUGIN_BYTES_MAX, compile_file};
+pub use compile::{PLUGIN_BYTES_MAX, compile_file, compile_metered};
 pub use engine::Engine;
 pub use error::{Failure, PluginError};
 pub use event::{StrategyEvent, StrategyOutput};
@@ -52,6 +53,7 @@ pub use replay::Replay;
 pub use runner::Runner;
 pub use session::{Candidate, Start};
 pub use snapshot::Snapshot;
+pub use trial::{Step, Trial};
 pub use trust::{Trust, TrustError};
 
 #[cfg(test)]
