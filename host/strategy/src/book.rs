@@ -6,6 +6,7 @@ mod orders;
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::FixedState;
 use sandpit_types::{Bar, MarketEvent, MarketTime, Price, Qty, Quote, SessionDay, Symbol, Usd};
 
 pub(crate) use self::orders::{OpenOrder, OpenOrders};
@@ -19,7 +20,7 @@ pub(crate) type Instrument = u32;
 pub(crate) struct Book {
     pub(crate) now: MarketTime,
     symbols: Vec<Symbol>,
-    numbers: HashMap<Symbol, Instrument>,
+    numbers: HashMap<Symbol, Instrument, FixedState>,
     slots: Vec<Slot>,
     pub(crate) orders: OpenOrders,
     pub(crate) equity: Usd,

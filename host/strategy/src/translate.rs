@@ -10,7 +10,7 @@ use sandpit_types::{
 };
 
 use crate::{
-    StrategyEvent,
+    Rounding, StrategyEvent,
     bindings::types,
     book::{Book, Instrument, Row},
     bounds::{NEWS_TEXT_BYTES, TEXT_BYTES, cut},
@@ -29,15 +29,16 @@ pub(crate) fn intent(
     from: types::Intent,
     book: &mut Book,
     default_time_to_live: Duration,
+    rounding: Rounding,
 ) -> Result<Intent, LocalRefusal> {
     let refuse = |id| move |refusal| LocalRefusal { id: StrategyOrderId(id), refusal };
     Ok(match from {
         types::Intent::Submit(from) => {
-            let submit = orders::submit(&from, book, default_time_to_live);
+            let submit = orders::submit(&from, book, default_time_to_live, rounding);
             Intent::Submit(submit.map_err(refuse(from.id))?)
         }
         types::Intent::Replace(from) => {
-            let replace = orders::replace(&from, book, default_time_to_live);
+            let replace = orders::replace(&from, book, default_time_to_live, rounding);
             Intent::Replace(replace.map_err(refuse(from.new_id))?)
         }
         types::Intent::ClosePosition(types::ClosePosition { id, instrument }) => {

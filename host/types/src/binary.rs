@@ -178,7 +178,10 @@ mod tests {
         check(OrderClass::Simple, r#"{"class":"simple"}"#);
         check(
             OrderClass::Bracket { take_profit: limit_price, stop_loss },
-            r#"{"class":"bracket","take_profit":"1.25","stop_loss":{"stop_price":"1.5","limit_price":"1.25"}}"#,
+            concat!(
+                r#"{"class":"bracket","take_profit":"1.25","#,
+                r#""stop_loss":{"stop_price":"1.5","limit_price":"1.25"}}"#
+            ),
         );
         check(
             OrderClass::Oco { stop_loss },
