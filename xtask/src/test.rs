@@ -12,8 +12,8 @@ pub(crate) struct Options {
     tests_only: bool,
 }
 
-/// Runs the checks; the first that fails ends it, but for missing SDKs and tools of other languages: they fail it
-/// at the end.
+/// Runs the checks; the first that fails ends it, but for missing SDKs and tools of other languages: they
+/// fail it at the end.
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     if !options.tests_only {
         step("formatting");

@@ -17,8 +17,8 @@ const CLANG: &str = "install it (Debian: `apt-get install clang lld`) and try ag
 const LINKER: &str =
     "clang links WebAssembly with it: install lld (Debian: `apt-get install lld`) and try again";
 
-/// Warnings are errors of tomorrow, but the author's to decide on. The stack lies below the data, so that one that
-/// overflows traps instead of writing over it; names stay, so that a trap can say where it happened.
+/// Warnings are errors of tomorrow, but the author's to decide on. The stack lies below the data, so that one
+/// that overflows traps instead of writing over it; names stay, so that a trap can say where it happened.
 const FLAGS: [&str; 8] = [
     "--target=wasm32-unknown-unknown",
     "-std=c11",

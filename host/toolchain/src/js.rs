@@ -20,8 +20,8 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 const NODE: &str = "install it (Debian: `apt-get install nodejs npm`) and try again";
-const REGISTRY: &str = "componentize-js could not be installed: it comes once from npm's registry, which must be \
-                        reached, directly or through a mirror that npm knows";
+const REGISTRY: &str = "componentize-js could not be installed: it comes once from npm's registry, which \
+                        must be reached, directly or through a mirror that npm knows";
 
 /// Builds `folder/NAME.js`, with what it imports from the folder, into the component `out`.
 ///

@@ -18,8 +18,8 @@ const REQUIREMENTS: &str = include_str!("../../../plugins/python/requirements.tx
 
 const PYTHON: &str =
     "install it with its venv module (Debian: `apt-get install python3 python3-venv`) and try again";
-const REGISTRY: &str = "componentize-py could not be installed: it comes once from PyPI, which must be reached, \
-                        directly or through a mirror that pip knows";
+const REGISTRY: &str = "componentize-py could not be installed: it comes once from PyPI, which must be \
+                        reached, directly or through a mirror that pip knows";
 
 /// Names that the tool, or the library, takes for itself.
 const TAKEN: [&str; 3] = ["strategy", "sandpit", "wit_world"];

@@ -1,5 +1,5 @@
-//! What the builds of several languages share: programs that run or say why not, tools that are installed once,
-//! and results that are kept by the content of everything they were made of.
+//! What the builds of several languages share: programs that run or say why not, tools that are installed
+//! once, and results that are kept by the content of everything they were made of.
 
 use std::{
     fs, io,
@@ -165,8 +165,8 @@ pub(crate) fn once(
     publish(&kept, out)
 }
 
-/// Copies by way of a rename, so that a host that watches the folder never sees half a file; nothing when it is
-/// there already.
+/// Copies by way of a rename, so that a host that watches the folder never sees half a file; nothing when it
+/// is there already.
 fn publish(built: &Path, out: &Path) -> Result<(), ToolError> {
     let bytes = fs::read(built).context(format_args!("cannot read {}", built.display()))?;
     if !bytes.starts_with(b"\0asm") {

@@ -1,5 +1,5 @@
-//! A desk of chance and no sense: what a strategy wants is filled, left open, refused or rejected as the seed has it.
-//! Two strategies that want the same are answered the same.
+//! A desk of chance and no sense: what a strategy wants is filled, left open, refused or rejected as the seed
+//! has it. Two strategies that want the same are answered the same.
 
 use std::collections::BTreeMap;
 
@@ -164,7 +164,7 @@ impl Desk {
 
     /// The position first, as the host does.
     fn fill(&mut self, id: StrategyOrderId, side: Side, qty: Qty) -> [StrategyEvent; 2] {
-        self.held = self.held + side.signed(qty);
+        self.held += side.signed(qty);
         let (symbol, price) = (Symbol::new(SYMBOL), Price::from_nanos((self.close * 1e9) as i64));
         let position = StrategyEvent::Position { symbol: symbol.clone(), qty: self.held, avg_price: price };
         [position, StrategyEvent::Fill { id, leg: None, symbol, side, qty, price, time: self.now() }]

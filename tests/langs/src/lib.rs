@@ -1,5 +1,6 @@
 //! Strategies in JavaScript, Python and C on the real engine: what they are built from lies in `plugins/js`,
-//! `plugins/python` and `plugins/c`, and `cargo xtask plugins --all-langs` builds them before these tests run.
+//! `plugins/python` and `plugins/c`, and `cargo xtask plugins --all-langs` builds them before these tests
+//! run.
 
 mod desk;
 mod lines;

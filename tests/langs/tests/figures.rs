@@ -1,5 +1,5 @@
-//! What a strategy in each language costs: time to start, with and without the cache, time of an event, memory
-//! (linear: the least that it runs with; process: what the process grew by, compiled code included).
+//! What a strategy in each language costs: time to start, with and without the cache, time of an event,
+//! memory (linear: the least that it runs with; process: what the process grew by, compiled code included).
 
 use std::time::Instant;
 

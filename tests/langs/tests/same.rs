@@ -77,8 +77,8 @@ fn everything_can_be_asked_for_in_every_language() {
         "Simple Market",
         "Bracket Limit",
         "Oco Limit",
-        "OtoTakeProfit Market",
-        "OtoStopLoss Market",
+        "Oto Market",
+        "Oto Market",
         "Simple Limit",
         "Simple Limit",
     ];

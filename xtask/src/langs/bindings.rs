@@ -1,6 +1,6 @@
-//! The part of `plugins/c/sandpit` that is made of the interface: types and calls by wit-bindgen, and the type of
-//! the component as bytes in a custom section. It lies in the repository, so that an author needs clang alone; a
-//! test holds it equal to what is made here.
+//! The part of `plugins/c/sandpit` that is made of the interface: types and calls by wit-bindgen, and the
+//! type of the component as bytes in a custom section. It lies in the repository, so that an author needs
+//! clang alone; a test holds it equal to what is made here.
 
 use std::{fs, path::Path};
 
