@@ -206,7 +206,9 @@ impl Session {
     /// Events were lost: no strike, no restart, the end.
     pub(crate) fn overflowed(&mut self, limit: usize, output: Output<'_>) {
         self.record(EntryRef::Lost { limit });
-        if matches!(self.life, Life::Quarantined(None)) {
+        if let Life::Quarantined(estate) = &mut self.life {
+            // What a new version could take over is wrong now.
+            *estate = None;
             return;
         }
         self.quarantine(Failure::Overflow { limit }, output);
