@@ -14,7 +14,7 @@ use super::{
     Yard, bar, bounds, quote,
     wat::{LIST, Wat, Wire},
 };
-use crate::{Failure, Inbox, Manifest, Runner, StrategyEvent, StrategyOutput, WAITING_MAX};
+use crate::{Candidate, Failure, Inbox, Manifest, Runner, Start, StrategyEvent, StrategyOutput, WAITING_MAX};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,7 +54,7 @@ fn spawn_with(
         &plugin,
         &manifest,
         bounds(),
-        1,
+        Start::new(1),
         Arc::clone(&inbox),
         output,
         Arc::clone(&pulse),
@@ -108,6 +108,26 @@ fn one_is_quarantined_while_the_other_trades_on() {
     assert!(bad.answers(77));
     bad.stop();
     good.stop();
+}
+
+#[test]
+fn a_candidate_takes_over_on_the_thread_of_the_strategy() {
+    let yard = Yard::new();
+    let wants = |intent| Wat { on_bar: LIST, intents: vec![intent], ..Wat::default() };
+    let live = spawn(&yard, "test.wasm", &wants(Wire::CancelAll), &[bar("A", 1)]);
+    assert!(matches!(live.next(), StrategyOutput::Intents { incarnation: 0, .. }));
+    let newer = yard.load("test.wasm", &wants(Wire::Cancel(1)).module()).expect("it loads");
+    let candidate =
+        Candidate::prepare(&yard.engine, &newer, &Manifest::default(), bounds(), 2).expect("it starts");
+    live.inbox.swap(candidate);
+    let found = live.next();
+    assert!(
+        matches!(&found, StrategyOutput::Swapped { sha256, incarnation: 1, .. } if sha256 == newer.sha256()),
+        "{found:?}"
+    );
+    live.inbox.push(bar("A", 2));
+    assert!(matches!(live.next(), StrategyOutput::Intents { incarnation: 1, .. }));
+    live.stop();
 }
 
 #[test]

@@ -7,6 +7,12 @@ pub(super) const WIT: &str = include_str!("../../../../wit/strategy-0.1.0/strate
 
 /// Address of the list of intents that `Wat::intents` lays out.
 pub(super) const LIST: &str = "(i32.const 2000)";
+/// A `save` that gives the global `$n`, and the `load` that takes it back.
+pub(super) const SAVE_N: &str = "(i64.store (i32.const 1704) (global.get $n))
+    (i32.store (i32.const 1720) (i32.const 1704)) (i32.store (i32.const 1724) (i32.const 8)) (i32.const 1720)";
+pub(super) const LOAD_N: &str = "(global.set $n (i64.load (local.get 2))) (i32.const 32)";
+/// A `load` that says no.
+pub(super) const REFUSE: &str = "(i32.const 48)";
 /// An empty list.
 pub(super) const NOTHING: &str = "(i32.const 16)";
 /// Set a timer whose id is the i64 on the stack: how a test strategy says a number.
@@ -29,6 +35,8 @@ pub(super) struct Wat {
     pub(super) on_quote: &'static str,
     pub(super) on_trade: &'static str,
     pub(super) on_event: &'static str,
+    pub(super) save: &'static str,
+    pub(super) load: &'static str,
     pub(super) stop: &'static str,
     pub(super) extra: &'static str,
     pub(super) intents: Vec<Wire>,
@@ -49,6 +57,8 @@ impl Default for Wat {
             on_quote: NOTHING,
             on_trade: NOTHING,
             on_event: NOTHING,
+            save: NOTHING,
+            load: "(i32.const 32)",
             stop: "",
             extra: "",
             intents: Vec::new(),
@@ -112,6 +122,8 @@ impl Wat {
             on_quote,
             on_trade,
             on_event,
+            save,
+            load,
             stop,
             extra,
             ..
@@ -174,8 +186,8 @@ impl Wat {
               (param $case i32) (param $0 i64) (param $1 i64) (param $2 i64) (param $3 i64) (param $4 i64)
               (param $5 i64) (param $6 i64) (param $7 i32) (param $8 i32) (param $9 i32) (param $10 i32)
               (param $11 i32) (param $12 i32) (result i32) {on_event})
-            (func (export "save") (result i32) {NOTHING})
-            (func (export "load") (param i32 i32 i32 i32) (result i32) (i32.const 32))
+            (func (export "save") (result i32) {save})
+            (func (export "load") (param i32 i32 i32 i32) (result i32) {load})
             (func (export "stop") (param i32 i32) {stop})
             {extra}
             {data})"#
