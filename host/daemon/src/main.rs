@@ -15,6 +15,7 @@ mod log;
 mod loops;
 mod losses;
 mod permit;
+mod plugins;
 mod records;
 mod review;
 mod run;

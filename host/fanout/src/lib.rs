@@ -19,10 +19,10 @@ use std::{
 };
 
 use foldhash::fast::FixedState;
+pub use roster::Roster;
 use sandpit_ingest::MarketSink;
 use sandpit_strategy::{Inbox, Seat};
 use sandpit_types::{MarketEvent, News, Symbol};
-pub use roster::Roster;
 pub use tape::{Last, Tape};
 
 /// Events of one round. A longer batch takes several, so that no lock is held for longer and the lists stay

@@ -89,7 +89,8 @@ fn everybody_is_told_what_concerns_them_in_order() {
         let seen = seen.clone();
         move |events: &[MarketEvent]| seen.lock().expect("whole").extend_from_slice(events)
     };
-    let mut fan_out = FanOut::new(first, tape.clone(), counts.clone(), Arc::new(Roster::of(traders.to_vec())));
+    let mut fan_out =
+        FanOut::new(first, tape.clone(), counts.clone(), Arc::new(Roster::of(traders.to_vec())));
     let (late, health) = (MarketEvent::MarkedBar(bar("A", 1), BarMark::Late), StreamHealth::Live);
     let events = [
         quote("A", 1),
@@ -128,8 +129,12 @@ fn everybody_is_told_what_concerns_them_in_order() {
 #[test]
 fn a_batch_longer_than_a_round_arrives_whole() {
     let trader = trader(&["A", "B"], false);
-    let mut fan_out =
-        FanOut::new(|_: &[MarketEvent]| {}, Arc::default(), Arc::default(), Arc::new(Roster::of(vec![trader.clone()])));
+    let mut fan_out = FanOut::new(
+        |_: &[MarketEvent]| {},
+        Arc::default(),
+        Arc::default(),
+        Arc::new(Roster::of(vec![trader.clone()])),
+    );
     let bars: Vec<_> = (0..3 * ROUND_EVENTS as i64 / 2).map(|at| MarketEvent::Bar(bar("A", at))).collect();
     fan_out.deliver(&bars);
     assert_eq!(told(&trader), bars);

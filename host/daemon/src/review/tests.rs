@@ -56,7 +56,7 @@ fn reviewer(limits: Limits, leased: bool) -> (Reviewer, Arc<Lease>, UnboundedRec
         gates: Gates::new(limits),
         tape: Arc::default(),
         sessions,
-        owners: BTreeMap::new(),
+        owners: Arc::default(),
         lease: leased.then(|| lease.clone()),
         clock: Arc::new(Fixed(now())),
         endings,

@@ -77,8 +77,12 @@ fn fan_out() {
     const ROUNDS: u64 = 50_000;
     let trader = Trader::new();
     let nobody = |_: &[MarketEvent]| {};
-    let mut sink =
-        FanOut::new(nobody, Arc::new(Tape::default()), Arc::new(DataCounts::default()), Arc::new(Roster::of(vec![trader.clone()])));
+    let mut sink = FanOut::new(
+        nobody,
+        Arc::new(Tape::default()),
+        Arc::new(DataCounts::default()),
+        Arc::new(Roster::of(vec![trader.clone()])),
+    );
     let quote = |at: usize| {
         let symbol = symbols()[at % frames::SYMBOLS].clone();
         let time = frames::stamp(1, at);
