@@ -12,6 +12,7 @@
 //! `/status`. `folder` decides what changed, `listing` looks, `keeper` acts, on a thread of its own: nothing that
 //! trades waits for a compiler.
 
+mod check;
 mod crew;
 mod folder;
 mod keeper;
@@ -20,6 +21,7 @@ mod refusals;
 mod wanted;
 
 pub(crate) use self::{
+    check::check,
     crew::Crew,
     folder::{Change, Folder},
     keeper::{Keeper, KeeperParts},

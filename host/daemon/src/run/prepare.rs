@@ -86,7 +86,7 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
     let (epoch, seed) = (HostEpoch(random()?), random()?);
     let config = Arc::new(config);
     let plugins =
-        plugins(&config, &folder.join("compiled")).map_err(|error| Failure::new(Exit::Plugin, error))?;
+        load_plugins(&config, &folder.join("compiled")).map_err(|error| Failure::new(Exit::Plugin, error))?;
 
     let clock = Arc::new(BrokerClock::new(MarketTime::EPOCH, config.clock_speed, ambient::boot_now));
     let market_clock: Arc<dyn MarketClock> = clock.clone();
@@ -132,7 +132,10 @@ impl Parts {
 
 /// Finds, checks and compiles everything in the plugins folder. Nothing runs yet. One that is of no use does not keep
 /// the others from trading: it is said, and looked at again when it changes.
-fn plugins(config: &Config, cache_dir: &Path) -> Result<Plugins, StrategiesError> {
+///
+/// # Errors
+/// When the folder cannot be read, or nothing can be compiled here.
+pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins, StrategiesError> {
     let loader = Loader::new(cache_dir)?;
     let dir = &config.plugins_dir;
     let listing = list(dir).map_err(|source| match source.kind() {
