@@ -22,7 +22,6 @@ mod error;
 mod file;
 mod market_data;
 mod orders;
-mod trust;
 
 pub(crate) use self::{
     budget::Quotas,
@@ -31,7 +30,6 @@ pub(crate) use self::{
     error::ConfigError,
     market_data::{Encoding, MarketData},
     orders::ClaimRule,
-    trust::Trust,
 };
 use self::{
     endpoints::endpoints,
@@ -113,8 +111,6 @@ pub(crate) struct Config {
     pub(crate) event_deadline: Duration,
     /// How much memory one strategy may use.
     pub(crate) strategy_memory_bytes: usize,
-    /// Whose signatures under plugins count.
-    pub(crate) trust: Trust,
 }
 
 /// A panel token shorter than this can be guessed.
@@ -160,7 +156,6 @@ impl Config {
         let deadline_ms =
             within("event_deadline_ms", file.strategies.event_deadline_ms, MAX_EVENT_DEADLINE_MS)?;
         let memory_mb = within("memory_mb", file.strategies.memory_mb, MAX_MEMORY_MB)?;
-        let trust = Trust::check(&file.strategies).map_err(not_allowed)?;
         let quotas = Quotas::check(&file.budget, &file.sources).map_err(not_allowed)?;
         let market_data = MarketData::check(&file.market_data).map_err(not_allowed)?;
         let claims = orders::claims(&file.orders).map_err(not_allowed)?;
@@ -193,7 +188,6 @@ impl Config {
             limits,
             event_deadline: Duration::from_millis(deadline_ms),
             strategy_memory_bytes: usize::try_from(memory_mb << 20).unwrap_or(usize::MAX),
-            trust,
         })
     }
 }

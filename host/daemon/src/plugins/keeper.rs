@@ -143,7 +143,11 @@ impl Keeping {
         };
         self.parts.waiting.remove(name);
         match outcome {
-            Ok(()) => self.parts.refusals.forget(name),
+            Ok(()) => {
+                self.parts.refusals.forget(name);
+                // It may have left a symbol that another one waits for.
+                self.retry();
+            }
             Err(error) => {
                 if error.waits_for_others() {
                     self.parts.waiting.insert(name.to_owned());

@@ -233,7 +233,8 @@ proptest! {
         let Ok(reduces) = with else { return Ok(()) };
         prop_assert_eq!(without, Ok(reduces), "it never widens");
         let sooner = rate.map_or(60, |rate| rate as usize);
-        prop_assert!(used < if reduces { 2 * sooner } else { sooner });
+        let most = if reduces { 2 * sooner } else { sooner };
+        prop_assert!(used < most);
         if !reduces {
             let price = granted.submit.kind.limit_price().or(granted.submit.kind.stop_price()).unwrap_or(HUNDRED);
             let cost = price * granted.submit.qty;
