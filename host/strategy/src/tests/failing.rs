@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandpit_types::Intent;
+use sandpit_types::{Intent, SessionDay};
 
 use super::{
     Yard, at, bar, bounds, outputs, quote, said, trade,
@@ -40,7 +40,7 @@ fn each_failure_has_its_name() {
             "(drop (call $on_bar (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)
             (local.get 5) (local.get 6))) (i32.const 16)",
         ),
-        "on-bar trapped: wasm trap: call stack exhausted",
+        "on-bar trapped: call stack exhausted",
     );
     check(on_bar("(i32.const 0x7ffffff0)"), "on-bar trapped: ");
     check(
@@ -75,7 +75,7 @@ fn a_log_flood_is_cut_off_by_the_deadline_and_harms_nobody() {
             (unreachable)",
         ..Wat::default()
     };
-    let expected = Failure::Timeout { call: "on-bar", deadline: Duration::from_millis(300) };
+    let expected = Failure::Timeout { call: "on-bar".into(), deadline: Duration::from_millis(300) };
     assert_eq!(failure(&plugin, bar("A", 1)), expected);
 }
 
@@ -157,7 +157,7 @@ fn a_new_life_is_told_of_the_session_that_is_on() {
         outputs(&mut session, &[quote("A", 600)]);
         assert_eq!(said(&mut session, &[trade("A", 700)]), [expected], "{events:?}");
     };
-    let open = StrategyEvent::Market(SessionOpen(at(120)));
+    let open = StrategyEvent::Market(SessionOpen(SessionDay { open: at(120), close: at(500) }));
     let close = StrategyEvent::Market(SessionClose(at(500)));
     check(&[bar("A", 0), bar("A", 1), bar("A", 2)], 3);
     check(&[bar("A", 0), bar("A", 1), open.clone(), bar("A", 2), bar("A", 3)], 122);
