@@ -15,6 +15,7 @@ mod log;
 mod loops;
 mod losses;
 mod permit;
+mod plugins;
 mod records;
 mod review;
 mod run;
@@ -73,7 +74,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Say whether the file and the environment are valid.
+    /// Say whether the file, the environment and every plugin are valid.
     Check {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -116,7 +117,8 @@ fn main() -> ExitCode {
             }))
         }
         Command::Config(ConfigCommand::Check { config }) => {
-            or_say(load(&config).map(|_| Exit::Ok), "the configuration is valid")
+            let said = load(&config).and_then(|config| plugins::check(&config));
+            or_say(said, "the configuration is valid, and so are the plugins")
         }
         Command::CompilePlugin { input, output } => compile(&input, &output),
     };
