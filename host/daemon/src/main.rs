@@ -16,7 +16,9 @@ mod loops;
 mod losses;
 mod permit;
 mod plugins;
+mod recording;
 mod records;
+mod replay;
 mod review;
 mod run;
 mod sessions;
@@ -59,6 +61,7 @@ enum Command {
     Export(records::ExportArgs),
     Unfreeze(unfreeze::UnfreezeArgs),
     SetPosition(set_position::SetPositionArgs),
+    Replay(replay::ReplayArgs),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -116,6 +119,10 @@ fn main() -> ExitCode {
                 set_position::set_position(&config, &args, &ambient::user(&ambient::environment()))
             }))
         }
+        Command::Replay(args) => {
+            log_to_stderr("warn");
+            or_tell(replay::replay(&args))
+        }
         Command::Config(ConfigCommand::Check { config }) => {
             let said = load(&config).and_then(|config| plugins::check(&config));
             or_say(said, "the configuration is valid, and so are the plugins")
@@ -161,6 +168,17 @@ fn or_say(outcome: Result<Exit, Failure>, success: &str) -> Exit {
 fn said(outcome: Result<String, Failure>) -> Exit {
     match outcome {
         Ok(sentence) => or_say(Ok(Exit::Ok), &sentence),
+        Err(failure) => or_say(Err(failure), ""),
+    }
+}
+
+/// One sentence whatever came out.
+fn or_tell(outcome: Result<(Exit, String), Failure>) -> Exit {
+    match outcome {
+        Ok((exit, sentence)) => {
+            eprintln!("{sentence}");
+            exit
+        }
         Err(failure) => or_say(Err(failure), ""),
     }
 }

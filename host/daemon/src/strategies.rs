@@ -14,7 +14,7 @@ use std::sync::{
 
 use sandpit_execution::DeskInput;
 use sandpit_strategy::{
-    Bounds, Engine, Inbox, Manifest, Plugin, PluginError, Runner, StrategyEvent, StrategyOutput,
+    Bounds, Engine, Inbox, Manifest, Plugin, PluginError, Runner, Start, StrategyEvent, StrategyOutput,
 };
 use sandpit_types::{Pulse, StrategyName, Symbol, Times};
 use tokio::sync::mpsc;
@@ -24,7 +24,7 @@ pub(crate) use self::{
     mail::{Arrival, Arrivals, Beginning, Mail},
     owners::Owners,
 };
-use crate::{config::Config, loops::Loops};
+use crate::{config::Config, loops::Loops, recording::Recording};
 
 /// What the monitor shows of one strategy. It outlives a version of it.
 #[derive(Debug, Default)]
@@ -109,6 +109,7 @@ impl Strategy {
         seed: u64,
         desk: mpsc::Sender<DeskInput>,
         loops: &Arc<Loops>,
+        recording: &Recording,
     ) -> Result<Runner, PluginError> {
         let bounds = Bounds {
             event_deadline: config.event_deadline,
@@ -116,10 +117,12 @@ impl Strategy {
             ..Bounds::default()
         };
         let (inbox, pulse) = (self.inbox.clone(), self.pulse.clone());
+        let start = Start { seed, recorder: recording.recorder(&self.plugin), ..Start::default() };
         let first_life = self.counters.next_life.load(Ordering::Relaxed);
         let (counters, own, all) = (self.counters.clone(), inbox.clone(), loops.clone());
         let output = move |output| forward(output, first_life, &counters, &own, &desk, &all);
-        let runner = Runner::spawn(engine, &self.plugin, &self.manifest, bounds, seed, inbox, output, pulse)?;
+        let runner =
+            Runner::spawn(engine, &self.plugin, &self.manifest, bounds, start, inbox, output, pulse)?;
         self.counters.state.store(RUNNING, Ordering::Relaxed);
         let inbox = self.inbox.clone();
         let probe = Box::new(move |nonce| inbox.push(StrategyEvent::Probe(nonce)));
@@ -200,6 +203,9 @@ fn forward(
             tracing::error!(%strategy, %reason, "the strategy is quarantined; its orders are cancelled");
             let _ = desk.blocking_send(DeskInput::CancelStrategy(strategy));
         }
+        StrategyOutput::Snapshot { .. }
+        | StrategyOutput::Swapped { .. }
+        | StrategyOutput::SwapFailed { .. } => {}
         StrategyOutput::Stopped { strategy } => {
             counters.state.store(STOPPED, Ordering::Relaxed);
             loops.remove(&loop_name(&strategy));

@@ -4,7 +4,7 @@
 //! it was written is named with its segment and offset.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -49,6 +49,25 @@ pub(crate) fn sessions(root: &Path) -> io::Result<Vec<String>> {
 /// When the folder cannot be read.
 pub fn latest(root: &Path) -> Result<Option<String>, JournalError> {
     sessions(root).map(|mut names| names.pop()).map_err(JournalError::io("read", root))
+}
+
+/// The strategies of a session, as far as it can be read.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn strategies(folder: &Path) -> Result<BTreeSet<StrategyName>, JournalError> {
+    let mut reader = Reader::open(folder)?;
+    let mut names = BTreeSet::new();
+    while reader.end.is_none() {
+        match reader.frame() {
+            Ok(Some(Piece::Opened { strategy, .. })) => {
+                names.insert(strategy);
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    Ok(names)
 }
 
 /// Whether a file of this name is a segment.

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use postcard::ser_flavors::Flavor;
-use sandpit_strategy::{EntryRef, Recorder};
+use sandpit_strategy::{EntryRef, Recorder, StrategyEvent};
 
 /// Bytes that one strategy may have waiting; past them entries are lost until the writer has taken what
 /// waits.
@@ -16,6 +16,8 @@ pub const STRAND_BYTES_MAX: usize = 8 << 20;
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 /// So many bytes are reserved at once, so that strategies seldom meet at the counter.
 const RESERVED_BYTES: usize = 64 << 10;
+/// What is only ticks may wait longer than one round, up to so many bytes.
+const QUIET_BYTES: usize = 64 << 10;
 /// A buffer with more room than this is given back after it was emptied.
 const KEPT_BYTES: usize = 1 << 20;
 
@@ -56,6 +58,8 @@ pub(crate) struct Buffer {
 struct Held {
     taken: Taken,
     reserved: usize,
+    /// Whether there is more than ticks.
+    is_urgent: bool,
     has_ended: bool,
 }
 
@@ -91,8 +95,9 @@ impl Strand {
 
     /// Adds an entry that `write` appends to the bytes; one that it does not want to write, or for which
     /// there is no room, is lost.
-    pub(crate) fn add(&self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+    pub(crate) fn add(&self, is_urgent: bool, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let mut held = self.buffer.lock();
+        held.is_urgent |= is_urgent;
         let Held { taken, reserved, .. } = &mut *held;
         if taken.lost == 0 {
             let before = taken.bytes.len();
@@ -117,18 +122,23 @@ impl Drop for Strand {
 
 impl Recorder for Strand {
     fn record(&mut self, entry: EntryRef<'_>) {
-        self.add(|bytes| postcard::serialize_with_flavor(&entry, Behind(bytes)).is_ok());
+        let is_urgent = !matches!(entry, EntryRef::Event(StrategyEvent::Tick(_)));
+        self.add(is_urgent, |bytes| postcard::serialize_with_flavor(&entry, Behind(bytes)).is_ok());
     }
 }
 
 impl Buffer {
-    /// Takes out what waits, and leaves the empty `spare` in its place; `None` when there is nothing to say.
-    pub(crate) fn take(&self, spare: &mut Vec<u8>) -> Option<Taken> {
+    /// Takes out what waits, and leaves the empty `spare` in its place; `None` when there is nothing to say,
+    /// or nothing but a few ticks, which only a `thorough` look takes.
+    pub(crate) fn take(&self, spare: &mut Vec<u8>, thorough: bool) -> Option<Taken> {
         let mut held = self.lock();
         let is_last = held.has_ended;
-        if held.taken.count == 0 && held.taken.lost == 0 && !is_last {
+        let is_empty = held.taken.count == 0 && held.taken.lost == 0;
+        let may_wait = !thorough && !held.is_urgent && held.taken.bytes.len() < QUIET_BYTES;
+        if !is_last && (is_empty || may_wait) {
             return None;
         }
+        held.is_urgent = false;
         let next = Taken { first: held.taken.next(), bytes: std::mem::take(spare), ..Taken::default() };
         let taken = std::mem::replace(&mut held.taken, next);
         self.waiting.release(std::mem::take(&mut held.reserved));
@@ -191,14 +201,14 @@ mod tests {
     }
 
     fn fill(strand: &Strand, bytes: usize) {
-        strand.add(|to| {
+        strand.add(true, |to| {
             to.resize(to.len() + bytes, 7);
             true
         });
     }
 
     fn take(strand: &Strand) -> Option<(u64, u32, usize, u64)> {
-        let taken = strand.buffer.take(&mut Vec::new())?;
+        let taken = strand.buffer.take(&mut Vec::new(), false)?;
         Some((taken.first, taken.count, taken.bytes.len(), taken.lost))
     }
 
@@ -225,10 +235,27 @@ mod tests {
         fill(strand, 2);
         // It would fit, but a gap is at one place only.
         fill(strand, 1);
-        strand.add(|_| false);
+        strand.add(true, |_| false);
         assert_eq!(take(strand), Some((0, 1, STRAND_BYTES_MAX - 1, 3)));
         fill(strand, STRAND_BYTES_MAX);
         assert_eq!(take(strand), Some((4, 1, STRAND_BYTES_MAX, 0)));
+    }
+
+    #[test]
+    fn a_few_ticks_wait_for_a_thorough_look_or_company() {
+        let (_, mut strands) = strands(1);
+        let strand = &mut strands[0];
+        let tick = StrategyEvent::Tick(sandpit_types::MarketTime::EPOCH);
+        strand.record(EntryRef::Event(&tick));
+        assert_eq!(take(strand), None);
+        assert!(strand.buffer.take(&mut Vec::new(), true).is_some_and(|taken| taken.count == 1));
+        strand.record(EntryRef::Event(&tick));
+        strand.record(EntryRef::Lost { limit: 1 });
+        assert!(take(strand).is_some_and(|(first, count, ..)| (first, count) == (1, 2)), "in their order");
+        strand.record(EntryRef::Event(&tick));
+        assert_eq!(take(strand), None);
+        (0..QUIET_BYTES).for_each(|_| strand.record(EntryRef::Event(&tick)));
+        assert!(take(strand).is_some(), "they are many");
     }
 
     #[test]
@@ -247,7 +274,7 @@ mod tests {
         let buffer = strand.buffer();
         fill(&strand, 3);
         drop(strand);
-        let taken = buffer.take(&mut Vec::new()).expect("something waits");
+        let taken = buffer.take(&mut Vec::new(), false).expect("something waits");
         assert!(taken.is_last && taken.count == 1);
     }
 }

@@ -86,8 +86,8 @@ fn a_gap_ends_a_turn_that_may_lack_something() {
     let journal = journal(root.path());
     let mut a = journal.strand(&name("a"));
     record(&mut a, &[tick(1), tick(2), log("x")]);
-    a.add(|_| false);
-    a.add(|_| false);
+    a.add(true, |_| false);
+    a.add(true, |_| false);
     assert!(journal.close());
     let (steps, _) = steps(root.path());
     let cut = Turn {
@@ -124,7 +124,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn entries_of_any_size_survive(lines in prop::collection::vec("[ -~ß]{0,300}", 0..200), bits in any::<u64>()) {
+    fn entries_of_any_size_survive(
+        lines in prop::collection::vec("[ -~ß]{0,300}", 0..200),
+        bits in any::<u64>(),
+    ) {
         let root = tempfile::tempdir().expect("a folder");
         let journal = journal(root.path());
         let mut strand = journal.strand(&name("a"));
@@ -135,6 +138,7 @@ proptest! {
         let (steps, _) = steps(root.path());
         let [Step::Turn(turn)] = steps.as_slice() else { panic!("{steps:?}") };
         prop_assert_eq!(difference(&turn.effects, &effects, true), None);
-        prop_assert_eq!(difference(std::slice::from_ref(&turn.input), &[bar(f64::from_bits(bits))], true), None);
+        let input = std::slice::from_ref(&turn.input);
+        prop_assert_eq!(difference(input, &[bar(f64::from_bits(bits))], true), None);
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 
 /// A failed write is tried again after so many rounds: a second.
 pub(crate) const RETRY_ROUNDS: u32 = 20;
-/// What was written is synced after so many rounds: a second.
+/// What was written is synced, and what is only ticks is taken, after so many rounds: a second.
 pub(crate) const SYNC_ROUNDS: u32 = 20;
 /// Small frames of several strands are written together up to here, bytes.
 const BATCH_BYTES: usize = 256 << 10;
@@ -103,16 +103,17 @@ impl<D: Disk> Writer<D> {
             }
             State::Failing(_) | State::Writing => {}
         }
-        if let Err(error) = self.write() {
+        let is_second = self.rounds.is_multiple_of(SYNC_ROUNDS);
+        if let Err(error) = self.write(is_second) {
             self.fails(&error);
-        } else if self.rounds.is_multiple_of(SYNC_ROUNDS) {
+        } else if is_second {
             self.sync();
         }
     }
 
     /// Writes everything, once more, and the end behind it.
     pub(crate) fn close(&mut self) {
-        let outcome = self.write().and_then(|()| {
+        let outcome = self.write(true).and_then(|()| {
             frame::put(&mut self.pending, &Frame::Closed);
             self.flush()
         });
@@ -125,7 +126,8 @@ impl<D: Disk> Writer<D> {
         }
     }
 
-    fn write(&mut self) -> io::Result<()> {
+    /// Writes what waits; a `thorough` look also takes what is only ticks.
+    fn write(&mut self, thorough: bool) -> io::Result<()> {
         self.flush()?;
         let mut opened = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
         for line in &opened {
@@ -136,7 +138,7 @@ impl<D: Disk> Writer<D> {
         let mut at = 0;
         while let Some(line) = self.lines.get(at) {
             let number = line.number;
-            let Some(taken) = line.buffer.take(&mut self.spare) else {
+            let Some(taken) = line.buffer.take(&mut self.spare, thorough) else {
                 at += 1;
                 continue;
             };

@@ -114,7 +114,7 @@ impl Rig {
 }
 
 fn add(strand: &Strand, bytes: usize) {
-    strand.add(|to| {
+    strand.add(true, |to| {
         to.resize(to.len() + bytes, 7);
         true
     });
@@ -249,7 +249,12 @@ fn a_strategy_never_waits_for_a_disk_that_hangs() {
     let strand = journal.strand(&StrategyName::parse("a").expect("a name"));
     // Were there a wait in it, this would never end: the disk is let go only behind it.
     (0..200_000).for_each(|_| add(&strand, 100));
-    assert!(strand.buffer().take(&mut Vec::new()).is_some_and(|taken| taken.bytes.len() <= STRAND_BYTES_MAX));
+    assert!(
+        strand
+            .buffer()
+            .take(&mut Vec::new(), false)
+            .is_some_and(|taken| taken.bytes.len() <= STRAND_BYTES_MAX)
+    );
     drop(hold);
 }
 

@@ -27,6 +27,7 @@ use crate::{
     config::Config,
     dry_run::DryRun,
     loops::Loops,
+    recording::Recording,
     run::{Ending, Endings, claims},
     sessions::Sessions,
     strategies::{Arrivals, Counters, Loaded, Loader, Owners, StrategiesError, Strategy},
@@ -54,6 +55,7 @@ pub(crate) struct KeeperParts {
     /// Intents of all strategies that ever were.
     pub(crate) all_intents: Arc<AtomicU64>,
     pub(crate) desk: channel::Sender<DeskInput>,
+    pub(crate) recording: Arc<Recording>,
     pub(crate) books: Arc<DeskStats>,
     /// To the market data and to the news.
     pub(crate) ingest: channel::Sender<Resubscription>,

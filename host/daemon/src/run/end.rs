@@ -28,6 +28,7 @@ use crate::{
     flag::{self, Flag},
     lease::LeaseClient,
     plugins::{Crew, Keeper},
+    recording::Recording,
     strategies::Strategy,
 };
 
@@ -50,6 +51,7 @@ pub(super) struct Host {
     pub(super) desk: JoinHandle<DeskEnd>,
     pub(super) stop: watch::Sender<bool>,
     pub(super) store: Store,
+    pub(super) recording: Arc<Recording>,
     /// Goes with the process: no other host may use the folder before.
     pub(super) _lock: Flock<File>,
 }
@@ -101,6 +103,8 @@ impl Host {
         if !matches!(timeout(STRATEGIES_LIMIT, joined).await, Ok(Ok(true))) {
             tracing::error!("a strategy did not end in good order");
         }
+        let recording = self.recording;
+        let recorded = tokio::task::spawn_blocking(move || recording.close());
         let (inputs, desk) = (self.inputs, self.desk);
         let drained = async move {
             // The desk is gone already when it was the part that broke.
@@ -125,6 +129,8 @@ impl Host {
         if timeout(STORE_LIMIT, self.store.close()).await.is_err() {
             tracing::warn!("the database did not close in time; what was committed is safe");
         }
+        // It has a bound of its own, and ran beside the desk.
+        let _ = recorded.await;
     }
 }
 

@@ -32,6 +32,7 @@ use crate::{
     losses::Losses,
     permit::{DryRunPermit, TradePermit},
     plugins::{Crew, Keeper, KeeperParts, wanted_data},
+    recording::Recording,
     review::Reviewer,
     strategies::{Arrivals, Beginning, Strategy},
 };
@@ -68,7 +69,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let warmup = warmup(&prepared, since).await;
     let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
     let crew = Arc::new(Crew::default());
-    start_strategies(&prepared, &crew, &desk, &found.account, &warmup, &inputs);
+    let recording = Arc::new(Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?);
+    start_strategies(&prepared, &crew, &desk, &found.account, &warmup, &inputs, &recording);
 
     let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
     spawner.store(&store, store_pulse);
@@ -93,7 +95,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
     let roster = prepared.plugins.roster.clone();
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
-    let keeper = keep(&mut prepared, feeds, crew.clone(), &inputs, endings)?;
+    let keeper = keep(&mut prepared, feeds, crew.clone(), &inputs, &recording, endings)?;
     let Parts { config, budgets, lock, .. } = prepared;
     let kill_switch_file = config.kill_switch_file.clone();
     Ok(Host {
@@ -107,6 +109,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         desk,
         stop,
         store,
+        recording,
         _lock: lock,
     })
 }
@@ -259,12 +262,13 @@ fn start_strategies<B: Broker>(
     account: &Account,
     warmup: &[Bar],
     inputs: &mpsc::Sender<DeskInput>,
+    recording: &Recording,
 ) {
     let Plugins { loader, roster, owners, refusals, .. } = &prepared.plugins;
     let loops = &prepared.figures.loops;
     for (index, strategy) in (0..).zip(&*roster.members()) {
         let seed = prepared.seed.wrapping_add(index);
-        match strategy.start(&loader.engine, &prepared.config, seed, inputs.clone(), loops) {
+        match strategy.start(&loader.engine, &prepared.config, seed, inputs.clone(), loops, recording) {
             Ok(runner) => {
                 let told = introduction(desk.books(), &strategy.name);
                 if let DeskOutput::Introduction { held, open, .. } = told {
@@ -298,6 +302,7 @@ fn keep(
     feeds: Feeds,
     crew: Arc<Crew>,
     inputs: &mpsc::Sender<DeskInput>,
+    recording: &Arc<Recording>,
     endings: &Endings,
 ) -> Result<Keeper, Failure> {
     let plugins = &mut prepared.plugins;
@@ -314,6 +319,7 @@ fn keep(
         loops: prepared.figures.loops.clone(),
         all_intents: plugins.all_intents.clone(),
         desk: inputs.clone(),
+        recording: recording.clone(),
         books: feeds.books,
         ingest: feeds.market,
         news: feeds.wire,

@@ -85,7 +85,7 @@ impl Keeping {
         self.parts.seed = self.parts.seed.wrapping_add(1);
         let (engine, config) = (&self.parts.loader.engine, &self.parts.config);
         let (desk, loops) = (self.parts.desk.clone(), &self.parts.loops);
-        let runner = strategy.start(engine, config, self.parts.seed, desk, loops)?;
+        let runner = strategy.start(engine, config, self.parts.seed, desk, loops, &self.parts.recording)?;
         let Past { bars, since } = past;
         if self.parts.crew.add(&strategy.name, runner).is_err() || !self.join(&strategy, bars) {
             // The host ends, or the desk does not answer, which ends it as well.
@@ -115,9 +115,9 @@ impl Keeping {
     /// What the market said before, and what still holds.
     fn market(&self) -> Vec<MarketEvent> {
         let now = self.parts.clock.now();
-        let open = self.parts.sessions.last_open(now).filter(|_| self.parts.sessions.is_open(now));
+        let open = self.parts.sessions.days().iter().find(|day| day.open <= now && now < day.close);
         let health = MarketEvent::Health(self.parts.data.health(), now);
-        open.map(MarketEvent::SessionOpen).into_iter().chain([health]).collect()
+        open.copied().map(MarketEvent::SessionOpen).into_iter().chain([health]).collect()
     }
 
     /// The bars that a strategy wants from before its start. Without them it starts cold, which is said.
