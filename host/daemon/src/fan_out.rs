@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use sandpit_fanout::{DataCounts, FanOut, Listener, Tape};
+use sandpit_fanout::{DataCounts, FanOut, Listener, Roster, Tape};
 use sandpit_ingest::MarketSink;
 use sandpit_strategy::Inbox;
 use sandpit_types::{MarketEvent, MarketTime, Symbol};
@@ -15,7 +15,7 @@ pub(crate) fn fan_out(
     venue: Option<DryRun>,
     tape: Arc<Tape>,
     counts: Arc<DataCounts>,
-    strategies: Vec<Arc<Strategy>>,
+    roster: Arc<Roster<Strategy>>,
 ) -> impl MarketSink {
     let first = move |events: &[MarketEvent]| {
         if let Some(newest) = newest(events) {
@@ -25,7 +25,7 @@ pub(crate) fn fan_out(
             venue.on_market(events);
         }
     };
-    FanOut::new(first, tape, counts, strategies)
+    FanOut::new(first, tape, counts, roster)
 }
 
 /// How far these events show time to have come. News does not: nobody has checked its stamps.

@@ -4,25 +4,28 @@ mod streams;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use sandpit_alpaca::Alpaca;
 use sandpit_budget::Budget;
 use sandpit_cores::{Priority, Usage, WAIT_BUCKETS_MS, Waits};
 use sandpit_execution::{DeskCounts, DeskStats};
-use sandpit_fanout::{DataCounts, Tape};
+use sandpit_fanout::{DataCounts, Roster, Tape};
 use sandpit_ingest::{IngestStats, NewsStats, UpdateStats};
 use sandpit_monitor::{
     BudgetFigures, DataFigures, HistogramFigures, LatencyFigures, LoopFigures, OpenOrderFigures,
-    OrderFigures, PositionFigures, PriorityFigures, RecordFigures, Snapshot, StepFigures, StrategyFigures,
-    WindowFigures,
+    OrderFigures, PositionFigures, PriorityFigures, RecordFigures, RefusedFigures, Snapshot, StepFigures,
+    StrategyFigures, WindowFigures,
 };
 use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Times, Usd};
 
 use crate::{
     ambient, budgets::Budgets, clock::BrokerClock, config::Config, lease::Lease, loops::Loops,
-    strategies::Strategy,
+    plugins::Refusals, run::Plugins, strategies::Strategy,
 };
 
 /// Where the figures come from.
@@ -30,7 +33,10 @@ pub(crate) struct Figures {
     mode: &'static str,
     epoch: HostEpoch,
     clock: Arc<BrokerClock>,
-    strategies: Vec<Arc<Strategy>>,
+    roster: Arc<Roster<Strategy>>,
+    refusals: Arc<Refusals>,
+    /// Intents of all strategies that ever were.
+    all_intents: Arc<AtomicU64>,
     budgets: Arc<Budgets>,
     /// The right to trade, in a mode that needs one.
     pub(crate) lease: Option<Arc<Lease>>,
@@ -52,8 +58,8 @@ pub(crate) struct Running {
     pub(crate) ingest: Arc<IngestStats>,
     /// The trade-updates stream's.
     pub(crate) updates: Arc<UpdateStats>,
-    /// The news stream's, where somebody wants news.
-    pub(crate) news: Option<Arc<NewsStats>>,
+    /// The news stream's.
+    pub(crate) news: Arc<NewsStats>,
     /// The adapter, which counts what it does not understand.
     pub(crate) alpaca: Arc<Alpaca>,
 }
@@ -65,14 +71,16 @@ impl Figures {
         epoch: HostEpoch,
         lease: Option<Arc<Lease>>,
         clock: Arc<BrokerClock>,
-        strategies: &[Arc<Strategy>],
+        plugins: &Plugins,
         budgets: Arc<Budgets>,
     ) -> Self {
         Self {
             mode: config.mode.as_str(),
             epoch,
             clock,
-            strategies: strategies.to_vec(),
+            roster: plugins.roster.clone(),
+            refusals: plugins.refusals.clone(),
+            all_intents: plugins.all_intents.clone(),
             budgets,
             lease,
             tape: Arc::default(),
@@ -100,6 +108,8 @@ impl Figures {
         let now = self.clock.now();
         let running = self.running.get();
         let desk = running.map(|running| running.desk.read()).unwrap_or_default();
+        let strategies = self.roster.members();
+        let has_news = strategies.iter().any(|strategy| strategy.wants_news());
         let equity = *self.equity.read().unwrap_or_else(PoisonError::into_inner);
         Snapshot {
             market_time: now.to_string(),
@@ -118,13 +128,14 @@ impl Figures {
                 commits_late: desk.late_commits,
                 put_aside: desk.put_aside,
             },
-            strategies: self.strategies.iter().map(|strategy| self.strategy(strategy, &desk)).collect(),
-            streams: running.map(streams::streams).unwrap_or_default(),
+            strategies: strategies.iter().map(|strategy| self.strategy(strategy, &desk)).collect(),
+            refused: refused(&self.refusals),
+            streams: running.map(|running| streams::streams(running, has_news)).unwrap_or_default(),
             sequence: running.map(|running| streams::sequence(&running.ingest)).unwrap_or_default(),
             unknown_messages: running.map(|running| streams::unknown(&running.alpaca)).unwrap_or_default(),
             budgets: self.budgets.all().map(|(name, budget)| budget_figures(name, budget, now)).collect(),
             refusals: desk.refused.iter().map(|(refusal, count)| (refusal.to_string(), *count)).collect(),
-            steps: self.steps(&desk),
+            steps: steps(&desk, &strategies),
             positions: positions(&desk),
             open_orders: open_orders(&desk),
             loops: self
@@ -146,11 +157,9 @@ impl Figures {
     }
 
     fn orders(&self, desk: &DeskCounts, now: MarketTime) -> OrderFigures {
-        let intents =
-            self.strategies.iter().map(|strategy| strategy.counters.intents.load(Ordering::Relaxed)).sum();
         let micros = |span: std::time::Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         OrderFigures {
-            intents,
+            intents: self.all_intents.load(Ordering::Relaxed),
             refused: desk.refused.values().sum(),
             submitted: desk.orders,
             rejected: desk.rejected,
@@ -171,23 +180,6 @@ impl Figures {
                 max_us: micros(desk.submit_max),
             },
         }
-    }
-
-    fn steps(&self, desk: &DeskCounts) -> Vec<StepFigures> {
-        let mut strategies = Times::default();
-        for strategy in &self.strategies {
-            let own = strategy.counters.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            strategies.join(&own);
-        }
-        let steps = desk.steps;
-        let named = [
-            ("strategy", strategies),
-            ("decide", steps.decide),
-            ("record", steps.record),
-            ("send", steps.send),
-            ("answer", steps.answer),
-        ];
-        named.into_iter().map(|(step, times)| StepFigures { step, times: of_times(&times) }).collect()
     }
 
     fn strategy(&self, strategy: &Strategy, desk: &DeskCounts) -> StrategyFigures {
@@ -211,6 +203,27 @@ impl Figures {
             strikes: strategy.counters.strikes.load(Ordering::Relaxed),
         }
     }
+}
+
+fn steps(desk: &DeskCounts, members: &[Arc<Strategy>]) -> Vec<StepFigures> {
+    let mut strategies = Times::default();
+    for strategy in members {
+        let own = strategy.counters.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        strategies.join(&own);
+    }
+    let steps = desk.steps;
+    let named = [
+        ("strategy", strategies),
+        ("decide", steps.decide),
+        ("record", steps.record),
+        ("send", steps.send),
+        ("answer", steps.answer),
+    ];
+    named.into_iter().map(|(step, times)| StepFigures { step, times: of_times(&times) }).collect()
+}
+
+fn refused(refusals: &Refusals) -> Vec<RefusedFigures> {
+    refusals.all().into_iter().map(|(plugin, reason)| RefusedFigures { plugin, reason }).collect()
 }
 
 fn budget_figures(name: &str, budget: &Budget, now: MarketTime) -> BudgetFigures {

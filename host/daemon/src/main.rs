@@ -16,7 +16,10 @@ mod loops;
 mod losses;
 mod permit;
 mod plugin;
+mod plugins;
+mod recording;
 mod records;
+mod replay;
 mod review;
 mod run;
 mod sessions;
@@ -63,6 +66,7 @@ enum Command {
     /// Begin, build, check and try a strategy of your own.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    Replay(replay::ReplayArgs),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -81,7 +85,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Say whether the file and the environment are valid.
+    /// Say whether the file, the environment and every plugin are valid.
     Check {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -123,8 +127,13 @@ fn main() -> ExitCode {
                 set_position::set_position(&config, &args, &ambient::user(&ambient::environment()))
             }))
         }
+        Command::Replay(args) => {
+            log_to_stderr("warn");
+            or_tell(replay::replay(&args))
+        }
         Command::Config(ConfigCommand::Check { config }) => {
-            or_say(load(&config).map(|_| Exit::Ok), "the configuration is valid")
+            let said = load(&config).and_then(|config| plugins::check(&config));
+            or_say(said, "the configuration is valid, and so are the plugins")
         }
         Command::Plugin(command) => {
             let _log = log_to_stderr("info");
@@ -171,6 +180,17 @@ fn or_say(outcome: Result<Exit, Failure>, success: &str) -> Exit {
 fn said(outcome: Result<String, Failure>) -> Exit {
     match outcome {
         Ok(sentence) => or_say(Ok(Exit::Ok), &sentence),
+        Err(failure) => or_say(Err(failure), ""),
+    }
+}
+
+/// One sentence whatever came out.
+fn or_tell(outcome: Result<(Exit, String), Failure>) -> Exit {
+    match outcome {
+        Ok((exit, sentence)) => {
+            eprintln!("{sentence}");
+            exit
+        }
         Err(failure) => or_say(Err(failure), ""),
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     losses::Losses,
     run::{Ending, Endings},
     sessions::Sessions,
+    strategies::Owners,
 };
 
 /// An account read longer ago than this, in market time and in real time both, is not known any more.
@@ -59,8 +60,8 @@ pub(crate) struct Reviewer {
     pub(crate) tape: Arc<Tape>,
     /// When the market is open.
     pub(crate) sessions: Sessions,
-    /// Who trades which symbol.
-    pub(crate) owners: BTreeMap<Symbol, StrategyName>,
+    /// Who trades which symbol, and what each strategy is granted.
+    pub(crate) owners: Arc<Owners>,
     /// The right to trade; `None` in a mode that sends nothing.
     pub(crate) lease: Option<Arc<Lease>>,
     /// Market time.
@@ -193,7 +194,9 @@ impl Reviewer {
             open_order_count: books.open_count() + books.owing_orders().count(),
             gross_exposure: books.gross_exposure(|symbol| self.tape.last(symbol).mark()),
             pending_exposure: self.pending_exposure(books),
-            owner: self.owners.get(symbol).cloned(),
+            own_exposure: books.exposure_of(strategy, |symbol| self.tape.last(symbol).mark()),
+            grant: self.owners.grant(strategy),
+            owner: self.owners.of(symbol),
             known_id: books.is_known(strategy, submit.id),
             day_trading: self.day_trading(submit, books, now),
         }

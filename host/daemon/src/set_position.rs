@@ -7,14 +7,13 @@ use clap::Args;
 use sandpit_contract::Exit;
 use sandpit_cores::orders::SubBook;
 use sandpit_store::{Actor, Audit, Record, Store, Stored, SubBookRow};
-use sandpit_strategy::Engine;
 use sandpit_types::{MarketTime, Price, Qty, StrategyName, Symbol};
 
 use crate::{
     config::Config,
     run::{Failure, usable_folder},
     stopped::with_records,
-    strategies,
+    strategies::Loader,
 };
 
 /// More shares than this are a slip of the finger.
@@ -85,10 +84,12 @@ pub(crate) fn set_position(
 /// What a strategy trades, by its plugin; `None` when there is none of that name.
 fn instruments(config: &Config, strategy: &StrategyName) -> Result<Option<Vec<Symbol>>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Plugin, error);
-    let engine = Engine::new().map_err(|error| failed(&error))?;
-    let compiled = usable_folder(config)?.join("compiled");
-    let all = strategies::load(config, &engine, &compiled).map_err(|error| failed(&error))?;
-    Ok(all.iter().find(|one| one.name == *strategy).map(|one| one.instruments.clone()))
+    let path = config.plugins_dir.join(format!("{strategy}.wasm"));
+    if !path.exists() {
+        return Ok(None);
+    }
+    let loader = Loader::new(&usable_folder(config)?.join("compiled")).map_err(|error| failed(&error))?;
+    loader.load(&path).map(|loaded| Some(loaded.instruments)).map_err(|error| failed(&error))
 }
 
 async fn set(

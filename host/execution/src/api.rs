@@ -10,8 +10,8 @@ use sandpit_cores::{
 use sandpit_risk::Approved;
 use sandpit_store::StoreError;
 use sandpit_types::{
-    Account, ClientOrderId, Fill, HostEpoch, Intent, Leg, MarketTime, OrderUpdate, Price, Qty, Quote,
-    Refusal, StrategyName, StrategyOrderId, Submit, Symbol, TradeUpdate, Usd,
+    Account, ClientOrderId, Fill, HostEpoch, Intent, Leg, MarketTime, OrderKind, OrderStatus, OrderUpdate,
+    Price, Qty, Quote, Refusal, Side, StrategyName, StrategyOrderId, Submit, Symbol, TradeUpdate, Usd,
 };
 
 /// Box 3 as the desk sees it.
@@ -86,8 +86,19 @@ pub enum DeskInput {
     OrderStreamUp,
     /// The order stream is down: fills are not seen as they happen.
     OrderStreamDown,
-    /// A strategy is quarantined: cancel all its orders.
+    /// A strategy is quarantined or was taken away: cancel all its orders.
     CancelStrategy(StrategyName),
+    /// A strategy trades these no longer: cancel its orders in them.
+    CancelSymbols {
+        /// Whose.
+        strategy: StrategyName,
+        /// Which.
+        symbols: Vec<Symbol>,
+    },
+    /// A strategy comes while the desk works: tell what it holds and what of its orders is open.
+    Introduce(StrategyName),
+    /// Whose orders become ours from now on, though others placed them.
+    Claims(Vec<Claim>),
     /// A person wants an order cancelled.
     CancelOrder {
         /// Which.
@@ -103,6 +114,44 @@ pub enum DeskInput {
     Drain,
     /// Save and end.
     Stop,
+}
+
+/// An open order as its strategy is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownOrder {
+    /// The strategy's id of it; of a leg, that of the order it belongs to.
+    pub id: StrategyOrderId,
+    /// Which exit, when it is a leg.
+    pub leg: Option<Leg>,
+    /// Which symbol.
+    pub symbol: Symbol,
+    /// Which way.
+    pub side: Side,
+    /// Shares asked for.
+    pub qty: Qty,
+    /// Shares filled so far.
+    pub filled_qty: Qty,
+    /// What kind, with its prices.
+    pub kind: OrderKind,
+    /// Where it stands.
+    pub status: OrderStatus,
+}
+
+/// What a strategy has to know at its start, by the books: [`DeskOutput::Introduction`].
+pub fn introduction(books: &Books, strategy: &StrategyName) -> DeskOutput {
+    let held = books.sub_books().filter(|(owner, ..)| *owner == strategy);
+    let held = held.map(|(_, symbol, book)| (symbol.clone(), book.qty, book.avg_price())).collect();
+    let open = books.open_as_told(strategy).map(|(id, leg, order)| KnownOrder {
+        id,
+        leg,
+        symbol: order.request.symbol.clone(),
+        side: order.request.side,
+        qty: order.request.qty,
+        filled_qty: order.filled_in_all(),
+        kind: order.request.kind,
+        status: order.state().status(),
+    });
+    DeskOutput::Introduction { strategy: strategy.clone(), held, open: open.collect() }
 }
 
 /// What the desk tells.
@@ -145,6 +194,16 @@ pub enum DeskOutput {
         qty: Qty,
         /// Average price of the shares held; zero when flat.
         avg_price: Price,
+    },
+    /// What a strategy has to know at its start. What became of its orders before is in it, and everything that it is told
+    /// later comes after it.
+    Introduction {
+        /// Whose.
+        strategy: StrategyName,
+        /// What it holds: of what, how many shares, at which average price.
+        held: Vec<(Symbol, Qty, Price)>,
+        /// Its open orders, by the names that it has for them.
+        open: Vec<KnownOrder>,
     },
     /// The account, as the broker has just reported it.
     Account(Account),

@@ -18,6 +18,8 @@ mod machine;
 mod rows;
 mod stats;
 
-pub use api::{DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, Reconciled, Review};
+pub use api::{
+    DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, KnownOrder, Reconciled, Review, introduction,
+};
 pub use desk::Desk;
 pub use stats::{DeskCounts, DeskStats, Steps, StrategyCounts};

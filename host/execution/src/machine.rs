@@ -59,7 +59,7 @@ use self::{
     shares::Shares,
     story::Story,
 };
-use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review};
+use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review, api::introduction};
 
 /// Different alerts that are remembered, so that each is raised once. When full, all are forgotten.
 const MAX_SAID: usize = 1000;
@@ -178,6 +178,10 @@ impl<R: Review> Machine<R> {
             DeskInput::CancelStrategy(strategy) => {
                 self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now)
             }
+            DeskInput::CancelSymbols { strategy, symbols } => self.cancel_symbols(&strategy, &symbols, now),
+            // Behind whatever waits to be told: what happened before it is in it.
+            DeskInput::Introduce(strategy) => self.tell(introduction(&self.books, &strategy)),
+            DeskInput::Claims(claims) => self.config.claims = claims,
             DeskInput::CancelOrder { client_id, operator, reason } => {
                 self.cancel_by_hand(&client_id, operator, &reason, now);
             }

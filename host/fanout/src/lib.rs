@@ -2,10 +2,12 @@
 //!
 //! This is the end of the way that every quote takes, so a batch is paid for once: one lock of the tape, one
 //! lock and at most one waking of each strategy, one addition to each counter. An event costs one look-up of
-//! its symbol, which names its place on the tape and in each inbox.
+//! its symbol, which names its place on the tape and in each inbox. Who listens is a [`Roster`], which changes while
+//! the market speaks.
 
 #![forbid(unsafe_code)]
 
+mod roster;
 mod tape;
 
 use std::{
@@ -17,6 +19,7 @@ use std::{
 };
 
 use foldhash::fast::FixedState;
+pub use roster::Roster;
 use sandpit_ingest::MarketSink;
 use sandpit_strategy::{Inbox, Seat};
 use sandpit_types::{MarketEvent, News, Symbol};
@@ -58,11 +61,17 @@ pub trait Listener: Send + Sync {
 ///
 /// Data of a symbol goes to every listener that trades it. News goes to those that want news and trade one of
 /// the symbols it speaks of, once; when it names none, to all that want news. Everything else concerns all.
+///
+/// Listeners come and go: each batch looks at the number of the roster, which is one relaxed read, and only
+/// when that is another one are the routes laid anew. Who left may be told of one batch more.
 pub struct FanOut<L, F> {
     first: F,
     tape: Arc<Tape>,
     counts: Arc<DataCounts>,
-    listeners: Vec<Arc<L>>,
+    roster: Arc<Roster<L>>,
+    /// The number of the roster that the routes are of.
+    laid: u64,
+    listeners: Arc<[Arc<L>]>,
     routes: HashMap<Symbol, Route, FixedState>,
     /// The ends of all routes, those of one route together.
     stops: Vec<Stop>,
@@ -99,13 +108,33 @@ struct Round {
 
 impl<L: Listener, F: FnMut(&[MarketEvent])> FanOut<L, F> {
     /// `first` is shown each batch before anybody else: the clock, and the venue of a dry run.
-    pub fn new(first: F, tape: Arc<Tape>, counts: Arc<DataCounts>, listeners: Vec<Arc<L>>) -> Self {
-        let mut routes = HashMap::with_hasher(FixedState::default());
-        let mut stops = Vec::new();
+    pub fn new(first: F, tape: Arc<Tape>, counts: Arc<DataCounts>, roster: Arc<Roster<L>>) -> Self {
+        let mut fan_out = Self {
+            first,
+            tape,
+            counts,
+            roster,
+            laid: 0,
+            listeners: Arc::new([]),
+            routes: HashMap::with_hasher(FixedState::default()),
+            stops: Vec::new(),
+            piles: Vec::new(),
+        };
+        fan_out.lay();
+        fan_out
+    }
+
+    /// Lays the routes to whoever is on the roster now.
+    #[cold]
+    fn lay(&mut self) {
+        let Self { tape, roster, laid, listeners, routes, stops, piles, .. } = self;
+        (*laid, *listeners) = roster.numbered();
+        routes.clear();
+        stops.clear();
         for symbol in listeners.iter().flat_map(|listener| listener.instruments()) {
             if !routes.contains_key(symbol) {
                 let begin = stops.len();
-                stops.extend((0..).zip(&listeners).filter_map(|(listener, it)| {
+                stops.extend((0..).zip(listeners.iter()).filter_map(|(listener, it)| {
                     it.inbox().seat(symbol).map(|seat| Stop { listener, seat })
                 }));
                 let index = |at: usize| u32::try_from(at).expect("strategies and instruments are few");
@@ -113,8 +142,7 @@ impl<L: Listener, F: FnMut(&[MarketEvent])> FanOut<L, F> {
                 routes.insert(symbol.clone(), Route { place, first, end });
             }
         }
-        let piles = listeners.iter().map(|_| Pile::new()).collect();
-        Self { first, tape, counts, listeners, routes, stops, piles }
+        *piles = listeners.iter().map(|_| Pile::new()).collect();
     }
 
     fn round(&mut self, events: &[MarketEvent]) {
@@ -193,6 +221,9 @@ fn news_to<L: Listener>(news: &News, at: u32, listeners: &[Arc<L>], piles: &mut 
 impl<L: Listener, F: FnMut(&[MarketEvent]) + Send> MarketSink for FanOut<L, F> {
     fn deliver(&mut self, events: &[MarketEvent]) {
         (self.first)(events);
+        if self.roster.number() != self.laid {
+            self.lay();
+        }
         for round in events.chunks(ROUND_EVENTS) {
             self.round(round);
         }

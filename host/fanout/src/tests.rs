@@ -89,7 +89,8 @@ fn everybody_is_told_what_concerns_them_in_order() {
         let seen = seen.clone();
         move |events: &[MarketEvent]| seen.lock().expect("whole").extend_from_slice(events)
     };
-    let mut fan_out = FanOut::new(first, tape.clone(), counts.clone(), traders.to_vec());
+    let mut fan_out =
+        FanOut::new(first, tape.clone(), counts.clone(), Arc::new(Roster::of(traders.to_vec())));
     let (late, health) = (MarketEvent::MarkedBar(bar("A", 1), BarMark::Late), StreamHealth::Live);
     let events = [
         quote("A", 1),
@@ -128,10 +129,38 @@ fn everybody_is_told_what_concerns_them_in_order() {
 #[test]
 fn a_batch_longer_than_a_round_arrives_whole() {
     let trader = trader(&["A", "B"], false);
-    let mut fan_out =
-        FanOut::new(|_: &[MarketEvent]| {}, Arc::default(), Arc::default(), vec![trader.clone()]);
+    let mut fan_out = FanOut::new(
+        |_: &[MarketEvent]| {},
+        Arc::default(),
+        Arc::default(),
+        Arc::new(Roster::of(vec![trader.clone()])),
+    );
     let bars: Vec<_> = (0..3 * ROUND_EVENTS as i64 / 2).map(|at| MarketEvent::Bar(bar("A", at))).collect();
     fan_out.deliver(&bars);
     assert_eq!(told(&trader), bars);
     assert_eq!(trader.counted.load(Ordering::Relaxed), bars.len() as u64);
+}
+
+#[test]
+fn who_comes_is_told_from_the_next_batch_on_and_who_left_is_not() {
+    let (old, new) = (trader(&["A", "B"], false), trader(&["B", "C"], true));
+    let roster = Arc::new(Roster::of(vec![old.clone()]));
+    let tape = Arc::new(Tape::default());
+    let mut fan_out = FanOut::new(|_: &[MarketEvent]| {}, tape.clone(), Arc::default(), roster.clone());
+    let mut check = |events: &[MarketEvent], expected: [usize; 2]| {
+        fan_out.deliver(events);
+        assert_eq!([told(&old).len(), told(&new).len()], expected, "{events:?}");
+    };
+    let all = |secs| [quote("A", secs), quote("B", secs), quote("C", secs)];
+    check(&all(1), [2, 0]);
+    assert!(tape.last(&Symbol::new("C")).quote.is_none());
+    roster.change(|members| members.push(new.clone()));
+    check(&all(2), [2, 2]);
+    assert!(tape.last(&Symbol::new("C")).quote.is_some(), "it has a place on the tape now");
+    check(&[news(&["C"])], [0, 1]);
+    roster.change(|members| members.retain(|member| !Arc::ptr_eq(member, &old)));
+    check(&all(3), [0, 2]);
+    roster.change(Vec::clear);
+    check(&all(4), [0, 0]);
+    assert_eq!(tape.last(&Symbol::new("A")).quote.map(|quote| quote.time), Some(at(2)), "A had no route");
 }

@@ -96,6 +96,10 @@ impl DataSession for Session {
         self.maker.make(count, out);
         Ok(())
     }
+
+    async fn resubscribe(&mut self, _: &Subscription) -> Result<(), StreamError> {
+        Ok(())
+    }
 }
 
 /// No gaps here.

@@ -29,6 +29,18 @@ pub struct IngestConfig {
     pub seed: u64,
 }
 
+/// Another subscription for a loop that runs.
+#[derive(Clone, Debug)]
+pub struct Resubscription {
+    /// What is wanted from now on, all of it.
+    pub subscription: Subscription,
+    /// Symbols that somebody else is told of from now on: their bars are delivered from `since` on, also those that were
+    /// before. Symbols that are new in the subscription are fresh anyhow.
+    pub fresh: Vec<Symbol>,
+    /// From which minute on; what is older, whoever wants it has from elsewhere.
+    pub since: MarketTime,
+}
+
 impl IngestConfig {
     /// How far ahead of our clock a stamp may be when time is not compressed.
     pub const AHEAD: Duration = Duration::from_secs(5);

@@ -24,7 +24,7 @@ mod updates;
 #[cfg(test)]
 mod whole_tests;
 
-pub use config::IngestConfig;
+pub use config::{IngestConfig, Resubscription};
 pub use market::{Ingest, MarketSink};
 pub use news::{NewsConfig, NewsLoop};
 pub use reins::Reins;

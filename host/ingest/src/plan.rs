@@ -28,6 +28,21 @@ impl Plan {
         Self { wanted: Arc::new(wanted), canary, limit: None }
     }
 
+    /// From now on this is wanted. What the broker was found to allow stays known.
+    pub(crate) fn want(&mut self, wanted: Subscription) {
+        self.wanted = Arc::new(wanted);
+    }
+
+    /// Whether there is nothing to ask for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.full().is_empty()
+    }
+
+    /// The symbol that proves the stream alive.
+    pub(crate) const fn canary(&self) -> Option<&Symbol> {
+        self.canary.as_ref()
+    }
+
     /// What is wanted.
     pub(crate) const fn wanted(&self) -> &Arc<Subscription> {
         &self.wanted

@@ -143,12 +143,26 @@ impl Rest {
     /// Nothing is verified from `since` on; without `symbols` that want bars there is nothing to verify.
     pub(crate) fn new(symbols: usize, since: MarketTime, now: Moment) -> Self {
         let since = since.minute();
-        let has_bars = symbols > 0;
-        let minutes = BARS_A_REQUEST / (symbols as u64).max(1);
-        let piece = Duration::from_secs(60 * minutes.max(SHORTEST_PIECE));
+        let (has_bars, piece) = (symbols > 0, piece(symbols));
         let slot = || Slot::new(now);
         let (bars, quotes, audit) = (slot(), slot(), slot());
         Self { has_bars, piece, since, verified: since, fill: None, bars, quotes, in_vain: None, audit }
+    }
+
+    /// So many symbols want bars now, some of them from `since` on: nothing is verified from there on, and as soon as
+    /// history can know of the minutes that no stream has told them of, it is asked.
+    pub(crate) fn resubscribed(&mut self, symbols: usize, since: MarketTime, now: Moment) {
+        let since = since.minute();
+        let had_bars = self.has_bars;
+        (self.has_bars, self.piece) = (symbols > 0, piece(symbols));
+        if !had_bars {
+            (self.since, self.verified) = (since, since);
+        }
+        self.since = self.since.min(since);
+        self.verified = self.verified.min(since);
+        self.audit.due = Due { market: (now.market + SKEW).minute() + SETTLE, real: now.real };
+        self.bars.due = Due::now(now);
+        self.quotes.due = Due::now(now);
     }
 
     /// Where a request for bars begins.
@@ -290,6 +304,12 @@ impl Rest {
         self.audit.due = Due { market: now.market, real: now.real + POLL_WAITS.0 };
         Some(late.to)
     }
+}
+
+/// The longest stretch of bars of so many symbols that one request asks for.
+fn piece(symbols: usize) -> Duration {
+    let minutes = BARS_A_REQUEST / (symbols as u64).max(1);
+    Duration::from_secs(60 * minutes.max(SHORTEST_PIECE))
 }
 
 #[cfg(test)]

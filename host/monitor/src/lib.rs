@@ -11,6 +11,6 @@ mod snapshot;
 pub use http::{Monitor, Source};
 pub use snapshot::{
     BudgetFigures, DataFigures, HistogramFigures, LatencyFigures, LoopFigures, OpenOrderFigures,
-    OrderFigures, PositionFigures, PriorityFigures, RecordFigures, SequenceFigures, Snapshot, StepFigures,
-    StrategyFigures, StreamFigures, WindowFigures,
+    OrderFigures, PositionFigures, PriorityFigures, RecordFigures, RefusedFigures, SequenceFigures, Snapshot,
+    StepFigures, StrategyFigures, StreamFigures, WindowFigures,
 };

@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub records: RecordFigures,
     /// One entry a strategy, by name.
     pub strategies: Vec<StrategyFigures>,
+    /// Plugins that are not used; of one that was changed, the one before goes on.
+    pub refused: Vec<RefusedFigures>,
     /// One entry a stream.
     pub streams: Vec<StreamFigures>,
     /// How the one sequence of market data came about.
@@ -52,6 +54,15 @@ pub struct Snapshot {
     pub open_orders: Vec<OpenOrderFigures>,
     /// One entry a loop.
     pub loops: Vec<LoopFigures>,
+}
+
+/// A plugin that is not used.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RefusedFigures {
+    /// Its file without `.wasm`.
+    pub plugin: String,
+    /// Why, in one sentence.
+    pub reason: String,
 }
 
 /// Market data delivered to strategies since the start.

@@ -10,6 +10,7 @@ use sandpit_types::{
 
 use crate::{Approved, Limits, OpenOrder, Situation};
 
+mod budget_share;
 mod buying_power;
 mod day_trades;
 mod duplicate_id;
@@ -42,7 +43,7 @@ type Gate = fn(&Case<'_>) -> Result<(), Refusal>;
 
 /// In the order in which they are asked: first what is wrong with the order itself, last what it costs
 /// others.
-const GATES: [Gate; 21] = [
+const GATES: [Gate; 22] = [
     shape::check,
     supported::check,
     duplicate_id::check,
@@ -58,6 +59,7 @@ const GATES: [Gate; 21] = [
     order_notional::check,
     position_limit::check,
     gross_exposure::check,
+    budget_share::check,
     buying_power::check,
     shorts::check,
     day_trades::check,

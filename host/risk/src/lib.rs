@@ -5,12 +5,14 @@
 //! order that no gate has passed cannot be submitted, because it does not type-check.
 //!
 //! Order of the gates: shape, supported, duplicate id, ownership, frozen, lease, reconciled, order stream,
-//! session, stale data, protective, price collar, order notional, position limit, gross exposure, buying
-//! power, shorts, day trades, self-cross, order rate, open orders.
+//! session, stale data, protective, price collar, order notional, position limit, gross exposure, budget
+//! share, buying power, shorts, day trades, self-cross, order rate, open orders.
+//!
+//! Beside the limits of all, a strategy may have a [`Grant`] with tighter ones of its own.
 //!
 //! An exit, that is an order that takes from what is held and cannot turn it round, passes every gate that
-//! bounds risk: frozen, order stream, stale data, order notional, position limit, gross exposure, buying
-//! power, and the price collar unless it is a limit far through the market. What may stop an exit, and why:
+//! bounds risk: frozen, order stream, stale data, order notional, position limit, gross exposure, budget share,
+//! buying power, and the price collar unless it is a limit far through the market. What may stop an exit, and why:
 //!
 //! | gate | because |
 //! |---|---|
@@ -28,11 +30,13 @@
 mod approved;
 mod day_trades;
 mod gates;
+mod grant;
 mod limits;
 mod situation;
 
 pub use approved::Approved;
 pub use day_trades::{BUSINESS_DAYS, DayTrades};
 pub use gates::Gates;
+pub use grant::Grant;
 pub use limits::{DayTradeRule, LimitError, Limits, Overrides};
 pub use situation::{DayTrading, LastPrice, OpenOrder, Situation};

@@ -2,6 +2,8 @@
 
 use sandpit_types::{ClientOrderId, MarketTime, OrderKind, Price, Qty, Quote, Side, StrategyName, Usd};
 
+use crate::Grant;
+
 /// The last price seen, from a trade or a completed bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastPrice {
@@ -90,6 +92,10 @@ pub struct Situation {
     pub open_order_count: usize,
     /// What all positions are worth, without sign, plus all open orders that add to one.
     pub gross_exposure: Usd,
+    /// What the strategy's own positions are worth, without sign, plus its open orders that add to one.
+    pub own_exposure: Usd,
+    /// What the operator grants the strategy.
+    pub grant: Grant,
     /// What open orders that add risk will cost and `buying_power` does not reflect yet.
     pub pending_exposure: Usd,
     /// The strategy that owns the symbol; `None` when nobody does or the operator allows sharing.

@@ -106,6 +106,11 @@ impl Ledger {
         Self { cash, realized: Usd::ZERO, held_marginable: Usd::ZERO, held_unmarginable: Usd::ZERO, holdings }
     }
 
+    /// One symbol more.
+    pub(crate) fn list(&mut self, is_unmarginable: bool) {
+        self.holdings.push(Holding { is_unmarginable, ..Holding::default() });
+    }
+
     /// Books an execution. `qty` has a sign and does not flip the holding; returns the shares held after it.
     pub(crate) fn execute(&mut self, symbol: usize, qty: Qty, price: Price) -> Qty {
         let holding = &mut self.holdings[symbol];

@@ -198,6 +198,18 @@ impl Venue {
         }
     }
 
+    /// Trades one symbol more from now on, with every permission; one that it trades already stays as it is.
+    pub fn list_symbol(&mut self, symbol: &Symbol) {
+        if self.by_symbol.contains_key(symbol) {
+            return;
+        }
+        let listing = Listing::open(symbol.clone());
+        self.by_symbol.insert(symbol.clone(), self.books.len());
+        self.ledger.list(!listing.marginable);
+        self.day_trades.list();
+        self.books.push(Book::new(listing));
+    }
+
     /// Takes one market event: quotes set the book, trades and bars the last price, and what they make
     /// possible fills. Time advances to the event's own (for a bar, the end of its minute, or the last moment
     /// before it if a phase ends with that minute). Symbols that the venue does not know are passed over, and

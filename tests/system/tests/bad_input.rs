@@ -52,16 +52,37 @@ impl Setting {
         fs::write(self.path("sandpit.toml"), text).expect("written");
     }
 
-    /// Runs the host; it has to end with `code` and say one sentence that holds every part of `says`.
-    fn check(&self, code: i32, says: &[&str]) {
-        let output = Command::new(binary("sandpit"))
-            .args(["run", "--config"])
+    /// A plugin is of no use: a check of the configuration ends with a code for it, and a host says why and runs with the
+    /// others. There is no broker, so it comes no further than that.
+    fn check_plugin(&self, plugin: &str, says: &[&str]) {
+        let mut parts = vec!["is not used", plugin];
+        parts.extend(says);
+        let output = self.sandpit(&["config", "check", "--config"]);
+        check(&output, PLUGIN, &parts);
+        let output = self.sandpit(&["run", "--config"]);
+        assert_eq!(output.status.code(), Some(BROKER), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        let sentence = text.lines().find(|line| line.contains("is not used")).unwrap_or_default();
+        assert!(
+            parts.iter().all(|part| sentence.contains(part)),
+            "{parts:?} is not in {sentence:?}:\n{text}"
+        );
+    }
+
+    fn sandpit(&self, words: &[&str]) -> Output {
+        Command::new(binary("sandpit"))
+            .args(words)
             .arg(self.path("sandpit.toml"))
             .env("APCA_API_KEY_ID", "k")
             .env("APCA_API_SECRET_KEY", "s")
             .env_remove("DATABASE_URL")
             .output()
-            .expect("sandpit runs");
+            .expect("sandpit runs")
+    }
+
+    /// Runs the host; it has to end with `code` and say one sentence that holds every part of `says`.
+    fn check(&self, code: i32, says: &[&str]) {
+        let output = self.sandpit(&["run", "--config"]);
         check(&output, code, says);
         assert!(
             !self.path("state/dry-run/sandpit.db").exists() || code == BROKER,
@@ -123,7 +144,7 @@ fn no_plugins_folder() {
 fn a_plugin_that_is_not_wasm() {
     let setting = Setting::new();
     fs::write(setting.path("plugins/broken.wasm"), "#!/bin/sh\n").expect("written");
-    setting.check(PLUGIN, &["broken.wasm", "not a WebAssembly file"]);
+    setting.check_plugin("broken", &["broken.wasm", "not a WebAssembly file"]);
 }
 
 #[test]
@@ -133,7 +154,7 @@ fn a_plugin_that_imports_what_is_not_offered() {
     module.extend(b"wasi_snapshot_preview1\x08fd_write\0\0");
     let setting = Setting::new();
     fs::write(setting.path("plugins/greedy.wasm"), module).expect("written");
-    setting.check(PLUGIN, &["greedy.wasm", "wasi_snapshot_preview1", "wasm32-unknown-unknown"]);
+    setting.check_plugin("greedy", &["greedy.wasm", "wasi_snapshot_preview1", "wasm32-unknown-unknown"]);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub enum Exit {
     Broker,
     /// Part of what was asked for could not be had, or it was stopped before the end: run it again.
     Incomplete,
+    /// A session that is replayed does not do what was recorded.
+    Differs,
     /// Killed: by the flag, a limit, an operator. Never restarted automatically.
     Killed,
     /// Drained and ended on request of the watchdog; to be restarted.
@@ -31,7 +33,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, for tables in documents and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ok,
         Self::Usage,
         Self::Config,
@@ -41,6 +43,7 @@ impl Exit {
         Self::Data,
         Self::Broker,
         Self::Incomplete,
+        Self::Differs,
         Self::Killed,
         Self::Drained,
         Self::Failed,
@@ -58,6 +61,7 @@ impl Exit {
             Self::Data => 14,
             Self::Broker => 15,
             Self::Incomplete => 16,
+            Self::Differs => 17,
             Self::Killed => 20,
             Self::Drained => 30,
             Self::Failed => 31,
@@ -81,6 +85,7 @@ impl Exit {
             | Self::State
             | Self::Address
             | Self::Data
+            | Self::Differs
             | Self::Killed => false,
         }
     }

@@ -26,6 +26,7 @@ const MAX_BATCH_FRAMES: usize = 4_096;
 /// One open data connection.
 pub struct AlpacaData {
     socket: Socket,
+    channels: Channels,
     decoder: Decoder,
     greeting: Greeting,
     controls: Vec<Control>,
@@ -42,15 +43,7 @@ impl DataFeed for Alpaca {
     type Session = AlpacaData;
 
     async fn open(&self, subscription: &Subscription) -> Result<AlpacaData, StreamError> {
-        let wanted = Subscription { news: Vec::new(), ..subscription.clone() };
-        let subscribe = json!({
-            "action": "subscribe",
-            "bars": names(&wanted.bars),
-            "updatedBars": names(&wanted.bars),
-            "quotes": names(&wanted.quotes),
-            "trades": names(&wanted.trades),
-        });
-        AlpacaData::open(self, &self.data_stream, wanted, subscribe).await
+        AlpacaData::open(self, &self.data_stream, subscription, Channels::Data).await
     }
 }
 
@@ -58,9 +51,38 @@ impl DataFeed for AlpacaNews {
     type Session = AlpacaData;
 
     async fn open(&self, subscription: &Subscription) -> Result<AlpacaData, StreamError> {
-        let wanted = Subscription { news: subscription.news.clone(), ..Subscription::default() };
-        let subscribe = json!({"action": "subscribe", "news": names(&wanted.news)});
-        AlpacaData::open(&self.0, &self.0.news_stream, wanted, subscribe).await
+        AlpacaData::open(&self.0, &self.0.news_stream, subscription, Channels::News).await
+    }
+}
+
+/// What can be asked of a stream; what it does not have may not even be named (410, fact sheet 4).
+#[derive(Clone, Copy, Debug)]
+enum Channels {
+    Data,
+    News,
+}
+
+impl Channels {
+    /// The request to hear something, or not to hear it any more.
+    fn request(self, action: &str, what: &Subscription) -> Value {
+        match self {
+            Self::Data => json!({
+                "action": action,
+                "bars": names(&what.bars),
+                "updatedBars": names(&what.bars),
+                "quotes": names(&what.quotes),
+                "trades": names(&what.trades),
+            }),
+            Self::News => json!({"action": action, "news": names(&what.news)}),
+        }
+    }
+
+    /// What of a subscription this stream serves.
+    fn of(self, wanted: &Subscription) -> Subscription {
+        match self {
+            Self::Data => Subscription { news: Vec::new(), ..wanted.clone() },
+            Self::News => Subscription { news: wanted.news.clone(), ..Subscription::default() },
+        }
     }
 }
 
@@ -84,6 +106,18 @@ impl DataSession for AlpacaData {
         }
         Ok(())
     }
+
+    async fn resubscribe(&mut self, to: &Subscription) -> Result<(), StreamError> {
+        let (before, to) = (self.greeting.wanted().clone(), self.channels.of(to));
+        // First what goes: a small plan may have no room for both.
+        let changes = [("unsubscribe", before.without(&to)), ("subscribe", to.without(&before))];
+        let changes: Vec<_> = changes.into_iter().filter(|(_, what)| !what.is_empty()).collect();
+        self.greeting.want(to, u32::try_from(changes.len()).expect("two at most"));
+        for (action, what) in changes {
+            self.socket.send(&self.channels.request(action, &what)).await?;
+        }
+        Ok(())
+    }
 }
 
 impl AlpacaData {
@@ -95,13 +129,16 @@ impl AlpacaData {
     async fn open(
         alpaca: &Alpaca,
         endpoint: &Endpoint,
-        wanted: Subscription,
-        subscribe: Value,
+        subscription: &Subscription,
+        channels: Channels,
     ) -> Result<Self, StreamError> {
         let socket = Socket::connect(endpoint).await?;
         let oddities = Arc::clone(&alpaca.oddities);
+        let wanted = channels.of(subscription);
+        let subscribe = channels.request("subscribe", &wanted);
         let mut session = Self {
             socket,
+            channels,
             decoder: Decoder::new(Arc::clone(&oddities)),
             greeting: Greeting::new(wanted, endpoint.timeout, Instant::now().into_std()),
             controls: Vec::new(),

@@ -11,6 +11,9 @@
 //! failed      │ ended           │ ended            │ ended              │ ended   │ ended  │ ended
 //! ```
 //!
+//! When an open stream is asked for something else, each of our requests is answered by one *subscription*, and only
+//! the last of these has to be all.
+//!
 //! *Out of turn*, *mute* and *ended* are failures with those words: the session ends and a new one begins.
 
 use std::time::{Duration, Instant};
@@ -82,12 +85,25 @@ pub(crate) struct Greeting {
     since: Instant,
     patience: Duration,
     wanted: Subscription,
+    /// Requests of an open stream that the broker has yet to answer.
+    unanswered: u32,
 }
 
 impl Greeting {
     /// A connection has just been made; each step may take `patience`.
     pub(crate) fn new(wanted: Subscription, patience: Duration, now: Instant) -> Self {
-        Self { state: State::Welcome, since: now, patience, wanted }
+        Self { state: State::Welcome, since: now, patience, wanted, unanswered: 0 }
+    }
+
+    /// What the broker is to serve.
+    pub(crate) const fn wanted(&self) -> &Subscription {
+        &self.wanted
+    }
+
+    /// Something else is wanted of an open stream, and was said in so many requests.
+    pub(crate) fn want(&mut self, wanted: Subscription, requests: u32) {
+        self.wanted = wanted;
+        self.unanswered += requests;
     }
 
     /// Until when the broker has to say something, and what.
@@ -125,10 +141,13 @@ impl Greeting {
                 None => self.step(State::Open, now, Output::Open),
                 Some(error) => self.fail(error),
             },
-            (State::Open, Said(Control::Subscription(current))) => match self.missing(&current) {
-                None => Output::Wait,
-                Some(error) => self.fail(error),
-            },
+            (State::Open, Said(Control::Subscription(current))) => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                match self.missing(&current).filter(|_| self.unanswered == 0) {
+                    None => Output::Wait,
+                    Some(error) => self.fail(error),
+                }
+            }
             (State::Open, Said(Control::Success(_))) => Output::Wait,
             (
                 State::Welcome | State::Auth | State::Subscription,
@@ -320,6 +339,26 @@ mod tests {
         }
         check(&format!("{OPENED}, less"), &format!("{OPENS}, lacks"));
         check(&format!("{OPENED}, deadline"), &format!("{OPENS}, ended"));
+    }
+
+    #[test]
+    fn of_an_open_stream_only_the_last_answer_has_to_be_all() {
+        let check = |answers: &str, expected: &str| {
+            let (mut greeting, now) = start();
+            for word in ["connected", "authenticated", "all"] {
+                greeting.on(input(word), now);
+            }
+            let symbols = |names: &[&str]| names.iter().map(Symbol::new).collect::<Vec<_>>();
+            // The answer "less" names AAPL alone.
+            let wanted = Subscription { bars: symbols(&["AAPL", "SPY"]), ..Subscription::default() };
+            greeting.want(wanted, 2);
+            let said = answers.split(", ").map(|word| output(&greeting.on(input(word), now)));
+            assert_eq!(said.collect::<Vec<_>>().join(", "), expected);
+        };
+        check("less, all, all", "wait, wait, wait");
+        check("less, less", "wait, lacks");
+        check("all, less", "wait, lacks");
+        check("all", "wait");
     }
 
     #[test]

@@ -19,6 +19,27 @@ pub struct Subscription {
     pub news: Vec<Symbol>,
 }
 
+impl Subscription {
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        [&self.bars, &self.quotes, &self.trades, &self.news].into_iter().all(Vec::is_empty)
+    }
+
+    /// What of this is not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let less = |own: &[Symbol], other: &[Symbol]| {
+            own.iter().filter(|symbol| !other.contains(symbol)).cloned().collect()
+        };
+        Self {
+            bars: less(&self.bars, &other.bars),
+            quotes: less(&self.quotes, &other.quotes),
+            trades: less(&self.trades, &other.trades),
+            news: less(&self.news, &other.news),
+        }
+    }
+}
+
 /// Opens market-data sessions.
 pub trait DataFeed: Send + Sync + 'static {
     /// The session this feed opens.
@@ -42,6 +63,13 @@ pub trait DataSession: Send + 'static {
     /// # Errors
     /// Any error ends the session.
     fn next(&mut self, out: &mut Vec<MarketEvent>) -> impl Future<Output = Result<(), StreamError>> + Send;
+
+    /// Says to the broker what is wanted from now on, in the place of what was: what is not among it any more, and
+    /// what is new. Whether the broker agrees, [`DataSession::next`] finds out.
+    ///
+    /// # Errors
+    /// Any error ends the session, and so does giving up before it is said.
+    fn resubscribe(&mut self, to: &Subscription) -> impl Future<Output = Result<(), StreamError>> + Send;
 }
 
 /// Opens trade-update sessions.

@@ -104,11 +104,24 @@ impl Books {
     /// The worst positions of all symbols together, at `price_of`; where that has none, at the highest of
     /// the open orders' limits, or stops where there is none, and average costs.
     pub fn gross_exposure(&self, price_of: impl Fn(&Symbol) -> Option<Price>) -> Usd {
-        let value = |symbol: &Symbol| {
-            let price = price_of(symbol).unwrap_or_else(|| self.price_in_books(symbol));
-            price * self.worst_position(symbol)
+        self.exposed_symbols().iter().map(|symbol| self.exposure_in(symbol, &price_of)).sum()
+    }
+
+    /// The same of the symbols in which a strategy holds something or has an order open. What others hold there, as
+    /// former owners may, counts as well.
+    pub fn exposure_of(&self, strategy: &StrategyName, price_of: impl Fn(&Symbol) -> Option<Price>) -> Usd {
+        let is_own = |symbol: &&Symbol| {
+            let open =
+                self.open_on(symbol).chain(self.owing_orders().filter(|it| it.request.symbol == **symbol));
+            !self.sub_book(strategy, symbol).qty.is_zero()
+                || open.into_iter().any(|it| it.strategy() == strategy)
         };
-        self.exposed_symbols().iter().map(value).sum()
+        self.exposed_symbols().iter().filter(is_own).map(|symbol| self.exposure_in(symbol, &price_of)).sum()
+    }
+
+    fn exposure_in(&self, symbol: &Symbol, price_of: impl Fn(&Symbol) -> Option<Price>) -> Usd {
+        let price = price_of(symbol).unwrap_or_else(|| self.price_in_books(symbol));
+        price * self.worst_position(symbol)
     }
 
     fn price_in_books(&self, symbol: &Symbol) -> Price {

@@ -9,6 +9,7 @@ use super::{
     Mode,
     budget::{DATA_DEFAULT, TRADING_CEILING},
     database::{self, DatabaseSection},
+    journal::JournalSection,
     market_data::{DEFAULT_CANARY, Encoding},
 };
 
@@ -37,6 +38,8 @@ pub(super) struct File {
     pub(super) watchdog: WatchdogSection,
     #[serde(default, deserialize_with = "database::section")]
     pub(super) database: DatabaseSection,
+    #[serde(default)]
+    pub(super) journal: JournalSection,
     #[serde(default)]
     pub(super) strategies: StrategiesSection,
     #[serde(default)]

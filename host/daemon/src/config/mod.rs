@@ -11,6 +11,7 @@ use std::{
 };
 
 use sandpit_alpaca::Secret;
+use sandpit_journal::Retention;
 use sandpit_risk::Limits;
 use sandpit_types::Usd;
 use serde::Deserialize;
@@ -20,6 +21,7 @@ mod database;
 mod endpoints;
 mod error;
 mod file;
+mod journal;
 mod market_data;
 mod orders;
 
@@ -105,6 +107,8 @@ pub(crate) struct Config {
     pub(crate) claims: Vec<ClaimRule>,
     /// Where the records are, and how long they are kept.
     pub(crate) records: Records,
+    /// How much is kept of what happens to strategies; `None` when it is not recorded.
+    pub(crate) journal: Option<Retention>,
     /// The risk limits in force.
     pub(crate) limits: Limits,
     /// How long one event may take a strategy.
@@ -130,19 +134,23 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`]; each names the file and line or the variable.
     pub(crate) fn load(path: &Path, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
-        let file: File = toml::from_str(&text).map_err(|error| invalid(path, &text, &error))?;
-        Self::check(file, path, env)
+        Self::check(read(path)?, path, env)
+    }
+
+    /// Where the state of the host lies, and in which mode it runs: all that is needed to look at it, without
+    /// the broker's keys.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub(crate) fn place(path: &Path, env: &BTreeMap<String, String>) -> Result<(PathBuf, Mode), ConfigError> {
+        let file = read(path)?;
+        let mode = mode(&file, env)?;
+        Ok((file.state_dir, mode))
     }
 
     fn check(file: File, path: &Path, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let not_allowed = |message: String| ConfigError::NotAllowed { path: path.to_owned(), message };
-        let mode = match variable(env, "DRY_RUN") {
-            Some("1" | "true" | "yes") => Mode::DryRun,
-            Some("0" | "false" | "no") | None => file.mode,
-            Some(other) => return Err(bad_variable("DRY_RUN", format!("{other:?} is neither 1 nor 0"))),
-        };
+        let mode = mode(&file, env)?;
         let clock_speed = clock_speed(&file.broker, mode).map_err(not_allowed)?;
         if !is_feed(&file.broker.feed) {
             let feed = &file.broker.feed;
@@ -160,6 +168,7 @@ impl Config {
         let market_data = MarketData::check(&file.market_data).map_err(not_allowed)?;
         let claims = orders::claims(&file.orders).map_err(not_allowed)?;
         let records = Records::check(&file.database, env)?.map_err(not_allowed)?;
+        let journal = journal::check(&file.journal).map_err(not_allowed)?;
         let mut overrides = file.limits;
         if let Some(text) = variable(env, "NAV_USD") {
             let amount: Usd =
@@ -185,10 +194,25 @@ impl Config {
             market_data,
             claims,
             records,
+            journal,
             limits,
             event_deadline: Duration::from_millis(deadline_ms),
             strategy_memory_bytes: usize::try_from(memory_mb << 20).unwrap_or(usize::MAX),
         })
+    }
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+    toml::from_str(&text).map_err(|error| invalid(path, &text, &error))
+}
+
+fn mode(file: &File, env: &BTreeMap<String, String>) -> Result<Mode, ConfigError> {
+    match variable(env, "DRY_RUN") {
+        Some("1" | "true" | "yes") => Ok(Mode::DryRun),
+        Some("0" | "false" | "no") | None => Ok(file.mode),
+        Some(other) => Err(bad_variable("DRY_RUN", format!("{other:?} is neither 1 nor 0"))),
     }
 }
 

@@ -55,6 +55,10 @@ fn a_bad_file_is_one_sentence_with_its_line() {
         &strategies("event_deadline_ms = 60000"),
         "strategies.event_deadline_ms is 60000, it must be 1 to 10000",
     );
+    let journal = |line: &str| format!("{GOOD}[journal]\n{line}\n");
+    check(&journal("max_mb = 1"), "journal.max_mb is 1, it must be 128 to 1000000000");
+    check(&journal("keep_days = 0"), "journal.keep_days is 0, it must be 1 to 36500");
+    check(&journal("keep = 3"), ":4: unknown key `keep`; remove it or see the README for the valid keys");
     check(
         &format!("{GOOD}[limits]\nnav_usd = -1\n"),
         "must be above zero; leave it out for the built-in value",
@@ -223,4 +227,26 @@ fn a_database_is_a_server_where_orders_are_real_and_shows_no_password() {
     check("keep_days = 6", &[], "database.keep_days is 6, it must be 7 to 36500");
     check("keep_orders_days = 29", &[], "database.keep_orders_days is 29, it must be 30 to 36500");
     check("keep_day = 9", &[], "did you mean `keep_days`?");
+}
+
+#[test]
+fn what_happens_to_strategies_is_recorded_unless_it_is_not_wanted() {
+    let journal = |line: &str| load(&format!("{GOOD}[journal]\n{line}\n"), &[]).expect(line).journal;
+    let kept = |keep_days, max_mb: u64| Some(Retention { keep_days, max_bytes: max_mb << 20 });
+    assert_eq!(load(GOOD, &[]).expect("good").journal, kept(30, 4_096));
+    assert_eq!(journal("keep_days = 7\nmax_mb = 500"), kept(7, 500));
+    assert_eq!(journal("enabled = false"), None);
+}
+
+#[test]
+fn where_the_state_lies_is_told_without_keys() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("sandpit.toml");
+    std::fs::write(&path, format!("mode = \"paper\"\n{GOOD}")).expect("written");
+    let place = |env: &[(&str, &str)]| {
+        let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Config::place(&path, &env).expect("good")
+    };
+    assert_eq!(place(&[]), (PathBuf::from("s"), Mode::Paper));
+    assert_eq!(place(&[("DRY_RUN", "1")]), (PathBuf::from("s"), Mode::DryRun));
 }

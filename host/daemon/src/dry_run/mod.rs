@@ -48,6 +48,12 @@ impl DryRun {
         Self { account, calendar: Arc::new(Calendar::nyse()), clock, sender, receiver }
     }
 
+    /// Trades these symbols, too, from now on.
+    pub(crate) fn list(&self, symbols: &[Symbol]) {
+        let mut account = self.lock();
+        symbols.iter().for_each(|symbol| account.venue.list_symbol(symbol));
+    }
+
     /// Lets the market move the venue. A late bar is a bar to it: it looks at the time itself, and an older
     /// one moves no price. One corrected has been for sale already: shown anew, it would be so twice.
     pub(crate) fn on_market(&self, events: &[MarketEvent]) {

@@ -9,8 +9,8 @@ use sandpit_types::StreamHealth;
 
 use super::Running;
 
-/// One entry a stream.
-pub(super) fn streams(running: &Running) -> Vec<StreamFigures> {
+/// One entry a stream; that of the news where somebody wants any.
+pub(super) fn streams(running: &Running, has_news: bool) -> Vec<StreamFigures> {
     let (ingest, updates) = (&running.ingest, &running.updates);
     let health = match ingest.health() {
         StreamHealth::Live => "live",
@@ -28,13 +28,13 @@ pub(super) fn streams(running: &Running) -> Vec<StreamFigures> {
     };
     let trade_updates =
         StreamFigures { messages: updates.updates(), ..stream("trade-updates", &updates.connection) };
-    let news = running.news.as_ref().map(|news| StreamFigures {
-        messages: news.news(),
-        polls: news.polls(),
-        polls_failed: news.polls_failed(),
-        ..stream("news", &news.connection)
-    });
-    [market_data, trade_updates].into_iter().chain(news).collect()
+    let news = StreamFigures {
+        messages: running.news.news(),
+        polls: running.news.polls(),
+        polls_failed: running.news.polls_failed(),
+        ..stream("news", &running.news.connection)
+    };
+    [market_data, trade_updates].into_iter().chain(has_news.then_some(news)).collect()
 }
 
 fn stream(name: &str, connection: &ConnectionStats) -> StreamFigures {

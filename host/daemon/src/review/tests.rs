@@ -56,7 +56,7 @@ fn reviewer(limits: Limits, leased: bool) -> (Reviewer, Arc<Lease>, UnboundedRec
         gates: Gates::new(limits),
         tape: Arc::default(),
         sessions,
-        owners: BTreeMap::new(),
+        owners: Arc::default(),
         lease: leased.then(|| lease.clone()),
         clock: Arc::new(Fixed(now())),
         endings,
@@ -332,4 +332,33 @@ fn the_fourth_day_trade_is_refused_on_request_and_over_a_restart() {
     reviewer.account(&poor, Standing::Explained, now());
     let exit = reviewer.review(&strategy(), &submit(2, Side::Sell, 10), None, &books, now());
     assert_eq!(exit.map(drop), Ok(()));
+}
+
+#[test]
+fn what_a_strategy_is_granted_and_owns_is_looked_up_with_each_order() {
+    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    reviewer.account(&account(100_000), Standing::Explained, now());
+    let mut books = books();
+    let rests = |id| {
+        let kind = OrderKind::Limit { limit_price: price(100) };
+        Submit { kind, ..submit(id, Side::Buy, 10) }
+    };
+    work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
+    work(&mut books, 2, &rests(2), Links::default(), 0);
+    let situation = |reviewer: &Reviewer, of: &StrategyName| {
+        reviewer.situation(of, &submit(3, Side::Buy, 1), None, &books, now())
+    };
+    let other = StrategyName::new("other");
+    // Ten shares are held and ten more are open, at 100 where nobody knows a price.
+    assert_eq!(situation(&reviewer, &strategy()).own_exposure, Usd::new(2_000.into()));
+    assert_eq!(situation(&reviewer, &other).own_exposure, Usd::ZERO);
+    assert_eq!(situation(&reviewer, &other).gross_exposure, Usd::new(2_000.into()));
+    let grant = sandpit_risk::Grant { orders_per_minute: Some(7), ..Default::default() };
+    reviewer.owners.take(&strategy(), &[spy()], grant.clone()).expect("it is nobody's");
+    let found = situation(&reviewer, &strategy());
+    assert_eq!((found.owner, found.grant), (Some(strategy()), grant));
+    let asked = reviewer.review(&other, &submit(4, Side::Buy, 1), None, &books, now());
+    assert_eq!(asked.map(drop), Err(Refusal::NotOwner));
+    reviewer.owners.release(&strategy());
+    assert_eq!(situation(&reviewer, &strategy()).owner, None);
 }

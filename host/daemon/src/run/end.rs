@@ -10,6 +10,7 @@ use std::{
 use nix::fcntl::Flock;
 use sandpit_contract::ToWatchdog;
 use sandpit_execution::{DeskEnd, DeskInput};
+use sandpit_fanout::Roster;
 use sandpit_store::Store;
 use sandpit_strategy::{Runner, StrategyEvent};
 use tokio::{
@@ -26,6 +27,8 @@ use crate::{
     budgets::Budgets,
     flag::{self, Flag},
     lease::LeaseClient,
+    plugins::{Crew, Keeper},
+    recording::Recording,
     strategies::Strategy,
 };
 
@@ -39,13 +42,16 @@ const STORE_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct Host {
     pub(super) kill_switch_file: PathBuf,
     pub(super) lease: LeaseClient,
-    pub(super) runners: Vec<Runner>,
-    pub(super) strategies: Vec<Arc<Strategy>>,
+    /// Starts and stops strategies as long as it is there.
+    pub(super) keeper: Keeper,
+    pub(super) crew: Arc<Crew>,
+    pub(super) roster: Arc<Roster<Strategy>>,
     pub(super) budgets: Arc<Budgets>,
     pub(super) inputs: Sender<DeskInput>,
     pub(super) desk: JoinHandle<DeskEnd>,
     pub(super) stop: watch::Sender<bool>,
     pub(super) store: Store,
+    pub(super) recording: Arc<Recording>,
     /// Goes with the process: no other host may use the folder before.
     pub(super) _lock: Flock<File>,
 }
@@ -87,14 +93,18 @@ impl Host {
         if matches!(ending, Ending::Asked | Ending::Drain { .. }) {
             self.lease.leave(&ToWatchdog::Bye { reason: ending.text() });
         }
-        for strategy in &self.strategies {
+        // From here on nobody comes. Who is just being started is not waited for.
+        drop(self.keeper);
+        let runners = self.crew.close();
+        for strategy in &*self.roster.members() {
             strategy.inbox.push(StrategyEvent::Stop(ending.text()));
         }
-        let runners = self.runners;
         let joined = tokio::task::spawn_blocking(move || runners.into_iter().all(Runner::join));
         if !matches!(timeout(STRATEGIES_LIMIT, joined).await, Ok(Ok(true))) {
             tracing::error!("a strategy did not end in good order");
         }
+        let recording = self.recording;
+        let recorded = tokio::task::spawn_blocking(move || recording.close());
         let (inputs, desk) = (self.inputs, self.desk);
         let drained = async move {
             // The desk is gone already when it was the part that broke.
@@ -119,6 +129,8 @@ impl Host {
         if timeout(STORE_LIMIT, self.store.close()).await.is_err() {
             tracing::warn!("the database did not close in time; what was committed is safe");
         }
+        // It has a bound of its own, and ran beside the desk.
+        let _ = recorded.await;
     }
 }
 

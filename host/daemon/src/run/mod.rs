@@ -11,9 +11,9 @@ mod start;
 use std::{fmt, sync::Arc};
 
 pub(crate) use ending::{Ending, Endings};
-pub(crate) use prepare::{lock, usable_folder};
+pub(crate) use prepare::{Plugins, load_plugins, lock, usable_folder};
 use sandpit_contract::Exit;
-pub(crate) use start::open_database;
+pub(crate) use start::{SETTLE, claims, open_database};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{

@@ -1,9 +1,10 @@
 //! Everything that can be wrong is found here, in the order of its cost: files, plugins, address, broker.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -11,8 +12,9 @@ use nix::fcntl::{Flock, FlockArg};
 use sandpit_alpaca::{Alpaca, AlpacaConfig};
 use sandpit_broker::{Broker, BrokerError};
 use sandpit_contract::Exit;
+use sandpit_fanout::Roster;
 use sandpit_monitor::Monitor;
-use sandpit_strategy::Engine;
+use sandpit_strategy::{PLUGINS_MAX, PluginError};
 use sandpit_types::{HostEpoch, MarketClock, MarketTime, Symbol};
 
 use super::{Failure, calendar};
@@ -24,8 +26,9 @@ use crate::{
     dry_run::DryRun,
     figures::Figures,
     lease::Lease,
+    plugins::{Folder, Refusals, list, wanted_data},
     sessions::Sessions,
-    strategies::{self, Strategy},
+    strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy},
 };
 
 /// How long a request to the broker may take, real time.
@@ -43,20 +46,33 @@ pub(super) struct Prepared {
 
 /// Everything but the monitor, which is served while the rest starts.
 pub(super) struct Parts {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     pub(super) folder: PathBuf,
     /// Held for as long as the process lives.
     pub(super) lock: Flock<File>,
     pub(super) lease: Arc<Lease>,
     pub(super) epoch: HostEpoch,
     pub(super) seed: u64,
-    pub(super) engine: Engine,
-    pub(super) strategies: Vec<Arc<Strategy>>,
+    pub(super) plugins: Plugins,
     pub(super) clock: Arc<BrokerClock>,
     pub(super) sessions: Sessions,
     pub(super) alpaca: Arc<Alpaca>,
     pub(super) budgets: Arc<Budgets>,
     pub(super) figures: Arc<Figures>,
+}
+
+/// The strategies that are there, the folder they came from, and what is known of both.
+pub(crate) struct Plugins {
+    pub(crate) loader: Loader,
+    /// The folder as it was taken.
+    pub(crate) folder: Folder,
+    /// Plugins that wait for others to leave.
+    pub(crate) waiting: BTreeSet<String>,
+    pub(crate) roster: Arc<Roster<Strategy>>,
+    pub(crate) owners: Arc<Owners>,
+    pub(crate) refusals: Arc<Refusals>,
+    /// Intents of all strategies that ever were.
+    pub(crate) all_intents: Arc<AtomicU64>,
 }
 
 /// Prepares a host.
@@ -68,16 +84,17 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
     let lock = lock(&folder)?;
     let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
     let (epoch, seed) = (HostEpoch(random()?), random()?);
-    let engine = Engine::new().map_err(|error| Failure::new(Exit::Plugin, error))?;
-    let strategies = strategies::load(&config, &engine, &folder.join("compiled"))
-        .map_err(|error| Failure::new(Exit::Plugin, error))?;
+    let config = Arc::new(config);
+    let plugins =
+        load_plugins(&config, &folder.join("compiled")).map_err(|error| Failure::new(Exit::Plugin, error))?;
 
     let clock = Arc::new(BrokerClock::new(MarketTime::EPOCH, config.clock_speed, ambient::boot_now));
     let market_clock: Arc<dyn MarketClock> = clock.clone();
     let budgets = Arc::new(Budgets::new(&config.quotas, &market_clock));
     say_what_comes_in(&config);
     let needed = config.mode.posts().then(|| lease.clone());
-    let figures = Arc::new(Figures::new(&config, epoch, needed, clock.clone(), &strategies, budgets.clone()));
+    let figures = Figures::new(&config, epoch, needed, clock.clone(), &plugins, budgets.clone());
+    let figures = Arc::new(figures);
     let monitor = monitor(&config, &figures).await?;
 
     let alpaca = Alpaca::new(alpaca_config(&config), budgets.trading.clone(), budgets.data.clone())
@@ -91,8 +108,7 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
         lease,
         epoch,
         seed,
-        engine,
-        strategies,
+        plugins,
         clock,
         sessions,
         alpaca,
@@ -105,31 +121,67 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
 impl Parts {
     /// The in-process broker of a dry run.
     pub(super) fn dry_run(&self) -> DryRun {
-        DryRun::new(&self.symbols(), self.clock.clone(), self.seed)
+        DryRun::new(&wanted_data(&self.strategies()).bars, self.clock.clone(), self.seed)
     }
 
-    /// Every symbol that a strategy trades.
-    pub(super) fn symbols(&self) -> Vec<Symbol> {
-        self.strategies.iter().flat_map(|strategy| strategy.instruments.iter().cloned()).collect()
+    /// The strategies that run now.
+    pub(super) fn strategies(&self) -> Arc<[Arc<Strategy>]> {
+        self.plugins.roster.members()
     }
+}
 
-    /// The symbols that the news is to be of: what the configuration lists, else the instruments of the
-    /// strategies that want news. Nothing where none does.
-    pub(super) fn news_symbols(&self) -> Vec<Symbol> {
-        let wanting = || self.strategies.iter().filter(|strategy| strategy.wants_news());
-        let listed = &self.config.market_data.news;
-        match wanting().next() {
-            None => Vec::new(),
-            Some(_) if !listed.is_empty() => listed.clone(),
-            Some(_) => wanting().flat_map(|strategy| strategy.instruments.iter().cloned()).collect(),
+/// Finds, checks and compiles everything in the plugins folder. Nothing runs yet. One that is of no use does not keep
+/// the others from trading: it is said, and looked at again when it changes.
+///
+/// # Errors
+/// When the folder cannot be read, or nothing can be compiled here.
+pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins, StrategiesError> {
+    let loader = Loader::new(cache_dir)?;
+    let dir = &config.plugins_dir;
+    let listing = list(dir).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => PluginError::NoFolder { path: dir.clone() },
+        _ => PluginError::Io { action: "read", path: dir.clone(), source },
+    })?;
+    let (owners, refusals, all_intents) = (Owners::default(), Refusals::default(), Arc::default());
+    let (mut strategies, mut waiting) = (Vec::new(), BTreeSet::new());
+    for name in listing.keys() {
+        let taken = loader.load(&dir.join(format!("{name}.wasm"))).and_then(|loaded| {
+            own(&owners, &loaded)?;
+            if strategies.len() >= PLUGINS_MAX { Err(StrategiesError::TOO_MANY) } else { Ok(loaded) }
+        });
+        match taken {
+            Ok(loaded) => {
+                let counters = Arc::new(Counters::new(Arc::clone(&all_intents)));
+                strategies.push(Arc::new(Strategy::new(loaded, counters)));
+            }
+            Err(error) => {
+                if error.waits_for_others() {
+                    waiting.insert(name.clone());
+                }
+                refusals.say(name, &error.to_string(), false);
+            }
         }
     }
-
-    /// The symbols of strategies that want trades. Quotes and bars are wanted of all: the gates need prices.
-    pub(super) fn trade_symbols(&self) -> Vec<Symbol> {
-        let wanting = self.strategies.iter().filter(|strategy| strategy.wants_trades());
-        wanting.flat_map(|strategy| strategy.instruments.iter().cloned()).collect()
+    if strategies.is_empty() {
+        tracing::warn!("no strategy runs: waiting for one in {}", dir.display());
     }
+    Ok(Plugins {
+        loader,
+        folder: Folder::taken(listing),
+        waiting,
+        roster: Arc::new(Roster::of(strategies)),
+        owners: Arc::new(owners),
+        refusals: Arc::new(refusals),
+        all_intents,
+    })
+}
+
+/// The first one of two that want a symbol, by name, has it.
+fn own(owners: &Owners, loaded: &Loaded) -> Result<(), StrategiesError> {
+    let name = loaded.plugin.name();
+    owners
+        .take(name, &loaded.instruments, loaded.grant())
+        .map_err(|(first, symbol)| StrategiesError::Shared { first, second: name.clone(), symbol })
 }
 
 /// One folder a mode, so that a dry run never sees the orders of an account.

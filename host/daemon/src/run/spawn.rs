@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use sandpit_alpaca::AlpacaNews;
-use sandpit_broker::{Broker, BrokerError, OrderFeed, Subscription};
+use sandpit_broker::{Broker, BrokerError, OrderFeed};
 use sandpit_execution::{Desk, DeskEnd, DeskInput, DeskOutput};
 use sandpit_ingest::{
-    Ingest, IngestConfig, IngestStats, MarketSink, NewsConfig, NewsLoop, NewsStats, Reins, Suspicion,
-    UpdateLoop, UpdateSink, UpdateStats,
+    Ingest, IngestConfig, IngestStats, MarketSink, NewsConfig, NewsLoop, NewsStats, Reins, Resubscription,
+    Suspicion, UpdateLoop, UpdateSink, UpdateStats,
 };
 use sandpit_store::Store;
 use sandpit_strategy::StrategyEvent;
-use sandpit_types::{MarketClock, MarketTime, Pulse, TradeUpdate};
+use sandpit_types::{Account, MarketClock, MarketTime, Pulse, Symbol, TradeUpdate};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -23,12 +23,20 @@ use super::{
     ending::{Ending, Endings},
     prepare::Parts,
 };
-use crate::{dry_run::DryRun, fan_out::fan_out, review::Reviewer, strategies::Mail};
+use crate::{
+    dry_run::DryRun,
+    fan_out::fan_out,
+    plugins::{wanted_data, wanted_news},
+    review::Reviewer,
+    strategies::{Arrivals, Mail},
+};
 
 /// Outputs of the desk that may wait for the strategies.
 const DESK_OUTPUTS: usize = 4_096;
 /// Suspicions that may wait for the order stream. One ends the connection, so what is past it says no more.
 const SUSPICIONS: usize = 4;
+/// Changes of what is wanted that may wait for a loop. One more makes the keeper of the plugins wait.
+const CHANGES: usize = 4;
 /// Nonces that may wait for a loop.
 const PROBES: usize = 16;
 /// How often strategies learn of the time, and without a watchdog every loop is probed; real time.
@@ -84,16 +92,14 @@ impl Spawner<'_> {
         });
     }
 
-    /// Box 1, market data.
-    pub(super) fn ingest(&self, since: MarketTime, dry_run: Option<DryRun>) -> Arc<IngestStats> {
+    /// Box 1, market data; and the way to other subscriptions.
+    pub(super) fn ingest(
+        &self,
+        since: MarketTime,
+        dry_run: Option<DryRun>,
+    ) -> (Arc<IngestStats>, mpsc::Sender<Resubscription>) {
         let prepared = self.prepared;
-        let symbols = prepared.symbols();
-        let subscription = Subscription {
-            bars: symbols.clone(),
-            quotes: symbols.clone(),
-            trades: prepared.trade_symbols(),
-            news: Vec::new(),
-        };
+        let subscription = wanted_data(&prepared.strategies());
         let canary = prepared.config.market_data.canary.clone();
         let config = IngestConfig {
             watches: IngestConfig::usual_watches(&subscription, canary.as_ref()),
@@ -107,33 +113,34 @@ impl Spawner<'_> {
             seed: prepared.seed,
         };
         let sink = self.fan_out(dry_run);
+        let (changer, changes) = mpsc::channel(CHANGES);
         let alpaca = prepared.alpaca.clone();
-        let ingest = Ingest::new(config, alpaca.clone(), alpaca, prepared.clock.clone());
+        let ingest =
+            Ingest::new(config, alpaca.clone(), alpaca, prepared.clock.clone()).with_changes(changes);
         let stats = ingest.stats();
         self.endings.watch_task("ingest", tokio::spawn(ingest.run(sink, self.reins("ingest"))));
-        stats
+        (stats, changer)
     }
 
-    /// Box 1, news, where a strategy wants them.
-    pub(super) fn news(&self, since: MarketTime) -> Option<Arc<NewsStats>> {
-        let symbols = self.prepared.news_symbols();
-        if symbols.is_empty() {
-            return None;
-        }
+    /// Box 1, news; and the way to say whose. It rests while no strategy wants any.
+    pub(super) fn news(&self, since: MarketTime) -> (Arc<NewsStats>, mpsc::Sender<Vec<Symbol>>) {
+        let symbols = wanted_news(&self.prepared.config, &self.prepared.strategies());
         let (alpaca, clock) = (self.prepared.alpaca.clone(), self.prepared.clock.clone());
         let config = NewsConfig { symbols, since, seed: self.prepared.seed.rotate_left(2) };
+        let (changer, changes) = mpsc::channel(CHANGES);
         let news = NewsLoop::new(config, Arc::new(AlpacaNews(alpaca.clone())), alpaca, clock);
+        let news = news.with_changes(changes);
         let stats = news.stats();
         let loop_ = news.run(self.fan_out(None), self.reins("news"));
         self.endings.watch_task("news", tokio::spawn(loop_));
-        Some(stats)
+        (stats, changer)
     }
 
     /// Where events go. The venue of a dry run has no use for news.
     fn fan_out(&self, dry_run: Option<DryRun>) -> impl MarketSink + 'static {
         let (prepared, figures) = (self.prepared, &self.prepared.figures);
         let (tape, counts) = (figures.tape.clone(), figures.data.clone());
-        fan_out(prepared.clock.clone(), dry_run, tape, counts, prepared.strategies.clone())
+        fan_out(prepared.clock.clone(), dry_run, tape, counts, prepared.plugins.roster.clone())
     }
 
     /// Box 1, trade updates. `suspicions` are the desk's: what REST showed and the stream did not tell.
@@ -154,6 +161,8 @@ impl Spawner<'_> {
         &self,
         desk: Desk<B, Reviewer>,
         inputs: mpsc::Receiver<DeskInput>,
+        arrivals: Arc<Arrivals>,
+        account: Account,
     ) -> (JoinHandle<DeskEnd>, mpsc::Receiver<Suspicion>) {
         let (outputs, mail) = mpsc::channel(DESK_OUTPUTS);
         let probes = self.inputs.clone();
@@ -161,7 +170,9 @@ impl Spawner<'_> {
         let probe = Box::new(move |nonce| drop(probes.try_send(DeskInput::Probe(nonce))));
         self.prepared.figures.loops.add("execution", desk.pulse(), probe);
         let (suspects, suspicions) = mpsc::channel(SUSPICIONS);
-        self.mail(mail, suspects);
+        let roster = self.prepared.plugins.roster.clone();
+        let post = Mail::new(roster, arrivals, account, self.prepared.clock.clone());
+        self.mail(post, mail, suspects);
         let (task, endings) = (tokio::spawn(desk.run(inputs, outputs)), self.endings.clone());
         let watched = tokio::spawn(async move {
             let ended = task.await;
@@ -171,8 +182,12 @@ impl Spawner<'_> {
         (watched, suspicions)
     }
 
-    fn mail(&self, mut outputs: mpsc::Receiver<DeskOutput>, suspects: mpsc::Sender<Suspicion>) {
-        let mail = Mail::new(&self.prepared.strategies, self.prepared.clock.clone());
+    fn mail(
+        &self,
+        mut mail: Mail,
+        mut outputs: mpsc::Receiver<DeskOutput>,
+        suspects: mpsc::Sender<Suspicion>,
+    ) {
         let figures = self.prepared.figures.clone();
         let deliver = async move {
             while let Some(output) = outputs.recv().await {
@@ -187,6 +202,7 @@ impl Spawner<'_> {
                     | DeskOutput::Fill { .. }
                     | DeskOutput::Refused { .. }
                     | DeskOutput::SubBook { .. }
+                    | DeskOutput::Introduction { .. }
                     | DeskOutput::Alert(_) => {}
                 }
                 mail.deliver(output);
@@ -233,7 +249,7 @@ impl Spawner<'_> {
     /// Tells strategies the time, and proves every loop's life where no watchdog does.
     pub(super) fn ticks(&self) {
         let (clock, loops) = (self.prepared.clock.clone(), self.prepared.figures.loops.clone());
-        let (strategies, lease) = (self.prepared.strategies.clone(), self.prepared.lease.clone());
+        let (roster, lease) = (self.prepared.plugins.roster.clone(), self.prepared.lease.clone());
         let mut stopped = self.stopped.clone();
         let tick = async move {
             let mut nonce = 0;
@@ -243,7 +259,7 @@ impl Spawner<'_> {
                     _ = stopped.wait_for(|stop| *stop) => return,
                 }
                 let now = clock.now();
-                for strategy in &strategies {
+                for strategy in &*roster.members() {
                     strategy.inbox.push(StrategyEvent::Tick(now));
                 }
                 if !lease.is_watched() {

@@ -5,18 +5,23 @@ use std::{fs, io, path::Path, sync::Arc, time::Duration};
 use sandpit_broker::{Broker, History, OrderFeed, Permit};
 use sandpit_contract::Exit;
 use sandpit_cores::reconcile::Claim;
-use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, Reconciled};
+use sandpit_execution::{
+    Desk, DeskConfig, DeskError, DeskInput, DeskOutput, DeskStats, Reconciled, introduction,
+};
+use sandpit_ingest::{IngestStats, Resubscription};
 use sandpit_risk::Gates;
 use sandpit_store::{Database, Store};
-use sandpit_strategy::{Runner, StrategyEvent};
-use sandpit_types::{Bar, MarketClock, MarketTime, Pulse};
-use tokio::sync::{mpsc, watch};
+use sandpit_types::{Account, Bar, MarketClock, MarketTime, Pulse, Symbol};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
 
 use super::{
     Ending, Endings, Failure,
     end::Host,
     marker,
-    prepare::{Parts, Prepared},
+    prepare::{Parts, Plugins, Prepared},
     spawn::Spawner,
 };
 use crate::{
@@ -26,12 +31,14 @@ use crate::{
     lease::{LeaseClient, LeaseParts, Order},
     losses::Losses,
     permit::{DryRunPermit, TradePermit},
+    plugins::{Crew, Keeper, KeeperParts, wanted_data},
+    recording::Recording,
     review::Reviewer,
-    strategies::{self, Beginning, Strategy},
+    strategies::{Arrivals, Beginning, Strategy},
 };
 
 /// So long after a minute's end the broker's history has its bar, market time.
-const SETTLE: Duration = Duration::from_secs(5);
+pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 /// Inputs that may wait for the desk.
 const DESK_INPUTS: usize = 4_096;
 
@@ -48,7 +55,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
 ) -> Result<Host, Failure> {
     let (stop, stopped) = watch::channel(false);
     endings.watch_task("monitor", tokio::spawn(prepared.monitor.serve(stopped.clone())));
-    let prepared = prepared.parts;
+    let mut prepared = prepared.parts;
     let lease = start_lease(&prepared, endings)?;
     let store_pulse = Arc::new(Pulse::default());
     let store = open_store(&prepared, store_pulse.clone()).await?;
@@ -61,26 +68,50 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let since = (prepared.clock.now() - SETTLE).minute();
     let warmup = warmup(&prepared, since).await;
     let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
-    let beginning = Beginning { books: desk.books(), account: &found.account, warmup: &warmup };
-    let runners = start_strategies(&prepared, &beginning, &inputs)?;
+    let crew = Arc::new(Crew::default());
+    let recording = Arc::new(Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?);
+    start_strategies(&prepared, &crew, &desk, &found.account, &warmup, &inputs, &recording);
 
     let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
     spawner.store(&store, store_pulse);
     spawner.retention(&store);
     let stats = desk.stats();
-    let (desk, suspicions) = spawner.desk(desk, desk_inputs);
+    let arrivals = Arc::new(Arrivals::default());
+    let (desk, suspicions) = spawner.desk(desk, desk_inputs, arrivals.clone(), found.account);
     let updates = spawner.updates(orders, suspicions);
     spawner.clock();
     spawner.ticks();
     // Last, so that no strategy sees the market before it knows what it holds.
-    let ingest = spawner.ingest(since, dry_run);
-    let news = spawner.news(since);
+    let (ingest, market) = spawner.ingest(since, dry_run.clone());
+    let (news, wire) = spawner.news(since);
     let alpaca = prepared.alpaca.clone();
-    prepared.figures.set_running(Running { desk: stats, ingest, updates, news, alpaca });
+    prepared.figures.set_running(Running {
+        desk: stats.clone(),
+        ingest: ingest.clone(),
+        updates,
+        news,
+        alpaca,
+    });
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
-    let Parts { config, strategies, budgets, lock, .. } = prepared;
-    let kill_switch_file = config.kill_switch_file;
-    Ok(Host { kill_switch_file, lease, runners, strategies, budgets, inputs, desk, stop, store, _lock: lock })
+    let roster = prepared.plugins.roster.clone();
+    let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
+    let keeper = keep(&mut prepared, feeds, crew.clone(), &inputs, &recording, endings)?;
+    let Parts { config, budgets, lock, .. } = prepared;
+    let kill_switch_file = config.kill_switch_file.clone();
+    Ok(Host {
+        kill_switch_file,
+        lease,
+        keeper,
+        crew,
+        roster,
+        budgets,
+        inputs,
+        desk,
+        stop,
+        store,
+        recording,
+        _lock: lock,
+    })
 }
 
 fn say(found: &Reconciled) {
@@ -164,8 +195,6 @@ fn desk<B: Broker>(
     store: Store,
     endings: &Endings,
 ) -> Result<Desk<B, Reviewer>, Failure> {
-    let owners =
-        strategies::owners(&prepared.strategies).map_err(|error| Failure::new(Exit::Plugin, error))?;
     let lease = prepared.figures.lease.clone();
     let permit: Arc<dyn Permit> = match &lease {
         Some(lease) => Arc::new(TradePermit::new(lease.clone(), prepared.config.kill_switch_file.clone())),
@@ -176,7 +205,7 @@ fn desk<B: Broker>(
         losses: Losses::new(&prepared.config.limits, prepared.sessions.clone()),
         tape: prepared.figures.tape.clone(),
         sessions: prepared.sessions.clone(),
-        owners,
+        owners: prepared.plugins.owners.clone(),
         lease,
         clock: prepared.clock.clone(),
         endings: endings.clone(),
@@ -186,61 +215,122 @@ fn desk<B: Broker>(
     };
     let mut config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
     config.mode = prepared.config.mode.as_str();
-    config.claims = claims(&prepared.config.claims, &prepared.strategies)?;
+    config.claims = claims(&prepared.config.claims, &prepared.strategies());
+    let is_idle = |rule: &&ClaimRule| config.claims.iter().all(|claim| claim.strategy != rule.strategy);
+    for ClaimRule { client_id_prefix, strategy } in prepared.config.claims.iter().filter(is_idle) {
+        tracing::warn!(
+            "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, which does not run: such orders are \
+             left alone until it does"
+        );
+    }
     let pulse = Arc::default();
     Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
 }
 
-/// Each rule with what its strategy trades. An order that is claimed for a strategy that is not there would
-/// be nobody's.
-fn claims(rules: &[ClaimRule], strategies: &[Arc<Strategy>]) -> Result<Vec<Claim>, Failure> {
+/// Each rule with what its strategy trades. An order that would be claimed for a strategy that is not there would be
+/// nobody's: that rule waits for its strategy.
+pub(crate) fn claims(rules: &[ClaimRule], strategies: &[Arc<Strategy>]) -> Vec<Claim> {
     let claim = |rule: &ClaimRule| {
         let ClaimRule { client_id_prefix, strategy } = rule.clone();
-        match strategies.iter().find(|there| there.name == strategy) {
-            Some(there) => {
-                Ok(Claim { client_id_prefix, strategy, symbols: there.instruments.iter().cloned().collect() })
-            }
-            None => {
-                let what = format!(
-                    "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, of which there is \
-                     no plugin"
-                );
-                Err(Failure::new(Exit::Config, what))
-            }
-        }
+        let there = strategies.iter().find(|there| there.name == strategy)?;
+        Some(Claim { client_id_prefix, strategy, symbols: there.instruments.iter().cloned().collect() })
     };
-    rules.iter().map(claim).collect()
+    rules.iter().filter_map(claim).collect()
 }
 
 /// Bars of the past, as many as the neediest strategy wants. Without them strategies start cold, which is
 /// said.
 async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
-    let wanted = prepared.strategies.iter().map(|strategy| strategy.warmup_bars()).max().unwrap_or(0);
+    let strategies = prepared.strategies();
+    let wanted = strategies.iter().map(|strategy| strategy.warmup_bars()).max().unwrap_or(0);
     let from = prepared.sessions.minutes_back(until, wanted);
     if wanted == 0 || from >= until {
         return Vec::new();
     }
-    prepared.alpaca.bars(&prepared.symbols(), from, until).await.unwrap_or_else(|error| {
+    let symbols = wanted_data(&strategies).bars;
+    prepared.alpaca.bars(&symbols, from, until).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "no bars of the past: strategies start without warm-up");
         Vec::new()
     })
 }
 
-fn start_strategies(
+/// Starts whoever was loaded. Who does not start leaves the roster, and the others trade.
+fn start_strategies<B: Broker>(
     prepared: &Parts,
-    beginning: &Beginning<'_>,
+    crew: &Crew,
+    desk: &Desk<B, Reviewer>,
+    account: &Account,
+    warmup: &[Bar],
     inputs: &mpsc::Sender<DeskInput>,
-) -> Result<Vec<Runner>, Failure> {
-    let start = |(index, strategy): (usize, &Arc<Strategy>)| {
-        let seed = prepared.seed.wrapping_add(index as u64);
-        let loops = &prepared.figures.loops;
-        let (engine, config) = (&prepared.engine, &prepared.config);
-        let runner = strategy.start(engine, config, seed, beginning, inputs.clone(), loops);
-        let runner = runner.map_err(|error| Failure::new(Exit::Plugin, error))?;
-        let inbox = strategy.inbox.clone();
-        let probe = Box::new(move |nonce| inbox.push(StrategyEvent::Probe(nonce)));
-        loops.add(strategy.loop_name(), strategy.pulse.clone(), probe);
-        Ok(runner)
-    };
-    prepared.strategies.iter().enumerate().map(start).collect()
+    recording: &Recording,
+) {
+    let Plugins { loader, roster, owners, refusals, .. } = &prepared.plugins;
+    let loops = &prepared.figures.loops;
+    for (index, strategy) in (0..).zip(&*roster.members()) {
+        let seed = prepared.seed.wrapping_add(index);
+        match strategy.start(&loader.engine, &prepared.config, seed, inputs.clone(), loops, recording) {
+            Ok(runner) => {
+                let told = introduction(desk.books(), &strategy.name);
+                if let DeskOutput::Introduction { held, open, .. } = told {
+                    Beginning { held, open, account, warmup, market: &[] }.feed(strategy);
+                }
+                // Nothing is closed before the host stands.
+                let _ = crew.add(&strategy.name, runner);
+            }
+            Err(error) => {
+                roster.change(|members| members.retain(|member| member.name != strategy.name));
+                owners.release(&strategy.name);
+                refusals.say(strategy.name.as_str(), &error.to_string(), false);
+            }
+        }
+    }
+}
+
+/// What the keeper of the plugins needs of the loops that run.
+struct Feeds {
+    market: mpsc::Sender<Resubscription>,
+    wire: mpsc::Sender<Vec<Symbol>>,
+    data: Arc<IngestStats>,
+    books: Arc<DeskStats>,
+    arrivals: Arc<Arrivals>,
+    dry_run: Option<DryRun>,
+}
+
+/// From here on, the plugins folder says who trades.
+fn keep(
+    prepared: &mut Parts,
+    feeds: Feeds,
+    crew: Arc<Crew>,
+    inputs: &mpsc::Sender<DeskInput>,
+    recording: &Arc<Recording>,
+    endings: &Endings,
+) -> Result<Keeper, Failure> {
+    let plugins = &mut prepared.plugins;
+    Keeper::start(KeeperParts {
+        config: prepared.config.clone(),
+        loader: plugins.loader.clone(),
+        folder: std::mem::take(&mut plugins.folder),
+        waiting: std::mem::take(&mut plugins.waiting),
+        roster: plugins.roster.clone(),
+        owners: plugins.owners.clone(),
+        refusals: plugins.refusals.clone(),
+        crew,
+        arrivals: feeds.arrivals,
+        loops: prepared.figures.loops.clone(),
+        all_intents: plugins.all_intents.clone(),
+        desk: inputs.clone(),
+        recording: recording.clone(),
+        books: feeds.books,
+        ingest: feeds.market,
+        news: feeds.wire,
+        data: feeds.data,
+        history: prepared.alpaca.clone(),
+        runtime: Handle::current(),
+        sessions: prepared.sessions.clone(),
+        clock: prepared.clock.clone(),
+        dry_run: feeds.dry_run,
+        endings: endings.clone(),
+        seed: prepared.seed.rotate_left(3),
+    })
+    .map_err(|error| Failure::new(Exit::Failed, error))
 }

@@ -124,6 +124,21 @@ impl<R: Review> Machine<R> {
         self.close_positions(now);
     }
 
+    /// Cancels everything of a strategy in symbols that it does not trade any more, what waits included.
+    pub(super) fn cancel_symbols(&mut self, strategy: &StrategyName, symbols: &[Symbol], now: MarketTime) {
+        let withdrawn = self.planning.take(strategy, |submit| symbols.contains(&submit.symbol));
+        self.withdraw(withdrawn, now);
+        let meant = |(owner, symbol): &(StrategyName, Symbol), _: &mut Leaving| {
+            owner == strategy && symbols.contains(symbol)
+        };
+        let given_up = self.closings.0.extract_if(.., meant);
+        let given_up = given_up.map(|((_, symbol), leaving)| (leaving.id, symbol)).collect();
+        self.tell_given_up(strategy, given_up, now);
+        for id in symbols.iter().flat_map(|symbol| self.to_end(strategy, Some(symbol))).collect::<Vec<_>>() {
+            self.ask_cancel(&id, &audit::host(), "the strategy does not trade it any more", now);
+        }
+    }
+
     /// The orders of a strategy that are not over, those included that were replaced by what the books do not
     /// have; in one symbol, or in all.
     pub(super) fn to_end(&self, strategy: &StrategyName, symbol: Option<&Symbol>) -> Vec<ClientOrderId> {

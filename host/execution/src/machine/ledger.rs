@@ -311,7 +311,9 @@ fn is_outdated_by(waiting: &Then, effect: &Then) -> bool {
 }
 
 fn may_be_forgotten(effect: &Then) -> bool {
-    matches!(effect, Then::Tell(output) if !matches!(**output, DeskOutput::SubBook { .. }))
+    let is_kept =
+        |output: &DeskOutput| matches!(output, DeskOutput::SubBook { .. } | DeskOutput::Introduction { .. });
+    matches!(effect, Then::Tell(output) if !is_kept(output))
 }
 
 /// Whether it is the first record of the order.

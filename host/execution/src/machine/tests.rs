@@ -1,6 +1,7 @@
 //! The machine against a broker, a disk and a network that fail, in virtual time.
 
 mod cash;
+mod coming;
 mod commits;
 mod facts;
 mod hearing;
@@ -25,6 +26,7 @@ fn told(world: &World) -> Vec<String> {
         DeskOutput::Fill { fill, .. } => Some(format!("fill {}", fill.qty)),
         DeskOutput::Refused { refusal, .. } => Some(refusal.to_string()),
         DeskOutput::SubBook { .. }
+        | DeskOutput::Introduction { .. }
         | DeskOutput::Account(_)
         | DeskOutput::StreamSuspect { .. }
         | DeskOutput::Alert(_) => None,

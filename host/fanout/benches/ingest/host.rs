@@ -11,7 +11,7 @@ use std::{
 use nix::unistd::Pid;
 use sandpit_alpaca::{Alpaca, AlpacaConfig, Encoding, Secret};
 use sandpit_broker::{Admission, BrokerError, Class, Gate, History, RateHint, Subscription};
-use sandpit_fanout::{DataCounts, FanOut, Listener, Tape};
+use sandpit_fanout::{DataCounts, FanOut, Listener, Roster, Tape};
 use sandpit_ingest::{Ingest, IngestConfig, IngestStats, Reins};
 use sandpit_strategy::{Inbox, Next, StrategyEvent};
 use sandpit_types::{
@@ -86,8 +86,12 @@ impl Host {
         let alpaca = Arc::new(alpaca(address, encoding));
         let counts = Arc::new(DataCounts::default());
         let nobody = |_: &[MarketEvent]| {};
-        let sink =
-            FanOut::new(nobody, Arc::new(Tape::default()), Arc::clone(&counts), vec![Arc::clone(&trader)]);
+        let sink = FanOut::new(
+            nobody,
+            Arc::new(Tape::default()),
+            Arc::clone(&counts),
+            Arc::new(Roster::of(vec![Arc::clone(&trader)])),
+        );
         let ingest = Ingest::new(config(), alpaca, Arc::new(NoHistory), Arc::new(Afternoon));
         let stats = ingest.stats();
         let (shutdown, stopped) = watch::channel(false);

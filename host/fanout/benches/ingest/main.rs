@@ -19,7 +19,7 @@ use std::{
 };
 
 use sandpit_alpaca::Encoding;
-use sandpit_fanout::{DataCounts, FanOut, Tape};
+use sandpit_fanout::{DataCounts, FanOut, Roster, Tape};
 use sandpit_ingest::MarketSink;
 use sandpit_strategy::StrategyOutput;
 use sandpit_types::{MarketEvent, Quote};
@@ -77,8 +77,12 @@ fn fan_out() {
     const ROUNDS: u64 = 50_000;
     let trader = Trader::new();
     let nobody = |_: &[MarketEvent]| {};
-    let mut sink =
-        FanOut::new(nobody, Arc::new(Tape::default()), Arc::new(DataCounts::default()), vec![trader.clone()]);
+    let mut sink = FanOut::new(
+        nobody,
+        Arc::new(Tape::default()),
+        Arc::new(DataCounts::default()),
+        Arc::new(Roster::of(vec![trader.clone()])),
+    );
     let quote = |at: usize| {
         let symbol = symbols()[at % frames::SYMBOLS].clone();
         let time = frames::stamp(1, at);

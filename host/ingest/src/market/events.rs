@@ -28,7 +28,7 @@ pub(super) struct Audits {
 }
 
 impl Audits {
-    const fn opened(&mut self, now: MarketTime) {
+    pub(super) const fn opened(&mut self, now: MarketTime) {
         (self.opened, self.in_row) = (now, 0);
     }
 
@@ -104,7 +104,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     }
 
     /// What an error means; with too many symbols, the next try asks for fewer.
-    fn cause(&mut self, error: &StreamError) -> Cause {
+    pub(super) fn cause(&mut self, error: &StreamError) -> Cause {
         let is_too_many = matches!(error, StreamError::TooManySymbols { .. });
         let trimmed = is_too_many && self.plan.trim();
         if trimmed {
@@ -121,7 +121,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         Cause::of(error, trimmed)
     }
 
-    fn fall(&mut self, cause: Cause, now: Moment) {
+    pub(super) fn fall(&mut self, cause: Cause, now: Moment) {
         // The old socket is gone before a new one is made: the broker allows one.
         self.session = None;
         self.answer_by = None;

@@ -1,6 +1,7 @@
 //! The loop that owns the market-data connection.
 
 mod events;
+mod membership;
 mod pulse;
 
 use std::{
@@ -14,14 +15,17 @@ use std::{
 use sandpit_broker::{DataFeed, DataSession, History, StreamError, Subscription};
 use sandpit_cores::Staleness;
 use sandpit_types::{MarketClock, MarketEvent, StreamHealth, Symbol};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
 
 use self::{
     events::Audits,
     pulse::{Excuse, Silence},
 };
 use crate::{
-    IngestConfig,
+    IngestConfig, Resubscription,
     fetch::{Fetched, fetch},
     life::{Input, Life, Phase, Proof, Step},
     plan::Plan,
@@ -62,6 +66,10 @@ pub trait MarketSink: Send {
 /// down.
 pub struct Ingest<F: DataFeed, H: History> {
     plan: Plan,
+    /// Other subscriptions, as they come.
+    changes: Option<mpsc::Receiver<Resubscription>>,
+    /// Whether the open connection, or the one that is being made, was asked for something else than is wanted now.
+    is_outdated: bool,
     feed: Arc<F>,
     history: Arc<H>,
     clock: Arc<dyn MarketClock>,
@@ -115,6 +123,7 @@ enum Happened<S> {
     Frame(Result<(), StreamError>),
     Bars(Fetched),
     Quotes(Fetched),
+    Wanted(Resubscription),
     Due,
 }
 
@@ -133,6 +142,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             over_rest,
             untold_quotes: Arc::new([]),
             plan,
+            changes: None,
+            is_outdated: false,
             feed,
             history,
             clock,
@@ -172,6 +183,13 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         self
     }
 
+    /// Takes other subscriptions from there while it runs.
+    #[must_use]
+    pub fn with_changes(mut self, changes: mpsc::Receiver<Resubscription>) -> Self {
+        self.changes = Some(changes);
+        self
+    }
+
     /// The counters.
     pub fn stats(&self) -> Arc<IngestStats> {
         Arc::clone(&self.stats)
@@ -182,6 +200,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let mut now = self.moment();
         let mut sleep = pin!(sleep_until(Instant::from_std(now.real)));
         loop {
+            self.say_what_is_wanted(now).await;
             self.start_tasks(now);
             let wake = self.wake_at(now);
             // One that wakes too early does no harm, and data need not move it each time.
@@ -191,6 +210,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
             let happened = tokio::select! {
                 () = stopped(&mut reins.shutdown) => Happened::Stop,
                 Some(nonce) = reins.probes.recv() => Happened::Probe(nonce),
+                change = membership::next(&mut self.changes) => Happened::Wanted(change),
                 result = next(&mut self.session, &mut self.came) => Happened::Frame(result),
                 result = done(&mut self.opening) => Happened::Opened(result),
                 fetched = done(&mut self.bars) => Happened::Bars(fetched),
@@ -205,6 +225,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
                 Happened::Frame(result) => self.frame(result, now),
                 Happened::Bars(fetched) => self.bars_fetched(fetched, now),
                 Happened::Quotes(fetched) => self.quotes_fetched(fetched, now),
+                Happened::Wanted(change) => self.resubscribe(change, now),
                 Happened::Due => {}
             }
             // After a pause of ours, what came meanwhile is heard before anything is called silent.
@@ -235,7 +256,8 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
 
     /// Begins what is due: a connection, bars, quotes.
     fn start_tasks(&mut self, now: Moment) {
-        if self.life.deadline().is_some_and(|at| at <= now.real) && self.step(Input::Due, now) == Step::Open {
+        if self.opens_at().is_some_and(|at| at <= now.real) && self.step(Input::Due, now) == Step::Open {
+            self.is_outdated = false;
             let (feed, asked, within) = (Arc::clone(&self.feed), self.plan.asked(), self.open_within);
             self.opening = Some(Box::pin(async move {
                 timeout(within, feed.open(&asked)).await.map_err(|_| not_open(within)).flatten()
@@ -300,7 +322,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         });
         let change = self.sequence.sessions().next_change(now.market);
         [
-            self.life.deadline().map(Instant::from_std),
+            self.opens_at().map(Instant::from_std),
             minute.map(Instant::from_std),
             bell.into_iter().chain(change).min().map(real),
             bars.map(both),

@@ -16,12 +16,15 @@ use std::{
 use sandpit_broker::{BrokerError, DataFeed, DataSession, NewsHistory, StreamError, Subscription};
 use sandpit_cores::Backoff;
 use sandpit_types::{MarketClock, MarketEvent, MarketTime, News, Symbol};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
 
 use self::seen::Seen;
 use crate::{
     MarketSink,
-    life::{Cause, Input, Life, Proof, Step},
+    life::{Cause, Input, Life, Phase, Proof, Step},
     reins::{OPEN_WITHIN, Reins, Task, advance, done, not_open, stopped},
     stats::NewsStats,
 };
@@ -42,6 +45,8 @@ const POLL_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 const POLL_WITHIN: Duration = Duration::from_secs(30);
 /// With nothing to wait for, the loop looks up this often.
 const IDLE: Duration = Duration::from_secs(3_600);
+/// A connection that does not take our words for so long is as good as broken; real time. The loop waits for it.
+const SAY_WITHIN: Duration = Duration::from_millis(250);
 const NAME: &str = "news";
 
 /// What the news loop is told at its start.
@@ -58,6 +63,10 @@ pub struct NewsConfig {
 /// Keeps one news connection open for as long as the host lives; REST carries the news while it is down.
 pub struct NewsLoop<F: DataFeed, H: NewsHistory> {
     subscription: Arc<Subscription>,
+    /// Whose news is wanted, as that changes.
+    changes: Option<mpsc::Receiver<Vec<Symbol>>>,
+    /// Whether the open connection was asked for something else than is wanted now.
+    is_outdated: bool,
     feed: Arc<F>,
     history: Arc<H>,
     clock: Arc<dyn MarketClock>,
@@ -83,6 +92,7 @@ enum Happened<S> {
     Opened(Result<S, StreamError>),
     Frame(Result<(), StreamError>),
     Answered(Result<Vec<News>, BrokerError>),
+    Wanted(Vec<Symbol>),
     Due,
 }
 
@@ -92,6 +102,8 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
         let NewsConfig { symbols, since, seed } = config;
         Self {
             subscription: Arc::new(Subscription { news: symbols, ..Subscription::default() }),
+            changes: None,
+            is_outdated: false,
             feed,
             history,
             clock,
@@ -110,6 +122,13 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
         }
     }
 
+    /// Hears from there whose news is wanted while it runs.
+    #[must_use]
+    pub fn with_changes(mut self, changes: mpsc::Receiver<Vec<Symbol>>) -> Self {
+        self.changes = Some(changes);
+        self
+    }
+
     /// The counters.
     pub fn stats(&self) -> Arc<NewsStats> {
         Arc::clone(&self.stats)
@@ -118,11 +137,13 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
     /// Runs until the reins say stop.
     pub async fn run<S: MarketSink>(mut self, mut sink: S, mut reins: Reins) {
         loop {
+            self.say_what_is_wanted().await;
             self.start_tasks();
             let wake = self.wake_at();
             let happened = tokio::select! {
                 () = stopped(&mut reins.shutdown) => Happened::Stop,
                 Some(nonce) = reins.probes.recv() => Happened::Probe(nonce),
+                wanted = changed(&mut self.changes) => Happened::Wanted(wanted),
                 result = next(&mut self.session, &mut self.came) => Happened::Frame(result),
                 result = done(&mut self.opening) => Happened::Opened(result),
                 result = done(&mut self.asking) => Happened::Answered(result),
@@ -134,6 +155,7 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
                 Happened::Opened(result) => self.opened(result),
                 Happened::Frame(result) => self.frame(result),
                 Happened::Answered(result) => self.answered(result),
+                Happened::Wanted(symbols) => self.resubscribe(symbols),
                 Happened::Due => {}
             }
             if !self.out.is_empty() {
@@ -146,14 +168,15 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
 
     fn start_tasks(&mut self) {
         let now = Instant::now();
-        if self.life.deadline().is_some_and(|at| at <= now.into_std()) && self.step(Input::Due) == Step::Open
-        {
+        if self.opens_at().is_some_and(|at| at <= now.into_std()) && self.step(Input::Due) == Step::Open {
+            self.is_outdated = false;
             let (feed, wanted) = (Arc::clone(&self.feed), Arc::clone(&self.subscription));
             self.opening = Some(Box::pin(async move {
                 timeout(OPEN_WITHIN, feed.open(&wanted)).await.map_err(|_| not_open(OPEN_WITHIN)).flatten()
             }));
         }
-        if self.asking.is_none() && self.ask_at.take_if(|at| *at <= now).is_some() {
+        let is_wanted = !self.subscription.news.is_empty();
+        if self.asking.is_none() && is_wanted && self.ask_at.take_if(|at| *at <= now).is_some() {
             self.asked_at = Some(now);
             let (history, wanted) = (Arc::clone(&self.history), Arc::clone(&self.subscription));
             let from = self.seen.from();
@@ -165,9 +188,39 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
     }
 
     fn wake_at(&self) -> Instant {
-        let life = self.life.deadline().map(Instant::from_std);
-        let ask = self.ask_at.filter(|_| self.asking.is_none());
+        let life = self.opens_at().map(Instant::from_std);
+        let ask = self.ask_at.filter(|_| self.asking.is_none() && !self.subscription.news.is_empty());
         [life, ask].into_iter().flatten().fold(Instant::now() + IDLE, Instant::min)
+    }
+
+    /// When the life of the connection has something to do. Where no news is wanted, none is made.
+    fn opens_at(&self) -> Option<std::time::Instant> {
+        let rests = matches!(self.life.phase(), Phase::Waiting { .. }) && self.subscription.news.is_empty();
+        self.life.deadline().filter(|_| !rests)
+    }
+
+    /// Other news is wanted from now on; what came out a moment ago REST brings.
+    fn resubscribe(&mut self, symbols: Vec<Symbol>) {
+        if self.subscription.news == symbols {
+            return;
+        }
+        self.subscription = Arc::new(Subscription { news: symbols, ..Subscription::default() });
+        self.is_outdated = true;
+        self.asking = None;
+        if self.session.is_some() {
+            self.hurry();
+        }
+    }
+
+    /// Tells an open connection what it was not asked for when it was made.
+    async fn say_what_is_wanted(&mut self) {
+        let Some(session) = self.session.as_mut().filter(|_| self.is_outdated) else { return };
+        self.is_outdated = false;
+        let said = timeout(SAY_WITHIN, session.resubscribe(&self.subscription)).await;
+        if let Err(error) = said.map_err(|_| not_open(SAY_WITHIN)).flatten() {
+            tracing::warn!(stream = NAME, %error, "the stream ended");
+            self.fall(Cause::of(&error, false));
+        }
     }
 
     fn opened(&mut self, result: Result<F::Session, StreamError>) {
@@ -272,6 +325,18 @@ impl<F: DataFeed, H: NewsHistory> NewsLoop<F, H> {
 
     fn step(&mut self, input: Input) -> Step {
         advance(&mut self.life, input, Instant::now().into_std(), &self.stats.connection, NAME)
+    }
+}
+
+/// Whose news is wanted next; waits for ever when there is nobody to say. Cancel-safe.
+async fn changed(changes: &mut Option<mpsc::Receiver<Vec<Symbol>>>) -> Vec<Symbol> {
+    let Some(open) = changes else { return std::future::pending().await };
+    match open.recv().await {
+        Some(symbols) => symbols,
+        None => {
+            *changes = None;
+            std::future::pending().await
+        }
     }
 }
 

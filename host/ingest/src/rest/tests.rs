@@ -218,3 +218,24 @@ fn quotes_are_asked_for_every_five_seconds() {
     check(800.0, 2, &[0, 4, 8, 58, 108]);
     check(900.0, 99, &[0, 4, 8, 12, 16, 20, 70, 120]);
 }
+
+#[test]
+fn who_comes_late_has_its_bars_asked_for() {
+    let mut world = World::new();
+    assert_eq!(world.wait(Mode::Audit, 610.0), (610.0, (600, 600, Audit)));
+    world.came((600, 900, Audit), false, 910.0);
+    // Somebody has bars up to minute 13 from elsewhere: the minutes from there on are asked for as soon as they settle.
+    world.rest.resubscribed(2, at(780), world.moment(912.0));
+    assert_eq!(world.wait(Mode::Audit, 912.0), (912.0, (720, 900, Audit)));
+    // From a minute on that is not over yet: only when it is.
+    world.came((720, 900, Audit), false, 912.0);
+    world.rest.resubscribed(3, at(900), world.moment(956.0));
+    let (due, (from, ..)) = world.wait(Mode::Audit, 956.0);
+    assert_eq!((due, from), (965.0, 840));
+    // Nobody wants bars, and then somebody does.
+    world.rest.resubscribed(0, at(960), world.moment(970.0));
+    assert!((970..2_000).all(|secs| world.ask(Mode::Audit, f64::from(secs)).is_none()));
+    world.rest.resubscribed(1, at(1_980), world.moment(2_000.0));
+    let (_, (from, ..)) = world.wait(Mode::Audit, 2_000.0);
+    assert_eq!(from, 1_980, "nothing before is anybody's");
+}

@@ -62,7 +62,6 @@ pub(crate) struct Sequence {
     symbols: Symbols,
     grace: Duration,
     ahead_nanos: i64,
-    since: MarketTime,
     gathering: Option<Gathering>,
     complete: Option<MarketTime>,
     sessions: Sessions,
@@ -88,10 +87,9 @@ impl Sequence {
         ahead: Duration,
     ) -> Self {
         Self {
-            symbols: Symbols::new(subscription, canary),
+            symbols: Symbols::new(subscription, canary, since.minute()),
             grace,
             ahead_nanos: i64::try_from(ahead.as_nanos()).unwrap_or(i64::MAX),
-            since: since.minute(),
             gathering: None,
             complete: None,
             sessions: Sessions::new(days, since),
@@ -101,6 +99,18 @@ impl Sequence {
             requests: 0,
             counts: Counts::default(),
         }
+    }
+
+    /// From now on this is wanted. Of symbols that are new, and of the `fresh` ones, bars are delivered from the minute
+    /// of `since` on; those of minutes that are past come late.
+    pub(crate) fn resubscribe(
+        &mut self,
+        subscription: &Subscription,
+        canary: Option<&Symbol>,
+        fresh: &[Symbol],
+        since: MarketTime,
+    ) {
+        self.symbols.change(subscription, canary, fresh, since.minute());
     }
 
     /// What was delivered so far.
@@ -262,7 +272,7 @@ impl Sequence {
             self.is_wanted(fate);
             return;
         }
-        if bar.start < self.since {
+        if bar.start < known.since {
             self.counts.too_old += 1;
             return;
         }

@@ -18,6 +18,8 @@ pub(super) struct Known {
     trades: bool,
     bars: bool,
     canary: bool,
+    /// Bars before it were somebody else's to tell.
+    pub(super) since: MarketTime,
     quote: Newest<(f64, f64, u64, u64)>,
     trade: Newest<(f64, u64)>,
     /// What was delivered of its bars.
@@ -40,11 +42,19 @@ pub(super) enum Fate {
 }
 
 impl Known {
+    /// One whose bars are delivered from `since` on.
+    const fn new(since: MarketTime) -> Self {
+        let mut known = Self::NEW;
+        known.since = since;
+        known
+    }
+
     const NEW: Self = Self {
         quotes: false,
         trades: false,
         bars: false,
         canary: false,
+        since: NEVER,
         quote: Newest { time: NEVER, figures: (0.0, 0.0, 0, 0), others: VecDeque::new() },
         trade: Newest { time: NEVER, figures: (0.0, 0), others: VecDeque::new() },
         memory: Memory::new(),
@@ -122,7 +132,7 @@ impl<T: Copy + PartialEq> Newest<T> {
     }
 }
 
-/// The symbols of a subscription: their number never grows.
+/// The symbols of a subscription: there are as many as that names.
 #[derive(Debug)]
 pub(super) struct Symbols {
     known: HashMap<Symbol, Known, FixedState>,
@@ -131,27 +141,53 @@ pub(super) struct Symbols {
 }
 
 impl Symbols {
-    /// Those of `subscription`; the `canary` is known, but not wanted for that.
-    pub(super) fn new(subscription: &Subscription, canary: Option<&Symbol>) -> Self {
+    /// Those of `subscription`, with bars from `since` on; the `canary` is known, but not wanted for that.
+    pub(super) fn new(subscription: &Subscription, canary: Option<&Symbol>, since: MarketTime) -> Self {
         let mut symbols = Self { known: HashMap::with_hasher(FixedState::with_seed(0)), with_bars: 0 };
-        for symbol in &subscription.quotes {
-            symbols.entry(symbol).quotes = true;
-        }
-        for symbol in &subscription.trades {
-            symbols.entry(symbol).trades = true;
-        }
-        for symbol in &subscription.bars {
-            symbols.entry(symbol).bars = true;
-        }
-        if let Some(symbol) = canary {
-            symbols.entry(symbol).canary = true;
-        }
-        symbols.with_bars = symbols.known.values().filter(|known| known.bars).count();
+        symbols.want(subscription, canary, since);
         symbols
     }
 
-    fn entry(&mut self, symbol: &Symbol) -> &mut Known {
-        self.known.entry(symbol.clone()).or_insert(Known::NEW)
+    /// Another subscription: what it does not name is forgotten. Of what is new in it, and of the `fresh` ones, bars
+    /// are delivered from `since` on, whether or not they were before: somebody else was told then.
+    pub(super) fn change(
+        &mut self,
+        subscription: &Subscription,
+        canary: Option<&Symbol>,
+        fresh: &[Symbol],
+        since: MarketTime,
+    ) {
+        let mut before = std::mem::replace(&mut self.known, HashMap::with_hasher(FixedState::with_seed(0)));
+        fresh.iter().for_each(|symbol| drop(before.remove(symbol)));
+        self.want(subscription, canary, since);
+        for (symbol, known) in &mut self.known {
+            if let Some(before) = before.remove(symbol) {
+                let Known { since, quote, trade, memory, .. } = before;
+                // A canary that nobody wanted before was not delivered: nothing of it is owed.
+                let since = if before.bars { since } else { known.since };
+                (known.since, known.quote, known.trade, known.memory) = (since, quote, trade, memory);
+            }
+        }
+    }
+
+    fn want(&mut self, subscription: &Subscription, canary: Option<&Symbol>, since: MarketTime) {
+        for symbol in &subscription.quotes {
+            self.entry(symbol, since).quotes = true;
+        }
+        for symbol in &subscription.trades {
+            self.entry(symbol, since).trades = true;
+        }
+        for symbol in &subscription.bars {
+            self.entry(symbol, since).bars = true;
+        }
+        if let Some(symbol) = canary {
+            self.entry(symbol, since).canary = true;
+        }
+        self.with_bars = self.known.values().filter(|known| known.bars).count();
+    }
+
+    fn entry(&mut self, symbol: &Symbol, since: MarketTime) -> &mut Known {
+        self.known.entry(symbol.clone()).or_insert_with(|| Known::new(since))
     }
 
     /// One of them.

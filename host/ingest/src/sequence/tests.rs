@@ -557,3 +557,41 @@ proptest! {
         prop_assert!(is_complete, "the last minute is completed, too");
     }
 }
+
+#[test]
+fn other_symbols_are_wanted_while_it_runs() {
+    let zero = zero();
+    let mut sequence = sequence(2, vec![SessionDay { open: at(60), close: at(600) }]);
+    let named = |names: &str| {
+        let names: Vec<_> = names.chars().map(|name| Symbol::new(name.to_string())).collect();
+        Subscription { bars: names.clone(), quotes: names, ..Subscription::default() }
+    };
+    let mut play = |change: Option<(&str, &str, i64)>, script: &str, expected: &str| {
+        if let Some((wanted, fresh, minute)) = change {
+            let canary = Symbol::new("Y");
+            sequence.resubscribe(&named(wanted), Some(&canary), &named(fresh).bars, at(60 * minute));
+        }
+        let mut out = Vec::new();
+        for step in script.split_whitespace() {
+            let (second, word) = step.split_once(':').expect("a step");
+            let second: u64 = second.parse().expect("a second");
+            let now = Moment { real: zero + Duration::from_secs(second), market: at(second as i64) };
+            let (word, source) = match word.strip_prefix('r') {
+                Some(word) => (word, Source::Rest { request: sequence.ask() }),
+                None => (word, Source::Stream),
+            };
+            sequence.on(event(word), source, now, &mut out);
+            sequence.on_time(now, &mut out);
+        }
+        assert_eq!(out.iter().map(text).collect::<Vec<_>>().join(" "), expected, "{script}");
+    };
+    play(None, "120:A1 120:B1 121:C1", "open A1 B1 done1");
+    // C is new from minute 1 on: its bar of minute 0 is somebody else's, that of minute 1 late. A goes on as before.
+    play(Some(("ABC", "", 1)), "121:rA1 121:rC0 121:rC1 180:A2 180:B2 181:C2", "lC1 A2 B2 C2 done2");
+    // B left: a minute is complete without it, and nobody is told of it.
+    play(Some(("AC", "", 3)), "240:A3 240:B3 240:C3 240:B@240", "A3 C3 done3");
+    // B comes back, and A has another owner, who is told of minutes 2 and 3 again.
+    play(Some(("ABC", "A", 2)), "250:rA1 250:rA2 250:rA3 250:rB2 250:rC3", "lA2 lA3 lB2");
+    // The canary is somebody's now.
+    play(Some(("ABCY", "", 4)), "300:A4 300:B4 300:C4 300:Y4", "A4 B4 C4 Y4 done4");
+}

@@ -68,6 +68,8 @@ pub(crate) struct Feed<T> {
     pub(crate) lag_ms: Arc<AtomicU64>,
     /// What was subscribed to, try by try.
     pub(crate) asked: Mutex<Vec<Subscription>>,
+    /// What was asked for instead while a session was open.
+    pub(crate) changed: Arc<Mutex<Vec<Subscription>>>,
 }
 
 impl<T: Send + 'static> Feed<T> {
@@ -78,6 +80,7 @@ impl<T: Send + 'static> Feed<T> {
             opens: AtomicU64::new(0),
             lag_ms: Arc::default(),
             asked: Mutex::default(),
+            changed: Arc::default(),
         })
     }
 
@@ -93,7 +96,7 @@ impl<T: Send + 'static> Feed<T> {
             Some(Some(Ok(frames))) => {
                 self.open_now.fetch_add(1, Ordering::SeqCst);
                 let (open_now, lag_ms) = (Arc::clone(&self.open_now), Arc::clone(&self.lag_ms));
-                Ok(Session { frames, open_now, lag_ms })
+                Ok(Session { frames, open_now, lag_ms, changed: Arc::clone(&self.changed) })
             }
             Some(Some(Err(error))) => Err(error),
             Some(None) => std::future::pending().await,
@@ -112,6 +115,7 @@ pub(crate) struct Session<T> {
     frames: mpsc::UnboundedReceiver<Frame<T>>,
     open_now: Arc<AtomicU64>,
     lag_ms: Arc<AtomicU64>,
+    changed: Arc<Mutex<Vec<Subscription>>>,
 }
 
 impl<T> Drop for Session<T> {
@@ -143,6 +147,11 @@ impl DataFeed for Feed<Vec<MarketEvent>> {
 impl DataSession for Session<Vec<MarketEvent>> {
     async fn next(&mut self, out: &mut Vec<MarketEvent>) -> Result<(), StreamError> {
         out.extend(self.frame().await?);
+        Ok(())
+    }
+
+    async fn resubscribe(&mut self, to: &Subscription) -> Result<(), StreamError> {
+        self.changed.lock().unwrap().push(to.clone());
         Ok(())
     }
 }

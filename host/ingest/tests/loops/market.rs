@@ -9,7 +9,7 @@ use std::{
 };
 
 use sandpit_broker::{StreamError, Subscription};
-use sandpit_ingest::{Fall, Ingest, IngestConfig, IngestStats, MarketSink, StreamState};
+use sandpit_ingest::{Fall, Ingest, IngestConfig, IngestStats, MarketSink, Resubscription, StreamState};
 use sandpit_types::{BarMark, MarketClock, MarketEvent, MarketTime, SessionDay, StreamHealth, Symbol};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
@@ -118,13 +118,23 @@ fn start_full(
     since: MarketTime,
     ahead: Duration,
 ) -> Running {
+    let subscription = Subscription { bars: vec![symbol()], quotes, trades: vec![], news: vec![] };
+    start_changing(feed, subscription, canary, since, ahead).0
+}
+
+fn start_changing(
+    feed: Arc<Feed<Vec<MarketEvent>>>,
+    subscription: Subscription,
+    canary: Option<Symbol>,
+    since: MarketTime,
+    ahead: Duration,
+) -> (Running, mpsc::Sender<Resubscription>) {
     let clock = FastClock::new(origin(), SPEED);
     let (no, fails) = (|| AtomicBool::new(false), AtomicBool::new(false));
     let halted = Mutex::new(None);
     let (quotes_fail, hangs, canary_sings) = (no(), no(), no());
     let books = Books { clock: Arc::clone(&clock), fails, quotes_fail, hangs, canary_sings, halted };
     let books = Arc::new(books);
-    let subscription = Subscription { bars: vec![symbol()], quotes, trades: vec![], news: vec![] };
     let config = IngestConfig {
         days: vec![SessionDay { open: origin(), close: origin() + Duration::from_secs(23_400) }],
         since,
@@ -136,11 +146,12 @@ fn start_full(
         seed: 1,
     };
     let ingest = Ingest::new(config, feed, Arc::clone(&books), Arc::clone(&clock) as Arc<dyn MarketClock>);
-    let ingest = ingest.with_bounds(Duration::from_secs(2), Duration::from_millis(500));
+    let (changer, changes) = mpsc::channel(1);
+    let ingest = ingest.with_bounds(Duration::from_secs(2), Duration::from_millis(500)).with_changes(changes);
     let (stats, delivered) = (ingest.stats(), Delivered::default());
     let (hands, reins) = reins();
     let task = tokio::spawn(ingest.run(delivered.clone(), reins));
-    Running { delivered, stats, books, clock, hands, task }
+    (Running { delivered, stats, books, clock, hands, task }, changer)
 }
 
 impl Running {
@@ -533,5 +544,63 @@ async fn what_was_received_while_a_gap_was_filled_is_not_thrown_away() {
     assert_eq!(running.stats.bars(), 0, "bars wait for the gap");
     hand.send(Err(StreamError::Down { message: "pulled".to_owned() })).unwrap();
     until("the bar", || running.stats.bars() == 1).await;
+    running.stop().await;
+}
+
+/// Bars and quotes of these, from this minute on.
+fn wanting(names: &[&str], since: MarketTime) -> Resubscription {
+    let symbols: Vec<_> = names.iter().map(Symbol::new).collect();
+    let (bars, quotes) = (symbols.clone(), symbols);
+    let subscription = Subscription { bars, quotes, ..Subscription::default() };
+    Resubscription { subscription, fresh: Vec::new(), since }
+}
+
+#[tokio::test]
+async fn who_comes_late_is_subscribed_on_the_open_connection_and_has_all_bars() {
+    let (hand, one) = opening();
+    let feed = Feed::new(vec![one]);
+    let first = wanting(&["SPY"], origin()).subscription;
+    let second_of_ours = Duration::from_secs(u64::from(SPEED));
+    let canary = Some(Symbol::new("CNRY"));
+    let (running, changer) = start_changing(Arc::clone(&feed), first, canary, origin(), second_of_ours);
+    let past = |minute: u64| running.clock.now() > origin() + Duration::from_secs(60 * minute);
+    running.until_while("three minutes", &hand, || past(3)).await;
+    let since = origin() + Duration::from_secs(60);
+    changer.send(wanting(&["SPY", "QQQ"], since)).await.expect("the loop runs");
+    let qqq = Symbol::new("QQQ");
+    let told = || running.delivered.marked(&qqq, BarMark::Late).contains(&2);
+    running.until_while("the bars that it missed", &hand, told).await;
+    let late = running.delivered.marked(&qqq, BarMark::Late);
+    assert_eq!(late[..2], [1, 2], "from its minute on, in order");
+    assert_eq!((running.stats.connection.opens(), running.stats.connection.falls()), (1, 0));
+    let changed = feed.changed.lock().unwrap().clone();
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].quotes, ["CNRY", "SPY", "QQQ"].map(Symbol::new));
+    hand.send(Ok(vec![MarketEvent::Quote(quote(&qqq, running.clock.now()))])).unwrap();
+    until("its quote", || running.delivered.has_quote_of(&qqq)).await;
+    // Now it leaves again.
+    changer.send(wanting(&["SPY"], since)).await.expect("the loop runs");
+    until("the change", || feed.changed.lock().unwrap().len() == 2).await;
+    let strangers = running.stats.strangers();
+    hand.send(Ok(vec![MarketEvent::Quote(quote(&qqq, running.clock.now()))])).unwrap();
+    until("a stranger", || running.stats.strangers() > strangers).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn where_nobody_wants_anything_no_connection_is_made() {
+    let (hand, one) = opening();
+    let feed = Feed::new(vec![one]);
+    let nothing = Subscription::default();
+    let (running, changer) = start_changing(Arc::clone(&feed), nothing, None, origin(), IngestConfig::AHEAD);
+    until("two minutes", || running.clock.now() > origin() + Duration::from_secs(120)).await;
+    assert_eq!(feed.opens.load(Ordering::SeqCst), 0);
+    assert!(running.hands.pulse.progress() < 20, "it rests: {}", running.hands.pulse.progress());
+    changer.send(wanting(&["SPY"], running.clock.now().minute())).await.expect("the loop runs");
+    until("the connection", || running.stats.connection.opens() == 1).await;
+    assert_eq!(feed.asked.lock().unwrap()[0].quotes, [symbol()]);
+    hand.send(Ok(running.fresh_quote())).unwrap();
+    until("its quote", || running.delivered.has_quote_of(&symbol())).await;
+    assert!(feed.changed.lock().unwrap().is_empty(), "it was asked for at once");
     running.stop().await;
 }

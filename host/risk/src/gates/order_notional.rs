@@ -1,19 +1,17 @@
-//! One order may be only so large.
+//! One order may be only so large; a strategy may have a bound of its own below that of all.
 
 use sandpit_types::Refusal;
 
 use super::Case;
 
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
-    if case.reduces() || case.notional() <= case.limits.order_notional(case.capital()) {
-        Ok(())
-    } else {
-        Err(Refusal::OrderNotional)
-    }
+    let largest = case.situation.grant.order_notional(case.limits, case.capital());
+    if case.reduces() || case.notional() <= largest { Ok(()) } else { Err(Refusal::OrderNotional) }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::world::usd;
     use super::{super::world, check, *};
 
     #[test]
@@ -35,6 +33,32 @@ mod tests {
                         w.buy("51", "100");
                     },
                     Err(Refusal::OrderNotional),
+                ),
+                (
+                    "the strategy's own bound counts",
+                    |w| {
+                        w.situation.grant.order_notional = Some(usd("999.99"));
+                        w.buy("10", "100");
+                    },
+                    Err(Refusal::OrderNotional),
+                ),
+                ("up to it", |w| w.situation.grant.order_notional = Some(usd("1000")), Ok(())),
+                (
+                    "it never widens the limit of all",
+                    |w| {
+                        w.situation.grant.order_notional = Some(usd("50000"));
+                        w.buy("100.01", "100");
+                    },
+                    Err(Refusal::OrderNotional),
+                ),
+                (
+                    "an exit passes it",
+                    |w| {
+                        w.situation.grant.order_notional = Some(usd("1"));
+                        w.hold("5000");
+                        w.sell("5000", "100");
+                    },
+                    Ok(()),
                 ),
                 ("no equity, no risk", |w| w.situation.equity = None, Err(Refusal::OrderNotional)),
                 (

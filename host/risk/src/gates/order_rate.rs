@@ -49,7 +49,7 @@ impl Rates {
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
     let share = if case.reduces() { 2 } else { 1 };
     let fits = case.used.account < share * case.limits.orders_per_minute()
-        && case.used.strategy < share * case.limits.strategy_orders_per_minute();
+        && case.used.strategy < share * case.situation.grant.orders_per_minute(case.limits);
     if fits { Ok(()) } else { Err(Refusal::OrderRate) }
 }
 
@@ -67,6 +67,32 @@ mod tests {
                 (
                     "the strategy's are spent",
                     |w| w.used = Used { account: 60, strategy: 60 },
+                    Err(Refusal::OrderRate),
+                ),
+                (
+                    "the strategy's own, smaller ones are spent",
+                    |w| {
+                        w.situation.grant.orders_per_minute = Some(5);
+                        w.used = Used { account: 5, strategy: 5 };
+                    },
+                    Err(Refusal::OrderRate),
+                ),
+                (
+                    "as many again are there for exits",
+                    |w| {
+                        w.situation.grant.orders_per_minute = Some(5);
+                        w.hold("100");
+                        w.sell("10", "");
+                        w.used = Used { account: 9, strategy: 9 };
+                    },
+                    Ok(()),
+                ),
+                (
+                    "a wide grant widens nothing",
+                    |w| {
+                        w.situation.grant.orders_per_minute = Some(1_000);
+                        w.used = Used { account: 60, strategy: 60 };
+                    },
                     Err(Refusal::OrderRate),
                 ),
                 (

@@ -1,15 +1,13 @@
-//! The position with every order of ours that adds to it may only be so large.
+//! The position with every order of ours that adds to it may only be so large; a strategy may have a bound of its
+//! own below that of all.
 
 use sandpit_types::{Qty, Refusal, Usd};
 
 use super::Case;
 
 pub(super) fn check(case: &Case<'_>) -> Result<(), Refusal> {
-    if case.reduces() || would_be(case) <= case.limits.position(case.capital()) {
-        Ok(())
-    } else {
-        Err(Refusal::PositionLimit)
-    }
+    let largest = case.situation.grant.position(case.limits, case.capital());
+    if case.reduces() || would_be(case) <= largest { Ok(()) } else { Err(Refusal::PositionLimit) }
 }
 
 /// What the account would hold of the symbol on the order's side, had every order on that side filled. What
@@ -31,6 +29,7 @@ fn would_be(case: &Case<'_>) -> Usd {
 mod tests {
     use sandpit_types::Side;
 
+    use super::super::world::usd;
     use super::{super::world, check, *};
 
     #[test]
@@ -54,6 +53,31 @@ mod tests {
                         w.buy("41", "100");
                     },
                     Err(Refusal::PositionLimit),
+                ),
+                (
+                    "the strategy's own bound counts",
+                    |w| {
+                        w.situation.grant.position_notional = Some(usd("1500"));
+                        w.hold("6");
+                    },
+                    Err(Refusal::PositionLimit),
+                ),
+                (
+                    "up to it",
+                    |w| {
+                        w.situation.grant.position_notional = Some(usd("1500"));
+                        w.hold("5");
+                    },
+                    Ok(()),
+                ),
+                (
+                    "out of it",
+                    |w| {
+                        w.situation.grant.position_notional = Some(usd("1"));
+                        w.hold("5");
+                        w.sell("5", "100");
+                    },
+                    Ok(()),
                 ),
                 (
                     "what another strategy is about to buy counts",

@@ -203,6 +203,50 @@ proptest! {
         prop_assert!(situation.buying_power.is_some_and(|power| cost <= power));
     }
 
+    /// Whatever is granted, what passes keeps the grant and every limit of all, and an exit passes as without.
+    #[test]
+    fn a_grant_only_ever_tightens(
+        draft in drafts(), open in opens(), held in 0_i64..120, own in 0_i64..20_000,
+        share in prop::option::of(1_i64..100), order in prop::option::of(1_i64..20_000),
+        position in prop::option::of(1_i64..20_000), rate in prop::option::of(1_u32..100), used in 0_usize..30,
+    ) {
+        let fine = Wrong {
+            frozen: false, stream_down: false, equity_unknown: false,
+            power: Some(100_000), gross: 0, stale: false,
+        };
+        let plain = world(&draft, &open, held, 0, &fine);
+        let mut granted = plain.clone();
+        granted.situation.own_exposure = Usd::new(own.into());
+        granted.situation.grant = crate::Grant {
+            budget_share: share.map(Decimal::from),
+            order_notional: order.map(|usd| Usd::new(usd.into())),
+            position_notional: position.map(|usd| Usd::new(usd.into())),
+            orders_per_minute: rate,
+        };
+        let ask = |world: &World| {
+            let World { strategy, submit, situation, limits, now, .. } = world;
+            let mut gates = Gates::new(limits.clone());
+            (0..used).for_each(|_| gates.rates.note(strategy, *now));
+            gates.check(strategy, submit, situation, *now).map(|approved| approved.reduces())
+        };
+        let (without, with) = (ask(&plain), ask(&granted));
+        let Ok(reduces) = with else { return Ok(()) };
+        prop_assert_eq!(without, Ok(reduces), "it never widens");
+        let sooner = rate.map_or(60, |rate| rate as usize);
+        let most = if reduces { 2 * sooner } else { sooner };
+        prop_assert!(used < most);
+        if !reduces {
+            let price = granted.submit.kind.limit_price().or(granted.submit.kind.stop_price()).unwrap_or(HUNDRED);
+            let cost = price * granted.submit.qty;
+            prop_assert!(order.is_none_or(|order| cost <= Usd::new(order.into())));
+            let bought = granted.submit.qty + worst_fill(&granted, Side::Buy, |_| true);
+            let worst = HUNDRED * (granted.situation.account_position + bought);
+            prop_assert!(position.is_none_or(|position| worst <= Usd::new(position.into())), "{}", worst);
+            let all = cost + granted.situation.own_exposure;
+            prop_assert!(share.is_none_or(|share| all <= Usd::new(Decimal::from(1_000 * share))));
+        }
+    }
+
     /// An exit is never stopped by what bounds risk.
     #[test]
     fn an_exit_is_stopped_by_nothing_that_bounds_risk(

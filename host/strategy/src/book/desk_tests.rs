@@ -351,7 +351,10 @@ impl Bench {
             DeskOutput::SubBook { symbol, qty, avg_price, .. } => {
                 StrategyEvent::Position { symbol, qty, avg_price }
             }
-            DeskOutput::Account(_) | DeskOutput::StreamSuspect { .. } | DeskOutput::Alert(_) => return,
+            DeskOutput::Introduction { .. }
+            | DeskOutput::Account(_)
+            | DeskOutput::StreamSuspect { .. }
+            | DeskOutput::Alert(_) => return,
         });
     }
 }

@@ -26,6 +26,11 @@ impl DayTrades {
         Self { counts: [0; SESSIONS], opened: vec![false; symbols], is_pattern: false }
     }
 
+    /// One symbol more.
+    pub(super) fn list(&mut self) {
+        self.opened.push(false);
+    }
+
     pub(super) fn on_fill(&mut self, symbol: usize, intent: PositionIntent) {
         if intent.opens() {
             self.opened[symbol] = true;

@@ -1,0 +1,31 @@
+//! Strategies come, change and go while the host runs: whoever puts a file into the plugins folder, changes or
+//! removes it, changes what trades.
+//!
+//! | what lies there | what happens |
+//! |---|---|
+//! | a new plugin | it is started; it waits where another strategy has a symbol of its |
+//! | another one of the same name and symbols | it takes over at an event boundary |
+//! | another one of the same name, other symbols | the old one is stopped, the new one started |
+//! | none any more | it is stopped, its orders cancelled or kept by its `on_removal` |
+//!
+//! Whatever goes wrong with the new one, the old one goes on, and one sentence says why, in the log and in
+//! `/status`. `folder` decides what changed, `listing` looks, `keeper` acts, on a thread of its own: nothing that
+//! trades waits for a compiler.
+
+mod check;
+mod crew;
+mod folder;
+mod keeper;
+mod listing;
+mod refusals;
+mod wanted;
+
+pub(crate) use self::{
+    check::check,
+    crew::Crew,
+    folder::{Change, Folder},
+    keeper::{Keeper, KeeperParts},
+    listing::list,
+    refusals::Refusals,
+    wanted::{news as wanted_news, subscription as wanted_data},
+};

@@ -1,0 +1,244 @@
+//! The thread that keeps the strategies as the folder says.
+
+mod starting;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{
+        Arc,
+        atomic::AtomicU64,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use sandpit_alpaca::Alpaca;
+use sandpit_execution::{DeskInput, DeskStats};
+use sandpit_fanout::Roster;
+use sandpit_ingest::{IngestStats, Resubscription};
+use sandpit_strategy::StrategyEvent;
+use sandpit_types::{MarketClock, MarketTime, StrategyName, Symbol};
+use tokio::{runtime::Handle, sync::mpsc as channel};
+
+use super::{Change, Crew, Folder, Refusals, list, wanted};
+use crate::{
+    config::Config,
+    dry_run::DryRun,
+    loops::Loops,
+    recording::Recording,
+    run::{Ending, Endings, claims},
+    sessions::Sessions,
+    strategies::{Arrivals, Counters, Loaded, Loader, Owners, StrategiesError, Strategy},
+};
+
+/// How often the folder is looked at, real time. What is new is taken by the second look that sees it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Names whose counters are kept after their strategy has left. When more have come and gone, they begin anew.
+const NAMES_MAX: usize = 1_024;
+
+/// What the keeper needs of the others.
+pub(crate) struct KeeperParts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) loader: Loader,
+    /// The folder as it was taken at the start.
+    pub(crate) folder: Folder,
+    /// Plugins of the start that wait for others to leave.
+    pub(crate) waiting: BTreeSet<String>,
+    pub(crate) roster: Arc<Roster<Strategy>>,
+    pub(crate) owners: Arc<Owners>,
+    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) crew: Arc<Crew>,
+    pub(crate) arrivals: Arc<Arrivals>,
+    pub(crate) loops: Arc<Loops>,
+    /// Intents of all strategies that ever were.
+    pub(crate) all_intents: Arc<AtomicU64>,
+    pub(crate) desk: channel::Sender<DeskInput>,
+    pub(crate) recording: Arc<Recording>,
+    pub(crate) books: Arc<DeskStats>,
+    /// To the market data and to the news.
+    pub(crate) ingest: channel::Sender<Resubscription>,
+    pub(crate) news: channel::Sender<Vec<Symbol>>,
+    pub(crate) data: Arc<IngestStats>,
+    pub(crate) history: Arc<Alpaca>,
+    pub(crate) runtime: Handle,
+    pub(crate) sessions: Sessions,
+    pub(crate) clock: Arc<dyn MarketClock>,
+    pub(crate) dry_run: Option<DryRun>,
+    pub(crate) endings: Endings,
+    pub(crate) seed: u64,
+}
+
+/// Keeps the strategies as the folder says, until it is dropped.
+pub(crate) struct Keeper {
+    /// Its end is the end of the thread, once that has done what it is at.
+    _stop: mpsc::Sender<()>,
+}
+
+impl Keeper {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there can be none.
+    pub(crate) fn start(parts: KeeperParts) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let endings = parts.endings.clone();
+        let counters =
+            parts.roster.members().iter().map(|it| (it.name.clone(), it.counters.clone())).collect();
+        let mut keeping = Keeping { parts, counters, is_blind: false };
+        thread::Builder::new().name("plugins".into()).spawn(move || {
+            let work = std::panic::AssertUnwindSafe(|| keeping.keep(&stopped));
+            if std::panic::catch_unwind(work).is_err() {
+                endings.give(Ending::Broken { what: "the keeper of the plugins panicked".into() });
+            }
+        })?;
+        Ok(Self { _stop: stop })
+    }
+}
+
+struct Keeping {
+    parts: KeeperParts,
+    /// Of every name that ever ran: a strategy that comes back counts on.
+    counters: BTreeMap<StrategyName, Arc<Counters>>,
+    /// Whether the folder could not be read at the last look.
+    is_blind: bool,
+}
+
+impl Keeping {
+    fn keep(&mut self, stopped: &mpsc::Receiver<()>) {
+        while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            self.look();
+        }
+    }
+
+    /// One look at the folder. One that cannot be read changes nothing: its strategies are not gone.
+    fn look(&mut self) {
+        match list(&self.parts.config.plugins_dir) {
+            Ok(listing) => {
+                self.is_blind = false;
+                for change in self.parts.folder.look(listing) {
+                    match change {
+                        Change::Gone(name) => self.gone(&name),
+                        Change::Take(name) => self.take(&name),
+                    }
+                }
+            }
+            Err(error) if !self.is_blind => {
+                self.is_blind = true;
+                let folder = self.parts.config.plugins_dir.display();
+                tracing::error!("the plugins folder {folder} cannot be read: {error}; the strategies go on");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// There is another plugin of this name, or a new one.
+    fn take(&mut self, name: &str) {
+        let running = self.running(name);
+        let path = self.parts.config.plugins_dir.join(format!("{name}.wasm"));
+        let outcome = match (self.parts.loader.load(&path), running.clone()) {
+            (Err(error), _) => Err(error),
+            (Ok(loaded), Some(old)) if old.is(&loaded) => Ok(()),
+            (Ok(loaded), Some(old)) => self.change(&old, loaded),
+            (Ok(loaded), None) => self.begin(loaded),
+        };
+        self.parts.waiting.remove(name);
+        match outcome {
+            Ok(()) => {
+                self.parts.refusals.forget(name);
+                // It may have left a symbol that another one waits for.
+                self.retry();
+            }
+            Err(error) => {
+                if error.waits_for_others() {
+                    self.parts.waiting.insert(name.to_owned());
+                }
+                self.parts.refusals.say(name, &error.to_string(), running.is_some());
+            }
+        }
+    }
+
+    /// There is no plugin of this name any more.
+    fn gone(&mut self, name: &str) {
+        self.parts.refusals.forget(name);
+        self.parts.waiting.remove(name);
+        let Some(strategy) = self.running(name) else { return };
+        self.let_go(&strategy, "its plugin was removed");
+        if strategy.keeps_orders() {
+            tracing::warn!(strategy = name, "the plugin was removed; its open orders are kept");
+        } else {
+            tracing::warn!(strategy = name, "the plugin was removed; its open orders are cancelled");
+            self.tell_desk(DeskInput::CancelStrategy(strategy.name.clone()));
+        }
+        self.say_what_stays(&strategy.name);
+        self.parts.owners.release(&strategy.name);
+        self.tell_all(&[], self.parts.clock.now());
+        self.retry();
+    }
+
+    /// Another version of a strategy that runs.
+    fn change(&mut self, old: &Arc<Strategy>, loaded: Loaded) -> Result<(), StrategiesError> {
+        self.restart(old, loaded)
+    }
+
+    fn running(&self, name: &str) -> Option<Arc<Strategy>> {
+        self.parts.roster.members().iter().find(|strategy| strategy.name.as_str() == name).cloned()
+    }
+
+    /// Who was refused because of others is looked at again: somebody has left.
+    fn retry(&mut self) {
+        for name in std::mem::take(&mut self.parts.waiting) {
+            self.parts.folder.again(&name);
+        }
+    }
+
+    /// Stops a strategy and waits for its thread: whatever it wanted is at the desk then.
+    fn let_go(&mut self, strategy: &Arc<Strategy>, why: &str) {
+        self.parts.roster.change(|members| members.retain(|member| member.name != strategy.name));
+        strategy.inbox.push(StrategyEvent::Stop(why.to_owned()));
+        let ended = self.parts.crew.take(&strategy.name).is_none_or(sandpit_strategy::Runner::join);
+        if !ended {
+            tracing::error!(strategy = strategy.name.as_str(), "the strategy did not end in good order");
+        }
+    }
+
+    fn say_what_stays(&self, name: &StrategyName) {
+        let books = self.parts.books.read();
+        let held = books.sub_books.iter().filter(|((owner, _), _)| owner == name);
+        let held: Vec<String> = held.map(|((_, symbol), (qty, _))| format!("{qty} {symbol}")).collect();
+        if !held.is_empty() {
+            let held = held.join(", ");
+            tracing::warn!(
+                strategy = name.as_str(),
+                "the strategy has left and still holds {held}: nobody trades that until it is back"
+            );
+        }
+    }
+
+    /// Everybody else learns who trades what now; `fresh` symbols are somebody else's from the minute of `since` on.
+    fn tell_all(&mut self, fresh: &[Symbol], since: MarketTime) {
+        let members = self.parts.roster.members();
+        let subscription = wanted::subscription(&members);
+        let change = Resubscription { subscription, fresh: fresh.to_vec(), since };
+        // Whoever does not listen any more has ended with the host.
+        let _ = self.parts.ingest.blocking_send(change);
+        let _ = self.parts.news.blocking_send(wanted::news(&self.parts.config, &members));
+        self.tell_desk(DeskInput::Claims(claims(&self.parts.config.claims, &members)));
+    }
+
+    fn tell_desk(&self, input: DeskInput) {
+        // The desk is gone only when the host ends.
+        let _ = self.parts.desk.blocking_send(input);
+    }
+
+    /// The counters of a name: those that it had before, if it ever was there.
+    fn counters(&mut self, name: &StrategyName) -> Arc<Counters> {
+        if self.counters.len() >= NAMES_MAX {
+            let members = self.parts.roster.members();
+            self.counters.retain(|name, _| members.iter().any(|member| member.name == *name));
+        }
+        let new = || Arc::new(Counters::new(self.parts.all_intents.clone()));
+        self.counters.entry(name.clone()).or_insert_with(new).clone()
+    }
+}

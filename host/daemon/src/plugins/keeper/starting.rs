@@ -1,0 +1,147 @@
+//! Starting a strategy while the host trades.
+
+use std::{sync::Arc, time::Duration};
+
+use sandpit_broker::History;
+use sandpit_execution::DeskInput;
+use sandpit_strategy::PLUGINS_MAX;
+use sandpit_types::{Bar, MarketEvent, MarketTime, StrategyName, Symbol};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::Keeping;
+use crate::{
+    run::SETTLE,
+    strategies::{Arrival, Loaded, StrategiesError, Strategy},
+};
+
+/// How long the bars of the past may take, and then the desk's word on what a strategy holds; real time.
+const WARMUP_WITHIN: Duration = Duration::from_secs(30);
+const INTRODUCED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Bars of the past, and from which minute on the market's own follow.
+struct Past {
+    bars: Vec<Bar>,
+    since: MarketTime,
+}
+
+impl Keeping {
+    /// Starts a strategy that does not run.
+    pub(super) fn begin(&mut self, loaded: Loaded) -> Result<(), StrategiesError> {
+        if self.parts.roster.members().len() >= PLUGINS_MAX {
+            return Err(StrategiesError::TOO_MANY);
+        }
+        let name = loaded.plugin.name().clone();
+        self.own(&name, &loaded)?;
+        let past = self.past(&loaded);
+        self.start(loaded, past).inspect_err(|_| self.parts.owners.release(&name))
+    }
+
+    /// Lets a strategy go and starts its next version, which trades other symbols. When that does not start, the old one
+    /// does again.
+    pub(super) fn restart(&mut self, old: &Arc<Strategy>, loaded: Loaded) -> Result<(), StrategiesError> {
+        self.own(&old.name, &loaded)?;
+        let past = self.past(&loaded);
+        let left: Vec<Symbol> =
+            old.instruments.iter().filter(|it| !loaded.instruments.contains(it)).cloned().collect();
+        self.let_go(old, "another version takes its place");
+        self.tell_all(&[], past.since);
+        let outcome = self.start(loaded, past);
+        match outcome {
+            Ok(()) if left.is_empty() || old.keeps_orders() => {}
+            Ok(()) => {
+                let (strategy, symbols) = (old.name.clone(), left);
+                self.tell_desk(DeskInput::CancelSymbols { strategy, symbols });
+            }
+            Err(_) => self.start_again(old),
+        }
+        outcome
+    }
+
+    /// The next version did not start: the one before goes on, from what it saved.
+    fn start_again(&mut self, old: &Arc<Strategy>) {
+        let loaded = old.as_loaded();
+        // Only this thread gives symbols away, so they are still free.
+        let owned = self.own(&old.name, &loaded);
+        let past = self.past(&loaded);
+        if let Err(error) = owned.and_then(|()| self.start(loaded, past)) {
+            self.parts.owners.release(&old.name);
+            let strategy = old.name.as_str();
+            tracing::error!(strategy, "neither the new version nor the old one starts: {error}");
+            self.tell_desk(DeskInput::CancelStrategy(old.name.clone()));
+        }
+    }
+
+    fn own(&self, name: &StrategyName, loaded: &Loaded) -> Result<(), StrategiesError> {
+        let taken = self.parts.owners.take(name, &loaded.instruments, loaded.grant());
+        taken.map_err(|(first, symbol)| StrategiesError::Shared { first, second: name.clone(), symbol })
+    }
+
+    fn start(&mut self, loaded: Loaded, past: Past) -> Result<(), StrategiesError> {
+        if let Some(venue) = &self.parts.dry_run {
+            venue.list(&loaded.instruments);
+        }
+        let counters = self.counters(loaded.plugin.name());
+        let strategy = Arc::new(Strategy::new(loaded, counters));
+        self.parts.seed = self.parts.seed.wrapping_add(1);
+        let (engine, config) = (&self.parts.loader.engine, &self.parts.config);
+        let (desk, loops) = (self.parts.desk.clone(), &self.parts.loops);
+        let runner = strategy.start(engine, config, self.parts.seed, desk, loops, &self.parts.recording)?;
+        let Past { bars, since } = past;
+        if self.parts.crew.add(&strategy.name, runner).is_err() || !self.join(&strategy, bars) {
+            // The host ends, or the desk does not answer, which ends it as well.
+            self.let_go(&strategy, "the host has no use for it");
+            return Ok(());
+        }
+        self.tell_all(&strategy.instruments, since);
+        tracing::info!(strategy = strategy.name.as_str(), "the strategy runs");
+        Ok(())
+    }
+
+    /// Brings a strategy onto the roster, with what it has to know; whether it is there.
+    fn join(&self, strategy: &Arc<Strategy>, warmup: Vec<Bar>) -> bool {
+        let (joined, is_there) = oneshot::channel();
+        let market = self.market();
+        self.parts.arrivals.expect(Arrival { strategy: strategy.clone(), warmup, market, joined });
+        self.tell_desk(DeskInput::Introduce(strategy.name.clone()));
+        let waited = self.parts.runtime.block_on(async { timeout(INTRODUCED_WITHIN, is_there).await });
+        let is_there = matches!(waited, Ok(Ok(())));
+        if !is_there {
+            let strategy = strategy.name.as_str();
+            tracing::error!(strategy, "the desk does not say what the strategy holds: it is not started");
+        }
+        is_there
+    }
+
+    /// What the market said before, and what still holds.
+    fn market(&self) -> Vec<MarketEvent> {
+        let now = self.parts.clock.now();
+        let open = self.parts.sessions.days().iter().find(|day| day.open <= now && now < day.close);
+        let health = MarketEvent::Health(self.parts.data.health(), now);
+        open.copied().map(MarketEvent::SessionOpen).into_iter().chain([health]).collect()
+    }
+
+    /// The bars that a strategy wants from before its start. Without them it starts cold, which is said.
+    fn past(&self, loaded: &Loaded) -> Past {
+        let since = (self.parts.clock.now() - SETTLE).minute();
+        let wanted = loaded.plugin.description().warmup_bars;
+        let from = self.parts.sessions.minutes_back(since, wanted);
+        if wanted == 0 || from >= since {
+            return Past { bars: Vec::new(), since };
+        }
+        let history = &self.parts.history;
+        let asked = async { timeout(WARMUP_WITHIN, history.bars(&loaded.instruments, from, since)).await };
+        let strategy = loaded.plugin.name().as_str();
+        let bars = match self.parts.runtime.block_on(asked) {
+            Ok(Ok(bars)) => bars,
+            Ok(Err(error)) => {
+                tracing::warn!(strategy, %error, "no bars of the past: the strategy starts without warm-up");
+                Vec::new()
+            }
+            Err(_) => {
+                tracing::warn!(strategy, "no bars of the past in time: the strategy starts without warm-up");
+                Vec::new()
+            }
+        };
+        Past { bars, since }
+    }
+}

@@ -1,0 +1,48 @@
+//! Plugins that are not used, and why.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Refusals that are remembered. The folder holds no more files than that, see `listing`.
+const REFUSALS_MAX: usize = 4_096;
+
+/// The last sentence about each plugin that could not be taken.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Mutex<BTreeMap<String, String>>);
+
+impl Refusals {
+    /// The plugin is not taken. Said once to the log for each reason; `goes_on` when an older one of that name runs.
+    pub(crate) fn say(&self, plugin: &str, reason: &str, goes_on: bool) {
+        let mut refusals = self.lock();
+        if refusals.get(plugin).is_some_and(|said| said == reason) {
+            return;
+        }
+        if goes_on {
+            tracing::error!(
+                plugin,
+                "the plugin was changed and is not taken, the one before goes on: {reason}"
+            );
+        } else {
+            tracing::error!(plugin, "the plugin is not used: {reason}");
+        }
+        if refusals.len() < REFUSALS_MAX {
+            refusals.insert(plugin.to_owned(), reason.to_owned());
+        }
+    }
+
+    /// The plugin is taken, or gone.
+    pub(crate) fn forget(&self, plugin: &str) {
+        self.lock().remove(plugin);
+    }
+
+    /// All of them: the plugin, and why it is not used.
+    pub(crate) fn all(&self) -> Vec<(String, String)> {
+        self.lock().iter().map(|(plugin, reason)| (plugin.clone(), reason.clone())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,186 @@
+//! What the desk tells strategies, and how a strategy comes to be told anything at all.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use sandpit_execution::{DeskOutput, KnownOrder};
+use sandpit_fanout::Roster;
+use sandpit_strategy::StrategyEvent;
+use sandpit_types::{Account, Bar, MarketClock, MarketEvent, Price, Qty, StrategyName, Symbol};
+use tokio::sync::oneshot;
+
+use super::Strategy;
+
+/// What a strategy has to know before the first live event.
+pub(crate) struct Beginning<'a> {
+    /// What it holds, and at which average price.
+    pub(crate) held: Vec<(Symbol, Qty, Price)>,
+    /// Its open orders.
+    pub(crate) open: Vec<KnownOrder>,
+    /// The account.
+    pub(crate) account: &'a Account,
+    /// Bars of the past, oldest first.
+    pub(crate) warmup: &'a [Bar],
+    /// What the market said of itself that still holds: the session that is on, the health of the data.
+    pub(crate) market: &'a [MarketEvent],
+}
+
+impl Beginning<'_> {
+    /// Puts it into the strategy's queue.
+    pub(crate) fn feed(self, strategy: &Strategy) {
+        let Account { equity, buying_power, .. } = *self.account;
+        let push = |event| strategy.inbox.push(event);
+        push(StrategyEvent::Account { equity, buying_power });
+        for (symbol, qty, avg_price) in self.held {
+            push(StrategyEvent::Position { symbol, qty, avg_price });
+        }
+        for KnownOrder { id, leg, symbol, side, qty, filled_qty, kind, status } in self.open {
+            push(StrategyEvent::OpenOrder { id, leg, symbol, side, qty, filled_qty, kind, status });
+        }
+        for bar in own_warmup(self.warmup, &strategy.instruments, strategy.warmup_bars() as usize) {
+            push(StrategyEvent::Warmup(bar.clone()));
+        }
+        for event in self.market {
+            push(StrategyEvent::Market(event.clone()));
+        }
+    }
+}
+
+/// Of all bars, in their order, the last `count` of each of these symbols: as many as the strategy asked for.
+fn own_warmup<'a>(bars: &'a [Bar], symbols: &[Symbol], count: usize) -> impl Iterator<Item = &'a Bar> {
+    let mut left: BTreeMap<&Symbol, usize> = symbols.iter().map(|symbol| (symbol, count)).collect();
+    let wanted = |bar: &&Bar| match left.get_mut(&bar.symbol) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        Some(_) | None => false,
+    };
+    let mut own: Vec<_> = bars.iter().rev().filter(wanted).collect();
+    own.reverse();
+    own.into_iter()
+}
+
+/// A strategy that waits for the desk's introduction.
+pub(crate) struct Arrival {
+    /// Who.
+    pub(crate) strategy: Arc<Strategy>,
+    /// Bars of the past.
+    pub(crate) warmup: Vec<Bar>,
+    /// See [`Beginning::market`].
+    pub(crate) market: Vec<MarketEvent>,
+    /// Told when it is on the roster.
+    pub(crate) joined: oneshot::Sender<()>,
+}
+
+/// Strategies on their way onto the roster, by name.
+#[derive(Default)]
+pub(crate) struct Arrivals(Mutex<BTreeMap<StrategyName, Arrival>>);
+
+impl Arrivals {
+    /// One more. The desk has to be asked for its introduction after this.
+    pub(crate) fn expect(&self, arrival: Arrival) {
+        let name = arrival.strategy.name.clone();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, arrival);
+    }
+
+    fn take(&self, name: &StrategyName) -> Option<Arrival> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
+    }
+}
+
+/// Tells strategies what became of their orders.
+pub(crate) struct Mail {
+    roster: Arc<Roster<Strategy>>,
+    arrivals: Arc<Arrivals>,
+    /// The newest.
+    account: Account,
+    clock: Arc<dyn MarketClock>,
+}
+
+impl Mail {
+    /// Mail for whoever is on the roster.
+    pub(crate) fn new(
+        roster: Arc<Roster<Strategy>>,
+        arrivals: Arc<Arrivals>,
+        account: Account,
+        clock: Arc<dyn MarketClock>,
+    ) -> Self {
+        Self { roster, arrivals, account, clock }
+    }
+
+    /// Delivers one output of the desk. Never waits.
+    pub(crate) fn deliver(&mut self, output: DeskOutput) {
+        match output {
+            DeskOutput::Order { strategy, update } => self.to(&strategy, StrategyEvent::Order(update)),
+            DeskOutput::Fill { strategy, id, leg, fill } => {
+                let (symbol, side, qty, price, time) =
+                    (fill.symbol, fill.side, fill.qty, fill.price, fill.time);
+                self.to(&strategy, StrategyEvent::Fill { id, leg, symbol, side, qty, price, time });
+            }
+            DeskOutput::Refused { strategy, id, refusal } => {
+                let time = self.clock.now();
+                self.to(&strategy, StrategyEvent::Refused { id, refusal, time });
+            }
+            DeskOutput::SubBook { strategy, symbol, qty, avg_price } => {
+                self.to(&strategy, StrategyEvent::Position { symbol, qty, avg_price });
+            }
+            DeskOutput::Introduction { strategy, held, open } => self.introduce(&strategy, held, open),
+            DeskOutput::Account(account) => {
+                let Account { equity, buying_power, .. } = account;
+                for strategy in &*self.roster.members() {
+                    strategy.inbox.push(StrategyEvent::Account { equity, buying_power });
+                }
+                self.account = account;
+            }
+            // For whoever holds the order stream, not for strategies.
+            DeskOutput::StreamSuspect { .. } => {}
+            DeskOutput::Alert(text) => tracing::error!(alert = %text, "alert"),
+        }
+    }
+
+    /// What came before this is in it, and everything later finds the strategy on the roster.
+    fn introduce(&self, name: &StrategyName, held: Vec<(Symbol, Qty, Price)>, open: Vec<KnownOrder>) {
+        let Some(Arrival { strategy, warmup, market, joined }) = self.arrivals.take(name) else { return };
+        let (account, warmup, market) = (&self.account, &warmup, &market);
+        Beginning { held, open, account, warmup, market }.feed(&strategy);
+        self.roster.change(|members| members.push(strategy));
+        // Who does not wait any more sees it on the roster.
+        let _ = joined.send(());
+    }
+
+    fn to(&self, name: &StrategyName, event: StrategyEvent) {
+        // Orders of a strategy whose plugin was taken away have nobody to tell.
+        if let Some(strategy) = self.roster.members().iter().find(|strategy| strategy.name == *name) {
+            strategy.inbox.push(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_types::MarketTime;
+
+    use super::*;
+
+    #[test]
+    fn warm_up_is_the_last_bars_of_the_own_symbols_in_order() {
+        let bar = |symbol: &str, minute: i64| Bar {
+            symbol: Symbol::new(symbol),
+            start: MarketTime::from_secs(60 * minute),
+            open: 1.0,
+            high: 1.0,
+            low: 1.0,
+            close: 1.0,
+            volume: 1,
+            vwap: 1.0,
+        };
+        let bars = [bar("A", 1), bar("B", 1), bar("A", 2), bar("C", 2), bar("A", 3), bar("B", 3)];
+        let own = [Symbol::new("A"), Symbol::new("B")];
+        let got: Vec<_> = own_warmup(&bars, &own, 2).cloned().collect();
+        assert_eq!(got, [bar("B", 1), bar("A", 2), bar("A", 3), bar("B", 3)]);
+        assert_eq!(own_warmup(&bars, &own, 0).count(), 0);
+    }
+}
