@@ -18,6 +18,7 @@ mod folder;
 mod keeper;
 mod listing;
 mod refusals;
+mod snapshots;
 mod wanted;
 
 pub(crate) use self::{
@@ -27,5 +28,6 @@ pub(crate) use self::{
     keeper::{Keeper, KeeperParts},
     listing::list,
     refusals::Refusals,
+    snapshots::{Kept, Snapshots},
     wanted::{news as wanted_news, subscription as wanted_data},
 };

@@ -86,7 +86,10 @@ impl Snapshots {
             return Some(kept.clone());
         }
         read(&self.folder.join(strategy.as_str())).unwrap_or_else(|problem| {
-            tracing::warn!(strategy = strategy.as_str(), "its snapshot is not used, it starts without: {problem}");
+            tracing::warn!(
+                strategy = strategy.as_str(),
+                "its snapshot is not used, it starts without: {problem}"
+            );
             None
         })
     }
@@ -239,7 +242,8 @@ mod tests {
         assert_eq!(snapshots.newest(&name()), Some(last.clone()));
         let next = Snapshots::start(place.clone()).expect("it can be used");
         assert_eq!(next.newest(&name()), Some(last));
-        let files: Vec<_> = fs::read_dir(&place).expect("there").map(|it| it.expect("one").file_name()).collect();
+        let files: Vec<_> =
+            fs::read_dir(&place).expect("there").map(|it| it.expect("one").file_name()).collect();
         assert_eq!(files, ["sma"], "nothing half written is left");
     }
 

@@ -27,7 +27,7 @@ use crate::{
     budgets::Budgets,
     flag::{self, Flag},
     lease::LeaseClient,
-    plugins::{Crew, Keeper},
+    plugins::{Crew, Keeper, Snapshots},
     strategies::Strategy,
 };
 
@@ -45,6 +45,7 @@ pub(super) struct Host {
     pub(super) keeper: Keeper,
     pub(super) crew: Arc<Crew>,
     pub(super) roster: Arc<Roster<Strategy>>,
+    pub(super) snapshots: Snapshots,
     pub(super) budgets: Arc<Budgets>,
     pub(super) inputs: Sender<DeskInput>,
     pub(super) desk: JoinHandle<DeskEnd>,
@@ -100,6 +101,11 @@ impl Host {
         let joined = tokio::task::spawn_blocking(move || runners.into_iter().all(Runner::join));
         if !matches!(timeout(STRATEGIES_LIMIT, joined).await, Ok(Ok(true))) {
             tracing::error!("a strategy did not end in good order");
+        }
+        let snapshots = self.snapshots;
+        let kept = tokio::task::spawn_blocking(move || snapshots.flush(STORE_LIMIT));
+        if !matches!(kept.await, Ok(true)) {
+            tracing::warn!("not all that the strategies saved is on the disk");
         }
         let (inputs, desk) = (self.inputs, self.desk);
         let drained = async move {

@@ -31,9 +31,9 @@ use crate::{
     lease::{LeaseClient, LeaseParts, Order},
     losses::Losses,
     permit::{DryRunPermit, TradePermit},
-    plugins::{Crew, Keeper, KeeperParts, wanted_data},
+    plugins::{Crew, Keeper, KeeperParts, Snapshots, wanted_data},
     review::Reviewer,
-    strategies::{Arrivals, Beginning, Strategy},
+    strategies::{Arrivals, Beginning, Outlets, Strategy},
 };
 
 /// So long after a minute's end the broker's history has its bar, market time.
@@ -68,7 +68,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let warmup = warmup(&prepared, since).await;
     let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
     let crew = Arc::new(Crew::default());
-    start_strategies(&prepared, &crew, &desk, &found.account, &warmup, &inputs);
+    let outlets = outlets(&prepared, &inputs)?;
+    start_strategies(&prepared, &crew, &desk, &found.account, &warmup, &outlets);
 
     let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
     spawner.store(&store, store_pulse);
@@ -93,7 +94,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
     let roster = prepared.plugins.roster.clone();
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
-    let keeper = keep(&mut prepared, feeds, crew.clone(), &inputs, endings)?;
+    let snapshots = outlets.snapshots.clone();
+    let keeper = keep(&mut prepared, feeds, crew.clone(), outlets, endings)?;
     let Parts { config, budgets, lock, .. } = prepared;
     let kill_switch_file = config.kill_switch_file.clone();
     Ok(Host {
@@ -102,6 +104,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         keeper,
         crew,
         roster,
+        snapshots,
         budgets,
         inputs,
         desk,
@@ -251,6 +254,23 @@ async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
     })
 }
 
+/// Where strategies put what they want and save. A dry run starts flat, and so does what they have saved.
+fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>) -> Result<Outlets, Failure> {
+    let folder = prepared.folder.join("snapshots");
+    let failed = |error: io::Error| {
+        let what = format!("the folder {} cannot be used: {error}", folder.display());
+        Failure::new(Exit::State, what)
+    };
+    if !prepared.config.mode.posts() {
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let snapshots = Snapshots::start(folder.clone()).map_err(failed)?;
+    Ok(Outlets { desk: inputs.clone(), loops: prepared.figures.loops.clone(), snapshots })
+}
+
 /// Starts whoever was loaded. Who does not start leaves the roster, and the others trade.
 fn start_strategies<B: Broker>(
     prepared: &Parts,
@@ -258,13 +278,13 @@ fn start_strategies<B: Broker>(
     desk: &Desk<B, Reviewer>,
     account: &Account,
     warmup: &[Bar],
-    inputs: &mpsc::Sender<DeskInput>,
+    outlets: &Outlets,
 ) {
     let Plugins { loader, roster, owners, refusals, .. } = &prepared.plugins;
-    let loops = &prepared.figures.loops;
     for (index, strategy) in (0..).zip(&*roster.members()) {
         let seed = prepared.seed.wrapping_add(index);
-        match strategy.start(&loader.engine, &prepared.config, seed, inputs.clone(), loops) {
+        let saved = outlets.snapshots.newest(&strategy.name).map(|kept| kept.snapshot);
+        match strategy.start(&loader.engine, &prepared.config, seed, saved, outlets.clone()) {
             Ok(runner) => {
                 let told = introduction(desk.books(), &strategy.name);
                 if let DeskOutput::Introduction { held, open, .. } = told {
@@ -297,7 +317,7 @@ fn keep(
     prepared: &mut Parts,
     feeds: Feeds,
     crew: Arc<Crew>,
-    inputs: &mpsc::Sender<DeskInput>,
+    outlets: Outlets,
     endings: &Endings,
 ) -> Result<Keeper, Failure> {
     let plugins = &mut prepared.plugins;
@@ -311,9 +331,8 @@ fn keep(
         refusals: plugins.refusals.clone(),
         crew,
         arrivals: feeds.arrivals,
-        loops: prepared.figures.loops.clone(),
+        outlets,
         all_intents: plugins.all_intents.clone(),
-        desk: inputs.clone(),
         books: feeds.books,
         ingest: feeds.market,
         news: feeds.wire,
