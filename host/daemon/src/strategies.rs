@@ -167,8 +167,8 @@ impl Strategy {
         Ok(runner)
     }
 
-    /// Hands the thread a version that is to take over, and waits, at most so long, how that ends. `None`: it did not
-    /// come to it. Real time.
+    /// Hands the thread a version that is to take over, and waits, at most so long, how that ends. `None`: it
+    /// did not come to it. Real time.
     pub(crate) fn swap(&self, candidate: Candidate, within: Duration) -> Option<Result<(), Failure>> {
         let mut ended = lock(&self.swaps.ended);
         *ended = None;
@@ -218,8 +218,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From a strategy's thread to the desk and everybody else. It waits when the desk's queue is full: the strategy is
-/// the one to slow down.
+/// From a strategy's thread to the desk and everybody else. It waits when the desk's queue is full: the
+/// strategy is the one to slow down.
 fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &Swaps, outlets: &Outlets) {
     let Outlets { desk, loops, snapshots } = outlets;
     match output {

@@ -35,7 +35,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a strategy may take to come to its next version, real time: an event and a `save` have deadlines.
 const SWAPPED_WITHIN: Duration = Duration::from_secs(30);
-/// Names whose counters are kept after their strategy has left. When more have come and gone, they begin anew.
+/// Names whose counters are kept after their strategy has left. When more have come and gone, they begin
+/// anew.
 const NAMES_MAX: usize = 1_024;
 
 /// What the keeper needs of the others.
@@ -235,7 +236,8 @@ impl Keeping {
         }
     }
 
-    /// Everybody else learns who trades what now; `fresh` symbols are somebody else's from the minute of `since` on.
+    /// Everybody else learns who trades what now; `fresh` symbols are somebody else's from the minute of
+    /// `since` on.
     fn tell_all(&mut self, fresh: &[Symbol], since: MarketTime) {
         let members = self.parts.roster.members();
         let subscription = wanted::subscription(&members);

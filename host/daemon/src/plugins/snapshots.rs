@@ -1,8 +1,8 @@
 //! The last saved state of each strategy, on disk: `STATE/MODE/snapshots/NAME`.
 //!
-//! A thread of its own writes, so that no strategy waits for the disk; of several that wait, the newest counts. A file is
-//! written whole beside the old one and renamed over it, and bears a checksum: one that is damaged is said and ignored,
-//! and its strategy starts without it.
+//! A thread of its own writes, so that no strategy waits for the disk; of several that wait, the newest
+//! counts. A file is written whole beside the old one and renamed over it, and bears a checksum: one that is
+//! damaged is said and ignored, and its strategy starts without it.
 
 use std::{
     collections::BTreeMap,
@@ -113,7 +113,7 @@ impl WritingDesk {
                 && !is_failing
             {
                 let strategy = strategy.as_str();
-                tracing::error!(strategy, %error, "snapshots cannot be kept: strategies start without after a restart");
+                tracing::error!(strategy, %error, "snapshots cannot be kept: strategies start without one");
             }
             is_failing = written.is_err();
         }
@@ -145,8 +145,8 @@ fn read(path: &Path) -> Result<Option<Kept>, String> {
     decode(&bytes).map(Some).ok_or_else(|| format!("{} is damaged", path.display()))
 }
 
-/// Magic, checksum of the rest, checksum of the component, version, time, timers, state. Numbers are little-endian,
-/// lengths come first.
+/// Magic, checksum of the rest, checksum of the component, version, time, timers, state. Numbers are
+/// little-endian, lengths come first.
 fn encode(kept: &Kept) -> Vec<u8> {
     let Snapshot { version, time, timers, state } = &kept.snapshot;
     let mut body = Vec::with_capacity(state.len() + 1_024);

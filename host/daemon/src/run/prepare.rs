@@ -130,8 +130,8 @@ impl Parts {
     }
 }
 
-/// Finds, checks and compiles everything in the plugins folder. Nothing runs yet. One that is of no use does not keep
-/// the others from trading: it is said, and looked at again when it changes.
+/// Finds, checks and compiles everything in the plugins folder. Nothing runs yet. One that is of no use does
+/// not keep the others from trading: it is said, and looked at again when it changes.
 ///
 /// # Errors
 /// When the folder cannot be read, or nothing can be compiled here.

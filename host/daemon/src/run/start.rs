@@ -219,16 +219,16 @@ fn desk<B: Broker>(
     let is_idle = |rule: &&ClaimRule| config.claims.iter().all(|claim| claim.strategy != rule.strategy);
     for ClaimRule { client_id_prefix, strategy } in prepared.config.claims.iter().filter(is_idle) {
         tracing::warn!(
-            "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, which does not run: such orders are \
-             left alone until it does"
+            "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, which does not run: such orders \
+             are left alone until it does"
         );
     }
     let pulse = Arc::default();
     Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
 }
 
-/// Each rule with what its strategy trades. An order that would be claimed for a strategy that is not there would be
-/// nobody's: that rule waits for its strategy.
+/// Each rule with what its strategy trades. An order that would be claimed for a strategy that is not there
+/// would be nobody's: that rule waits for its strategy.
 pub(crate) fn claims(rules: &[ClaimRule], strategies: &[Arc<Strategy>]) -> Vec<Claim> {
     let claim = |rule: &ClaimRule| {
         let ClaimRule { client_id_prefix, strategy } = rule.clone();

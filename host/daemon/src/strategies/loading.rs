@@ -131,7 +131,8 @@ impl Loader {
         Ok(Self { engine: Engine::new()?, compiler, trust: config.trust.clone(), bounds: bounds(config) })
     }
 
-    /// Loads the plugin at `file`. It takes as long as a compilation does, and nothing of it runs but its `describe`.
+    /// Loads the plugin at `file`. It takes as long as a compilation does, and nothing of it runs but its
+    /// `describe`.
     ///
     /// # Errors
     /// See [`StrategiesError`].

@@ -36,8 +36,8 @@ impl Keeping {
         self.start(loaded, past).inspect_err(|_| self.parts.owners.release(&name))
     }
 
-    /// Lets a strategy go and starts its next version, which trades other symbols. When that does not start, the old one
-    /// does again.
+    /// Lets a strategy go and starts its next version, which trades other symbols. When that does not start,
+    /// the old one does again.
     pub(super) fn restart(&mut self, old: &Arc<Strategy>, loaded: Loaded) -> Result<(), StrategiesError> {
         self.own(&old.name, &loaded)?;
         let past = self.past(&loaded);
