@@ -153,8 +153,8 @@ mod tests {
     }
 
     proptest! {
-        /// However files come, change and go: what rests for two looks is taken as it is, exactly once, nothing
-        /// is taken that moved between two looks, and what is gone was there before.
+        /// However files come, change and go: what rests for two looks is taken as it is, exactly once;
+        /// nothing is taken that moved between two looks, and what is gone was there before.
         #[test]
         fn what_is_taken_is_what_lies_there(
             looks in prop::collection::vec(prop::collection::btree_map("[abc]", 0_u64..3, 0..3), 1..40),
