@@ -219,8 +219,8 @@ fn desk<B: Broker>(
     let is_idle = |rule: &&ClaimRule| config.claims.iter().all(|claim| claim.strategy != rule.strategy);
     for ClaimRule { client_id_prefix, strategy } in prepared.config.claims.iter().filter(is_idle) {
         tracing::warn!(
-            "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, which does not run: until it \
-             does, such orders are left alone"
+            "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, which does not run: \
+             such orders are left alone until it does"
         );
     }
     let pulse = Arc::default();
