@@ -1,5 +1,5 @@
-//! Strategies come, change and go while the host runs: whoever puts a file into the plugins folder, changes or
-//! removes it, changes what trades.
+//! Strategies come, change and go while the host runs: whoever puts a file into the plugins folder, changes
+//! or removes it, changes what trades.
 //!
 //! | what lies there | what happens |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | none any more | it is stopped, its orders cancelled or kept by its `on_removal` |
 //!
 //! Whatever goes wrong with the new one, the old one goes on, and one sentence says why, in the log and in
-//! `/status`. `folder` decides what changed, `listing` looks, `keeper` acts, on a thread of its own: nothing that
-//! trades waits for a compiler.
+//! `/status`. `folder` decides what changed, `listing` looks, `keeper` acts, on a thread of its own: nothing
+//! that trades waits for a compiler.
 
 mod check;
 mod crew;
@@ -18,6 +18,7 @@ mod folder;
 mod keeper;
 mod listing;
 mod refusals;
+mod snapshots;
 mod wanted;
 
 pub(crate) use self::{
@@ -27,5 +28,6 @@ pub(crate) use self::{
     keeper::{Keeper, KeeperParts},
     listing::list,
     refusals::Refusals,
+    snapshots::{Kept, Snapshots},
     wanted::{news as wanted_news, subscription as wanted_data},
 };

@@ -35,6 +35,11 @@ impl Sessions {
         self.0.iter().any(|day| day.open - BEFORE_OPEN <= now && now < day.close + AFTER_CLOSE)
     }
 
+    /// The regular session that is open at `now`.
+    pub(crate) fn current(&self, now: MarketTime) -> Option<SessionDay> {
+        self.0.iter().find(|day| day.open <= now && now < day.close).copied()
+    }
+
     /// The start of the newest session that has begun by `now`.
     pub(crate) fn last_open(&self, now: MarketTime) -> Option<MarketTime> {
         self.0.iter().map(|day| day.open).rfind(|open| *open <= now)

@@ -88,7 +88,8 @@ fn instruments(config: &Config, strategy: &StrategyName) -> Result<Option<Vec<Sy
     if !path.exists() {
         return Ok(None);
     }
-    let loader = Loader::new(&usable_folder(config)?.join("compiled")).map_err(|error| failed(&error))?;
+    let loader =
+        Loader::new(config, &usable_folder(config)?.join("compiled")).map_err(|error| failed(&error))?;
     loader.load(&path).map(|loaded| Some(loaded.instruments)).map_err(|error| failed(&error))
 }
 

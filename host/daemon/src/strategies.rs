@@ -7,24 +7,33 @@ mod loading;
 mod mail;
 mod owners;
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use sandpit_execution::DeskInput;
 use sandpit_strategy::{
-    Bounds, Engine, Inbox, Manifest, Plugin, PluginError, Runner, Start, StrategyEvent, StrategyOutput,
+    Candidate, Engine, Failure, Inbox, Manifest, OnRemoval, Plugin, PluginError, Runner, Snapshot, Start,
+    StrategyEvent, StrategyOutput,
 };
 use sandpit_types::{Pulse, StrategyName, Symbol, Times};
 use tokio::sync::mpsc;
 
 pub(crate) use self::{
-    loading::{Loaded, Loader, StrategiesError},
+    loading::{Loaded, Loader, StrategiesError, bounds},
     mail::{Arrival, Arrivals, Beginning, Mail},
     owners::Owners,
 };
-use crate::{config::Config, loops::Loops, recording::Recording};
+use crate::{
+    config::Config,
+    loops::Loops,
+    plugins::{Kept, Snapshots},
+    recording::Recording,
+};
 
 /// What the monitor shows of one strategy. It outlives a version of it.
 #[derive(Debug, Default)]
@@ -79,6 +88,31 @@ pub(crate) struct Strategy {
     pub(crate) counters: Arc<Counters>,
     plugin: Plugin,
     manifest: Manifest,
+    /// How its swaps ended.
+    swaps: Arc<Swaps>,
+}
+
+/// What the thread of a strategy says of new versions.
+#[derive(Debug, Default)]
+struct Swaps {
+    /// How each ended, for whoever asked for it: `Ok` when it took over.
+    ended: Mutex<Option<Result<(), Failure>>>,
+    changed: Condvar,
+    /// Checksum of the version that runs.
+    running: Mutex<String>,
+}
+
+/// Where the thread of a strategy puts what it says.
+#[derive(Clone)]
+pub(crate) struct Outlets {
+    /// Intents and cancels.
+    pub(crate) desk: mpsc::Sender<DeskInput>,
+    /// The register in which its loop stands.
+    pub(crate) loops: Arc<Loops>,
+    /// What it saved.
+    pub(crate) snapshots: Snapshots,
+    /// What happens to it.
+    pub(crate) recording: Arc<Recording>,
 }
 
 impl Strategy {
@@ -86,6 +120,8 @@ impl Strategy {
     pub(crate) fn new(loaded: Loaded, counters: Arc<Counters>) -> Self {
         let Loaded { plugin, manifest, instruments } = loaded;
         let inbox = Arc::new(Inbox::new(instruments.iter().cloned()));
+        let swaps = Arc::new(Swaps::default());
+        *lock(&swaps.running) = plugin.sha256().to_owned();
         Self {
             name: plugin.name().clone(),
             instruments,
@@ -94,10 +130,19 @@ impl Strategy {
             counters,
             plugin,
             manifest,
+            swaps,
         }
     }
 
-    /// Starts its thread: its intents go to the desk. What it has to know at its start is fed afterwards, see
+    /// The same strategy by another version, with the same symbols, queue and thread.
+    pub(crate) fn successor(&self, loaded: Loaded) -> Self {
+        let Loaded { plugin, manifest, instruments } = loaded;
+        let (inbox, pulse, counters, swaps) =
+            (self.inbox.clone(), self.pulse.clone(), self.counters.clone(), self.swaps.clone());
+        Self { name: self.name.clone(), instruments, inbox, pulse, counters, plugin, manifest, swaps }
+    }
+
+    /// Starts its thread, from what it saved before. What it has to know at its start is fed afterwards, see
     /// [`Beginning`].
     ///
     /// # Errors
@@ -107,27 +152,33 @@ impl Strategy {
         engine: &Engine,
         config: &Config,
         seed: u64,
-        desk: mpsc::Sender<DeskInput>,
-        loops: &Arc<Loops>,
-        recording: &Recording,
+        snapshot: Option<Snapshot>,
+        outlets: Outlets,
     ) -> Result<Runner, PluginError> {
-        let bounds = Bounds {
-            event_deadline: config.event_deadline,
-            memory_bytes: config.strategy_memory_bytes,
-            ..Bounds::default()
-        };
-        let (inbox, pulse) = (self.inbox.clone(), self.pulse.clone());
-        let start = Start { seed, recorder: recording.recorder(&self.plugin), ..Start::default() };
-        let first_life = self.counters.next_life.load(Ordering::Relaxed);
-        let (counters, own, all) = (self.counters.clone(), inbox.clone(), loops.clone());
-        let output = move |output| forward(output, first_life, &counters, &own, &desk, &all);
-        let runner =
-            Runner::spawn(engine, &self.plugin, &self.manifest, bounds, start, inbox, output, pulse)?;
+        let incarnation = self.counters.next_life.load(Ordering::Relaxed);
+        let recorder = outlets.recording.recorder(&self.plugin);
+        let start = Start { seed, incarnation, snapshot, recorder };
+        let (inbox, pulse, loops) = (self.inbox.clone(), self.pulse.clone(), outlets.loops.clone());
+        let (counters, own, swaps) = (self.counters.clone(), inbox.clone(), self.swaps.clone());
+        let output = move |output| forward(output, &counters, &own, &swaps, &outlets);
+        let (plugin, manifest) = (&self.plugin, &self.manifest);
+        let runner = Runner::spawn(engine, plugin, manifest, bounds(config), start, inbox, output, pulse)?;
+        self.counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
         self.counters.state.store(RUNNING, Ordering::Relaxed);
         let inbox = self.inbox.clone();
         let probe = Box::new(move |nonce| inbox.push(StrategyEvent::Probe(nonce)));
         loops.add(self.loop_name(), self.pulse.clone(), probe);
         Ok(runner)
+    }
+
+    /// Hands the thread a version that is to take over, and waits, at most so long, how that ends. `None`: it
+    /// did not come to it. Real time.
+    pub(crate) fn swap(&self, candidate: Candidate, within: Duration) -> Option<Result<(), Failure>> {
+        let mut ended = lock(&self.swaps.ended);
+        *ended = None;
+        self.inbox.swap(candidate);
+        let waited = self.swaps.changed.wait_timeout_while(ended, within, |ended| ended.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.take()
     }
 
     /// Whether this is what runs already.
@@ -144,7 +195,7 @@ impl Strategy {
 
     /// Whether its orders stay when its plugin is removed.
     pub(crate) fn keeps_orders(&self) -> bool {
-        false
+        self.manifest.on_removal == OnRemoval::Keep
     }
 
     /// How many bars of the past it wants.
@@ -167,29 +218,21 @@ impl Strategy {
     }
 }
 
-fn loop_name(name: &StrategyName) -> String {
-    format!("strategy:{name}")
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From a strategy's thread to the desk. It waits when the desk's queue is full: the strategy is the one to
-/// slow down.
-fn forward(
-    output: StrategyOutput,
-    first_life: u32,
-    counters: &Counters,
-    inbox: &Inbox,
-    desk: &mpsc::Sender<DeskInput>,
-    loops: &Loops,
-) {
+/// From a strategy's thread to the desk and everybody else. It waits when the desk's queue is full: the
+/// strategy is the one to slow down.
+fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &Swaps, outlets: &Outlets) {
+    let Outlets { desk, loops, snapshots, recording: _ } = outlets;
     match output {
         StrategyOutput::Intents { strategy, incarnation, intents, event_time: _ } => {
             let count = intents.len() as u64;
             counters.intents.fetch_add(count, Ordering::Relaxed);
             counters.all_intents.fetch_add(count, Ordering::Relaxed);
-            // It counts its lives from its own start; the desk, within the life of the host.
-            let incarnation = first_life.saturating_add(incarnation);
             counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
-            counters.answers.lock().unwrap_or_else(PoisonError::into_inner).add(inbox.busy_for());
+            lock(&counters.answers).add(inbox.busy_for());
             // The desk is gone only when the host ends; then nobody wants the intents.
             let _ = desk.blocking_send(DeskInput::Intents { strategy, incarnation, intents });
         }
@@ -203,12 +246,32 @@ fn forward(
             tracing::error!(%strategy, %reason, "the strategy is quarantined; its orders are cancelled");
             let _ = desk.blocking_send(DeskInput::CancelStrategy(strategy));
         }
-        StrategyOutput::Snapshot { .. }
-        | StrategyOutput::Swapped { .. }
-        | StrategyOutput::SwapFailed { .. } => {}
+        StrategyOutput::Snapshot { strategy, snapshot } => {
+            let sha256 = lock(&swaps.running).clone();
+            snapshots.keep(&strategy, Kept { sha256, snapshot });
+        }
+        StrategyOutput::Swapped { strategy, sha256, incarnation, pause } => {
+            counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
+            counters.state.store(RUNNING, Ordering::Relaxed);
+            tracing::info!(%strategy, sha256, incarnation, ?pause, "another version of the strategy took over");
+            *lock(&swaps.running) = sha256;
+            swaps.end(Ok(()));
+        }
+        StrategyOutput::SwapFailed { reason, .. } => swaps.end(Err(reason)),
         StrategyOutput::Stopped { strategy } => {
             counters.state.store(STOPPED, Ordering::Relaxed);
             loops.remove(&loop_name(&strategy));
         }
     }
+}
+
+impl Swaps {
+    fn end(&self, how: Result<(), Failure>) {
+        *lock(&self.ended) = Some(how);
+        self.changed.notify_all();
+    }
+}
+
+fn loop_name(name: &StrategyName) -> String {
+    format!("strategy:{name}")
 }

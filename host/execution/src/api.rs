@@ -195,8 +195,8 @@ pub enum DeskOutput {
         /// Average price of the shares held; zero when flat.
         avg_price: Price,
     },
-    /// What a strategy has to know at its start. What became of its orders before is in it, and everything that it is told
-    /// later comes after it.
+    /// What a strategy has to know at its start. What became of its orders before is in it, and everything
+    /// that it is told later comes after it.
     Introduction {
         /// Whose.
         strategy: StrategyName,

@@ -2,8 +2,8 @@
 //!
 //! This is the end of the way that every quote takes, so a batch is paid for once: one lock of the tape, one
 //! lock and at most one waking of each strategy, one addition to each counter. An event costs one look-up of
-//! its symbol, which names its place on the tape and in each inbox. Who listens is a [`Roster`], which changes while
-//! the market speaks.
+//! its symbol, which names its place on the tape and in each inbox. Who listens is a [`Roster`], which
+//! changes while the market speaks.
 
 #![forbid(unsafe_code)]
 

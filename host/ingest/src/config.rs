@@ -34,8 +34,8 @@ pub struct IngestConfig {
 pub struct Resubscription {
     /// What is wanted from now on, all of it.
     pub subscription: Subscription,
-    /// Symbols that somebody else is told of from now on: their bars are delivered from `since` on, also those that were
-    /// before. Symbols that are new in the subscription are fresh anyhow.
+    /// Symbols that somebody else is told of from now on: their bars are delivered from `since` on, also
+    /// those that were before. Symbols that are new in the subscription are fresh anyhow.
     pub fresh: Vec<Symbol>,
     /// From which minute on; what is older, whoever wants it has from elsewhere.
     pub since: MarketTime,

@@ -149,8 +149,8 @@ impl Rest {
         Self { has_bars, piece, since, verified: since, fill: None, bars, quotes, in_vain: None, audit }
     }
 
-    /// So many symbols want bars now, some of them from `since` on: nothing is verified from there on, and as soon as
-    /// history can know of the minutes that no stream has told them of, it is asked.
+    /// So many symbols want bars now, some of them from `since` on: nothing is verified from there on, and as
+    /// soon as history can know of the minutes that no stream has told them of, it is asked.
     pub(crate) fn resubscribed(&mut self, symbols: usize, since: MarketTime, now: Moment) {
         let since = since.minute();
         let had_bars = self.has_bars;

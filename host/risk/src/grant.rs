@@ -8,7 +8,8 @@ use crate::Limits;
 /// The bounds of one strategy. What is absent leaves it to the limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// Its positions together, without sign and with the open orders that add to them, percent of the capital.
+    /// Its positions together, without sign and with the open orders that add to them, percent of the
+    /// capital.
     pub budget_share: Option<Decimal>,
     /// Its largest order, US dollars.
     pub order_notional: Option<Usd>,

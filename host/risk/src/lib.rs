@@ -11,8 +11,9 @@
 //! Beside the limits of all, a strategy may have a [`Grant`] with tighter ones of its own.
 //!
 //! An exit, that is an order that takes from what is held and cannot turn it round, passes every gate that
-//! bounds risk: frozen, order stream, stale data, order notional, position limit, gross exposure, budget share,
-//! buying power, and the price collar unless it is a limit far through the market. What may stop an exit, and why:
+//! bounds risk: frozen, order stream, stale data, order notional, position limit, gross exposure, budget
+//! share, buying power, and the price collar unless it is a limit far through the market. What may stop an
+//! exit, and why:
 //!
 //! | gate | because |
 //! |---|---|

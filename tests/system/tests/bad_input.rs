@@ -52,8 +52,8 @@ impl Setting {
         fs::write(self.path("sandpit.toml"), text).expect("written");
     }
 
-    /// A plugin is of no use: a check of the configuration ends with a code for it, and a host says why and runs with the
-    /// others. There is no broker, so it comes no further than that.
+    /// A plugin is of no use: a check of the configuration ends with a code for it, and a host says why and
+    /// runs with the others. There is no broker, so it comes no further than that.
     fn check_plugin(&self, plugin: &str, says: &[&str]) {
         let mut parts = vec!["is not used", plugin];
         parts.extend(says);

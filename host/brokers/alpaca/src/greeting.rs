@@ -11,8 +11,8 @@
 //! failed      │ ended           │ ended            │ ended              │ ended   │ ended  │ ended
 //! ```
 //!
-//! When an open stream is asked for something else, each of our requests is answered by one *subscription*, and only
-//! the last of these has to be all.
+//! When an open stream is asked for something else, each of our requests is answered by one *subscription*,
+//! and only the last of these has to be all.
 //!
 //! *Out of turn*, *mute* and *ended* are failures with those words: the session ends and a new one begins.
 

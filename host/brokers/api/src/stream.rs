@@ -64,8 +64,8 @@ pub trait DataSession: Send + 'static {
     /// Any error ends the session.
     fn next(&mut self, out: &mut Vec<MarketEvent>) -> impl Future<Output = Result<(), StreamError>> + Send;
 
-    /// Says to the broker what is wanted from now on, in the place of what was: what is not among it any more, and
-    /// what is new. Whether the broker agrees, [`DataSession::next`] finds out.
+    /// Says to the broker what is wanted from now on, in the place of what was: what is not among it any
+    /// more, and what is new. Whether the broker agrees, [`DataSession::next`] finds out.
     ///
     /// # Errors
     /// Any error ends the session, and so does giving up before it is said.

@@ -107,8 +107,8 @@ impl Books {
         self.exposed_symbols().iter().map(|symbol| self.exposure_in(symbol, &price_of)).sum()
     }
 
-    /// The same of the symbols in which a strategy holds something or has an order open. What others hold there, as
-    /// former owners may, counts as well.
+    /// The same of the symbols in which a strategy holds something or has an order open. What others hold
+    /// there, as former owners may, counts as well.
     pub fn exposure_of(&self, strategy: &StrategyName, price_of: impl Fn(&Symbol) -> Option<Price>) -> Usd {
         let is_own = |symbol: &&Symbol| {
             let open =

@@ -112,6 +112,8 @@ pub(super) struct WatchdogSection {
 pub(super) struct StrategiesSection {
     pub(super) event_deadline_ms: u64,
     pub(super) memory_mb: u64,
+    pub(super) trusted_keys: Vec<String>,
+    pub(super) require_signature: bool,
 }
 
 impl Default for BrokerSection {
@@ -140,7 +142,7 @@ impl Default for WatchdogSection {
 
 impl Default for StrategiesSection {
     fn default() -> Self {
-        Self { event_deadline_ms: 100, memory_mb: 64 }
+        Self { event_deadline_ms: 100, memory_mb: 64, trusted_keys: Vec::new(), require_signature: false }
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 use sandpit_alpaca::Secret;
 use sandpit_journal::Retention;
 use sandpit_risk::Limits;
+use sandpit_strategy::Trust;
 use sandpit_types::Usd;
 use serde::Deserialize;
 
@@ -115,6 +116,8 @@ pub(crate) struct Config {
     pub(crate) event_deadline: Duration,
     /// How much memory one strategy may use.
     pub(crate) strategy_memory_bytes: usize,
+    /// Whose signatures under plugins count.
+    pub(crate) trust: Trust,
 }
 
 /// A panel token shorter than this can be guessed.
@@ -164,6 +167,8 @@ impl Config {
         let deadline_ms =
             within("event_deadline_ms", file.strategies.event_deadline_ms, MAX_EVENT_DEADLINE_MS)?;
         let memory_mb = within("memory_mb", file.strategies.memory_mb, MAX_MEMORY_MB)?;
+        let trust = Trust::new(&file.strategies.trusted_keys, file.strategies.require_signature);
+        let trust = trust.map_err(|error| not_allowed(format!("strategies: {error}")))?;
         let quotas = Quotas::check(&file.budget, &file.sources).map_err(not_allowed)?;
         let market_data = MarketData::check(&file.market_data).map_err(not_allowed)?;
         let claims = orders::claims(&file.orders).map_err(not_allowed)?;
@@ -198,6 +203,7 @@ impl Config {
             limits,
             event_deadline: Duration::from_millis(deadline_ms),
             strategy_memory_bytes: usize::try_from(memory_mb << 20).unwrap_or(usize::MAX),
+            trust,
         })
     }
 }

@@ -36,7 +36,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // It may not even have been made; what is left in the folder for temporary files goes with the next boot.
+        // It may not even have been made; what is left in the folder for temporary files goes with the next
+        // boot.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,8 +1,8 @@
 //! What changed in the plugins folder. Pure: listings go in, changes come out.
 //!
-//! A plugin is what lies at `NAME.wasm` and `NAME.toml` together. It is taken when two looks in a row saw the same of
-//! it, and that is not what was taken last; so a file that is being written is left alone, and one that is
-//! replaced by removing and writing it is no removal, if that goes faster than a look.
+//! A plugin is what lies at `NAME.wasm` and `NAME.toml` together. It is taken when two looks in a row saw the
+//! same of it, and that is not what was taken last; so a file that is being written is left alone, and one
+//! that is replaced by removing and writing it is no removal, if that goes faster than a look.
 
 use std::collections::BTreeMap;
 
@@ -153,8 +153,8 @@ mod tests {
     }
 
     proptest! {
-        /// However files come, change and go: what rests for two looks is taken as it is, exactly once, nothing is
-        /// taken that moved between two looks, and what is gone was there before.
+        /// However files come, change and go: what rests for two looks is taken as it is, exactly once;
+        /// nothing is taken that moved between two looks, and what is gone was there before.
         #[test]
         fn what_is_taken_is_what_lies_there(
             looks in prop::collection::vec(prop::collection::btree_map("[abc]", 0_u64..3, 0..3), 1..40),

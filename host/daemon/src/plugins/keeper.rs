@@ -26,16 +26,17 @@ use super::{Change, Crew, Folder, Refusals, list, wanted};
 use crate::{
     config::Config,
     dry_run::DryRun,
-    loops::Loops,
-    recording::Recording,
     run::{Ending, Endings, claims},
     sessions::Sessions,
-    strategies::{Arrivals, Counters, Loaded, Loader, Owners, StrategiesError, Strategy},
+    strategies::{Arrivals, Counters, Loaded, Loader, Outlets, Owners, StrategiesError, Strategy},
 };
 
 /// How often the folder is looked at, real time. What is new is taken by the second look that sees it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Names whose counters are kept after their strategy has left. When more have come and gone, they begin anew.
+/// How long a strategy may take to come to its next version, real time: an event and a `save` have deadlines.
+const SWAPPED_WITHIN: Duration = Duration::from_secs(30);
+/// Names whose counters are kept after their strategy has left. When more have come and gone, they begin
+/// anew.
 const NAMES_MAX: usize = 1_024;
 
 /// What the keeper needs of the others.
@@ -51,11 +52,9 @@ pub(crate) struct KeeperParts {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) crew: Arc<Crew>,
     pub(crate) arrivals: Arc<Arrivals>,
-    pub(crate) loops: Arc<Loops>,
+    pub(crate) outlets: Outlets,
     /// Intents of all strategies that ever were.
     pub(crate) all_intents: Arc<AtomicU64>,
-    pub(crate) desk: channel::Sender<DeskInput>,
-    pub(crate) recording: Arc<Recording>,
     pub(crate) books: Arc<DeskStats>,
     /// To the market data and to the news.
     pub(crate) ingest: channel::Sender<Resubscription>,
@@ -177,9 +176,31 @@ impl Keeping {
         self.retry();
     }
 
-    /// Another version of a strategy that runs.
+    /// Another version of a strategy that runs: with the same symbols it takes over between two events.
     fn change(&mut self, old: &Arc<Strategy>, loaded: Loaded) -> Result<(), StrategiesError> {
-        self.restart(old, loaded)
+        if old.instruments != loaded.instruments {
+            return self.restart(old, loaded);
+        }
+        self.parts.seed = self.parts.seed.wrapping_add(1);
+        let candidate = self.parts.loader.candidate(&loaded, self.parts.seed)?;
+        self.parts.outlets.recording.keep(&loaded.plugin);
+        match old.swap(candidate, SWAPPED_WITHIN) {
+            Some(Ok(())) => {}
+            Some(Err(failure)) => return Err(StrategiesError::NotTakenOver(failure)),
+            // It may still take over: what runs by then is seen when the file changes again.
+            None => return Err(StrategiesError::Busy),
+        }
+        self.own(&old.name, &loaded)?;
+        let wanted = |strategy: &Strategy| (strategy.wants_trades(), strategy.wants_news());
+        let new = Arc::new(old.successor(loaded));
+        let is_wish = wanted(old) != wanted(&new);
+        self.parts.roster.change(|members| {
+            members.iter_mut().filter(|it| it.name == old.name).for_each(|it| *it = Arc::clone(&new));
+        });
+        if is_wish {
+            self.tell_all(&[], self.parts.clock.now());
+        }
+        Ok(())
     }
 
     fn running(&self, name: &str) -> Option<Arc<Strategy>> {
@@ -216,7 +237,8 @@ impl Keeping {
         }
     }
 
-    /// Everybody else learns who trades what now; `fresh` symbols are somebody else's from the minute of `since` on.
+    /// Everybody else learns who trades what now; `fresh` symbols are somebody else's from the minute of
+    /// `since` on.
     fn tell_all(&mut self, fresh: &[Symbol], since: MarketTime) {
         let members = self.parts.roster.members();
         let subscription = wanted::subscription(&members);
@@ -229,7 +251,7 @@ impl Keeping {
 
     fn tell_desk(&self, input: DeskInput) {
         // The desk is gone only when the host ends.
-        let _ = self.parts.desk.blocking_send(input);
+        let _ = self.parts.outlets.desk.blocking_send(input);
     }
 
     /// The counters of a name: those that it had before, if it ever was there.

@@ -13,7 +13,8 @@ const REFUSALS_MAX: usize = 4_096;
 pub(crate) struct Refusals(Mutex<BTreeMap<String, String>>);
 
 impl Refusals {
-    /// The plugin is not taken. Said once to the log for each reason; `goes_on` when an older one of that name runs.
+    /// The plugin is not taken. Said once to the log for each reason; `goes_on` when an older one of that
+    /// name runs.
     pub(crate) fn say(&self, plugin: &str, reason: &str, goes_on: bool) {
         let mut refusals = self.lock();
         if refusals.get(plugin).is_some_and(|said| said == reason) {

@@ -1,8 +1,8 @@
 //! The last saved state of each strategy, on disk: `STATE/MODE/snapshots/NAME`.
 //!
-//! A thread of its own writes, so that no strategy waits for the disk; of several that wait, the newest counts. A file is
-//! written whole beside the old one and renamed over it, and bears a checksum: one that is damaged is said and ignored,
-//! and its strategy starts without it.
+//! A thread of its own writes, so that no strategy waits for the disk; of several that wait, the newest
+//! counts. A file is written whole beside the old one and renamed over it, and bears a checksum: one that is
+//! damaged is said and ignored, and its strategy starts without it.
 
 use std::{
     collections::BTreeMap,
@@ -86,7 +86,10 @@ impl Snapshots {
             return Some(kept.clone());
         }
         read(&self.folder.join(strategy.as_str())).unwrap_or_else(|problem| {
-            tracing::warn!(strategy = strategy.as_str(), "its snapshot is not used, it starts without: {problem}");
+            tracing::warn!(
+                strategy = strategy.as_str(),
+                "its snapshot is not used, it starts without: {problem}"
+            );
             None
         })
     }
@@ -110,7 +113,7 @@ impl WritingDesk {
                 && !is_failing
             {
                 let strategy = strategy.as_str();
-                tracing::error!(strategy, %error, "snapshots cannot be kept: strategies start without after a restart");
+                tracing::error!(strategy, %error, "snapshots cannot be kept: strategies start without one");
             }
             is_failing = written.is_err();
         }
@@ -142,8 +145,8 @@ fn read(path: &Path) -> Result<Option<Kept>, String> {
     decode(&bytes).map(Some).ok_or_else(|| format!("{} is damaged", path.display()))
 }
 
-/// Magic, checksum of the rest, checksum of the component, version, time, timers, state. Numbers are little-endian,
-/// lengths come first.
+/// Magic, checksum of the rest, checksum of the component, version, time, timers, state. Numbers are
+/// little-endian, lengths come first.
 fn encode(kept: &Kept) -> Vec<u8> {
     let Snapshot { version, time, timers, state } = &kept.snapshot;
     let mut body = Vec::with_capacity(state.len() + 1_024);
@@ -239,7 +242,8 @@ mod tests {
         assert_eq!(snapshots.newest(&name()), Some(last.clone()));
         let next = Snapshots::start(place.clone()).expect("it can be used");
         assert_eq!(next.newest(&name()), Some(last));
-        let files: Vec<_> = fs::read_dir(&place).expect("there").map(|it| it.expect("one").file_name()).collect();
+        let files: Vec<_> =
+            fs::read_dir(&place).expect("there").map(|it| it.expect("one").file_name()).collect();
         assert_eq!(files, ["sma"], "nothing half written is left");
     }
 

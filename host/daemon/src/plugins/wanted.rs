@@ -7,8 +7,8 @@ use sandpit_types::Symbol;
 
 use crate::{config::Config, strategies::Strategy};
 
-/// Market data: quotes and bars of everything that is traded, because the gates need prices; trades where they are
-/// wanted.
+/// Market data: quotes and bars of everything that is traded, because the gates need prices; trades where
+/// they are wanted.
 pub(crate) fn subscription(strategies: &[Arc<Strategy>]) -> Subscription {
     let symbols: Vec<Symbol> = strategies.iter().flat_map(|it| it.instruments.iter().cloned()).collect();
     let wanting = strategies.iter().filter(|strategy| strategy.wants_trades());
@@ -20,8 +20,8 @@ pub(crate) fn subscription(strategies: &[Arc<Strategy>]) -> Subscription {
     }
 }
 
-/// The symbols that the news is to be of: what the configuration lists, else the instruments of the strategies that
-/// want news. Nothing where none does.
+/// The symbols that the news is to be of: what the configuration lists, else the instruments of the
+/// strategies that want news. Nothing where none does.
 pub(crate) fn news(config: &Config, strategies: &[Arc<Strategy>]) -> Vec<Symbol> {
     let wanting = || strategies.iter().filter(|strategy| strategy.wants_news());
     match config.market_data.news.as_slice() {

@@ -27,7 +27,7 @@ use crate::{
     budgets::Budgets,
     flag::{self, Flag},
     lease::LeaseClient,
-    plugins::{Crew, Keeper},
+    plugins::{Crew, Keeper, Snapshots},
     recording::Recording,
     strategies::Strategy,
 };
@@ -46,6 +46,7 @@ pub(super) struct Host {
     pub(super) keeper: Keeper,
     pub(super) crew: Arc<Crew>,
     pub(super) roster: Arc<Roster<Strategy>>,
+    pub(super) snapshots: Snapshots,
     pub(super) budgets: Arc<Budgets>,
     pub(super) inputs: Sender<DeskInput>,
     pub(super) desk: JoinHandle<DeskEnd>,
@@ -105,6 +106,11 @@ impl Host {
         }
         let recording = self.recording;
         let recorded = tokio::task::spawn_blocking(move || recording.close());
+        let snapshots = self.snapshots;
+        let kept = tokio::task::spawn_blocking(move || snapshots.flush(STORE_LIMIT));
+        if !matches!(kept.await, Ok(true)) {
+            tracing::warn!("not all that the strategies saved is on the disk");
+        }
         let (inputs, desk) = (self.inputs, self.desk);
         let drained = async move {
             // The desk is gone already when it was the part that broke.

@@ -130,13 +130,13 @@ impl Parts {
     }
 }
 
-/// Finds, checks and compiles everything in the plugins folder. Nothing runs yet. One that is of no use does not keep
-/// the others from trading: it is said, and looked at again when it changes.
+/// Finds, checks and compiles everything in the plugins folder. Nothing runs yet. One that is of no use does
+/// not keep the others from trading: it is said, and looked at again when it changes.
 ///
 /// # Errors
 /// When the folder cannot be read, or nothing can be compiled here.
 pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins, StrategiesError> {
-    let loader = Loader::new(cache_dir)?;
+    let loader = Loader::new(config, cache_dir)?;
     let dir = &config.plugins_dir;
     let listing = list(dir).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => PluginError::NoFolder { path: dir.clone() },

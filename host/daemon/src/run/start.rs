@@ -31,10 +31,10 @@ use crate::{
     lease::{LeaseClient, LeaseParts, Order},
     losses::Losses,
     permit::{DryRunPermit, TradePermit},
-    plugins::{Crew, Keeper, KeeperParts, wanted_data},
+    plugins::{Crew, Keeper, KeeperParts, Snapshots, wanted_data},
     recording::Recording,
     review::Reviewer,
-    strategies::{Arrivals, Beginning, Strategy},
+    strategies::{Arrivals, Beginning, Outlets, Strategy},
 };
 
 /// So long after a minute's end the broker's history has its bar, market time.
@@ -69,8 +69,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let warmup = warmup(&prepared, since).await;
     let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
     let crew = Arc::new(Crew::default());
-    let recording = Arc::new(Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?);
-    start_strategies(&prepared, &crew, &desk, &found.account, &warmup, &inputs, &recording);
+    let outlets = outlets(&prepared, &inputs)?;
+    start_strategies(&prepared, &crew, &desk, &found.account, &warmup, &outlets);
 
     let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
     spawner.store(&store, store_pulse);
@@ -95,7 +95,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
     let roster = prepared.plugins.roster.clone();
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
-    let keeper = keep(&mut prepared, feeds, crew.clone(), &inputs, &recording, endings)?;
+    let (snapshots, recording) = (outlets.snapshots.clone(), outlets.recording.clone());
+    let keeper = keep(&mut prepared, feeds, crew.clone(), outlets, endings)?;
     let Parts { config, budgets, lock, .. } = prepared;
     let kill_switch_file = config.kill_switch_file.clone();
     Ok(Host {
@@ -104,6 +105,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         keeper,
         crew,
         roster,
+        snapshots,
         budgets,
         inputs,
         desk,
@@ -219,16 +221,16 @@ fn desk<B: Broker>(
     let is_idle = |rule: &&ClaimRule| config.claims.iter().all(|claim| claim.strategy != rule.strategy);
     for ClaimRule { client_id_prefix, strategy } in prepared.config.claims.iter().filter(is_idle) {
         tracing::warn!(
-            "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, which does not run: such orders are \
-             left alone until it does"
+            "orders.claim gives {client_id_prefix:?} to the strategy {strategy}, which does not run: \
+             such orders are left alone until it does"
         );
     }
     let pulse = Arc::default();
     Ok(Desk::new(config, broker, store, review, permit, prepared.clock.clone(), pulse, prepared.seed))
 }
 
-/// Each rule with what its strategy trades. An order that would be claimed for a strategy that is not there would be
-/// nobody's: that rule waits for its strategy.
+/// Each rule with what its strategy trades. An order that would be claimed for a strategy that is not there
+/// would be nobody's: that rule waits for its strategy.
 pub(crate) fn claims(rules: &[ClaimRule], strategies: &[Arc<Strategy>]) -> Vec<Claim> {
     let claim = |rule: &ClaimRule| {
         let ClaimRule { client_id_prefix, strategy } = rule.clone();
@@ -254,6 +256,25 @@ async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
     })
 }
 
+/// Where strategies put what they want and save. A dry run starts flat, and so does what they have saved.
+fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>) -> Result<Outlets, Failure> {
+    let folder = prepared.folder.join("snapshots");
+    let failed = |error: io::Error| {
+        let what = format!("the folder {} cannot be used: {error}", folder.display());
+        Failure::new(Exit::State, what)
+    };
+    if !prepared.config.mode.posts() {
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let snapshots = Snapshots::start(folder.clone()).map_err(failed)?;
+    let recording = Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?;
+    let loops = prepared.figures.loops.clone();
+    Ok(Outlets { desk: inputs.clone(), loops, snapshots, recording: Arc::new(recording) })
+}
+
 /// Starts whoever was loaded. Who does not start leaves the roster, and the others trade.
 fn start_strategies<B: Broker>(
     prepared: &Parts,
@@ -261,14 +282,13 @@ fn start_strategies<B: Broker>(
     desk: &Desk<B, Reviewer>,
     account: &Account,
     warmup: &[Bar],
-    inputs: &mpsc::Sender<DeskInput>,
-    recording: &Recording,
+    outlets: &Outlets,
 ) {
     let Plugins { loader, roster, owners, refusals, .. } = &prepared.plugins;
-    let loops = &prepared.figures.loops;
     for (index, strategy) in (0..).zip(&*roster.members()) {
         let seed = prepared.seed.wrapping_add(index);
-        match strategy.start(&loader.engine, &prepared.config, seed, inputs.clone(), loops, recording) {
+        let saved = outlets.snapshots.newest(&strategy.name).map(|kept| kept.snapshot);
+        match strategy.start(&loader.engine, &prepared.config, seed, saved, outlets.clone()) {
             Ok(runner) => {
                 let told = introduction(desk.books(), &strategy.name);
                 if let DeskOutput::Introduction { held, open, .. } = told {
@@ -301,8 +321,7 @@ fn keep(
     prepared: &mut Parts,
     feeds: Feeds,
     crew: Arc<Crew>,
-    inputs: &mpsc::Sender<DeskInput>,
-    recording: &Arc<Recording>,
+    outlets: Outlets,
     endings: &Endings,
 ) -> Result<Keeper, Failure> {
     let plugins = &mut prepared.plugins;
@@ -316,10 +335,8 @@ fn keep(
         refusals: plugins.refusals.clone(),
         crew,
         arrivals: feeds.arrivals,
-        loops: prepared.figures.loops.clone(),
+        outlets,
         all_intents: plugins.all_intents.clone(),
-        desk: inputs.clone(),
-        recording: recording.clone(),
         books: feeds.books,
         ingest: feeds.market,
         news: feeds.wire,

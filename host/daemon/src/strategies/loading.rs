@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use rust_decimal::Decimal;
 use sandpit_risk::Grant;
 use sandpit_strategy::{
-    COMPILE_MEMORY_BYTES, Compiler, Engine, Manifest, PLUGINS_MAX, Plugin, PluginError, WAITING_MAX,
+    Bounds, COMPILE_MEMORY_BYTES, Candidate, Compiler, Engine, Failure, Manifest, PLUGINS_MAX, Plugin,
+    PluginError, Trust, WAITING_MAX,
 };
-use sandpit_types::{StrategyName, Symbol};
+use sandpit_types::{StrategyName, Symbol, Usd};
+
+use crate::config::Config;
 
 /// Bars of warm-up that one strategy may want in all: half of what its queue holds.
 const WARMUP_MAX: usize = WAITING_MAX / 2;
@@ -30,6 +34,12 @@ pub(crate) enum StrategiesError {
         /// What both want.
         symbol: Symbol,
     },
+    /// The new version was started and did not take over.
+    #[error("it did not take over: {0}")]
+    NotTakenOver(Failure),
+    /// The strategy's thread did not come to the new version in time.
+    #[error("the strategy that runs is too busy to let it take over: try again later")]
+    Busy,
     /// There are enough.
     #[error("{limit} strategies run, more do not go: split them over several hosts")]
     TooMany {
@@ -76,7 +86,24 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// What the operator grants it beside the limits of all.
     pub(crate) fn grant(&self) -> Grant {
-        Grant::default()
+        let limits = &self.manifest.limits;
+        // The manifest takes positive numbers only; one beyond a decimal bounds nothing.
+        let decimal = |value: f64| Decimal::try_from(value).ok();
+        Grant {
+            budget_share: self.manifest.budget_share.and_then(decimal),
+            order_notional: limits.order_notional_usd.and_then(decimal).map(Usd::new),
+            position_notional: limits.position_notional_usd.and_then(decimal).map(Usd::new),
+            orders_per_minute: limits.orders_per_minute,
+        }
+    }
+}
+
+/// What a strategy may use at most.
+pub(crate) fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        event_deadline: config.event_deadline,
+        memory_bytes: config.strategy_memory_bytes,
+        ..Bounds::default()
     }
 }
 
@@ -85,6 +112,8 @@ impl Loaded {
 pub(crate) struct Loader {
     pub(crate) engine: Engine,
     compiler: Compiler,
+    trust: Trust,
+    bounds: Bounds,
 }
 
 impl Loader {
@@ -92,23 +121,24 @@ impl Loader {
     ///
     /// # Errors
     /// When this machine runs no strategies, or this program cannot start itself as a compiler.
-    pub(crate) fn new(cache_dir: &Path) -> Result<Self, StrategiesError> {
+    pub(crate) fn new(config: &Config, cache_dir: &Path) -> Result<Self, StrategiesError> {
         let program = std::env::current_exe().map_err(StrategiesError::NoCompiler)?;
         let compiler = Compiler {
             command: vec![program.into(), "compile-plugin".into()],
             cache_dir: cache_dir.to_owned(),
             memory_cap_bytes: COMPILE_MEMORY_BYTES,
         };
-        Ok(Self { engine: Engine::new()?, compiler })
+        Ok(Self { engine: Engine::new()?, compiler, trust: config.trust.clone(), bounds: bounds(config) })
     }
 
-    /// Loads the plugin at `file`. It takes as long as a compilation does, and nothing of it runs but its `describe`.
+    /// Loads the plugin at `file`. It takes as long as a compilation does, and nothing of it runs but its
+    /// `describe`.
     ///
     /// # Errors
     /// See [`StrategiesError`].
     pub(crate) fn load(&self, file: &Path) -> Result<Loaded, StrategiesError> {
-        let plugin = Plugin::load(&self.engine, &self.compiler, file)?;
         let manifest = Manifest::beside(file)?;
+        let plugin = Plugin::load_granted(&self.engine, &self.compiler, file, &manifest, &self.trust)?;
         let instruments = plugin.instruments(&manifest)?;
         let bars = instruments.len().saturating_mul(plugin.description().warmup_bars as usize);
         if bars > WARMUP_MAX {
@@ -116,5 +146,13 @@ impl Loader {
             return Err(StrategiesError::Warmup { strategy, bars, limit: WARMUP_MAX });
         }
         Ok(Loaded { plugin, manifest, instruments })
+    }
+
+    /// Starts a version that is to take over from the one that runs.
+    ///
+    /// # Errors
+    /// When it fails or refuses to start.
+    pub(crate) fn candidate(&self, loaded: &Loaded, seed: u64) -> Result<Candidate, StrategiesError> {
+        Ok(Candidate::prepare(&self.engine, &loaded.plugin, &loaded.manifest, self.bounds, seed)?)
     }
 }

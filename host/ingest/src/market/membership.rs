@@ -13,7 +13,8 @@ use crate::{
     sequence::Moment,
 };
 
-/// A connection that does not take our words for so long is as good as broken; real time. The loop waits for it.
+/// A connection that does not take our words for so long is as good as broken; real time. The loop waits for
+/// it.
 const SAY_WITHIN: Duration = Duration::from_millis(250);
 
 /// The next change; waits for ever when there is nobody to make one. Cancel-safe.
@@ -29,7 +30,8 @@ pub(super) async fn next(changes: &mut Option<mpsc::Receiver<Resubscription>>) -
 }
 
 impl<F: DataFeed, H: History> Ingest<F, H> {
-    /// From now on something else is wanted. The open connection is told of it, and REST brings what it cannot.
+    /// From now on something else is wanted. The open connection is told of it, and REST brings what it
+    /// cannot.
     pub(super) fn resubscribe(&mut self, change: Resubscription, now: Moment) {
         let Resubscription { subscription, fresh, since } = change;
         let bars = subscription.bars.len();

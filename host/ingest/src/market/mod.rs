@@ -68,7 +68,8 @@ pub struct Ingest<F: DataFeed, H: History> {
     plan: Plan,
     /// Other subscriptions, as they come.
     changes: Option<mpsc::Receiver<Resubscription>>,
-    /// Whether the open connection, or the one that is being made, was asked for something else than is wanted now.
+    /// Whether the open connection, or the one that is being made, was asked for something else than is
+    /// wanted now.
     is_outdated: bool,
     feed: Arc<F>,
     history: Arc<H>,

@@ -45,7 +45,8 @@ const POLL_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 const POLL_WITHIN: Duration = Duration::from_secs(30);
 /// With nothing to wait for, the loop looks up this often.
 const IDLE: Duration = Duration::from_secs(3_600);
-/// A connection that does not take our words for so long is as good as broken; real time. The loop waits for it.
+/// A connection that does not take our words for so long is as good as broken; real time. The loop waits for
+/// it.
 const SAY_WITHIN: Duration = Duration::from_millis(250);
 const NAME: &str = "news";
 

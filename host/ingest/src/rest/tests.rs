@@ -224,7 +224,8 @@ fn who_comes_late_has_its_bars_asked_for() {
     let mut world = World::new();
     assert_eq!(world.wait(Mode::Audit, 610.0), (610.0, (600, 600, Audit)));
     world.came((600, 900, Audit), false, 910.0);
-    // Somebody has bars up to minute 13 from elsewhere: the minutes from there on are asked for as soon as they settle.
+    // Somebody has bars up to minute 13 from elsewhere: the minutes from there on are asked for as soon as
+    // they settle.
     world.rest.resubscribed(2, at(780), world.moment(912.0));
     assert_eq!(world.wait(Mode::Audit, 912.0), (912.0, (720, 900, Audit)));
     // From a minute on that is not over yet: only when it is.

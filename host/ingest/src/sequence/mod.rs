@@ -101,8 +101,8 @@ impl Sequence {
         }
     }
 
-    /// From now on this is wanted. Of symbols that are new, and of the `fresh` ones, bars are delivered from the minute
-    /// of `since` on; those of minutes that are past come late.
+    /// From now on this is wanted. Of symbols that are new, and of the `fresh` ones, bars are delivered from
+    /// the minute of `since` on; those of minutes that are past come late.
     pub(crate) fn resubscribe(
         &mut self,
         subscription: &Subscription,

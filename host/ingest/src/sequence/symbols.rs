@@ -148,8 +148,9 @@ impl Symbols {
         symbols
     }
 
-    /// Another subscription: what it does not name is forgotten. Of what is new in it, and of the `fresh` ones, bars
-    /// are delivered from `since` on, whether or not they were before: somebody else was told then.
+    /// Another subscription: what it does not name is forgotten. Of what is new in it, and of the `fresh`
+    /// ones, bars are delivered from `since` on, whether or not they were before: somebody else was told
+    /// then.
     pub(super) fn change(
         &mut self,
         subscription: &Subscription,

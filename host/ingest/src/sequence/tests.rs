@@ -586,7 +586,8 @@ fn other_symbols_are_wanted_while_it_runs() {
         assert_eq!(out.iter().map(text).collect::<Vec<_>>().join(" "), expected, "{script}");
     };
     play(None, "120:A1 120:B1 121:C1", "open A1 B1 done1");
-    // C is new from minute 1 on: its bar of minute 0 is somebody else's, that of minute 1 late. A goes on as before.
+    // C is new from minute 1 on: its bar of minute 0 is somebody else's, that of minute 1 late. A goes on as
+    // before.
     play(Some(("ABC", "", 1)), "121:rA1 121:rC0 121:rC1 180:A2 180:B2 181:C2", "lC1 A2 B2 C2 done2");
     // B left: a minute is complete without it, and nobody is told of it.
     play(Some(("AC", "", 3)), "240:A3 240:B3 240:C3 240:B@240", "A3 C3 done3");

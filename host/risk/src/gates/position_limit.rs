@@ -1,5 +1,5 @@
-//! The position with every order of ours that adds to it may only be so large; a strategy may have a bound of its
-//! own below that of all.
+//! The position with every order of ours that adds to it may only be so large; a strategy may have a bound of
+//! its own below that of all.
 
 use sandpit_types::{Qty, Refusal, Usd};
 

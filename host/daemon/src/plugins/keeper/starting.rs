@@ -36,8 +36,8 @@ impl Keeping {
         self.start(loaded, past).inspect_err(|_| self.parts.owners.release(&name))
     }
 
-    /// Lets a strategy go and starts its next version, which trades other symbols. When that does not start, the old one
-    /// does again.
+    /// Lets a strategy go and starts its next version, which trades other symbols. When that does not start,
+    /// the old one does again.
     pub(super) fn restart(&mut self, old: &Arc<Strategy>, loaded: Loaded) -> Result<(), StrategiesError> {
         self.own(&old.name, &loaded)?;
         let past = self.past(&loaded);
@@ -71,7 +71,7 @@ impl Keeping {
         }
     }
 
-    fn own(&self, name: &StrategyName, loaded: &Loaded) -> Result<(), StrategiesError> {
+    pub(super) fn own(&self, name: &StrategyName, loaded: &Loaded) -> Result<(), StrategiesError> {
         let taken = self.parts.owners.take(name, &loaded.instruments, loaded.grant());
         taken.map_err(|(first, symbol)| StrategiesError::Shared { first, second: name.clone(), symbol })
     }
@@ -84,8 +84,9 @@ impl Keeping {
         let strategy = Arc::new(Strategy::new(loaded, counters));
         self.parts.seed = self.parts.seed.wrapping_add(1);
         let (engine, config) = (&self.parts.loader.engine, &self.parts.config);
-        let (desk, loops) = (self.parts.desk.clone(), &self.parts.loops);
-        let runner = strategy.start(engine, config, self.parts.seed, desk, loops, &self.parts.recording)?;
+        let outlets = self.parts.outlets.clone();
+        let saved = outlets.snapshots.newest(&strategy.name).map(|kept| kept.snapshot);
+        let runner = strategy.start(engine, config, self.parts.seed, saved, outlets)?;
         let Past { bars, since } = past;
         if self.parts.crew.add(&strategy.name, runner).is_err() || !self.join(&strategy, bars) {
             // The host ends, or the desk does not answer, which ends it as well.
@@ -115,7 +116,7 @@ impl Keeping {
     /// What the market said before, and what still holds.
     fn market(&self) -> Vec<MarketEvent> {
         let now = self.parts.clock.now();
-        let open = self.parts.sessions.days().iter().find(|day| day.open <= now && now < day.close);
+        let open = self.parts.sessions.current(now);
         let health = MarketEvent::Health(self.parts.data.health(), now);
         open.copied().map(MarketEvent::SessionOpen).into_iter().chain([health]).collect()
     }
