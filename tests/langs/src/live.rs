@@ -11,7 +11,7 @@ use std::{
 };
 
 use sandpit_strategy::{
-    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner,
+    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner, Start,
     StrategyEvent, StrategyOutput,
 };
 use sandpit_types::Pulse;
@@ -88,18 +88,19 @@ impl Live {
         let (pulse, (sender, outputs)) = (Arc::new(Pulse::default()), mpsc::channel());
         let output = move |output| sender.send(output).expect("the test listens");
         let (ours, theirs) = (Arc::clone(&inbox), Arc::clone(&pulse));
-        let runner = Runner::spawn(&yard.engine, plugin, &manifest, bounds, 1, ours, output, theirs)?;
+        let start = Start::new(1);
+        let runner = Runner::spawn(&yard.engine, plugin, &manifest, bounds, start, ours, output, theirs)?;
         Ok(Self { runner, inbox, pulse, outputs, nonce: 0 })
     }
 
-    /// Hands it an event and returns what came of it.
+    /// Hands it an event and returns what came of it, but for snapshots.
     ///
     /// # Panics
     /// When it is not done in time.
     pub fn tell(&mut self, event: StrategyEvent) -> Vec<StrategyOutput> {
         self.inbox.push(event);
         self.settle();
-        self.outputs.try_iter().collect()
+        self.outputs.try_iter().filter(|it| !matches!(it, StrategyOutput::Snapshot { .. })).collect()
     }
 
     /// Waits until everything handed over so far is dealt with.
