@@ -2,13 +2,11 @@
 
 mod ambient;
 mod bench;
-mod debian_rust;
 mod demo;
 mod plugins;
 mod sdks;
 mod soak;
 mod test;
-mod wasm_toolchain;
 
 use std::{
     ffi::OsStr,

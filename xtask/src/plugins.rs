@@ -7,23 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use sandpit_toolchain::{PROFILE, TARGET, Toolchain};
 use serde::Deserialize;
-
-use crate::wasm_toolchain::{TARGET, Toolchain};
 
 /// The WASM build has a target directory of its own: it neither waits for nor invalidates a native build.
 const TARGET_DIR: &str = "target/wasm";
-
-/// How plugins are compiled. They are small (the host compiles them again), keep no debug information, and
-/// keep the names of their functions, so that a trap can say where it happened.
-const PROFILE: [(&str, &str); 6] = [
-    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
-    ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
-    ("CARGO_PROFILE_RELEASE_LTO", "fat"),
-    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
-    ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
-    ("CARGO_PROFILE_RELEASE_STRIP", "none"),
-];
 
 /// Where the strategies lie that anybody may run.
 const EXAMPLES: &str = "plugins";
@@ -52,7 +40,7 @@ pub(crate) fn build_all(root: &Path, target: &Path) -> Result<Vec<PathBuf>> {
 fn build_under(folder: &str, root: &Path, out_dir: &Path) -> Result<Vec<PathBuf>> {
     // Cargo names packages by their canonical path.
     let root = &root.canonicalize().with_context(|| format!("there is no {}", root.display()))?;
-    let toolchain = Toolchain::find(root)?;
+    let toolchain = Toolchain::find(&root.join("target/wasm-toolchain"))?;
     let names = plugin_names(root, folder, &toolchain)?;
     ensure!(!names.is_empty(), "there is no plugin under {}", root.join(folder).display());
     eprintln!("plugins: building {} with {toolchain}", names.join(", "));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Bars of history kept for each instrument, and the most that one read returns.
 pub const HISTORY_BARS: usize = 1_000;
 /// Instruments one strategy may have.
@@ -12,6 +14,12 @@ pub const OPEN_ORDERS_MAX: usize = 1_024;
 pub const TIMERS_MAX: usize = 1_024;
 /// Bytes of one log line or one signal; the rest is cut.
 pub const TEXT_BYTES: usize = 1_024;
+/// Bytes of state that `save` may give.
+pub const STATE_BYTES_MAX: usize = 4 << 20;
+/// Events between two snapshots, and the most that are kept to be told again to a new life.
+pub const KEPT_EVENTS_MAX: usize = 4_096;
+/// Market time between two snapshots.
+pub const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 /// Bytes of each text of a piece of news; the rest is cut.
 pub(crate) const NEWS_TEXT_BYTES: usize = 4 << 10;
 /// Bytes a strategy may make the host copy in one call (intents, log lines). Reads such as history go the
@@ -27,7 +35,7 @@ pub(crate) const INSTANCES: usize = 64;
 pub(crate) const MEMORIES: usize = 8;
 
 /// What one strategy may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// Time for everything one event causes in the strategy: its handler, due timers, local refusals. At
     /// least half of it is processor time of its own, so that a busy machine strikes nobody; ten times of it
@@ -41,6 +49,8 @@ pub struct Bounds {
     pub memory_bytes: usize,
     /// Intents one event may cause.
     pub intents_per_event: usize,
+    /// Intents one minute of market time may bring.
+    pub intents_per_minute: u32,
     /// Bytes of log lines in one minute of market time; further lines are counted and dropped.
     pub log_bytes: usize,
     /// Failures within [`Bounds::strike_window`] that quarantine the strategy.
@@ -61,6 +71,7 @@ impl Default for Bounds {
             refeed_deadline: Duration::from_secs(10),
             memory_bytes: 64 << 20,
             intents_per_event: 256,
+            intents_per_minute: 6_000,
             log_bytes: 64 << 10,
             strikes: 3,
             strike_window: Duration::from_secs(3_600),
@@ -68,6 +79,17 @@ impl Default for Bounds {
             time_to_live: Duration::from_secs(60),
         }
     }
+}
+
+/// What becomes of an order's price between two ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rounding {
+    /// It is refused as `off-tick`.
+    #[default]
+    Refuse,
+    /// The host rounds it to the tick that pays less, or asks more. A stop price goes away from the market.
+    Passive,
 }
 
 /// The longest start of `text` that has at most `bytes` bytes and ends between characters.

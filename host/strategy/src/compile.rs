@@ -21,10 +21,22 @@ pub const PLUGIN_BYTES_MAX: u64 = 64 << 20;
 /// When `input` cannot be read, is not a strategy for this host, or does not compile; when `output` cannot be
 /// written.
 pub fn compile_file(input: &Path, output: &Path) -> Result<(), PluginError> {
+    compile(input, output, false)
+}
+
+/// The same for an [`crate::Engine::metered`].
+///
+/// # Errors
+/// As [`compile_file`].
+pub fn compile_metered(input: &Path, output: &Path) -> Result<(), PluginError> {
+    compile(input, output, true)
+}
+
+fn compile(input: &Path, output: &Path, is_metered: bool) -> Result<(), PluginError> {
     await_caps();
     let file = file_name(input);
     let component = check::to_component(&file, read_plugin(input)?)?;
-    let compiled = engine::new_inner()?
+    let compiled = engine::new_inner(is_metered)?
         .precompile_component(&component)
         .map_err(|error| PluginError::Compile { file, detail: check::one_line(&format!("{error:#}")) })?;
     write_whole(output, &compiled)

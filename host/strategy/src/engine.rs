@@ -12,7 +12,7 @@ use std::{
 
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::{PluginError, bindings::Strategy, bounds::STACK_BYTES, host::Host};
+use crate::{PluginError, bindings::Strategy, bounds::STACK_BYTES, host::Host, trial::Meter};
 
 /// How often guests can be interrupted.
 const TICK: Duration = Duration::from_millis(1);
@@ -23,6 +23,7 @@ pub struct Engine {
     inner: wasmtime::Engine,
     linker: Arc<Linker<Host>>,
     ticks: Arc<AtomicU64>,
+    meter: Option<Arc<Meter>>,
     _ticker: Arc<Sender<Infallible>>,
 }
 
@@ -32,7 +33,20 @@ impl Engine {
     /// # Errors
     /// When this machine cannot run compiled WASM, or no thread can be started.
     pub fn new() -> Result<Self, PluginError> {
-        let inner = new_inner()?;
+        Self::start(None)
+    }
+
+    /// The same, but counting what strategies do, for a [`crate::Trial`]. It is slower, and its compiled
+    /// plugins are its own: its compiler has to call [`crate::compile_metered`].
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn metered() -> Result<Self, PluginError> {
+        Self::start(Some(Arc::default()))
+    }
+
+    fn start(meter: Option<Arc<Meter>>) -> Result<Self, PluginError> {
+        let inner = new_inner(meter.is_some())?;
         let mut linker = Linker::new(&inner);
         Strategy::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host).map_err(engine_error)?;
         let ticks = Arc::new(AtomicU64::new(0));
@@ -48,7 +62,7 @@ impl Engine {
                 }
             })
             .map_err(|source| PluginError::Thread { source })?;
-        Ok(Self { inner, linker: Arc::new(linker), ticks, _ticker: Arc::new(alive) })
+        Ok(Self { inner, linker: Arc::new(linker), ticks, meter, _ticker: Arc::new(alive) })
     }
 
     pub(crate) fn inner(&self) -> &wasmtime::Engine {
@@ -57,6 +71,11 @@ impl Engine {
 
     pub(crate) fn linker(&self) -> &Linker<Host> {
         &self.linker
+    }
+
+    /// What strategies did so far, where that is counted.
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.meter.as_deref()
     }
 
     /// Ticks since the start. They stand still while the host does, so a pause strikes nobody.
@@ -84,8 +103,8 @@ pub(crate) fn real_time() -> Duration {
 
 /// An engine without ticker: enough to compile. Child and parent must build it alike, or the cache never
 /// hits.
-pub(crate) fn new_inner() -> Result<wasmtime::Engine, PluginError> {
-    wasmtime::Engine::new(&config()).map_err(engine_error)
+pub(crate) fn new_inner(is_metered: bool) -> Result<wasmtime::Engine, PluginError> {
+    wasmtime::Engine::new(config().consume_fuel(is_metered)).map_err(engine_error)
 }
 
 /// Deterministic to the bit: one NaN, no relaxed SIMD, no threads, no clocks. Interruptible by epoch.

@@ -1,6 +1,8 @@
 //! What can go wrong with a plugin, each with what to do about it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{borrow::Cow, io, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
 
 /// Why a plugin is not loaded or not started. Every message is one sentence that names the file and the
 /// remedy.
@@ -208,13 +210,13 @@ impl PluginError {
 }
 
 /// How a running strategy failed. Each is a strike; [`Failure::Overflow`] quarantines at once.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Failure {
     /// It used up the time for one event, or for its start.
     #[error("{call} ran out of time ({} ms): look for an endless loop, or do less", deadline.as_millis())]
     Timeout {
         /// What was called.
-        call: &'static str,
+        call: Cow<'static, str>,
         /// The time it had.
         deadline: Duration,
     },
@@ -222,19 +224,25 @@ pub enum Failure {
     #[error("{call} asked for {wanted} {unit}, at most {limit} are granted")]
     Memory {
         /// What was called.
-        call: &'static str,
+        call: Cow<'static, str>,
         /// How much it would have been.
         wanted: usize,
         /// How much it may have.
         limit: usize,
         /// Of what.
-        unit: &'static str,
+        unit: Cow<'static, str>,
     },
-    /// It panicked, divided by zero, overran its stack, or passed nonsense to the host.
+    /// It called itself too deeply.
+    #[error("{call} trapped: call stack exhausted: recurse less deeply")]
+    Stack {
+        /// What was called.
+        call: Cow<'static, str>,
+    },
+    /// It panicked, divided by zero, or passed nonsense to the host.
     #[error("{call} trapped: {message}")]
     Trap {
         /// What was called.
-        call: &'static str,
+        call: Cow<'static, str>,
         /// What and where; a panic's own words are in the strategy's log.
         message: String,
     },
@@ -244,6 +252,18 @@ pub enum Failure {
         /// Its words.
         message: String,
     },
+    /// `load` said no.
+    #[error("load refused: {message}")]
+    Load {
+        /// Its words.
+        message: String,
+    },
+    /// `save` gave too much.
+    #[error("save gave more than {limit} bytes of state: keep less")]
+    State {
+        /// The bound.
+        limit: usize,
+    },
     /// More intents than one event may cause.
     #[error("one event caused {count} intents, at most {limit} are taken")]
     TooManyIntents {
@@ -251,6 +271,12 @@ pub enum Failure {
         count: usize,
         /// The bound.
         limit: usize,
+    },
+    /// More intents than one minute may bring.
+    #[error("more than {limit} intents in one minute")]
+    IntentRate {
+        /// The bound.
+        limit: u32,
     },
     /// More timers than one strategy may have.
     #[error("it set more than {limit} timers")]
@@ -264,6 +290,12 @@ pub enum Failure {
         /// The length of the queue.
         limit: usize,
     },
+    /// A new version was granted other instruments than the one it should take over from.
+    #[error("the new version has other instruments: stop the strategy and start it anew")]
+    Instruments,
+    /// There is nothing that a new version could take over: events were lost, or the host panicked.
+    #[error("what it knew is lost: stop the strategy and start it anew")]
+    Lost,
     /// Our own code panicked on its behalf. What it is owed is not known any more.
     #[error("the host panicked while it served this strategy: {message}: report it, then restart the host")]
     Host {

@@ -7,13 +7,15 @@ use sandpit_types::{
     Side, StrategyName, StrategyOrderId, Symbol, Usd,
 };
 
-use crate::Failure;
+use serde::{Deserialize, Serialize};
+
+use crate::{Failure, Snapshot};
 
 /// How long a bar is.
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 /// One thing a strategy is told, in the order in which it became true.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StrategyEvent {
     /// The market spoke.
     Market(MarketEvent),
@@ -111,7 +113,7 @@ impl StrategyEvent {
 }
 
 /// One thing a strategy did, or that was done about it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StrategyOutput {
     /// It wants something. Never empty.
     Intents {
@@ -138,6 +140,33 @@ pub enum StrategyOutput {
         /// Who.
         strategy: StrategyName,
         /// The last failure.
+        reason: Failure,
+    },
+    /// It saved its state: keep it for the next start of the host. A newer one takes its place.
+    Snapshot {
+        /// Who.
+        strategy: StrategyName,
+        /// What to start from.
+        snapshot: Snapshot,
+    },
+    /// A new version took over. A quarantine is lifted by it, and strikes begin anew.
+    Swapped {
+        /// Who.
+        strategy: StrategyName,
+        /// Checksum of the new version's file.
+        sha256: String,
+        /// The life that begins.
+        incarnation: u32,
+        /// How long no events were handled, real time.
+        pause: Duration,
+    },
+    /// A new version did not take over and is let go of. The one before goes on as it was.
+    SwapFailed {
+        /// Who.
+        strategy: StrategyName,
+        /// Checksum of the new version's file.
+        sha256: String,
+        /// Why.
         reason: Failure,
     },
     /// It was stopped as asked. The last output.

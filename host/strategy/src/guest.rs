@@ -15,6 +15,7 @@ use crate::{
     deadline::Deadline,
     engine::processor_time,
     host::{Host, OverLimit},
+    trial,
 };
 
 /// One instance of a strategy.
@@ -51,7 +52,10 @@ impl Guest {
             let look = store.data_mut().deadline.look(ticking.ticks(), processor_time());
             Ok(look.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
         });
-        match component.instantiate(&mut store) {
+        trial::fill(engine, &mut store);
+        let outcome = component.instantiate(&mut store);
+        trial::read(engine, &mut store);
+        match outcome {
             Ok(exports) => Ok(Self { engine: engine.clone(), store, exports }),
             Err(error) => Err(Box::new(Dead {
                 failure: failure("instantiation", &error, span),
@@ -121,21 +125,26 @@ impl Guest {
             0 => deadline.look(now, processor_time()),
             ticks => Some(ticks),
         };
-        let Some(ticks) = ticks else { return Err(Failure::Timeout { call: name, deadline: span }) };
+        let Some(ticks) = ticks else { return Err(Failure::Timeout { call: name.into(), deadline: span }) };
         self.store.set_epoch_deadline(ticks);
-        call(&self.exports, &mut self.store).map_err(|error| failure(name, &error, span))
+        let outcome = call(&self.exports, &mut self.store);
+        trial::read(&self.engine, &mut self.store);
+        outcome.map_err(|error| failure(name, &error, span))
     }
 }
 
 fn failure(call: &'static str, error: &wasmtime::Error, span: Duration) -> Failure {
     if let Some(&OverLimit { wanted, limit, unit }) = error.downcast_ref() {
-        return Failure::Memory { call, wanted, limit, unit };
+        return Failure::Memory { call: call.into(), wanted, limit, unit: unit.into() };
     }
     if let Some(Trap::Interrupt) = error.downcast_ref() {
-        return Failure::Timeout { call, deadline: span };
+        return Failure::Timeout { call: call.into(), deadline: span };
+    }
+    if let Some(Trap::StackOverflow) = error.downcast_ref() {
+        return Failure::Stack { call: call.into() };
     }
     let innermost = error.downcast_ref::<WasmBacktrace>().and_then(|trace| trace.frames().first());
     let place = innermost.and_then(|frame| frame.func_name()).map(|name| format!(", in {name}"));
     let message = format!("{}{}", error.root_cause(), place.unwrap_or_default());
-    Failure::Trap { call, message: one_line(&message) }
+    Failure::Trap { call: call.into(), message: one_line(&message) }
 }

@@ -192,6 +192,13 @@ pub(crate) struct Usage {
     table: usize,
 }
 
+impl Usage {
+    /// Linear memory, all memories together, bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+}
+
 impl ResourceLimiter for Usage {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         take(&mut self.memory, desired.saturating_sub(current), self.memory_limit, "bytes of memory")

@@ -24,16 +24,22 @@ mod judge;
 mod manifest;
 mod plugin;
 mod queue;
+mod record;
 mod runner;
 mod session;
+mod snapshot;
 mod strikes;
 mod timers;
 mod translate;
+mod trial;
 
-pub use bounds::{Bounds, HISTORY_BARS, INSTRUMENTS_MAX, OPEN_ORDERS_MAX, TEXT_BYTES, TIMERS_MAX};
+pub use bounds::{
+    Bounds, HISTORY_BARS, INSTRUMENTS_MAX, KEPT_EVENTS_MAX, OPEN_ORDERS_MAX, Rounding, SNAPSHOT_EVERY,
+    STATE_BYTES_MAX, TEXT_BYTES, TIMERS_MAX,
+};
 pub use cache::{CACHE_ENTRIES_MAX, COMPILE_MEMORY_BYTES, COMPILE_TIMEOUT, Compiler};
 pub use check::INTERFACE_VERSION;
-pub use compile::{PLUGIN_BYTES_MAX, compile_file};
+pub use compile::{PLUGIN_BYTES_MAX, compile_file, compile_metered};
 pub use engine::Engine;
 pub use error::{Failure, PluginError};
 pub use event::{StrategyEvent, StrategyOutput};
@@ -42,7 +48,10 @@ pub use judge::judge;
 pub use manifest::Manifest;
 pub use plugin::{Description, PLUGINS_MAX, Plugin, Wants, discover};
 pub use queue::{CONFLATE_ABOVE, NEWS_WAITING_MAX, Next, Seat, WAITING_MAX};
+pub use record::{Birth, Entry, EntryRef, LogLevel, Recorder};
 pub use runner::Runner;
+pub use snapshot::Snapshot;
+pub use trial::{Step, Trial};
 
 #[cfg(test)]
 mod tests;

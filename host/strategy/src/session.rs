@@ -347,7 +347,10 @@ impl Session {
     ) -> Result<(), Failure> {
         let now = self.engine.ticks();
         if whole.ticks_left(now) == 0 && whole.look(now, processor_time()).is_none() {
-            return Err(Failure::Timeout { call: "on-bar, on all bars again,", deadline: whole.span() });
+            return Err(Failure::Timeout {
+                call: "on-bar, on all bars again,".into(),
+                deadline: whole.span(),
+            });
         }
         guest.allow(self.bounds.event_deadline);
         let outcome = guest.on_bar(of, row).map(drop);

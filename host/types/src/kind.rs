@@ -7,7 +7,7 @@ use crate::Price;
 
 /// What kind of order, with the prices that kind needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "type")]
+#[serde(remote = "Self", rename_all = "snake_case", tag = "type")]
 pub enum OrderKind {
     /// At whatever the market gives.
     Market,
@@ -42,7 +42,7 @@ pub enum Trail {
     /// US dollars a share; above zero.
     Price(Price),
     /// Percent of the best price; at least 0.1.
-    Percent(Decimal),
+    Percent(#[serde(with = "crate::binary::decimal")] Decimal),
 }
 
 impl OrderKind {
@@ -76,7 +76,7 @@ impl OrderKind {
 
 /// Orders that belong together at the broker: it watches over them, even while no host runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "class")]
+#[serde(remote = "Self", rename_all = "snake_case", tag = "class")]
 pub enum OrderClass {
     /// One order by itself.
     #[default]

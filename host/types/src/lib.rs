@@ -4,6 +4,7 @@
 
 mod account;
 mod activity;
+mod binary;
 mod ids;
 mod intent;
 mod kind;

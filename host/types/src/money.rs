@@ -18,7 +18,7 @@ macro_rules! decimal_newtype {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Decimal);
+        pub struct $name(#[serde(with = "crate::binary::decimal")] Decimal);
 
         impl $name {
             /// Nothing.

@@ -63,7 +63,7 @@ impl TimeInForce {
 
 /// Where an order stands at the broker (Alpaca's words).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub enum OrderStatus {
     /// Taken by the broker, not yet at the exchange.
     PendingNew,
@@ -100,6 +100,26 @@ impl OrderStatus {
     /// Whether no further event can change the order. Unknown words are not terminal.
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Filled | Self::Canceled | Self::Expired | Self::Rejected | Self::Replaced)
+    }
+
+    /// The wire word.
+    pub(crate) fn word(&self) -> &str {
+        match self {
+            Self::PendingNew => "pending_new",
+            Self::Accepted => "accepted",
+            Self::New => "new",
+            Self::PartiallyFilled => "partially_filled",
+            Self::Filled => "filled",
+            Self::PendingCancel => "pending_cancel",
+            Self::Canceled => "canceled",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::PendingReplace => "pending_replace",
+            Self::Replaced => "replaced",
+            Self::Held => "held",
+            Self::DoneForDay => "done_for_day",
+            Self::Other(word) => word,
+        }
     }
 }
 

@@ -4,9 +4,15 @@ mod failing;
 mod loading;
 mod running;
 mod threads;
+mod trying;
 mod wat;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use sandpit_types::{Bar, Intent, MarketEvent, MarketTime, Quote, Symbol, Trade};
 
@@ -42,6 +48,13 @@ impl Yard {
         Compiler { command, cache_dir: self.dir.path().join("cache"), memory_cap_bytes: COMPILE_MEMORY_BYTES }
     }
 
+    /// The same for a metered engine: see [`trying::compile_metered_child`].
+    fn metered_compiler(&self) -> Compiler {
+        let mut compiler = self.compiler();
+        compiler.command[1] = "tests::trying::compile_metered_child".into();
+        compiler
+    }
+
     fn load(&self, file: &str, bytes: &[u8]) -> Result<Plugin, PluginError> {
         Plugin::load(&self.engine, &self.compiler(), &self.write(file, bytes))
     }
@@ -65,9 +78,13 @@ impl Yard {
 #[test]
 #[ignore = "run as a child by other tests"]
 fn compile_child() -> ExitCode {
+    compile_as_child(compile_file)
+}
+
+fn compile_as_child(compile: impl FnOnce(&Path, &Path) -> Result<(), PluginError>) -> ExitCode {
     let paths: Vec<PathBuf> = std::env::args_os().skip(5).map(PathBuf::from).collect();
     let [input, output] = paths.as_slice() else { panic!("two paths wanted: {paths:?}") };
-    match compile_file(input, output) {
+    match compile(input, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

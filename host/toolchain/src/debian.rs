@@ -11,7 +11,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::{
+    ToolError,
+    error::{Context, ensure},
+    path::on_path,
+};
+
+type Result<T> = std::result::Result<T, ToolError>;
 
 /// The compiler, and the source of its standard library.
 const ROOTS: [&str; 2] = ["rustc-web", "rust-web-src"];
@@ -53,8 +59,8 @@ pub(crate) fn unpacked(folder: &Path) -> Option<DebianRust> {
 /// # Errors
 /// When this is no Debian, the packages are not to be had, too old, or do not unpack.
 pub(crate) fn provide(folder: &Path) -> Result<DebianRust> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let folder = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
+    fs::create_dir_all(folder).context(format_args!("cannot create {}", folder.display()))?;
+    let folder = folder.canonicalize().context(format_args!("cannot read {}", folder.display()))?;
     let lock = fs::File::create(folder.join("lock")).context("cannot lock the WASM toolchain")?;
     lock.lock().context("cannot lock the WASM toolchain")?;
     // Another build may have done it while this one waited for the lock.
@@ -65,7 +71,7 @@ pub(crate) fn provide(folder: &Path) -> Result<DebianRust> {
     let rust = DebianRust { root: folder.join("root") };
     unpack(&folder, &rust.root)?;
     remove(&folder.join("apt"))?;
-    ensure!(rust.rustc().is_file(), "Debian's packages brought no usr/bin/rustc");
+    ensure(rust.rustc().is_file(), || "Debian's packages brought no usr/bin/rustc".into())?;
     fs::write(folder.join(STAMP), packages.join("\n")).context("cannot write the toolchain's stamp")?;
     Ok(rust)
 }
@@ -74,40 +80,34 @@ pub(crate) fn provide(folder: &Path) -> Result<DebianRust> {
 /// own.
 fn fetch(folder: &Path) -> Result<Vec<String>> {
     for tool in ["apt-get", "apt-cache", "dpkg"] {
-        ensure!(on_path(tool).is_some(), "this is no Debian: there is no {tool}");
+        ensure(on_path(tool).is_some(), || format!("this is no Debian: there is no {tool}"))?;
     }
     let debs = folder.join("debs");
     remove(&debs)?;
-    fs::create_dir_all(&debs).with_context(|| format!("cannot create {}", debs.display()))?;
+    fs::create_dir_all(&debs).context(format_args!("cannot create {}", debs.display()))?;
     let system = Apt { options: Vec::new() };
     match system.fetch(&debs) {
         Ok(packages) => return Ok(packages),
-        Err(error) => eprintln!("plugins: {error:#}; fetching fresh package lists (apt-get update)"),
+        Err(error) => eprintln!("plugins: {error}; fetching fresh package lists (apt-get update)"),
     }
     let own = Apt::with_own_lists(&folder.join("apt"))?;
     own.run("apt-get", &["update", "--quiet"], &debs).context("the package lists cannot be fetched")?;
     own.fetch(&debs).context("the package mirror lacks Debian's Rust, or cannot be reached")
 }
 
-/// Where a program is.
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
-}
-
 fn unpack(folder: &Path, root: &Path) -> Result<()> {
     eprintln!("plugins: unpacking under {} (0.7 GB)", folder.display());
     remove(root)?;
     let debs = folder.join("debs");
-    for entry in fs::read_dir(&debs).with_context(|| format!("cannot read {}", debs.display()))? {
-        let deb = entry?.path();
+    for entry in fs::read_dir(&debs).context(format_args!("cannot read {}", debs.display()))? {
+        let deb = entry.context("cannot read the packages")?.path();
         let status = Command::new("dpkg")
             .arg("-x")
             .args([&deb, root])
             .stdin(Stdio::null())
             .status()
             .context("cannot run dpkg")?;
-        ensure!(status.success(), "`dpkg -x {}` failed: is the disk full?", deb.display());
+        ensure(status.success(), || format!("`dpkg -x {}` failed: is the disk full?", deb.display()))?;
     }
     remove(&debs)
 }
@@ -115,7 +115,7 @@ fn unpack(folder: &Path, root: &Path) -> Result<()> {
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+            Err(error).context(format_args!("cannot remove {}", folder.display()))
         }
         _ => Ok(()),
     }
@@ -131,7 +131,7 @@ impl Apt {
     fn with_own_lists(folder: &Path) -> Result<Self> {
         for part in ["lists/partial", "cache/archives/partial"] {
             let path = folder.join(part);
-            fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+            fs::create_dir_all(&path).context(format_args!("cannot create {}", path.display()))?;
         }
         let options = vec![
             format!("-oDir::State::lists={}", folder.join("lists").display()),
@@ -158,7 +158,7 @@ impl Apt {
         let mut seen: BTreeSet<String> = queue.iter().cloned().collect();
         let mut needed = Vec::new();
         while let Some(package) = queue.pop() {
-            ensure!(seen.len() <= MAX_PACKAGES, "Debian's rustc-web depends on too many packages");
+            ensure(seen.len() <= MAX_PACKAGES, || "Debian's rustc-web depends on too many packages".into())?;
             if !is_wanted(&package) || (!is_of_rust(&package) && is_installed(&package)) {
                 continue;
             }
@@ -183,11 +183,11 @@ impl Apt {
             .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::null())
             .output()
-            .with_context(|| format!("cannot run {tool}"))?;
+            .context(format_args!("cannot run {tool}"))?;
         if !output.status.success() {
             let errors = String::from_utf8_lossy(&output.stderr);
             let why = errors.lines().find(|line| line.starts_with("E:")).unwrap_or("no reason given");
-            bail!("`{tool} {}` failed: {why}", arguments.join(" "));
+            return Err(ToolError::Failed(format!("`{tool} {}` failed: {why}", arguments.join(" "))));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -225,14 +225,15 @@ fn check_release(packages: &[String]) -> Result<()> {
         let (major, minor) = name.strip_prefix("libstd-rust-web-")?.split_once('.')?;
         Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
     });
-    let (major, minor) = release.context("Debian's rustc-web names no libstd-rust-web-VERSION")?;
-    ensure!(
-        (major, minor) >= OLDEST,
-        "Debian's rustc-web is {major}.{minor} here, {}.{} is needed: add the security archive",
-        OLDEST.0,
-        OLDEST.1
-    );
-    Ok(())
+    let (major, minor) =
+        release.ok_or_else(|| ToolError::failed("Debian's rustc-web names no libstd-rust-web-VERSION"))?;
+    let (oldest, minor_of_oldest) = OLDEST;
+    ensure((major, minor) >= OLDEST, || {
+        format!(
+            "Debian's rustc-web is {major}.{minor} here, {oldest}.{minor_of_oldest} is needed: add the \
+             security archive"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! In this order: the target as it is installed; what the last step below made earlier; `rustup target add`,
 //! unless the environment forbids rustup to install (`RUSTUP_AUTO_INSTALL=0`); Debian's compiler and standard
-//! library source, unpacked under `target/wasm-toolchain`. Nothing is installed on the machine by the last
-//! one.
+//! library source, unpacked in a folder that the caller names. Nothing is installed on the machine by the
+//! last one.
 
 use std::{
     env, fmt, fs,
@@ -11,12 +11,26 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
-
-use crate::debian_rust::{self, DebianRust};
+use crate::{
+    ToolError,
+    debian::{self, DebianRust},
+    error::{Context, ensure},
+    path::on_path,
+};
 
 /// What plugins are compiled for.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// How plugins are compiled. They are small (the host compiles them again), keep no debug information, and
+/// keep the names of their functions, so that a trap can say where it happened.
+pub const PROFILE: [(&str, &str); 6] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
+    ("CARGO_PROFILE_RELEASE_LTO", "fat"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+    ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
+    ("CARGO_PROFILE_RELEASE_STRIP", "none"),
+];
 
 /// What a surrounding cargo, rustup or user may have set for native builds, and what would spoil this one.
 const FOREIGN_VARIABLES: [&str; 12] = [
@@ -35,7 +49,9 @@ const FOREIGN_VARIABLES: [&str; 12] = [
 ];
 
 /// A toolchain that compiles to WASM.
-pub(crate) enum Toolchain {
+pub struct Toolchain(Kind);
+
+enum Kind {
     /// The one in use has the target.
     Installed,
     /// Debian's compiler, which builds the standard library from source.
@@ -49,46 +65,46 @@ pub(crate) enum Toolchain {
 
 impl fmt::Display for Toolchain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Installed => write!(f, "the installed {TARGET} target"),
-            Self::Debian { .. } => f.write_str("Debian's rustc-web, which builds the standard library once"),
+        match self.0 {
+            Kind::Installed => write!(f, "the installed {TARGET} target"),
+            Kind::Debian { .. } => f.write_str("Debian's rustc-web, which builds the standard library once"),
         }
     }
 }
 
 impl Toolchain {
-    /// Finds one for the repository at `root`, or makes one, saying each step on standard error.
+    /// Finds one, or makes one, saying each step on standard error. What it has to unpack for that goes to
+    /// `folder`, and is found there the next time.
     ///
     /// # Errors
     /// When every way fails; the message says what each way met, and what to do.
-    pub(crate) fn find(root: &Path) -> Result<Self> {
+    pub fn find(folder: &Path) -> Result<Self, ToolError> {
         let sysroot = sysroot()?;
         if has_target(&sysroot) {
-            return Ok(Self::Installed);
+            return Ok(Self(Kind::Installed));
         }
-        let folder = root.join("target/wasm-toolchain");
-        if let (Some(rust), Ok(linker)) = (debian_rust::unpacked(&folder), linker(&sysroot)) {
-            return Ok(Self::Debian { rust, linker });
+        if let (Some(rust), Ok(linker)) = (debian::unpacked(folder), linker(&sysroot)) {
+            return Ok(Self(Kind::Debian { rust, linker }));
         }
-        let Err(no_rustup) = add_target_by_rustup(&sysroot) else { return Ok(Self::Installed) };
-        eprintln!("plugins: the {TARGET} target is missing and {no_rustup:#}; using Debian's packages");
+        let Err(no_rustup) = add_target_by_rustup(&sysroot) else { return Ok(Self(Kind::Installed)) };
+        eprintln!("plugins: the {TARGET} target is missing and {no_rustup}; using Debian's packages");
         let by_debian = || {
             let linker = linker(&sysroot)?;
-            Ok(Self::Debian { rust: debian_rust::provide(&folder)?, linker })
+            Ok(Self(Kind::Debian { rust: debian::provide(folder)?, linker }))
         };
         by_debian().map_err(|no_debian| none(&no_rustup, &no_debian))
     }
 
     /// Cargo with this toolchain and nothing of the surrounding build.
-    pub(crate) fn cargo(&self) -> Command {
+    pub fn cargo(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.stdin(Stdio::null());
         for variable in FOREIGN_VARIABLES {
             cargo.env_remove(variable);
         }
-        match self {
-            Self::Installed => {}
-            Self::Debian { rust, linker } => {
+        match &self.0 {
+            Kind::Installed => {}
+            Kind::Debian { rust, linker } => {
                 cargo
                     .env("RUSTC", rust.rustc())
                     .env("LD_LIBRARY_PATH", rust.libraries())
@@ -100,31 +116,35 @@ impl Toolchain {
     }
 
     /// What `cargo build` needs besides.
-    pub(crate) fn build_flags(&self) -> &'static [&'static str] {
-        match self {
-            Self::Installed => &[],
-            Self::Debian { .. } => &["-Zbuild-std=std,panic_abort"],
+    pub fn build_flags(&self) -> &'static [&'static str] {
+        match self.0 {
+            Kind::Installed => &[],
+            Kind::Debian { .. } => &["-Zbuild-std=std,panic_abort"],
         }
     }
 }
 
-fn none(no_rustup: &anyhow::Error, no_debian: &anyhow::Error) -> anyhow::Error {
-    anyhow!(
-        "no Rust toolchain here compiles plugins to WASM ({no_rustup:#}; {no_debian:#}). Run `rustup target \
-         add {TARGET}`, or install the {TARGET} standard library of the system's Rust, or run on Debian 12 \
-         or newer with a reachable package mirror; then try again"
-    )
+fn none(no_rustup: &ToolError, no_debian: &ToolError) -> ToolError {
+    ToolError::Missing {
+        what: format!("a Rust toolchain that compiles plugins to WASM ({no_rustup}; {no_debian})"),
+        remedy: format!(
+            "run `rustup target add {TARGET}`, or install the {TARGET} standard library of the system's Rust, \
+             or run on Debian 12 or newer with a reachable package mirror; then try again"
+        ),
+    }
 }
 
 /// Where the toolchain in use lives.
-fn sysroot() -> Result<PathBuf> {
+fn sysroot() -> Result<PathBuf, ToolError> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(&rustc)
-        .args(["--print", "sysroot"])
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot run {}: install Rust first", rustc.display()))?;
-    ensure!(output.status.success(), "`rustc --print sysroot` failed ({})", output.status);
+    let output =
+        Command::new(&rustc).args(["--print", "sysroot"]).stderr(Stdio::inherit()).output().map_err(
+            |error| ToolError::Missing {
+                what: format!("{}, Rust 1.95 or later ({error})", rustc.display()),
+                remedy: "install it from https://rustup.rs".into(),
+            },
+        )?;
+    ensure(output.status.success(), || format!("`rustc --print sysroot` failed ({})", output.status))?;
     let text = String::from_utf8(output.stdout).context("the path of the Rust toolchain is not UTF-8")?;
     Ok(PathBuf::from(text.trim_end()))
 }
@@ -139,19 +159,16 @@ fn has_target(sysroot: &Path) -> bool {
 
 /// # Errors
 /// Why rustup could not, or may not.
-fn add_target_by_rustup(sysroot: &Path) -> Result<()> {
-    ensure!(
-        may_install(env::var("RUSTUP_AUTO_INSTALL").ok().as_deref()),
-        "RUSTUP_AUTO_INSTALL=0 forbids rustup"
-    );
+fn add_target_by_rustup(sysroot: &Path) -> Result<(), ToolError> {
+    let may = may_install(env::var("RUSTUP_AUTO_INSTALL").ok().as_deref());
+    ensure(may, || "RUSTUP_AUTO_INSTALL=0 forbids rustup".into())?;
     eprintln!("plugins: the {TARGET} target is missing, running `rustup target add {TARGET}`");
     let status = Command::new("rustup")
         .args(["target", "add", TARGET])
         .stdin(Stdio::null())
         .status()
-        .map_err(|error| anyhow!("rustup does not run ({error})"))?;
-    ensure!(status.success() && has_target(sysroot), "rustup could not add the target");
-    Ok(())
+        .context("rustup does not run")?;
+    ensure(status.success() && has_target(sysroot), || "rustup could not add the target".into())
 }
 
 fn may_install(rustup_auto_install: Option<&str>) -> bool {
@@ -159,15 +176,16 @@ fn may_install(rustup_auto_install: Option<&str>) -> bool {
 }
 
 /// The linker that comes with the toolchain in use, or the system's.
-fn linker(sysroot: &Path) -> Result<PathBuf> {
+fn linker(sysroot: &Path) -> Result<PathBuf, ToolError> {
     let hosts = sysroot.join("lib/rustlib");
     let of_rust = fs::read_dir(&hosts)
-        .with_context(|| format!("cannot read {}", hosts.display()))?
+        .context(format_args!("cannot read {}", hosts.display()))?
         .filter_map(|host| Some(host.ok()?.path().join("bin/rust-lld")))
         .find(|path| path.is_file());
-    of_rust
-        .or_else(|| debian_rust::on_path("wasm-ld"))
-        .context("there is neither `rust-lld` nor `wasm-ld`: install the package `lld`")
+    of_rust.or_else(|| on_path("wasm-ld")).ok_or_else(|| ToolError::Missing {
+        what: "a linker (`rust-lld` or `wasm-ld`)".into(),
+        remedy: "install the package `lld`".into(),
+    })
 }
 
 #[cfg(test)]
@@ -195,7 +213,8 @@ mod tests {
 
     #[test]
     fn when_all_fails_the_message_names_the_remedies() {
-        let text = none(&anyhow!("rustup is forbidden"), &anyhow!("there is no apt-get")).to_string();
+        let text = none(&ToolError::failed("rustup is forbidden"), &ToolError::failed("there is no apt-get"))
+            .to_string();
         for part in ["rustup is forbidden", "there is no apt-get", "rustup target add", "Debian 12"] {
             assert!(text.contains(part), "{text}");
         }
