@@ -18,7 +18,7 @@ pub fn judge(file: &str, bytes: &[u8]) -> Result<(), PluginError> {
     if component == bytes {
         return Ok(());
     }
-    Module::validate(&engine::new_inner()?, bytes).map_err(|error| PluginError::Compile {
+    Module::validate(&engine::new_inner(false)?, bytes).map_err(|error| PluginError::Compile {
         file: file.to_owned(),
         detail: check::one_line(&format!("{error:#}")),
     })

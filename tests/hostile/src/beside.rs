@@ -29,8 +29,10 @@ pub const ADDED_P99_MAX: Duration = Duration::from_millis(10);
 const PACE: Duration = Duration::from_micros(500);
 /// Pairs of spells.
 const PAIRS: usize = 5;
-/// The shortest spell: 400 quotes.
+/// The shortest spell, on an idle machine.
 const SPELL: Duration = Duration::from_millis(200);
+/// The fewest quotes of a spell.
+const SPELL_QUOTES: u64 = 300;
 /// Quotes of the longest test.
 const QUOTES_MAX: usize = 1 << 20;
 /// Memory that may be left taken after a deed has been done again and again, bytes.
@@ -135,7 +137,8 @@ impl Beside {
     /// Acts until a spell is over; how long each quote of it took, in order of length.
     fn spell(&self, mut act: impl FnMut()) -> Vec<u64> {
         let (first, start) = (self.tape.next.load(Ordering::Acquire), now());
-        while now() - start < SPELL {
+        let told = || self.tape.next.load(Ordering::Acquire) - first;
+        while now() - start < SPELL || told() < SPELL_QUOTES {
             act();
             thread::park_timeout(Duration::from_millis(1));
         }

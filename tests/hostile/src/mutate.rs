@@ -72,7 +72,8 @@ impl Mutation {
 pub fn mutations(seed: u64, whole: &[u8], count: usize) -> impl Iterator<Item = Mutation> + use<> {
     let (mut dice, length, code) = (Dice(seed), whole.len(), code_at(whole));
     (0..count).map(move |_| {
-        let at = dice.index(if dice.below(2) == 0 { length } else { code });
+        let anywhere = dice.below(2) == 0;
+        let at = dice.index(if anywhere { length } else { code });
         let run = 1 + dice.index(RUN_MAX as usize);
         match dice.below(10) {
             0..3 => Mutation::Cut(at),

@@ -36,7 +36,8 @@ pub struct Stage {
 impl Stage {
     /// Tells everybody quote number `number`, and at each full minute a bar.
     pub fn tell(&self, number: u64) {
-        let (quote, bar) = (quote(number), number.is_multiple_of(QUOTES_A_MINUTE).then(|| bar(number)));
+        let is_full = number > 0 && number.is_multiple_of(QUOTES_A_MINUTE);
+        let (quote, bar) = (quote(number), is_full.then(|| bar(number)));
         for inbox in self.inboxes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             inbox.push(quote.clone());
             bar.iter().for_each(|bar| inbox.push(bar.clone()));
@@ -91,6 +92,14 @@ impl Live<'_> {
     /// When it does nothing for [`PATIENCE`].
     pub fn next(&self) -> StrategyOutput {
         self.outputs.recv_timeout(PATIENCE).expect("an output in time")
+    }
+
+    /// Waits until it has done so many pieces of work, failures and rests included.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn works(&self, pieces: u64) {
+        until("work", PATIENCE, || (self.pulse.progress() >= pieces).then_some(()));
     }
 
     /// What it has done so far and nobody has asked for yet.
@@ -162,7 +171,7 @@ fn quote(number: u64) -> StrategyEvent {
 }
 
 fn bar(number: u64) -> StrategyEvent {
-    let start = time_of(number.saturating_sub(QUOTES_A_MINUTE));
+    let start = time_of(number - QUOTES_A_MINUTE);
     StrategyEvent::Market(MarketEvent::Bar(Bar {
         symbol: Symbol::new(SYMBOL),
         start,

@@ -1,7 +1,7 @@
 //! Plugins that no compiler would make: forged descriptions, imports of what nobody gets, bombs in what is
 //! there before anything runs. Each is refused by name, or struck; the neighbour hardly feels it.
 
-use sandpit_hostile::{Beside, Forged, with_interface};
+use sandpit_hostile::{Beside, Forged, Yard, with_interface};
 use sandpit_strategy::{Bounds, Manifest, StrategyOutput};
 
 const LOOP: &str = "(loop $again (br $again)) (unreachable)";
@@ -9,12 +9,14 @@ const LOOP: &str = "(loop $again (br $again)) (unreachable)";
 /// The host does not take it, with these words; said in one line of bounded length.
 fn refused(what: &str, bytes: &[u8], words: &str) {
     let beside = Beside::new();
-    beside.measure(what, || {
-        beside.yard.forget();
-        let found = beside.yard.load("forged.wasm", bytes).err().expect("refused").to_string();
-        assert!(found.starts_with(words), "{what}: {found:?} is not {words:?}");
-        assert!(found.len() < 2_048 && !found.contains('\n'), "{what}: {found}");
-    });
+    beside.measure(what, || check_refusal(&beside.yard, what, bytes, words));
+}
+
+fn check_refusal(yard: &Yard, what: &str, bytes: &[u8], words: &str) {
+    yard.forget();
+    let found = yard.load("forged.wasm", bytes).err().expect("refused").to_string();
+    assert!(found.starts_with(words), "{what}: {found:?} is not {words:?}");
+    assert!(found.len() < 2_048 && !found.contains('\n'), "{what}: {found}");
 }
 
 /// It loads and does not start, with these words.
@@ -63,20 +65,26 @@ fn a_description_that_never_ends() {
 
 #[test]
 fn a_description_that_lies_outside_its_memory() {
+    let (yard, words) = (Yard::new(), "forged.wasm does not start: describe trapped: ");
     for describe in ["(i32.const 0x7ffffff0)", "(i32.const -4)", "(i32.const 131068)", "(i32.const 65)"] {
-        refused(describe, &described(describe), "forged.wasm does not start: describe trapped: ");
+        check_refusal(&yard, describe, &described(describe), words);
     }
+    refused("a description outside its memory", &described("(i32.const -4)"), words);
 }
 
 #[test]
 fn a_description_whose_texts_are_not_there_or_no_texts() {
+    let (yard, words) = (Yard::new(), "forged.wasm does not start: describe trapped: ");
     for (what, describe) in [
         ("a name of four gigabytes", "(i32.store (i32.const 68) (i32.const -1)) (i32.const 64)"),
         ("a name at the end of memory", "(i32.store (i32.const 64) (i32.const -2)) (i32.const 64)"),
         ("a name of another encoding", "(i32.store8 (i32.const 1024) (i32.const 255)) (i32.const 64)"),
         ("a billion symbols", "(i32.store (i32.const 92) (i32.const 1000000000)) (i32.const 64)"),
     ] {
-        refused(what, &described(describe), "forged.wasm does not start: describe trapped: ");
+        check_refusal(&yard, what, &described(describe), words);
+        if what.contains("billion") {
+            refused(what, &described(describe), words);
+        }
     }
 }
 
@@ -162,18 +170,25 @@ fn a_description_that_changes_is_the_first_one() {
 #[test]
 fn imports_of_files_and_sockets() {
     let no_wasi = ", which is not offered: no WASI is offered: build for wasm32-unknown-unknown";
+    let yard = Yard::new();
     for import in ["wasi:filesystem/types@0.2.6", "wasi:filesystem/preopens@0.2.0", "wasi:sockets/tcp@0.2.6"] {
         let text = format!("(component (import \"{import}\" (instance)))");
         let component = wat::parse_str(&text).expect("a component");
-        refused(import, &component, &format!("forged.wasm imports {import}{no_wasi}"));
+        let words = format!("forged.wasm imports {import}{no_wasi}");
+        check_refusal(&yard, import, &component, &words);
+        if import.contains("sockets") {
+            refused(import, &component, &words);
+        }
     }
     for item in ["path_open", "fd_write", "sock_accept", "environ_get", "clock_time_get", "random_get"] {
         let text = format!("(module (import \"wasi_snapshot_preview1\" \"{item}\" (func)))");
         let module = with_interface(wat::parse_str(&text).expect("a module"));
-        refused(item, &module, &format!("forged.wasm imports wasi_snapshot_preview1 {item}{no_wasi}"));
+        let words = format!("forged.wasm imports wasi_snapshot_preview1 {item}{no_wasi}");
+        check_refusal(&yard, item, &module, &words);
     }
     let other = Forged { imports: "(import \"env\" \"system\" (func))", ..Forged::default() };
-    refused("env", &other.module(), "forged.wasm imports env system, which is not offered: a strategy gets");
+    let words = "forged.wasm imports env system, which is not offered: a strategy gets";
+    check_refusal(&yard, "env", &other.module(), words);
 }
 
 #[test]
@@ -207,7 +222,7 @@ fn features_that_nobody_gets() {
         ("a memory of 64 bits", "(memory $m i64 1)"),
         ("a tag", "(tag $t)"),
     ] {
-        refused(what, &Forged { extra, ..Forged::default() }.module(), "forged.wasm ");
+        check_refusal(&Yard::new(), what, &Forged { extra, ..Forged::default() }.module(), "forged.wasm ");
     }
 }
 

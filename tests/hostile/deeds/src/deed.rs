@@ -17,6 +17,8 @@ pub(crate) enum Deed {
     Memory,
     /// Calls itself for ever.
     Recursion,
+    /// The same with much on the stack that compilers keep in memory.
+    DeepFrames,
     /// Runs into an instruction that traps.
     Trap,
     /// Panics in its own words.
@@ -83,7 +85,7 @@ impl Deed {
                 let id = ctx.random();
                 ctx.set_timer(id, Time::from_nanos(i64::MAX));
             }),
-            Self::Refused => drop(ctx.close_position(Instrument(1_000_000))),
+            Self::Refused => drop(ctx.buy(Instrument(1_000_000), Qty::shares(1)).send()),
             Self::Absurd => absurd(ctx),
             Self::Strangers => strangers(ctx),
             Self::Foreign => drop(black_box(ctx.position(Instrument(1_000_000)))),
@@ -95,6 +97,7 @@ impl Deed {
             Self::Loop
             | Self::Memory
             | Self::Recursion
+            | Self::DeepFrames
             | Self::Trap
             | Self::Panic
             | Self::LongPanic
@@ -112,11 +115,13 @@ impl Deed {
             Self::Memory => {
                 let mut hoard = Vec::new();
                 loop {
-                    hoard.push(vec![1_u8; 1 << 20]);
+                    // It writes to none of it: only what is granted counts.
+                    hoard.push(Vec::<u8>::with_capacity(4 << 20));
                     black_box(&mut hoard);
                 }
             }
             Self::Recursion => drop(black_box(deeper(0))),
+            Self::DeepFrames => drop(black_box(deeper_with_frames(0))),
             Self::Trap => std::process::abort(),
             Self::Panic => panic!("the deed of a hostile strategy"),
             Self::LongPanic => panic!("{}", "the deed\n".repeat(HUGE / 8)),
@@ -138,8 +143,15 @@ impl Deed {
 #[expect(unconditional_recursion, reason = "that is the deed")]
 #[inline(never)]
 fn deeper(depth: u64) -> u64 {
+    // Not the last thing it does, and not the same each time: no loop can be made of it.
+    deeper(depth ^ 0x55).rotate_left(7) ^ depth.wrapping_mul(3)
+}
+
+#[expect(unconditional_recursion, reason = "that is the deed")]
+#[inline(never)]
+fn deeper_with_frames(depth: u64) -> u64 {
     let frame = black_box([depth; 32]);
-    deeper(depth + 1).wrapping_add(frame[usize::from(frame[1] > 7)])
+    deeper_with_frames(depth + 1).wrapping_add(frame[usize::from(frame[1] > 7)])
 }
 
 fn flood(ctx: &mut Ctx<'_>) {
@@ -178,8 +190,8 @@ fn strangers(ctx: &mut Ctx<'_>) {
         ctx.cancel(OrderId(id));
         ctx.replace(OrderId(id)).quantity(Qty::shares(1)).send();
     }
-    ctx.close_position(Instrument(1));
-    ctx.close_position(Instrument(u32::MAX));
+    ctx.buy(Instrument(1), Qty::shares(1)).send();
+    ctx.sell(Instrument(u32::MAX), Qty::shares(1)).send();
 }
 
 /// One deed after the other, each at its time of market time, so that a life that knows nothing of the one
@@ -200,10 +212,11 @@ const HARMLESS: [Deed; 7] = [
     Deed::Strangers,
 ];
 /// What ends a life.
-const FATAL: [Deed; 13] = [
+const FATAL: [Deed; 14] = [
     Deed::Loop,
     Deed::Memory,
     Deed::Recursion,
+    Deed::DeepFrames,
     Deed::Trap,
     Deed::Panic,
     Deed::LongPanic,
