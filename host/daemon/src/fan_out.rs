@@ -74,6 +74,6 @@ mod tests {
             symbols: Vec::new(),
         }));
         assert_eq!(newest(std::slice::from_ref(&news)), None);
-        assert_eq!(newest(&[MarketEvent::SessionOpen(noon), news]), Some(noon));
+        assert_eq!(newest(&[MarketEvent::SessionClose(noon), news]), Some(noon));
     }
 }

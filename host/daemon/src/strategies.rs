@@ -12,7 +12,7 @@ use std::{
 use sandpit_cores::orders::Books;
 use sandpit_execution::{DeskInput, DeskOutput};
 use sandpit_strategy::{
-    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner,
+    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner, Start,
     StrategyEvent, StrategyOutput, WAITING_MAX, discover,
 };
 use sandpit_types::{Account, Bar, MarketClock, Pulse, StrategyName, Symbol, Times};
@@ -201,7 +201,7 @@ impl Strategy {
         let (inbox, pulse) = (self.inbox.clone(), self.pulse.clone());
         let own = inbox.clone();
         let output = move |output| forward(output, &counters, &own, &desk, &loops);
-        Runner::spawn(engine, &self.plugin, &self.manifest, bounds, seed, inbox, output, pulse)
+        Runner::spawn(engine, &self.plugin, &self.manifest, bounds, Start::new(seed), inbox, output, pulse)
     }
 
     /// How many bars of the past it wants.
@@ -296,6 +296,10 @@ fn forward(
             tracing::error!(%strategy, %reason, "the strategy is quarantined; its orders are cancelled");
             let _ = desk.blocking_send(DeskInput::CancelStrategy(strategy));
         }
+        // Nothing swaps yet, and nobody keeps states.
+        StrategyOutput::Snapshot { .. }
+        | StrategyOutput::Swapped { .. }
+        | StrategyOutput::SwapFailed { .. } => {}
         StrategyOutput::Stopped { strategy } => {
             counters.state.store(STOPPED, Ordering::Relaxed);
             loops.remove(&loop_name(&strategy));

@@ -7,8 +7,8 @@ use sandpit_types::{MarketEvent, MarketTime, SessionDay};
 /// Which bell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bell {
-    /// The session opens.
-    Open(MarketTime),
+    /// This session opens.
+    Open(SessionDay),
     /// The session closes.
     Close(MarketTime),
 }
@@ -17,14 +17,15 @@ impl Bell {
     /// When it rings.
     pub(crate) const fn time(self) -> MarketTime {
         match self {
-            Self::Open(time) | Self::Close(time) => time,
+            Self::Open(day) => day.open,
+            Self::Close(time) => time,
         }
     }
 
     /// What strategies are told.
     pub(crate) const fn event(self) -> MarketEvent {
         match self {
-            Self::Open(time) => MarketEvent::SessionOpen(time),
+            Self::Open(day) => MarketEvent::SessionOpen(day),
             Self::Close(time) => MarketEvent::SessionClose(time),
         }
     }
@@ -49,7 +50,7 @@ impl Sessions {
     /// The next bell.
     pub(crate) fn next(&self) -> Option<Bell> {
         let day = self.days.get(self.rung / 2)?;
-        Some(if self.rung.is_multiple_of(2) { Bell::Open(day.open) } else { Bell::Close(day.close) })
+        Some(if self.rung.is_multiple_of(2) { Bell::Open(*day) } else { Bell::Close(day.close) })
     }
 
     /// The next bell rings.
@@ -93,7 +94,7 @@ mod tests {
             .collect();
             assert_eq!(rung, expected, "since {since}");
         };
-        let (open, close) = (|s| Bell::Open(at(s)), |s| Bell::Close(at(s)));
+        let (open, close) = (|s| Bell::Open(day(s, s + 100)), |s| Bell::Close(at(s)));
         check(0, &[open(100), close(200), open(300), close(400), open(500), close(600)]);
         check(350, &[open(300), close(400), open(500), close(600)]);
         check(400, &[open(500), close(600)]);

@@ -6,7 +6,8 @@ mod orders;
 
 use std::collections::{HashMap, VecDeque};
 
-use sandpit_types::{Bar, MarketEvent, MarketTime, Price, Qty, Quote, Symbol, Usd};
+use foldhash::fast::FixedState;
+use sandpit_types::{Bar, MarketEvent, MarketTime, Price, Qty, Quote, SessionDay, Symbol, Usd};
 
 pub(crate) use self::orders::{OpenOrder, OpenOrders};
 use crate::{StrategyEvent, bounds::HISTORY_BARS, event::MINUTE};
@@ -19,13 +20,13 @@ pub(crate) type Instrument = u32;
 pub(crate) struct Book {
     pub(crate) now: MarketTime,
     symbols: Vec<Symbol>,
-    numbers: HashMap<Symbol, Instrument>,
+    numbers: HashMap<Symbol, Instrument, FixedState>,
     slots: Vec<Slot>,
     pub(crate) orders: OpenOrders,
     pub(crate) equity: Usd,
     pub(crate) buying_power: Usd,
-    /// Since when the session is open, while it is.
-    pub(crate) session: Option<MarketTime>,
+    /// The session that is open, if one is.
+    pub(crate) session: Option<SessionDay>,
 }
 
 /// What is known of one instrument.
@@ -128,7 +129,7 @@ impl Book {
                     slot.quote = Some(quote.clone());
                 }
             }
-            StrategyEvent::Market(MarketEvent::SessionOpen(time)) => self.session = Some(*time),
+            StrategyEvent::Market(MarketEvent::SessionOpen(day)) => self.session = Some(*day),
             StrategyEvent::Market(MarketEvent::SessionClose(_)) => self.session = None,
             StrategyEvent::Position { symbol, qty, avg_price } => {
                 if let Some(number) = self.number(symbol)

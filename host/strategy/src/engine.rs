@@ -1,20 +1,15 @@
 //! The WASM engine: one for all strategies, deterministic, interruptible.
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{self, RecvTimeoutError, Sender},
-    },
-    time::Duration,
-};
+mod ticker;
+
+use std::{sync::Arc, time::Duration};
 
 use wasmtime::component::{HasSelf, Linker};
 
+use self::ticker::{Running, Ticker};
 use crate::{PluginError, bindings::Strategy, bounds::STACK_BYTES, host::Host, trial::Meter};
 
-/// How often guests can be interrupted.
+/// How often guests can be interrupted while they run.
 const TICK: Duration = Duration::from_millis(1);
 
 /// The engine that runs strategies. Clones share it; its ticker ends with the last one.
@@ -22,9 +17,8 @@ const TICK: Duration = Duration::from_millis(1);
 pub struct Engine {
     inner: wasmtime::Engine,
     linker: Arc<Linker<Host>>,
-    ticks: Arc<AtomicU64>,
     meter: Option<Arc<Meter>>,
-    _ticker: Arc<Sender<Infallible>>,
+    ticker: Arc<Ticker>,
 }
 
 impl Engine {
@@ -49,20 +43,8 @@ impl Engine {
         let inner = new_inner(meter.is_some())?;
         let mut linker = Linker::new(&inner);
         Strategy::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host).map_err(engine_error)?;
-        let ticks = Arc::new(AtomicU64::new(0));
-        let (alive, closed) = mpsc::channel::<Infallible>();
-        let (weak, counter) = (inner.weak(), Arc::clone(&ticks));
-        std::thread::Builder::new()
-            .name("wasm-ticker".into())
-            .spawn(move || {
-                while closed.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                    let Some(engine) = weak.upgrade() else { return };
-                    engine.increment_epoch();
-                    counter.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-            .map_err(|source| PluginError::Thread { source })?;
-        Ok(Self { inner, linker: Arc::new(linker), ticks, meter, _ticker: Arc::new(alive) })
+        let ticker = Ticker::start(&inner, TICK).map_err(|source| PluginError::Thread { source })?;
+        Ok(Self { inner, linker: Arc::new(linker), meter, ticker: Arc::new(ticker) })
     }
 
     pub(crate) fn inner(&self) -> &wasmtime::Engine {
@@ -78,15 +60,27 @@ impl Engine {
         self.meter.as_deref()
     }
 
-    /// Ticks since the start. They stand still while the host does, so a pause strikes nobody.
+    /// Ticks since the start. They stand still while the host does, so a pause strikes nobody, and may while
+    /// no guest runs.
     pub(crate) fn ticks(&self) -> u64 {
-        self.ticks.load(Ordering::Relaxed)
+        self.ticker.ticks()
+    }
+
+    /// A guest runs until what is returned is dropped: meanwhile there are ticks.
+    pub(crate) fn run(&self) -> Running {
+        Running::new(Arc::clone(&self.ticker))
     }
 }
 
 /// `span` in ticks, at least one.
 pub(crate) fn in_ticks(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).max(1)
+    const {
+        assert!(
+            TICK.as_nanos() == 1_000_000,
+            "ticks are milliseconds here: no division on the way of an event"
+        )
+    };
+    span.as_secs().saturating_mul(1_000).saturating_add(u64::from(span.subsec_millis())).max(1)
 }
 
 /// Processor time of the calling thread so far.

@@ -180,6 +180,14 @@ pub enum PluginError {
         /// What is wrong.
         detail: String,
     },
+    /// The manifest grants more than the host has, or the file is not the one it speaks of.
+    #[error("{file}: {detail}: see the .toml beside it")]
+    Grant {
+        /// The plugin.
+        file: String,
+        /// What does not fit.
+        detail: String,
+    },
     /// It failed before its first event.
     #[error("{file} does not start: {failure}")]
     Start {
@@ -206,6 +214,13 @@ impl PluginError {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+impl Failure {
+    /// Whether it depends on the machine, so that a replay cannot make it happen again.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Stack { .. })
     }
 }
 

@@ -94,6 +94,24 @@ pub enum StrategyEvent {
 }
 
 impl StrategyEvent {
+    /// The time by which timers fire before it. Only what comes from the market fires them: what the desk tells
+    /// belongs together, as a position and the fill that made it, and a timer between the two would see half.
+    /// A bar of the past fires none.
+    pub(crate) fn fires(&self) -> Option<MarketTime> {
+        match self {
+            Self::Market(_) | Self::Tick(_) => self.time(),
+            _ => None,
+        }
+    }
+
+    /// Whether it comes while the strategy runs, and not before.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(
+            self,
+            Self::Market(_) | Self::Order(_) | Self::Fill { .. } | Self::Refused { .. } | Self::Tick(_)
+        )
+    }
+
     /// The time that it carries market time on to, if any. News and fills bear stamps of the broker's that
     /// nobody has checked: one of tomorrow must not fire today's timers. Ticks tell the time soon enough.
     pub fn time(&self) -> Option<MarketTime> {

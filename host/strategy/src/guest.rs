@@ -10,13 +10,18 @@ use crate::{
     Engine, Failure,
     bindings::{Strategy, StrategyPre, types},
     book::{Book, Instrument, Row},
-    bounds::HOSTCALL_BYTES,
+    bounds::{HOSTCALL_BYTES, STATE_BYTES_MAX},
     check::one_line,
     deadline::Deadline,
     engine::processor_time,
-    host::{Host, OverLimit},
+    host::{Estate, Host, OverLimit},
     trial,
 };
+
+/// Spans that a group of calls has in a replay, for one that it had.
+const REPLAY_PATIENCE: u32 = 20;
+/// What wasmtime says when a guest makes the host copy too much.
+const FUEL_IS_OUT: &str = "too much data is being copied";
 
 /// One instance of a strategy.
 pub(crate) struct Guest {
@@ -28,7 +33,7 @@ pub(crate) struct Guest {
 /// What is left of a guest that failed.
 pub(crate) struct Dead {
     pub(crate) failure: Failure,
-    pub(crate) book: Book,
+    pub(crate) estate: Box<Estate>,
 }
 
 type Intents = Result<Vec<types::Intent>, Failure>;
@@ -41,8 +46,11 @@ impl Guest {
         mut host: Host,
         span: Duration,
     ) -> Result<Self, Box<Dead>> {
+        if let Some(failure) = host.estate.calls.next() {
+            return Err(Box::new(Dead { failure, estate: host.estate }));
+        }
         let now = engine.ticks();
-        host.deadline = Deadline::new(span, now);
+        host.deadline = Deadline::new(patient(span, &host.estate), now);
         let mut store = Store::new(engine.inner(), host);
         store.limiter(|host| &mut host.usage);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
@@ -53,28 +61,45 @@ impl Guest {
             Ok(look.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
         });
         trial::fill(engine, &mut store);
-        let outcome = component.instantiate(&mut store);
+        let instance = {
+            let _running = engine.run();
+            component.instantiate(&mut store)
+        };
         trial::read(engine, &mut store);
-        match outcome {
+        match instance {
             Ok(exports) => Ok(Self { engine: engine.clone(), store, exports }),
-            Err(error) => Err(Box::new(Dead {
-                failure: failure("instantiation", &error, span),
-                book: store.into_data().book,
-            })),
+            Err(error) => {
+                let failure = failure("instantiation", &error, span);
+                let mut estate = store.into_data().estate;
+                if failure.is_cut() {
+                    estate.calls.cut(&failure);
+                }
+                Err(Box::new(Dead { failure, estate }))
+            }
         }
     }
 
     /// Grants a span for the calls that follow.
     pub(crate) fn allow(&mut self, span: Duration) {
-        self.store.data_mut().deadline = Deadline::new(span, self.engine.ticks());
+        let host = self.store.data_mut();
+        host.deadline = Deadline::new(patient(span, &host.estate), self.engine.ticks());
     }
 
     pub(crate) fn book(&mut self) -> &mut Book {
-        &mut self.store.data_mut().book
+        &mut self.store.data_mut().estate.book
     }
 
-    pub(crate) fn into_book(self) -> Book {
-        self.store.into_data().book
+    pub(crate) fn estate(&mut self) -> &mut Box<Estate> {
+        &mut self.store.data_mut().estate
+    }
+
+    pub(crate) fn into_estate(self) -> Box<Estate> {
+        self.store.into_data().estate
+    }
+
+    /// What it logs was logged before, but for errors.
+    pub(crate) fn mute(&mut self, is_muted: bool) {
+        self.store.data_mut().is_muted = is_muted;
     }
 
     pub(crate) fn describe(&mut self) -> Result<types::Description, Failure> {
@@ -110,6 +135,36 @@ impl Guest {
         self.call("on-event", |exports, store| exports.call_on_event(store, event))
     }
 
+    /// Its state; empty when it has none.
+    pub(crate) fn save(&mut self) -> Result<Vec<u8>, Failure> {
+        // What is too much has a name of its own, if it is not beyond all measure.
+        self.store.set_hostcall_fuel(STATE_BYTES_MAX + HOSTCALL_BYTES);
+        let state = self.call("save", |exports, store| exports.call_save(store));
+        self.store.set_hostcall_fuel(HOSTCALL_BYTES);
+        match state {
+            Ok(state) if state.len() > STATE_BYTES_MAX => Err(Failure::State { limit: STATE_BYTES_MAX }),
+            Err(Failure::Trap { message, .. }) if message.contains(FUEL_IS_OUT) => {
+                Err(Failure::State { limit: STATE_BYTES_MAX })
+            }
+            state => state,
+        }
+    }
+
+    pub(crate) fn load(&mut self, version: &str, state: &[u8]) -> Result<(), Failure> {
+        self.call("load", |exports, store| exports.call_load(store, version, state))?
+            .map_err(|message| Failure::Load { message: one_line(&message) })
+    }
+
+    /// The time for calls that belong together ran out between two of them.
+    pub(crate) fn ran_out(&mut self, failure: Failure) -> Failure {
+        let calls = &mut self.estate().calls;
+        if let Some(failure) = calls.next() {
+            return failure;
+        }
+        calls.cut(&failure);
+        failure
+    }
+
     pub(crate) fn stop(&mut self, reason: &str) -> Result<(), Failure> {
         self.call("stop", |exports, store| exports.call_stop(store, reason))
     }
@@ -119,18 +174,41 @@ impl Guest {
         name: &'static str,
         call: impl FnOnce(&Strategy, &mut Store<Host>) -> wasmtime::Result<R>,
     ) -> Result<R, Failure> {
-        let (now, deadline) = (self.engine.ticks(), &mut self.store.data_mut().deadline);
+        let host = self.store.data_mut();
+        if let Some(failure) = host.estate.calls.next() {
+            return Err(failure);
+        }
+        let lines = host.estate.lines.len();
+        let (now, deadline) = (self.engine.ticks(), &mut host.deadline);
         let span = deadline.span();
         let ticks = match deadline.ticks_left(now) {
             0 => deadline.look(now, processor_time()),
             ticks => Some(ticks),
         };
-        let Some(ticks) = ticks else { return Err(Failure::Timeout { call: name.into(), deadline: span }) };
-        self.store.set_epoch_deadline(ticks);
-        let outcome = call(&self.exports, &mut self.store);
-        trial::read(&self.engine, &mut self.store);
-        outcome.map_err(|error| failure(name, &error, span))
+        let outcome = match ticks {
+            None => Err(Failure::Timeout { call: name.into(), deadline: span }),
+            Some(ticks) => {
+                self.store.set_epoch_deadline(ticks);
+                let _running = self.engine.run();
+                let outcome = call(&self.exports, &mut self.store);
+                trial::read(&self.engine, &mut self.store);
+                outcome.map_err(|error| failure(name, &error, span))
+            }
+        };
+        if let Err(failure) = &outcome
+            && failure.is_cut()
+        {
+            let estate = self.estate();
+            estate.calls.cut(failure);
+            estate.lines.truncate(lines);
+        }
+        outcome
     }
+}
+
+/// In a replay, nobody waits for the deadline and a busy machine strikes nobody: only what never ends is ended.
+fn patient(span: Duration, estate: &Estate) -> Duration {
+    if estate.calls.is_scripted() { span.saturating_mul(REPLAY_PATIENCE) } else { span }
 }
 
 fn failure(call: &'static str, error: &wasmtime::Error, span: Duration) -> Failure {

@@ -4,7 +4,7 @@ use sandpit_types::{Leg, StrategyName, StrategyOrderId, Usd};
 use wasmtime::{Error, ResourceLimiter, Result};
 
 use crate::{
-    Bounds,
+    Bounds, Failure, LogLevel,
     bindings::{host, types},
     book::{Book, OpenOrder, Slot},
     bounds::{HISTORY_BARS, INSTANCES, MEMORIES, TABLE_ELEMENTS, TEXT_BYTES, cut},
@@ -13,9 +13,72 @@ use crate::{
     translate::status,
 };
 
-/// The host's side of one guest. It outlives the guest: the book passes to its successor.
-pub(crate) struct Host {
+/// What passes from one life to the next.
+#[derive(Debug)]
+pub(crate) struct Estate {
     pub(crate) book: Book,
+    pub(crate) calls: Calls,
+    /// Lines logged since the last input, for the recorder; kept only where there is one.
+    pub(crate) lines: Vec<(LogLevel, String)>,
+    pub(crate) is_recorded: bool,
+}
+
+impl Estate {
+    pub(crate) fn new(book: Book) -> Self {
+        Self { book, calls: Calls::default(), lines: Vec::new(), is_recorded: false }
+    }
+}
+
+/// The calls into guests since the last input, and which were cut off.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    made: u32,
+    cuts: Vec<(u32, Failure)>,
+    /// In a replay: which calls of this input are to be cut off.
+    script: Option<Vec<(u32, Failure)>>,
+}
+
+impl Calls {
+    /// A new input begins; in a replay, with the cuts that were recorded behind it.
+    pub(crate) fn begin(&mut self, script: Option<Vec<(u32, Failure)>>) {
+        self.made = 0;
+        self.cuts.clear();
+        self.script = script;
+    }
+
+    pub(crate) fn is_scripted(&self) -> bool {
+        self.script.is_some()
+    }
+
+    /// One more call. In a replay, the failure that it is to end with instead of being made.
+    pub(crate) fn next(&mut self) -> Option<Failure> {
+        let foreseen = if self.script.is_some() { self.foreseen().cloned() } else { None };
+        let call = self.made;
+        self.made += 1;
+        self.cuts.extend(foreseen.iter().map(|failure| (call, failure.clone())));
+        foreseen
+    }
+
+    /// In a replay: how the next call is to end, if it is not to be made.
+    pub(crate) fn foreseen(&self) -> Option<&Failure> {
+        self.script.as_ref()?.iter().find(|(at, _)| *at == self.made).map(|(_, failure)| failure)
+    }
+
+    /// The last call was cut off.
+    pub(crate) fn cut(&mut self, failure: &Failure) {
+        self.cuts.push((self.made.saturating_sub(1), failure.clone()));
+    }
+
+    pub(crate) fn take_cuts(&mut self) -> Vec<(u32, Failure)> {
+        std::mem::take(&mut self.cuts)
+    }
+}
+
+/// The host's side of one guest.
+pub(crate) struct Host {
+    pub(crate) estate: Box<Estate>,
+    /// Events are told again: what it logs was logged before, but for errors.
+    pub(crate) is_muted: bool,
     pub(crate) usage: Usage,
     pub(crate) deadline: Deadline,
     strategy: StrategyName,
@@ -27,13 +90,14 @@ impl Host {
     /// For life number `incarnation`: each has random numbers of its own.
     pub(crate) fn new(
         strategy: StrategyName,
-        book: Book,
+        estate: Box<Estate>,
         bounds: &Bounds,
         seed: u64,
         incarnation: u32,
     ) -> Self {
         Self {
-            book,
+            estate,
+            is_muted: false,
             usage: Usage { memory_limit: bounds.memory_bytes, memory: 0, table: 0 },
             deadline: Deadline::new(bounds.start_deadline, 0),
             strategy,
@@ -43,8 +107,8 @@ impl Host {
     }
 
     fn slot(&self, read: &str, of: types::Instrument) -> Result<&Slot> {
-        let known = self.book.symbols().len();
-        self.book.slot(of).ok_or_else(|| {
+        let known = self.estate.book.symbols().len();
+        self.estate.book.slot(of).ok_or_else(|| {
             Error::msg(format!("{read}({of}): there is no such instrument, {known} were granted"))
         })
     }
@@ -54,7 +118,7 @@ impl types::Host for Host {}
 
 impl host::Host for Host {
     fn now(&mut self) -> Result<types::Time> {
-        Ok(self.book.now.as_nanos())
+        Ok(self.estate.book.now.as_nanos())
     }
 
     fn position(&mut self, of: types::Instrument) -> Result<types::Position> {
@@ -76,12 +140,15 @@ impl host::Host for Host {
             kind: order.kind.into(),
             status: status(&order.status),
         };
-        Ok(self.book.orders.iter().map(order).collect())
+        Ok(self.estate.book.orders.iter().map(order).collect())
     }
 
     fn account(&mut self) -> Result<types::Account> {
         let nanos = |amount: Usd| nanos(amount.to_nanos(), amount.is_positive());
-        Ok(types::Account { equity: nanos(self.book.equity), buying_power: nanos(self.book.buying_power) })
+        Ok(types::Account {
+            equity: nanos(self.estate.book.equity),
+            buying_power: nanos(self.estate.book.buying_power),
+        })
     }
 
     fn last_quote(&mut self, of: types::Instrument) -> Result<Option<types::Quote>> {
@@ -109,7 +176,12 @@ impl host::Host for Host {
 
     fn log(&mut self, level: types::Level, message: String) -> Result<()> {
         let line = cut(&message, TEXT_BYTES);
-        let (allowed, dropped) = self.log.allow(self.book.now.as_nanos(), line.len());
+        if self.is_muted && !matches!(level, types::Level::Error) {
+            return Ok(());
+        }
+        // Time runs quickly while events are told again: all of them share one minute.
+        let now = if self.is_muted { self.log.now() } else { self.estate.book.now.as_nanos() };
+        let (allowed, dropped) = self.log.allow(now, line.len());
         let strategy = self.strategy.as_str();
         if dropped > 0 {
             tracing::warn!(strategy, dropped, "it logs too much: lines were dropped");
@@ -125,7 +197,21 @@ impl host::Host for Host {
             types::Level::Warn => tracing::warn!(target: "plugin", strategy, "{line}"),
             types::Level::Error => tracing::error!(target: "plugin", strategy, "{line}"),
         }
+        if self.estate.is_recorded {
+            self.estate.lines.push((level.into(), line));
+        }
         Ok(())
+    }
+}
+
+impl From<types::Level> for LogLevel {
+    fn from(level: types::Level) -> Self {
+        match level {
+            types::Level::Debug => Self::Debug,
+            types::Level::Info => Self::Info,
+            types::Level::Warn => Self::Warn,
+            types::Level::Error => Self::Error,
+        }
     }
 }
 
@@ -156,6 +242,11 @@ struct LogBudget {
 }
 
 impl LogBudget {
+    /// A moment of the current minute.
+    fn now(&self) -> i64 {
+        self.minute.saturating_mul(MINUTE.as_nanos() as i64)
+    }
+
     /// Whether a line of so many bytes may go out, and how many were dropped in the minute that just ended.
     fn allow(&mut self, now_nanos: i64, bytes: usize) -> (bool, u64) {
         let minute = now_nanos.div_euclid(MINUTE.as_nanos() as i64);

@@ -18,7 +18,7 @@ use foldhash::fast::FixedState;
 use sandpit_types::{MarketEvent, Symbol};
 
 use crate::{
-    StrategyEvent,
+    Candidate, StrategyEvent,
     engine::real_time,
     queue::{Next, Queue, Seat},
 };
@@ -87,6 +87,23 @@ impl Inbox {
                 }
             }
         });
+    }
+
+    /// Adds events that belong together, such as a position and the fill that made it: nothing comes between
+    /// them.
+    pub fn push_together(&self, events: impl IntoIterator<Item = StrategyEvent>) {
+        self.fill(|queue| {
+            for event in events {
+                if let Some(seat) = self.seat_of(&event) {
+                    queue.push(event, seat);
+                }
+            }
+        });
+    }
+
+    /// Hands over a version that is to take over between two events, before everything that waits.
+    pub fn swap(&self, candidate: Candidate) {
+        self.fill(|queue| queue.swap(Box::new(candidate)));
     }
 
     /// Events that wait.

@@ -25,6 +25,7 @@ mod manifest;
 mod plugin;
 mod queue;
 mod record;
+mod replay;
 mod runner;
 mod session;
 mod snapshot;
@@ -32,6 +33,7 @@ mod strikes;
 mod timers;
 mod translate;
 mod trial;
+mod trust;
 
 pub use bounds::{
     Bounds, HISTORY_BARS, INSTRUMENTS_MAX, KEPT_EVENTS_MAX, OPEN_ORDERS_MAX, Rounding, SNAPSHOT_EVERY,
@@ -45,13 +47,16 @@ pub use error::{Failure, PluginError};
 pub use event::{StrategyEvent, StrategyOutput};
 pub use inbox::Inbox;
 pub use judge::judge;
-pub use manifest::Manifest;
+pub use manifest::{Limits, Manifest, OnRemoval};
 pub use plugin::{Description, PLUGINS_MAX, Plugin, Wants, discover};
 pub use queue::{CONFLATE_ABOVE, NEWS_WAITING_MAX, Next, Seat, WAITING_MAX};
 pub use record::{Birth, Entry, EntryRef, LogLevel, Recorder};
+pub use replay::Replay;
 pub use runner::Runner;
+pub use session::{Candidate, Start};
 pub use snapshot::Snapshot;
 pub use trial::{Step, Trial};
+pub use trust::{Trust, TrustError};
 
 #[cfg(test)]
 mod tests;

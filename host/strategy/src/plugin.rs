@@ -9,7 +9,7 @@ use std::{
 use sandpit_types::{StrategyName, Symbol};
 
 use crate::{
-    Bounds, Compiler, Engine, Failure, Manifest, PluginError,
+    Bounds, Compiler, Engine, Failure, Manifest, PluginError, Trust,
     bindings::{StrategyPre, types},
     book::Book,
     bounds::{HISTORY_BARS, INSTRUMENTS_MAX, TEXT_BYTES, cut},
@@ -17,7 +17,7 @@ use crate::{
     check::{INTERFACE_VERSION, one_line},
     compile::{file_name, read_plugin},
     guest::Guest,
-    host::Host,
+    host::{Estate, Host},
 };
 
 /// Plugins one host runs. Each is a loop of its own in the beat to the watchdog, which names at most 120.
@@ -113,11 +113,50 @@ impl Plugin {
     /// # Errors
     /// When the file is not a strategy for this host, or fails to describe itself within [`Bounds::default`].
     pub fn load(engine: &Engine, compiler: &Compiler, path: &Path) -> Result<Self, PluginError> {
-        let file = file_name(path);
-        let name = path.file_stem().and_then(|stem| StrategyName::parse(stem.to_str()?).ok());
-        let name = name.ok_or_else(|| PluginError::Name { file: file.clone() })?;
+        Self::load_as(engine, compiler, path, named_by(path)?)
+    }
+
+    /// The same of a file that is not named as its strategy is, such as one of an archive.
+    ///
+    /// # Errors
+    /// As [`Plugin::load`].
+    pub fn load_as(
+        engine: &Engine,
+        compiler: &Compiler,
+        path: &Path,
+        name: StrategyName,
+    ) -> Result<Self, PluginError> {
         let bytes = read_plugin(path)?;
-        let sha256 = sha256(&bytes);
+        Self::of(engine, compiler, path, name, bytes)
+    }
+
+    /// The same of a file that must be the one that its manifest speaks of, and signed where the operator wants
+    /// that. Nothing is compiled before.
+    ///
+    /// # Errors
+    /// As [`Plugin::load`], and when the file is another one or its signature does not hold.
+    pub fn load_granted(
+        engine: &Engine,
+        compiler: &Compiler,
+        path: &Path,
+        manifest: &Manifest,
+        trust: &Trust,
+    ) -> Result<Self, PluginError> {
+        let name = named_by(path)?;
+        let bytes = read_plugin(path)?;
+        let granted = trust.admits(manifest, &bytes, &sha256(&bytes));
+        granted.map_err(|detail| PluginError::Grant { file: file_name(path), detail })?;
+        Self::of(engine, compiler, path, name, bytes)
+    }
+
+    fn of(
+        engine: &Engine,
+        compiler: &Compiler,
+        path: &Path,
+        name: StrategyName,
+        bytes: Vec<u8>,
+    ) -> Result<Self, PluginError> {
+        let (file, sha256) = (file_name(path), sha256(&bytes));
         let component = compiler.component(engine, path, &bytes, &sha256)?;
         drop(bytes);
         let mismatch = |error: wasmtime::Error| PluginError::Mismatch {
@@ -170,6 +209,12 @@ impl Plugin {
     }
 }
 
+/// The strategy's name by its file's.
+fn named_by(path: &Path) -> Result<StrategyName, PluginError> {
+    let name = path.file_stem().and_then(|stem| StrategyName::parse(stem.to_str()?).ok());
+    name.ok_or_else(|| PluginError::Name { file: file_name(path) })
+}
+
 /// What is wrong with a list of symbols.
 fn fault(symbols: &[Symbol]) -> Option<String> {
     // Marks stand between letters or digits: a symbol is a part of paths, and must not lead out of one.
@@ -199,7 +244,7 @@ fn describe(
     name: &StrategyName,
 ) -> Result<Description, Failure> {
     let bounds = Bounds::default();
-    let host = Host::new(name.clone(), Book::new(Vec::new()), &bounds, 0, 0);
+    let host = Host::new(name.clone(), Box::new(Estate::new(Book::new(Vec::new()))), &bounds, 0, 0);
     let mut guest =
         Guest::new(engine, component, host, bounds.start_deadline).map_err(|dead| dead.failure)?;
     guest.describe().map(Description::from)

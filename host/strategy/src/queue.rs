@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use sandpit_types::MarketEvent;
 
-use crate::StrategyEvent;
+use crate::{Candidate, StrategyEvent};
 
 /// How many events may wait before quotes and trades conflate.
 pub const CONFLATE_ABOVE: usize = 256;
@@ -22,6 +22,8 @@ const EMPTY_MAX: usize = 256;
 pub enum Next {
     /// The oldest event.
     Event(StrategyEvent),
+    /// A version that is to take over between two events.
+    Swap(Box<Candidate>),
     /// Events were lost. Said once.
     Overflowed {
         /// So many of a kind could wait.
@@ -47,6 +49,7 @@ pub(crate) struct Queue {
     newest: Vec<[u64; 2]>,
     newest_tick: u64,
     conflated: u64,
+    swap: Option<Box<Candidate>>,
     stop: Option<String>,
     overflow: Overflow,
 }
@@ -89,6 +92,7 @@ impl Queue {
             newest: vec![[0; 2]; seats],
             newest_tick: 0,
             conflated: 0,
+            swap: None,
             stop: None,
             overflow: Overflow::No,
         }
@@ -125,6 +129,11 @@ impl Queue {
         }
     }
 
+    /// Adds a version that is to take over, before everything that waits. One that waits already is let go of.
+    pub(crate) fn swap(&mut self, candidate: Box<Candidate>) {
+        self.swap = Some(candidate);
+    }
+
     /// Takes out what is due next.
     pub(crate) fn pop(&mut self) -> Option<Next> {
         if let Some(reason) = self.stop.take() {
@@ -133,6 +142,9 @@ impl Queue {
         if let Overflow::Unsaid(limit) = self.overflow {
             self.overflow = Overflow::Said;
             return Some(Next::Overflowed { limit });
+        }
+        if let Some(candidate) = self.swap.take() {
+            return Some(Next::Swap(candidate));
         }
         let Entry { kind, event } = self.pop_place()?;
         match kind {

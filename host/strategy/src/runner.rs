@@ -14,7 +14,7 @@ use crate::{
     bounds::{STACK_BYTES, TEXT_BYTES, cut},
     check::one_line,
     queue::Next,
-    session::{Output, Session},
+    session::{Output, Session, Start},
 };
 
 /// Stack of the thread: the guest's and as much again for ours.
@@ -30,7 +30,7 @@ impl Runner {
     /// Starts the strategy on this thread (`describe` and `init`), then hands it events from `inbox` on its
     /// own.
     ///
-    /// `seed` decides its random numbers, each life gets others. `pulse` advances with each event and answers
+    /// `pulse` advances with each event and answers
     /// the nonces of [`StrategyEvent::Probe`], also while the strategy rests or is quarantined: the loop is
     /// alive then. A panic of ours quarantines the strategy and leaves the loop alive, too.
     ///
@@ -42,12 +42,12 @@ impl Runner {
         plugin: &Plugin,
         manifest: &Manifest,
         bounds: Bounds,
-        seed: u64,
+        start: Start,
         inbox: Arc<Inbox>,
         mut output: impl FnMut(StrategyOutput) + Send + 'static,
         pulse: Arc<Pulse>,
     ) -> Result<Self, PluginError> {
-        let session = Session::start(engine, plugin, manifest, bounds, seed, Arc::clone(&pulse))?;
+        let session = Session::start(engine, plugin, manifest, bounds, start, Arc::clone(&pulse))?;
         let thread = thread::Builder::new()
             .name(plugin.name().to_string())
             .stack_size(THREAD_STACK_BYTES)
@@ -67,6 +67,9 @@ fn serve(mut session: Session, inbox: &Inbox, output: &mut dyn FnMut(StrategyOut
         match inbox.pop() {
             Next::Overflowed { limit } => {
                 guarded(&mut session, output, |session, output| session.overflowed(limit, output));
+            }
+            Next::Swap(candidate) => {
+                guarded(&mut session, output, |session, output| session.swap(*candidate, output));
             }
             Next::Event(StrategyEvent::Probe(nonce)) => pulse.answer(nonce),
             Next::Event(StrategyEvent::Stop(reason)) => return session.stop(&reason, output),

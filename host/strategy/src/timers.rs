@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sandpit_types::{Intent, MarketTime};
 
 /// Timers set and not fired yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     by_time: BTreeSet<(MarketTime, u64)>,
     by_id: HashMap<u64, MarketTime>,
@@ -27,14 +27,14 @@ impl Timers {
     }
 
     /// Sets a timer; one with the same id moves.
-    fn set(&mut self, id: u64, at: MarketTime) {
+    pub(crate) fn set(&mut self, id: u64, at: MarketTime) {
         self.cancel(id);
         self.by_id.insert(id, at);
         self.by_time.insert((at, id));
     }
 
     /// Forgets a timer, if it is set.
-    fn cancel(&mut self, id: u64) {
+    pub(crate) fn cancel(&mut self, id: u64) {
         if let Some(at) = self.by_id.remove(&id) {
             self.by_time.remove(&(at, id));
         }
@@ -48,6 +48,23 @@ impl Timers {
         }
         self.cancel(first.1);
         Some(first)
+    }
+
+    /// Those of a snapshot.
+    pub(crate) fn restored(list: &[(MarketTime, u64)]) -> Self {
+        let mut timers = Self::default();
+        list.iter().for_each(|(at, id)| timers.set(*id, *at));
+        timers
+    }
+
+    /// All of them, by time and then by id.
+    pub(crate) fn list(&self) -> Vec<(MarketTime, u64)> {
+        self.by_time.iter().copied().collect()
+    }
+
+    /// Whether one is due at `now`.
+    pub(crate) fn is_due(&self, now: MarketTime) -> bool {
+        self.by_time.first().is_some_and(|(at, _)| *at <= now)
     }
 
     /// How many are set.

@@ -5,12 +5,12 @@ mod orders;
 use std::time::Duration;
 
 use sandpit_types::{
-    Bar, BarMark, Intent, Leg, MarketEvent, MarketTime, News, OrderStatus, Quote, Refusal, Signal,
-    StrategyOrderId, StreamHealth,
+    Bar, BarMark, Intent, Leg, MarketEvent, MarketTime, News, OrderStatus, Quote, Refusal, SessionDay,
+    Signal, StrategyOrderId, StreamHealth,
 };
 
 use crate::{
-    StrategyEvent,
+    Rounding, StrategyEvent,
     bindings::types,
     book::{Book, Instrument, Row},
     bounds::{NEWS_TEXT_BYTES, TEXT_BYTES, cut},
@@ -29,15 +29,16 @@ pub(crate) fn intent(
     from: types::Intent,
     book: &mut Book,
     default_time_to_live: Duration,
+    rounding: Rounding,
 ) -> Result<Intent, LocalRefusal> {
     let refuse = |id| move |refusal| LocalRefusal { id: StrategyOrderId(id), refusal };
     Ok(match from {
         types::Intent::Submit(from) => {
-            let submit = orders::submit(&from, book, default_time_to_live);
+            let submit = orders::submit(&from, book, default_time_to_live, rounding);
             Intent::Submit(submit.map_err(refuse(from.id))?)
         }
         types::Intent::Replace(from) => {
-            let replace = orders::replace(&from, book, default_time_to_live);
+            let replace = orders::replace(&from, book, default_time_to_live, rounding);
             Intent::Replace(replace.map_err(refuse(from.new_id))?)
         }
         types::Intent::ClosePosition(types::ClosePosition { id, instrument }) => {
@@ -67,7 +68,7 @@ pub(crate) fn event(from: &StrategyEvent, book: &Book) -> Option<types::Event> {
         StrategyEvent::Market(MarketEvent::BarsComplete(start)) => {
             types::Event::BarsComplete(start.as_nanos())
         }
-        StrategyEvent::Market(MarketEvent::SessionOpen(time)) => types::Event::SessionOpen(time.as_nanos()),
+        StrategyEvent::Market(MarketEvent::SessionOpen(day)) => types::Event::SessionOpen(day.into()),
         StrategyEvent::Market(MarketEvent::SessionClose(time)) => types::Event::SessionClose(time.as_nanos()),
         StrategyEvent::Market(MarketEvent::Health(health, _)) => types::Event::StreamHealth((*health).into()),
         StrategyEvent::Order(update) => types::Event::OrderUpdate(types::OrderUpdate {
@@ -162,6 +163,12 @@ impl From<&Quote> for types::Quote {
             ask: quote.ask,
             ask_size: quote.ask_size as f64,
         }
+    }
+}
+
+impl From<&SessionDay> for types::Session {
+    fn from(day: &SessionDay) -> Self {
+        Self { open: day.open.as_nanos(), close: day.close.as_nanos() }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{
 use wasmtime::Store;
 
 use crate::{
-    Bounds, Engine, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput, host::Host,
+    Bounds, Engine, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput, Start, host::Host,
     session::Session,
 };
 
@@ -47,7 +47,7 @@ impl Trial {
         if let Some(meter) = engine.meter() {
             meter.begin();
         }
-        let session = Session::start(engine, plugin, manifest, bounds, seed, Arc::default())?;
+        let session = Session::start(engine, plugin, manifest, bounds, Start::new(seed), Arc::default())?;
         let start_fuel = engine.meter().map_or(0, Meter::take);
         Ok(Self { engine: engine.clone(), session, start_fuel })
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MarketTime, Symbol};
+use crate::{MarketTime, SessionDay, Symbol};
 
 /// One minute of trading in one symbol. Prices are US dollars as floats: data, never orders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,8 +115,8 @@ pub enum MarketEvent {
     Trade(Trade),
     /// Every bar of the minute that starts here is in.
     BarsComplete(MarketTime),
-    /// The regular session opened.
-    SessionOpen(MarketTime),
+    /// The regular session opened, and will close when the calendar says.
+    SessionOpen(SessionDay),
     /// The regular session closed.
     SessionClose(MarketTime),
     /// A piece of news, or a new version of one.
@@ -136,7 +136,8 @@ impl MarketEvent {
             Self::Quote(quote) => quote.time,
             Self::Trade(trade) => trade.time,
             Self::News(news) => news.updated,
-            Self::SessionOpen(time) | Self::SessionClose(time) | Self::Health(_, time) => *time,
+            Self::SessionOpen(day) => day.open,
+            Self::SessionClose(time) | Self::Health(_, time) => *time,
         }
     }
 }

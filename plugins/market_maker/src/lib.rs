@@ -18,8 +18,9 @@ mod volatility;
 use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_sdk::{
-    Ctx, Description, EventKinds, Fill, Instrument, OpenOrder, OrderId, OrderKind, OrderStatus, OrderUpdate,
-    Parameters as _, Price, Qty, Quote, Refusal, Session, Side, Strategy, StreamHealth, Time, export,
+    Ctx, Description, EventKinds, Fill, Hours, Instrument, OpenOrder, OrderId, OrderKind, OrderStatus,
+    OrderUpdate, Parameters as _, Price, Qty, Quote, Refusal, Session, Side, Strategy, StreamHealth, Time,
+    export,
 };
 
 pub use crate::parameters::Parameters;
@@ -143,9 +144,9 @@ impl Strategy for MarketMaker {
         }
     }
 
-    fn on_session_open(&mut self, ctx: &mut Ctx<'_>, at: Time) {
-        self.session.open(at);
-        self.symbols.iter_mut().for_each(|symbol| symbol.ledger.open(at));
+    fn on_session_open(&mut self, ctx: &mut Ctx<'_>, hours: Hours) {
+        self.session.open(hours);
+        self.symbols.iter_mut().for_each(|symbol| symbol.ledger.open(hours.open));
         Instrument::all(self.symbols.len()).for_each(|of| self.look_again(ctx, of));
     }
 

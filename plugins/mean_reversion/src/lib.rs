@@ -22,7 +22,7 @@ mod symbol;
 use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_sdk::{
-    Bar, Ctx, Description, EventKinds, Fill, Instrument, OpenOrder, OrderId, OrderStatus, OrderUpdate,
+    Bar, Ctx, Description, EventKinds, Fill, Hours, Instrument, OpenOrder, OrderId, OrderStatus, OrderUpdate,
     Parameters as _, Qty, Refusal, Session, Side, Strategy, StreamHealth, Time, TimeInForce, export,
 };
 
@@ -117,11 +117,11 @@ impl Strategy for MeanReversion {
         wake(ctx, of, ctx.now() + SETTLE);
     }
 
-    fn on_session_open(&mut self, ctx: &mut Ctx<'_>, at: Time) {
-        self.session.open(at);
+    fn on_session_open(&mut self, ctx: &mut Ctx<'_>, hours: Hours) {
+        self.session.open(hours);
         for (of, symbol) in Instrument::all(self.symbols.len()).zip(&mut self.symbols) {
             let bars = ctx.history(of, parameters::MAX_BARS);
-            let closes = bars.start.iter().zip(&bars.close).filter(|(start, _)| **start >= at);
+            let closes = bars.start.iter().zip(&bars.close).filter(|(start, _)| **start >= hours.open);
             symbol.restart_window(closes.map(|(_, close)| *close), &self.parameters);
         }
     }

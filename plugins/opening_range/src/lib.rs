@@ -22,7 +22,7 @@ mod range;
 use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_sdk::{
-    Bar, Ctx, Description, EventKinds, Fill, Instrument, OpenOrder, OrderId, OrderKind, OrderStatus,
+    Bar, Ctx, Description, EventKinds, Fill, Hours, Instrument, OpenOrder, OrderId, OrderKind, OrderStatus,
     OrderUpdate, Parameters as _, Qty, Refusal, Session, Side, Strategy, StreamHealth, Time, TimeInForce,
     export,
 };
@@ -161,9 +161,9 @@ impl Strategy for OpeningRange {
         }
     }
 
-    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, at: Time) {
-        self.session.open(at);
-        self.opened = Some(at);
+    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, hours: Hours) {
+        self.session.open(hours);
+        self.opened = Some(hours.open);
         for symbol in &mut self.symbols {
             (symbol.range, symbol.tries) = (None, 0);
         }
@@ -289,7 +289,7 @@ impl OpeningRange {
         let (of, now) = (bar.instrument, ctx.now());
         let is_over = self.session.has_lasted(now, self.parameters.last_entry_minutes);
         let is_free = ctx.position(of).quantity.is_zero() && !ctx.has_open_order(of);
-        let Session::Open(open) = self.session else { return };
+        let Session::Open(Hours { open, .. }) = self.session else { return };
         let symbol = &self.symbols[of.index()];
         let had_its_entry = symbol.entered == Some(open) || symbol.tries == MAX_ENTRY_TRIES;
         if is_over || !is_free || !self.is_live || had_its_entry {

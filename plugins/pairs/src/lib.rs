@@ -27,8 +27,8 @@ mod trade;
 use std::time::Duration;
 
 use sandpit_sdk::{
-    Ctx, Description, EventKinds, Fill, Instrument, OpenOrder, OrderId, OrderKind, OrderStatus, OrderUpdate,
-    Parameters as _, Price, Qty, Refusal, Session, Side, Strategy, StreamHealth, Time, export,
+    Ctx, Description, EventKinds, Fill, Hours, Instrument, OpenOrder, OrderId, OrderKind, OrderStatus,
+    OrderUpdate, Parameters as _, Price, Qty, Refusal, Session, Side, Strategy, StreamHealth, Time, export,
 };
 
 pub use crate::parameters::Parameters;
@@ -153,8 +153,8 @@ impl Strategy for Pairs {
         ctx.signal(None, format!("order {id} refused: {}", refusal.reason));
     }
 
-    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, at: Time) {
-        self.session.open(at);
+    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, hours: Hours) {
+        self.session.open(hours);
     }
 
     fn on_session_close(&mut self, ctx: &mut Ctx<'_>, _at: Time) {

@@ -21,8 +21,8 @@ mod parameters;
 use std::time::Duration;
 
 use sandpit_sdk::{
-    Bar, Ctx, Description, EventKinds, Fill, Instrument, Level, OpenOrder, OrderId, OrderStatus, OrderUpdate,
-    Parameters as _, Price, Qty, Quote, Refusal, Side, Strategy, Time, export,
+    Bar, Ctx, Description, EventKinds, Fill, Hours, Instrument, Level, OpenOrder, OrderId, OrderStatus,
+    OrderUpdate, Parameters as _, Price, Qty, Quote, Refusal, Side, Strategy, Time, export,
 };
 
 pub use crate::parameters::Parameters;
@@ -182,7 +182,7 @@ impl Strategy for Rebalance {
         }
     }
 
-    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, _at: Time) {
+    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, _hours: Hours) {
         self.is_closed = false;
         self.last_stretch = None;
     }

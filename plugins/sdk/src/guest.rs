@@ -9,9 +9,9 @@ use self::bindings::{
     sandpit::strategy::{host, types as wit},
 };
 use crate::{
-    Account, Bar, Bars, Event, EventKinds, Fill, Host, Instrument, Intent, Leg, Level, News, OpenOrder,
-    OrderId, OrderStatus, OrderUpdate, Position, Price, Qty, Quote, Refusal, Runner, Side, Strategy,
-    StreamHealth, Time, Trade, Usd,
+    Account, Bar, Bars, Event, EventKinds, Fill, Host, Hours, Instrument, Intent, Leg, Level, News,
+    OpenOrder, OrderId, OrderStatus, OrderUpdate, Position, Price, Qty, Quote, Refusal, Runner, Side,
+    Strategy, StreamHealth, Time, Trade, Usd,
 };
 
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "generated")]
@@ -194,7 +194,9 @@ fn told(event: wit::Event) -> Event {
             Event::Refusal(Refusal { id: OrderId(refusal.id), reason: refusal.reason })
         }
         wit::Event::Timer(id) => Event::Timer(id),
-        wit::Event::SessionOpen(at) => Event::SessionOpen(Time::from_nanos(at)),
+        wit::Event::SessionOpen(wit::Session { open, close }) => {
+            Event::SessionOpen(Hours { open: Time::from_nanos(open), close: Time::from_nanos(close) })
+        }
         wit::Event::SessionClose(at) => Event::SessionClose(Time::from_nanos(at)),
         wit::Event::StreamHealth(health) => Event::StreamHealth(match health {
             wit::StreamHealth::Live => StreamHealth::Live,

@@ -9,10 +9,12 @@ pub use self::fate::Fate;
 
 use self::desk::{Desk, MINUTE};
 use crate::{
-    Account, Bar, Event, Host, Instrument, Intent, Level, News, OpenOrder, OrderId, Position, Qty, Quote,
-    Runner, Strategy, StreamHealth, Time, Trade, Usd,
+    Account, Bar, Event, Host, Hours, Instrument, Intent, Level, News, OpenOrder, OrderId, Position, Qty,
+    Quote, Runner, Strategy, StreamHealth, Time, Trade, Usd,
 };
 
+/// How long a session is that is no half day.
+const WHOLE_DAY: Duration = Duration::from_secs(390 * 60);
 /// What the desk starts with.
 pub const START_EQUITY: Usd = Usd::dollars(100_000);
 
@@ -50,7 +52,7 @@ pub struct Harness<S> {
     parameters: String,
     symbols: Vec<String>,
     /// When the session opened, while it is open.
-    session: Option<Time>,
+    session: Option<Hours>,
 }
 
 impl<S: Strategy> Harness<S> {
@@ -154,10 +156,16 @@ impl<S: Strategy> Harness<S> {
         self.settle(intents);
     }
 
-    /// Opens the session, now.
+    /// Opens the session, now, for six and a half hours.
     pub fn open_session(&mut self) {
-        self.session = Some(self.now());
-        self.event(Event::SessionOpen(self.now()));
+        self.open_session_for(WHOLE_DAY);
+    }
+
+    /// Opens the session, now; it is to close after that time, which half days have less of.
+    pub fn open_session_for(&mut self, span: Duration) {
+        let hours = Hours { open: self.now(), close: self.now() + span };
+        self.session = Some(hours);
+        self.event(Event::SessionOpen(hours));
     }
 
     /// Closes the session, now: day orders expire.
@@ -218,8 +226,8 @@ impl<S: Strategy> Harness<S> {
         self.runner.init(parameters, &symbols)?;
         (self.parameters, self.symbols) = (parameters.to_owned(), symbols);
         self.runner.load(S::describe().version, &state)?;
-        if let Some(at) = self.session {
-            drop(self.runner.on_event(&self.desk, &Event::SessionOpen(at)));
+        if let Some(hours) = self.session {
+            drop(self.runner.on_event(&self.desk, &Event::SessionOpen(hours)));
         }
         Ok(())
     }

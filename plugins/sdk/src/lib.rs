@@ -74,7 +74,7 @@ pub use parameters::Parameters;
 #[cfg(not(target_arch = "wasm32"))]
 pub use parameters::{assert_page_fits, assert_schema_fits};
 pub use runner::{Event, Runner, UNHEARD_FOR};
-pub use session::Session;
+pub use session::{Hours, Session};
 pub use strategy::{Description, EventKinds, Strategy};
 
 /// Makes a [`Strategy`] the strategy of this plugin. Once per crate; natively it does nothing.

@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use crate::{
-    Bar, Ctx, Fill, Host, Instrument, Intent, News, OpenOrder, OrderId, OrderKind, OrderStatus, OrderUpdate,
-    Qty, Quote, Refusal, Replace, Side, Strategy, StreamHealth, Submit, Time, Trade,
+    Bar, Ctx, Fill, Host, Hours, Instrument, Intent, News, OpenOrder, OrderId, OrderKind, OrderStatus,
+    OrderUpdate, Qty, Quote, Refusal, Replace, Side, Strategy, StreamHealth, Submit, Time, Trade,
 };
 
 /// How long past its time to live an order counts as open though the host has said nothing of it, market
@@ -31,7 +31,7 @@ pub enum Event {
     /// A timer is due.
     Timer(u64),
     /// The regular session opens.
-    SessionOpen(Time),
+    SessionOpen(Hours),
     /// The regular session closes.
     SessionClose(Time),
     /// How market data arrives.
@@ -93,7 +93,7 @@ impl<S: Strategy> Runner<S> {
             Event::Fill(fill) => strategy.on_fill(ctx, fill),
             Event::Refusal(refusal) => strategy.on_refusal(ctx, refusal),
             Event::Timer(id) => strategy.on_timer(ctx, *id),
-            Event::SessionOpen(at) => strategy.on_session_open(ctx, *at),
+            Event::SessionOpen(hours) => strategy.on_session_open(ctx, *hours),
             Event::SessionClose(at) => strategy.on_session_close(ctx, *at),
             Event::StreamHealth(health) => strategy.on_stream_health(ctx, *health),
             Event::LateBar(bar) => strategy.on_late_bar(ctx, bar),

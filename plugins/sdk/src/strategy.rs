@@ -1,6 +1,6 @@
 //! The trait a strategy author implements.
 
-use crate::{Bar, Ctx, Fill, News, OrderUpdate, Quote, Refusal, StreamHealth, Time, Trade};
+use crate::{Bar, Ctx, Fill, Hours, News, OrderUpdate, Quote, Refusal, StreamHealth, Time, Trade};
 
 /// Which market events a strategy wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +100,8 @@ pub trait Strategy: Sized + 'static {
     /// A timer it had set is due.
     fn on_timer(&mut self, ctx: &mut Ctx<'_>, id: u64) {}
 
-    /// The regular session opens.
-    fn on_session_open(&mut self, ctx: &mut Ctx<'_>, at: Time) {}
+    /// The regular session opens, and will close when the exchange's calendar says.
+    fn on_session_open(&mut self, ctx: &mut Ctx<'_>, hours: Hours) {}
 
     /// The regular session closes.
     fn on_session_close(&mut self, ctx: &mut Ctx<'_>, at: Time) {}

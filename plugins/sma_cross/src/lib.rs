@@ -10,8 +10,8 @@ mod parameters;
 use std::time::Duration;
 
 use sandpit_sdk::{
-    Bar, Ctx, Description, EventKinds, Fill, Instrument, OrderId, OrderStatus, OrderUpdate, Parameters as _,
-    Price, Qty, Refusal, Session, Side, Strategy, Time, Usd, export, indicators::Sma,
+    Bar, Ctx, Description, EventKinds, Fill, Hours, Instrument, OrderId, OrderStatus, OrderUpdate,
+    Parameters as _, Price, Qty, Refusal, Session, Side, Strategy, Time, Usd, export, indicators::Sma,
 };
 
 pub use crate::parameters::Parameters;
@@ -136,8 +136,8 @@ impl Strategy for SmaCross {
         self.session.on_refusal(refusal);
     }
 
-    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, at: Time) {
-        self.session.open(at);
+    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, hours: Hours) {
+        self.session.open(hours);
     }
 
     fn on_session_close(&mut self, _ctx: &mut Ctx<'_>, _at: Time) {

@@ -178,7 +178,7 @@ mod tests {
     fn it_ends_when_the_market_breaks_down() {
         let at = |text: &str| MarketTime::parse(&format!("2026-03-16T{text}Z")).expect(text);
         let days = vec![SessionDay { open: at("13:30:00"), close: at("20:00:00") }];
-        let mut first = Some(Tick::new(MarketEvent::SessionOpen(at("13:25:00"))));
+        let mut first = Some(Tick::new(MarketEvent::SessionClose(at("13:25:00"))));
         let feed = std::iter::from_fn(move || Some(first.take().expect("a broken feed")));
         let market = Market { symbols: vec![Symbol::new("SPY")], days, feed: Box::new(feed), rewind: None };
         let args = Args::parse_from(["sandpit-sim", "--listen", "127.0.0.1:0"]);

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_strategy::{Bounds, Inbox, Runner, StrategyEvent, StrategyOutput};
+use sandpit_strategy::{Bounds, Inbox, Runner, Start, StrategyEvent, StrategyOutput};
 use sandpit_types::{Pulse, Symbol};
 
 use crate::{
@@ -198,8 +198,7 @@ fn start_neighbour(
             let at = u64::try_from(now().as_nanos()).expect("soon");
             tape.answered[number_at(event_time) as usize].store(at, Ordering::Release);
         }
-        // It costs nothing, and is no harm.
-        StrategyOutput::Stopped { .. } => {}
+        StrategyOutput::Snapshot { .. } | StrategyOutput::Stopped { .. } => {}
         other => unexpected(&other),
     };
     let runner = Runner::spawn(
@@ -207,7 +206,7 @@ fn start_neighbour(
         &plugin,
         &manifest(r#"{"deed":"echo"}"#),
         Bounds::default(),
-        7,
+        Start::new(7),
         Arc::clone(&inbox),
         output,
         Arc::clone(&pulse),

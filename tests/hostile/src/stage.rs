@@ -9,7 +9,7 @@ use std::{
 };
 
 use sandpit_strategy::{
-    Bounds, Inbox, Manifest, Plugin, PluginError, Runner, StrategyEvent, StrategyOutput,
+    Bounds, Inbox, Manifest, Plugin, PluginError, Runner, Start, StrategyEvent, StrategyOutput,
 };
 use sandpit_types::{Bar, MarketEvent, MarketTime, Pulse, Quote, Symbol};
 
@@ -61,7 +61,7 @@ impl Stage {
         let output = move |output| drop(sender.try_send(output));
         let (box_of_it, pulse_of_it) = (Arc::clone(&inbox), Arc::clone(&pulse));
         let runner =
-            Runner::spawn(yard.engine(), plugin, manifest, bounds, 1, box_of_it, output, pulse_of_it)?;
+            Runner::spawn(yard.engine(), plugin, manifest, bounds, Start::new(1), box_of_it, output, pulse_of_it)?;
         self.admit(Arc::clone(&inbox));
         Ok(Live { stage: self, runner: Some(runner), inbox, pulse, outputs })
     }

@@ -26,7 +26,7 @@ fn failures(live: &Live<'_>) -> Vec<Failure> {
                 failures.push(reason);
                 return failures;
             }
-            StrategyOutput::Intents { .. } => {}
+            StrategyOutput::Intents { .. } | StrategyOutput::Snapshot { .. } => {}
             other => panic!("{other:?}"),
         }
     }
@@ -95,7 +95,7 @@ fn intents(outputs: Vec<StrategyOutput>) -> Vec<Vec<Intent>> {
             assert_eq!(strategy.as_str(), "hostile", "it speaks for itself");
             Some(intents)
         }
-        StrategyOutput::Stopped { .. } => None,
+        StrategyOutput::Stopped { .. } | StrategyOutput::Snapshot { .. } => None,
         other => panic!("{other:?}"),
     });
     intents.collect()
@@ -129,8 +129,24 @@ fn an_endless_loop_in_stop() {
     beside.measure("loop at stop", || {
         let live =
             beside.stage.start(&beside.yard, &plugin, &manifest, Bounds::default()).expect("it starts");
-        assert!(matches!(live.stop().as_slice(), [StrategyOutput::Stopped { .. }]));
+        let last = live.stop();
+        assert!(matches!(last.last(), Some(StrategyOutput::Stopped { .. })), "{last:?}");
     });
+}
+
+#[test]
+fn an_endless_loop_in_save() {
+    quarantined("loop", "save", "save ran out of time (100 ms): look for an endless loop");
+}
+
+#[test]
+fn a_panic_in_save() {
+    quarantined("panic", "save", "save trapped: wasm trap: wasm `unreachable` instruction executed, in ");
+}
+
+#[test]
+fn a_giant_state() {
+    quarantined("giant-state", "save", "save gave more than 4194304 bytes of state: keep less");
 }
 
 #[test]

@@ -164,7 +164,8 @@ fn a_description_that_changes_is_the_first_one() {
         .expect("it starts");
     live.answers(1);
     assert_eq!(plugin.description().instruments[0].as_str(), "SPY");
-    assert!(matches!(live.stop().as_slice(), [StrategyOutput::Stopped { .. }]));
+    let last = live.stop();
+    assert!(matches!(last.last(), Some(StrategyOutput::Stopped { .. })), "{last:?}");
 }
 
 #[test]

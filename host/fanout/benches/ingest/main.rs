@@ -131,8 +131,11 @@ fn latency(encoding: Encoding) {
     let handled = Arc::clone(&ends);
     let strategy = plugin::start(Arc::clone(&trader.inbox), move |output| match output {
         StrategyOutput::Intents { .. } => handled.lock().expect("whole").push(world::nanos()),
-        StrategyOutput::Stopped { .. } => {}
-        StrategyOutput::Struck { .. } | StrategyOutput::Quarantined { .. } => panic!("{output:?}"),
+        StrategyOutput::Stopped { .. } | StrategyOutput::Snapshot { .. } => {}
+        StrategyOutput::Struck { .. }
+        | StrategyOutput::Quarantined { .. }
+        | StrategyOutput::Swapped { .. }
+        | StrategyOutput::SwapFailed { .. } => panic!("{output:?}"),
     });
     let host = Host::start(generator.address, encoding, trader);
     let sent = generator.run(Run::Pace(PACE));

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc};
 
 use sandpit_strategy::{
-    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, Runner, StrategyOutput,
+    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, Runner, Start, StrategyOutput,
 };
 
 use crate::frames::symbols;
@@ -51,7 +51,8 @@ pub(crate) fn start(inbox: Arc<Inbox>, output: impl FnMut(StrategyOutput) + Send
     let plugin = Plugin::load(&engine, &compiler, &file).expect("a good plugin");
     let manifest = Manifest { instruments: Some(symbols()), ..Manifest::default() };
     let pulse = Arc::default();
-    Runner::spawn(&engine, &plugin, &manifest, Bounds::default(), 1, inbox, output, pulse).expect("it starts")
+    Runner::spawn(&engine, &plugin, &manifest, Bounds::default(), Start::new(1), inbox, output, pulse)
+        .expect("it starts")
 }
 
 /// The child that compiles.

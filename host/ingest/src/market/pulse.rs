@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_silence_is_excused_while_rest_knows_nothing_newer() {
         let at = MarketTime::from_secs;
-        let event = |secs| [MarketEvent::SessionOpen(at(secs))];
+        let event = |secs| [MarketEvent::SessionClose(at(secs))];
         let mut excuse = Excuse::default();
         excuse.answered(&event(0), at(30));
         assert!(!excuse.take(), "a stream that was live is not excused");

@@ -77,7 +77,7 @@ impl Sequence {
     fn passes_until(&self, market: MarketTime) -> MarketTime {
         let latest = self.latest(market);
         match self.sessions.next() {
-            Some(Bell::Open(at)) => latest.min(at),
+            Some(Bell::Open(day)) => latest.min(day.open),
             Some(Bell::Close(_)) | None => latest,
         }
     }

@@ -324,7 +324,7 @@ impl Sequence {
     /// The opening bell that rang before a quote or a trade. The closing bell waits for a bar or for the
     /// grace: quotes and trades of the minute after overtake the last bars.
     fn open_before(&mut self, time: MarketTime, out: &mut Vec<MarketEvent>) {
-        while let Some(bell @ Bell::Open(at)) = self.sessions.next()
+        while let Some(bell @ Bell::Open(SessionDay { open: at, .. })) = self.sessions.next()
             && at < time
         {
             self.ring(bell, out);

@@ -1,8 +1,8 @@
 //! Starts, and what a strategy takes of memory.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use sandpit_strategy::{Bounds, Inbox, Plugin, Runner, StrategyEvent, StrategyOutput};
+use sandpit_strategy::{Bounds, Candidate, Inbox, Plugin, Runner, Start, StrategyEvent, StrategyOutput};
 use sandpit_types::Pulse;
 
 use crate::{
@@ -12,6 +12,8 @@ use crate::{
 
 /// Starts of each kind.
 const STARTS: usize = 9;
+/// Swaps of one strategy.
+const SWAPS: usize = 200;
 /// Strategies at a time, to weigh one.
 const HEAVY: usize = 20;
 /// Bars that a strategy can read of each symbol.
@@ -38,6 +40,27 @@ fn start_once(yard: &Yard, path: &Path, number: usize) -> u64 {
     let took = world::nanos() - began;
     one.stop();
     took
+}
+
+/// How long no events are handled while a new version takes the place of one that has seen 1,000 bars.
+pub(crate) fn swaps(yard: &Yard) {
+    let sma = yard.sma();
+    let (tell, pauses) = std::sync::mpsc::channel();
+    let one = Live::start_with(yard, &sma, 0, move |output| match output {
+        StrategyOutput::Swapped { pause, .. } => tell.send(pause.as_nanos() as u64).expect("it is awaited"),
+        StrategyOutput::SwapFailed { reason, .. } => panic!("{reason}"),
+        _ => {}
+    });
+    one.told(HISTORY);
+    let swap = |_| {
+        let next = Candidate::prepare(&yard.engine, &sma, &strategies::manifest(0), Bounds::default(), 1);
+        one.inbox.swap(next.expect("it starts"));
+        pauses.recv_timeout(Duration::from_secs(60)).expect("it is swapped")
+    };
+    let mut all: Vec<u64> = (0..SWAPS).map(swap).collect();
+    one.stop();
+    world::print("swap_pause_p50", world::quantile(&mut all, 500) / 1e6, "ms", "");
+    world::print("swap_pause_p99", world::quantile(&mut all, 990) / 1e6, "ms", "<= 5");
 }
 
 /// What one of many takes, by what is resident: as it starts, and with all the history it can read.
@@ -100,7 +123,7 @@ impl Live {
             plugin,
             &strategies::manifest(number),
             bounds,
-            1,
+            Start::new(1),
             box_of_it,
             output,
             pulse_of_it,

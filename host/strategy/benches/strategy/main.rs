@@ -31,6 +31,7 @@ fn main() {
     let native = floor::native_sma();
     dispatch::run(&yard, raw, native);
     life::cold_starts(&yard);
+    life::swaps(&yard);
     life::memory(&yard);
     for count in [1, 10, 100] {
         crowd::waits(&yard, count);

@@ -53,6 +53,11 @@ impl OpenOrder {
 pub(crate) struct OpenOrders(BTreeMap<(StrategyOrderId, Option<Leg>), OpenOrder>);
 
 impl OpenOrders {
+    /// Which way an order goes, if it is open.
+    pub(crate) fn side(&self, id: StrategyOrderId) -> Option<Side> {
+        self.0.get(&(id, None)).map(|order| order.side)
+    }
+
     /// By id; each order before its legs.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (StrategyOrderId, Option<Leg>, &OpenOrder)> {
         self.0.iter().map(|((id, leg), order)| (*id, *leg, order))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandpit_types::Intent;
+use sandpit_types::{Intent, SessionDay};
 
 use super::{
     Yard, at, bar, bounds, outputs, quote, said, trade,
@@ -157,7 +157,7 @@ fn a_new_life_is_told_of_the_session_that_is_on() {
         outputs(&mut session, &[quote("A", 600)]);
         assert_eq!(said(&mut session, &[trade("A", 700)]), [expected], "{events:?}");
     };
-    let open = StrategyEvent::Market(SessionOpen(at(120)));
+    let open = StrategyEvent::Market(SessionOpen(SessionDay { open: at(120), close: at(500) }));
     let close = StrategyEvent::Market(SessionClose(at(500)));
     check(&[bar("A", 0), bar("A", 1), bar("A", 2)], 3);
     check(&[bar("A", 0), bar("A", 1), open.clone(), bar("A", 2), bar("A", 3)], 122);

@@ -18,7 +18,8 @@ use sandpit_types::{Bar, Intent, MarketEvent, MarketTime, Quote, Symbol, Trade};
 
 use crate::{
     Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Manifest, Plugin, PluginError, StrategyEvent,
-    StrategyOutput, compile_file, session::Session,
+    StrategyOutput, compile_file,
+    session::{Session, Start},
 };
 use wat::Wat;
 
@@ -70,7 +71,7 @@ impl Yard {
         manifest: &Manifest,
     ) -> Result<Session, PluginError> {
         let plugin = self.load("test.wasm", &plugin.module())?;
-        Session::start(&self.engine, &plugin, manifest, bounds, 42, Arc::default())
+        Session::start(&self.engine, &plugin, manifest, bounds, Start::new(42), Arc::default())
     }
 }
 

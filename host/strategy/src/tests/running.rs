@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sandpit_types::{
     Bar, BarMark, Change, Exit, Intent, Leg, MarketEvent, News, OrderClass, OrderKind, OrderStatus,
-    OrderUpdate, Price, Qty, Refusal, Replace, Reprice, Side, Signal, StopLoss, StrategyOrderId,
+    OrderUpdate, Price, Qty, Refusal, Replace, Reprice, SessionDay, Side, Signal, StopLoss, StrategyOrderId,
     StreamHealth, Submit, Symbol, TimeInForce, Trail, Usd,
 };
 
@@ -251,8 +251,10 @@ fn handlers_get_what_happened() {
     let refused = StrategyEvent::Refused { id, refusal: Refusal::PositionLimit, time };
     let found = said(&mut session, &[refused]);
     assert_eq!((&found[..2], found[3]), ([3, 9].as_slice(), "position-limit".len() as i64));
-    let mut check = |event, expected: &[i64]| assert_eq!(said(&mut session, &[event])[..2], *expected);
-    check(StrategyEvent::Market(MarketEvent::SessionOpen(at(600))), &[5, 600 * SECOND]);
+    let mut check =
+        |event, expected: &[i64]| assert_eq!(said(&mut session, &[event])[..expected.len()], *expected);
+    let day = SessionDay { open: at(600), close: at(700) };
+    check(StrategyEvent::Market(MarketEvent::SessionOpen(day)), &[5, 600 * SECOND, 700 * SECOND]);
     check(StrategyEvent::Market(MarketEvent::SessionClose(at(700))), &[6, 700 * SECOND]);
     check(StrategyEvent::Market(MarketEvent::Health(StreamHealth::Fallback, at(800))), &[7, 2]);
 }

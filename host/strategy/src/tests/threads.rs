@@ -14,7 +14,7 @@ use super::{
     Yard, bar, bounds, quote,
     wat::{LIST, Wat, Wire},
 };
-use crate::{Failure, Inbox, Manifest, Runner, StrategyEvent, StrategyOutput, WAITING_MAX};
+use crate::{Failure, Inbox, Manifest, Runner, Start, StrategyEvent, StrategyOutput, WAITING_MAX};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,7 +54,7 @@ fn spawn_with(
         &plugin,
         &manifest,
         bounds(),
-        1,
+        Start::new(1),
         Arc::clone(&inbox),
         output,
         Arc::clone(&pulse),

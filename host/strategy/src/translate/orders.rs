@@ -1,5 +1,7 @@
 //! Orders, from the words of the interface into those of the host.
 
+mod rounding;
+
 use std::time::Duration;
 
 use sandpit_types::{
@@ -8,6 +10,7 @@ use sandpit_types::{
 };
 
 use crate::{
+    Rounding,
     bindings::types,
     book::{Book, Slot},
 };
@@ -17,7 +20,12 @@ const NANOS: i128 = 1_000_000_000;
 
 /// Reads an order and notes it in the book. Shares and prices pass as they are: judging them is the risk
 /// gate's office.
-pub(super) fn submit(from: &types::Submit, book: &mut Book, default: Duration) -> Result<Submit, Refusal> {
+pub(super) fn submit(
+    from: &types::Submit,
+    book: &mut Book,
+    default: Duration,
+    rounding: Rounding,
+) -> Result<Submit, Refusal> {
     let symbol = book.symbol(from.instrument).ok_or(Refusal::UnknownInstrument)?.clone();
     let qty = match from.amount {
         types::Amount::Shares(nanos) => Qty::from_nanos(nanos),
@@ -26,7 +34,7 @@ pub(super) fn submit(from: &types::Submit, book: &mut Book, default: Duration) -
             shares_for(usd, slot, from)?
         }
     };
-    let submit = Submit {
+    let mut submit = Submit {
         id: StrategyOrderId(from.id),
         symbol,
         side: from.side.into(),
@@ -38,13 +46,21 @@ pub(super) fn submit(from: &types::Submit, book: &mut Book, default: Duration) -
         class: from.class.into(),
         reprice: from.reprice.map(|worst| Reprice { worst: Price::from_nanos(worst) }),
     };
+    if rounding == Rounding::Passive {
+        rounding::submit(&mut submit);
+    }
     book.orders.submit(&submit, from.instrument)?;
     Ok(submit)
 }
 
 /// Reads a replacement and notes it in the book.
-pub(super) fn replace(from: &types::Replace, book: &mut Book, default: Duration) -> Result<Replace, Refusal> {
-    let replace = Replace {
+pub(super) fn replace(
+    from: &types::Replace,
+    book: &mut Book,
+    default: Duration,
+    rounding: Rounding,
+) -> Result<Replace, Refusal> {
+    let mut replace = Replace {
         id: StrategyOrderId(from.id),
         new_id: StrategyOrderId(from.new_id),
         change: Change {
@@ -54,6 +70,11 @@ pub(super) fn replace(from: &types::Replace, book: &mut Book, default: Duration)
         },
         time_to_live: time_to_live(from.time_to_live_ms, default),
     };
+    if rounding == Rounding::Passive
+        && let Some(side) = book.orders.side(replace.id)
+    {
+        rounding::change(&mut replace.change, side);
+    }
     book.orders.replace(&replace)?;
     Ok(replace)
 }

@@ -2,8 +2,8 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::*;
 use crate::{
-    Amount, Ctx, Description, Fill, Leg, OrderClass, OrderKind, OrderStatus, OrderUpdate, Percent, Price,
-    Refusal, Replace, Side, StopLoss, Submit, TimeInForce, UNHEARD_FOR,
+    Amount, Ctx, Description, Fill, Hours, Leg, OrderClass, OrderKind, OrderStatus, OrderUpdate, Percent,
+    Price, Refusal, Replace, Side, StopLoss, Submit, TimeInForce, UNHEARD_FOR,
 };
 
 mod classes;
@@ -76,7 +76,7 @@ impl Strategy for Scripted {
         self.write(format!("timer {id} at {}", ctx.now().nanos() / 1_000_000_000));
     }
 
-    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, _at: Time) {
+    fn on_session_open(&mut self, _ctx: &mut Ctx<'_>, _hours: Hours) {
         self.write("open");
     }
 

@@ -38,7 +38,7 @@ fn order(side: types::Side, usd: i64) -> types::Submit {
 }
 
 fn qty(order: &types::Submit, mut book: Book) -> Result<i64, Refusal> {
-    let submit = submit(order, &mut book, Duration::ZERO);
+    let submit = submit(order, &mut book, Duration::ZERO, Rounding::Refuse);
     assert_eq!(book.orders.iter().len() > 0, submit.is_ok(), "what is refused is not open");
     submit.map(|submit| submit.qty.to_nanos().expect("fits"))
 }

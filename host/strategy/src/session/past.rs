@@ -1,0 +1,111 @@
+//! What a new life is told of the one before: the newest snapshot, and what came since.
+
+use std::collections::VecDeque;
+
+use sandpit_types::MarketTime;
+
+use crate::{
+    Snapshot, StrategyEvent,
+    bounds::{KEPT_EVENTS_MAX, SNAPSHOT_EVERY},
+};
+
+/// One event since the snapshot.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) event: StrategyEvent,
+    pub(super) had: Had,
+}
+
+/// What the life before had of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Had {
+    /// It handled it.
+    Handled,
+    /// It handled it, and timers fired before it.
+    Fired,
+    /// It was over already.
+    Missed,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    snapshot: Option<Snapshot>,
+    since: VecDeque<Kept>,
+    /// Whether there is more since the snapshot than is kept.
+    is_torn: bool,
+    /// Events handled since `save` was called last.
+    handled: usize,
+    /// When it has to be called again, market time.
+    due: MarketTime,
+}
+
+impl Past {
+    /// A first life starts from this.
+    pub(super) fn starting_from(snapshot: Option<Snapshot>) -> Self {
+        Self { snapshot, ..Self::default() }
+    }
+
+    pub(super) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
+    /// What came since the snapshot, oldest first; `None` when that was more than is kept.
+    pub(super) fn since(&self) -> Option<&VecDeque<Kept>> {
+        (!self.is_torn).then_some(&self.since)
+    }
+
+    /// Keeps an event, where there is a snapshot for which it is needed.
+    pub(super) fn keep(&mut self, event: &StrategyEvent, had: Had) {
+        if self.snapshot.is_none() || self.is_torn || !is_told(event, had) {
+            return;
+        }
+        if self.since.len() >= KEPT_EVENTS_MAX {
+            return self.tear();
+        }
+        self.since.push_back(Kept { event: event.clone(), had });
+    }
+
+    /// Keeps no more until the next snapshot.
+    pub(super) fn tear(&mut self) {
+        self.is_torn = true;
+        self.since = VecDeque::new();
+    }
+
+    /// Takes out what a new life failed on when it was told again.
+    pub(super) fn forget(&mut self, place: usize) {
+        self.since.remove(place);
+    }
+
+    /// One more event was handled at `now`; whether it is time for a snapshot.
+    pub(super) fn is_due(&mut self, now: MarketTime) -> bool {
+        self.handled += 1;
+        now >= self.due || self.handled >= KEPT_EVENTS_MAX
+    }
+
+    /// `save` was called at `now`, and gave this, or nothing.
+    pub(super) fn saved(&mut self, snapshot: Option<Snapshot>, now: MarketTime) {
+        *self = Self { snapshot, due: now + SNAPSHOT_EVERY, ..Self::default() };
+    }
+
+    /// The state is of no use.
+    pub(super) fn drop_state(&mut self) {
+        *self = Self { due: self.due, ..Self::default() };
+    }
+}
+
+/// Whether the event has a handler, or a new life would miss what it caused.
+fn is_told(event: &StrategyEvent, had: Had) -> bool {
+    match event {
+        StrategyEvent::Account { .. }
+        | StrategyEvent::Position { .. }
+        | StrategyEvent::OpenOrder { .. }
+        | StrategyEvent::Probe(_)
+        | StrategyEvent::Stop(_) => false,
+        StrategyEvent::Tick(_) => had == Had::Fired,
+        StrategyEvent::Market(_)
+        | StrategyEvent::Warmup(_)
+        | StrategyEvent::Order(_)
+        | StrategyEvent::Fill { .. }
+        | StrategyEvent::Refused { .. } => true,
+    }
+}
