@@ -45,7 +45,8 @@ fn judge(input: &Path, numbers: [&OsString; 3]) -> anyhow::Result<()> {
         out.flush()?;
         match sandpit_strategy::judge("damaged.wasm", &mutation.of(&whole)) {
             Ok(()) => writeln!(out, "passes")?,
-            Err(error) => writeln!(out, "{error}")?,
+            // What breaks the line shows.
+            Err(error) => writeln!(out, "{}", error.to_string().replace(char::is_control, "\u{2424}"))?,
         }
     }
     Ok(())

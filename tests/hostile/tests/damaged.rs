@@ -40,7 +40,7 @@ fn number(name: &str, default: usize) -> usize {
 
 fn check_sentence(words: &str, what: &dyn std::fmt::Debug) {
     assert!(words.contains("damaged.wasm"), "{what:?}: {words:?} does not name the file");
-    assert!(words.len() < 3_000 && !words.trim_end().contains('\n'), "{what:?}: {words:?}");
+    assert!(words.len() < 3_000 && !words.contains(['\n', '\u{2424}']), "{what:?}: {words:?}");
 }
 
 /// Judges the mutations from `first` to `end`, in as many children as it takes.

@@ -193,6 +193,14 @@ fn imports_of_files_and_sockets() {
 }
 
 #[test]
+fn names_of_imports_that_forge_a_line() {
+    let text = "(module (import \"env\\nerror: all is well\" \"\\1b[2Jf\" (func)))";
+    let module = with_interface(wat::parse_str(text).expect("a module"));
+    let words = "forged.wasm imports env error: all is well [2Jf, which is not offered: ";
+    check_refusal(&Yard::new(), "names that forge a line", &module, words);
+}
+
+#[test]
 fn imports_hidden_among_its_own() {
     // An interface of ours that does not exist, and a function that is not in the one that does.
     let other = Forged {
