@@ -73,6 +73,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     let fuzz_ms =
         u64::try_from((time / FUZZ_PARTS).as_millis()).unwrap_or(u64::MAX).clamp(FUZZ_MS.0, FUZZ_MS.1);
     let first = options.seed.unwrap_or_else(ambient::seed);
+    // The damaged plugins are damaged from one that is whole.
+    crate::plugins::build_all(root, &crate::target_dir(root))?;
     let start = ambient::now();
     for round in 0.. {
         let seed = first.wrapping_add(round);

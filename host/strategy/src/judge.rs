@@ -5,8 +5,8 @@ use wasmtime::Module;
 
 use crate::{PluginError, check, engine};
 
-/// Whether a file of these bytes would be compiled: its names, its interface, and the types of every function.
-/// The functions of a component are not looked at, only those of a core module.
+/// Whether a file of these bytes would be compiled: its names, its interface, and the types of every
+/// function. The functions of a component are not looked at, only those of a core module.
 ///
 /// Some damaged files overflow the stack of the parser of interfaces, which ends the process: call it in a
 /// child.

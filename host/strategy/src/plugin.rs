@@ -217,12 +217,12 @@ fn named_by(path: &Path) -> Result<StrategyName, PluginError> {
 
 /// What is wrong with a list of symbols.
 fn fault(symbols: &[Symbol]) -> Option<String> {
-    // Marks stand between letters or digits: a symbol is a part of paths, and must not lead out of one.
+    // Marks stand between letters or digits: a symbol is a part of paths and must not lead out of one.
     let is_symbol = |text: &str| {
         (1..=16).contains(&text.len())
-            && text.split(['.', '-', '/']).all(|part| {
-                !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric())
-            })
+            && text
+                .split(['.', '-', '/'])
+                .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric()))
     };
     if symbols.is_empty() {
         return Some("it names no instruments".into());

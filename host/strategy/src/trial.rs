@@ -11,7 +11,7 @@ use std::sync::{
 use wasmtime::Store;
 
 use crate::{
-    Bounds, Engine, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput, Start, host::Host,
+    Bounds, Engine, Manifest, Plugin, PluginError, Start, StrategyEvent, StrategyOutput, host::Host,
     session::Session,
 };
 

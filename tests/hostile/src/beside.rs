@@ -120,8 +120,7 @@ impl Beside {
         }
         self.answers();
         let taken = resident().saturating_sub(before);
-        let micros: Vec<_> =
-            figures.p99.iter().map(|(quiet, loud)| (quiet / 1_000, loud / 1_000)).collect();
+        let micros: Vec<_> = figures.p99.iter().map(|(quiet, loud)| (quiet / 1_000, loud / 1_000)).collect();
         println!(
             "{what}: p99 from push to output without and with it {micros:?} us, added (median) {} us, {} \
              quotes, {} KiB more resident",
@@ -185,11 +184,7 @@ impl Drop for Beside {
 }
 
 /// The good one: the plugin of the deeds with none of them, in a thread of its own.
-fn start_neighbour(
-    yard: &Yard,
-    stage: &Stage,
-    tape: &Arc<Tape>,
-) -> (Arc<Inbox>, Option<Runner>, Arc<Pulse>) {
+fn start_neighbour(yard: &Yard, stage: &Stage, tape: &Arc<Tape>) -> (Arc<Inbox>, Option<Runner>, Arc<Pulse>) {
     let plugin = yard.hostile("neighbour");
     let (inbox, pulse) = (Arc::new(Inbox::new([Symbol::new("SPY")])), Arc::new(Pulse::default()));
     let tape = Arc::clone(tape);

@@ -1,8 +1,8 @@
 //! The hostile suite: plugins that want to do harm, on the real engine, compiled by a real child process, run
 //! by real threads; and a good neighbour beside them, whose latency is measured.
 //!
-//! The deeds are those of the built plugin `hostile` (`tests/hostile/deeds`), chosen by its parameters. What no
-//! compiler would make, such as a forged `describe`, is written as text ([`Forged`]).
+//! The deeds are those of the built plugin `hostile` (`tests/hostile/deeds`), chosen by its parameters. What
+//! no compiler would make, such as a forged `describe`, is written as text ([`Forged`]).
 
 mod ambient;
 mod beside;

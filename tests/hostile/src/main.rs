@@ -18,7 +18,9 @@ fn main() -> ExitCode {
             sandpit_strategy::compile_file(Path::new(input), Path::new(output)).map_err(anyhow::Error::from)
         }
         [what, input, seed, count, first] if what == "judge" => judge(Path::new(input), [seed, count, first]),
-        other => Err(anyhow::anyhow!("compile-plugin INPUT OUTPUT, or judge INPUT SEED COUNT FIRST: {other:?}")),
+        other => {
+            Err(anyhow::anyhow!("compile-plugin INPUT OUTPUT, or judge INPUT SEED COUNT FIRST: {other:?}"))
+        }
     };
     outcome.map_or_else(
         |error| {
@@ -29,11 +31,12 @@ fn main() -> ExitCode {
     )
 }
 
-/// Judges the mutations of `input` from the one numbered `first` on. Says which one is next before it looks at
-/// it, so that whoever started this knows which one ended it.
+/// Judges the mutations of `input` from the one numbered `first` on. Says which one is next before it looks
+/// at it, so that whoever started this knows which one ended it.
 fn judge(input: &Path, numbers: [&OsString; 3]) -> anyhow::Result<()> {
     let mut parsed = numbers.into_iter().map(|text| text.to_str().and_then(|text| text.parse::<u64>().ok()));
-    let (Some(Some(seed)), Some(Some(count)), Some(Some(first))) = (parsed.next(), parsed.next(), parsed.next())
+    let (Some(Some(seed)), Some(Some(count)), Some(Some(first))) =
+        (parsed.next(), parsed.next(), parsed.next())
     else {
         bail!("no numbers: {numbers:?}");
     };

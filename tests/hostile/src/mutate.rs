@@ -79,7 +79,8 @@ pub fn mutations(seed: u64, whole: &[u8], count: usize) -> impl Iterator<Item = 
             0..3 => Mutation::Cut(at),
             3..6 => Mutation::Flip { at, bit: dice.bit() },
             6 => {
-                let more = (0..1 + dice.below(7)).map(|_| (dice.index(length), dice.bit())).collect::<Vec<_>>();
+                let more =
+                    (0..1 + dice.below(7)).map(|_| (dice.index(length), dice.bit())).collect::<Vec<_>>();
                 Mutation::Flips([vec![(at, dice.bit())], more].concat())
             }
             7 => Mutation::Byte { at, value: TELLING[dice.index(TELLING.len())] },

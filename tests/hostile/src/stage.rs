@@ -60,8 +60,16 @@ impl Stage {
         // A test that has ended does not listen any more.
         let output = move |output| drop(sender.try_send(output));
         let (box_of_it, pulse_of_it) = (Arc::clone(&inbox), Arc::clone(&pulse));
-        let runner =
-            Runner::spawn(yard.engine(), plugin, manifest, bounds, Start::new(1), box_of_it, output, pulse_of_it)?;
+        let runner = Runner::spawn(
+            yard.engine(),
+            plugin,
+            manifest,
+            bounds,
+            Start::new(1),
+            box_of_it,
+            output,
+            pulse_of_it,
+        )?;
         self.admit(Arc::clone(&inbox));
         Ok(Live { stage: self, runner: Some(runner), inbox, pulse, outputs })
     }

@@ -1,6 +1,6 @@
-//! Truncated and bit-flipped files of a built plugin, very many: each is judged by what the host's child finds
-//! out, and those that pass go the whole way: compiled by the real child, started, told quotes. The host lives,
-//! and every refusal is one sentence that names the file.
+//! Truncated and bit-flipped files of a built plugin, very many: each is judged by what the host's child
+//! finds out, and those that pass go the whole way: compiled by the real child, started, told quotes. The
+//! host lives, and every refusal is one sentence that names the file.
 
 use std::{
     fs,

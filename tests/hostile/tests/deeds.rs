@@ -182,7 +182,11 @@ fn a_trap() {
 #[test]
 fn a_panic_is_told_with_its_words_and_its_line() {
     listen();
-    quarantined("panic", "quote", "on-quote trapped: wasm trap: wasm `unreachable` instruction executed, in ");
+    quarantined(
+        "panic",
+        "quote",
+        "on-quote trapped: wasm trap: wasm `unreachable` instruction executed, in ",
+    );
     let text = Logged::so_far().text();
     assert!(text.contains("deed.rs:") && text.contains("the deed of a hostile strategy"), "{text}");
 }

@@ -24,8 +24,7 @@ fn does_not_start(what: &str, forged: &Forged, words: &str) {
     let beside = Beside::new();
     let plugin = beside.yard.load("forged.wasm", &forged.module()).expect("it loads");
     beside.measure(what, || {
-        let started =
-            beside.stage.start(&beside.yard, &plugin, &Manifest::default(), Bounds::default());
+        let started = beside.stage.start(&beside.yard, &plugin, &Manifest::default(), Bounds::default());
         let found = started.err().expect("it does not start").to_string();
         assert!(found.starts_with(words), "{what}: {found:?} is not {words:?}");
     });
@@ -172,7 +171,8 @@ fn a_description_that_changes_is_the_first_one() {
 fn imports_of_files_and_sockets() {
     let no_wasi = ", which is not offered: no WASI is offered: build for wasm32-unknown-unknown";
     let yard = Yard::new();
-    for import in ["wasi:filesystem/types@0.2.6", "wasi:filesystem/preopens@0.2.0", "wasi:sockets/tcp@0.2.6"] {
+    for import in ["wasi:filesystem/types@0.2.6", "wasi:filesystem/preopens@0.2.0", "wasi:sockets/tcp@0.2.6"]
+    {
         let text = format!("(component (import \"{import}\" (instance)))");
         let component = wat::parse_str(&text).expect("a component");
         let words = format!("forged.wasm imports {import}{no_wasi}");
@@ -203,15 +203,11 @@ fn names_of_imports_that_forge_a_line() {
 #[test]
 fn imports_hidden_among_its_own() {
     // An interface of ours that does not exist, and a function that is not in the one that does.
-    let other = Forged {
-        imports: "(import \"sandpit:strategy/files@0.1.0\" \"open\" (func))",
-        ..Forged::default()
-    };
+    let other =
+        Forged { imports: "(import \"sandpit:strategy/files@0.1.0\" \"open\" (func))", ..Forged::default() };
     refused("an interface that is not there", &other.module(), "forged.wasm ");
-    let other = Forged {
-        imports: "(import \"sandpit:strategy/host@0.1.0\" \"exec\" (func))",
-        ..Forged::default()
-    };
+    let other =
+        Forged { imports: "(import \"sandpit:strategy/host@0.1.0\" \"exec\" (func))", ..Forged::default() };
     refused("a function that is not there", &other.module(), "forged.wasm ");
 }
 

@@ -33,12 +33,9 @@ fn the_others_trade_on_beside_one_that_does_everything_in_turn() {
     let demo = Demo::start_in(folder, &["--speed", "195"]);
     let (host, _) = demo.host_pid(None, Duration::from_secs(30));
 
-    let said = |name: &str, is_so: fn(&Value) -> bool| {
-        strategy(&demo.host_status()?, name).filter(is_so).map(drop)
-    };
-    wait_for("a strike of the hostile", BOUND, || {
-        said("hostile", |it| it["strikes"].as_u64() > Some(0))
-    });
+    let said =
+        |name: &str, is_so: fn(&Value) -> bool| strategy(&demo.host_status()?, name).filter(is_so).map(drop);
+    wait_for("a strike of the hostile", BOUND, || said("hostile", |it| it["strikes"].as_u64() > Some(0)));
     wait_for("the quarantine of the looping one", BOUND, || {
         said("looping", |it| it["state"] == "quarantined")
     });

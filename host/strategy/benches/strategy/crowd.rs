@@ -1,10 +1,8 @@
 //! Many strategies, each in its thread, all on one core; who tells them things is on the other.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use sandpit_strategy::StrategyOutput;

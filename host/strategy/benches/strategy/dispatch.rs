@@ -47,8 +47,7 @@ fn dispatch(
     batch: impl FnMut(usize) -> Vec<StrategyEvent>,
 ) -> f64 {
     let manifest = strategies::manifest(0);
-    let mut trial =
-        Trial::start(&yard.engine, plugin, &manifest, Bounds::default(), 1).expect("it starts");
+    let mut trial = Trial::start(&yard.engine, plugin, &manifest, Bounds::default(), 1).expect("it starts");
     let mut on = |event: &StrategyEvent| {
         let step = trial.on(event);
         let is_well = |output: &StrategyOutput| {

@@ -23,8 +23,8 @@ mod bindings {
 /// Calls of a batch.
 const CALLS: usize = 10_000;
 
-/// Nanoseconds of a bare call of `on-bar`, which does nothing: a typed call by wasmtime with the settings of the
-/// host's engine, and an epoch deadline before it.
+/// Nanoseconds of a bare call of `on-bar`, which does nothing: a typed call by wasmtime with the settings of
+/// the host's engine, and an epoch deadline before it.
 pub(crate) fn raw_call() -> f64 {
     let mut config = Config::new();
     config.concurrency_support(false).epoch_interruption(true).cranelift_nan_canonicalization(true);

@@ -112,8 +112,7 @@ impl Live {
         // An interpreter starts slowly and takes more.
         let bounds = Bounds { memory_bytes: 256 << 20, ..Bounds::default() };
         let output = move |output| {
-            let failed =
-                matches!(output, StrategyOutput::Struck { .. } | StrategyOutput::Quarantined { .. });
+            let failed = matches!(output, StrategyOutput::Struck { .. } | StrategyOutput::Quarantined { .. });
             assert!(!failed, "{output:?}");
             look(&output);
         };

@@ -74,8 +74,8 @@ pub(crate) fn quantile(values: &mut [u64], per_mille: usize) -> f64 {
     values[(values.len() * per_mille / 1_000).min(values.len() - 1)] as f64
 }
 
-/// Nanoseconds that one of many like it takes: the median of batches, so that what disturbs a few of them does
-/// not show. `prepare` makes a batch, `act` does one of it.
+/// Nanoseconds that one of many like it takes: the median of batches, so that what disturbs a few of them
+/// does not show. `prepare` makes a batch, `act` does one of it.
 pub(crate) fn each<T>(mut prepare: impl FnMut(usize) -> Vec<T>, mut act: impl FnMut(&T)) -> f64 {
     const BATCHES: usize = 60;
     const WARM: usize = 10;

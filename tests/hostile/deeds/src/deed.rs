@@ -202,15 +202,8 @@ pub(crate) struct Turns {
 }
 
 /// What it can do again and again.
-const HARMLESS: [Deed; 7] = [
-    Deed::Absurd,
-    Deed::Strangers,
-    Deed::Chatter,
-    Deed::Flood,
-    Deed::Refused,
-    Deed::Echo,
-    Deed::Strangers,
-];
+const HARMLESS: [Deed; 7] =
+    [Deed::Absurd, Deed::Strangers, Deed::Chatter, Deed::Flood, Deed::Refused, Deed::Echo, Deed::Strangers];
 /// What ends a life.
 const FATAL: [Deed; 14] = [
     Deed::Loop,
