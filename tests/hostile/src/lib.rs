@@ -6,6 +6,7 @@
 
 mod ambient;
 mod beside;
+mod built;
 mod forge;
 mod log;
 mod mutate;
@@ -14,6 +15,7 @@ mod yard;
 
 pub use ambient::{now, until};
 pub use beside::{ADDED_P99_MAX, Beside, Figures};
+pub use built::{child, deeds};
 pub use forge::{Forged, with_interface};
 pub use log::{Logged, listen};
 pub use mutate::{Mutation, mutations};

@@ -6,8 +6,9 @@ use std::{
 };
 
 use sandpit_strategy::{COMPILE_MEMORY_BYTES, Compiler, Engine, Manifest, Plugin, PluginError};
-use sandpit_system_tests::{binary, test_plugin};
 use serde_json::Value;
+
+use crate::{child, deeds};
 
 /// The folder, and everything that turns a file in it into a strategy.
 pub struct Yard {
@@ -44,7 +45,7 @@ impl Yard {
     /// Compiles in a process of its own, with the caps of the host.
     pub fn compiler(&self) -> Compiler {
         Compiler {
-            command: vec![binary("sandpit-hostile").into(), "compile-plugin".into()],
+            command: vec![child().into(), "compile-plugin".into()],
             cache_dir: self.path("cache"),
             memory_cap_bytes: COMPILE_MEMORY_BYTES,
         }
@@ -68,7 +69,7 @@ impl Yard {
     /// # Panics
     /// When it was not built, or the host does not take it.
     pub fn hostile(&self, name: &str) -> Plugin {
-        let built = fs::read(test_plugin("hostile")).expect("readable");
+        let built = fs::read(deeds()).expect("readable");
         self.load(&format!("{name}.wasm"), &built).expect("the plugin of the deeds loads")
     }
 

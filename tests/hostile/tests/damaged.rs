@@ -12,9 +12,8 @@ use std::{
     },
 };
 
-use sandpit_hostile::{Mutation, Stage, Yard, manifest, mutations, now};
+use sandpit_hostile::{Mutation, Stage, Yard, child, deeds, manifest, mutations, now};
 use sandpit_strategy::{Bounds, StrategyOutput};
-use sandpit_system_tests::{binary, test_plugin};
 
 /// Damaged files.
 const FILES: usize = 10_000;
@@ -47,9 +46,9 @@ fn check_sentence(words: &str, what: &dyn std::fmt::Debug) {
 fn judge(seed: u64, mut first: usize, end: usize) -> Judged {
     let mut judged = Judged::default();
     while first < end {
-        let mut child = Command::new(binary("sandpit-hostile"))
+        let mut child = Command::new(child())
             .arg("judge")
-            .arg(test_plugin("hostile"))
+            .arg(deeds())
             .args([seed.to_string(), end.to_string(), first.to_string()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -140,7 +139,7 @@ fn damaged_files_are_judged_and_hurt_nobody() {
     assert!(judged.refused > files / 2, "most damage is found before anything is compiled");
 
     // Those that end the child and an even choice of those that pass.
-    let whole = fs::read(test_plugin("hostile")).expect("readable");
+    let whole = fs::read(deeds()).expect("readable");
     let all: Vec<Mutation> = mutations(seed, &whole, files).collect();
     let step = judged.passed.len().div_ceil(ways).max(1);
     let chosen: Vec<usize> =
