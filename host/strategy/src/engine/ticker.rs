@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn it_sleeps_while_nothing_runs_and_ticks_while_something_does() {
-        let engine = crate::engine::new_inner().expect("an engine");
+        let engine = crate::engine::new_inner(false).expect("an engine");
         let ticker = Arc::new(Ticker::start(&engine, Duration::from_millis(1)).expect("a thread"));
         for _ in 0..3 {
             assert!(comes(|| ticker.sleeps()), "it falls asleep");
