@@ -1,7 +1,7 @@
 //! Every deed of the built plugin, each with a good neighbour beside it that is measured.
 
 use sandpit_hostile::{Beside, Live, Logged, listen, manifest};
-use sandpit_strategy::{Bounds, Failure, OPEN_ORDERS_MAX, Plugin, StrategyOutput};
+use sandpit_strategy::{Bounds, Failure, Plugin, StrategyOutput};
 use sandpit_types::Intent;
 
 /// Quotes that are told to one that lives.
@@ -161,12 +161,12 @@ fn a_memory_bomb_in_init() {
 
 #[test]
 fn deep_recursion() {
-    quarantined("recursion", "quote", "on-quote trapped: wasm trap: call stack exhausted");
+    quarantined("recursion", "quote", "on-quote trapped: call stack exhausted");
 }
 
 #[test]
 fn deep_recursion_in_init() {
-    refused("recursion", "hostile.wasm does not start: init trapped: wasm trap: call stack exhausted");
+    refused("recursion", "hostile.wasm does not start: init trapped: call stack exhausted");
 }
 
 #[test]
@@ -279,28 +279,13 @@ fn a_slow_start_within_its_time() {
 
 #[test]
 fn as_much_as_one_event_may_cause_at_each() {
-    lives("flood", |outputs| {
-        let all = intents(outputs);
-        assert_eq!(all[0].len(), 256);
-        let orders = all.iter().flatten().filter(|intent| matches!(intent, Intent::Submit(_))).count();
-        assert!(orders <= OPEN_ORDERS_MAX, "{orders}");
-        for intents in all {
-            assert!(intents.len() <= 256, "{}", intents.len());
-            let signals = intents.iter().filter_map(|intent| match intent {
-                Intent::Signal(signal) => Some(signal.reason.len()),
-                _ => None,
-            });
-            assert!(signals.into_iter().all(|length| length <= 1_024));
-        }
-    });
+    quarantined("flood", "quote", "more than 6000 intents in one minute");
 }
 
 #[test]
 fn orders_of_nothing_of_less_and_of_everything() {
-    lives("absurd", |outputs| {
-        // They pass as they are: the gates judge them. None kills the session, or counts as a failure.
-        assert!(!intents(outputs).is_empty());
-    });
+    // They pass as they are, and the gates judge them: what counts against it here is only how many there are.
+    quarantined("absurd", "quote", "more than 6000 intents in one minute");
 }
 
 #[test]
