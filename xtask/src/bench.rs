@@ -20,6 +20,9 @@ enum Suite {
     /// How long after a quote its order leaves, through the whole host, with a committed record; next to an
     /// alpaca-py bot and to a bare floor in the same run.
     TickToOrder,
+    /// What a strategy costs: an event, a start, a swap, memory, a hundred of them on one core; next to a bare
+    /// call by wasmtime and to the same strategy as native code in the same run.
+    Strategy,
 }
 
 /// Runs a suite, optimised as for a release.
@@ -34,6 +37,15 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
             let bench = ["bench", "--quiet", "--package", "sandpit-fanout", "--bench", "ingest", "--"];
             let peer = [OsStr::new("--python"), python.as_os_str()];
             crate::cargo(root, bench.map(OsStr::new).into_iter().chain(peer))
+        }
+        Suite::Strategy => {
+            let target = crate::target_dir(root);
+            let (plugins, langs) = (target.join("plugins"), target.join("plugins-langs"));
+            crate::plugins::build(root, &plugins)?;
+            let bench = ["bench", "--quiet", "--package", "sandpit-strategy", "--bench", "strategy", "--"];
+            let of_rust = [OsStr::new("--plugins"), plugins.as_os_str()];
+            let of_others = [OsStr::new("--langs"), langs.as_os_str()];
+            crate::cargo(root, bench.map(OsStr::new).into_iter().chain(of_rust).chain(of_others))
         }
         Suite::TickToOrder => {
             let python = crate::sdks::python(root, &crate::target_dir(root).join("sdk"))?;

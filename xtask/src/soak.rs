@@ -17,6 +17,9 @@ use crate::ambient;
 const SCRIPTS: u32 = 200_000;
 /// Cases of each property in a round.
 const CASES: u32 = 5_000;
+/// Damaged plugins of a round, and how many of those that pass for whole go the whole way.
+const DAMAGED: u32 = 100_000;
+const WHOLE_WAYS: u32 = 2_000;
 /// How long each fuzz target runs in a round, as a part of the whole time.
 const FUZZ_PARTS: u32 = 10;
 /// Shortest and longest run of a fuzz target.
@@ -70,6 +73,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     let fuzz_ms =
         u64::try_from((time / FUZZ_PARTS).as_millis()).unwrap_or(u64::MAX).clamp(FUZZ_MS.0, FUZZ_MS.1);
     let first = options.seed.unwrap_or_else(ambient::seed);
+    // The damaged plugins are damaged from one that is whole.
+    crate::plugins::build_all(root, &crate::target_dir(root))?;
     let start = ambient::now();
     for round in 0.. {
         let seed = first.wrapping_add(round);
@@ -105,9 +110,12 @@ fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {
         ("SANDPIT_SCRIPTS", SCRIPTS.to_string()),
         ("PROPTEST_CASES", CASES.to_string()),
         ("PROPTEST_RNG_SEED", seed.to_string()),
+        ("SANDPIT_DAMAGED", DAMAGED.to_string()),
+        ("SANDPIT_WHOLE_WAYS", WHOLE_WAYS.to_string()),
     ];
     let filter = "test(/^fuzz/) | (package(sandpit-venue) & (binary(model) | binary(properties))) \
-                  | (package(sandpit-alpaca) & test(/^decode::tests::/))";
+                  | (package(sandpit-alpaca) & test(/^decode::tests::/)) \
+                  | (package(sandpit-hostile) & test(/^damaged_files/))";
     let mut command = crate::cargo_command(root);
     command.args([
         "nextest",
@@ -120,6 +128,8 @@ fn play(root: &Path, seed: u64, fuzz_ms: u64) -> anyhow::Result<()> {
         "sandpit-sim",
         "--package",
         "sandpit-alpaca",
+        "--package",
+        "sandpit-hostile",
     ]);
     let status = command.args(["-E", filter]).envs(variables).status()?;
     ensure!(

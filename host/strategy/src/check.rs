@@ -122,7 +122,7 @@ fn check_imports(file: &str, names: &Names) -> Result<(), PluginError> {
             let import = if item.is_empty() { module.clone() } else { format!("{module} {item}") };
             return Err(PluginError::ForeignImport {
                 file: file.to_owned(),
-                import: cut(&import, TEXT_BYTES).to_owned(),
+                import: one_line(&import),
                 remedy: remedy(module),
             });
         };
@@ -130,7 +130,7 @@ fn check_imports(file: &str, names: &Names) -> Result<(), PluginError> {
         if !wanted.starts_with(COMPATIBLE) {
             return Err(PluginError::Version {
                 file: file.to_owned(),
-                wanted: cut(wanted, TEXT_BYTES).to_owned(),
+                wanted: one_line(wanted),
                 offered: INTERFACE_VERSION,
             });
         }
@@ -152,8 +152,9 @@ fn damaged(file: &str, error: &wasmparser::BinaryReaderError) -> PluginError {
     PluginError::Damaged { file: file.to_owned(), detail: one_line(&error.to_string()) }
 }
 
-/// A message of others, made fit for a sentence.
+/// A message of others, made fit for a sentence: one line of bounded length, without what moves a cursor.
 pub(crate) fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
     cut(&words.join(" "), TEXT_BYTES).to_owned()
 }

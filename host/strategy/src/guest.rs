@@ -190,7 +190,9 @@ impl Guest {
             Some(ticks) => {
                 self.store.set_epoch_deadline(ticks);
                 let _running = self.engine.run();
-                call(&self.exports, &mut self.store).map_err(|error| failure(name, &error, span))
+                let outcome = call(&self.exports, &mut self.store);
+                trial::read(&self.engine, &mut self.store);
+                outcome.map_err(|error| failure(name, &error, span))
             }
         };
         trial::read(&self.engine, &mut self.store);

@@ -217,9 +217,12 @@ fn named_by(path: &Path) -> Result<StrategyName, PluginError> {
 
 /// What is wrong with a list of symbols.
 fn fault(symbols: &[Symbol]) -> Option<String> {
+    // Marks stand between letters or digits: a symbol is a part of paths and must not lead out of one.
     let is_symbol = |text: &str| {
         (1..=16).contains(&text.len())
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '/'))
+            && text
+                .split(['.', '-', '/'])
+                .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric()))
     };
     if symbols.is_empty() {
         return Some("it names no instruments".into());
@@ -261,6 +264,9 @@ mod tests {
         check(&[], Some("it names no instruments"));
         check(&["SPY", "QQQ", "SPY"], Some("it names SPY twice"));
         check(&["SP Y"], Some("\"SP Y\" is no symbol"));
+        check(&["../x"], Some("\"../x\" is no symbol"));
+        check(&["A/../B"], Some("\"A/../B\" is no symbol"));
+        check(&["A."], Some("\"A.\" is no symbol"));
         check(&[""], Some("\"\" is no symbol"));
     }
 

@@ -11,9 +11,8 @@ use std::sync::{
 use wasmtime::Store;
 
 use crate::{
-    Bounds, Engine, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput,
-    host::Host,
-    session::{Session, Start},
+    Bounds, Engine, Manifest, Plugin, PluginError, Start, StrategyEvent, StrategyOutput, host::Host,
+    session::Session,
 };
 
 /// One strategy, fed by hand.

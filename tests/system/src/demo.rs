@@ -72,7 +72,14 @@ impl Demo {
     /// # Panics
     /// When it does not come up.
     pub fn start(args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), args)
+    }
+
+    /// The same in a folder that may hold `plugins` already: they run as well and keep their symbols.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_in(folder: TempDir, args: &[&str]) -> Self {
         let log = fs::File::create(folder.path().join("log")).expect("a log file");
         let child = Command::new(binary("xtask"))
             .args(["demo", "--json", "--no-build", "--dir"])

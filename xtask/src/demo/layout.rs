@@ -34,7 +34,9 @@ impl Layout {
         for name in ["plugins", "host", "watchdog"] {
             fs::create_dir_all(folder.join(name))?;
         }
-        copy_plugins(plugins, &folder.join("plugins"), &sim.symbols()?)?;
+        let guests = guests(&folder.join("plugins"))?;
+        let symbols: Vec<_> = sim.symbols()?.into_iter().filter(|it| !guests.contains(it)).collect();
+        copy_plugins(plugins, &folder.join("plugins"), &symbols)?;
         let layout = Self {
             host_config: folder.join("host.toml"),
             watchdog_config: folder.join("watchdog.toml"),
@@ -94,6 +96,27 @@ pub(crate) fn built_plugins(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// The strategies of a demo, of all that are built: they trade any number of symbols, and often.
 const SHOWN: [&str; 2] = ["rebalance", "sma_cross"];
 
+/// The symbols of the plugins that lie in `folder` already: those the demo's own strategies do without.
+fn guests(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut symbols = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let manifest: Grant = toml::from_str(&fs::read_to_string(&path)?)
+                .with_context(|| format!("{} is no manifest", path.display()))?;
+            symbols.extend(manifest.instruments);
+        }
+    }
+    Ok(symbols)
+}
+
+/// What is read of a manifest.
+#[derive(serde::Deserialize)]
+struct Grant {
+    #[serde(default)]
+    instruments: Vec<String>,
+}
+
 /// Shares the symbols out: the moving-average strategy gets every second one, the rebalancer the others.
 fn copy_plugins(plugins: &[PathBuf], folder: &Path, symbols: &[String]) -> anyhow::Result<()> {
     for plugin in plugins {
@@ -121,6 +144,15 @@ fn free_address() -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plugin_that_is_there_already_keeps_its_symbols() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("mine.wasm"), "").expect("a file");
+        let manifest = "instruments = [\"B\"]\n[parameters]\nfast = 3\n";
+        fs::write(folder.path().join("mine.toml"), manifest).expect("a file");
+        assert_eq!(guests(folder.path()).expect("readable"), ["B"]);
+    }
 
     #[test]
     fn a_demo_has_two_strategies_and_each_symbol_one_owner() {
