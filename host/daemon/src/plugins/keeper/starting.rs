@@ -118,7 +118,7 @@ impl Keeping {
         let now = self.parts.clock.now();
         let open = self.parts.sessions.current(now);
         let health = MarketEvent::Health(self.parts.data.health(), now);
-        open.copied().map(MarketEvent::SessionOpen).into_iter().chain([health]).collect()
+        open.map(MarketEvent::SessionOpen).into_iter().chain([health]).collect()
     }
 
     /// The bars that a strategy wants from before its start. Without them it starts cold, which is said.
