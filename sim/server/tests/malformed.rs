@@ -190,7 +190,7 @@ fn bodies_that_are_too_large() {
             .concat();
     let (status, _) = exchange(&broker, &head);
     assert_eq!(status, 413);
-    // A client that reads nothing before it has sent everything finds the answer, not a connection that was reset.
+    // A client that reads nothing before it has sent everything finds the answer, not a reset connection.
     for _ in 0..20 {
         let (status, _) = exchange(&broker, &request("POST", b"/v2/orders", KEYS, &huge));
         assert_eq!(status, 413);

@@ -64,8 +64,8 @@ async fn refuse_huge(request: Request, next: Next) -> Response {
     response
 }
 
-/// Takes in what the client is still sending. A connection that is closed with bytes unread is reset, and a reset
-/// takes the answer away from a client that has not read it yet.
+/// Takes in what the client is still sending. A connection that is closed with bytes unread is reset, and a
+/// reset takes the answer away from a client that has not read it yet.
 async fn discard(body: Body) {
     let mut chunks = body.into_data_stream();
     let mut left = LINGER_BYTES;
