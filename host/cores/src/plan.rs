@@ -97,6 +97,14 @@ impl Plan {
         taken
     }
 
+    /// What waits of a strategy belongs to this life of it from now on.
+    pub fn inherit(&mut self, strategy: &StrategyName, incarnation: u32) {
+        for lane in [&mut self.exits, &mut self.entries] {
+            let queue = lane.queues.get_mut(strategy).into_iter().flatten();
+            queue.for_each(|planned| planned.incarnation = incarnation);
+        }
+    }
+
     /// Whether an order of the strategy with this id waits.
     pub fn holds(&self, strategy: &StrategyName, id: StrategyOrderId) -> bool {
         [&self.exits, &self.entries]

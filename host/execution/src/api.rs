@@ -88,6 +88,9 @@ pub enum DeskInput {
     OrderStreamDown,
     /// A strategy is quarantined or was taken away: cancel all its orders.
     CancelStrategy(StrategyName),
+    /// A strategy was taken away and its orders are kept: what only waits for its place is none, and is
+    /// withdrawn. What has begun goes on: symbols that are being left.
+    WithdrawPlanned(StrategyName),
     /// A strategy trades these no longer: cancel its orders in them.
     CancelSymbols {
         /// Whose.

@@ -166,6 +166,7 @@ impl Keeping {
         self.let_go(&strategy, "its plugin was removed");
         if strategy.keeps_orders() {
             tracing::warn!(strategy = name, "the plugin was removed; its open orders are kept");
+            self.tell_desk(DeskInput::WithdrawPlanned(strategy.name.clone()));
         } else {
             tracing::warn!(strategy = name, "the plugin was removed; its open orders are cancelled");
             self.tell_desk(DeskInput::CancelStrategy(strategy.name.clone()));

@@ -8,6 +8,9 @@ use std::{
 use sandpit_risk::Grant;
 use sandpit_types::{StrategyName, Symbol};
 
+/// Grants that are kept. When so many are there, those of strategies that own nothing are forgotten.
+const GRANTS_MAX: usize = 1_024;
+
 /// One symbol has one owner. Written when strategies come and go, read with every order.
 #[derive(Debug, Default)]
 pub(crate) struct Owners(Mutex<Held>);
@@ -37,15 +40,19 @@ impl Owners {
         }
         held.symbols.retain(|_, owner| owner != strategy);
         held.symbols.extend(symbols.iter().map(|symbol| (symbol.clone(), strategy.clone())));
+        if held.grants.len() >= GRANTS_MAX {
+            let Held { symbols, grants } = &mut *held;
+            grants.retain(|name, _| symbols.values().any(|owner| owner == name));
+        }
         held.grants.insert(strategy.clone(), grant);
         Ok(())
     }
 
-    /// The strategy owns nothing any more.
+    /// The strategy owns nothing any more. What it was granted stays: orders of it may still be on their way
+    /// to the gates.
     pub(crate) fn release(&self, strategy: &StrategyName) {
         let mut held = self.lock();
         held.symbols.retain(|_, owner| owner != strategy);
-        held.grants.remove(strategy);
     }
 
     /// Whose a symbol is.
@@ -88,13 +95,22 @@ mod tests {
     }
 
     #[test]
-    fn grants_come_and_go_with_their_strategy() {
+    fn grants_outlive_their_strategy_until_there_are_too_many() {
         let a = StrategyName::parse("a").expect("a name");
         let owners = Owners::default();
         let grant = Grant { orders_per_minute: Some(3), ..Grant::default() };
         owners.take(&a, &[], grant.clone()).expect("nobody else is there");
         assert_eq!(owners.grant(&a), grant);
         owners.release(&a);
-        assert_eq!(owners.grant(&a), Grant::default());
+        assert_eq!(owners.grant(&a), grant);
+        owners.take(&a, &[], Grant::default()).expect("it is back");
+        assert_eq!(owners.grant(&a), Grant::default(), "as it is granted now");
+        for n in 0..GRANTS_MAX {
+            let name = StrategyName::parse(&format!("s{n}")).expect("a name");
+            owners.take(&name, &[Symbol::new(format!("S{n}"))], grant.clone()).expect("a symbol of its own");
+        }
+        let first = StrategyName::parse("s0").expect("a name");
+        assert_eq!(owners.grant(&first), grant, "it still owns its symbol");
+        assert!(owners.lock().grants.len() <= GRANTS_MAX);
     }
 }

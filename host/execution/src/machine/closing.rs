@@ -15,7 +15,8 @@
 //! meet them, or they would fill after it.
 //!
 //! A drain lets it go on, because what protected the position is cancelled already. A stop ends it. It lives
-//! in memory only: after a restart the strategy asks again.
+//! in memory only: after a restart of the host the strategy asks again. The strategy's next life takes it
+//! over.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -72,14 +73,20 @@ impl Closings {
         !self.0.is_empty() && self.0.contains_key(&(strategy.clone(), symbol.clone()))
     }
 
+    /// What a strategy is leaving belongs to this life of it from now on.
+    pub(super) fn inherit(&mut self, strategy: &StrategyName, incarnation: u32) {
+        let own = self.0.iter_mut().filter(|((owner, _), _)| owner == strategy);
+        own.for_each(|(_, leaving)| leaving.incarnation = incarnation);
+    }
+
     /// Gives up those of a strategy that are meant; their ids.
     pub(super) fn give_up(
         &mut self,
         strategy: &StrategyName,
-        is_meant: impl Fn(StrategyOrderId, u32) -> bool,
+        is_meant: impl Fn(StrategyOrderId) -> bool,
     ) -> Vec<(StrategyOrderId, Symbol)> {
         let meant = |(owner, _): &(StrategyName, Symbol), leaving: &mut Leaving| {
-            owner == strategy && is_meant(leaving.id, leaving.incarnation)
+            owner == strategy && is_meant(leaving.id)
         };
         let given_up = self.0.extract_if(.., meant);
         given_up.map(|((_, symbol), leaving)| (leaving.id, symbol)).collect()

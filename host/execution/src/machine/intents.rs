@@ -22,8 +22,9 @@ impl<R: Review> Machine<R> {
         intents: Vec<Intent>,
         now: MarketTime,
     ) {
-        self.forget_life(strategy, incarnation, now);
-        self.closings.give_up(strategy, |_, life| life != incarnation);
+        // A new life knows what the one before asked for and has not heard the end of.
+        self.planning.inherit(strategy, incarnation);
+        self.closings.inherit(strategy, incarnation);
         let mut batch = Vec::new();
         for intent in intents {
             self.intent(strategy, incarnation, intent, &mut batch, now);
@@ -157,7 +158,7 @@ impl<R: Review> Machine<R> {
         if !withdrawn.is_empty() {
             return self.withdraw(withdrawn, now);
         }
-        let given_up = self.closings.give_up(strategy, |closing, _| closing == id);
+        let given_up = self.closings.give_up(strategy, |closing| closing == id);
         if !given_up.is_empty() {
             return self.tell_given_up(strategy, given_up, now);
         }
@@ -180,7 +181,7 @@ impl<R: Review> Machine<R> {
         let mut withdrawn = std::mem::take(batch);
         withdrawn.extend(self.planning.take(strategy, |_| true));
         self.withdraw(withdrawn, now);
-        let given_up = self.closings.give_up(strategy, |_, _| true);
+        let given_up = self.closings.give_up(strategy, |_| true);
         self.tell_given_up(strategy, given_up, now);
         for id in self.to_end(strategy, None) {
             self.ask_cancel(&id, actor, "all orders", now);

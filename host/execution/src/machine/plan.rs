@@ -40,6 +40,11 @@ impl Planning {
     ) -> Vec<Planned> {
         self.plan.take(|planned| planned.strategy == *strategy && is_meant(&planned.submit))
     }
+
+    /// What waits belongs to this life of the strategy from now on.
+    pub(super) fn inherit(&mut self, strategy: &StrategyName, incarnation: u32) {
+        self.plan.inherit(strategy, incarnation);
+    }
 }
 
 impl<R: Review> Machine<R> {
@@ -129,6 +134,13 @@ impl<R: Review> Machine<R> {
         }
     }
 
+    /// Nobody is there who could take back what only waits; an exit that has begun ends what was begun.
+    pub(super) fn withdraw_planned(&mut self, strategy: &StrategyName, now: MarketTime) {
+        let meant = |planned: &Planned| planned.strategy == *strategy && !planned.ends_begun;
+        let withdrawn = self.planning.plan.take(meant);
+        self.withdraw(withdrawn, now);
+    }
+
     /// Orders that waited in the plan are over because somebody wanted them cancelled.
     pub(super) fn withdraw(&mut self, withdrawn: Vec<Planned>, now: MarketTime) {
         for Planned { strategy, submit, .. } in withdrawn {
@@ -153,17 +165,6 @@ impl<R: Review> Machine<R> {
                 time: now,
             };
             self.tell(DeskOutput::Order { strategy: strategy.clone(), update });
-        }
-    }
-
-    /// What an earlier life of the strategy left waiting is dropped: nobody is there to hear of it.
-    pub(super) fn forget_life(&mut self, strategy: &StrategyName, incarnation: u32, now: MarketTime) {
-        if self.planning.plan.is_empty() {
-            return;
-        }
-        let old = |planned: &Planned| planned.strategy == *strategy && planned.incarnation != incarnation;
-        for planned in self.planning.plan.take(old) {
-            self.note_refusal(strategy, planned.submit.id, Refusal::Frozen, now);
         }
     }
 

@@ -125,8 +125,8 @@ fn a_drain_that_meets_a_position_without_its_stop_lets_the_exit_leave() {
     check_flat(&world);
 }
 
-#[test]
-fn an_exit_that_waits_for_its_place_leaves_in_a_drain() {
+/// A symbol is being left, and the exit waits for a place behind these.
+fn waiting_exit() -> (World, Vec<Action>) {
     let mut world = resting(Side::Sell, stop(90));
     let other = |world: &mut World, orders: Vec<Submit>| {
         let (strategy, incarnation) = (StrategyName::new("other"), 1);
@@ -152,14 +152,73 @@ fn an_exit_that_waits_for_its_place_leaves_in_a_drain() {
     world.calm();
     assert_eq!(world.machine.stats.read().planned, 1);
     assert_eq!((status(&world, 1), world.venue.orders.len()), (OrderStatus::Canceled, 3));
+    (world, posts)
+}
+
+fn check_exit(world: &World) {
+    let exit = world.venue.orders.last().map(|order| (order.shown.side, order.shown.qty));
+    assert_eq!(exit, Some((Side::Sell, Some(qty(10)))));
+}
+
+#[test]
+fn an_exit_that_waits_for_its_place_leaves_in_a_drain() {
+    let (mut world, posts) = waiting_exit();
     world.machine.input(DeskInput::Drain, world.now);
     world.calm();
     assert!(!world.machine.is_drained());
     world.run(posts);
     world.calm();
-    let exit = world.venue.orders.last().map(|order| (order.shown.side, order.shown.qty));
-    assert_eq!(exit, Some((Side::Sell, Some(qty(10)))));
+    check_exit(&world);
     assert!(world.machine.is_drained());
+}
+/// A successor has intents of its own, in a symbol that is not being left.
+fn succeed(world: &mut World) {
+    world.incarnation += 1;
+    world.cancel(77);
+}
+
+#[test]
+fn a_new_life_takes_over_what_is_being_left() {
+    for (early, late) in [(true, false), (false, true), (true, true)] {
+        let mut world = resting(Side::Sell, stop(90));
+        close(&mut world, 3);
+        let cancels = world.turn();
+        if early {
+            succeed(&mut world);
+            // It asks for the same, as one that was told again what came before would.
+            close(&mut world, 3);
+        }
+        world.run(cancels);
+        world.calm();
+        if late {
+            succeed(&mut world);
+        }
+        pass(&mut world);
+        assert_eq!((status(&world, 1), world.venue.orders.len()), (OrderStatus::Canceled, 3), "the exit");
+        world.venue.fill(2, 10);
+        pass(&mut world);
+        check_flat(&world);
+        let expected = if early { 1 } else { 0 };
+        assert_eq!(super::told(&world).iter().filter(|word| *word == "duplicate-id").count(), expected);
+    }
+}
+
+#[test]
+fn an_exit_that_waits_for_its_place_passes_to_a_new_life() {
+    let (mut world, posts) = waiting_exit();
+    succeed(&mut world);
+    world.run(posts);
+    world.calm();
+    check_exit(&world);
+}
+
+#[test]
+fn the_exit_of_a_strategy_that_was_taken_away_leaves_all_the_same() {
+    let (mut world, posts) = waiting_exit();
+    world.machine.input(DeskInput::WithdrawPlanned(name()), world.now);
+    world.run(posts);
+    world.calm();
+    check_exit(&world);
 }
 
 #[test]

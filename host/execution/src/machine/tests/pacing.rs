@@ -147,7 +147,7 @@ fn what_waits_too_long_is_late_and_what_follows_the_market_is_priced_anew() {
 }
 
 #[test]
-fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
+fn a_drain_a_freeze_and_a_removal_drop_what_waits() {
     let burst = |world: &mut World| {
         batch(world, (0..20).map(|n| Intent::Submit(buy(n, 1, 100))).collect());
         assert_eq!(posts(world).len(), PLACES);
@@ -180,21 +180,55 @@ fn a_drain_a_freeze_and_a_new_life_drop_what_waits() {
 
     let mut world = World::new();
     burst(&mut world);
-    world.incarnation += 1;
-    world.submit(1, Side::Buy, 7);
-    world.calm();
-    assert_eq!(world.venue.posts.len(), PLACES + 1);
-    assert_eq!(
-        world.machine.stats.read().refused.values().sum::<u64>(),
-        4,
-        "counted, though nobody hears it"
-    );
-
-    let mut world = World::new();
-    burst(&mut world);
     world.machine.input(DeskInput::CancelStrategy(name()), world.now);
     posts(&mut world);
     assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
+}
+
+#[test]
+fn of_a_strategy_that_keeps_its_orders_only_what_waits_is_withdrawn() {
+    let mut world = World::new();
+    batch(&mut world, (0..20).map(|n| Intent::Submit(buy(n, 1, 100))).collect());
+    assert_eq!(posts(&mut world).len(), PLACES);
+    world.told.clear();
+    world.machine.input(DeskInput::WithdrawPlanned(name()), world.now);
+    while let Some(post) = world.under_way.pop() {
+        world.run(vec![post]);
+        world.calm();
+    }
+    assert_eq!(told(&world).iter().filter(|word| *word == "Canceled").count(), 4);
+    assert_eq!((world.venue.posts.len(), world.machine.books.open_count()), (PLACES, PLACES));
+    assert_eq!(world.machine.stats.read().planned, 0);
+}
+
+#[test]
+fn a_new_life_takes_over_what_waits() {
+    let mut world = World::new();
+    batch(&mut world, (0..40).map(|n| Intent::Submit(buy(n, 1, 100))).collect());
+    assert_eq!(posts(&mut world).len(), PLACES);
+    world.told.clear();
+    world.incarnation += 1;
+    // The twin of one that waits, one of its own, and one that it does not want any more.
+    let own = [Intent::Submit(buy(39, 1, 100)), Intent::Submit(buy(50, 1, 100))];
+    batch(&mut world, own.into_iter().chain([Intent::Cancel(StrategyOrderId(38))]).collect());
+    world.calm();
+    assert_eq!(told(&world)[..2], ["duplicate-id", "Canceled"]);
+    while let Some(post) = world.under_way.pop() {
+        world.run(vec![post]);
+        world.calm();
+    }
+    assert_eq!(world.venue.posts.len(), 40, "39 of the first life, one of the second");
+    // They are the second life's orders now: it is told of them, and their ids are taken.
+    world.told.clear();
+    world.submit(37, Side::Buy, 1);
+    world.cancel(37);
+    world.calm();
+    world.hear_all();
+    world.calm();
+    let told = told(&world);
+    assert_eq!(told[0], "duplicate-id");
+    assert!(told.contains(&"Canceled".to_owned()), "{told:?}");
+    assert_eq!(world.venue.posts.len(), 40);
 }
 
 #[test]
