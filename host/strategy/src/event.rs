@@ -144,7 +144,7 @@ pub enum StrategyOutput {
         /// Market time of the event that caused it.
         event_time: MarketTime,
     },
-    /// It failed and will be restarted from scratch after a rest.
+    /// It failed and goes on from its saved state after a rest.
     Struck {
         /// Who.
         strategy: StrategyName,

@@ -15,7 +15,7 @@ use crate::Bounds;
 /// What follows a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Start again from scratch at this time.
+    /// Start again at this time.
     RestUntil(MarketTime),
     /// No further events.
     Quarantine,

@@ -59,8 +59,14 @@ impl Session {
             self.past.keep(event, Had::Fired);
             return Err(failure);
         }
-        if let Some(intents) = self.deliver(guest, event)? {
-            self.absorb(guest, intents, asked)?;
+        let told = self.deliver(guest, event);
+        let done = told.and_then(|intents| self.absorb(guest, intents.unwrap_or_default(), asked));
+        if let Err(failure) = done {
+            // The event is poison; that timers fired before it is not, and what they asked for has gone.
+            if let Some(time) = event.fires().filter(|_| had == Had::Fired) {
+                self.past.keep(&StrategyEvent::Tick(time), had);
+            }
+            return Err(failure);
         }
         self.past.keep(event, had);
         while let Some(LocalRefusal { id, refusal }) = asked.refused.pop_front() {
@@ -135,6 +141,7 @@ impl Session {
         event.map(|event| guest.on_event(&event)).transpose()
     }
 
+    /// Takes in what one call asked for: all of it, or nothing when it is too much.
     fn absorb(
         &mut self,
         guest: &mut Guest,
@@ -152,22 +159,21 @@ impl Session {
         if !self.rate.allows(from.len(), guest.book().now, bounds.intents_per_minute) {
             return Err(Failure::IntentRate { limit: bounds.intents_per_minute });
         }
+        let (intents, refused) = (asked.intents.len(), asked.refused.len());
         for intent in from {
             match translate::intent(intent, guest.book(), bounds.time_to_live, self.birth.rounding) {
                 Ok(intent) => {
-                    self.keep_timer(&intent)?;
+                    self.timers.follow(&intent);
                     asked.intents.push(intent);
                 }
                 Err(refusal) => asked.refused.push_back(refusal),
             }
-        }
-        Ok(())
-    }
-
-    fn keep_timer(&mut self, intent: &Intent) -> Result<(), Failure> {
-        self.timers.follow(intent);
-        if self.timers.len() > TIMERS_MAX {
-            return Err(Failure::TooManyTimers { limit: TIMERS_MAX });
+            if self.timers.len() > TIMERS_MAX {
+                // The timers end with this life.
+                asked.intents.truncate(intents);
+                asked.refused.truncate(refused);
+                return Err(Failure::TooManyTimers { limit: TIMERS_MAX });
+            }
         }
         Ok(())
     }

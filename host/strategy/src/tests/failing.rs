@@ -65,7 +65,11 @@ fn each_failure_has_its_name() {
         Yard::new().session_with(&plugin, many, &crate::Manifest::default()).expect("it starts");
     let found = outputs(&mut session, &[bar("A", 1)]);
     let expected = Failure::TooManyTimers { limit: 1024 };
-    assert!(matches!(&found[1], StrategyOutput::Struck { reason, .. } if *reason == expected), "{found:?}");
+    // Nothing of a list that was too long is done.
+    assert!(
+        matches!(&found[..], [StrategyOutput::Struck { reason, .. }] if *reason == expected),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -164,6 +164,24 @@ fn a_timer_that_fails_loses_nothing_and_is_not_fired_again() {
 }
 
 #[test]
+fn a_timer_that_fired_before_its_event_failed_is_not_fired_again() {
+    const SECOND: i64 = 1_000_000_000;
+    let plugin = Wat {
+        on_bar: LIST,
+        intents: vec![Wire::SetTimer(1, 130 * SECOND)],
+        on_event: "(global.set $n (i64.add (global.get $n) (i64.const 1)))
+            (call $hush) (call $say (local.get $0)) (i32.const 2000)",
+        ..counter()
+    };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    check(&mut session, &[bar("A", 1)], &["0: 1", "saved 0 at 120"]);
+    // The timer's order has gone; then the event itself fails.
+    check(&mut session, &[quote("A", 140)], &["0: 1", "strike 1: on-quote trapped"]);
+    // The new life knows that it fired: one timer, and this trade.
+    check(&mut session, &[trade("A", 145)], &["1: 2"]);
+}
+
+#[test]
 fn timers_fire_by_the_market_never_between_a_position_and_its_fill() {
     const SECOND: i64 = 1_000_000_000;
     let plugin = Wat {
