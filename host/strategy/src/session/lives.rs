@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What guests failed on: not told to their successors again. Strikes are few, so these are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Poison {
     pub(super) bars: Vec<(Instrument, MarketTime)>,
     pub(super) timers: Vec<(MarketTime, u64)>,

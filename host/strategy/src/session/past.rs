@@ -27,7 +27,7 @@ pub(super) enum Had {
     Missed,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Past {
     snapshot: Option<Snapshot>,
     since: VecDeque<Kept>,

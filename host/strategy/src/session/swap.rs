@@ -10,8 +10,9 @@ use crate::{
     engine::real_time,
     guest::Guest,
     host::{Estate, Host},
-    session::{Start, handling::Rate, lives::Poison},
+    session::{Start, handling::Rate, lives::Poison, past::Past},
     strikes::Strikes,
+    timers::Timers,
 };
 
 /// A version that has been started and waits for the moment at which it takes over. Made on any thread, so
@@ -70,7 +71,9 @@ impl Candidate {
 struct Before {
     plugin: Plugin,
     birth: Birth,
-    timers: crate::timers::Timers,
+    timers: Timers,
+    past: Past,
+    poison: Poison,
 }
 
 impl Session {
@@ -113,6 +116,8 @@ impl Session {
             plugin: std::mem::replace(&mut self.plugin, plugin),
             birth: std::mem::replace(&mut self.birth, birth),
             timers: self.timers.clone(),
+            past: self.past.clone(),
+            poison: self.poison.clone(),
         };
         let outcome = self.teach(&mut guest);
         self.note(guest.estate());
@@ -120,6 +125,8 @@ impl Session {
             let estate = self.life.estate().expect("it was there before the swap");
             std::mem::swap(estate, guest.estate());
             (self.plugin, self.birth, self.timers) = (before.plugin, before.birth, before.timers);
+            // What only the candidate failed on is no poison to the old one.
+            (self.past, self.poison) = (before.past, before.poison);
             return Err(untold.failure());
         }
         self.life = Life::Running(guest);

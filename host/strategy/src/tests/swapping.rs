@@ -82,6 +82,32 @@ fn one_that_rests_or_is_quarantined_lives_again() {
 }
 
 #[test]
+fn what_a_candidate_fails_on_is_told_to_the_old_one_all_the_same() {
+    let yard = Yard::new();
+    let mut session = yard.session(&counter()).expect("it starts");
+    let known = [trade("A", 100), trade("A", 101)];
+    check(&mut session, &known, &["0: 1", "saved 1 at 100", "0: 2"]);
+    check(&mut session, &[quote("A", 110)], &["strike 1"]);
+    let found = words(&swap(&yard, &mut session, &Wat { on_trade: "(unreachable)", ..newer() }, None));
+    assert!(found[0].starts_with("not swapped: on-trade trapped"), "{found:?}");
+    check(&mut session, &[trade("A", 140)], &["1: 3"]);
+
+    // The same of a timer.
+    let old = Wat {
+        on_bar: LIST,
+        intents: vec![Wire::SetTimer(1, 130_000_000_000)],
+        on_event: "(global.set $n (i64.add (global.get $n) (i64.const 10))) (i32.const 16)",
+        ..counter()
+    };
+    let mut session = yard.session(&old).expect("it starts");
+    check(&mut session, &[bar("A", 1)], &["0: 1", "saved 0 at 120"]);
+    check(&mut session, &[trade("A", 131), quote("A", 140)], &["0: 11", "strike 1"]);
+    let found = words(&swap(&yard, &mut session, &Wat { on_event: "(unreachable)", ..newer() }, None));
+    assert!(found[0].starts_with("not swapped: on-event trapped"), "{found:?}");
+    check(&mut session, &[trade("A", 145)], &["1: 12"]);
+}
+
+#[test]
 fn what_lost_events_cannot_be_taken_over() {
     let yard = Yard::new();
     let mut session = yard.session(&counter()).expect("it starts");
