@@ -136,6 +136,14 @@ impl Inbox {
         }
     }
 
+    /// Takes out the next event, if one waits. For the strategy's thread.
+    pub(crate) fn take(&self) -> Option<Next> {
+        let mut waiting = self.lock();
+        let next = waiting.queue.pop()?;
+        waiting.taken_since = waiting.filling_since;
+        Some(next)
+    }
+
     fn fill(&self, add: impl FnOnce(&mut Queue)) {
         let sleeps = {
             let mut waiting = self.lock();

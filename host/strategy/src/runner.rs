@@ -5,6 +5,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use sandpit_types::Pulse;
@@ -13,12 +14,17 @@ use crate::{
     Bounds, Engine, Inbox, Manifest, Plugin, PluginError, StrategyEvent, StrategyOutput,
     bounds::{STACK_BYTES, TEXT_BYTES, cut},
     check::one_line,
+    engine::real_time,
     queue::Next,
     session::{Output, Session, Start},
 };
 
 /// Stack of the thread: the guest's and as much again for ours.
 const THREAD_STACK_BYTES: usize = 2 * STACK_BYTES + (1 << 20);
+
+/// How long the events that wait at the stop may take, all together; real time. What is left then is not
+/// handled, and not in the state that is saved.
+const LAST_EVENTS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A strategy that runs in a thread of its own until it is told to stop.
 #[derive(Debug)]
@@ -64,21 +70,49 @@ impl Runner {
 
 fn serve(mut session: Session, inbox: &Inbox, output: &mut dyn FnMut(StrategyOutput), pulse: &Pulse) {
     loop {
-        match inbox.pop() {
-            Next::Overflowed { limit } => {
-                guarded(&mut session, output, |session, output| session.overflowed(limit, output));
+        let next = inbox.pop();
+        if let Next::Event(StrategyEvent::Stop(reason)) = next {
+            let left = finish(&mut session, inbox, output, pulse, real_time() + LAST_EVENTS_WITHIN);
+            if left > 0 {
+                tracing::warn!(left, "a strategy stops without having handled all that waited");
             }
-            Next::Swap(candidate) => {
-                guarded(&mut session, output, |session, output| session.swap(*candidate, output));
-            }
-            Next::Event(StrategyEvent::Probe(nonce)) => pulse.answer(nonce),
-            Next::Event(StrategyEvent::Stop(reason)) => return session.stop(&reason, output),
-            Next::Event(event) => {
-                guarded(&mut session, output, |session, output| session.on(&event, output));
-            }
+            return session.stop(&reason, output);
         }
-        pulse.work();
+        one(&mut session, next, output, pulse);
     }
+}
+
+fn one(session: &mut Session, next: Next, output: Output<'_>, pulse: &Pulse) {
+    match next {
+        Next::Overflowed { limit } => {
+            guarded(session, output, |session, output| session.overflowed(limit, output));
+        }
+        Next::Swap(candidate) => {
+            guarded(session, output, |session, output| session.swap(*candidate, output));
+        }
+        Next::Event(StrategyEvent::Probe(nonce)) => pulse.answer(nonce),
+        Next::Event(event) => guarded(session, output, |session, output| session.on(&event, output)),
+    }
+    pulse.work();
+}
+
+/// Hands over what waits at the stop, fills above all, so that the last state knows of it; but no new version
+/// takes over any more. How many events are left when the time is over.
+pub(crate) fn finish(
+    session: &mut Session,
+    inbox: &Inbox,
+    output: Output<'_>,
+    pulse: &Pulse,
+    until: Duration,
+) -> usize {
+    while real_time() < until {
+        match inbox.take() {
+            None => return 0,
+            Some(Next::Swap(_) | Next::Event(StrategyEvent::Stop(_))) => {}
+            Some(next) => one(session, next, output, pulse),
+        }
+    }
+    inbox.waiting()
 }
 
 /// Does a piece of work; a panic in it ends the strategy, not the thread. Nothing of the session but its name

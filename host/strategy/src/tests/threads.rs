@@ -12,9 +12,14 @@ use sandpit_types::Pulse;
 
 use super::{
     Yard, bar, bounds, quote,
+    surviving::{counter, words},
+    trade,
     wat::{LIST, Wat, Wire},
 };
-use crate::{Candidate, Failure, Inbox, Manifest, Runner, Start, StrategyEvent, StrategyOutput, WAITING_MAX};
+use crate::{
+    Candidate, Failure, Inbox, Manifest, Runner, Start, StrategyEvent, StrategyOutput, WAITING_MAX,
+    engine::real_time, runner,
+};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -128,6 +133,37 @@ fn a_candidate_takes_over_on_the_thread_of_the_strategy() {
     live.inbox.push(bar("A", 2));
     assert!(matches!(live.next(), StrategyOutput::Intents { incarnation: 1, .. }));
     live.stop();
+}
+
+#[test]
+fn what_waits_at_the_stop_is_handled_before_the_last_save() {
+    let events = [trade("A", 100), trade("A", 101), StrategyEvent::Stop("it was removed".into())];
+    let live = spawn(&Yard::new(), "test.wasm", &counter(), &events);
+    assert!(live.runner.join());
+    let found: Vec<StrategyOutput> = live.outputs.try_iter().collect();
+    assert_eq!(words(&found), ["0: 1", "saved 1 at 100", "0: 2", "saved 2 at 101", "stopped"]);
+}
+
+#[test]
+fn what_waits_at_the_stop_is_bounded_and_no_version_takes_over_then() {
+    let yard = Yard::new();
+    let mut session = yard.session(&counter()).expect("it starts");
+    let plugin = yard.load("test.wasm", &counter().module()).expect("it loads");
+    let candidate =
+        Candidate::prepare(&yard.engine, &plugin, &Manifest::default(), bounds(), 2).expect("it starts");
+    let inbox = Inbox::new(plugin.instruments(&Manifest::default()).expect("symbols"));
+    inbox.swap(candidate);
+    [100, 101, 102].into_iter().for_each(|secs| inbox.push(trade("A", secs)));
+    let mut finish = |within: Duration| {
+        let mut found = Vec::new();
+        let until = real_time() + within;
+        let left =
+            runner::finish(&mut session, &inbox, &mut |told| found.push(told), &Pulse::default(), until);
+        (left, words(&found))
+    };
+    assert_eq!(finish(Duration::ZERO), (3, vec![]));
+    let expected = ["0: 1", "saved 1 at 100", "0: 2", "0: 3"].map(str::to_owned);
+    assert_eq!(finish(PATIENCE), (0, expected.to_vec()));
 }
 
 #[test]
