@@ -232,7 +232,7 @@ fn ticks_that_cause_nothing_are_not_recorded_and_not_missed() {
     assert_eq!(difference(&yard, &plugin, &plugin, &script), None);
 
     // The last tick before an event without a time of its own is needed.
-    let place = script.iter().position(|entry| is_fill(entry)).expect("there are fills");
+    let place = script.iter().position(is_fill).expect("there are fills");
     assert!(is_tick(&script[place - 1]), "{:?}", script[place - 1]);
     let mut without = script.clone();
     without.remove(place - 1);
