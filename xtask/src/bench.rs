@@ -20,9 +20,9 @@ enum Suite {
     /// How long after a quote its order leaves, through the whole host, with a committed record; next to an
     /// alpaca-py bot and to a bare floor in the same run.
     TickToOrder,
-    /// What a strategy costs: an event with and without a journal, a start, a swap, memory, a hundred of them
-    /// on one core; next to a bare call by wasmtime and to the same strategy as native code in the same run. The
-    /// rows of other languages need `cargo xtask plugins --all-langs` before.
+    /// What a strategy costs: an event, a start, a swap, memory, a hundred of them on one core; next to a
+    /// bare call by wasmtime and to the same strategy as native code in the same run. The rows of other
+    /// languages need `cargo xtask plugins --all-langs` before.
     Strategy,
 }
 

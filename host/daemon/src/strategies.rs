@@ -253,7 +253,7 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
         StrategyOutput::Swapped { strategy, sha256, incarnation, pause } => {
             counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
             counters.state.store(RUNNING, Ordering::Relaxed);
-            tracing::info!(%strategy, sha256, incarnation, ?pause, "another version of the strategy took over");
+            tracing::info!(%strategy, sha256, incarnation, ?pause, "another version took over");
             *lock(&swaps.running) = sha256;
             swaps.end(Ok(()));
         }

@@ -133,25 +133,26 @@ fn a_missing_tool_is_named_with_its_version_and_remedy() {
 
 #[test]
 fn each_change_is_built_and_handed_over_and_the_log_is_shown() {
+    // A name of its own: cargo takes packages of one name in one target folder for the same, wherever they lie.
     let bench = Bench::new();
-    bench.run(&["new", "trend", "--lang", "rust"]).good("trend");
+    bench.run(&["new", "drift", "--lang", "rust"]).good("drift");
     fs::create_dir(bench.path("plugins")).expect("a folder");
     fs::write(bench.path("host.toml"), bench.path("plugins").display().to_string()).expect("writes");
     fs::write(bench.path("host.log"), "").expect("writes");
     let target = bench.shared_target();
-    let dev = ["dev", "trend", "--config", "host.toml", "--log", "host.log", "--target-dir", &target];
+    let dev = ["dev", "drift", "--config", "host.toml", "--log", "host.log", "--target-dir", &target];
     let mut dev = bench.start(&dev);
     dev.wait_for("handed to the host: ");
-    let plugin = bench.path("plugins/trend.wasm");
+    let plugin = bench.path("plugins/drift.wasm");
     let first = fs::read(&plugin).expect("handed over");
-    assert!(bench.path("plugins/trend.toml").exists());
-    fs::write(bench.path("host.log"), "INFO strategy=\"other\" x\nINFO strategy=\"trend\" it runs\n")
+    assert!(bench.path("plugins/drift.toml").exists());
+    fs::write(bench.path("host.log"), "INFO strategy=\"other\" x\nINFO strategy=\"drift\" it runs\n")
         .expect("writes");
-    dev.wait_for("INFO strategy=\"trend\" it runs");
-    let library = bench.path("trend/src/lib.rs");
+    dev.wait_for("INFO strategy=\"drift\" it runs");
+    let library = bench.path("drift/src/lib.rs");
     let source = fs::read_to_string(&library).expect("the strategy");
     fs::write(&library, "nonsense").expect("writes");
-    dev.wait_for("trend does not compile to WASM");
+    dev.wait_for("drift does not compile to WASM");
     assert_eq!(fs::read(&plugin).expect("it stays"), first);
     fs::write(&library, source.replace("crossed up", "went up")).expect("writes");
     dev.wait_for("handed to the host: ");

@@ -284,7 +284,7 @@ fn as_much_as_one_event_may_cause_at_each() {
 
 #[test]
 fn orders_of_nothing_of_less_and_of_everything() {
-    // They pass as they are, and the gates judge them: what counts against it here is only how many there are.
+    // They pass as they are, and the gates judge them: what counts against it is only how many there are.
     quarantined("absurd", "quote", "more than 6000 intents in one minute");
 }
 

@@ -51,7 +51,7 @@ fn a_bad_file_is_one_sentence_with_its_line() {
     let strategies = |line: &str| format!("{GOOD}[strategies]\n{line}\n");
     check(&strategies("memory_mb = 17592186044416"), "is 17592186044416, it must be 1 to 4096");
     check(&strategies("require_signature = true"), "strategies: require_signature = true needs trusted_keys");
-    check(&strategies("trusted_keys = [\"d75a\"]"), "is no ed25519 public key");
+    check(&strategies("trusted_keys = [\"d75a\"]"), "is no ed25519 public key: 32 bytes in base64");
     check(&strategies("memory_mb = 0"), "strategies.memory_mb is 0, it must be 1 to 4096");
     check(
         &strategies("event_deadline_ms = 60000"),

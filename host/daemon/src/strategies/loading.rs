@@ -23,8 +23,8 @@ pub(crate) enum StrategiesError {
     Plugin(#[from] PluginError),
     /// Another one has a symbol that it wants.
     #[error(
-        "{first} and {second} both want {symbol}, and {first} keeps it: give each its own `instruments` in the .toml \
-         beside its .wasm"
+        "{first} and {second} both want {symbol}, and {first} keeps it: give each its own `instruments` in \
+         the .toml beside its .wasm"
     )]
     Shared {
         /// Who has it.

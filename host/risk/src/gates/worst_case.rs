@@ -203,12 +203,13 @@ proptest! {
         prop_assert!(situation.buying_power.is_some_and(|power| cost <= power));
     }
 
-    /// Whatever is granted, what passes keeps the grant and every limit of all, and an exit passes as without.
+    /// Whatever is granted, what passes keeps the grant and every limit of all; an exit passes as without.
     #[test]
     fn a_grant_only_ever_tightens(
         draft in drafts(), open in opens(), held in 0_i64..120, own in 0_i64..20_000,
         share in prop::option::of(1_i64..100), order in prop::option::of(1_i64..20_000),
-        position in prop::option::of(1_i64..20_000), rate in prop::option::of(1_u32..100), used in 0_usize..30,
+        position in prop::option::of(1_i64..20_000), rate in prop::option::of(1_u32..100),
+        used in 0_usize..30,
     ) {
         let fine = Wrong {
             frozen: false, stream_down: false, equity_unknown: false,
@@ -236,7 +237,8 @@ proptest! {
         let most = if reduces { 2 * sooner } else { sooner };
         prop_assert!(used < most);
         if !reduces {
-            let price = granted.submit.kind.limit_price().or(granted.submit.kind.stop_price()).unwrap_or(HUNDRED);
+            let kind = &granted.submit.kind;
+            let price = kind.limit_price().or(kind.stop_price()).unwrap_or(HUNDRED);
             let cost = price * granted.submit.qty;
             prop_assert!(order.is_none_or(|order| cost <= Usd::new(order.into())));
             let bought = granted.submit.qty + worst_fill(&granted, Side::Buy, |_| true);
