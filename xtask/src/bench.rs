@@ -21,7 +21,8 @@ enum Suite {
     /// alpaca-py bot and to a bare floor in the same run.
     TickToOrder,
     /// What a strategy costs: an event, a start, a swap, memory, a hundred of them on one core; next to a
-    /// bare call by wasmtime and to the same strategy as native code in the same run.
+    /// bare call by wasmtime and to the same strategy as native code in the same run. The rows of other
+    /// languages need `cargo xtask plugins --all-langs` before.
     Strategy,
 }
 

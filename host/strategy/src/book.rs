@@ -97,35 +97,46 @@ impl Book {
         self.slots.get(instrument as usize)
     }
 
+    /// By number.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
     /// Moves the time on; it never goes back.
     pub(crate) fn advance(&mut self, to: MarketTime) {
         self.now = self.now.max(to);
     }
 
-    /// Folds one event in.
-    pub(crate) fn apply(&mut self, event: &StrategyEvent) {
+    /// The number of the instrument that a bar, a quote or a trade is of.
+    pub(crate) fn of(&self, event: &StrategyEvent) -> Option<Instrument> {
+        event.priced().and_then(|symbol| self.number(symbol))
+    }
+
+    /// Folds one event in; what [`Book::of`] says of it, for whoever goes on with it.
+    pub(crate) fn apply(&mut self, event: &StrategyEvent) -> Option<Instrument> {
+        let of = self.of(event);
         if let Some(time) = event.time() {
             self.advance(time);
         }
         match event {
             StrategyEvent::Market(MarketEvent::Bar(bar)) | StrategyEvent::Warmup(bar) => {
-                if let Some(number) = self.number(&bar.symbol) {
+                if let Some(number) = of {
                     self.add_bar(number, bar.into());
                     self.price(number, bar.close);
                 }
             }
             StrategyEvent::Market(MarketEvent::MarkedBar(bar, _)) => {
-                if let Some(number) = self.number(&bar.symbol) {
+                if let Some(number) = of {
                     self.add_bar(number, bar.into());
                 }
             }
             StrategyEvent::Market(MarketEvent::Trade(trade)) => {
-                if let Some(number) = self.number(&trade.symbol) {
+                if let Some(number) = of {
                     self.price(number, trade.price);
                 }
             }
             StrategyEvent::Market(MarketEvent::Quote(quote)) => {
-                if let Some(slot) = self.slot_of(&quote.symbol) {
+                if let Some(slot) = of.and_then(|number| self.slots.get_mut(number as usize)) {
                     slot.quote = Some(quote.clone());
                 }
             }
@@ -159,34 +170,38 @@ impl Book {
             | StrategyEvent::Probe(_)
             | StrategyEvent::Stop(_) => {}
         }
+        of
     }
 
     /// Adds a bar where its time says: late ones go between, a corrected one replaces.
     pub(crate) fn add_bar(&mut self, instrument: Instrument, row: Row) {
         let Some(slot) = self.slots.get_mut(instrument as usize) else { return };
-        let place = slot.bars.partition_point(|bar| bar.start < row.start);
-        match slot.bars.get_mut(place) {
-            Some(bar) if bar.start == row.start => *bar = row,
-            _ => slot.bars.insert(place, row),
+        if slot.bars.back().is_none_or(|last| last.start < row.start) {
+            // The usual one is the newest: no search.
+            slot.bars.push_back(row);
+        } else {
+            let place = slot.bars.partition_point(|bar| bar.start < row.start);
+            match slot.bars.get_mut(place) {
+                Some(bar) if bar.start == row.start => *bar = row,
+                _ => slot.bars.insert(place, row),
+            }
         }
         if slot.bars.len() > HISTORY_BARS {
             slot.bars.pop_front();
         }
     }
 
-    /// Takes the history out, in the order in which it came in: by minute, then by instrument.
-    pub(crate) fn take_bars(&mut self) -> Vec<(Instrument, Row)> {
+    /// Takes the history from there on out, in the order in which it came in: by minute, then by instrument.
+    pub(crate) fn take_bars(&mut self, from: MarketTime) -> Vec<(Instrument, Row)> {
         let mut rows: Vec<_> = (0..)
             .zip(&mut self.slots)
-            .flat_map(|(number, slot)| slot.bars.drain(..).map(move |row| (number, row)))
+            .flat_map(|(number, slot)| {
+                let first = slot.bars.partition_point(|row| row.start < from);
+                slot.bars.drain(first..).map(move |row| (number, row))
+            })
             .collect();
         rows.sort_by_key(|(number, row)| (row.start, *number));
         rows
-    }
-
-    fn slot_of(&mut self, symbol: &Symbol) -> Option<&mut Slot> {
-        let number = self.number(symbol)?;
-        self.slots.get_mut(number as usize)
     }
 
     fn price(&mut self, instrument: Instrument, price: f64) {
@@ -252,13 +267,18 @@ mod tests {
     #[test]
     fn taken_bars_come_by_minute_then_instrument() {
         let mut book = book();
+        book.apply(&bar("A", 0, 0.0));
         for (symbol, minute) in [("B", 1), ("B", 2), ("A", 1), ("A", 2)] {
             book.apply(&bar(symbol, minute, 0.0));
         }
-        let order: Vec<_> =
-            book.take_bars().iter().map(|(n, row)| (row.start.as_nanos() / 60_000_000_000, *n)).collect();
+        let order: Vec<_> = book
+            .take_bars(at(60))
+            .iter()
+            .map(|(n, row)| (row.start.as_nanos() / 60_000_000_000, *n))
+            .collect();
         assert_eq!(order, [(1, 0), (1, 1), (2, 0), (2, 1)]);
-        assert!(book.take_bars().is_empty());
+        assert!(book.take_bars(at(60)).is_empty());
+        assert_eq!(book.take_bars(at(0)).len(), 1, "it stayed");
     }
 
     #[test]

@@ -104,6 +104,18 @@ impl StrategyEvent {
         }
     }
 
+    /// The symbol that a bar, a quote or a trade is of.
+    pub(crate) fn priced(&self) -> Option<&Symbol> {
+        match self {
+            Self::Market(MarketEvent::Bar(bar) | MarketEvent::MarkedBar(bar, _)) | Self::Warmup(bar) => {
+                Some(&bar.symbol)
+            }
+            Self::Market(MarketEvent::Quote(quote)) => Some(&quote.symbol),
+            Self::Market(MarketEvent::Trade(trade)) => Some(&trade.symbol),
+            _ => None,
+        }
+    }
+
     /// Whether it comes while the strategy runs, and not before.
     pub(crate) fn is_live(&self) -> bool {
         matches!(

@@ -14,6 +14,8 @@ pub const CONFLATE_ABOVE: usize = 256;
 pub const WAITING_MAX: usize = 65_536;
 /// How many of these may be news, which is larger than all else: some kilobytes each, as adapters cut it.
 pub const NEWS_WAITING_MAX: usize = 4_096;
+/// Places that the ring keeps once it has run empty; what a burst took beyond them is given back.
+pub(crate) const PLACES_KEPT: usize = 256;
 /// Empty places that the ring may have beyond one for each event: then it is made tight again.
 const EMPTY_MAX: usize = 256;
 
@@ -156,6 +158,9 @@ impl Queue {
         self.waiting -= 1;
         self.drop_empty_front();
         self.tighten_if_loose();
+        if self.ring.is_empty() && self.ring.capacity() > PLACES_KEPT {
+            self.ring.shrink_to(PLACES_KEPT);
+        }
         Some(Next::Event(event.expect("the front is never empty")))
     }
 
@@ -248,6 +253,11 @@ impl Queue {
             old += 1;
             is_there
         });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.ring.capacity()
     }
 
     #[cfg(test)]

@@ -42,12 +42,12 @@ impl Trial {
         plugin: &Plugin,
         manifest: &Manifest,
         bounds: Bounds,
-        seed: u64,
+        start: Start,
     ) -> Result<Self, PluginError> {
         if let Some(meter) = engine.meter() {
             meter.begin();
         }
-        let session = Session::start(engine, plugin, manifest, bounds, Start::new(seed), Arc::default())?;
+        let session = Session::start(engine, plugin, manifest, bounds, start, Arc::default())?;
         let start_fuel = engine.meter().map_or(0, Meter::take);
         Ok(Self { engine: engine.clone(), session, start_fuel })
     }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_strategy::{Bounds, Engine, Manifest, Plugin, Trial};
+use sandpit_strategy::{Bounds, Engine, Manifest, Plugin, Start, Trial};
 
 use crate::{Surroundings, WorkbenchError, project::Project};
 
@@ -36,7 +36,7 @@ impl Loaded {
     /// # Errors
     /// When it is granted no instruments, fails or refuses to start.
     pub(crate) fn trial(&self) -> Result<Trial, WorkbenchError> {
-        Ok(Trial::start(&self.engine, &self.plugin, &self.manifest, bounds(), SEED)?)
+        Ok(Trial::start(&self.engine, &self.plugin, &self.manifest, bounds(), Start::new(SEED))?)
     }
 }
 

@@ -60,7 +60,7 @@ fn a_bad_file_is_one_sentence_with_its_line() {
     let journal = |line: &str| format!("{GOOD}[journal]\n{line}\n");
     check(&journal("max_mb = 1"), "journal.max_mb is 1, it must be 128 to 1000000000");
     check(&journal("keep_days = 0"), "journal.keep_days is 0, it must be 1 to 36500");
-    check(&journal("keep = 3"), ":4: unknown key `keep`; remove it or see the README for the valid keys");
+    check(&journal("keep = 3"), ":4: unknown key `keep`; did you mean `keep_days`?");
     check(
         &format!("{GOOD}[limits]\nnav_usd = -1\n"),
         "must be above zero; leave it out for the built-in value",

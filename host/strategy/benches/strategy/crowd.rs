@@ -5,16 +5,18 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use sandpit_strategy::StrategyOutput;
+use sandpit_journal::Journal;
+use sandpit_strategy::{Recorder, StrategyOutput};
 
 use crate::{
+    journal,
     life::Live,
     strategies::{self, SYMBOLS, Yard},
     world,
 };
 
 /// Quotes that are timed.
-const TIMED: usize = 20_000;
+pub(crate) const TIMED: usize = 20_000;
 /// Between two quotes where waits are measured, nanoseconds.
 const PACE: u64 = 100_000;
 /// Strategies of the load.
@@ -26,38 +28,66 @@ const LOAD_SECS: u64 = 5;
 /// Quotes a frame of the load, of symbols of different strategies.
 const FRAME: usize = 30;
 
-/// From the push into one of `count` queues, in turn, to the end of the handler.
-pub(crate) fn waits(yard: &Yard, count: usize) {
+/// One strategy, ten, a hundred; the last with and without a journal. `floor` is what waking any thread
+/// takes.
+pub(crate) fn waits(yard: &Yard, floor: [f64; 2]) {
+    let journal = yard.journal("waits");
+    for (count, journal) in [(1, None), (10, None), (100, None), (100, Some(&journal))] {
+        let mut waits = wait_often(yard, count, journal);
+        let journaled = if journal.is_some() { "_journaled" } else { "" };
+        for ((name, per_mille, goal), floor) in
+            [("p50", 500, ""), ("p99", 990, "<= 20")].into_iter().zip(floor)
+        {
+            let micros = world::quantile(&mut waits, per_mille) / 1e3;
+            let row = format!("enqueue_to_handler_{count}{journaled}_{name}");
+            world::print(&row, micros, "us", goal);
+            world::print(&format!("{row}_over_floor"), micros - floor, "us", "");
+        }
+    }
+}
+
+/// From the push into one of `count` queues, in turn, to the end of the handler, nanoseconds.
+fn wait_often(yard: &Yard, count: usize, journal: Option<&Journal>) -> Vec<u64> {
     let ends: Arc<Vec<AtomicU64>> = Arc::new((0..TIMED).map(|_| AtomicU64::new(0)).collect());
-    let crowd = start(yard, count, &ends);
+    let crowd = start(yard, count, journal, &ends);
     let begins = by_the_other_core(|| {
-        let mut due = world::nanos();
-        let mut tell = |number: usize| {
-            world::sleep_until(due);
-            due = (due + PACE).max(world::nanos());
+        paced(|number| {
             let one = number % count;
             let symbol = &strategies::symbols(one)[number / count % SYMBOLS];
             let event = strategies::quote(symbol, strategies::time(number, 1));
             let begin = world::nanos();
             crowd[one].inbox.push(event);
             begin
-        };
-        (0..TIMED).map(&mut tell).collect::<Vec<u64>>()
+        })
     });
     let end = |number: usize| ends[number].load(Ordering::Acquire);
     world::wait_until("every quote is handled", || (0..TIMED).all(|number| end(number) > 0));
     crowd.into_iter().for_each(Live::stop);
-    let mut waits: Vec<u64> = begins.iter().enumerate().map(|(n, begin)| end(n) - begin).collect();
-    for (name, per_mille, goal) in [("p50", 500, ""), ("p99", 990, "<= 20")] {
-        let micros = world::quantile(&mut waits, per_mille) / 1e3;
-        world::print(&format!("enqueue_to_handler_{count}_{name}"), micros, "us", goal);
-    }
+    begins.iter().enumerate().map(|(n, begin)| end(n) - begin).collect()
+}
+
+/// One after the other in time.
+pub(crate) fn paced<R>(mut tell: impl FnMut(usize) -> R) -> Vec<R> {
+    let mut due = world::nanos();
+    let mut next = |number| {
+        world::sleep_until(due);
+        due = (due + PACE).max(world::nanos());
+        tell(number)
+    };
+    (0..TIMED).map(&mut next).collect()
 }
 
 /// A hundred strategies with thirty symbols each: what a load takes of the one core that they share.
 pub(crate) fn load(yard: &Yard) {
+    load_once(yard, "load_100x30", None);
+    let journal = yard.journal("load");
+    load_once(yard, "load_100x30_journaled", Some(&journal));
+    assert_eq!(journal::lost(&journal), 0, "everything is recorded");
+}
+
+fn load_once(yard: &Yard, name: &str, journal: Option<&Journal>) {
     let ends = Arc::new(Vec::new());
-    let crowd = start(yard, CROWD, &ends);
+    let crowd = start(yard, CROWD, journal, &ends);
     let symbols: Vec<_> = (0..CROWD).map(strategies::symbols).collect();
     let before = world::process_nanos();
     let (fed, wall) = by_the_other_core(|| {
@@ -78,21 +108,23 @@ pub(crate) fn load(yard: &Yard) {
     let conflated: u64 = crowd.iter().map(|one| one.inbox.conflated()).sum();
     let share = used as f64 / wall as f64;
     let rate = (LOAD * LOAD_SECS) as f64 / (wall as f64 / 1e9);
-    world::print("load_100x30_rate", rate, "events/s", "");
-    world::print("load_100x30_core", 100.0 * share, "%", "< 100");
-    world::print("load_100x30_headroom", 1.0 / share, "x", "> 1");
-    world::print("load_100x30_an_event", used as f64 / (LOAD * LOAD_SECS) as f64, "ns of processor", "");
-    world::print("load_100x30_conflated", conflated as f64, "quotes", "");
-    world::print("load_100x30_resident", world::resident_bytes() as f64 / f64::from(1 << 20), "MiB", "");
+    let print = |row: &str, value, unit, goal| world::print(&format!("{name}_{row}"), value, unit, goal);
+    print("rate", rate, "events/s", "");
+    print("core", 100.0 * share, "%", "< 100");
+    print("headroom", 1.0 / share, "x", "> 1");
+    print("an_event", used as f64 / (LOAD * LOAD_SECS) as f64, "ns of processor", "");
+    print("conflated", conflated as f64, "quotes", "");
+    print("resident", world::resident_bytes() as f64 / f64::from(1 << 20), "MiB", "");
     crowd.into_iter().for_each(Live::stop);
 }
 
 /// `count` strategies that answer each quote with a signal; the end of quote number n goes into place n.
-fn start(yard: &Yard, count: usize, ends: &Arc<Vec<AtomicU64>>) -> Vec<Live> {
+fn start(yard: &Yard, count: usize, journal: Option<&Journal>, ends: &Arc<Vec<AtomicU64>>) -> Vec<Live> {
     let tiny = yard.tiny();
     let live = |number: usize| {
         let ends = Arc::clone(ends);
-        Live::start_with(yard, &tiny, number, move |output| {
+        let recorder = journal.map(|journal| Box::new(journal.strand(tiny.name())) as Box<dyn Recorder>);
+        Live::start_with(yard, &tiny, number, recorder, move |output| {
             let StrategyOutput::Intents { event_time, .. } = output else { return };
             let since = event_time.since(strategies::time(0, 1)).as_millis() as usize;
             if let Some(end) = ends.get(since) {
@@ -100,11 +132,10 @@ fn start(yard: &Yard, count: usize, ends: &Arc<Vec<AtomicU64>>) -> Vec<Live> {
             }
         })
     };
-    let crowd = (0..count).map(live).collect();
-    crowd
+    (0..count).map(live).collect()
 }
 
-fn by_the_other_core<R: Send>(act: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn by_the_other_core<R: Send>(act: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
         let feeder = scope.spawn(|| {
             world::pin(world::OTHER_CORE);

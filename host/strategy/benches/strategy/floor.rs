@@ -1,5 +1,10 @@
 //! The floors: wasmtime alone, and no WASM at all.
 
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex},
+};
+
 use sandpit_sdk::{
     Account, Bar, Bars, Host, Instrument, Level, OpenOrder, Position, Price, Qty, Quote, Runner, Time, Usd,
 };
@@ -9,7 +14,7 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
-use crate::{strategies, world};
+use crate::{crowd, strategies, world};
 
 #[allow(missing_docs, unreachable_pub, dead_code, clippy::all, reason = "generated")]
 mod bindings {
@@ -45,8 +50,36 @@ pub(crate) fn raw_call() -> f64 {
             assert!(found.expect("it does nothing").is_empty());
         },
     );
-    world::print("floor_wasmtime_call", floor, "ns", "");
+    world::print("floor_wasmtime_call", floor, "ns", "<= 300");
     floor
+}
+
+/// From handing a number to a thread that sleeps to the moment at which it has it, with nothing but a lock
+/// and a condition: what the machine takes for waking anyone. Median and 99 of 100, microseconds.
+pub(crate) fn wake() -> [f64; 2] {
+    let place = Arc::new((Mutex::new(VecDeque::new()), Condvar::new()));
+    let theirs = Arc::clone(&place);
+    let sleeper = std::thread::spawn(move || {
+        let take = |_| {
+            let (held, filled) = &*theirs;
+            let held = held.lock().expect("nobody panics");
+            let mut held = filled.wait_while(held, |begins| begins.is_empty()).expect("nobody panics");
+            world::nanos() - held.pop_front().expect("it was awaited")
+        };
+        (0..crowd::TIMED).map(take).collect::<Vec<u64>>()
+    });
+    crowd::by_the_other_core(|| {
+        crowd::paced(|_| {
+            place.0.lock().expect("nobody panics").push_back(world::nanos());
+            place.1.notify_one();
+        })
+    });
+    let mut waits = sleeper.join().expect("it had them all");
+    [("p50", 500), ("p99", 990)].map(|(name, per_mille)| {
+        let micros = world::quantile(&mut waits, per_mille) / 1e3;
+        world::print(&format!("floor_wake_{name}"), micros, "us", "");
+        micros
+    })
 }
 
 /// Nanoseconds of a bar of the moving-average strategy as native code.

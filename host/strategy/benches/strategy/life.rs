@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use sandpit_strategy::{Bounds, Candidate, Inbox, Plugin, Runner, Start, StrategyEvent, StrategyOutput};
+use sandpit_strategy::{Candidate, Inbox, Plugin, Recorder, Runner, Start, StrategyEvent, StrategyOutput};
 use sandpit_types::Pulse;
 
 use crate::{
@@ -29,8 +29,15 @@ pub(crate) fn cold_starts(yard: &Yard) {
         cold.push(start_once(yard, &yard.sma_path(), start));
         warm.push(start_once(yard, &yard.sma_path(), start));
     }
-    world::print("start_compiled_anew", world::quantile(&mut cold, 500) / 1e6, "ms", "");
-    world::print("start_from_cache", world::quantile(&mut warm, 500) / 1e6, "ms", "");
+    world::print("start_compiled_anew_rust", world::quantile(&mut cold, 500) / 1e6, "ms", "");
+    world::print("start_from_cache_rust", world::quantile(&mut warm, 500) / 1e6, "ms", "");
+    for (path, name) in yard.others() {
+        // Once: an interpreter is compiled for seconds.
+        let anew = start_once(yard, &path, 0) as f64;
+        world::print(&format!("start_compiled_anew_{name}"), anew / 1e6, "ms", "");
+        let mut warm: Vec<u64> = (0..STARTS).map(|start| start_once(yard, &path, start)).collect();
+        world::print(&format!("start_from_cache_{name}"), world::quantile(&mut warm, 500) / 1e6, "ms", "");
+    }
 }
 
 fn start_once(yard: &Yard, path: &Path, number: usize) -> u64 {
@@ -42,50 +49,68 @@ fn start_once(yard: &Yard, path: &Path, number: usize) -> u64 {
     took
 }
 
-/// How long no events are handled while a new version takes the place of one that has seen 1,000 bars.
+/// How long no events are handled while a new version takes the place of one that has seen 1,000 bars of each
+/// symbol: of a strategy that saves its state, and of one that does not and is told the bars of its warm-up.
 pub(crate) fn swaps(yard: &Yard) {
-    let sma = yard.sma();
+    for (name, kind) in [("mean_reversion", "with_state"), ("sma_cross", "told_again")] {
+        let (plugin, row) = (yard.load(&yard.path(name)), format!("swap_pause_{kind}"));
+        let mut all = swap_often(yard, &plugin);
+        world::print(&format!("{row}_p50"), world::quantile(&mut all, 500) / 1e3, "us", "");
+        world::print(&format!("{row}_p99"), world::quantile(&mut all, 990) / 1e3, "us", "<= 5000");
+    }
+}
+
+/// The pauses of many swaps, nanoseconds.
+fn swap_often(yard: &Yard, plugin: &Plugin) -> Vec<u64> {
     let (tell, pauses) = std::sync::mpsc::channel();
-    let one = Live::start_with(yard, &sma, 0, move |output| match output {
+    let one = Live::start_with(yard, plugin, 0, None, move |output| match output {
         StrategyOutput::Swapped { pause, .. } => tell.send(pause.as_nanos() as u64).expect("it is awaited"),
         StrategyOutput::SwapFailed { reason, .. } => panic!("{reason}"),
         _ => {}
     });
     one.told(HISTORY);
     let swap = |_| {
-        let next = Candidate::prepare(&yard.engine, &sma, &strategies::manifest(0), Bounds::default(), 1);
+        let (manifest, bounds) = (strategies::manifest(0), strategies::bounds());
+        let next = Candidate::prepare(&yard.engine, plugin, &manifest, bounds, 1);
         one.inbox.swap(next.expect("it starts"));
         pauses.recv_timeout(Duration::from_secs(60)).expect("it is swapped")
     };
-    let mut all: Vec<u64> = (0..SWAPS).map(swap).collect();
+    let all = (0..SWAPS).map(swap).collect();
     one.stop();
-    world::print("swap_pause_p50", world::quantile(&mut all, 500) / 1e6, "ms", "");
-    world::print("swap_pause_p99", world::quantile(&mut all, 990) / 1e6, "ms", "<= 5");
+    all
 }
 
-/// What one of many takes, by what is resident: as it starts, and with all the history it can read.
+/// What one of many takes, by what is resident: as it starts, and with all the history it can read. Each kind
+/// is weighed in a process of its own, in which nothing was given back before.
 pub(crate) fn memory(yard: &Yard) {
-    let sma = yard.sma();
-    // The first of a plugin brings its code in.
-    Live::start(yard, &sma, 0).stop();
-    let before = world::resident_bytes();
-    let all: Vec<Live> = (0..HEAVY).map(|number| Live::start(yard, &sma, number)).collect();
-    all.iter().for_each(|one| one.told(1));
-    let of_one = |bytes: u64| bytes.saturating_sub(before) as f64 / HEAVY as f64 / MEBIBYTE;
-    world::print("memory_a_strategy", of_one(world::resident_bytes()), "MiB", "<= 3");
-    all.iter().for_each(|one| one.told(HISTORY));
-    world::print("memory_a_strategy_30_symbols_1000_bars", of_one(world::resident_bytes()), "MiB", "<= 3");
-    all.into_iter().for_each(Live::stop);
-    for path in yard.others() {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let plugin = yard.load(&path);
-        let before = world::resident_bytes();
-        let one = Live::start(yard, &plugin, 0);
-        one.told(HISTORY);
-        let taken = world::resident_bytes().saturating_sub(before) as f64 / MEBIBYTE;
-        world::print(&format!("memory_{name}_1000_bars"), taken, "MiB", "<= 128");
-        one.stop();
+    let weigh = |path: &Path, name: &str, goal: &str| {
+        let taken = yard.weigh(path);
+        for (taken, with) in taken.into_iter().zip(["started", "30_symbols_1000_bars"]) {
+            world::print(&format!("memory_{name}_{with}"), taken, "MiB", goal);
+        }
+    };
+    weigh(&yard.sma_path(), "rust", "<= 3");
+    for (path, name) in yard.others() {
+        let goal = if name == "c" { "<= 3" } else { "<= 128" };
+        weigh(&path, name, goal);
     }
+}
+
+/// In the child: prints what one of many takes, started and then with its history, MiB.
+pub(crate) fn weigh(yard: &Yard, path: &Path) {
+    let plugin = yard.load(path);
+    // The first of a plugin brings its code in.
+    let first = Live::start(yard, &plugin, HEAVY);
+    first.told(1);
+    let before = world::resident_bytes();
+    let all: Vec<Live> = (0..HEAVY).map(|number| Live::start(yard, &plugin, number)).collect();
+    let of_one = || world::resident_bytes().saturating_sub(before) as f64 / HEAVY as f64 / MEBIBYTE;
+    all.iter().for_each(|one| one.told(1));
+    let started = of_one();
+    all.iter().for_each(|one| one.told(HISTORY));
+    println!("{started} {}", of_one());
+    all.into_iter().for_each(Live::stop);
+    first.stop();
 }
 
 /// A strategy in its thread; it may do what it likes.
@@ -98,7 +123,7 @@ pub(crate) struct Live {
 
 impl Live {
     fn start(yard: &Yard, plugin: &Plugin, number: usize) -> Self {
-        Self::start_with(yard, plugin, number, |_| {})
+        Self::start_with(yard, plugin, number, None, |_| {})
     }
 
     /// `look` sees what it does, on its thread.
@@ -106,11 +131,10 @@ impl Live {
         yard: &Yard,
         plugin: &Plugin,
         number: usize,
+        recorder: Option<Box<dyn Recorder>>,
         mut look: impl FnMut(&StrategyOutput) + Send + 'static,
     ) -> Self {
         let (inbox, pulse) = (Arc::new(Inbox::new(strategies::symbols(number))), Arc::new(Pulse::default()));
-        // An interpreter starts slowly and takes more.
-        let bounds = Bounds { memory_bytes: 256 << 20, ..Bounds::default() };
         let output = move |output| {
             let failed = matches!(output, StrategyOutput::Struck { .. } | StrategyOutput::Quarantined { .. });
             assert!(!failed, "{output:?}");
@@ -121,8 +145,8 @@ impl Live {
             &yard.engine,
             plugin,
             &strategies::manifest(number),
-            bounds,
-            Start::new(1),
+            strategies::bounds(),
+            Start { seed: 1, recorder, ..Start::default() },
             box_of_it,
             output,
             pulse_of_it,

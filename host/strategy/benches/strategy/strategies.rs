@@ -3,10 +3,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use sandpit_strategy::{
-    COMPILE_MEMORY_BYTES, Compiler, Engine, Manifest, Plugin, StrategyEvent, compile_file,
+    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Manifest, Plugin, StrategyEvent, compile_file,
 };
 use sandpit_types::{Bar, MarketEvent, MarketTime, Quote, Symbol, Trade};
 
@@ -48,7 +49,8 @@ const TEXT: &str = r#"(module
 
 /// Where plugins are compiled and run.
 pub(crate) struct Yard {
-    folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
+    home: PathBuf,
     plugins: PathBuf,
     langs: Option<PathBuf>,
     pub(crate) engine: Engine,
@@ -57,12 +59,23 @@ pub(crate) struct Yard {
 impl Yard {
     pub(crate) fn new(plugins: PathBuf, langs: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { folder, plugins, langs, engine: Engine::new().expect("an engine") }
+        let home = folder.path().to_owned();
+        Self { _folder: Some(folder), home, plugins, langs, engine: Engine::new().expect("an engine") }
+    }
+
+    /// In the folder of another process, with what it has compiled.
+    pub(crate) fn at(home: PathBuf) -> Self {
+        let (plugins, engine) = (PathBuf::new(), Engine::new().expect("an engine"));
+        Self { _folder: None, home, plugins, langs: None, engine }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.home
     }
 
     /// The strategy of a few instructions.
     pub(crate) fn tiny(&self) -> Plugin {
-        let path = self.folder.path().join("tiny.wasm");
+        let path = self.home.join("tiny.wasm");
         fs::write(&path, tiny_module()).expect("a plugin file");
         self.load(&path)
     }
@@ -73,16 +86,27 @@ impl Yard {
     }
 
     pub(crate) fn sma_path(&self) -> PathBuf {
-        self.plugins.join("sma_cross.wasm")
+        self.path("sma_cross")
     }
 
-    /// Those in other languages.
-    pub(crate) fn others(&self) -> Vec<PathBuf> {
-        let listing = self.langs.as_ref().and_then(|folder| fs::read_dir(folder).ok());
-        let mut all: Vec<_> = listing.into_iter().flatten().filter_map(|it| Some(it.ok()?.path())).collect();
-        all.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
-        all.sort();
-        all
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.plugins.join(name).with_extension("wasm")
+    }
+
+    /// The same strategy in other languages, those that are built: with the language.
+    pub(crate) fn others(&self) -> Vec<(PathBuf, &'static str)> {
+        let file = |(name, language)| Some((self.langs.as_ref()?.join(name), language));
+        let all = [("sma_cross_c.wasm", "c"), ("sma_cross_js.wasm", "js"), ("sma_cross_py.wasm", "python")];
+        all.into_iter().filter_map(file).filter(|(path, _)| path.is_file()).collect()
+    }
+
+    /// What a strategy takes, started and with its history, MiB: see [`crate::life::weigh`].
+    pub(crate) fn weigh(&self, path: &Path) -> Vec<f64> {
+        let this = std::env::current_exe().expect("a path");
+        let scale = Command::new(this).arg("weigh").arg(path).arg(self.folder()).output().expect("it runs");
+        assert!(scale.status.success(), "{}", String::from_utf8_lossy(&scale.stderr));
+        let told = String::from_utf8(scale.stdout).expect("two numbers");
+        told.split_whitespace().map(|number| number.parse().expect("a number")).collect()
     }
 
     pub(crate) fn load(&self, path: &Path) -> Plugin {
@@ -93,14 +117,17 @@ impl Yard {
         let this = std::env::current_exe().expect("a path");
         Compiler {
             command: vec![this.into_os_string(), "compile-plugin".into()],
-            cache_dir: self.folder.path().join("cache"),
+            cache_dir: self.home.join("cache"),
             memory_cap_bytes: COMPILE_MEMORY_BYTES,
         }
     }
 
     /// Removes everything that was compiled.
     pub(crate) fn forget(&self) {
-        fs::remove_dir_all(self.folder.path().join("cache")).expect("there is a cache");
+        let cache = self.compiler().cache_dir;
+        if cache.exists() {
+            fs::remove_dir_all(cache).expect("it is ours");
+        }
     }
 }
 
@@ -131,6 +158,11 @@ pub(crate) fn symbols(strategy: usize) -> Vec<Symbol> {
 /// What strategy number `strategy` is granted.
 pub(crate) fn manifest(strategy: usize) -> Manifest {
     Manifest { instruments: Some(symbols(strategy)), ..Manifest::default() }
+}
+
+/// It may signal as often as it likes; an interpreter takes more than others.
+pub(crate) fn bounds() -> Bounds {
+    Bounds { memory_bytes: 256 << 20, intents_per_minute: u32::MAX, ..Bounds::default() }
 }
 
 /// When bar or quote number `number` is, `step_ms` after the one before.

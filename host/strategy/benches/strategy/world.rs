@@ -74,17 +74,18 @@ pub(crate) fn quantile(values: &mut [u64], per_mille: usize) -> f64 {
     values[(values.len() * per_mille / 1_000).min(values.len() - 1)] as f64
 }
 
-/// Nanoseconds that one of many like it takes: the median of batches, so that what disturbs a few of them
-/// does not show. `prepare` makes a batch, `act` does one of it.
+/// Nanoseconds of processor time that one of many like it takes: the median of batches, so that neither other
+/// programs on this machine nor what disturbs a few batches shows. `prepare` makes a batch, `act` does one
+/// of it.
 pub(crate) fn each<T>(mut prepare: impl FnMut(usize) -> Vec<T>, mut act: impl FnMut(&T)) -> f64 {
     const BATCHES: usize = 60;
     const WARM: usize = 10;
     let mut batches = Vec::new();
     for batch in 0..BATCHES + WARM {
         let all = prepare(batch);
-        let began = nanos();
+        let began = thread_nanos();
         all.iter().for_each(&mut act);
-        let took = nanos() - began;
+        let took = thread_nanos() - began;
         if batch >= WARM {
             // In picoseconds: whole numbers sort.
             batches.push(took * 1_000 / all.len() as u64);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sandpit_types::{Bar, BarMark, MarketTime, News, Quote, Trade};
 
 use super::*;
-use crate::{CONFLATE_ABOVE, NEWS_WAITING_MAX, WAITING_MAX};
+use crate::{CONFLATE_ABOVE, NEWS_WAITING_MAX, WAITING_MAX, queue::PLACES_KEPT};
 
 fn bar(symbol: &str, minute: i64) -> StrategyEvent {
     let start = MarketTime::from_secs(60 * minute);
@@ -152,6 +152,15 @@ fn too_much_news_is_an_overflow() {
     assert_eq!(inbox.waiting(), NEWS_WAITING_MAX);
     inbox.push(news(&["A"]));
     assert_eq!((inbox.pop(), inbox.waiting()), (Next::Overflowed { limit: NEWS_WAITING_MAX }, 0));
+}
+
+#[test]
+fn a_burst_gives_its_places_back_once_it_was_handled() {
+    let inbox = inbox();
+    (0..10_000).for_each(|minute| inbox.push(bar("A", minute)));
+    assert!(inbox.lock().queue.room() >= 10_000);
+    drain(&inbox);
+    assert!(inbox.lock().queue.room() <= PLACES_KEPT);
 }
 
 #[test]

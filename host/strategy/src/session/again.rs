@@ -53,8 +53,9 @@ impl Session {
         if let StrategyEvent::Tick(_) = kept.event {
             return Ok(());
         }
+        let of = guest.book().of(&kept.event);
         let told = self
-            .deliver(guest, &kept.event)
+            .deliver(guest, &kept.event, of)
             .and_then(|intents| self.ignore(guest, intents.unwrap_or_default(), kept.had == Had::Missed));
         told.map_err(|failure| (failure, At::Event))
     }

@@ -8,7 +8,7 @@ use super::{Had, Session};
 use crate::{
     Failure, StrategyEvent,
     bindings::types,
-    book::bar_end,
+    book::{Instrument, bar_end},
     bounds::TIMERS_MAX,
     event::MINUTE,
     guest::Guest,
@@ -54,12 +54,12 @@ impl Session {
         let had = if fires.is_some() { Had::Fired } else { Had::Handled };
         let fired = fires.map_or(Ok(()), |time| self.fire(guest, time, asked));
         // Whatever a timer did, the event is a fact.
-        guest.book().apply(event);
+        let of = guest.book().apply(event);
         if let Err(failure) = fired {
             self.past.keep(event, Had::Fired);
             return Err(failure);
         }
-        let told = self.deliver(guest, event);
+        let told = self.deliver(guest, event, of);
         let done = told.and_then(|intents| self.absorb(guest, intents.unwrap_or_default(), asked));
         if let Err(failure) = done {
             // The event is poison; that timers fired before it is not, and what they asked for has gone.
@@ -91,18 +91,20 @@ impl Session {
         Ok(())
     }
 
-    /// Calls the handler of an event, if it has one; what it returned, unless that is to be ignored.
+    /// Calls the handler of an event of that instrument, if it has one; what it returned, unless that is to
+    /// be ignored.
     pub(super) fn deliver(
         &mut self,
         guest: &mut Guest,
         event: &StrategyEvent,
+        of: Option<Instrument>,
     ) -> Result<Option<Vec<types::Intent>>, Failure> {
         let wants = self.plugin.description().wants;
         let event = match event {
             StrategyEvent::Warmup(bar) | StrategyEvent::Market(MarketEvent::Bar(bar)) => {
                 let is_live = matches!(event, StrategyEvent::Market(_));
                 let is_told = wants.bars && (is_live || bar_end(bar.start) > self.starts_after);
-                let Some(of) = guest.book().number(&bar.symbol).filter(|_| is_told) else {
+                let Some(of) = of.filter(|_| is_told) else {
                     return Ok(None);
                 };
                 return match guest.on_bar(of, bar.into()) {
@@ -114,13 +116,13 @@ impl Session {
                 };
             }
             StrategyEvent::Market(MarketEvent::Quote(quote)) => {
-                let Some(of) = guest.book().number(&quote.symbol).filter(|_| wants.quotes) else {
+                let Some(of) = of.filter(|_| wants.quotes) else {
                     return Ok(None);
                 };
                 return guest.on_quote(of, &quote.into()).map(Some);
             }
             StrategyEvent::Market(MarketEvent::Trade(trade)) => {
-                let Some(of) = guest.book().number(&trade.symbol).filter(|_| wants.trades) else {
+                let Some(of) = of.filter(|_| wants.trades) else {
                     return Ok(None);
                 };
                 let (at, size) = (trade.time.as_nanos(), trade.size as f64);
@@ -130,7 +132,6 @@ impl Session {
                 let Some(event) = translate::event(event, guest.book()).filter(|_| wants.bars) else {
                     return Ok(None);
                 };
-                let of = guest.book().number(&bar.symbol);
                 return guest.on_event(&event).map(Some).inspect_err(|_| {
                     self.poison.bars.extend(of.map(|of| (of, bar.start)));
                 });

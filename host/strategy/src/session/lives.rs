@@ -1,16 +1,15 @@
 //! The end of a life, and how the next one learns what it has to know.
 
-use std::collections::HashMap;
-
 use sandpit_types::{MarketTime, SessionDay};
 
 use super::{Life, Output, Session};
 use crate::{
     Failure, Snapshot, StrategyEvent, StrategyOutput,
     bindings::types,
-    book::{Instrument, Row, bar_end},
+    book::{Book, Instrument, Row, Slot, bar_end},
     deadline::Deadline,
     engine::processor_time,
+    event::MINUTE,
     guest::{Dead, Guest},
     host::{Estate, Host},
     strikes::Verdict,
@@ -139,16 +138,16 @@ impl Session {
     /// Without a state: the bars that it wants for its warm-up, and between them the open of the session,
     /// while that is on. With one: the bars since then.
     fn tell_bars(&mut self, guest: &mut Guest, snapshot: Option<&Snapshot>) -> Result<(), Failure> {
-        let rows = guest.book().take_bars();
-        let wants_bars = self.plugin.description().wants.bars;
-        let is_told = match snapshot {
-            None => self.last_bars(&rows),
-            Some(of) => rows.iter().map(|(_, row)| wants_bars && bar_end(row.start) > of.time).collect(),
-        };
         let since = snapshot.map_or(MarketTime::EPOCH, |snapshot| snapshot.time);
         let mut open = guest.book().session.filter(|day| day.open > since || snapshot.is_none());
+        let firsts = self.firsts(guest.book(), snapshot);
+        let opened = open.map(|day| day.open - MINUTE);
+        // What came before anything that is told stays where it is: the pause of a swap is as long as this.
+        let from = firsts.iter().flatten().copied().chain(opened).min();
+        let rows = from.map_or_else(Vec::new, |from| guest.book().take_bars(from));
         let (mut outcome, mut whole) = (Ok(()), self.whole());
-        for ((of, row), is_told) in rows.into_iter().zip(is_told) {
+        for (of, row) in rows {
+            let is_told = firsts[of as usize].is_some_and(|first| row.start >= first);
             let end = bar_end(row.start);
             if outcome.is_ok()
                 && let Some(day) = open.take_if(|day| day.open < end)
@@ -219,22 +218,19 @@ impl Session {
         guest.on_event(&types::Event::SessionOpen((&day).into())).map(drop)
     }
 
-    /// For each row whether it is among the last ones of its instrument that the strategy wants for its
-    /// warm-up.
-    fn last_bars(&self, rows: &[(Instrument, Row)]) -> Vec<bool> {
+    /// By instrument, the start of the first bar that a new life is told: of those since the snapshot, or of
+    /// as many as it wants for its warm-up; `None` where it is told none.
+    fn firsts(&self, book: &Book, snapshot: Option<&Snapshot>) -> Vec<Option<MarketTime>> {
         let description = self.plugin.description();
-        let mut wanted = HashMap::new();
-        let mut marks: Vec<bool> = rows
-            .iter()
-            .rev()
-            .map(|(of, _)| {
-                let seen: &mut usize = wanted.entry(*of).or_default();
-                *seen += 1;
-                description.wants.bars && *seen <= description.warmup_bars as usize
-            })
-            .collect();
-        marks.reverse();
-        marks
+        let first = |slot: &Slot| {
+            let bars = &slot.bars;
+            let place = match snapshot {
+                Some(of) => bars.partition_point(|row| bar_end(row.start) <= of.time),
+                None => bars.len().saturating_sub(description.warmup_bars as usize),
+            };
+            bars.get(place).filter(|_| description.wants.bars).map(|row| row.start)
+        };
+        book.slots().iter().map(first).collect()
     }
 }
 

@@ -15,7 +15,8 @@ fn tried(yard: &Yard, plugin: &Wat, events: &[StrategyEvent]) -> (u64, usize, Ve
     let engine = Engine::metered().expect("an engine");
     let path = yard.write("test.wasm", &plugin.module());
     let plugin = Plugin::load(&engine, &yard.metered_compiler(), &path).expect("it loads");
-    let mut trial = Trial::start(&engine, &plugin, &Manifest::default(), bounds(), 42).expect("it starts");
+    let mut trial =
+        Trial::start(&engine, &plugin, &Manifest::default(), bounds(), Start::new(42)).expect("it starts");
     let steps = events.iter().map(|event| trial.on(event)).collect();
     (trial.start_fuel(), trial.memory_bytes(), steps)
 }
@@ -58,6 +59,7 @@ fn an_engine_without_meter_counts_nothing() {
     let yard = Yard::new();
     let plugin = yard.load("test.wasm", &Wat::default().module()).expect("it loads");
     let engine = &yard.engine;
-    let mut trial = Trial::start(engine, &plugin, &Manifest::default(), bounds(), 42).expect("it starts");
+    let mut trial =
+        Trial::start(engine, &plugin, &Manifest::default(), bounds(), Start::new(42)).expect("it starts");
     assert_eq!((trial.on(&bar("A", 1)).fuel, trial.start_fuel(), trial.memory_bytes()), (0, 0, 0));
 }
