@@ -16,10 +16,11 @@ use sandpit_cores::{Priority, Usage, WAIT_BUCKETS_MS, Waits};
 use sandpit_execution::{DeskCounts, DeskStats};
 use sandpit_fanout::{DataCounts, Roster, Tape};
 use sandpit_ingest::{IngestStats, NewsStats, UpdateStats};
+use sandpit_journal::Counters;
 use sandpit_monitor::{
-    BudgetFigures, DataFigures, HistogramFigures, LatencyFigures, LoopFigures, OpenOrderFigures,
-    OrderFigures, PositionFigures, PriorityFigures, RecordFigures, RefusedFigures, Snapshot, StepFigures,
-    StrategyFigures, WindowFigures,
+    BudgetFigures, DataFigures, HistogramFigures, JournalFigures, LatencyFigures, LoopFigures,
+    OpenOrderFigures, OrderFigures, PositionFigures, PriorityFigures, RecordFigures, RefusedFigures,
+    Snapshot, StepFigures, StrategyFigures, WindowFigures,
 };
 use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Times, Usd};
 
@@ -47,6 +48,7 @@ pub(crate) struct Figures {
     /// Market data delivered.
     pub(crate) data: Arc<DataCounts>,
     equity: RwLock<Option<(Usd, Usd)>>,
+    journal: OnceLock<Arc<Counters>>,
     running: OnceLock<Running>,
 }
 
@@ -87,6 +89,7 @@ impl Figures {
             loops: Arc::default(),
             data: Arc::default(),
             equity: RwLock::new(None),
+            journal: OnceLock::new(),
             running: OnceLock::new(),
         }
     }
@@ -95,6 +98,12 @@ impl Figures {
     pub(crate) fn set_running(&self, running: Running) {
         // Called once in a life.
         let _ = self.running.set(running);
+    }
+
+    /// What happens to strategies is recorded; these are the counters of it.
+    pub(crate) fn set_journal(&self, counters: Arc<Counters>) {
+        // Called once in a life.
+        let _ = self.journal.set(counters);
     }
 
     /// The account was read; the first reading is the start.
@@ -128,6 +137,7 @@ impl Figures {
                 commits_late: desk.late_commits,
                 put_aside: desk.put_aside,
             },
+            journal: self.journal.get().map(|counters| journal(counters)),
             strategies: strategies.iter().map(|strategy| self.strategy(strategy, &desk)).collect(),
             refused: refused(&self.refusals),
             streams: running.map(|running| streams::streams(running, has_news)).unwrap_or_default(),
@@ -220,6 +230,15 @@ fn steps(desk: &DeskCounts, members: &[Arc<Strategy>]) -> Vec<StepFigures> {
         ("answer", steps.answer),
     ];
     named.into_iter().map(|(step, times)| StepFigures { step, times: of_times(&times) }).collect()
+}
+
+fn journal(counters: &Counters) -> JournalFigures {
+    JournalFigures {
+        entries: counters.entries.load(Ordering::Relaxed),
+        bytes: counters.bytes.load(Ordering::Relaxed),
+        lost: counters.lost.load(Ordering::Relaxed),
+        failures: counters.failures.load(Ordering::Relaxed),
+    }
 }
 
 fn refused(refusals: &Refusals) -> Vec<RefusedFigures> {

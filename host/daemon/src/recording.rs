@@ -1,10 +1,13 @@
 //! The journal of this host's life, if one is wanted: what happens to each strategy is recorded beside the
 //! trading. Nothing that goes wrong with it stops a trade.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use sandpit_contract::Exit;
-use sandpit_journal::{Journal, Settings};
+use sandpit_journal::{Counters, Journal, Settings};
 use sandpit_strategy::{Plugin, Recorder};
 use sandpit_types::{HostEpoch, MarketTime};
 
@@ -47,6 +50,11 @@ impl Recording {
             let strategy = plugin.name();
             tracing::error!(%strategy, %error, "this session can be replayed with another component only");
         }
+    }
+
+    /// What was recorded so far, if anything is.
+    pub(crate) fn counters(&self) -> Option<Arc<Counters>> {
+        self.0.as_ref().map(Journal::counters)
     }
 
     /// Writes the end. What is recorded afterwards is lost.

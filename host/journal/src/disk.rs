@@ -1,4 +1,4 @@
-//! Where segments are written: files, and in tests a disk that is full.
+//! Where segments are written, and how much room there is: files, and in tests a disk that is full.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,6 +16,18 @@ pub(crate) trait Disk: Send + 'static {
 
     /// Takes one away of which nothing could be written.
     fn remove(&mut self, number: u32) -> io::Result<()>;
+
+    /// How much room there is.
+    fn space(&self) -> io::Result<Space>;
+}
+
+/// The room on a disk, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Space {
+    /// What may still be written by whoever is not root.
+    pub(crate) free: u64,
+    /// What the disk holds in all.
+    pub(crate) total: u64,
 }
 
 /// A segment that is being written.
@@ -55,6 +67,14 @@ impl Disk for Folder {
     fn remove(&mut self, number: u32) -> io::Result<()> {
         fs::remove_file(self.0.join(segment_name(number)))
     }
+
+    fn space(&self) -> io::Result<Space> {
+        // The folder comes with its first segment: it will be where the nearest one is that is there.
+        let there = self.0.ancestors().find(|folder| folder.exists()).unwrap_or(&self.0);
+        let disk = rustix::fs::statvfs(there)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Ok(Space { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
+    }
 }
 
 impl Segment for File {
@@ -68,5 +88,18 @@ impl Segment for File {
 
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_is_that_of_the_disk_even_before_the_folder_is_there() {
+        let root = tempfile::tempdir().expect("a folder");
+        let space = Folder(root.path().join("not/yet/there")).space().expect("a disk");
+        assert_eq!(space.total, Folder(root.path().to_owned()).space().expect("a disk").total);
+        assert!(space.total > 0 && space.free <= space.total, "{space:?}");
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     JournalError, Retention,
     archive::keep_component,
     disk::{Disk, Folder},
-    prune::prune,
+    prune::{Archive, Pruner},
     segments::{Origin, SEGMENT_BYTES, Segments},
     strand::{Strand, Waiting},
     writer::{Line, Opened, Writer},
@@ -58,6 +58,7 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Journal {
     settings: Settings,
+    archive: Archive,
     opened: Opened,
     strands: AtomicU32,
     waiting: Arc<Waiting>,
@@ -88,19 +89,26 @@ impl Journal {
         let origin = Origin { session: settings.session.clone(), host: settings.host.clone() };
         let segments = Segments::new(disk, origin, SEGMENT_BYTES);
         let limit = settings.retention.max_bytes;
-        let writer = Writer::new(segments, limit, Arc::clone(&opened), Arc::clone(&counters));
+        let archive = Archive::default();
+        let mut pruner = Pruner {
+            root: settings.root.clone(),
+            current: settings.session.clone(),
+            retention: settings.retention,
+            now: Box::new(now),
+            archive: Arc::clone(&archive),
+            is_said: false,
+        };
+        let prune = Box::new(move |wanting_bytes| pruner.prune(wanting_bytes));
+        let writer = Writer::new(segments, limit, Arc::clone(&opened), Arc::clone(&counters), prune);
         let (end, ending) = channel();
         let (done, ended) = channel();
-        let prune = {
-            let Settings { root, session, retention, .. } = settings.clone();
-            move || prune_and_say(&root, &session, retention, now())
-        };
         thread::Builder::new()
             .name("journal".into())
-            .spawn(move || serve(writer, &ending, &done, prune))
+            .spawn(move || serve(writer, &ending, &done))
             .map_err(|source| JournalError::Thread { source })?;
         let (strands, waiting) = (AtomicU32::new(0), Arc::default());
-        Ok(Self { settings, opened, strands, waiting, counters, end: Mutex::new(Some((end, ended))) })
+        let end = Mutex::new(Some((end, ended)));
+        Ok(Self { settings, archive, opened, strands, waiting, counters, end })
     }
 
     /// A recorder for one life of a strategy in this host: from its start to its end, restarts and changes of
@@ -119,6 +127,7 @@ impl Journal {
     /// When the file has changed, or cannot be read or kept. The session can then be replayed with another
     /// component only.
     pub fn keep(&self, file: &Path, sha256: &str) -> Result<(), JournalError> {
+        let _held = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         keep_component(&self.settings.root, &self.settings.session, file, sha256)
     }
 
@@ -149,28 +158,17 @@ impl Drop for Journal {
     }
 }
 
-fn serve<D: Disk>(mut writer: Writer<D>, ending: &Receiver<()>, done: &Sender<()>, prune: impl Fn()) {
-    prune();
+fn serve<D: Disk>(mut writer: Writer<D>, ending: &Receiver<()>, done: &Sender<()>) {
+    writer.prune(0);
     let mut segments = 0;
     while ending.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
         writer.round();
         if writer.segments() > segments {
             segments = writer.segments();
-            prune();
+            writer.prune(0);
         }
     }
     writer.close();
     // Nobody waits any more when it took too long.
     let _ = done.send(());
-}
-
-/// Best effort: a full folder costs disk, not trading.
-fn prune_and_say(root: &Path, session: &str, retention: Retention, now: MarketTime) {
-    match prune(root, session, retention, now) {
-        Ok(pruned) if pruned.sessions > 0 => {
-            tracing::info!(sessions = pruned.sessions, bytes = pruned.bytes, "old sessions are forgotten");
-        }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "old sessions of the journal stay"),
-    }
 }

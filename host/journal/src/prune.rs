@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -32,13 +33,50 @@ impl Default for Retention {
     }
 }
 
+/// Who forgets, beside one session that is being written.
+pub(crate) struct Pruner {
+    pub(crate) root: PathBuf,
+    pub(crate) current: String,
+    pub(crate) retention: Retention,
+    pub(crate) now: Box<dyn Fn() -> MarketTime + Send>,
+    pub(crate) archive: Archive,
+    /// Whether it was said already that something stays.
+    pub(crate) is_said: bool,
+}
+
+/// Held by whoever keeps a component, and by whoever looks for those that nobody lists: between the look at
+/// the lists and the removal no session may count on one that is there.
+pub(crate) type Archive = Arc<Mutex<()>>;
+
+impl Pruner {
+    /// Forgets what is too old or too much, the oldest until `wanting_bytes` have become free, and components
+    /// that no session lists any more. Best effort: a full folder costs disk, not trading.
+    pub(crate) fn prune(&mut self, wanting_bytes: u64) {
+        let now = (self.now)();
+        let mut pruned = prune(&self.root, &self.current, self.retention, wanting_bytes, now);
+        {
+            let _held = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+            pruned.noted(remove_unlisted(&self.root));
+        }
+        if pruned.sessions > 0 {
+            tracing::info!(sessions = pruned.sessions, bytes = pruned.bytes, "old sessions are forgotten");
+        }
+        if let Some(error) = &pruned.error
+            && !self.is_said
+        {
+            tracing::warn!(%error, "something of the journal that is old stays");
+        }
+        self.is_said = pruned.error.is_some();
+    }
+}
+
 /// What was forgotten.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// Sessions.
-    pub sessions: u32,
-    /// Their bytes.
-    pub bytes: u64,
+#[derive(Debug, Default)]
+struct Pruned {
+    sessions: u32,
+    bytes: u64,
+    /// The first that could not be read or removed: it stays, and the others were gone through.
+    error: Option<JournalError>,
 }
 
 /// A session on the disk.
@@ -48,41 +86,70 @@ struct Kept {
     written: MarketTime,
 }
 
-/// Forgets what is too old or too much in `root`, and components that no session lists any more. `now` is
-/// wall-clock time, that of the files.
-///
-/// # Errors
-/// When a folder cannot be read or something cannot be removed; what was removed before stays removed.
-pub fn prune(
-    root: &Path,
-    current: &str,
-    retention: Retention,
-    now: MarketTime,
-) -> Result<Pruned, JournalError> {
-    let names = sessions(root).map_err(JournalError::io("read", root))?;
-    let mut total = size(&root.join(COMPONENTS))?.0;
+/// Forgets what is too old or too much in `root`, then the oldest until `wanting_bytes` have become free.
+/// `now` is wall-clock time, that of the files.
+fn prune(root: &Path, current: &str, retention: Retention, wanting_bytes: u64, now: MarketTime) -> Pruned {
+    let mut pruned = Pruned::default();
+    let Some(names) = pruned.noted(folders(root).map_err(JournalError::io("read", root))) else {
+        return pruned;
+    };
+    let mut total = pruned.noted(size(&root.join(COMPONENTS))).map_or(0, |(bytes, _)| bytes);
     let mut others = Vec::new();
     for name in names {
         let path = root.join(&name);
-        let (bytes, written) = size(&path)?;
+        let Some((bytes, written)) = pruned.noted(size(&path)) else { continue };
         total += bytes;
         if name != current {
             others.push(Kept { path, bytes, written });
         }
     }
     let oldest = now - Duration::from_secs(86_400 * u64::from(retention.keep_days));
-    let mut pruned = Pruned::default();
     for session in others {
-        if session.written >= oldest && total <= retention.max_bytes {
+        let is_wanted = total <= retention.max_bytes && pruned.bytes >= wanting_bytes;
+        if session.written >= oldest && is_wanted {
             continue;
         }
-        remove_session(&session.path).map_err(JournalError::io("remove", &session.path))?;
+        let removed = remove_session(&session.path).map_err(JournalError::io("remove", &session.path));
+        if pruned.noted(removed).is_none() {
+            continue;
+        }
         total = total.saturating_sub(session.bytes);
         pruned.sessions += 1;
         pruned.bytes += session.bytes;
     }
-    remove_unlisted(root)?;
-    Ok(pruned)
+    pruned
+}
+
+impl Pruned {
+    /// What came of it, or nothing and its error is kept if it is the first.
+    fn noted<T>(&mut self, outcome: Result<T, JournalError>) -> Option<T> {
+        match outcome {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                None
+            }
+        }
+    }
+}
+
+/// The folders of sessions, oldest first: those that have a segment, or the list of components alone, as one
+/// that has just begun and one that never wrote anything.
+fn folders(root: &Path) -> io::Result<Vec<String>> {
+    let mut names: BTreeSet<_> = sessions(root)?.into_iter().collect();
+    let listing = match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        outcome => outcome?,
+    };
+    for entry in listing {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().into_string()
+            && entry.path().join(COMPONENTS).is_file()
+        {
+            names.insert(name);
+        }
+    }
+    Ok(names.into_iter().collect())
 }
 
 /// The bytes of the files in a folder, and when the newest was written.
@@ -131,7 +198,7 @@ fn remove_unlisted(root: &Path) -> Result<(), JournalError> {
     let Ok(there) = fs::read_dir(&folder) else { return Ok(()) };
     let there: Vec<_> = there.flatten().map(|entry| entry.path()).collect();
     let mut wanted = BTreeSet::new();
-    for name in sessions(root).map_err(JournalError::io("read", root))? {
+    for name in folders(root).map_err(JournalError::io("read", root))? {
         let session = root.join(name);
         wanted.extend(listed(&session).map_err(JournalError::io("read", &session))?);
     }
@@ -172,7 +239,14 @@ mod tests {
         }
     }
 
-    fn check(keep_days: u32, max_bytes: u64, current: &str, left: &[&str], components: &[&str]) {
+    fn check(
+        keep_days: u32,
+        max_bytes: u64,
+        wanting: u64,
+        current: &str,
+        left: &[&str],
+        components: &[&str],
+    ) {
         let root = tempfile::tempdir().expect("a folder");
         for (day, name, component) in [(10, "a", "x"), (20, "b", "y"), (30, "c", "y")] {
             session(root.path(), name, 1_000, day, component);
@@ -181,8 +255,9 @@ mod tests {
         fs::write(root.path().join("not ours/diary.txt"), "dear").expect("written");
         let now = MarketTime::from_secs(i64::try_from(31 * DAY).expect("small"));
         let before = 3 - left.len();
-        let pruned = prune(root.path(), current, Retention { keep_days, max_bytes }, now).expect("pruned");
-        assert_eq!(pruned.sessions as usize, before, "{pruned:?}");
+        let pruned = prune(root.path(), current, Retention { keep_days, max_bytes }, wanting, now);
+        remove_unlisted(root.path()).expect("removed");
+        assert!(pruned.error.is_none() && pruned.sessions as usize == before, "{pruned:?}");
         assert_eq!(sessions(root.path()).expect("read"), left);
         let mut kept: Vec<_> = fs::read_dir(root.path().join(COMPONENTS))
             .expect("a listing")
@@ -197,18 +272,66 @@ mod tests {
 
     #[test]
     fn old_sessions_go_first_and_never_the_current_one() {
-        check(100, 10_000, "c", &["a", "b", "c"], &["x", "y"]);
-        check(15, 10_000, "c", &["b", "c"], &["y"]);
-        check(100, 2_500, "c", &["b", "c"], &["y"]);
-        check(100, 1, "c", &["c"], &["y"]);
-        check(1, 1, "a", &["a"], &["x"]);
-        check(0, 0, "b", &["b"], &["y"]);
+        check(100, 10_000, 0, "c", &["a", "b", "c"], &["x", "y"]);
+        check(15, 10_000, 0, "c", &["b", "c"], &["y"]);
+        check(100, 2_500, 0, "c", &["b", "c"], &["y"]);
+        check(100, 10_000, 1, "c", &["b", "c"], &["y"]);
+        check(100, 10_000, 1_100, "c", &["c"], &["y"]);
+        check(100, 10_000, u64::MAX, "b", &["b"], &["y"]);
+        check(100, 1, 0, "c", &["c"], &["y"]);
+        check(1, 1, 0, "a", &["a"], &["x"]);
+        check(0, 0, 0, "b", &["b"], &["y"]);
     }
 
     #[test]
     fn a_journal_that_is_not_there_has_nothing_to_forget() {
         let root = tempfile::tempdir().expect("a folder");
-        let pruned = prune(&root.path().join("none"), "a", Retention::default(), MarketTime::EPOCH);
-        assert_eq!(pruned.expect("nothing"), Pruned::default());
+        let pruned = prune(&root.path().join("none"), "a", Retention::default(), u64::MAX, MarketTime::EPOCH);
+        assert!(pruned.error.is_none() && pruned.sessions == 0, "{pruned:?}");
+    }
+
+    /// Forgets everything that is not `current`.
+    fn all_but(root: &Path, current: &str) -> Pruner {
+        Pruner {
+            root: root.to_owned(),
+            current: current.into(),
+            retention: Retention { keep_days: 1, max_bytes: 1 },
+            now: Box::new(|| MarketTime::from_secs(4_000_000_000)),
+            archive: Archive::default(),
+            is_said: false,
+        }
+    }
+
+    #[test]
+    fn what_a_session_without_a_segment_lists_stays() {
+        let root = tempfile::tempdir().expect("a folder");
+        session(root.path(), "old", 1_000, 10, "x");
+        let current = root.path().join("now");
+        fs::create_dir(&current).expect("made");
+        fs::write(current.join(COMPONENTS), "x\n").expect("written");
+        all_but(root.path(), "now").prune(0);
+        assert!(!root.path().join("old").exists());
+        assert!(crate::component(root.path(), "x").exists(), "the new session cannot be replayed");
+        all_but(root.path(), "later").prune(0);
+        assert!(!current.exists(), "it never wrote anything");
+        assert!(!crate::component(root.path(), "x").exists());
+    }
+
+    #[test]
+    fn one_session_that_stays_does_not_keep_the_others() {
+        let root = tempfile::tempdir().expect("a folder");
+        for name in ["a", "b", "c"] {
+            session(root.path(), name, 1_000, 10, "x");
+        }
+        // A segment that is a folder cannot be removed as a file.
+        fs::create_dir(root.path().join("a/0001.journal")).expect("made");
+        let mut pruner = all_but(root.path(), "c");
+        pruner.prune(0);
+        assert_eq!(sessions(root.path()).expect("read"), ["a", "c"]);
+        assert!(pruner.is_said, "the one that stays is told of");
+        fs::remove_dir(root.path().join("a/0001.journal")).expect("removed");
+        pruner.prune(0);
+        assert_eq!(sessions(root.path()).expect("read"), ["c"]);
+        assert!(!pruner.is_said);
     }
 }

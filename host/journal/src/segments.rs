@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     FORMAT,
-    disk::{Disk, Segment},
+    disk::{Disk, Segment, Space},
     frame::{self, Frame, Header},
 };
 
@@ -58,11 +58,21 @@ impl<D: Disk> Segments<D> {
         self.next
     }
 
+    /// How much room there is for more.
+    pub(crate) fn space(&self) -> io::Result<Space> {
+        self.disk.space()
+    }
+
+    /// Whether frames of so many bytes begin a new segment.
+    pub(crate) fn begins(&self, bytes: u64) -> bool {
+        self.open
+            .as_ref()
+            .is_none_or(|open| open.bytes > open.header_bytes && open.bytes + bytes > self.limit)
+    }
+
     /// Appends whole frames: all of them, or on an error none that a reader would see.
     pub(crate) fn append(&mut self, frames: &[u8]) -> io::Result<()> {
-        let is_over =
-            |open: &Open<_>| open.bytes > open.header_bytes && open.bytes + frames.len() as u64 > self.limit;
-        if self.open.as_ref().is_some_and(is_over) {
+        if self.begins(frames.len() as u64) {
             self.close();
         }
         let open = match &mut self.open {

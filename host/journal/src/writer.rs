@@ -7,7 +7,8 @@
 //! ```
 //!
 //! While it fails, what was taken is kept and nothing more is taken: strands fill up to their bounds, then
-//! lose entries, and the gap is written into the log as soon as something can be written.
+//! lose entries, and the gap is written into the log as soon as something can be written. Too little room on
+//! the disk is a write that fails, before it does: see [`Room`].
 
 use std::{
     io,
@@ -20,6 +21,7 @@ use crate::{
     Counters,
     disk::Disk,
     frame::{self, Frame},
+    room::{Room, reserve},
     segments::Segments,
     strand::{Buffer, Taken, emptied},
 };
@@ -42,6 +44,9 @@ pub(crate) struct Line {
 /// Strands that were opened, until the writer has seen them.
 pub(crate) type Opened = Arc<Mutex<Vec<Line>>>;
 
+/// Forgets old sessions, the oldest until so many bytes have become free.
+pub(crate) type Prune = Box<dyn FnMut(u64) + Send>;
+
 pub(crate) struct Writer<D: Disk> {
     segments: Segments<D>,
     /// The most bytes of this session.
@@ -56,6 +61,8 @@ pub(crate) struct Writer<D: Disk> {
     spare: Vec<u8>,
     state: State,
     rounds: u32,
+    room: Room,
+    prune: Prune,
     counters: Arc<Counters>,
 }
 
@@ -72,6 +79,7 @@ impl<D: Disk> Writer<D> {
         limit_bytes: u64,
         opened: Opened,
         counters: Arc<Counters>,
+        prune: Prune,
     ) -> Self {
         Self {
             segments,
@@ -84,6 +92,8 @@ impl<D: Disk> Writer<D> {
             spare: Vec::new(),
             state: State::Writing,
             rounds: 0,
+            room: Room::default(),
+            prune,
             counters,
         }
     }
@@ -91,6 +101,11 @@ impl<D: Disk> Writer<D> {
     /// How many segments were begun.
     pub(crate) fn segments(&self) -> u32 {
         self.segments.count()
+    }
+
+    /// Forgets old sessions, the oldest until so many bytes have become free.
+    pub(crate) fn prune(&mut self, wanting_bytes: u64) {
+        (self.prune)(wanting_bytes);
     }
 
     /// Writes what waits, and syncs when it is time.
@@ -128,6 +143,9 @@ impl<D: Disk> Writer<D> {
 
     /// Writes what waits; a `thorough` look also takes what is only ticks.
     fn write(&mut self, thorough: bool) -> io::Result<()> {
+        if thorough || self.state != State::Writing {
+            self.look_for_room()?;
+        }
         self.flush()?;
         let mut opened = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
         for line in &opened {
@@ -176,6 +194,9 @@ impl<D: Disk> Writer<D> {
         if self.segments.bytes() + self.pending.len() as u64 > self.limit_bytes {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "it has reached journal.max_mb"));
         }
+        if self.segments.begins(self.pending.len() as u64) {
+            self.look_for_room()?;
+        }
         self.segments.append(&self.pending)?;
         self.pending = emptied(std::mem::take(&mut self.pending));
         let (entries, lost) =
@@ -191,6 +212,24 @@ impl<D: Disk> Writer<D> {
             tracing::warn!(lost, "the journal is written again");
         }
         Ok(())
+    }
+
+    /// Old sessions make room before nothing is written any more.
+    fn look_for_room(&mut self) -> io::Result<()> {
+        // A disk that does not even tell its room will tell the write what is wrong with it.
+        let Ok(space) = self.segments.space() else { return Ok(()) };
+        let wanting = self.room.on(space);
+        if wanting == 0 {
+            return Ok(());
+        }
+        (self.prune)(wanting);
+        let Ok(space) = self.segments.space() else { return Ok(()) };
+        if self.room.on(space) == 0 {
+            return Ok(());
+        }
+        let (free, reserve) = (space.free >> 20, reserve(space) >> 20);
+        let message = format!("{free} MiB are free, the last {reserve} MiB are left to the database");
+        Err(io::Error::new(io::ErrorKind::StorageFull, message))
     }
 
     /// Says it once, until something could be written again.

@@ -16,11 +16,15 @@ use sandpit_types::MarketTime;
 use super::*;
 use crate::{
     End, Journal, Retention, Settings,
-    disk::{Folder, Segment},
+    disk::{Folder, Segment, Space},
     reader::tests::read,
     segments::{Origin, SEGMENT_BYTES},
     strand::{STRAND_BYTES_MAX, Strand, Waiting},
 };
+
+/// What the small disk holds, bytes: its reserve is a GiB.
+const TOTAL: u64 = 16 << 30;
+const GIB: u64 = 1 << 30;
 
 /// A disk with so much room; what does not fit is written as far as it goes.
 #[derive(Clone)]
@@ -29,6 +33,19 @@ struct Small {
     room: Arc<AtomicU64>,
     /// Whether what was written too much can be cut away.
     cuts: Arc<AtomicBool>,
+    /// What it says is free.
+    free: Arc<AtomicU64>,
+}
+
+impl Small {
+    fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            room: Arc::new(AtomicU64::new(u64::MAX)),
+            cuts: Arc::new(AtomicBool::new(true)),
+            free: Arc::new(AtomicU64::new(TOTAL)),
+        }
+    }
 }
 
 struct SmallSegment {
@@ -45,6 +62,10 @@ impl Disk for Small {
 
     fn remove(&mut self, number: u32) -> io::Result<()> {
         Folder(self.folder.clone()).remove(number)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        Ok(Space { free: self.free.load(Ordering::Relaxed), total: TOTAL })
     }
 }
 
@@ -79,21 +100,31 @@ struct Rig {
     opened: Opened,
     counters: Arc<Counters>,
     waiting: Arc<Waiting>,
+    /// What was to become free, each time.
+    pruned: Arc<Mutex<Vec<u64>>>,
+    /// The bytes of the sessions that can be forgotten.
+    old: Arc<AtomicU64>,
 }
 
 impl Rig {
     fn new(limit_bytes: u64) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let disk = Small {
-            folder: dir.path().join("session"),
-            room: Arc::new(AtomicU64::new(u64::MAX)),
-            cuts: Arc::new(AtomicBool::new(true)),
-        };
+        let disk = Small::new(dir.path().join("session"));
         let origin = Origin { session: "session".into(), host: "1".into() };
         let segments = Segments::new(disk.clone(), origin, SEGMENT_BYTES);
         let (opened, counters) = (Opened::default(), Arc::new(Counters::default()));
-        let writer = Writer::new(segments, limit_bytes, Arc::clone(&opened), Arc::clone(&counters));
-        Self { dir, disk, writer, opened, counters, waiting: Arc::default() }
+        let old = Arc::new(AtomicU64::new(0));
+        let pruned = Arc::new(Mutex::new(Vec::new()));
+        let prune = {
+            let (pruned, free) = (Arc::clone(&pruned), Arc::clone(&disk.free));
+            let old = Arc::clone(&old);
+            Box::new(move |wanting| {
+                pruned.lock().expect("nobody panicked").push(wanting);
+                free.fetch_add(old.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+            })
+        };
+        let writer = Writer::new(segments, limit_bytes, Arc::clone(&opened), Arc::clone(&counters), prune);
+        Self { dir, disk, writer, opened, counters, waiting: Arc::default(), pruned, old }
     }
 
     fn strand(&self, number: u32, strategy: &str) -> Strand {
@@ -201,6 +232,61 @@ fn a_session_ends_at_its_limit_and_the_gap_is_bounded() {
 }
 
 #[test]
+fn the_last_of_the_disk_is_left_to_others_until_there_is_room_again() {
+    let mut rig = Rig::new(u64::MAX);
+    let strand = rig.strand(0, "a");
+    add(&strand, 1_000);
+    rig.rounds(SYNC_ROUNDS);
+    rig.disk.free.store(GIB - 1, Ordering::Relaxed);
+    rig.rounds(SYNC_ROUNDS);
+    let written = rig.writer.segments.bytes();
+    for _ in 0..10 {
+        add(&strand, STRAND_BYTES_MAX / 4);
+        rig.rounds(RETRY_ROUNDS);
+    }
+    assert_eq!(rig.writer.segments.bytes(), written, "nothing is written below the reserve");
+    // The reserve alone is not enough: it would end and begin with every commit of the database.
+    rig.disk.free.store(GIB, Ordering::Relaxed);
+    rig.rounds(RETRY_ROUNDS);
+    assert_eq!(rig.writer.segments.bytes(), written);
+    rig.disk.free.store(GIB + SEGMENT_BYTES, Ordering::Relaxed);
+    rig.rounds(RETRY_ROUNDS);
+    assert!(rig.writer.segments.bytes() > written, "it goes on when there is room");
+    add(&strand, 10);
+    rig.writer.close();
+    let (frames, end) = rig.read();
+    assert_eq!(end, End::Closed);
+    assert!(numbers(&frames).iter().any(|(.., count)| *count < 0), "the gap is marked");
+    assert_eq!(numbers(&frames).last(), Some(&(0, 11, 1)));
+}
+
+#[test]
+fn old_sessions_go_before_anything_is_lost() {
+    let mut rig = Rig::new(u64::MAX);
+    let strand = rig.strand(0, "a");
+    rig.disk.free.store(GIB - 100, Ordering::Relaxed);
+    rig.old.store(SEGMENT_BYTES + 100, Ordering::Relaxed);
+    for _ in 0..3 {
+        add(&strand, 1_000);
+        rig.rounds(SYNC_ROUNDS);
+    }
+    assert_eq!(*rig.pruned.lock().expect("ours"), [SEGMENT_BYTES + 100], "once, and as much as is missing");
+    assert_eq!(rig.counters.failures.load(Ordering::Relaxed), 0);
+    assert_eq!(rig.counters.entries.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn each_segment_begins_with_a_look_at_the_room() {
+    let mut rig = Rig::new(u64::MAX);
+    let strand = rig.strand(0, "a");
+    rig.disk.free.store(GIB - 1, Ordering::Relaxed);
+    add(&strand, 1_000);
+    rig.rounds(1);
+    assert_eq!(rig.writer.segments.count(), 0, "within the first second, too");
+    assert_eq!(rig.counters.failures.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn a_strand_that_comes_while_nothing_can_be_written_has_its_name_first() {
     let mut rig = Rig::new(u64::MAX);
     rig.disk.room.store(0, Ordering::Relaxed);
@@ -233,6 +319,10 @@ impl Disk for Hung {
     fn remove(&mut self, _: u32) -> io::Result<()> {
         Ok(())
     }
+
+    fn space(&self) -> io::Result<Space> {
+        Err(io::Error::from(io::ErrorKind::TimedOut))
+    }
 }
 
 fn settings(root: &Path) -> Settings {
@@ -261,7 +351,8 @@ fn a_strategy_never_waits_for_a_disk_that_hangs() {
 #[test]
 fn a_journal_is_written_by_its_thread() {
     let dir = tempfile::tempdir().expect("a folder");
-    let journal = Journal::start(settings(dir.path()), || MarketTime::EPOCH).expect("it starts");
+    let disk = Small::new(dir.path().join("session"));
+    let journal = Journal::start_on(disk, settings(dir.path()), || MarketTime::EPOCH).expect("it starts");
     let strand = journal.strand(&StrategyName::parse("a").expect("a name"));
     (0..1_000).for_each(|_| add(&strand, 100));
     assert!(journal.close());
@@ -280,9 +371,9 @@ const FOLDER: &str = "SANDPIT_JOURNAL_TEST_FOLDER";
 fn writing_child() {
     let folder = PathBuf::from(std::env::var_os(FOLDER).expect("the folder"));
     let origin = Origin { session: "session".into(), host: "1".into() };
-    let segments = Segments::new(Folder(folder), origin, 1 << 20);
+    let segments = Segments::new(Small::new(folder), origin, 1 << 20);
     let opened = Opened::default();
-    let mut writer = Writer::new(segments, u64::MAX, Arc::clone(&opened), Arc::default());
+    let mut writer = Writer::new(segments, u64::MAX, Arc::clone(&opened), Arc::default(), Box::new(|_| ()));
     let strand = Strand::new(Arc::default());
     let strategy = StrategyName::parse("a").expect("a name");
     opened.lock().expect("ours").push(Line { number: 0, strategy, buffer: strand.buffer() });

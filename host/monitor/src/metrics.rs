@@ -20,6 +20,7 @@ pub(crate) fn render(snapshot: &Snapshot, money: Money) -> String {
     process(&mut page, snapshot);
     orders(&mut page, snapshot);
     records(&mut page, snapshot);
+    journal(&mut page, snapshot);
     strategies(&mut page, snapshot);
     match money {
         Money::Told => self::money(&mut page, snapshot),
@@ -103,6 +104,18 @@ fn records(page: &mut Page, snapshot: &Snapshot) {
         ("sandpit_commits_failed_total", "Commits of records that failed", records.commits_failed),
         ("sandpit_commits_late_total", "Commits of records not answered in time", records.commits_late),
         ("sandpit_records_put_aside_total", "Records the database refused for good", records.put_aside),
+    ] {
+        page.counter(name, help, &[(&[], count as f64)]);
+    }
+}
+
+fn journal(page: &mut Page, snapshot: &Snapshot) {
+    let Some(journal) = snapshot.journal else { return };
+    for (name, help, count) in [
+        ("sandpit_journal_entries_total", "Entries written to the journal", journal.entries),
+        ("sandpit_journal_bytes_total", "Bytes written to the journal", journal.bytes),
+        ("sandpit_journal_lost_total", "Entries that the journal could not keep", journal.lost),
+        ("sandpit_journal_failures_total", "Writes to the journal that failed", journal.failures),
     ] {
         page.counter(name, help, &[(&[], count as f64)]);
     }
@@ -230,8 +243,8 @@ fn flag(on: bool) -> f64 {
 mod tests {
     use super::*;
     use crate::{
-        HistogramFigures, LoopFigures, OrderFigures, PriorityFigures, RecordFigures, StrategyFigures,
-        WindowFigures,
+        HistogramFigures, JournalFigures, LoopFigures, OrderFigures, PriorityFigures, RecordFigures,
+        StrategyFigures, WindowFigures,
     };
 
     #[test]
@@ -275,6 +288,22 @@ mod tests {
             let name = line.split_once(' ').expect("a name and a value").0;
             assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");
             assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} is no {kind} in {text}");
+        }
+    }
+
+    #[test]
+    fn the_journal_is_shown_when_there_is_one() {
+        let text = render(&Snapshot::default(), Money::LeftOut);
+        assert!(!text.contains("journal"), "{text}");
+        let journal = Some(JournalFigures { entries: 1, bytes: 2, lost: 3, failures: 4 });
+        let text = render(&Snapshot { journal, ..Snapshot::default() }, Money::LeftOut);
+        for line in [
+            "sandpit_journal_entries_total 1",
+            "sandpit_journal_bytes_total 2",
+            "sandpit_journal_lost_total 3",
+            "sandpit_journal_failures_total 4",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub orders: OrderFigures,
     /// What went into the records so far, and what did not.
     pub records: RecordFigures,
+    /// What went into the journal of this life; `None` when nothing is recorded.
+    pub journal: Option<JournalFigures>,
     /// One entry a strategy, by name.
     pub strategies: Vec<StrategyFigures>,
     /// Plugins that are not used; of one that was changed, the one before goes on.
@@ -156,6 +158,19 @@ pub struct RecordFigures {
     pub commits_late: u64,
     /// Records that the database refused for good; each stands in a notice instead.
     pub put_aside: u64,
+}
+
+/// What happened to strategies, as far as it was recorded for a replay.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct JournalFigures {
+    /// Entries written.
+    pub entries: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Entries that could not be kept; what was lost cannot be replayed.
+    pub lost: u64,
+    /// Tries to write that failed; one a second while there is no room.
+    pub failures: u64,
 }
 
 /// A latency in microseconds of real time.

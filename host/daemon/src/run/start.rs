@@ -271,6 +271,9 @@ fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>) -> Result<Outlets
     }
     let snapshots = Snapshots::start(folder.clone()).map_err(failed)?;
     let recording = Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?;
+    if let Some(counters) = recording.counters() {
+        prepared.figures.set_journal(counters);
+    }
     let loops = prepared.figures.loops.clone();
     Ok(Outlets { desk: inputs.clone(), loops, snapshots, recording: Arc::new(recording) })
 }
