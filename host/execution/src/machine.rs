@@ -178,6 +178,10 @@ impl<R: Review> Machine<R> {
             DeskInput::CancelStrategy(strategy) => {
                 self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now)
             }
+            DeskInput::Quarantined { strategy, reason } => {
+                self.raise(format!("the strategy {strategy} is quarantined: {reason}"), now);
+                self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now);
+            }
             DeskInput::CancelSymbols { strategy, symbols } => self.cancel_symbols(&strategy, &symbols, now),
             // Behind whatever waits to be told: what happened before it is in it.
             DeskInput::Introduce(strategy) => self.tell(introduction(&self.books, &strategy)),
