@@ -2,7 +2,8 @@
 //!
 //! A thread of its own writes, so that no strategy waits for the disk; of several that wait, the newest
 //! counts. A file is written whole beside the old one and renamed over it, and bears a checksum and the
-//! account: one that is damaged or of another account is said and ignored, and its strategy starts without it.
+//! account: one that is damaged or of another account is said and ignored, and its strategy starts without
+//! it.
 
 use std::{
     collections::BTreeMap,
@@ -85,11 +86,12 @@ impl Snapshots {
     }
 
     /// What a strategy starts from, if it has saved anything that can be used; that it does is said.
-    pub(crate) fn begin_from(&self, strategy: &StrategyName) -> Option<Snapshot> {
-        let Kept { sha256, snapshot } = self.newest(strategy)?;
+    pub(crate) fn begin_from(&self, strategy: &StrategyName) -> Option<Kept> {
+        let kept = self.newest(strategy)?;
+        let Kept { sha256, snapshot } = &kept;
         let (strategy, of, bytes) = (strategy.as_str(), snapshot.time, snapshot.state.len());
         tracing::info!(strategy, %of, bytes, sha256, "the strategy starts from the state that it saved");
-        Some(snapshot)
+        Some(kept)
     }
 
     /// The newest snapshot of a strategy, if it has one that can be used.
@@ -133,7 +135,10 @@ impl WritingDesk {
                 Err(error) => {
                     if !std::mem::replace(&mut is_failing, true) {
                         let strategy = strategy.as_str();
-                        tracing::error!(strategy, %error, "snapshots cannot be kept: the next host has old ones");
+                        tracing::error!(
+                            strategy, %error,
+                            "snapshots cannot be written: the next host has old ones"
+                        );
                     }
                 }
             }
@@ -346,6 +351,6 @@ mod tests {
         assert!(snapshots.flush(LONG));
         let other = Snapshots::start(folder.path().to_owned(), "another").expect("it can be used");
         assert_eq!((other.newest(&name()), other.begin_from(&name())), (None, None));
-        assert_eq!(start(folder.path()).begin_from(&name()), Some(kept(b"state").snapshot));
+        assert_eq!(start(folder.path()).begin_from(&name()), Some(kept(b"state")));
     }
 }

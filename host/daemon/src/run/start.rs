@@ -291,7 +291,7 @@ fn start_strategies<B: Broker>(
     let Plugins { loader, roster, owners, refusals, again, .. } = &mut prepared.plugins;
     for (index, strategy) in (0..).zip(&*roster.members()) {
         let seed = prepared.seed.wrapping_add(index);
-        let saved = outlets.snapshots.begin_from(&strategy.name);
+        let saved = outlets.snapshots.begin_from(&strategy.name).map(|kept| kept.snapshot);
         match strategy.start(&loader.engine, &prepared.config, seed, saved, outlets.clone()) {
             Ok(runner) => {
                 let told = introduction(desk.books(), &strategy.name);

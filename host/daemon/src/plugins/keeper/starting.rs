@@ -94,7 +94,8 @@ impl Keeping {
         let (engine, config) = (&self.parts.loader.engine, &self.parts.config);
         let outlets = self.parts.outlets.clone();
         let saved = outlets.snapshots.begin_from(&strategy.name);
-        let runner = strategy.start(engine, config, self.parts.seed, saved, outlets)?;
+        let snapshot = saved.as_ref().map(|kept| kept.snapshot.clone());
+        let runner = strategy.start(engine, config, self.parts.seed, snapshot, outlets)?;
         let Past { bars, since } = past;
         if self.parts.crew.add(&strategy.name, runner, strategy.inbox.clone()).is_err() {
             self.let_go(&strategy, "the host ends");
@@ -102,6 +103,8 @@ impl Keeping {
         }
         if !self.join(&strategy, bars) {
             self.let_go(&strategy, "the desk does not say what the strategy holds");
+            // It has heard of nothing, so what it saved at its end is of no time.
+            saved.into_iter().for_each(|kept| self.parts.outlets.snapshots.keep(&strategy.name, kept));
             return Err(StrategiesError::DeskSilent);
         }
         self.tell_all(&strategy.instruments, since);
