@@ -17,6 +17,7 @@ mod check;
 mod crew;
 mod folder;
 mod keeper;
+mod late;
 mod listing;
 mod refusals;
 mod snapshots;

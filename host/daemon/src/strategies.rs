@@ -3,6 +3,7 @@
 //! They come, change and go while the host runs, see [`crate::plugins`]. Whoever needs to know who runs now
 //! looks at the roster; whose a symbol is, `owners` says.
 
+mod letters;
 mod loading;
 mod mail;
 mod owners;
@@ -123,8 +124,8 @@ pub(crate) struct Strategy {
 /// What the thread of a strategy says of new versions.
 #[derive(Debug, Default)]
 struct Swaps {
-    /// How each ended, for whoever asked for it: `Ok` when it took over.
-    ended: Mutex<Option<Result<(), Failure>>>,
+    /// How the last one ended, by the version's checksum, until somebody asks: `Ok` when it took over.
+    ended: Mutex<Option<(String, Result<(), Failure>)>>,
     changed: Condvar,
     /// Checksum of the version that runs.
     running: Mutex<String>,
@@ -190,13 +191,17 @@ impl Strategy {
     }
 
     /// Hands the thread a version that is to take over, and waits, at most so long, how that ends. `None`: it
-    /// did not come to it. Real time.
+    /// did not come to it yet, see [`Strategy::swap_ended`]. Real time.
     pub(crate) fn swap(&self, candidate: Candidate, within: Duration) -> Option<Result<(), Failure>> {
-        let mut ended = lock(&self.swaps.ended);
-        *ended = None;
+        let sha256 = candidate.sha256().to_owned();
+        *lock(&self.swaps.ended) = None;
         self.inbox.swap(candidate);
-        let waited = self.swaps.changed.wait_timeout_while(ended, within, |ended| ended.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.take()
+        self.swaps.wait(&sha256, within)
+    }
+
+    /// How it ended that this version was to take over, once it has. Said once.
+    pub(crate) fn swap_ended(&self, loaded: &Loaded) -> Option<Result<(), Failure>> {
+        self.swaps.wait(loaded.plugin.sha256(), Duration::ZERO)
     }
 
     /// Whether this version would run without what binds this one, see [`is_unbound`].
@@ -279,10 +284,10 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
             counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
             counters.runs();
             tracing::info!(%strategy, sha256, incarnation, ?pause, "another version took over");
-            *lock(&swaps.running) = sha256;
-            swaps.end(Ok(()));
+            lock(&swaps.running).clone_from(&sha256);
+            swaps.end(sha256, Ok(()));
         }
-        StrategyOutput::SwapFailed { reason, .. } => swaps.end(Err(reason)),
+        StrategyOutput::SwapFailed { sha256, reason, .. } => swaps.end(sha256, Err(reason)),
         StrategyOutput::Stopped { strategy } => {
             counters.state.store(STOPPED, Ordering::Relaxed);
             loops.remove(&loop_name(&strategy));
@@ -291,9 +296,19 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
 }
 
 impl Swaps {
-    fn end(&self, how: Result<(), Failure>) {
-        *lock(&self.ended) = Some(how);
+    fn end(&self, sha256: String, how: Result<(), Failure>) {
+        *lock(&self.ended) = Some((sha256, how));
         self.changed.notify_all();
+    }
+
+    /// Waits for the end of the swap to this version, and takes it out.
+    fn wait(&self, sha256: &str, within: Duration) -> Option<Result<(), Failure>> {
+        let is_its = |ended: &(String, Result<(), Failure>)| ended.0 == sha256;
+        let waited = self
+            .changed
+            .wait_timeout_while(lock(&self.ended), within, |ended| !ended.as_ref().is_some_and(is_its));
+        let mut ended = waited.unwrap_or_else(PoisonError::into_inner).0;
+        ended.take_if(|ended| is_its(ended)).map(|(_, how)| how)
     }
 }
 
@@ -327,5 +342,26 @@ mod tests {
         assert_eq!((counters.state(), counters.reason()), ("quarantined", Some(Failure::Lost.to_string())));
         counters.runs();
         assert_eq!((counters.state(), counters.reason()), ("running", None));
+    }
+
+    #[test]
+    fn the_end_of_a_swap_is_found_late_too_and_only_by_whoever_asked_for_that_version() {
+        let swaps = Swaps::default();
+        assert_eq!(swaps.wait("new", Duration::ZERO), None);
+        swaps.end("old".into(), Err(Failure::Lost));
+        assert_eq!(swaps.wait("new", Duration::ZERO), None, "that was another one");
+        swaps.end("new".into(), Ok(()));
+        assert_eq!(swaps.wait("new", Duration::ZERO), Some(Ok(())));
+        assert_eq!(swaps.wait("new", Duration::ZERO), None, "it was said");
+    }
+
+    #[test]
+    fn who_waits_for_a_swap_is_woken() {
+        let swaps = Swaps::default();
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| swaps.end("new".into(), Err(Failure::Lost)));
+            swaps.wait("new", Duration::from_secs(60))
+        });
+        assert_eq!(found, Some(Err(Failure::Lost)));
     }
 }

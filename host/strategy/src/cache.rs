@@ -8,7 +8,10 @@ use std::{
     fs::{self, DirBuilder, File},
     hash::{Hash, Hasher},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::{
+        fs::{DirBuilderExt, MetadataExt},
+        process::ExitStatusExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -16,7 +19,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Resource, Rlimit},
+    process::{Pid, PidfdFlags, Resource, Rlimit, Signal},
 };
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
@@ -30,8 +33,15 @@ use crate::{
 /// A fair memory cap for the compiling child, bytes of address space: interpreters need a fifth of it
 /// resident.
 pub const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
-/// How long the child may take, real time; also its processor seconds should this process die meanwhile.
-pub const COMPILE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much processor time the child may take, all threads together. An interpreter of 20 MB needs a third.
+pub const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(120);
+/// How long it may take in real time: long enough that on a busy machine, too, only a child that hangs is
+/// ended by it.
+pub const COMPILE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Processor seconds after which a child that would not hear of the limit is killed.
+const KILLED_AFTER_SECS: u64 = COMPILE_PROCESSOR_TIME.as_secs() + 5;
+/// The child's nice value, at least: on a small machine the threads that trade must not wait for it.
+const COMPILE_NICE: i32 = 10;
 /// Compiled plugins kept; the longest unused go first.
 pub const CACHE_ENTRIES_MAX: usize = 64;
 /// Threads of the child: each costs address space, and the trading process wants a core too.
@@ -125,6 +135,9 @@ impl Compiler {
         if status.success() {
             return Ok(());
         }
+        if status.signal() == Some(Signal::XCPU.as_raw()) {
+            return Err(PluginError::CompilerLong { file: file.to_owned(), limit: COMPILE_PROCESSOR_TIME });
+        }
         if status.code().is_some_and(|code| !NO_REFUSALS.contains(&code)) && !message.is_empty() {
             return Err(PluginError::Refused(message));
         }
@@ -156,21 +169,27 @@ impl Compiler {
 }
 
 /// Caps address space and processor time from outside, before the child begins, so that it has no chance to
-/// forget it, and keeps an abort for lack of memory from writing a core.
+/// forget it, keeps an abort for lack of memory from writing a core, and lets all who trade go first. Threads
+/// that it starts afterwards inherit all of that.
 fn cap(child: &Child, memory_bytes: u64) -> rustix::io::Result<()> {
-    let limits =
-        [(Resource::As, memory_bytes), (Resource::Cpu, 2 * COMPILE_TIMEOUT.as_secs()), (Resource::Core, 0)];
-    for (resource, limit) in limits {
-        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
-        rustix::process::prlimit(Some(Pid::from_child(child)), resource, limit)?;
+    let pid = Some(Pid::from_child(child));
+    let limits = [
+        (Resource::As, memory_bytes, memory_bytes),
+        (Resource::Cpu, COMPILE_PROCESSOR_TIME.as_secs(), KILLED_AFTER_SECS),
+        (Resource::Core, 0, 0),
+    ];
+    for (resource, current, maximum) in limits {
+        rustix::process::prlimit(pid, resource, Rlimit { current: Some(current), maximum: Some(maximum) })?;
     }
-    Ok(())
+    // Where this process is nicer already, so is the child, and being less nice is not for everybody.
+    let nice = rustix::process::getpriority_process(pid)?.max(COMPILE_NICE);
+    rustix::process::setpriority_process(pid, nice)
 }
 
 /// Waits for the child's end, at most `limit` of real time; whether it came.
 fn ended(child: &Child, limit: Duration) -> rustix::io::Result<bool> {
     let pidfd = rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-    let limit = Timespec::try_from(limit).expect("a minute is a valid span");
+    let limit = Timespec::try_from(limit).expect("some minutes are a valid span");
     let ready = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)))?;
     Ok(ready > 0)
 }
@@ -292,6 +311,29 @@ mod tests {
         assert!(!ended(&child, Duration::from_millis(20)).expect("pidfds work"));
         end(&mut child);
         assert!(ended(&child, Duration::ZERO).is_err(), "it is reaped");
+    }
+
+    #[test]
+    fn the_child_is_capped_and_nice() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is there");
+        cap(&child, 1 << 30).expect("it can be capped");
+        let pid = Pid::from_child(&child);
+        let nice = rustix::process::getpriority_process(Some(pid)).expect("it runs");
+        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("it runs");
+        // The second time changes nothing, though nobody may become less nice again.
+        cap(&child, 1 << 30).expect("it can be capped again");
+        end(&mut child);
+        let own = rustix::process::getpriority_process(None).expect("we run");
+        assert_eq!(nice, own.max(10));
+        let row = |name: &str| {
+            let row = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a row");
+            row.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(row("Max cpu time"), ["120", "125"]);
+        assert_eq!(row("Max address space"), ["1073741824", "1073741824"]);
+        assert_eq!(row("Max core file size"), ["0", "0"]);
+        // What is slow because others are busy is not ended before its processor time is used up.
+        assert!(COMPILE_TIMEOUT >= 2 * COMPILE_PROCESSOR_TIME);
     }
 
     #[test]

@@ -138,12 +138,23 @@ pub enum PluginError {
         /// How it ended.
         detail: String,
     },
-    /// The compiling child took too long and was killed.
-    #[error("{file} did not compile within {} s: make it smaller", limit.as_secs())]
+    /// The compiling child used up its processor time.
+    #[error("{file} takes more than {} s of processor time to compile: make it smaller", limit.as_secs())]
+    CompilerLong {
+        /// The file.
+        file: String,
+        /// How much it had.
+        limit: Duration,
+    },
+    /// The compiling child did not come to an end and was killed.
+    #[error(
+        "{file} did not compile within {} s: make it smaller, or copy it again when the machine is less busy",
+        limit.as_secs()
+    )]
     CompilerSlow {
         /// The file.
         file: String,
-        /// How long it had.
+        /// How long it had, real time.
         limit: Duration,
     },
     /// The compiling child could not be started.

@@ -20,6 +20,9 @@ use crate::{
 
 /// Spans that a group of calls has in a replay, for one that it had.
 const REPLAY_PATIENCE: u32 = 20;
+/// What an author has to know of an access out of bounds: most compilers put their own stack below everything
+/// else in linear memory, where it ends long before that of wasm.
+const OUT_OF_BOUNDS: &str = " (often a recursion that has used up its stack, which is in memory)";
 /// What wasmtime says when a guest makes the host copy too much.
 const FUEL_IS_OUT: &str = "too much data is being copied";
 
@@ -225,6 +228,10 @@ fn failure(call: &'static str, error: &wasmtime::Error, span: Duration) -> Failu
     }
     let innermost = error.downcast_ref::<WasmBacktrace>().and_then(|trace| trace.frames().first());
     let place = innermost.and_then(|frame| frame.func_name()).map(|name| format!(", in {name}"));
-    let message = format!("{}{}", error.root_cause(), place.unwrap_or_default());
+    let hint = match error.downcast_ref() {
+        Some(Trap::MemoryOutOfBounds) => OUT_OF_BOUNDS,
+        _ => "",
+    };
+    let message = format!("{}{hint}{}", error.root_cause(), place.unwrap_or_default());
     Failure::Trap { call: call.into(), message: one_line(&message) }
 }

@@ -39,7 +39,7 @@ pub use bounds::{
     Bounds, HISTORY_BARS, INSTRUMENTS_MAX, KEPT_EVENTS_MAX, OPEN_ORDERS_MAX, Rounding, SNAPSHOT_EVERY,
     STATE_BYTES_MAX, TEXT_BYTES, TIMERS_MAX,
 };
-pub use cache::{CACHE_ENTRIES_MAX, COMPILE_MEMORY_BYTES, COMPILE_TIMEOUT, Compiler};
+pub use cache::{CACHE_ENTRIES_MAX, COMPILE_MEMORY_BYTES, COMPILE_PROCESSOR_TIME, COMPILE_TIMEOUT, Compiler};
 pub use check::INTERFACE_VERSION;
 pub use compile::{PLUGIN_BYTES_MAX, compile_file, compile_metered};
 pub use engine::Engine;

@@ -17,7 +17,7 @@ use crate::{Bounds, Failure, Rounding, Snapshot, StrategyEvent, StrategyOutput};
 pub enum Entry {
     /// Its first life begins. The first entry.
     Born(Birth),
-    /// It was told something.
+    /// It was told something. Of ticks that caused nothing in a row, only the newest is here.
     Event(StrategyEvent),
     /// Events were lost: it is quarantined.
     Lost {

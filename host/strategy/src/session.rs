@@ -12,6 +12,7 @@
 
 mod again;
 mod handling;
+mod idle;
 mod lives;
 mod past;
 mod swap;
@@ -90,6 +91,8 @@ pub(crate) struct Session {
     /// Each event that is told again is a piece of work of the loop.
     pulse: Arc<Pulse>,
     recorder: Option<Box<dyn Recorder>>,
+    /// The newest tick that caused nothing, while it is not recorded.
+    idle: Option<MarketTime>,
     /// In a replay: the calls of the next input that are to be cut off.
     script: Option<Vec<(u32, Failure)>>,
 }
@@ -157,6 +160,7 @@ impl Session {
             birth,
             pulse,
             recorder,
+            idle: None,
             script,
         };
         session.begin();
@@ -184,6 +188,11 @@ impl Session {
     /// Takes one event in, within one event's deadline; where a rest ends, also within one start's and one
     /// re-feed's.
     pub(crate) fn on(&mut self, event: &StrategyEvent, output: Output<'_>) {
+        if let StrategyEvent::Tick(time) = event
+            && self.is_idle(*time)
+        {
+            return self.pass(*time);
+        }
         self.record(EntryRef::Event(event));
         self.begin();
         self.wake(event, output);
@@ -264,8 +273,11 @@ impl Session {
                 output,
             );
         }
-        if outcome.is_ok() && event.is_live() && self.past.is_due(guest.book().now) {
-            outcome = self.save(&mut guest, output);
+        if outcome.is_ok() && event.is_live() {
+            self.past.count();
+            if self.past.is_due(guest.book().now) {
+                outcome = self.save(&mut guest, output);
+            }
         }
         match outcome {
             Ok(()) => self.life = Life::Running(guest),
@@ -320,12 +332,6 @@ impl Session {
     /// In a replay: these calls of the next input are to be cut off.
     pub(crate) fn foresee(&mut self, cuts: Vec<(u32, Failure)>) {
         self.script = Some(cuts);
-    }
-
-    fn record(&mut self, entry: EntryRef<'_>) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.record(entry);
-        }
     }
 
     /// Records what guests did meanwhile that is no output.

@@ -22,7 +22,7 @@ use sandpit_strategy::StrategyEvent;
 use sandpit_types::{MarketClock, MarketTime, StrategyName, Symbol};
 use tokio::{runtime::Handle, sync::mpsc as channel};
 
-use super::{Again, Change, Crew, Folder, Hope, Refusals, list, wanted};
+use super::{Again, Change, Crew, Folder, Hope, Refusals, late::Late, list, wanted};
 use crate::{
     config::Config,
     dry_run::DryRun,
@@ -85,7 +85,8 @@ impl Keeper {
         let endings = parts.endings.clone();
         let counters =
             parts.roster.members().iter().map(|it| (it.name.clone(), it.counters.clone())).collect();
-        let mut keeping = Keeping { parts, counters, unknown_lives: 0, is_blind: false };
+        let late = Late::default();
+        let mut keeping = Keeping { parts, counters, unknown_lives: 0, late, is_blind: false };
         thread::Builder::new().name("plugins".into()).spawn(move || {
             let work = std::panic::AssertUnwindSafe(|| keeping.keep(&stopped));
             if std::panic::catch_unwind(work).is_err() {
@@ -102,8 +103,16 @@ struct Keeping {
     counters: BTreeMap<StrategyName, Arc<Counters>>,
     /// No strategy whose counters are forgotten has begun this life or a later one.
     unknown_lives: u32,
+    /// Versions that were handed over and have not been heard of since.
+    late: Late<Handover>,
     /// Whether the folder could not be read at the last look.
     is_blind: bool,
+}
+
+/// A version that is to take the place of another.
+struct Handover {
+    old: Arc<Strategy>,
+    loaded: Loaded,
 }
 
 impl Keeping {
@@ -111,7 +120,24 @@ impl Keeping {
         // One of the start may have failed after others were refused because of it.
         self.retry();
         while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            self.finish_late();
             self.look();
+        }
+    }
+
+    /// Finishes the changes that nobody waited for any more.
+    fn finish_late(&mut self) {
+        for (Handover { old, loaded }, how) in self.late.ended(|late| late.old.swap_ended(&late.loaded)) {
+            let done = how.map_err(StrategiesError::NotTakenOver).and_then(|()| self.finish(&old, loaded));
+            let name = old.name.as_str();
+            match done {
+                Ok(()) => {
+                    // What was said since of a newer file still holds.
+                    self.parts.refusals.withdraw(name, &StrategiesError::Busy.to_string());
+                    self.retry();
+                }
+                Err(error) => self.parts.refusals.say(name, &error.to_string(), true),
+            }
         }
     }
 
@@ -145,7 +171,7 @@ impl Keeping {
         let path = self.parts.config.plugins_dir.join(format!("{name}.wasm"));
         let outcome = match (self.parts.loader.load(&path), running.clone()) {
             (Err(error), _) => Err(error),
-            (Ok(loaded), Some(old)) if old.is(&loaded) => Ok(()),
+            (Ok(loaded), Some(old)) if old.is(&loaded) && !self.late.has(&old.name) => Ok(()),
             (Ok(loaded), Some(old)) => self.change(&old, loaded),
             (Ok(loaded), None) => self.begin(loaded),
         };
@@ -197,12 +223,19 @@ impl Keeping {
         self.parts.seed = self.parts.seed.wrapping_add(1);
         let candidate = self.parts.loader.candidate(&loaded, self.parts.seed)?;
         self.parts.outlets.recording.keep(&loaded.plugin);
+        self.late.forget(&old.name);
         match old.swap(candidate, SWAPPED_WITHIN) {
-            Some(Ok(())) => {}
-            Some(Err(failure)) => return Err(StrategiesError::NotTakenOver(failure)),
-            // It may still take over: what runs by then is seen when the file changes again.
-            None => return Err(StrategiesError::Busy),
+            Some(Ok(())) => self.finish(old, loaded),
+            Some(Err(failure)) => Err(StrategiesError::NotTakenOver(failure)),
+            None => {
+                self.late.add(&old.name, Handover { old: old.clone(), loaded });
+                Err(StrategiesError::Busy)
+            }
         }
+    }
+
+    /// Another version took over: everybody else learns what it is.
+    fn finish(&mut self, old: &Strategy, loaded: Loaded) -> Result<(), StrategiesError> {
         self.own(&old.name, &loaded)?;
         let wanted = |strategy: &Strategy| (strategy.wants_trades(), strategy.wants_news());
         let new = Arc::new(old.successor(loaded));
@@ -230,6 +263,7 @@ impl Keeping {
     /// Stops a strategy and waits for its thread: whatever it wanted is at the desk then.
     fn let_go(&mut self, strategy: &Arc<Strategy>, why: &str) {
         self.parts.roster.change(|members| members.retain(|member| member.name != strategy.name));
+        self.late.forget(&strategy.name);
         strategy.inbox.push(StrategyEvent::Stop(why.to_owned()));
         let ended = self.parts.crew.take(&strategy.name).is_none_or(sandpit_strategy::Runner::join);
         if !ended {

@@ -39,6 +39,14 @@ impl Refusals {
         self.lock().remove(plugin);
     }
 
+    /// This reason does not hold any more; another one does.
+    pub(crate) fn withdraw(&self, plugin: &str, reason: &str) {
+        let mut refusals = self.lock();
+        if refusals.get(plugin).is_some_and(|said| said == reason) {
+            refusals.remove(plugin);
+        }
+    }
+
     /// All of them: the plugin, and why it is not used.
     pub(crate) fn all(&self) -> Vec<(String, String)> {
         self.lock().iter().map(|(plugin, reason)| (plugin.clone(), reason.clone())).collect()

@@ -192,7 +192,7 @@ impl Spawner<'_> {
     ) {
         let figures = self.prepared.figures.clone();
         let deliver = async move {
-            while let Some(output) = outputs.recv().await {
+            while let Some(output) = mail.next(&mut outputs).await {
                 match &output {
                     DeskOutput::Account(account) => figures.set_equity(account.equity),
                     DeskOutput::StreamSuspect { connection, reason } => {

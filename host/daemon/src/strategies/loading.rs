@@ -37,8 +37,8 @@ pub(crate) enum StrategiesError {
     /// The new version was started and did not take over.
     #[error("it did not take over: {0}")]
     NotTakenOver(Failure),
-    /// The strategy's thread did not come to the new version in time.
-    #[error("the strategy that runs is too busy to let it take over: try again later")]
+    /// The strategy's thread did not come to the new version yet.
+    #[error("the strategy that runs is too busy to let it take over: it does once that is done")]
     Busy,
     /// The desk did not answer in time what the strategy holds.
     #[error("the desk does not say what the strategy holds, its records may be away: it is tried again")]

@@ -9,9 +9,15 @@ use sandpit_execution::{DeskOutput, KnownOrder};
 use sandpit_fanout::Roster;
 use sandpit_strategy::StrategyEvent;
 use sandpit_types::{Account, Bar, MarketClock, MarketEvent, Price, Qty, StrategyName, Symbol};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
-use super::Strategy;
+use super::{
+    Strategy,
+    letters::{FILL_WITHIN, Letter, Letters},
+};
 
 /// What a strategy has to know before the first live event.
 pub(crate) struct Beginning<'a> {
@@ -120,6 +126,7 @@ impl Arrivals {
 pub(crate) struct Mail {
     roster: Arc<Roster<Strategy>>,
     arrivals: Arc<Arrivals>,
+    letters: Letters,
     /// The newest.
     account: Account,
     clock: Arc<dyn MarketClock>,
@@ -133,27 +140,43 @@ impl Mail {
         account: Account,
         clock: Arc<dyn MarketClock>,
     ) -> Self {
-        Self { roster, arrivals, account, clock }
+        Self { roster, arrivals, letters: Letters::default(), account, clock }
+    }
+
+    /// Waits for what the desk tells next; `None` at its end. What was held back for that is delivered after
+    /// a while without it.
+    pub(crate) async fn next(&mut self, outputs: &mut mpsc::Receiver<DeskOutput>) -> Option<DeskOutput> {
+        if self.letters.is_waiting() {
+            match timeout(FILL_WITHIN, outputs.recv()).await {
+                Ok(Some(output)) => return Some(output),
+                Ok(None) | Err(_) => self.deliver_rest(),
+            }
+        }
+        outputs.recv().await
     }
 
     /// Delivers one output of the desk. Never waits.
     pub(crate) fn deliver(&mut self, output: DeskOutput) {
         match output {
-            DeskOutput::Order { strategy, update } => self.to(&strategy, StrategyEvent::Order(update)),
+            DeskOutput::Order { strategy, update } => self.to(strategy, StrategyEvent::Order(update)),
             DeskOutput::Fill { strategy, id, leg, fill } => {
                 let (symbol, side, qty, price, time) =
                     (fill.symbol, fill.side, fill.qty, fill.price, fill.time);
-                self.to(&strategy, StrategyEvent::Fill { id, leg, symbol, side, qty, price, time });
+                self.to(strategy, StrategyEvent::Fill { id, leg, symbol, side, qty, price, time });
             }
             DeskOutput::Refused { strategy, id, refusal } => {
                 let time = self.clock.now();
-                self.to(&strategy, StrategyEvent::Refused { id, refusal, time });
+                self.to(strategy, StrategyEvent::Refused { id, refusal, time });
             }
             DeskOutput::SubBook { strategy, symbol, qty, avg_price } => {
-                self.to(&strategy, StrategyEvent::Position { symbol, qty, avg_price });
+                self.to(strategy, StrategyEvent::Position { symbol, qty, avg_price });
             }
-            DeskOutput::Introduction { strategy, held, open } => self.introduce(&strategy, held, open),
+            DeskOutput::Introduction { strategy, held, open } => {
+                self.deliver_rest();
+                self.introduce(&strategy, held, open);
+            }
             DeskOutput::Account(account) => {
+                self.deliver_rest();
                 let Account { equity, buying_power, .. } = account;
                 for strategy in &*self.roster.members() {
                     strategy.inbox.push(StrategyEvent::Account { equity, buying_power });
@@ -184,10 +207,21 @@ impl Mail {
         let _ = joined.send(());
     }
 
-    fn to(&self, name: &StrategyName, event: StrategyEvent) {
+    fn to(&mut self, name: StrategyName, event: StrategyEvent) {
+        let letters = self.letters.add(name, event);
+        letters.into_iter().for_each(|letter| self.post(letter));
+    }
+
+    fn deliver_rest(&mut self) {
+        if let Some(letter) = self.letters.rest() {
+            self.post(letter);
+        }
+    }
+
+    fn post(&self, Letter { to, events }: Letter) {
         // Orders of a strategy whose plugin was taken away have nobody to tell.
-        if let Some(strategy) = self.roster.members().iter().find(|strategy| strategy.name == *name) {
-            strategy.inbox.push(event);
+        if let Some(strategy) = self.roster.members().iter().find(|strategy| strategy.name == to) {
+            strategy.inbox.push_together(events);
         }
     }
 }

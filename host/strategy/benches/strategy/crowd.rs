@@ -100,8 +100,7 @@ fn start(yard: &Yard, count: usize, ends: &Arc<Vec<AtomicU64>>) -> Vec<Live> {
             }
         })
     };
-    let crowd = (0..count).map(live).collect();
-    crowd
+    (0..count).map(live).collect()
 }
 
 fn by_the_other_core<R: Send>(act: impl FnOnce() -> R + Send) -> R {

@@ -76,9 +76,13 @@ impl Past {
         self.since.remove(place);
     }
 
-    /// One more event was handled at `now`; whether it is time for a snapshot.
-    pub(super) fn is_due(&mut self, now: MarketTime) -> bool {
+    /// One more event was handled.
+    pub(super) fn count(&mut self) {
         self.handled += 1;
+    }
+
+    /// Whether at `now` it is time for a snapshot.
+    pub(super) fn is_due(&self, now: MarketTime) -> bool {
         now >= self.due || self.handled >= KEPT_EVENTS_MAX
     }
 

@@ -44,6 +44,11 @@ fn each_failure_has_its_name() {
     );
     check(on_bar("(i32.const 0x7ffffff0)"), "on-bar trapped: ");
     check(
+        on_bar("(i32.load (i32.const -16))"),
+        "on-bar trapped: wasm trap: out of bounds memory access (often a recursion that has used up its \
+         stack, which is in memory), in ",
+    );
+    check(
         on_bar("(drop (memory.grow (i32.const 1024))) (i32.const 16)"),
         "on-bar asked for 67371008 bytes of memory, at most 67108864",
     );

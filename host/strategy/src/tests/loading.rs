@@ -188,6 +188,7 @@ fn a_child_that_dies_is_told_from_one_that_refuses() {
         "kill -9 $$",
         "test.wasm kills the compiler (signal: 9 (SIGKILL)): it is damaged, or needs more than 2048 MiB",
     );
+    check("kill -XCPU $$", "test.wasm takes more than 120 s of processor time to compile: make it smaller");
     check("echo 'thread panicked' >&2; exit 101", "test.wasm kills the compiler (thread panicked)");
     check("echo 'no room' >&2; exit 127", "test.wasm kills the compiler (no room)");
     check("exit 0", "cannot read /");

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use sandpit_types::{MarketTime, Price, Qty, Side, StrategyOrderId, Symbol, Usd};
+
 use super::{Yard, at, bar, bounds, quote, surviving::counter, trade, wat::Wat};
 use crate::{
     Bounds, Candidate, Entry, EntryRef, Manifest, Plugin, Recorder, Replay, StrategyEvent, StrategyOutput,
@@ -40,14 +42,24 @@ fn lively(extra: i64) -> Wat {
     }
 }
 
-/// A life with everything in it, as it was recorded.
-fn recorded(old: &Plugin, new: &Plugin, yard: &Yard) -> Vec<Entry> {
+/// A life as it was recorded.
+fn recorded(yard: &Yard, plugin: &Plugin, live: impl FnOnce(&mut Session)) -> Vec<Entry> {
     let log = Log::default();
     let start = Start { recorder: Some(Box::new(log.clone())), incarnation: 3, ..Start::new(99) };
-    let bounds = Bounds { start_deadline: std::time::Duration::from_secs(5), ..bounds() };
     let manifest = Manifest::default();
     let mut session =
-        Session::start(&yard.engine, old, &manifest, bounds, start, Arc::default()).expect("starts");
+        Session::start(&yard.engine, plugin, &manifest, patient(), start, Arc::default()).expect("starts");
+    live(&mut session);
+    session.stop("the end", &mut |_: StrategyOutput| {});
+    std::mem::take(&mut *log.0.lock().expect("whole"))
+}
+
+fn patient() -> Bounds {
+    Bounds { start_deadline: std::time::Duration::from_secs(5), ..bounds() }
+}
+
+/// A life with everything in it.
+fn full_life(session: &mut Session, new: &Plugin, yard: &Yard) {
     let output = &mut |_: StrategyOutput| {};
     for secs in [100, 400, 4_000] {
         let events = [trade("A", secs), bar("B", secs / 60), quote("A", secs + 10), trade("B", secs + 11)];
@@ -55,13 +67,12 @@ fn recorded(old: &Plugin, new: &Plugin, yard: &Yard) -> Vec<Entry> {
         session.on(&StrategyEvent::Tick(at(secs + 30)), output);
         session.on(&trade("A", secs + 31), output);
     }
-    let candidate = Candidate::prepare(&yard.engine, new, &manifest, bounds, 5).expect("it starts");
+    let candidate =
+        Candidate::prepare(&yard.engine, new, &Manifest::default(), patient(), 5).expect("it starts");
     session.swap(candidate, output);
     for event in [trade("A", 8_000), quote("A", 8_010), trade("A", 8_100)] {
         session.on(&event, output);
     }
-    session.stop("the end", output);
-    std::mem::take(&mut *log.0.lock().expect("whole"))
 }
 
 /// The first entry at which the replay of this script differs from it.
@@ -87,7 +98,7 @@ fn a_life_with_everything_in_it_is_played_to_the_letter() {
     let load = |extra| yard.load("test.wasm", &lively(extra).module()).expect("it loads");
     let (old, new) = (load(0), load(1));
     assert_ne!(old.sha256(), new.sha256());
-    let script = recorded(&old, &new, &yard);
+    let script = recorded(&yard, &old, |session| full_life(session, &new, &yard));
     let count = |is: fn(&Entry) -> bool| script.iter().filter(|entry| is(entry)).count();
     assert_eq!(count(|entry| matches!(entry, Entry::Cut { .. })), 2, "a loop and a recursion: {script:#?}");
     assert_eq!(count(|entry| matches!(entry, Entry::Output(StrategyOutput::Struck { .. }))), 4);
@@ -131,4 +142,121 @@ fn a_life_with_everything_in_it_is_played_to_the_letter() {
     let without: Vec<Entry> =
         script.iter().filter(|entry| !matches!(entry, Entry::Cut { .. })).cloned().collect();
     assert!(difference(&yard, &old, &new, &without).is_some());
+}
+
+/// On a trade it sets a timer of seven seconds; on that, and on fills, it says what time it is. A quote is
+/// its end.
+fn watcher() -> Wat {
+    Wat {
+        on_trade: "(global.set $n (i64.add (global.get $n) (i64.const 1)))
+            (call $hush) (call $say (global.get $n))
+            (i64.store offset=16 (i32.const 2048) (i64.add (local.get $at) (i64.const 7000000000)))
+            (i32.const 2000)",
+        on_event: "(call $hush) (call $say (call $now)) (i32.const 2000)",
+        ..counter()
+    }
+}
+
+/// Ten ticks a second from one moment to the other.
+fn ticks(from_secs: i64, to_secs: i64) -> impl Iterator<Item = StrategyEvent> {
+    let tenth = |tenth| StrategyEvent::Tick(MarketTime::from_nanos(tenth * 100_000_000));
+    (10 * from_secs..10 * to_secs).map(tenth)
+}
+
+/// None of these says what time it is, and one says what it was.
+fn timeless(round: i64) -> StrategyEvent {
+    let (symbol, qty, price) = (Symbol::new("A"), Qty::from_nanos(1), Price::from_nanos(1));
+    match round % 4 {
+        0 => StrategyEvent::Account { equity: Usd::ZERO, buying_power: Usd::ZERO },
+        1 => StrategyEvent::Position { symbol, qty, avg_price: price },
+        2 => trade("B", 1),
+        _ => StrategyEvent::Fill {
+            id: StrategyOrderId(1),
+            leg: None,
+            symbol,
+            side: Side::Buy,
+            qty,
+            price,
+            time: at(1),
+        },
+    }
+}
+
+#[test]
+fn ticks_that_cause_nothing_are_not_recorded_and_not_missed() {
+    let yard = Yard::new();
+    let plugin = yard.load("test.wasm", &watcher().module()).expect("it loads");
+    let mut told = 0;
+    let script = recorded(&yard, &plugin, |session| {
+        let output = &mut |_: StrategyOutput| {};
+        let mut tell = |event: &StrategyEvent| {
+            told += usize::from(matches!(event, StrategyEvent::Tick(_)));
+            session.on(event, output);
+        };
+        for round in 0..16 {
+            let start = 1_000 + 100 * round;
+            tell(&trade("A", start));
+            ticks(start, start + 20).for_each(|tick| tell(&tick));
+            tell(&timeless(round));
+            ticks(start + 20, start + 40).for_each(|tick| tell(&tick));
+            tell(&timeless(3));
+            if round % 5 == 4 {
+                tell(&quote("A", start + 41));
+                ticks(start + 41, start + 43).for_each(|tick| tell(&tick));
+                tell(&timeless(3));
+            }
+            ticks(start + 43, start + 99).for_each(|tick| tell(&tick));
+            tell(&timeless(round));
+        }
+    });
+    let of = |is: fn(&Entry) -> bool| script.iter().filter(|entry| is(entry)).count();
+    let of_output = |is: fn(&StrategyOutput) -> bool| {
+        let fits = |entry: &&Entry| matches!(entry, Entry::Output(output) if is(output));
+        script.iter().filter(fits).count()
+    };
+    let others = of(|entry| matches!(entry, Entry::Event(_)) && !is_tick(entry));
+    let kept = of(is_tick);
+    assert!(told > 15_000 && kept < 2 * others && others < 100, "{kept} of {told}, {others} others");
+    assert!(of(|entry| matches!(entry, Entry::Saved { .. })) >= 16, "snapshots");
+    assert_eq!(of_output(|output| matches!(output, StrategyOutput::Struck { .. })), 2);
+    assert_eq!(of_output(|output| matches!(output, StrategyOutput::Quarantined { .. })), 1);
+    let last_life = |output: &StrategyOutput| match output {
+        StrategyOutput::Intents { incarnation, .. } => *incarnation == 5,
+        _ => false,
+    };
+    assert!(of_output(last_life) > 0, "it rested and came back");
+    let is_timer = |pair: &[Entry]| {
+        is_tick(&pair[0]) && matches!(pair[1], Entry::Output(StrategyOutput::Intents { .. }))
+    };
+    assert_eq!(script.windows(2).filter(|pair| is_timer(pair)).count(), 19, "15 in time, 4 late when set");
+    assert_eq!(difference(&yard, &plugin, &plugin, &script), None);
+
+    // The last tick before an event without a time of its own is needed.
+    let place = script.iter().position(is_fill).expect("there are fills");
+    assert!(is_tick(&script[place - 1]), "{:?}", script[place - 1]);
+    let mut without = script.clone();
+    without.remove(place - 1);
+    assert!(difference(&yard, &plugin, &plugin, &without).is_some());
+}
+
+fn is_tick(entry: &Entry) -> bool {
+    matches!(entry, Entry::Event(StrategyEvent::Tick(_)))
+}
+
+fn is_fill(entry: &Entry) -> bool {
+    matches!(entry, Entry::Event(StrategyEvent::Fill { .. }))
+}
+
+#[test]
+fn a_quiet_night_leaves_no_record_but_that_of_its_end() {
+    let yard = Yard::new();
+    let plugin = yard.load("test.wasm", &Wat::default().module()).expect("it loads");
+    let script = recorded(&yard, &plugin, |session| {
+        ticks(100, 158).for_each(|tick| session.on(&tick, &mut |_| {}));
+    });
+    let found: Vec<_> = script.iter().filter(|entry| is_tick(entry)).collect();
+    let tick = |time| Entry::Event(StrategyEvent::Tick(time));
+    // With the first one it was time for a snapshot, of which there was none.
+    assert_eq!(found, [&tick(at(100)), &tick(MarketTime::from_nanos(157_900_000_000))]);
+    assert_eq!(script.len(), 5, "born, two ticks, left, stopped: {script:#?}");
 }
