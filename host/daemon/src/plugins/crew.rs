@@ -69,6 +69,7 @@ mod tests {
     use std::cell::RefCell;
 
     use sandpit_strategy::Next;
+    use sandpit_types::MarketTime;
 
     use super::*;
 
@@ -81,8 +82,8 @@ mod tests {
         assert_eq!(crew.add(&a, 1, inbox()), Ok(()));
         assert_eq!(crew.add(&b, 2, left.clone()), Ok(()));
         assert_eq!((crew.take(&a), crew.take(&a)), (Some(1), None));
+        left.push(StrategyEvent::Tick(MarketTime::EPOCH));
         assert_eq!(crew.close("the end"), [2]);
-        assert_eq!(left.waiting(), 1);
         assert_eq!(left.pop(), Next::Event(StrategyEvent::Stop("the end".into())));
         assert_eq!(crew.add(&c, 3, inbox()), Err(3));
         assert_eq!(crew.close("again"), [0; 0]);
