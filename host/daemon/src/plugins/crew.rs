@@ -61,7 +61,7 @@ impl<R> Crew<R> {
 
 /// Waits for the end of each, also after one that did not end in good order; whether all did.
 pub(crate) fn join_all<R>(runners: Vec<R>, join: impl Fn(R) -> bool) -> bool {
-    runners.into_iter().fold(true, |all, runner| join(runner) && all)
+    runners.into_iter().map(join).filter(|has_ended| !has_ended).count() == 0
 }
 
 #[cfg(test)]
