@@ -203,6 +203,7 @@ impl Figures {
         StrategyFigures {
             name: strategy.name.to_string(),
             state: strategy.counters.state().to_owned(),
+            reason: strategy.counters.reason(),
             events: strategy.counters.events.load(Ordering::Relaxed),
             intents: strategy.counters.intents.load(Ordering::Relaxed),
             refused: counts.refused,

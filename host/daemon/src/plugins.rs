@@ -12,6 +12,7 @@
 //! `/status`. `folder` decides what changed, `listing` looks, `keeper` acts, on a thread of its own: nothing
 //! that trades waits for a compiler.
 
+mod again;
 mod check;
 mod crew;
 mod folder;
@@ -23,8 +24,9 @@ mod snapshots;
 mod wanted;
 
 pub(crate) use self::{
+    again::{Again, Hope},
     check::check,
-    crew::Crew,
+    crew::{Crew, join_all},
     folder::{Change, Folder},
     keeper::{Keeper, KeeperParts},
     listing::list,

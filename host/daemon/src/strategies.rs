@@ -25,7 +25,7 @@ use sandpit_types::{Pulse, StrategyName, Symbol, Times};
 use tokio::sync::mpsc;
 
 pub(crate) use self::{
-    loading::{Loaded, Loader, StrategiesError, bounds},
+    loading::{Loaded, Loader, StrategiesError, bounds, is_unbound},
     mail::{Arrival, Arrivals, Beginning, Mail},
     owners::Owners,
 };
@@ -51,8 +51,13 @@ pub(crate) struct Counters {
     pub(crate) answers: Mutex<Times>,
     /// 0 running, 1 quarantined, 2 stopped.
     state: AtomicU64,
+    /// Why it is quarantined, if it is.
+    reason: Mutex<Option<String>>,
     /// The first of its lives that has not begun: ids of orders are unique within one.
     next_life: AtomicU32,
+    /// How far its loop has come, through all its versions: whoever watches it takes one that counts from
+    /// nothing again for one that stands still.
+    pulse: Arc<Pulse>,
 }
 
 const RUNNING: u64 = 0;
@@ -62,7 +67,32 @@ const STOPPED: u64 = 2;
 impl Counters {
     /// Nothing is counted yet; `all_intents` counts those of everybody.
     pub(crate) fn new(all_intents: Arc<AtomicU64>) -> Self {
-        Self { all_intents, ..Self::default() }
+        Self::from_life(all_intents, 0)
+    }
+
+    /// The same for a strategy whose lives before this one may have begun, for all that is known.
+    pub(crate) fn from_life(all_intents: Arc<AtomicU64>, next_life: u32) -> Self {
+        Self { all_intents, next_life: AtomicU32::new(next_life), ..Self::default() }
+    }
+
+    /// The first of its lives that has not begun.
+    pub(crate) fn next_life(&self) -> u32 {
+        self.next_life.load(Ordering::Relaxed)
+    }
+
+    /// Why it is quarantined, if it is.
+    pub(crate) fn reason(&self) -> Option<String> {
+        lock(&self.reason).clone()
+    }
+
+    fn runs(&self) {
+        self.state.store(RUNNING, Ordering::Relaxed);
+        *lock(&self.reason) = None;
+    }
+
+    fn is_quarantined_for(&self, reason: &Failure) {
+        self.state.store(QUARANTINED, Ordering::Relaxed);
+        *lock(&self.reason) = Some(reason.to_string());
     }
 
     /// The state in a word.
@@ -83,8 +113,6 @@ pub(crate) struct Strategy {
     pub(crate) instruments: Vec<Symbol>,
     /// Where its events go.
     pub(crate) inbox: Arc<Inbox>,
-    /// Its loop's pulse.
-    pub(crate) pulse: Arc<Pulse>,
     /// For the monitor.
     pub(crate) counters: Arc<Counters>,
     plugin: Plugin,
@@ -123,24 +151,14 @@ impl Strategy {
         let inbox = Arc::new(Inbox::new(instruments.iter().cloned()));
         let swaps = Arc::new(Swaps::default());
         *lock(&swaps.running) = plugin.sha256().to_owned();
-        Self {
-            name: plugin.name().clone(),
-            instruments,
-            inbox,
-            pulse: Arc::default(),
-            counters,
-            plugin,
-            manifest,
-            swaps,
-        }
+        Self { name: plugin.name().clone(), instruments, inbox, counters, plugin, manifest, swaps }
     }
 
     /// The same strategy by another version, with the same symbols, queue and thread.
     pub(crate) fn successor(&self, loaded: Loaded) -> Self {
         let Loaded { plugin, manifest, instruments } = loaded;
-        let (inbox, pulse, counters, swaps) =
-            (self.inbox.clone(), self.pulse.clone(), self.counters.clone(), self.swaps.clone());
-        Self { name: self.name.clone(), instruments, inbox, pulse, counters, plugin, manifest, swaps }
+        let (inbox, counters, swaps) = (self.inbox.clone(), self.counters.clone(), self.swaps.clone());
+        Self { name: self.name.clone(), instruments, inbox, counters, plugin, manifest, swaps }
     }
 
     /// Starts its thread, from what it saved before. What it has to know at its start is fed afterwards, see
@@ -156,19 +174,19 @@ impl Strategy {
         snapshot: Option<Snapshot>,
         outlets: Outlets,
     ) -> Result<Runner, PluginError> {
-        let incarnation = self.counters.next_life.load(Ordering::Relaxed);
+        let incarnation = self.counters.next_life();
         let recorder = outlets.recording.recorder(&self.plugin);
         let start = Start { seed, incarnation, snapshot, recorder };
-        let (inbox, pulse, loops) = (self.inbox.clone(), self.pulse.clone(), outlets.loops.clone());
+        let (inbox, pulse, loops) = (self.inbox.clone(), self.counters.pulse.clone(), outlets.loops.clone());
         let (counters, own, swaps) = (self.counters.clone(), inbox.clone(), self.swaps.clone());
         let output = move |output| forward(output, &counters, &own, &swaps, &outlets);
-        let (plugin, manifest) = (&self.plugin, &self.manifest);
+        let (plugin, manifest, beats) = (&self.plugin, &self.manifest, pulse.clone());
         let runner = Runner::spawn(engine, plugin, manifest, bounds(config), start, inbox, output, pulse)?;
         self.counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
-        self.counters.state.store(RUNNING, Ordering::Relaxed);
+        self.counters.runs();
         let inbox = self.inbox.clone();
         let probe = Box::new(move |nonce| inbox.push(StrategyEvent::Probe(nonce)));
-        loops.add(self.loop_name(), self.pulse.clone(), probe);
+        loops.add(self.loop_name(), beats, probe);
         Ok(runner)
     }
 
@@ -184,6 +202,11 @@ impl Strategy {
     /// How it ended that this version was to take over, once it has. Said once.
     pub(crate) fn swap_ended(&self, loaded: &Loaded) -> Option<Result<(), Failure>> {
         self.swaps.wait(loaded.plugin.sha256(), Duration::ZERO)
+    }
+
+    /// Whether this version would run without what binds this one, see [`is_unbound`].
+    pub(crate) fn would_lose_bounds(&self, loaded: &Loaded) -> bool {
+        is_unbound(&self.manifest, &loaded.manifest)
     }
 
     /// Whether this is what runs already.
@@ -218,7 +241,8 @@ impl Strategy {
         self.plugin.description().wants.news
     }
 
-    fn loop_name(&self) -> String {
+    /// The name of its loop in the register.
+    pub(crate) fn loop_name(&self) -> String {
         loop_name(&self.name)
     }
 }
@@ -247,9 +271,10 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
         }
         StrategyOutput::Quarantined { strategy, reason } => {
             counters.strikes.fetch_add(1, Ordering::Relaxed);
-            counters.state.store(QUARANTINED, Ordering::Relaxed);
+            counters.is_quarantined_for(&reason);
             tracing::error!(%strategy, %reason, "the strategy is quarantined; its orders are cancelled");
-            let _ = desk.blocking_send(DeskInput::CancelStrategy(strategy));
+            let reason = reason.to_string();
+            let _ = desk.blocking_send(DeskInput::Quarantined { strategy, reason });
         }
         StrategyOutput::Snapshot { strategy, snapshot } => {
             let sha256 = lock(&swaps.running).clone();
@@ -257,7 +282,7 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
         }
         StrategyOutput::Swapped { strategy, sha256, incarnation, pause } => {
             counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
-            counters.state.store(RUNNING, Ordering::Relaxed);
+            counters.runs();
             tracing::info!(%strategy, sha256, incarnation, ?pause, "another version took over");
             lock(&swaps.running).clone_from(&sha256);
             swaps.end(sha256, Ok(()));
@@ -294,6 +319,30 @@ fn loop_name(name: &StrategyName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_strategy_that_comes_back_counts_on() {
+        let counters = Arc::new(Counters::new(Arc::default()));
+        let loops = Loops::default();
+        let run = |events: u64| {
+            loops.add("strategy:sma", counters.pulse.clone(), Box::new(drop));
+            (0..events).for_each(|_| counters.pulse.work());
+            let beats = loops.beats();
+            loops.remove("strategy:sma");
+            beats[0].progress
+        };
+        assert_eq!([run(5_000), run(1), run(1)], [5_000, 5_001, 5_002]);
+    }
+
+    #[test]
+    fn a_quarantine_has_its_reason_until_it_ends() {
+        let counters = Counters::new(Arc::default());
+        assert_eq!((counters.state(), counters.reason()), ("running", None));
+        counters.is_quarantined_for(&Failure::Lost);
+        assert_eq!((counters.state(), counters.reason()), ("quarantined", Some(Failure::Lost.to_string())));
+        counters.runs();
+        assert_eq!((counters.state(), counters.reason()), ("running", None));
+    }
 
     #[test]
     fn the_end_of_a_swap_is_found_late_too_and_only_by_whoever_asked_for_that_version() {

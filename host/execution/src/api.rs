@@ -86,11 +86,18 @@ pub enum DeskInput {
     OrderStreamUp,
     /// The order stream is down: fills are not seen as they happen.
     OrderStreamDown,
-    /// A strategy is quarantined or was taken away: cancel all its orders.
+    /// A strategy was taken away: cancel all its orders.
     CancelStrategy(StrategyName),
     /// A strategy was taken away and its orders are kept: what only waits for its place is none, and is
     /// withdrawn. What has begun goes on: symbols that are being left.
     WithdrawPlanned(StrategyName),
+    /// A strategy is quarantined: tell a human, and cancel all its orders.
+    Quarantined {
+        /// Who.
+        strategy: StrategyName,
+        /// Why.
+        reason: String,
+    },
     /// A strategy trades these no longer: cancel its orders in them.
     CancelSymbols {
         /// Whose.

@@ -179,6 +179,10 @@ impl<R: Review> Machine<R> {
                 self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now)
             }
             DeskInput::WithdrawPlanned(strategy) => self.withdraw_planned(&strategy, now),
+            DeskInput::Quarantined { strategy, reason } => {
+                self.raise(format!("the strategy {strategy} is quarantined: {reason}"), now);
+                self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now);
+            }
             DeskInput::CancelSymbols { strategy, symbols } => self.cancel_symbols(&strategy, &symbols, now),
             // Behind whatever waits to be told: what happened before it is in it.
             DeskInput::Introduce(strategy) => self.tell(introduction(&self.books, &strategy)),

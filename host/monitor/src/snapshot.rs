@@ -191,6 +191,8 @@ pub struct StrategyFigures {
     pub name: String,
     /// `running`, `restarting`, `quarantined` or `stopped`.
     pub state: String,
+    /// Why it is quarantined; `None` when it is not.
+    pub reason: Option<String>,
     /// Events it handled.
     pub events: u64,
     /// Intents it gave.

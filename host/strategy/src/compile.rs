@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use crate::{PluginError, check, engine};
+use crate::{PluginError, check, engine, manifest::open};
 
 /// The largest plugin that is read, bytes. Interpreted ones have about 20 MB.
 pub const PLUGIN_BYTES_MAX: u64 = 64 << 20;
@@ -55,12 +55,14 @@ fn await_caps() {
 /// The whole file.
 ///
 /// # Errors
-/// When it cannot be read or is larger than [`PLUGIN_BYTES_MAX`].
+/// When it is no regular file, cannot be read or is larger than [`PLUGIN_BYTES_MAX`].
 pub(crate) fn read_plugin(path: &Path) -> Result<Vec<u8>, PluginError> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(PLUGIN_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(PluginError::io("read", path))?;
+    let read = |file: File| match file.metadata()?.is_file() {
+        true => file.take(PLUGIN_BYTES_MAX + 1).read_to_end(&mut bytes),
+        false => Err(io::Error::other("it is no regular file")),
+    };
+    open(path).and_then(read).map_err(PluginError::io("read", path))?;
     if bytes.len() as u64 > PLUGIN_BYTES_MAX {
         return Err(PluginError::TooLarge { file: file_name(path), limit_bytes: PLUGIN_BYTES_MAX });
     }
@@ -77,5 +79,5 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PluginError> 
 
 /// The last part of a path, for messages.
 pub(crate) fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    check::one_line(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy())
 }

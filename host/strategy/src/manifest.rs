@@ -96,7 +96,10 @@ impl Manifest {
         let path = plugin.with_extension("toml");
         let name = file_name(&path);
         let file = match open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            // A link to nothing is no absence: what it leads to bounds the strategy, and may be back soon.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+                return Ok(Self::default());
+            }
             outcome => outcome.map_err(PluginError::io("read", &path))?,
         };
         if !file.metadata().map_err(PluginError::io("read", &path))?.is_file() {
@@ -214,7 +217,7 @@ fn is_sha256(text: &str) -> Result<(), String> {
 }
 
 /// Without waiting: opening a pipe would last until somebody writes to it.
-fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
@@ -271,6 +274,9 @@ mod tests {
         check("pipe", "pipe.toml:1: no regular file: put a plain text file there");
         std::fs::create_dir(path("folder")).expect("a folder");
         check("folder", "folder.toml:1: no regular file: put a plain text file there");
+        std::os::unix::fs::symlink("nothing", path("away")).expect("a link");
+        let away = Manifest::beside(&path("away")).expect_err("it leads nowhere").to_string();
+        assert!(away.contains("No such file"), "{away}");
         std::fs::write(path("long"), vec![b' '; MANIFEST_BYTES_MAX as usize + 1]).expect("a file");
         check("long", "long.toml:1: longer than 1048576 bytes");
         std::fs::write(path("full"), vec![b' '; MANIFEST_BYTES_MAX as usize]).expect("a file");

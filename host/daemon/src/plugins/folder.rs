@@ -4,7 +4,7 @@
 //! same of it, and that is not what was taken last; so a file that is being written is left alone, and one
 //! that is replaced by removing and writing it is no removal, if that goes faster than a look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +45,14 @@ pub(crate) enum Change {
 pub(crate) struct Folder {
     seen: Listing,
     taken: Listing,
+    /// Of those taken, the ones that are to be taken once more.
+    again: BTreeSet<String>,
 }
 
 impl Folder {
     /// A folder of which everything was taken as it lay.
     pub(crate) fn taken(listing: Listing) -> Self {
-        Self { seen: listing.clone(), taken: listing }
+        Self { seen: listing.clone(), taken: listing, again: BTreeSet::new() }
     }
 
     /// One look. Who is gone comes first: what it owned may be what another one waits for.
@@ -62,7 +64,11 @@ impl Folder {
         names.dedup();
         for name in names {
             let (is, was) = (now.get(&name), self.seen.get(&name));
-            if is != was || is == self.taken.get(&name) {
+            if is != was {
+                continue;
+            }
+            let is_again = self.again.remove(&name) && is.is_some();
+            if is == self.taken.get(&name) && !is_again {
                 continue;
             }
             match is {
@@ -83,7 +89,7 @@ impl Folder {
 
     /// What was taken was of no use at that time: it is taken once more with the next look.
     pub(crate) fn again(&mut self, name: &str) {
-        self.taken.remove(name);
+        self.again.insert(name.to_owned());
     }
 }
 
@@ -149,7 +155,8 @@ mod tests {
         assert_eq!(text(&folder.look(listing("a1 b1"))), "");
         folder.again("b");
         assert_eq!(text(&folder.look(listing("a1"))), "", "it is going");
-        assert_eq!(text(&folder.look(listing("a1"))), "", "it was not taken");
+        assert_eq!(text(&folder.look(listing("a1"))), "-b", "what runs of that name has to end");
+        assert_eq!(text(&folder.look(listing("a1"))), "");
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 mod starting;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io,
     sync::{
         Arc,
@@ -22,7 +22,7 @@ use sandpit_strategy::StrategyEvent;
 use sandpit_types::{MarketClock, MarketTime, StrategyName, Symbol};
 use tokio::{runtime::Handle, sync::mpsc as channel};
 
-use super::{Change, Crew, Folder, Refusals, late::Late, list, wanted};
+use super::{Again, Change, Crew, Folder, Hope, Refusals, late::Late, list, wanted};
 use crate::{
     config::Config,
     dry_run::DryRun,
@@ -36,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a strategy may take to come to its next version, real time: an event and a `save` have deadlines.
 const SWAPPED_WITHIN: Duration = Duration::from_secs(30);
 /// Names whose counters are kept after their strategy has left. When more have come and gone, they begin
-/// anew.
+/// anew, but for the number of their lives.
 const NAMES_MAX: usize = 1_024;
 
 /// What the keeper needs of the others.
@@ -45,8 +45,8 @@ pub(crate) struct KeeperParts {
     pub(crate) loader: Loader,
     /// The folder as it was taken at the start.
     pub(crate) folder: Folder,
-    /// Plugins of the start that wait for others to leave.
-    pub(crate) waiting: BTreeSet<String>,
+    /// Plugins of the start that are looked at again.
+    pub(crate) again: Again,
     pub(crate) roster: Arc<Roster<Strategy>>,
     pub(crate) owners: Arc<Owners>,
     pub(crate) refusals: Arc<Refusals>,
@@ -85,7 +85,8 @@ impl Keeper {
         let endings = parts.endings.clone();
         let counters =
             parts.roster.members().iter().map(|it| (it.name.clone(), it.counters.clone())).collect();
-        let mut keeping = Keeping { parts, counters, late: Late::default(), is_blind: false };
+        let late = Late::default();
+        let mut keeping = Keeping { parts, counters, unknown_lives: 0, late, is_blind: false };
         thread::Builder::new().name("plugins".into()).spawn(move || {
             let work = std::panic::AssertUnwindSafe(|| keeping.keep(&stopped));
             if std::panic::catch_unwind(work).is_err() {
@@ -100,6 +101,8 @@ struct Keeping {
     parts: KeeperParts,
     /// Of every name that ever ran: a strategy that comes back counts on.
     counters: BTreeMap<StrategyName, Arc<Counters>>,
+    /// No strategy whose counters are forgotten has begun this life or a later one.
+    unknown_lives: u32,
     /// Versions that were handed over and have not been heard of since.
     late: Late<Handover>,
     /// Whether the folder could not be read at the last look.
@@ -114,6 +117,8 @@ struct Handover {
 
 impl Keeping {
     fn keep(&mut self, stopped: &mpsc::Receiver<()>) {
+        // One of the start may have failed after others were refused because of it.
+        self.retry();
         while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             self.finish_late();
             self.look();
@@ -141,6 +146,9 @@ impl Keeping {
         match list(&self.parts.config.plugins_dir) {
             Ok(listing) => {
                 self.is_blind = false;
+                for name in self.parts.again.look() {
+                    self.parts.folder.again(&name);
+                }
                 for change in self.parts.folder.look(listing) {
                     match change {
                         Change::Gone(name) => self.gone(&name),
@@ -167,18 +175,21 @@ impl Keeping {
             (Ok(loaded), Some(old)) => self.change(&old, loaded),
             (Ok(loaded), None) => self.begin(loaded),
         };
-        self.parts.waiting.remove(name);
         match outcome {
             Ok(()) => {
+                self.parts.again.put(name, Hope::None);
                 self.parts.refusals.forget(name);
                 // It may have left a symbol that another one waits for.
                 self.retry();
             }
             Err(error) => {
-                if error.waits_for_others() {
-                    self.parts.waiting.insert(name.to_owned());
+                let goes_on = self.running(name).is_some();
+                self.parts.refusals.say(name, &error.to_string(), goes_on);
+                if running.is_some() && !goes_on {
+                    // What it owned is free.
+                    self.retry();
                 }
-                self.parts.refusals.say(name, &error.to_string(), running.is_some());
+                self.parts.again.put(name, error.hope());
             }
         }
     }
@@ -186,7 +197,7 @@ impl Keeping {
     /// There is no plugin of this name any more.
     fn gone(&mut self, name: &str) {
         self.parts.refusals.forget(name);
-        self.parts.waiting.remove(name);
+        self.parts.again.put(name, Hope::None);
         let Some(strategy) = self.running(name) else { return };
         self.let_go(&strategy, "its plugin was removed");
         if strategy.keeps_orders() {
@@ -204,6 +215,9 @@ impl Keeping {
 
     /// Another version of a strategy that runs: with the same symbols it takes over between two events.
     fn change(&mut self, old: &Arc<Strategy>, loaded: Loaded) -> Result<(), StrategiesError> {
+        if old.would_lose_bounds(&loaded) {
+            return Err(StrategiesError::Unbound);
+        }
         if old.instruments != loaded.instruments {
             return self.restart(old, loaded);
         }
@@ -242,7 +256,7 @@ impl Keeping {
 
     /// Who was refused because of others is looked at again: somebody has left.
     fn retry(&mut self) {
-        for name in std::mem::take(&mut self.parts.waiting) {
+        for name in self.parts.again.others_left() {
             self.parts.folder.again(&name);
         }
     }
@@ -256,6 +270,8 @@ impl Keeping {
         if !ended {
             tracing::error!(strategy = strategy.name.as_str(), "the strategy did not end in good order");
         }
+        // One that broke has not said farewell, and would be taken for one that hangs.
+        self.parts.outlets.loops.remove(&strategy.loop_name());
     }
 
     fn say_what_stays(&self, name: &StrategyName) {
@@ -275,7 +291,8 @@ impl Keeping {
     /// `since` on.
     fn tell_all(&mut self, fresh: &[Symbol], since: MarketTime) {
         let members = self.parts.roster.members();
-        let subscription = wanted::subscription(&members);
+        let held = self.parts.books.read().sub_books;
+        let subscription = wanted::subscription(&members, wanted::held(&held));
         let change = Resubscription { subscription, fresh: fresh.to_vec(), since };
         // Whoever does not listen any more has ended with the host.
         let _ = self.parts.ingest.blocking_send(change);
@@ -290,11 +307,46 @@ impl Keeping {
 
     /// The counters of a name: those that it had before, if it ever was there.
     fn counters(&mut self, name: &StrategyName) -> Arc<Counters> {
-        if self.counters.len() >= NAMES_MAX {
-            let members = self.parts.roster.members();
-            self.counters.retain(|name, _| members.iter().any(|member| member.name == *name));
-        }
-        let new = || Arc::new(Counters::new(self.parts.all_intents.clone()));
+        let members = self.parts.roster.members();
+        let runs = |other: &StrategyName| members.iter().any(|member| member.name == *other);
+        forget_past(&mut self.counters, &mut self.unknown_lives, |other| other == name || runs(other));
+        let (all_intents, next_life) = (&self.parts.all_intents, self.unknown_lives);
+        let new = || Arc::new(Counters::from_life(all_intents.clone(), next_life));
         self.counters.entry(name.clone()).or_insert_with(new).clone()
+    }
+}
+
+/// Forgets the counters of those that are not `needed` once there are too many. A name that comes back begins
+/// a life that none of them had: the ids of its orders are known otherwise.
+fn forget_past(
+    counters: &mut BTreeMap<StrategyName, Arc<Counters>>,
+    unknown_lives: &mut u32,
+    needed: impl Fn(&StrategyName) -> bool,
+) {
+    if counters.len() >= NAMES_MAX {
+        for (_, gone) in counters.extract_if(.., |name, _| !needed(name)) {
+            *unknown_lives = (*unknown_lives).max(gone.next_life());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_name_does_not_begin_a_life_that_it_had() {
+        let all = Arc::default();
+        let name = |number: usize| StrategyName::parse(&format!("s{number}")).expect("a name");
+        let counters = |lives| Arc::new(Counters::from_life(Arc::clone(&all), lives));
+        let mut known: BTreeMap<_, _> =
+            (0..NAMES_MAX - 1).map(|it| (name(it), counters(it as u32))).collect();
+        let mut unknown_lives = 3;
+        forget_past(&mut known, &mut unknown_lives, |_| false);
+        assert_eq!((known.len(), unknown_lives), (NAMES_MAX - 1, 3), "there is room");
+        known.insert(name(NAMES_MAX - 1), counters(7_000));
+        forget_past(&mut known, &mut unknown_lives, |it| *it == name(5) || *it == name(NAMES_MAX - 1));
+        let left: Vec<_> = known.values().map(|it| it.next_life()).collect();
+        assert_eq!((left, unknown_lives), (vec![7_000, 5], NAMES_MAX as u32 - 2));
     }
 }

@@ -16,6 +16,7 @@ impl Refusals {
     /// The plugin is not taken. Said once to the log for each reason; `goes_on` when an older one of that
     /// name runs.
     pub(crate) fn say(&self, plugin: &str, reason: &str, goes_on: bool) {
+        let reason = &one_line(reason);
         let mut refusals = self.lock();
         if refusals.get(plugin).is_some_and(|said| said == reason) {
             return;
@@ -53,5 +54,23 @@ impl Refusals {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever names a file may write a line break into its name, and with it a line into our log.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_makes_no_line_of_the_log() {
+        let refusals = Refusals::default();
+        refusals.say("a", "cannot read a\n2026 INFO all is well\u{1b}[2J.wasm", false);
+        let all = refusals.all();
+        assert_eq!(all, [("a".to_owned(), "cannot read a 2026 INFO all is well [2J.wasm".to_owned())]);
     }
 }

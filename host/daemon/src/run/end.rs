@@ -10,9 +10,8 @@ use std::{
 use nix::fcntl::Flock;
 use sandpit_contract::ToWatchdog;
 use sandpit_execution::{DeskEnd, DeskInput};
-use sandpit_fanout::Roster;
 use sandpit_store::Store;
-use sandpit_strategy::{Runner, StrategyEvent};
+use sandpit_strategy::Runner;
 use tokio::{
     sync::{
         mpsc::{Sender, UnboundedReceiver},
@@ -27,9 +26,8 @@ use crate::{
     budgets::Budgets,
     flag::{self, Flag},
     lease::LeaseClient,
-    plugins::{Crew, Keeper, Snapshots},
+    plugins::{Crew, Keeper, Snapshots, join_all},
     recording::Recording,
-    strategies::Strategy,
 };
 
 /// How long strategies, and then desk and store, may take to end; real time. The watchdog waits for 10 s in
@@ -45,7 +43,6 @@ pub(super) struct Host {
     /// Starts and stops strategies as long as it is there.
     pub(super) keeper: Keeper,
     pub(super) crew: Arc<Crew>,
-    pub(super) roster: Arc<Roster<Strategy>>,
     pub(super) snapshots: Snapshots,
     pub(super) budgets: Arc<Budgets>,
     pub(super) inputs: Sender<DeskInput>,
@@ -96,11 +93,8 @@ impl Host {
         }
         // From here on nobody comes. Who is just being started is not waited for.
         drop(self.keeper);
-        let runners = self.crew.close();
-        for strategy in &*self.roster.members() {
-            strategy.inbox.push(StrategyEvent::Stop(ending.text()));
-        }
-        let joined = tokio::task::spawn_blocking(move || runners.into_iter().all(Runner::join));
+        let runners = self.crew.close(&ending.text());
+        let joined = tokio::task::spawn_blocking(move || join_all(runners, Runner::join));
         if !matches!(timeout(STRATEGIES_LIMIT, joined).await, Ok(Ok(true))) {
             tracing::error!("a strategy did not end in good order");
         }

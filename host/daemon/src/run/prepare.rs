@@ -1,7 +1,6 @@
 //! Everything that can be wrong is found here, in the order of its cost: files, plugins, address, broker.
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
@@ -26,7 +25,7 @@ use crate::{
     dry_run::DryRun,
     figures::Figures,
     lease::Lease,
-    plugins::{Folder, Refusals, list, wanted_data},
+    plugins::{Again, Folder, Refusals, list, wanted_data},
     sessions::Sessions,
     strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy},
 };
@@ -66,8 +65,8 @@ pub(crate) struct Plugins {
     pub(crate) loader: Loader,
     /// The folder as it was taken.
     pub(crate) folder: Folder,
-    /// Plugins that wait for others to leave.
-    pub(crate) waiting: BTreeSet<String>,
+    /// Plugins that are looked at again.
+    pub(crate) again: Again,
     pub(crate) roster: Arc<Roster<Strategy>>,
     pub(crate) owners: Arc<Owners>,
     pub(crate) refusals: Arc<Refusals>,
@@ -121,7 +120,7 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
 impl Parts {
     /// The in-process broker of a dry run.
     pub(super) fn dry_run(&self) -> DryRun {
-        DryRun::new(&wanted_data(&self.strategies()).bars, self.clock.clone(), self.seed)
+        DryRun::new(&wanted_data(&self.strategies(), []).bars, self.clock.clone(), self.seed)
     }
 
     /// The strategies that run now.
@@ -143,7 +142,7 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
         _ => PluginError::Io { action: "read", path: dir.clone(), source },
     })?;
     let (owners, refusals, all_intents) = (Owners::default(), Refusals::default(), Arc::default());
-    let (mut strategies, mut waiting) = (Vec::new(), BTreeSet::new());
+    let (mut strategies, mut again) = (Vec::new(), Again::default());
     for name in listing.keys() {
         let taken = loader.load(&dir.join(format!("{name}.wasm"))).and_then(|loaded| {
             own(&owners, &loaded)?;
@@ -155,9 +154,7 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
                 strategies.push(Arc::new(Strategy::new(loaded, counters)));
             }
             Err(error) => {
-                if error.waits_for_others() {
-                    waiting.insert(name.clone());
-                }
+                again.put(name, error.hope());
                 refusals.say(name, &error.to_string(), false);
             }
         }
@@ -168,7 +165,7 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
     Ok(Plugins {
         loader,
         folder: Folder::taken(listing),
-        waiting,
+        again,
         roster: Arc::new(Roster::of(strategies)),
         owners: Arc::new(owners),
         refusals: Arc::new(refusals),

@@ -92,14 +92,16 @@ impl Spawner<'_> {
         });
     }
 
-    /// Box 1, market data; and the way to other subscriptions.
+    /// Box 1, market data, also of what is `held` though nobody trades it; and the way to other
+    /// subscriptions.
     pub(super) fn ingest(
         &self,
         since: MarketTime,
+        held: Vec<Symbol>,
         dry_run: Option<DryRun>,
     ) -> (Arc<IngestStats>, mpsc::Sender<Resubscription>) {
         let prepared = self.prepared;
-        let subscription = wanted_data(&prepared.strategies());
+        let subscription = wanted_data(&prepared.strategies(), held);
         let canary = prepared.config.market_data.canary.clone();
         let config = IngestConfig {
             watches: IngestConfig::usual_watches(&subscription, canary.as_ref()),

@@ -1,17 +1,17 @@
 //! The wiring: reconcile, then start every loop.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Duration};
 
 use sandpit_broker::{Broker, History, OrderFeed, Permit};
 use sandpit_contract::Exit;
-use sandpit_cores::reconcile::Claim;
+use sandpit_cores::{orders::Books, reconcile::Claim};
 use sandpit_execution::{
     Desk, DeskConfig, DeskError, DeskInput, DeskOutput, DeskStats, Reconciled, introduction,
 };
 use sandpit_ingest::{IngestStats, Resubscription};
 use sandpit_risk::Gates;
 use sandpit_store::{Database, Store};
-use sandpit_types::{Account, Bar, MarketClock, MarketTime, Pulse, Symbol};
+use sandpit_types::{Account, Bar, MarketClock, MarketTime, Pulse, StrategyName, Symbol};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -34,7 +34,7 @@ use crate::{
     plugins::{Crew, Keeper, KeeperParts, Snapshots, wanted_data},
     recording::Recording,
     review::Reviewer,
-    strategies::{Arrivals, Beginning, Outlets, Strategy},
+    strategies::{Arrivals, Beginning, Outlets, StrategiesError, Strategy},
 };
 
 /// So long after a minute's end the broker's history has its bar, market time.
@@ -69,9 +69,11 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let warmup = warmup(&prepared, since).await;
     let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
     let crew = Arc::new(Crew::default());
-    let outlets = outlets(&prepared, &inputs)?;
-    start_strategies(&prepared, &crew, &desk, &found.account, &warmup, &outlets);
+    let outlets = outlets(&prepared, &inputs, &found.account)?;
+    start_strategies(&mut prepared, &crew, &desk, &found.account, &warmup, &outlets);
 
+    let held = desk.books().sub_books().filter(|(.., book)| !book.qty.is_zero());
+    let held = held.map(|(_, symbol, _)| symbol.clone()).collect();
     let spawner = Spawner { prepared: &prepared, endings, stopped, inputs: &inputs };
     spawner.store(&store, store_pulse);
     spawner.retention(&store);
@@ -82,7 +84,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     spawner.clock();
     spawner.ticks();
     // Last, so that no strategy sees the market before it knows what it holds.
-    let (ingest, market) = spawner.ingest(since, dry_run.clone());
+    let (ingest, market) = spawner.ingest(since, held, dry_run.clone());
     let (news, wire) = spawner.news(since);
     let alpaca = prepared.alpaca.clone();
     prepared.figures.set_running(Running {
@@ -93,7 +95,6 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         alpaca,
     });
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
-    let roster = prepared.plugins.roster.clone();
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
     let (snapshots, recording) = (outlets.snapshots.clone(), outlets.recording.clone());
     let keeper = keep(&mut prepared, feeds, crew.clone(), outlets, endings)?;
@@ -104,7 +105,6 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         lease,
         keeper,
         crew,
-        roster,
         snapshots,
         budgets,
         inputs,
@@ -249,7 +249,7 @@ async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
     if wanted == 0 || from >= until {
         return Vec::new();
     }
-    let symbols = wanted_data(&strategies).bars;
+    let symbols = wanted_data(&strategies, []).bars;
     prepared.alpaca.bars(&symbols, from, until).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "no bars of the past: strategies start without warm-up");
         Vec::new()
@@ -257,7 +257,11 @@ async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
 }
 
 /// Where strategies put what they want and save. A dry run starts flat, and so does what they have saved.
-fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>) -> Result<Outlets, Failure> {
+fn outlets(
+    prepared: &Parts,
+    inputs: &mpsc::Sender<DeskInput>,
+    account: &Account,
+) -> Result<Outlets, Failure> {
     let folder = prepared.folder.join("snapshots");
     let failed = |error: io::Error| {
         let what = format!("the folder {} cannot be used: {error}", folder.display());
@@ -269,7 +273,7 @@ fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>) -> Result<Outlets
             Ok(()) | Err(_) => {}
         }
     }
-    let snapshots = Snapshots::start(folder.clone()).map_err(failed)?;
+    let snapshots = Snapshots::start(folder.clone(), &account.id).map_err(failed)?;
     let recording = Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?;
     if let Some(counters) = recording.counters() {
         prepared.figures.set_journal(counters);
@@ -280,17 +284,17 @@ fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>) -> Result<Outlets
 
 /// Starts whoever was loaded. Who does not start leaves the roster, and the others trade.
 fn start_strategies<B: Broker>(
-    prepared: &Parts,
+    prepared: &mut Parts,
     crew: &Crew,
     desk: &Desk<B, Reviewer>,
     account: &Account,
     warmup: &[Bar],
     outlets: &Outlets,
 ) {
-    let Plugins { loader, roster, owners, refusals, .. } = &prepared.plugins;
+    let Plugins { loader, roster, owners, refusals, again, .. } = &mut prepared.plugins;
     for (index, strategy) in (0..).zip(&*roster.members()) {
         let seed = prepared.seed.wrapping_add(index);
-        let saved = outlets.snapshots.newest(&strategy.name).map(|kept| kept.snapshot);
+        let saved = outlets.snapshots.begin_from(&strategy.name).map(|kept| kept.snapshot);
         match strategy.start(&loader.engine, &prepared.config, seed, saved, outlets.clone()) {
             Ok(runner) => {
                 let told = introduction(desk.books(), &strategy.name);
@@ -298,14 +302,34 @@ fn start_strategies<B: Broker>(
                     Beginning { held, open, account, warmup, market: &[] }.feed(strategy);
                 }
                 // Nothing is closed before the host stands.
-                let _ = crew.add(&strategy.name, runner);
+                let _ = crew.add(&strategy.name, runner, strategy.inbox.clone());
             }
             Err(error) => {
                 roster.change(|members| members.retain(|member| member.name != strategy.name));
                 owners.release(&strategy.name);
-                refusals.say(strategy.name.as_str(), &error.to_string(), false);
+                let (name, error) = (strategy.name.as_str(), StrategiesError::from(error));
+                refusals.say(name, &error.to_string(), false);
+                again.put(name, error.hope());
             }
         }
+    }
+    say_who_is_missing(desk.books(), &roster.members());
+}
+
+/// Whoever has something at stake and does not run: nobody looks after that.
+fn say_who_is_missing(books: &Books, members: &[Arc<Strategy>]) {
+    let mut at_stake: BTreeMap<&StrategyName, Vec<String>> = BTreeMap::new();
+    for (strategy, symbol, book) in books.sub_books().filter(|(.., book)| !book.qty.is_zero()) {
+        at_stake.entry(strategy).or_default().push(format!("{} {symbol}", book.qty));
+    }
+    for order in books.open_orders() {
+        let (id, symbol) = (order.client_id(), &order.request.symbol);
+        at_stake.entry(&id.strategy).or_default().push(format!("an open order in {symbol}"));
+    }
+    at_stake.retain(|strategy, _| members.iter().all(|member| member.name != **strategy));
+    for (strategy, things) in at_stake {
+        let things = things.join(", ");
+        tracing::error!(strategy = strategy.as_str(), "the strategy does not run and has {things}");
     }
 }
 
@@ -332,7 +356,7 @@ fn keep(
         config: prepared.config.clone(),
         loader: plugins.loader.clone(),
         folder: std::mem::take(&mut plugins.folder),
-        waiting: std::mem::take(&mut plugins.waiting),
+        again: std::mem::take(&mut plugins.again),
         roster: plugins.roster.clone(),
         owners: plugins.owners.clone(),
         refusals: plugins.refusals.clone(),

@@ -5,12 +5,12 @@ use std::path::Path;
 use rust_decimal::Decimal;
 use sandpit_risk::Grant;
 use sandpit_strategy::{
-    Bounds, COMPILE_MEMORY_BYTES, Candidate, Compiler, Engine, Failure, Manifest, PLUGINS_MAX, Plugin,
-    PluginError, Trust, WAITING_MAX,
+    Bounds, COMPILE_MEMORY_BYTES, Candidate, Compiler, Engine, Failure, Limits, Manifest, PLUGINS_MAX,
+    Plugin, PluginError, Trust, WAITING_MAX,
 };
 use sandpit_types::{StrategyName, Symbol, Usd};
 
-use crate::config::Config;
+use crate::{config::Config, plugins::Hope};
 
 /// Bars of warm-up that one strategy may want in all: half of what its queue holds.
 const WARMUP_MAX: usize = WAITING_MAX / 2;
@@ -40,6 +40,15 @@ pub(crate) enum StrategiesError {
     /// The strategy's thread did not come to the new version yet.
     #[error("the strategy that runs is too busy to let it take over: it does once that is done")]
     Busy,
+    /// The desk did not answer in time what the strategy holds.
+    #[error("the desk does not say what the strategy holds, its records may be away: it is tried again")]
+    DeskSilent,
+    /// What bound the version that runs is not there any more.
+    #[error(
+        "its .toml is gone or says nothing, and it bound the strategy: put it back, or remove the .wasm as \
+         well"
+    )]
+    Unbound,
     /// There are enough.
     #[error("{limit} strategies run, more do not go: split them over several hosts")]
     TooMany {
@@ -67,10 +76,40 @@ impl StrategiesError {
     /// No more strategies than these.
     pub(crate) const TOO_MANY: Self = Self::TooMany { limit: PLUGINS_MAX };
 
-    /// Whether it may go as soon as another strategy leaves.
-    pub(crate) const fn waits_for_others(&self) -> bool {
-        matches!(self, Self::Shared { .. } | Self::TooMany { .. })
+    /// Whether it may go without a change of the plugin.
+    pub(crate) const fn hope(&self) -> Hope {
+        match self {
+            Self::Shared { .. } | Self::TooMany { .. } => Hope::OthersLeave,
+            Self::DeskSilent | Self::NoCompiler(_) => Hope::ItPasses,
+            Self::Plugin(error) if is_passing(error) => Hope::ItPasses,
+            Self::Plugin(_) | Self::NotTakenOver(_) | Self::Busy | Self::Unbound | Self::Warmup { .. } => {
+                Hope::None
+            }
+        }
     }
+}
+
+/// Whether the machine may be to blame, not the plugin: it was busy, or lacked memory, room or files. A
+/// plugin that is to blame is tried in vain once a minute.
+const fn is_passing(error: &PluginError) -> bool {
+    let machine = matches!(
+        error,
+        PluginError::CompilerSlow { .. }
+            | PluginError::CompilerDied { .. }
+            | PluginError::NoCompiler { .. }
+            | PluginError::Io { .. }
+            | PluginError::Thread { .. }
+    );
+    machine || matches!(error, PluginError::Start { failure: Failure::Timeout { .. }, .. })
+}
+
+/// Whether a manifest that bound its strategy is gone, or as good as gone: a limit is not lifted by an
+/// absence, such as that of a folder which is not mounted.
+pub(crate) fn is_unbound(old: &Manifest, new: &Manifest) -> bool {
+    let Manifest { sha256, signature, budget_share, limits, .. } = old;
+    let bound =
+        sha256.is_some() || signature.is_some() || budget_share.is_some() || *limits != Limits::default();
+    bound && *new == Manifest::default()
 }
 
 /// A plugin that can be started, with what the operator grants it.
@@ -154,5 +193,53 @@ impl Loader {
     /// When it fails or refuses to start.
     pub(crate) fn candidate(&self, loaded: &Loaded, seed: u64) -> Result<Candidate, StrategiesError> {
         Ok(Candidate::prepare(&self.engine, &loaded.plugin, &loaded.manifest, self.bounds, seed)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_may_be_the_machines_fault_is_tried_again() {
+        let file = || "a.wasm".to_owned();
+        let io = || std::io::Error::other("no space left");
+        let timeout = || Failure::Timeout { call: "init".into(), deadline: Duration::from_secs(2) };
+        let refused = || Failure::Init { message: "no".into() };
+        let check = |error: StrategiesError, expected: Hope| {
+            assert_eq!(error.hope(), expected, "{error}");
+        };
+        let of_plugin = |error: PluginError, expected| check(error.into(), expected);
+        let (limit, limit_bytes, detail) = (Duration::from_secs(60), 1, String::new);
+        of_plugin(PluginError::CompilerSlow { file: file(), limit }, Hope::ItPasses);
+        of_plugin(PluginError::CompilerDied { file: file(), limit_bytes, detail: detail() }, Hope::ItPasses);
+        of_plugin(PluginError::NoCompiler { command: file(), source: io() }, Hope::ItPasses);
+        of_plugin(PluginError::Io { action: "read", path: file().into(), source: io() }, Hope::ItPasses);
+        of_plugin(PluginError::Thread { source: io() }, Hope::ItPasses);
+        of_plugin(PluginError::Start { file: file(), failure: timeout() }, Hope::ItPasses);
+        of_plugin(PluginError::Start { file: file(), failure: refused() }, Hope::None);
+        of_plugin(PluginError::NotWasm { file: file() }, Hope::None);
+        check(StrategiesError::DeskSilent, Hope::ItPasses);
+        check(StrategiesError::NoCompiler(io()), Hope::ItPasses);
+        check(StrategiesError::TOO_MANY, Hope::OthersLeave);
+        check(StrategiesError::NotTakenOver(timeout()), Hope::None);
+        check(StrategiesError::Unbound, Hope::None);
+    }
+
+    #[test]
+    fn limits_do_not_go_with_their_file() {
+        let parse = |text: &str| Manifest::parse("a.toml", text).expect(text);
+        let none = Manifest::default();
+        let pin = format!("sha256 = \"{}\"", "ab".repeat(32));
+        for bound in [&pin, "budget_share = 5.0", "[limits]\nmemory_mb = 8", "signature = \"eA==\""] {
+            assert!(is_unbound(&parse(bound), &none), "{bound}");
+            assert!(is_unbound(&parse(bound), &parse("# emptied")), "{bound}");
+            assert!(!is_unbound(&parse(bound), &parse("instruments = [\"SPY\"]")), "lifted by hand");
+        }
+        for free in ["", "instruments = [\"SPY\"]", "[parameters]\nfast = 3"] {
+            assert!(!is_unbound(&parse(free), &none), "{free}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use sandpit_execution::{DeskOutput, KnownOrder};
@@ -81,19 +81,44 @@ pub(crate) struct Arrival {
     pub(crate) joined: oneshot::Sender<()>,
 }
 
-/// Strategies on their way onto the roster, by name.
+/// Strategies on their way onto the roster, and questions whether the desk answers, by name.
 #[derive(Default)]
-pub(crate) struct Arrivals(Mutex<BTreeMap<StrategyName, Arrival>>);
+pub(crate) struct Arrivals(Mutex<BTreeMap<StrategyName, Caller>>);
+
+/// Who waits for an introduction.
+enum Caller {
+    /// A strategy that comes.
+    Arrival(Box<Arrival>),
+    /// Somebody who only wants to know that the desk answers.
+    Asking(oneshot::Sender<()>),
+}
 
 impl Arrivals {
     /// One more. The desk has to be asked for its introduction after this.
     pub(crate) fn expect(&self, arrival: Arrival) {
         let name = arrival.strategy.name.clone();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, arrival);
+        self.lock().insert(name, Caller::Arrival(Box::new(arrival)));
     }
 
-    fn take(&self, name: &StrategyName) -> Option<Arrival> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
+    /// Tells when the desk answers. It has to be asked to introduce this strategy after this.
+    pub(crate) fn ask(&self, name: &StrategyName) -> oneshot::Receiver<()> {
+        let (answered, answer) = oneshot::channel();
+        self.lock().insert(name.clone(), Caller::Asking(answered));
+        answer
+    }
+
+    /// Nobody waits for this introduction any more: should it come yet, it is passed over. Whether somebody
+    /// did; if not, it came.
+    pub(crate) fn forget(&self, name: &StrategyName) -> bool {
+        self.take(name).is_some()
+    }
+
+    fn take(&self, name: &StrategyName) -> Option<Caller> {
+        self.lock().remove(name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<StrategyName, Caller>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,7 +191,15 @@ impl Mail {
 
     /// What came before this is in it, and everything later finds the strategy on the roster.
     fn introduce(&self, name: &StrategyName, held: Vec<(Symbol, Qty, Price)>, open: Vec<KnownOrder>) {
-        let Some(Arrival { strategy, warmup, market, joined }) = self.arrivals.take(name) else { return };
+        let Arrival { strategy, warmup, market, joined } = match self.arrivals.take(name) {
+            Some(Caller::Arrival(arrival)) => *arrival,
+            Some(Caller::Asking(answered)) => {
+                // Who does not wait any more asks again.
+                let _ = answered.send(());
+                return;
+            }
+            None => return,
+        };
         let (account, warmup, market) = (&self.account, &warmup, &market);
         Beginning { held, open, account, warmup, market }.feed(&strategy);
         self.roster.change(|members| members.push(strategy));
@@ -195,9 +228,10 @@ impl Mail {
 
 #[cfg(test)]
 mod tests {
-    use sandpit_types::MarketTime;
+    use sandpit_types::{MarketTime, Usd};
 
     use super::*;
+    use crate::{ambient::boot_now, clock::BrokerClock};
 
     #[test]
     fn warm_up_is_the_last_bars_of_the_own_symbols_in_order() {
@@ -216,5 +250,36 @@ mod tests {
         let got: Vec<_> = own_warmup(&bars, &own, 2).cloned().collect();
         assert_eq!(got, [bar("B", 1), bar("A", 2), bar("A", 3), bar("B", 3)]);
         assert_eq!(own_warmup(&bars, &own, 0).count(), 0);
+    }
+
+    #[test]
+    fn an_introduction_answers_whoever_still_waits_for_it() {
+        let (roster, arrivals) = (Arc::new(Roster::default()), Arc::new(Arrivals::default()));
+        let clock = Arc::new(BrokerClock::new(MarketTime::EPOCH, 1.0, boot_now));
+        let account = Account {
+            id: String::new(),
+            equity: Usd::ZERO,
+            last_equity: Usd::ZERO,
+            cash: Usd::ZERO,
+            buying_power: Usd::ZERO,
+            trading_blocked: false,
+        };
+        let mut mail = Mail::new(roster.clone(), arrivals.clone(), account, clock);
+        let sma = StrategyName::parse("sma").expect("a name");
+        let mut introduce = || {
+            let (held, open) = (Vec::new(), Vec::new());
+            mail.deliver(DeskOutput::Introduction { strategy: sma.clone(), held, open });
+        };
+        introduce();
+        let mut answer = arrivals.ask(&sma);
+        answer.try_recv().expect_err("not yet");
+        introduce();
+        assert_eq!(answer.try_recv(), Ok(()));
+        assert!(!arrivals.forget(&sma), "it came");
+        let mut late = arrivals.ask(&sma);
+        assert!(arrivals.forget(&sma));
+        introduce();
+        late.try_recv().expect_err("it was given up");
+        assert!(roster.members().is_empty());
     }
 }

@@ -107,6 +107,17 @@ fn file_names_must_make_strategy_names() {
     }
     let error = Plugin::load(&yard.engine, &yard.compiler(), &yard.dir.path().join("none.wasm")).err();
     assert!(error.expect("refused").to_string().starts_with("cannot read /"));
+    let error = yard.load("a\nb.wasm", &Wat::default().module()).err().expect("refused").to_string();
+    assert!(error.starts_with("a b.wasm: "), "{error}");
+}
+
+#[test]
+fn a_pipe_is_no_plugin_and_nobody_waits_for_it() {
+    let yard = Yard::new();
+    let pipe = yard.dir.path().join("pipe.wasm");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("runs").success());
+    let error = Plugin::load(&yard.engine, &yard.compiler(), &pipe).err().expect("refused").to_string();
+    assert!(error.ends_with("pipe.wasm: it is no regular file"), "{error}");
 }
 
 /// The files of the one cache entry.

@@ -32,15 +32,23 @@ impl Keeping {
         }
         let name = loaded.plugin.name().clone();
         self.own(&name, &loaded)?;
-        let past = self.past(&loaded);
-        self.start(loaded, past).inspect_err(|_| self.parts.owners.release(&name))
+        let outcome = self.desk_answers(&name).and_then(|()| {
+            let past = self.past(&loaded);
+            self.start(loaded, past)
+        });
+        outcome.inspect_err(|_| self.parts.owners.release(&name))
     }
 
     /// Lets a strategy go and starts its next version, which trades other symbols. When that does not start,
     /// the old one does again.
     pub(super) fn restart(&mut self, old: &Arc<Strategy>, loaded: Loaded) -> Result<(), StrategiesError> {
-        self.own(&old.name, &loaded)?;
+        // Whatever can be known to fail fails before the old one is touched.
+        self.parts.seed = self.parts.seed.wrapping_add(1);
+        let candidate = self.parts.loader.candidate(&loaded, self.parts.seed)?;
+        drop(candidate);
+        self.desk_answers(&old.name)?;
         let past = self.past(&loaded);
+        self.own(&old.name, &loaded)?;
         let left: Vec<Symbol> =
             old.instruments.iter().filter(|it| !loaded.instruments.contains(it)).cloned().collect();
         self.let_go(old, "another version takes its place");
@@ -85,32 +93,50 @@ impl Keeping {
         self.parts.seed = self.parts.seed.wrapping_add(1);
         let (engine, config) = (&self.parts.loader.engine, &self.parts.config);
         let outlets = self.parts.outlets.clone();
-        let saved = outlets.snapshots.newest(&strategy.name).map(|kept| kept.snapshot);
-        let runner = strategy.start(engine, config, self.parts.seed, saved, outlets)?;
+        let saved = outlets.snapshots.begin_from(&strategy.name);
+        let snapshot = saved.as_ref().map(|kept| kept.snapshot.clone());
+        let runner = strategy.start(engine, config, self.parts.seed, snapshot, outlets)?;
         let Past { bars, since } = past;
-        if self.parts.crew.add(&strategy.name, runner).is_err() || !self.join(&strategy, bars) {
-            // The host ends, or the desk does not answer, which ends it as well.
-            self.let_go(&strategy, "the host has no use for it");
+        if self.parts.crew.add(&strategy.name, runner, strategy.inbox.clone()).is_err() {
+            self.let_go(&strategy, "the host ends");
             return Ok(());
+        }
+        if !self.join(&strategy, bars) {
+            self.let_go(&strategy, "the desk does not say what the strategy holds");
+            // It has heard of nothing, so what it saved at its end is of no time.
+            saved.into_iter().for_each(|kept| self.parts.outlets.snapshots.keep(&strategy.name, kept));
+            return Err(StrategiesError::DeskSilent);
         }
         self.tell_all(&strategy.instruments, since);
         tracing::info!(strategy = strategy.name.as_str(), "the strategy runs");
         Ok(())
     }
 
+    /// Whether the desk introduces anybody at present: it does not while its records are away.
+    fn desk_answers(&self, name: &StrategyName) -> Result<(), StrategiesError> {
+        let mut answer = self.parts.arrivals.ask(name);
+        self.tell_desk(DeskInput::Introduce(name.clone()));
+        if self.is_told(name, &mut answer) { Ok(()) } else { Err(StrategiesError::DeskSilent) }
+    }
+
+    /// Waits for an introduction. One that comes too late finds nobody.
+    fn is_told(&self, name: &StrategyName, told: &mut oneshot::Receiver<()>) -> bool {
+        let waited = self.parts.runtime.block_on(async { timeout(INTRODUCED_WITHIN, &mut *told).await });
+        match waited {
+            Ok(outcome) => outcome.is_ok(),
+            Err(_) if self.parts.arrivals.forget(name) => false,
+            // It came at the last moment, and who delivers it waits for nothing.
+            Err(_) => self.parts.runtime.block_on(told).is_ok(),
+        }
+    }
+
     /// Brings a strategy onto the roster, with what it has to know; whether it is there.
     fn join(&self, strategy: &Arc<Strategy>, warmup: Vec<Bar>) -> bool {
-        let (joined, is_there) = oneshot::channel();
+        let (joined, mut is_there) = oneshot::channel();
         let market = self.market();
         self.parts.arrivals.expect(Arrival { strategy: strategy.clone(), warmup, market, joined });
         self.tell_desk(DeskInput::Introduce(strategy.name.clone()));
-        let waited = self.parts.runtime.block_on(async { timeout(INTRODUCED_WITHIN, is_there).await });
-        let is_there = matches!(waited, Ok(Ok(())));
-        if !is_there {
-            let strategy = strategy.name.as_str();
-            tracing::error!(strategy, "the desk does not say what the strategy holds: it is not started");
-        }
-        is_there
+        self.is_told(&strategy.name, &mut is_there)
     }
 
     /// What the market said before, and what still holds.

@@ -56,6 +56,19 @@ fn who_comes_is_told_what_it_holds_and_what_is_open_behind_all_that_came_before(
 }
 
 #[test]
+fn a_quarantine_is_told_to_a_human_with_its_reason_and_ends_the_orders() {
+    let mut world = resting();
+    let reason = "on-bar trapped: unreachable".to_owned();
+    world.machine.input(DeskInput::Quarantined { strategy: name(), reason }, world.now);
+    world.calm();
+    world.hear_all();
+    world.calm();
+    let told = |told: &DeskOutput| matches!(told, DeskOutput::Alert(text) if text.contains("unreachable"));
+    assert!(world.told.iter().any(told), "{:?}", world.told);
+    assert_eq!(world.machine.books.open_count(), 0);
+}
+
+#[test]
 fn what_is_left_behind_in_a_symbol_is_cancelled_and_nothing_else() {
     let mut world = resting();
     let leave = |symbols: &[&str]| {
