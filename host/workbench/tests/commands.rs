@@ -133,7 +133,7 @@ fn a_missing_tool_is_named_with_its_version_and_remedy() {
 
 #[test]
 fn each_change_is_built_and_handed_over_and_the_log_is_shown() {
-    // A name of its own: cargo takes packages of one name in one target folder for the same, wherever they lie.
+    // A name of its own: cargo takes packages of one name in one target folder for the same.
     let bench = Bench::new();
     bench.run(&["new", "drift", "--lang", "rust"]).good("drift");
     fs::create_dir(bench.path("plugins")).expect("a folder");
