@@ -65,7 +65,7 @@ async fn refuse_huge(request: Request, next: Next) -> Response {
 }
 
 /// Takes in what the client is still sending. A connection that is closed with bytes unread is reset, and a
-/// reset takes the answer away from a client that has not read it yet.
+/// client whose sending fails then may give up before it reads the answer.
 async fn discard(body: Body) {
     let mut chunks = body.into_data_stream();
     let mut left = LINGER_BYTES;
