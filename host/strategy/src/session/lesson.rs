@@ -11,6 +11,7 @@ use crate::{
     Failure, Snapshot, StrategyEvent,
     bindings::types,
     book::{Book, Instrument, Place, Row, Slot, bar_end},
+    bounds::KEPT_EVENTS_MAX,
     deadline::Deadline,
     event::MINUTE,
     guest::Guest,
@@ -30,9 +31,10 @@ pub(super) struct Lesson {
     began: MarketTime,
     /// The session, until its open has been told.
     open: Option<SessionDay>,
-    /// Told after the bars. While one event comes in, [`LESSON`] of what waits are told, so it stays shorter
-    /// than what was there to be told at the beginning.
+    /// Told after the bars. One event comes in while [`LESSON`] of what waits are told, so it stays short; at
+    /// [`KEPT_EVENTS_MAX`] nobody is taught any more.
     since: VecDeque<StrategyEvent>,
+    is_too_far_behind: bool,
     /// Market time of what was told last.
     pub(super) now: MarketTime,
     whole: Deadline,
@@ -41,21 +43,21 @@ pub(super) struct Lesson {
 impl Lesson {
     /// The next bars, by minute and then by instrument.
     fn rows(&self, book: &Book) -> Vec<(Instrument, Row)> {
-        let rest = |((number, slot), first): ((Instrument, &'_ Slot), &Option<MarketTime>)| {
-            let first = (*first)?;
-            let before = |row: &Row| row.start < first || (row.start, number) < self.next;
-            Some((number, slot.bars.partition_point(before)))
-        };
         let slots = book.slots();
-        let mut rests: Vec<_> = (0..).zip(slots).zip(&self.firsts).filter_map(rest).collect();
+        // By instrument: where its next bar stands, past the end if there is none.
+        let place = |((number, slot), first): ((Instrument, &Slot), &Option<MarketTime>)| {
+            let before =
+                |row: &Row| first.is_none_or(|first| row.start < first) || (row.start, number) < self.next;
+            slot.bars.partition_point(before)
+        };
+        let mut places: Vec<usize> = (0..).zip(slots).zip(&self.firsts).map(place).collect();
         let next = || {
-            let row =
-                |(number, place): &(Instrument, usize)| slots[*number as usize].bars.get(*place).copied();
-            let starts = rests.iter().enumerate().filter_map(|(at, rest)| Some((row(rest)?.start, at)));
-            let (_, at) = starts.min().filter(|(start, _)| bar_end(*start) <= self.began)?;
-            let found = row(&rests[at])?;
-            rests[at].1 += 1;
-            Some((rests[at].0, found))
+            let start = |(at, place): (usize, &usize)| Some((slots[at].bars.get(*place)?.start, at));
+            let (_, at) = places.iter().enumerate().filter_map(start).min()?;
+            let row = slots[at].bars[places[at]];
+            places[at] += 1;
+            let of = Instrument::try_from(at).expect("instruments are few");
+            (bar_end(row.start) <= self.began).then_some((of, row))
         };
         std::iter::from_fn(next).take(LESSON).collect()
     }
@@ -76,8 +78,13 @@ impl Lesson {
             is_told && (bar.start, of) >= self.next && bar_end(bar.start) <= self.began
         });
         // What is ahead will be found in the book.
-        if !is_ahead {
+        if is_ahead {
+            return;
+        }
+        if self.since.len() < KEPT_EVENTS_MAX {
             self.since.push_back(event.clone());
+        } else {
+            self.is_too_far_behind = true;
         }
     }
 }
@@ -93,6 +100,7 @@ impl Session {
             began: now,
             open: book.session.filter(|day| day.open > since || snapshot.is_none()),
             since: VecDeque::new(),
+            is_too_far_behind: false,
             now: since,
             whole: self.whole(),
         }
@@ -100,6 +108,9 @@ impl Session {
 
     /// Tells some of it; whether that was all.
     pub(super) fn tell_some(&mut self, guest: &mut Guest, lesson: &mut Lesson) -> Result<bool, Failure> {
+        if lesson.is_too_far_behind {
+            return Err(Failure::Overflow { limit: KEPT_EVENTS_MAX });
+        }
         let outcome = self.tell_lesson(guest, lesson);
         guest.book().veil = None;
         outcome

@@ -10,7 +10,10 @@ use super::{
     trade,
     wat::{LOAD_N, NOTHING, Wat},
 };
-use crate::{Candidate, Inbox, Manifest, Runner, Start, StrategyEvent, StrategyOutput, session::Session};
+use crate::{
+    Candidate, Inbox, KEPT_EVENTS_MAX, Manifest, Runner, Start, StrategyEvent, StrategyOutput,
+    session::Session,
+};
 
 const HEAR: &str = "(func $hear (param $what i64)
     (global.set $n (i64.add (i64.mul (global.get $n) (i64.const 1000003)) (local.get $what))))";
@@ -214,6 +217,15 @@ fn lessons_go_on_while_the_old_one_rests_and_end_with_what_it_knew() {
     assert!(found[0].starts_with("quarantined: it is 5 events behind"), "{found:?}");
     assert_eq!(found[1..], ["not swapped: what it knew is lost: stop the strategy and start it anew"]);
     assert!(!session.has_heir());
+
+    // The host keeps only so much for an heir that is told nothing.
+    let mut session = yard.session(&Wat { on_trade: NOTHING, ..counter_of_bars() }).expect("it starts");
+    begin(&mut session);
+    let many: Vec<_> = (0..=KEPT_EVENTS_MAX).map(|_| trade("A", 2_500)).collect();
+    assert_eq!(outputs(&mut session, &many), []);
+    let (count, found) = lessons(&mut session);
+    assert!(count == 1 && found[0].starts_with("not swapped: it is 4096 events behind"), "{found:?}");
+    check(&mut session, &[trade("A", 2_501)], &[]);
 
     // A second candidate takes the place of the first.
     let mut session = yard.session(&counter_of_bars()).expect("it starts");
