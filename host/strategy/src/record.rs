@@ -98,8 +98,8 @@ pub struct Birth {
     pub instruments: Vec<Symbol>,
     /// Decides its random numbers.
     pub seed: u64,
-    /// The number of this life; that of a swap is higher if the one before fails during the lessons. Its random numbers are those of life 0 of this seed all the same where it is
-    /// that of a swap.
+    /// The number of this life; that of a swap is higher if the one before fails during the lessons. Its
+    /// random numbers are those of life 0 of this seed all the same where it is that of a swap.
     pub incarnation: u32,
     /// What it may use.
     pub bounds: Bounds,

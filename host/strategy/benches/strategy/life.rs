@@ -13,7 +13,7 @@ use crate::{
 /// Starts of each kind.
 const STARTS: usize = 9;
 /// Swaps of one strategy.
-const SWAPS: usize = 100;
+const SWAPS: usize = 200;
 /// Strategies at a time, to weigh one.
 const HEAVY: usize = 20;
 /// Bars that a strategy can read of each symbol.

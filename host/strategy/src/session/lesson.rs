@@ -31,8 +31,8 @@ pub(super) struct Lesson {
     began: MarketTime,
     /// The session, until its open has been told.
     open: Option<SessionDay>,
-    /// Told after the bars. One event comes in while [`LESSON`] of what waits are told, so it stays short; at
-    /// [`KEPT_EVENTS_MAX`] nobody is taught any more.
+    /// Told after the bars. One event comes in while [`LESSON`] of what waits are told, so it stays short;
+    /// at [`KEPT_EVENTS_MAX`] nobody is taught any more.
     since: VecDeque<StrategyEvent>,
     is_too_far_behind: bool,
     /// Market time of what was told last.
