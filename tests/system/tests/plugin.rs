@@ -142,10 +142,11 @@ fn check_that_they_trade(languages: &[(&str, &str)]) {
     let status = demo.host_status().expect("the host answers");
     assert_eq!(status["refused"].as_array().map(Vec::len), Some(0), "{status}");
     assert_eq!(demo.watchdog()["host_restarts"], 0);
-    let log = demo.log();
     for name in &strategies {
-        assert!(log.contains(&format!("the strategy runs strategy=\"{name}\"")), "{log}");
-        assert!(log.contains(&format!(" fill order=sp-{name}-")), "{log}");
+        // The log is written behind the figures.
+        let lines = [format!("the strategy runs strategy=\"{name}\""), format!(" fill order=sp-{name}-")];
+        let are_there = || lines.iter().all(|line| demo.log().contains(line)).then_some(());
+        wait_for("its lines in the log", Duration::from_secs(10), are_there);
     }
 }
 
