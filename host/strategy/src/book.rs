@@ -15,6 +15,9 @@ use crate::{StrategyEvent, bounds::HISTORY_BARS, event::MINUTE};
 /// An instrument's number: its place in the list that `init` got.
 pub(crate) type Instrument = u32;
 
+/// Where a bar stands among all bars: they are told by minute, then by instrument.
+pub(crate) type Place = (MarketTime, Instrument);
+
 /// The reads of one strategy.
 #[derive(Debug)]
 pub(crate) struct Book {
@@ -27,6 +30,8 @@ pub(crate) struct Book {
     pub(crate) buying_power: Usd,
     /// The session that is open, if one is.
     pub(crate) session: Option<SessionDay>,
+    /// Bars from there on cannot be read: a new life is told of the time before them.
+    pub(crate) veil: Option<Place>,
 }
 
 /// What is known of one instrument.
@@ -78,6 +83,7 @@ impl Book {
             equity: Usd::ZERO,
             buying_power: Usd::ZERO,
             session: None,
+            veil: None,
         }
     }
 
@@ -191,17 +197,18 @@ impl Book {
         }
     }
 
-    /// Takes the history from there on out, in the order in which it came in: by minute, then by instrument.
-    pub(crate) fn take_bars(&mut self, from: MarketTime) -> Vec<(Instrument, Row)> {
-        let mut rows: Vec<_> = (0..)
-            .zip(&mut self.slots)
-            .flat_map(|(number, slot)| {
-                let first = slot.bars.partition_point(|row| row.start < from);
-                slot.bars.drain(first..).map(move |row| (number, row))
-            })
-            .collect();
-        rows.sort_by_key(|(number, row)| (row.start, *number));
-        rows
+    /// The newest bars of an instrument that can be read, `count` at most, oldest first.
+    pub(crate) fn history(
+        &self,
+        instrument: Instrument,
+        count: usize,
+    ) -> Option<impl ExactSizeIterator<Item = &Row> + Clone> {
+        let bars = &self.slot(instrument)?.bars;
+        let shown = match self.veil {
+            None => bars.len(),
+            Some(veil) => bars.partition_point(|row| (row.start, instrument) < veil),
+        };
+        Some(bars.range(shown.saturating_sub(count)..shown))
     }
 
     fn price(&mut self, instrument: Instrument, price: f64) {
@@ -265,20 +272,19 @@ mod tests {
     }
 
     #[test]
-    fn taken_bars_come_by_minute_then_instrument() {
+    fn no_bar_can_be_read_through_a_veil() {
         let mut book = book();
-        book.apply(&bar("A", 0, 0.0));
-        for (symbol, minute) in [("B", 1), ("B", 2), ("A", 1), ("A", 2)] {
+        for (symbol, minute) in [("A", 0), ("B", 1), ("B", 2), ("A", 1), ("A", 2)] {
             book.apply(&bar(symbol, minute, 0.0));
         }
-        let order: Vec<_> = book
-            .take_bars(at(60))
-            .iter()
-            .map(|(n, row)| (row.start.as_nanos() / 60_000_000_000, *n))
-            .collect();
-        assert_eq!(order, [(1, 0), (1, 1), (2, 0), (2, 1)]);
-        assert!(book.take_bars(at(60)).is_empty());
-        assert_eq!(book.take_bars(at(0)).len(), 1, "it stayed");
+        let read = |book: &Book, of, count| {
+            let rows = book.history(of, count).expect("in range");
+            rows.map(|row| row.start.as_nanos() / 60_000_000_000).collect::<Vec<_>>()
+        };
+        assert_eq!((read(&book, 0, 9), read(&book, 1, 1)), (vec![0, 1, 2], vec![2]));
+        book.veil = Some((at(60), 1));
+        assert_eq!((read(&book, 0, 9), read(&book, 0, 1), read(&book, 1, 9)), (vec![0, 1], vec![1], vec![]));
+        assert!(book.history(2, 9).is_none());
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub const TEXT_BYTES: usize = 1_024;
 pub const STATE_BYTES_MAX: usize = 4 << 20;
 /// Events between two snapshots, and the most that are kept to be told again to a new life.
 pub const KEPT_EVENTS_MAX: usize = 4_096;
+/// Bytes that those may have, all together: of more, none is kept. Only news can reach this.
+pub(crate) const KEPT_BYTES_MAX: usize = 8 << 20;
 /// Market time between two snapshots.
 pub const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 /// Bytes of each text of a piece of news; the rest is cut.
@@ -43,7 +45,8 @@ pub struct Bounds {
     pub event_deadline: Duration,
     /// Time, counted likewise, for a start: instantiation, `describe`, `init`.
     pub start_deadline: Duration,
-    /// Time, counted likewise, for all bars that a restart feeds again; each has [`Bounds::event_deadline`].
+    /// Time, counted likewise, for all that a new life is told of the past; each bar or event has
+    /// [`Bounds::event_deadline`]. It goes on between the lessons of a version that is to take over.
     pub refeed_deadline: Duration,
     /// Linear memory, all memories together, bytes.
     pub memory_bytes: usize,

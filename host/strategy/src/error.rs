@@ -14,14 +14,6 @@ pub enum PluginError {
         /// The folder that was looked for.
         path: PathBuf,
     },
-    /// The folder holds more plugins than one host runs.
-    #[error("{} holds more than {limit} plugins: split them over several hosts", path.display())]
-    TooMany {
-        /// The folder.
-        path: PathBuf,
-        /// The most it may hold.
-        limit: usize,
-    },
     /// A file or folder cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

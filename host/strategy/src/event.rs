@@ -156,7 +156,7 @@ pub enum StrategyOutput {
         /// Market time of the event that caused it.
         event_time: MarketTime,
     },
-    /// It failed and goes on from its saved state after a rest.
+    /// It failed and goes on after a rest: from its saved state, if it has one.
     Struck {
         /// Who.
         strategy: StrategyName,
@@ -187,7 +187,7 @@ pub enum StrategyOutput {
         sha256: String,
         /// The life that begins.
         incarnation: u32,
-        /// How long no events were handled, real time.
+        /// The longest that no event could be handled, real time.
         pause: Duration,
     },
     /// A new version did not take over and is let go of. The one before goes on as it was.

@@ -107,10 +107,12 @@ impl Host {
     }
 
     fn slot(&self, read: &str, of: types::Instrument) -> Result<&Slot> {
+        self.estate.book.slot(of).ok_or_else(|| self.unknown(read, of))
+    }
+
+    fn unknown(&self, read: &str, of: types::Instrument) -> Error {
         let known = self.estate.book.symbols().len();
-        self.estate.book.slot(of).ok_or_else(|| {
-            Error::msg(format!("{read}({of}): there is no such instrument, {known} were granted"))
-        })
+        Error::msg(format!("{read}({of}): there is no such instrument, {known} were granted"))
     }
 }
 
@@ -157,9 +159,8 @@ impl host::Host for Host {
     }
 
     fn history(&mut self, of: types::Instrument, count: u32) -> Result<types::Bars> {
-        let bars = &self.slot("history", of)?.bars;
         let count = (count as usize).min(HISTORY_BARS);
-        let rows = bars.range(bars.len().saturating_sub(count)..);
+        let rows = self.estate.book.history(of, count).ok_or_else(|| self.unknown("history", of))?;
         Ok(types::Bars {
             start: rows.clone().map(|row| row.start.as_nanos()).collect(),
             open: rows.clone().map(|row| row.open).collect(),

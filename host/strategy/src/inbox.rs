@@ -43,6 +43,14 @@ struct Waiting {
     taken_since: Duration,
 }
 
+impl Waiting {
+    fn pop(&mut self) -> Option<Next> {
+        let next = self.queue.pop()?;
+        self.taken_since = self.filling_since;
+        Some(next)
+    }
+}
+
 impl Inbox {
     /// A queue that takes market data of these instruments only, and news that speaks of one of them or of
     /// none.
@@ -101,7 +109,8 @@ impl Inbox {
         });
     }
 
-    /// Hands over a version that is to take over between two events, before everything that waits.
+    /// Hands over a version that is to take over between two events: before everything that waits, unless it
+    /// needs lessons for that.
     pub fn swap(&self, candidate: Candidate) {
         self.fill(|queue| queue.swap(Box::new(candidate)));
     }
@@ -126,8 +135,7 @@ impl Inbox {
     pub fn pop(&self) -> Next {
         let mut waiting = self.lock();
         loop {
-            if let Some(next) = waiting.queue.pop() {
-                waiting.taken_since = waiting.filling_since;
+            if let Some(next) = waiting.pop() {
                 return next;
             }
             waiting.sleeps = true;
@@ -136,12 +144,27 @@ impl Inbox {
         }
     }
 
+    /// The same, but waits so long at most; real time.
+    pub(crate) fn pop_within(&self, span: Duration) -> Option<Next> {
+        let until = real_time().saturating_add(span);
+        let mut waiting = self.lock();
+        loop {
+            if let Some(next) = waiting.pop() {
+                return Some(next);
+            }
+            let left = until.saturating_sub(real_time());
+            if left.is_zero() {
+                return None;
+            }
+            waiting.sleeps = true;
+            (waiting, _) = self.filled.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner);
+            waiting.sleeps = false;
+        }
+    }
+
     /// Takes out the next event, if one waits. For the strategy's thread.
     pub(crate) fn take(&self) -> Option<Next> {
-        let mut waiting = self.lock();
-        let next = waiting.queue.pop()?;
-        waiting.taken_since = waiting.filling_since;
-        Some(next)
+        self.lock().pop()
     }
 
     fn fill(&self, add: impl FnOnce(&mut Queue)) {

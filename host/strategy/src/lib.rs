@@ -48,7 +48,7 @@ pub use event::{StrategyEvent, StrategyOutput};
 pub use inbox::Inbox;
 pub use judge::judge;
 pub use manifest::{Limits, Manifest, OnRemoval};
-pub use plugin::{Description, PLUGINS_MAX, Plugin, Wants, discover};
+pub use plugin::{Description, PLUGINS_MAX, Plugin, Wants};
 pub use queue::{CONFLATE_ABOVE, NEWS_WAITING_MAX, Next, Seat, WAITING_MAX};
 pub use record::{Birth, Entry, EntryRef, LogLevel, Recorder};
 pub use replay::Replay;

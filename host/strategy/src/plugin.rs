@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -22,31 +21,6 @@ use crate::{
 
 /// Plugins one host runs. Each is a loop of its own in the beat to the watchdog, which names at most 120.
 pub const PLUGINS_MAX: usize = 100;
-
-/// The plugins in a folder: its `.wasm` files, sorted by name.
-///
-/// # Errors
-/// When there is no such folder, it cannot be read, or it holds more than [`PLUGINS_MAX`].
-pub fn discover(dir: &Path) -> Result<Vec<PathBuf>, PluginError> {
-    let listing = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(PluginError::NoFolder { path: dir.to_owned() });
-        }
-        outcome => outcome.map_err(PluginError::io("read", dir))?,
-    };
-    let mut plugins = Vec::new();
-    for entry in listing {
-        let path = entry.map_err(PluginError::io("read", dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
-            plugins.push(path);
-        }
-        if plugins.len() > PLUGINS_MAX {
-            return Err(PluginError::TooMany { path: dir.to_owned(), limit: PLUGINS_MAX });
-        }
-    }
-    plugins.sort();
-    Ok(plugins)
-}
 
 /// What a strategy says of itself. It is a wish and a claim; the manifest decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,23 +242,5 @@ mod tests {
         check(&["A/../B"], Some("\"A/../B\" is no symbol"));
         check(&["A."], Some("\"A.\" is no symbol"));
         check(&[""], Some("\"\" is no symbol"));
-    }
-
-    #[test]
-    fn folders_are_listed_sorted_or_missing() {
-        let dir = tempfile::tempdir().expect("a folder");
-        for name in ["b.wasm", "a.wasm", "a.toml", "note.txt"] {
-            std::fs::write(dir.path().join(name), "").expect("a file");
-        }
-        std::fs::create_dir(dir.path().join("c.wasm")).expect("a folder");
-        let found = discover(dir.path()).expect("a listing");
-        assert_eq!(found, ["a.wasm", "b.wasm"].map(|name| dir.path().join(name)));
-        for number in 0..PLUGINS_MAX {
-            std::fs::write(dir.path().join(format!("p{number}.wasm")), "").expect("a file");
-        }
-        let many = discover(dir.path()).expect_err("too many").to_string();
-        assert!(many.ends_with("holds more than 100 plugins: split them over several hosts"), "{many}");
-        let missing = discover(&dir.path().join("none")).expect_err("no folder");
-        assert!(missing.to_string().starts_with("there is no plugins folder /"), "{missing}");
     }
 }

@@ -4,7 +4,8 @@
 //! Born  (what its start did)  { an input  (what it did) }  Left
 //! ```
 //!
-//! Inputs are [`Entry::Event`], [`Entry::Lost`], [`Entry::Panicked`], [`Entry::Swap`] and [`Entry::Left`].
+//! Inputs are [`Entry::Event`], [`Entry::Lost`], [`Entry::Panicked`], [`Entry::Swap`], [`Entry::Lesson`] and
+//! [`Entry::Left`].
 //! What follows an input up to the next one is what the strategy, or the host on its behalf, did about it.
 
 use sandpit_types::{StrategyName, Symbol};
@@ -29,7 +30,7 @@ pub enum Entry {
         /// Its words.
         message: String,
     },
-    /// Another version was to take its place.
+    /// Another version was to take its place: at once, or after lessons.
     Swap(Birth),
     /// It was told to stop. The last input.
     Left {
@@ -60,6 +61,9 @@ pub enum Entry {
     },
     /// What came out, but for snapshots. The pause of a swap is real time, and zero here.
     Output(StrategyOutput),
+    /// The version that is to take the other's place was told some more of the past, or had been told all of
+    /// it and took over.
+    Lesson,
 }
 
 /// An [`Entry`] that borrows what it is about. Its serialised form is the same.
@@ -76,6 +80,7 @@ pub enum EntryRef<'a> {
     Log { level: LogLevel, line: &'a str },
     Saved { bytes: usize, sha256: &'a str },
     Output(&'a StrategyOutput),
+    Lesson,
 }
 
 /// Everything that a first life depends on.
@@ -93,7 +98,7 @@ pub struct Birth {
     pub instruments: Vec<Symbol>,
     /// Decides its random numbers.
     pub seed: u64,
-    /// The number of this life. Its random numbers are those of life 0 of this seed all the same where it is
+    /// The number of this life; that of a swap is higher if the one before fails during the lessons. Its random numbers are those of life 0 of this seed all the same where it is
     /// that of a swap.
     pub incarnation: u32,
     /// What it may use.
@@ -134,6 +139,7 @@ impl Entry {
             Self::Log { level, line } => EntryRef::Log { level: *level, line },
             Self::Saved { bytes, sha256 } => EntryRef::Saved { bytes: *bytes, sha256 },
             Self::Output(output) => EntryRef::Output(output),
+            Self::Lesson => EntryRef::Lesson,
         }
     }
 
@@ -146,6 +152,7 @@ impl Entry {
                 | Self::Lost { .. }
                 | Self::Panicked { .. }
                 | Self::Swap(_)
+                | Self::Lesson
                 | Self::Left { .. }
         )
     }
@@ -165,6 +172,7 @@ impl EntryRef<'_> {
             Self::Log { level, line } => Entry::Log { level, line: line.to_owned() },
             Self::Saved { bytes, sha256 } => Entry::Saved { bytes, sha256: sha256.to_owned() },
             Self::Output(output) => Entry::Output(output.clone()),
+            Self::Lesson => Entry::Lesson,
         }
     }
 }

@@ -116,9 +116,10 @@ impl Replay {
             Entry::Panicked { message } => session.panicked(message, output),
             Entry::Swap(birth) => {
                 if let Some(plugin) = self.known.get(&birth.sha256) {
-                    session.swap(Candidate::born(&self.engine, plugin, birth)?, output);
+                    session.swap(Candidate::born(&self.engine, plugin, birth, true)?, output);
                 }
             }
+            Entry::Lesson => session.teach_heir(output),
             Entry::Left { reason } => {
                 session.stop(&reason, output);
                 return Ok(());

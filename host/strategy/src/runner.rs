@@ -26,6 +26,10 @@ const THREAD_STACK_BYTES: usize = 2 * STACK_BYTES + (1 << 20);
 /// handled, and not in the state that is saved.
 const LAST_EVENTS_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long a version that is to take over has no lesson unless an event comes; real time. A thread that
+/// always works is made to wait by the system just when an event comes.
+const BREAK: Duration = Duration::from_millis(1);
+
 /// A strategy that runs in a thread of its own until it is told to stop.
 #[derive(Debug)]
 pub struct Runner {
@@ -70,15 +74,22 @@ impl Runner {
 
 fn serve(mut session: Session, inbox: &Inbox, output: &mut dyn FnMut(StrategyOutput), pulse: &Pulse) {
     loop {
-        let next = inbox.pop();
-        if let Next::Event(StrategyEvent::Stop(reason)) = next {
+        let is_lesson_due = session.has_heir();
+        let next = if is_lesson_due { inbox.pop_within(BREAK) } else { Some(inbox.pop()) };
+        if let Some(Next::Event(StrategyEvent::Stop(reason))) = next {
             let left = finish(&mut session, inbox, output, pulse, real_time() + LAST_EVENTS_WITHIN);
             if left > 0 {
                 tracing::warn!(left, "a strategy stops without having handled all that waited");
             }
             return session.stop(&reason, output);
         }
-        one(&mut session, next, output, pulse);
+        if let Some(next) = next {
+            one(&mut session, next, output, pulse);
+        }
+        if is_lesson_due {
+            guarded(&mut session, output, |session, output| session.teach_heir(output));
+            pulse.work();
+        }
     }
 }
 
@@ -105,6 +116,7 @@ pub(crate) fn finish(
     pulse: &Pulse,
     until: Duration,
 ) -> usize {
+    session.disinherit();
     while real_time() < until {
         match inbox.take() {
             None => return 0,

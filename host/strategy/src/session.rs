@@ -13,6 +13,7 @@
 mod again;
 mod handling;
 mod idle;
+mod lesson;
 mod lives;
 mod past;
 mod swap;
@@ -26,6 +27,7 @@ use self::{
     handling::{Asked, Rate},
     lives::Poison,
     past::{Had, Past},
+    swap::Heir,
 };
 use crate::{
     Birth, Bounds, Engine, EntryRef, Failure, INTERFACE_VERSION, Manifest, Plugin, PluginError, Recorder,
@@ -93,6 +95,8 @@ pub(crate) struct Session {
     recorder: Option<Box<dyn Recorder>>,
     /// The newest tick that caused nothing, while it is not recorded.
     idle: Option<MarketTime>,
+    /// Who learns to take over.
+    heir: Option<Box<Heir>>,
     /// In a replay: the calls of the next input that are to be cut off.
     script: Option<Vec<(u32, Failure)>>,
 }
@@ -161,6 +165,7 @@ impl Session {
             pulse,
             recorder,
             idle: None,
+            heir: None,
             script,
         };
         session.begin();
@@ -200,12 +205,13 @@ impl Session {
             Life::Running(guest) => self.run(guest, event, output),
             Life::Resting { mut estate, until } => {
                 estate.book.apply(event);
-                self.past.keep(event, Had::Missed);
+                self.keep(event, Had::Missed, &estate.book);
                 self.life = Life::Resting { estate, until };
             }
             Life::Quarantined(mut estate) => {
                 if let Some(estate) = &mut estate {
                     estate.book.apply(event);
+                    self.keep(event, Had::Missed, &estate.book);
                 }
                 self.life = Life::Quarantined(estate);
             }
@@ -218,7 +224,7 @@ impl Session {
         if let Life::Quarantined(estate) = &mut self.life {
             // What a new version could take over is wrong now.
             *estate = None;
-            return;
+            return self.bequeath_nothing(output);
         }
         self.quarantine(Failure::Overflow { limit }, output);
     }
@@ -233,6 +239,7 @@ impl Session {
         self.past.tear();
         self.life = Life::Quarantined(None);
         self.tell(StrategyOutput::Quarantined { strategy: self.strategy(), reason }, output);
+        self.bequeath_nothing(output);
     }
 
     /// Lets go of the strategy, with its state as it is now. A failure of its `save` or `stop` is logged and

@@ -3,7 +3,7 @@
 //! ```text
 //! running --failure--> resting --rest is over--> running
 //!    |                                              |
-//!    +---- failure that is the last one allowed ----+--> quarantined (until the host restarts)
+//!    +---- failure that is the last one allowed ----+--> quarantined (until a new version takes over)
 //! ```
 
 use std::{collections::VecDeque, time::Duration};

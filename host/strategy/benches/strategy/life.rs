@@ -13,7 +13,7 @@ use crate::{
 /// Starts of each kind.
 const STARTS: usize = 9;
 /// Swaps of one strategy.
-const SWAPS: usize = 200;
+const SWAPS: usize = 100;
 /// Strategies at a time, to weigh one.
 const HEAVY: usize = 20;
 /// Bars that a strategy can read of each symbol.
@@ -49,19 +49,21 @@ fn start_once(yard: &Yard, path: &Path, number: usize) -> u64 {
     took
 }
 
-/// How long no events are handled while a new version takes the place of one that has seen 1,000 bars of each
-/// symbol: of a strategy that saves its state, and of one that does not and is told the bars of its warm-up.
+/// The longest that no event could be handled while a new version takes the place of one that has seen 1,000
+/// bars of each symbol: of a strategy that saves its state, and of one that does not and is told the bars of
+/// its warm-up in lessons. With how long all of it took.
 pub(crate) fn swaps(yard: &Yard) {
     for (name, kind) in [("mean_reversion", "with_state"), ("sma_cross", "told_again")] {
         let (plugin, row) = (yard.load(&yard.path(name)), format!("swap_pause_{kind}"));
-        let mut all = swap_often(yard, &plugin);
+        let (mut all, mut took) = swap_often(yard, &plugin).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
         world::print(&format!("{row}_p50"), world::quantile(&mut all, 500) / 1e3, "us", "");
         world::print(&format!("{row}_p99"), world::quantile(&mut all, 990) / 1e3, "us", "<= 5000");
+        world::print(&format!("swap_took_{kind}_p50"), world::quantile(&mut took, 500) / 1e6, "ms", "");
     }
 }
 
-/// The pauses of many swaps, nanoseconds.
-fn swap_often(yard: &Yard, plugin: &Plugin) -> Vec<u64> {
+/// The pauses of many swaps, and how long each took, nanoseconds.
+fn swap_often(yard: &Yard, plugin: &Plugin) -> Vec<(u64, u64)> {
     let (tell, pauses) = std::sync::mpsc::channel();
     let one = Live::start_with(yard, plugin, 0, None, move |output| match output {
         StrategyOutput::Swapped { pause, .. } => tell.send(pause.as_nanos() as u64).expect("it is awaited"),
@@ -72,8 +74,10 @@ fn swap_often(yard: &Yard, plugin: &Plugin) -> Vec<u64> {
     let swap = |_| {
         let (manifest, bounds) = (strategies::manifest(0), strategies::bounds());
         let next = Candidate::prepare(&yard.engine, plugin, &manifest, bounds, 1);
+        let began = world::nanos();
         one.inbox.swap(next.expect("it starts"));
-        pauses.recv_timeout(Duration::from_secs(60)).expect("it is swapped")
+        let pause = pauses.recv_timeout(Duration::from_secs(60)).expect("it is swapped");
+        (pause, world::nanos() - began)
     };
     let all = (0..SWAPS).map(swap).collect();
     one.stop();

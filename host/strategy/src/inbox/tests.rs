@@ -328,3 +328,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn waiting_for_an_event_ends_with_it_or_in_time() {
+    let inbox = std::sync::Arc::new(inbox());
+    assert_eq!(inbox.pop_within(Duration::from_millis(1)), None);
+    let other = std::sync::Arc::clone(&inbox);
+    let taker = std::thread::spawn(move || other.pop_within(Duration::from_secs(60)));
+    while !inbox.lock().sleeps {
+        assert!(!taker.is_finished(), "it did not wait");
+        std::thread::yield_now();
+    }
+    inbox.push(bar("A", 1));
+    assert_eq!(taker.join().expect("whole"), Some(Next::Event(bar("A", 1))));
+    assert_eq!(inbox.pop_within(Duration::ZERO), None);
+}

@@ -56,7 +56,7 @@ impl Session {
         // Whatever a timer did, the event is a fact.
         let of = guest.book().apply(event);
         if let Err(failure) = fired {
-            self.past.keep(event, Had::Fired);
+            self.keep(event, Had::Fired, guest.book());
             return Err(failure);
         }
         let told = self.deliver(guest, event, of);
@@ -64,16 +64,16 @@ impl Session {
         if let Err(failure) = done {
             // The event is poison; that timers fired before it is not, and what they asked for has gone.
             if let Some(time) = event.fires().filter(|_| had == Had::Fired) {
-                self.past.keep(&StrategyEvent::Tick(time), had);
+                self.keep(&StrategyEvent::Tick(time), had, guest.book());
             }
             return Err(failure);
         }
-        self.past.keep(event, had);
+        self.keep(event, had, guest.book());
         while let Some(LocalRefusal { id, refusal }) = asked.refused.pop_front() {
             let intents = guest.on_event(&translate::refused(id, refusal))?;
             self.absorb(guest, intents, asked)?;
             let time = guest.book().now;
-            self.past.keep(&StrategyEvent::Refused { id, refusal, time }, Had::Handled);
+            self.keep(&StrategyEvent::Refused { id, refusal, time }, Had::Handled, guest.book());
         }
         Ok(())
     }

@@ -1,15 +1,13 @@
 //! The end of a life, and how the next one learns what it has to know.
 
-use sandpit_types::{MarketTime, SessionDay};
+use sandpit_types::MarketTime;
 
 use super::{Life, Output, Session};
 use crate::{
     Failure, Snapshot, StrategyEvent, StrategyOutput,
-    bindings::types,
-    book::{Book, Instrument, Row, Slot, bar_end},
+    book::Instrument,
     deadline::Deadline,
     engine::processor_time,
-    event::MINUTE,
     guest::{Dead, Guest},
     host::{Estate, Host},
     strikes::Verdict,
@@ -113,18 +111,43 @@ impl Session {
         if let Some(snapshot) = &snapshot {
             self.load(guest, snapshot).map_err(Untold::State)?;
         }
+        let since = snapshot.as_ref().map_or(MarketTime::EPOCH, |snapshot| snapshot.time);
+        let outcome = self.tell_of_then(guest, &mut { since }, |session, guest, now| {
+            match (&snapshot, session.past.since()) {
+                (Some(_), Some(_)) => session.tell_events(guest),
+                (snapshot, _) => session.tell_bars(guest, snapshot.as_ref(), now),
+            }
+        });
+        outcome.map_err(Untold::Since)
+    }
+
+    /// Tells a guest of another time, while it is `then` to it, and not what it is now; afterwards that is
+    /// the time that it has come to.
+    pub(super) fn tell_of_then<R>(
+        &mut self,
+        guest: &mut Guest,
+        then: &mut MarketTime,
+        tell: impl FnOnce(&mut Self, &mut Guest, MarketTime) -> R,
+    ) -> R {
+        let now = guest.book().now;
         guest.mute(true);
-        let now = std::mem::replace(
-            &mut guest.book().now,
-            snapshot.as_ref().map_or(MarketTime::EPOCH, |snapshot| snapshot.time),
-        );
-        let outcome = match (&snapshot, self.past.since()) {
-            (Some(_), Some(_)) => self.tell_events(guest),
-            (snapshot, _) => self.tell_bars(guest, snapshot.as_ref()),
-        };
+        std::mem::swap(&mut guest.book().now, then);
+        let told = tell(self, guest, now);
+        *then = guest.book().now;
         guest.book().advance(now);
         guest.mute(false);
-        outcome.map_err(Untold::Since)
+        told
+    }
+
+    fn tell_bars(
+        &mut self,
+        guest: &mut Guest,
+        snapshot: Option<&Snapshot>,
+        now: MarketTime,
+    ) -> Result<(), Failure> {
+        let mut lesson = self.lesson(guest.book(), snapshot, now);
+        while !self.tell_some(guest, &mut lesson)? {}
+        Ok(())
     }
 
     /// Gives a state back, and the timers that belong to it.
@@ -133,54 +156,6 @@ impl Session {
         guest.load(&snapshot.version, &snapshot.state)?;
         self.timers = Timers::restored(&snapshot.timers);
         Ok(())
-    }
-
-    /// Without a state: the bars that it wants for its warm-up, and between them the open of the session,
-    /// while that is on. With one: the bars since then.
-    fn tell_bars(&mut self, guest: &mut Guest, snapshot: Option<&Snapshot>) -> Result<(), Failure> {
-        let since = snapshot.map_or(MarketTime::EPOCH, |snapshot| snapshot.time);
-        let mut open = guest.book().session.filter(|day| day.open > since || snapshot.is_none());
-        let firsts = self.firsts(guest.book(), snapshot);
-        let opened = open.map(|day| day.open - MINUTE);
-        // What came before anything that is told stays where it is: the pause of a swap is as long as this.
-        let from = firsts.iter().flatten().copied().chain(opened).min();
-        let rows = from.map_or_else(Vec::new, |from| guest.book().take_bars(from));
-        let (mut outcome, mut whole) = (Ok(()), self.whole());
-        for (of, row) in rows {
-            let is_told = firsts[of as usize].is_some_and(|first| row.start >= first);
-            let end = bar_end(row.start);
-            if outcome.is_ok()
-                && let Some(day) = open.take_if(|day| day.open < end)
-            {
-                outcome = self.reopen(guest, day);
-            }
-            guest.book().advance(end);
-            // Also after a failure: the book outlives it.
-            guest.book().add_bar(of, row);
-            if outcome.is_ok() && is_told && !self.poison.bars.contains(&(of, row.start)) {
-                outcome = self.tell_bar(guest, of, row, &mut whole);
-            }
-        }
-        match open {
-            Some(day) if outcome.is_ok() => self.reopen(guest, day),
-            _ => outcome,
-        }
-    }
-
-    /// Tells one bar again, within one event's deadline and what is left of the `whole` one.
-    fn tell_bar(
-        &mut self,
-        guest: &mut Guest,
-        of: Instrument,
-        row: Row,
-        whole: &mut Deadline,
-    ) -> Result<(), Failure> {
-        self.next_again(guest, whole, "on-bar, on all bars again,")?;
-        let outcome = guest.on_bar(of, row).map(drop);
-        if outcome.is_err() {
-            self.poison.bars.push((of, row.start));
-        }
-        outcome
     }
 
     /// The deadline of everything that is told again.
@@ -209,28 +184,6 @@ impl Session {
         guest.allow(self.birth.bounds.event_deadline);
         self.pulse.work();
         Ok(())
-    }
-
-    /// Tells a new life of the session that is open.
-    fn reopen(&self, guest: &mut Guest, day: SessionDay) -> Result<(), Failure> {
-        guest.book().advance(day.open);
-        guest.allow(self.birth.bounds.event_deadline);
-        guest.on_event(&types::Event::SessionOpen((&day).into())).map(drop)
-    }
-
-    /// By instrument, the start of the first bar that a new life is told: of those since the snapshot, or of
-    /// as many as it wants for its warm-up; `None` where it is told none.
-    fn firsts(&self, book: &Book, snapshot: Option<&Snapshot>) -> Vec<Option<MarketTime>> {
-        let description = self.plugin.description();
-        let first = |slot: &Slot| {
-            let bars = &slot.bars;
-            let place = match snapshot {
-                Some(of) => bars.partition_point(|row| bar_end(row.start) <= of.time),
-                None => bars.len().saturating_sub(description.warmup_bars as usize),
-            };
-            bars.get(place).filter(|_| description.wants.bars).map(|row| row.start)
-        };
-        book.slots().iter().map(first).collect()
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use sandpit_types::MarketTime;
+use sandpit_types::{MarketEvent, MarketTime};
 
 use crate::{
     Snapshot, StrategyEvent,
-    bounds::{KEPT_EVENTS_MAX, SNAPSHOT_EVERY},
+    bounds::{KEPT_BYTES_MAX, KEPT_EVENTS_MAX, SNAPSHOT_EVERY},
 };
 
 /// One event since the snapshot.
@@ -31,6 +31,8 @@ pub(super) enum Had {
 pub(super) struct Past {
     snapshot: Option<Snapshot>,
     since: VecDeque<Kept>,
+    /// Of all of these.
+    bytes: usize,
     /// Whether there is more since the snapshot than is kept.
     is_torn: bool,
     /// Events handled since `save` was called last.
@@ -59,7 +61,8 @@ impl Past {
         if self.snapshot.is_none() || self.is_torn || !is_told(event, had) {
             return;
         }
-        if self.since.len() >= KEPT_EVENTS_MAX {
+        self.bytes += bytes(event);
+        if self.since.len() >= KEPT_EVENTS_MAX || self.bytes > KEPT_BYTES_MAX {
             return self.tear();
         }
         self.since.push_back(Kept { event: event.clone(), had });
@@ -73,7 +76,9 @@ impl Past {
 
     /// Takes out what a new life failed on when it was told again.
     pub(super) fn forget(&mut self, place: usize) {
-        self.since.remove(place);
+        if let Some(kept) = self.since.remove(place) {
+            self.bytes -= bytes(&kept.event);
+        }
     }
 
     /// One more event was handled.
@@ -97,8 +102,22 @@ impl Past {
     }
 }
 
+/// What it takes to keep the event.
+fn bytes(event: &StrategyEvent) -> usize {
+    let texts = match event {
+        StrategyEvent::Market(MarketEvent::News(news)) => {
+            let texts = [&news.headline, &news.summary, &news.author, &news.source, &news.url];
+            size_of_val(&**news)
+                + texts.iter().map(|text| text.len()).sum::<usize>()
+                + size_of_val(news.symbols.as_slice())
+        }
+        _ => 0,
+    };
+    size_of::<Kept>() + texts
+}
+
 /// Whether the event has a handler, or a new life would miss what it caused.
-fn is_told(event: &StrategyEvent, had: Had) -> bool {
+pub(super) fn is_told(event: &StrategyEvent, had: Had) -> bool {
     match event {
         StrategyEvent::Account { .. }
         | StrategyEvent::Position { .. }
@@ -111,5 +130,53 @@ fn is_told(event: &StrategyEvent, had: Had) -> bool {
         | StrategyEvent::Order(_)
         | StrategyEvent::Fill { .. }
         | StrategyEvent::Refused { .. } => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandpit_types::News;
+
+    use super::*;
+
+    fn news(bytes: usize) -> StrategyEvent {
+        StrategyEvent::Market(MarketEvent::News(Box::new(News {
+            id: 1,
+            created: MarketTime::EPOCH,
+            updated: MarketTime::EPOCH,
+            headline: String::new(),
+            summary: "x".repeat(bytes),
+            author: String::new(),
+            source: String::new(),
+            url: String::new(),
+            symbols: Vec::new(),
+        })))
+    }
+
+    fn past() -> Past {
+        let (version, time, timers) = (String::new(), MarketTime::EPOCH, Vec::new());
+        Past::starting_from(Some(Snapshot { version, time, timers, state: [].into() }))
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_number_and_by_bytes() {
+        let kept = |past: &Past| past.since().map(VecDeque::len);
+        let mut many = past();
+        (0..KEPT_EVENTS_MAX).for_each(|_| many.keep(&news(100), Had::Handled));
+        assert_eq!(kept(&many), Some(KEPT_EVENTS_MAX));
+        many.keep(&news(100), Had::Handled);
+        assert_eq!(kept(&many), None);
+
+        let mut large = past();
+        (0..7).for_each(|_| large.keep(&news(1 << 20), Had::Handled));
+        // What is forgotten makes room.
+        large.forget(3);
+        large.keep(&news(1 << 20), Had::Handled);
+        assert_eq!(kept(&large), Some(7));
+        large.keep(&news(1 << 20), Had::Handled);
+        assert_eq!(kept(&large), None, "eight times a mebibyte, and a little");
+        large.saved(past().snapshot, MarketTime::EPOCH);
+        large.keep(&news(1 << 20), Had::Handled);
+        assert_eq!(kept(&large), Some(1));
     }
 }

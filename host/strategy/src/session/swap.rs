@@ -1,8 +1,8 @@
 //! A new version takes the place of one that runs, rests or is quarantined.
 
-use std::fmt;
+use std::{fmt, mem, time::Duration};
 
-use super::{Life, Output, Session, lives};
+use super::{Life, Output, Session, Start, handling::Rate, lesson::Lesson, lives, lives::Poison};
 use crate::{
     Birth, Bounds, Engine, EntryRef, Failure, Manifest, Plugin, PluginError, StrategyOutput,
     book::Book,
@@ -10,9 +10,7 @@ use crate::{
     engine::real_time,
     guest::Guest,
     host::{Estate, Host},
-    session::{Start, handling::Rate, lives::Poison, past::Past},
     strikes::Strikes,
-    timers::Timers,
 };
 
 /// A version that has been started and waits for the moment at which it takes over. Made on any thread, so
@@ -48,16 +46,28 @@ impl Candidate {
         bounds: Bounds,
         seed: u64,
     ) -> Result<Self, PluginError> {
-        Self::born(engine, plugin, Start::new(seed).birth(plugin, manifest, bounds)?)
+        Self::born(engine, plugin, Start::new(seed).birth(plugin, manifest, bounds)?, false)
     }
 
-    pub(crate) fn born(engine: &Engine, plugin: &Plugin, birth: Birth) -> Result<Self, PluginError> {
+    /// Of this birth; in a replay nothing hurries it.
+    pub(crate) fn born(
+        engine: &Engine,
+        plugin: &Plugin,
+        birth: Birth,
+        is_replay: bool,
+    ) -> Result<Self, PluginError> {
+        let named = |failure| PluginError::Start { file: file_name(plugin.path()), failure };
+        Self::alive(engine, plugin, birth, is_replay).map_err(named)
+    }
+
+    fn alive(engine: &Engine, plugin: &Plugin, birth: Birth, is_replay: bool) -> Result<Self, Failure> {
         let mut estate = Box::new(Estate::new(Book::new(birth.instruments.clone())));
         estate.is_recorded = true;
+        estate.calls.begin(is_replay.then(Vec::new));
         let host = Host::new(plugin.name().clone(), estate, &birth.bounds, birth.seed, 0);
         match lives::bring_to_life(engine, plugin, host, &birth) {
             Ok(guest) => Ok(Self { plugin: plugin.clone(), birth, guest }),
-            Err(dead) => Err(PluginError::Start { file: file_name(plugin.path()), failure: dead.failure }),
+            Err(dead) => Err(dead.failure),
         }
     }
 
@@ -67,72 +77,183 @@ impl Candidate {
     }
 }
 
-/// What is put back when a swap fails.
-struct Before {
-    plugin: Plugin,
-    birth: Birth,
-    timers: Timers,
-    past: Past,
-    poison: Poison,
+/// The version that takes over once it has been told the past; until then everything goes to the one that
+/// runs.
+pub(super) struct Heir {
+    candidate: Candidate,
+    pub(super) lesson: Lesson,
+    /// The longest that its lessons held up events so far, real time.
+    pause: Duration,
 }
 
 impl Session {
-    /// Lets the candidate take over between two events. On any failure it is let go of, and everything is as
-    /// it was.
-    pub(crate) fn swap(&mut self, candidate: Candidate, output: Output<'_>) {
+    /// Lets the candidate take over between two events: at once, or, where one without a state runs, after
+    /// lessons (see [`Session::teach_heir`]). On any failure it is let go of, and everything is as it was.
+    pub(crate) fn swap(&mut self, mut candidate: Candidate, output: Output<'_>) {
         let began = real_time();
-        let Candidate { plugin, mut birth, mut guest } = candidate;
-        birth.incarnation = self.incarnation.saturating_add(1);
-        self.record(EntryRef::Swap(&birth));
+        candidate.birth.incarnation = self.incarnation.saturating_add(1);
+        self.heir = None;
+        self.record(EntryRef::Swap(&candidate.birth));
         self.begin();
-        self.note(guest.estate());
-        let (strategy, sha256) = (self.strategy(), birth.sha256.clone());
-        let told = match self.take_over(plugin, birth, guest, output) {
-            Ok(()) => {
-                let (incarnation, pause) = (self.incarnation, real_time().saturating_sub(began));
-                StrategyOutput::Swapped { strategy, sha256, incarnation, pause }
+        self.note(candidate.guest.estate());
+        let sha256 = candidate.birth.sha256.clone();
+        let outcome = match self.needs_lessons(&candidate, output) {
+            Ok(true) => match self.first_lesson(&mut candidate) {
+                Ok(lesson) => {
+                    let pause = real_time().saturating_sub(began);
+                    self.heir = Some(Box::new(Heir { candidate, lesson, pause }));
+                    return;
+                }
+                Err(failure) => Err(failure),
+            },
+            Ok(false) => self.take_over(candidate),
+            Err(failure) => Err(failure),
+        };
+        self.tell_swap(sha256, outcome, real_time().saturating_sub(began), output);
+    }
+
+    /// Whether somebody learns to take over: [`Session::teach_heir`] wants to be called then.
+    pub(crate) fn has_heir(&self) -> bool {
+        self.heir.is_some()
+    }
+
+    /// Nobody is to take over any more.
+    pub(crate) fn disinherit(&mut self) {
+        self.heir = None;
+    }
+
+    /// One more lesson for the version that is to take over; after the last one it does.
+    pub(crate) fn teach_heir(&mut self, output: Output<'_>) {
+        let Some(mut heir) = self.heir.take() else { return };
+        let began = real_time();
+        self.record(EntryRef::Lesson);
+        self.begin();
+        let poison = self.poison.clone();
+        let outcome = self.teach_some(&mut heir);
+        if outcome.is_err() {
+            // What only the heir failed on is no poison to the one that runs.
+            self.poison = poison;
+        }
+        let sha256 = heir.candidate.birth.sha256.clone();
+        let outcome = match outcome {
+            Ok(true) => self.inherit(heir.candidate, output),
+            Ok(false) => {
+                heir.pause = heir.pause.max(real_time().saturating_sub(began));
+                self.heir = Some(heir);
+                return;
             }
+            Err(failure) => Err(failure),
+        };
+        self.tell_swap(sha256, outcome, heir.pause.max(real_time().saturating_sub(began)), output);
+    }
+
+    /// There is nothing left that somebody could take over.
+    pub(super) fn bequeath_nothing(&mut self, output: Output<'_>) {
+        if let Some(heir) = self.heir.take() {
+            self.tell_swap(heir.candidate.birth.sha256, Err(Failure::Lost), heir.pause, output);
+        }
+    }
+
+    fn tell_swap(
+        &mut self,
+        sha256: String,
+        outcome: Result<(), Failure>,
+        pause: Duration,
+        output: Output<'_>,
+    ) {
+        let (strategy, incarnation) = (self.strategy(), self.incarnation);
+        let told = match outcome {
+            Ok(()) => StrategyOutput::Swapped { strategy, sha256, incarnation, pause },
             Err(reason) => StrategyOutput::SwapFailed { strategy, sha256, reason },
         };
         self.tell(told, output);
     }
 
-    fn take_over(
-        &mut self,
-        plugin: Plugin,
-        birth: Birth,
-        mut guest: Box<Guest>,
-        output: Output<'_>,
-    ) -> Result<(), Failure> {
-        if birth.instruments != self.birth.instruments {
+    /// Whether one runs that must not wait until the candidate has been told all bars. Has it save its state
+    /// for that.
+    fn needs_lessons(&mut self, candidate: &Candidate, output: Output<'_>) -> Result<bool, Failure> {
+        if candidate.birth.instruments != self.birth.instruments {
             return Err(Failure::Instruments);
         }
+        let runs = matches!(self.life, Life::Running(_));
+        if runs {
+            self.save_now(output)?;
+        }
+        Ok(runs && self.past.snapshot().is_none())
+    }
+
+    fn first_lesson(&mut self, candidate: &mut Candidate) -> Result<Lesson, Failure> {
+        self.trade_places(candidate)?;
+        let book = candidate.guest.book();
+        let lesson = self.lesson(book, None, book.now);
+        self.trade_places(candidate)?;
+        Ok(lesson)
+    }
+
+    /// Whether it knows everything now.
+    fn teach_some(&mut self, heir: &mut Heir) -> Result<bool, Failure> {
+        let Heir { candidate, lesson, .. } = heir;
+        self.trade_places(candidate)?;
+        let mut then = lesson.now;
+        let told = self.tell_of_then(&mut candidate.guest, &mut then, |session, guest, _| {
+            session.tell_some(guest, lesson)
+        });
+        lesson.now = then;
+        self.note(candidate.guest.estate());
+        self.trade_places(candidate)?;
+        told
+    }
+
+    /// It has been told everything and takes over.
+    fn inherit(&mut self, mut candidate: Candidate, output: Output<'_>) -> Result<(), Failure> {
+        let is_replay = self.life.estate().is_some_and(|estate| estate.calls.is_scripted());
         if matches!(self.life, Life::Running(_)) {
             self.save_now(output)?;
         }
-        let estate = self.life.estate().ok_or(Failure::Lost)?;
-        std::mem::swap(estate, guest.estate());
-        let before = Before {
-            plugin: std::mem::replace(&mut self.plugin, plugin),
-            birth: std::mem::replace(&mut self.birth, birth),
-            timers: self.timers.clone(),
-            past: self.past.clone(),
-            poison: self.poison.clone(),
-        };
-        let outcome = self.teach(&mut guest);
-        self.note(guest.estate());
+        if self.past.snapshot().is_some() {
+            // There is a state by now: it goes to one that knows nothing but that.
+            let Candidate { plugin, birth, .. } = candidate;
+            let fresh = Candidate::alive(&self.engine, &plugin, birth, is_replay)?;
+            return self.take_over(fresh);
+        }
+        self.trade_places(&mut candidate)?;
+        self.crown(candidate.guest);
+        Ok(())
+    }
+
+    /// Has it told everything, and it takes over.
+    fn take_over(&mut self, mut candidate: Candidate) -> Result<(), Failure> {
+        self.trade_places(&mut candidate)?;
+        let before = (self.timers.clone(), self.past.clone(), self.poison.clone());
+        let outcome = self.teach(&mut candidate.guest);
+        self.note(candidate.guest.estate());
         if let Err(untold) = outcome {
-            let estate = self.life.estate().expect("it was there before the swap");
-            std::mem::swap(estate, guest.estate());
-            (self.plugin, self.birth, self.timers) = (before.plugin, before.birth, before.timers);
+            self.trade_places(&mut candidate)?;
             // What only the candidate failed on is no poison to the old one.
-            (self.past, self.poison) = (before.past, before.poison);
+            (self.timers, self.past, self.poison) = before;
             return Err(untold.failure());
         }
+        self.crown(candidate.guest);
+        Ok(())
+    }
+
+    /// From now on the candidate has what passes from one life to the next and goes by its own version; or,
+    /// the second time, it is as before.
+    fn trade_places(&mut self, candidate: &mut Candidate) -> Result<(), Failure> {
+        let estate = self.life.estate().ok_or(Failure::Lost)?;
+        mem::swap(estate, candidate.guest.estate());
+        mem::swap(&mut self.plugin, &mut candidate.plugin);
+        mem::swap(&mut self.birth, &mut candidate.birth);
+        Ok(())
+    }
+
+    /// The life of one that has traded places begins.
+    fn crown(&mut self, guest: Box<Guest>) {
         self.life = Life::Running(guest);
-        self.incarnation = self.birth.incarnation;
+        // The old one may have had another life meanwhile.
+        self.incarnation = self.incarnation.saturating_add(1);
+        self.birth.incarnation = self.incarnation;
         self.strikes = Strikes::new(&self.birth.bounds);
         (self.rate, self.poison) = (Rate::default(), Poison::default());
-        Ok(())
     }
 }

@@ -80,6 +80,11 @@ fn difference(yard: &Yard, old: &Plugin, new: &Plugin, script: &[Entry]) -> Opti
     let Entry::Born(birth) = &script[0] else { panic!("no birth") };
     let mut replay = Replay::new(&yard.engine, old, birth);
     replay.know(new.clone());
+    played_on(replay, script)
+}
+
+/// The same of one that knows its plugins.
+fn played_on(mut replay: Replay, script: &[Entry]) -> Option<String> {
     let mut found = vec![script[0].clone()];
     for entry in &script[1..] {
         found.extend(replay.feed(entry).expect("it starts"));
@@ -142,6 +147,100 @@ fn a_life_with_everything_in_it_is_played_to_the_letter() {
     let without: Vec<Entry> =
         script.iter().filter(|entry| !matches!(entry, Entry::Cut { .. })).cloned().collect();
     assert!(difference(&yard, &old, &new, &without).is_some());
+}
+
+/// Has no state: counts bars and says them; loops in that bar which `poison` names.
+fn stateless(poison: &'static str) -> Wat {
+    Wat {
+        warmup_bars: 1_000,
+        on_bar: poison,
+        on_trade: "(call $log (i32.const 1) (i32.const 1024) (i32.const 9))
+            (call $hush) (call $say (global.get $n)) (i32.const 2000)",
+        on_quote: "(unreachable)",
+        ..Wat::default()
+    }
+}
+
+const COUNT: &str = "(global.set $n (i64.add (global.get $n) (i64.const 1))) (i32.const 16)";
+const COUNT_ON: &str = "(global.set $n (i64.add (global.get $n) (i64.const 1001))) (i32.const 16)";
+const LOOP: &str = "(if (i64.eq (local.get $start) (i64.const 3000000000000))
+        (then (loop $again (br $again)))) (i32.const 16)";
+
+#[test]
+fn lessons_are_played_to_the_letter() {
+    let yard = Yard::new();
+    let load = |bars| yard.load("test.wasm", &stateless(bars).module()).expect("it loads");
+    let (old, endless, new) = (load(COUNT), load(LOOP), load(COUNT_ON));
+    let script = recorded(&yard, &old, |session| {
+        let output = &mut |_: StrategyOutput| {};
+        (1..=100).for_each(|minute| session.on(&bar("A", minute), output));
+        for plugin in [&endless, &new] {
+            let manifest = Manifest::default();
+            let candidate = Candidate::prepare(&yard.engine, plugin, &manifest, patient(), 5);
+            session.swap(candidate.expect("it starts"), output);
+            for minute in 0.. {
+                if !session.has_heir() {
+                    break;
+                }
+                session.on(&StrategyEvent::Tick(at(6_100 + minute)), output);
+                session.on(&trade("A", 6_100 + minute), output);
+                session.on(&bar("B", 60 + minute), output);
+                session.teach_heir(output);
+            }
+        }
+        session.on(&trade("A", 8_000), output);
+        session.on(&quote("A", 8_001), output);
+        session.on(&trade("A", 8_100), output);
+    });
+    let count = |is: fn(&Entry) -> bool| script.iter().filter(|entry| is(entry)).count();
+    assert_eq!(count(|entry| matches!(entry, Entry::Cut { .. })), 1, "the loop");
+    assert_eq!(count(|entry| matches!(entry, Entry::Output(StrategyOutput::SwapFailed { .. }))), 1);
+    assert_eq!(count(|entry| matches!(entry, Entry::Output(StrategyOutput::Swapped { .. }))), 1);
+    assert!(count(|entry| matches!(entry, Entry::Lesson)) > 4);
+    let played = |script: &[Entry]| {
+        let Entry::Born(birth) = &script[0] else { panic!("no birth") };
+        let mut replay = Replay::new(&yard.engine, &old, birth);
+        replay.know(endless.clone());
+        replay.know(new.clone());
+        played_on(replay, script)
+    };
+    assert_eq!(played(&script), None);
+    // Each lesson was at its moment.
+    let last = script.iter().rposition(|entry| matches!(entry, Entry::Lesson)).expect("there are some");
+    let mut without = script.clone();
+    without.remove(last);
+    assert!(played(&without).is_some());
+    let mut late = script;
+    let lesson = late.remove(last);
+    let swapped = late.remove(last);
+    let place = late[last..].iter().position(Entry::is_input).expect("more came") + last + 1;
+    late.splice(place..place, [lesson, swapped]);
+    assert!(played(&late).is_some());
+}
+
+#[test]
+fn nothing_hurries_what_takes_over_in_a_replay() {
+    let yard = Yard::new();
+    let load = |plugin: &Wat| yard.load("test.wasm", &plugin.module()).expect("it loads");
+    let slow = Wat {
+        init: "(loop $again (global.set $n (i64.add (global.get $n) (i64.const 1)))
+            (br_if $again (i64.lt_u (global.get $n) (i64.const 30000000)))) (i32.const 32)",
+        ..stateless(COUNT_ON)
+    };
+    let (old, new) = (load(&stateless(COUNT)), load(&slow));
+    let mut script = recorded(&yard, &old, |session| {
+        let candidate = Candidate::prepare(&yard.engine, &new, &Manifest::default(), patient(), 5);
+        session.swap(candidate.expect("it starts"), &mut |_| {});
+        session.teach_heir(&mut |_| {});
+    });
+    assert_eq!(difference(&yard, &old, &new, &script), None);
+    // As if it had started on a much quicker machine.
+    for entry in &mut script {
+        if let Entry::Swap(birth) = entry {
+            birth.bounds.start_deadline = std::time::Duration::from_millis(5);
+        }
+    }
+    assert_eq!(difference(&yard, &old, &new, &script), None);
 }
 
 /// On a trade it sets a timer of seven seconds; on that, and on fills, it says what time it is. A quote is

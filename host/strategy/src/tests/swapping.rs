@@ -127,6 +127,9 @@ fn without_a_state_it_is_told_the_bars() {
         on_trade: "(call $hush) (call $say (global.get $n)) (i32.const 2000)",
         ..old
     };
-    assert_eq!(words(&swap(&yard, &mut session, &new, None)), ["swapped: 1"]);
+    assert_eq!(swap(&yard, &mut session, &new, None), []);
+    let mut found = Vec::new();
+    session.teach_heir(&mut |output| found.push(output));
+    assert_eq!(words(&found), ["swapped: 1"]);
     check(&mut session, &[trade("A", 200)], &["1: 2"]);
 }

@@ -1,0 +1,283 @@
+//! A version that takes over from one without a state is told the past in lessons, while the other goes on.
+
+use std::sync::mpsc;
+
+use sandpit_types::{BarMark, MarketEvent, Pulse, SessionDay};
+
+use super::{
+    Yard, at, bar, bar_of, bounds, outputs, quote,
+    surviving::{check, words},
+    trade,
+    wat::{LOAD_N, NOTHING, Wat},
+};
+use crate::{Candidate, Inbox, Manifest, Runner, Start, StrategyEvent, StrategyOutput, session::Session};
+
+const HEAR: &str = "(func $hear (param $what i64)
+    (global.set $n (i64.add (i64.mul (global.get $n) (i64.const 1000003)) (local.get $what))))";
+
+/// Remembers the order of all that it is told but trades, when that was, and how many bars it could read
+/// then; on trades it says which order that was. Quotes are its end.
+fn scholar() -> Wat {
+    Wat {
+        warmup_bars: 1_000,
+        on_bar: "(call $hear (i64.add (local.get $start) (i64.extend_i32_u (local.get $of))))
+            (call $hear (call $now))
+            (call $history (i32.const 0) (i32.const 1000) (i32.const 128))
+            (call $hear (i64.load32_u (i32.const 132)))
+            (call $history (i32.const 1) (i32.const 1000) (i32.const 128))
+            (call $hear (i64.load32_u (i32.const 132)))
+            (i32.const 16)",
+        on_event: "(call $hear (i64.extend_i32_u (local.get $case))) (call $hear (local.get $0))
+            (call $hear (call $now))
+            (call $history (i32.const 0) (i32.const 1000) (i32.const 128))
+            (call $hear (i64.load32_u (i32.const 132)))
+            (i32.const 16)",
+        on_trade: "(call $hush) (call $say (global.get $n)) (i32.const 2000)",
+        on_quote: "(unreachable)",
+        extra: HEAR,
+        ..Wat::default()
+    }
+}
+
+/// The same without a look at the bars of the past; it hears trades, too, before it answers them.
+fn listener() -> Wat {
+    Wat {
+        on_bar: "(call $hear (i64.add (local.get $start) (i64.extend_i32_u (local.get $of))))
+            (call $hear (call $now)) (i32.const 16)",
+        on_event: "(call $hear (i64.extend_i32_u (local.get $case))) (call $hear (local.get $0))
+            (call $hear (call $now)) (i32.const 16)",
+        on_trade: "(call $hear (local.get $at)) (call $hush) (call $say (global.get $n)) (i32.const 2000)",
+        ..scholar()
+    }
+}
+
+/// Counts bars by ones and bars out of turn by thousands, and says them.
+fn counter_of_bars() -> Wat {
+    Wat {
+        warmup_bars: 1_000,
+        on_bar: "(global.set $n (i64.add (global.get $n) (i64.const 1))) (i32.const 16)",
+        on_event: "(global.set $n (i64.add (global.get $n) (i64.const 1000))) (i32.const 16)",
+        on_trade: "(call $hush) (call $say (global.get $n)) (i32.const 2000)",
+        on_quote: "(unreachable)",
+        ..Wat::default()
+    }
+}
+
+/// A morning of bars of both symbols, with the bell after the thirtieth minute.
+fn morning(minutes: i64) -> Vec<StrategyEvent> {
+    let of_minute = |minute| {
+        let bell = (minute == 31).then(|| {
+            let day = SessionDay { open: at(60 * minute), close: at(1_000_000) };
+            StrategyEvent::Market(MarketEvent::SessionOpen(day))
+        });
+        bell.into_iter().chain([bar("A", minute), bar("B", minute)])
+    };
+    (1..=minutes).flat_map(of_minute).collect()
+}
+
+fn swap(yard: &Yard, session: &mut Session, plugin: &Wat) -> Vec<String> {
+    let plugin = yard.load("test.wasm", &plugin.module()).expect("it loads");
+    let candidate = Candidate::prepare(&yard.engine, &plugin, &Manifest::default(), bounds(), 7);
+    let mut found = Vec::new();
+    session.swap(candidate.expect("it starts"), &mut |output| found.push(output));
+    words(&found)
+}
+
+fn lesson(session: &mut Session) -> Vec<String> {
+    let mut found = Vec::new();
+    session.teach_heir(&mut |output| found.push(output));
+    words(&found)
+}
+
+/// The rest of the lessons, and how many that were.
+fn lessons(session: &mut Session) -> (usize, Vec<String>) {
+    let (mut count, mut found) = (0, Vec::new());
+    while session.has_heir() {
+        found.extend(lesson(session));
+        count += 1;
+        assert!(count < 1_000, "they end");
+    }
+    (count, found)
+}
+
+fn last_word(session: &mut Session, event: StrategyEvent) -> String {
+    let found = words(&outputs(session, &[event]));
+    let [only] = found.as_slice() else { panic!("{found:?}") };
+    only.split_once(": ").expect("a life and its word").1.to_owned()
+}
+
+#[test]
+fn lessons_tell_what_was_told_live_and_what_a_restart_tells() {
+    let yard = Yard::new();
+    let start = |plugin: &Wat| {
+        let mut session = yard.session(plugin).expect("it starts");
+        assert_eq!(outputs(&mut session, &morning(50)), []);
+        session
+    };
+    let mut live = start(&scholar());
+    let mut struck = start(&scholar());
+    check(&mut struck, &[quote("A", 3_070)], &["strike 1"]);
+    let mut swapped = start(&Wat { warmup_bars: 1_000, ..Wat::default() });
+    assert_eq!(swap(&yard, &mut swapped, &scholar()), [""; 0]);
+    assert_eq!(lessons(&mut swapped), (4, vec!["swapped: 1".to_owned()]), "100 bars, 32 at a time");
+    let found = [&mut live, &mut struck, &mut swapped].map(|one| last_word(one, trade("A", 3_090)));
+    assert!(found[1] == found[0] && found[2] == found[0], "{found:?}");
+}
+
+#[test]
+fn the_one_that_runs_goes_on_and_its_heir_hears_what_it_hears_in_order() {
+    let yard = Yard::new();
+    let minute = |minute| [bar("B", minute), bar("A", minute), trade("A", 60 * minute + 70)];
+    let close = StrategyEvent::Market(MarketEvent::SessionClose(at(60 * 54)));
+    let later: Vec<_> = (51..54).flat_map(minute).chain([close, bar("B", 54)]).collect();
+    let mut live = yard.session(&listener()).expect("it starts");
+    outputs(&mut live, &morning(50));
+    outputs(&mut live, &later);
+
+    let old = Wat { on_trade: "(call $hush) (call $say (i64.const 5)) (i32.const 2000)", ..scholar() };
+    let mut session = yard.session(&old).expect("it starts");
+    outputs(&mut session, &morning(50));
+    assert_eq!(swap(&yard, &mut session, &listener()), [""; 0]);
+    let mut found = Vec::new();
+    for (number, event) in later.iter().enumerate() {
+        if number % 4 == 1 {
+            assert_eq!(lesson(&mut session), [""; 0]);
+        }
+        found.extend(words(&outputs(&mut session, std::slice::from_ref(event))));
+    }
+    assert_eq!(found, ["0: 5"; 3], "the old one answers");
+    assert_eq!(lessons(&mut session), (1, vec!["swapped: 1".to_owned()]));
+    let after = trade("A", 4_000);
+    assert_eq!(last_word(&mut session, after.clone()), last_word(&mut live, after));
+}
+
+#[test]
+fn a_bar_out_of_turn_during_lessons_is_told_once() {
+    let yard = Yard::new();
+    let marked = |minute| StrategyEvent::Market(MarketEvent::MarkedBar(bar_of("B", minute), BarMark::Late));
+    let mut session = yard.session(&counter_of_bars()).expect("it starts");
+    let all: Vec<_> = (1..=100).filter(|minute| ![7, 8, 93].contains(minute)).map(|m| bar("B", m)).collect();
+    outputs(&mut session, &all);
+    assert_eq!(swap(&yard, &mut session, &counter_of_bars()), [""; 0]);
+    assert_eq!(lesson(&mut session), [""; 0]);
+    // One that has its turn yet, two that have had it, one from before all others, one of another symbol.
+    outputs(&mut session, &[marked(93), marked(7), marked(8), marked(0), bar("A", 100)]);
+    assert_eq!(lessons(&mut session).1, ["swapped: 1"]);
+    assert_eq!(last_word(&mut session, trade("A", 6_100)), (97 + 1 + 3_000 + 1).to_string());
+}
+
+#[test]
+fn an_heir_that_fails_leaves_everything_as_it_was() {
+    let yard = Yard::new();
+    let mut session = yard.session(&counter_of_bars()).expect("it starts");
+    let all: Vec<_> = (1..=100).map(|minute| bar("A", minute)).collect();
+    outputs(&mut session, &all);
+    // In the second lesson.
+    let on_bar =
+        "(if (i64.eq (local.get $start) (i64.const 2400000000000)) (then (unreachable))) (i32.const 16)";
+    assert_eq!(swap(&yard, &mut session, &Wat { on_bar, ..counter_of_bars() }), [""; 0]);
+    assert_eq!(lesson(&mut session), [""; 0]);
+    let found = lesson(&mut session);
+    assert!(found[0].starts_with("not swapped: on-bar trapped"), "{found:?}");
+    assert!(!session.has_heir());
+    assert_eq!(last_word(&mut session, trade("A", 6_100)), "100");
+    // On what came meanwhile.
+    assert_eq!(swap(&yard, &mut session, &Wat { on_trade: "(unreachable)", ..counter_of_bars() }), [""; 0]);
+    assert_eq!(last_word(&mut session, trade("A", 6_101)), "100");
+    let (count, found) = lessons(&mut session);
+    assert!(count == 4 && found[0].starts_with("not swapped: on-trade trapped"), "{found:?}");
+    // A later life is told the bar that only the heir failed on.
+    check(&mut session, &[quote("A", 6_110), trade("A", 6_120)], &["strike 1", "1: 100"]);
+}
+
+#[test]
+fn lessons_go_on_while_the_old_one_rests_and_end_with_what_it_knew() {
+    let yard = Yard::new();
+    let mut session = yard.session(&counter_of_bars()).expect("it starts");
+    let begin = |session: &mut Session| {
+        outputs(session, &(1..=40).map(|minute| bar("A", minute)).collect::<Vec<_>>());
+        assert_eq!(swap(&yard, session, &counter_of_bars()), [""; 0]);
+        assert_eq!(lesson(session), [""; 0]);
+    };
+    begin(&mut session);
+    // The poison is not told, what is missed is; a life begins and ends meanwhile.
+    let meanwhile = [quote("A", 2_500), bar("B", 41), trade("A", 2_530), quote("A", 2_635), bar("B", 43)];
+    check(&mut session, &meanwhile, &["strike 1", "1: 41", "strike 2"]);
+    assert_eq!(lessons(&mut session), (1, vec!["swapped: 2".to_owned()]));
+    assert_eq!(last_word(&mut session, trade("A", 2_700)), "42");
+
+    let mut session = yard.session(&counter_of_bars()).expect("it starts");
+    begin(&mut session);
+    let mut found = Vec::new();
+    session.overflowed(5, &mut |output| found.push(output));
+    let found = words(&found);
+    assert!(found[0].starts_with("quarantined: it is 5 events behind"), "{found:?}");
+    assert_eq!(found[1..], ["not swapped: what it knew is lost: stop the strategy and start it anew"]);
+    assert!(!session.has_heir());
+
+    // A second candidate takes the place of the first.
+    let mut session = yard.session(&counter_of_bars()).expect("it starts");
+    begin(&mut session);
+    assert_eq!(swap(&yard, &mut session, &scholar()), [""; 0]);
+    assert_eq!(lessons(&mut session), (2, vec!["swapped: 1".to_owned()]));
+}
+
+#[test]
+fn a_state_that_appears_during_lessons_goes_to_one_that_knows_nothing_else() {
+    let yard = Yard::new();
+    let save = "(if (result i32) (i64.eqz (global.get $n)) (then (i32.const 16)) (else
+        (i64.store (i32.const 1704) (global.get $n))
+        (i32.store (i32.const 1720) (i32.const 1704)) (i32.store (i32.const 1724) (i32.const 8))
+        (i32.const 1720)))";
+    let on_trade = "(global.set $n (i64.add (global.get $n) (i64.const 1)))
+        (call $hush) (call $say (global.get $n)) (i32.const 2000)";
+    let old = Wat { on_bar: NOTHING, on_trade, save, load: LOAD_N, ..counter_of_bars() };
+    let mut session = yard.session(&old).expect("it starts");
+    outputs(&mut session, &(1..=40).map(|minute| bar("A", minute)).collect::<Vec<_>>());
+    let load = "(global.set $n (i64.add (i64.mul (global.get $n) (i64.const 1000)) (i64.load (local.get 2))))
+        (i32.const 32)";
+    assert_eq!(swap(&yard, &mut session, &Wat { load, save, on_trade, ..counter_of_bars() }), [""; 0]);
+    check(&mut session, &[trade("A", 2_500)], &["0: 1"]);
+    let expected = ["saved 1 at 2500", "swapped: 1"].map(str::to_owned);
+    assert_eq!(lessons(&mut session), (2, expected.to_vec()));
+    check(&mut session, &[trade("A", 2_501)], &["1: 2"]);
+}
+
+#[test]
+fn on_its_thread_lessons_and_events_take_turns() {
+    let yard = Yard::new();
+    let load = |plugin: &Wat| yard.load("test.wasm", &plugin.module()).expect("it loads");
+    let (old, manifest) = (load(&counter_of_bars()), Manifest::default());
+    let inbox = std::sync::Arc::new(Inbox::new(old.instruments(&manifest).expect("symbols")));
+    (1..=200).for_each(|minute| inbox.push(bar("A", minute)));
+    inbox.push(trade("A", 12_100));
+    let ((go_on, is_on), (sender, found)) = (mpsc::channel::<()>(), mpsc::channel());
+    let output = move |output| {
+        sender.send(output).expect("the test listens");
+        // Until the test lets go of it.
+        let _ = is_on.recv();
+    };
+    let (engine, inbox_of_it) = (&yard.engine, inbox.clone());
+    let pulse = std::sync::Arc::<Pulse>::default();
+    let runner = Runner::spawn(engine, &old, &manifest, bounds(), Start::new(1), inbox_of_it, output, pulse);
+    let next = || found.recv_timeout(std::time::Duration::from_secs(20)).expect("an output in time");
+    let mut all = vec![next()];
+    let heir = Candidate::prepare(engine, &load(&scholar()), &manifest, bounds(), 2).expect("it starts");
+    inbox.swap(heir);
+    (0..20).for_each(|secs| inbox.push(trade("A", 12_101 + secs)));
+    drop(go_on);
+    all.extend((0..21).map(|_| next()));
+    let lives: Vec<_> = all
+        .iter()
+        .map(|output| match output {
+            StrategyOutput::Intents { incarnation, .. } => *incarnation,
+            StrategyOutput::Swapped { .. } => 9,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    // 200 bars are six whole lessons, and a seventh with the rest and what came since; each after an event.
+    let expected = [vec![0; 8], vec![9], vec![1; 13]].concat();
+    assert_eq!(lives, expected);
+    inbox.push(StrategyEvent::Stop("the test is over".into()));
+    assert!(runner.expect("it starts").join());
+}
