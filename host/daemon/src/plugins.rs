@@ -31,6 +31,6 @@ pub(crate) use self::{
     keeper::{Keeper, KeeperParts},
     listing::list,
     refusals::Refusals,
-    snapshots::{Kept, Snapshots},
+    snapshots::{Kept, Snapshots, World},
     wanted::{news as wanted_news, subscription as wanted_data},
 };
