@@ -3,6 +3,7 @@
 //! They come, change and go while the host runs, see [`crate::plugins`]. Whoever needs to know who runs now
 //! looks at the roster; whose a symbol is, `owners` says.
 
+mod held;
 mod letters;
 mod loading;
 mod mail;
