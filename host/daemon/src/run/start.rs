@@ -85,6 +85,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let updates = spawner.updates(orders, suspicions);
     spawner.clock();
     spawner.ticks();
+    spawner.looks();
     // Last, so that no strategy sees the market before it knows what it holds.
     let (ingest, market) = spawner.ingest(since, held, dry_run.clone());
     let (news, wire) = spawner.news(since);
@@ -361,7 +362,7 @@ fn keep(
         crew,
         arrivals: feeds.arrivals,
         outlets,
-        all_intents: plugins.all_intents.clone(),
+        totals: plugins.totals.clone(),
         books: feeds.books,
         ingest: feeds.market,
         news: feeds.wire,
@@ -372,6 +373,7 @@ fn keep(
         clock: prepared.clock.clone(),
         dry_run: feeds.dry_run,
         endings: endings.clone(),
+        looks: prepared.figures.looks.clone(),
         seed: prepared.seed.rotate_left(3),
     })
     .map_err(|error| Failure::new(Exit::Failed, error))
