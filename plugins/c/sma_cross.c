@@ -14,7 +14,7 @@ enum { TIME_TO_LIVE_MS = 30000 };
 /* The longest average, in bars: a trading day. */
 enum { MAX_BARS = 390 };
 
-static double fast, slow, fraction, usd, flatten_after_minutes;
+static double fast, slow, fraction, usd, flatten_before_close_minutes;
 
 static const sp_parameter parameters[] = {
     {"fast", SP_INTEGER, &fast, .initial = SP_IS(5), .least = SP_IS(1), .most = SP_IS(389),
@@ -25,8 +25,8 @@ static const sp_parameter parameters[] = {
      .description = "Share of the equity that one position may cost when it is opened."},
     {"usd", SP_NUMBER, &usd, .above = SP_IS(0), .most = SP_IS(1000000000),
      .description = "US dollars that one position may cost when it is opened, instead of fraction."},
-    {"flatten_after_minutes", SP_INTEGER, &flatten_after_minutes, .least = SP_IS(1), .most = SP_IS(1440),
-     .description = "Minutes after the session's open from which on positions are sold and none is opened."},
+    {"flatten_before_close_minutes", SP_INTEGER, &flatten_before_close_minutes, .least = SP_IS(1), .most = SP_IS(389),
+     .description = "Minutes before the session's close from which on positions are sold and none is opened."},
 };
 
 typedef enum { UNKNOWN, ABOVE, BELOW } trend;
@@ -41,8 +41,8 @@ typedef struct {
 } averages;
 
 static averages *symbols;
-/* When the session opened; 0 while nothing is known of it. */
-static int64_t opened_at;
+/* When the session closes; 0 while nothing is known of it. */
+static int64_t closes_at;
 static bool is_closed;
 
 static const char *init(const sp_string *names, size_t count) {
@@ -72,8 +72,8 @@ static trend on_close(averages *symbol, double close) {
 
 /* Whether it is so late in the session that positions are only sold. */
 static bool is_late(void) {
-  if (!(flatten_after_minutes > 0) || opened_at == 0 || is_closed) return false;
-  return sp_now() - opened_at >= (int64_t)flatten_after_minutes * SP_MINUTE;
+  if (!(flatten_before_close_minutes > 0) || closes_at == 0 || is_closed) return false;
+  return closes_at - sp_now() <= (int64_t)flatten_before_close_minutes * SP_MINUTE;
 }
 
 /* The price across the spread, on a tick; false without a quote of both sides. */
@@ -153,7 +153,7 @@ static void on_refusal(const sp_refusal *refusal) {
 }
 
 static void on_session_open(const sp_session *session) {
-  opened_at = session->open;
+  closes_at = session->close;
   is_closed = false;
 }
 

@@ -28,9 +28,9 @@ const parameters = {
     type: 'number', exclusiveMinimum: 0, maximum: 1_000_000_000,
     description: 'US dollars that one position may cost when it is opened, instead of fraction.',
   },
-  flatten_after_minutes: {
-    type: 'integer', minimum: 1, maximum: 1440,
-    description: "Minutes after the session's open from which on positions are sold and none is opened.",
+  flatten_before_close_minutes: {
+    type: 'integer', minimum: 1, maximum: 389,
+    description: "Minutes before the session's close from which on positions are sold and none is opened.",
   },
 };
 
@@ -52,8 +52,8 @@ class SmaCross extends Strategy {
   constructor(parameters, instruments) {
     super(parameters, instruments);
     this.symbols = instruments.map(() => new Averages(parameters));
-    /** When the session opened; `null` while nothing is known of it. */
-    this.openedAt = null;
+    /** When the session closes; `null` while nothing is known of it. */
+    this.closesAt = null;
     this.isClosed = false;
   }
 
@@ -91,7 +91,7 @@ class SmaCross extends Strategy {
   }
 
   onSessionOpen(ctx, session) {
-    this.openedAt = session.open;
+    this.closesAt = session.close;
     this.isClosed = false;
   }
 
@@ -101,9 +101,9 @@ class SmaCross extends Strategy {
 
   /** Whether it is so late in the session that positions are only sold. */
   isLate(ctx) {
-    const { flatten_after_minutes: minutes } = this.parameters;
-    if (minutes === null || this.openedAt === null || this.isClosed) return false;
-    return ctx.now() - this.openedAt >= BigInt(minutes) * MINUTE;
+    const { flatten_before_close_minutes: minutes } = this.parameters;
+    if (minutes === null || this.closesAt === null || this.isClosed) return false;
+    return this.closesAt - ctx.now() <= BigInt(minutes) * MINUTE;
   }
 
   enter(ctx, bar) {

@@ -48,9 +48,9 @@ class SmaCross(Strategy):
             "type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000,
             "description": "US dollars that one position may cost when it is opened, instead of fraction.",
         },
-        "flatten_after_minutes": {
-            "type": "integer", "minimum": 1, "maximum": 1440,
-            "description": "Minutes after the session's open from which on positions are sold and none is opened.",
+        "flatten_before_close_minutes": {
+            "type": "integer", "minimum": 1, "maximum": 389,
+            "description": "Minutes before the session's close from which on positions are sold and none is opened.",
         },
     }
     instruments = ("SPY",)
@@ -68,10 +68,10 @@ class SmaCross(Strategy):
     def __init__(self, parameters, instruments):
         self.fraction = parameters["fraction"]
         self.usd = parameters["usd"]
-        self.flatten_after_minutes = parameters["flatten_after_minutes"]
+        self.flatten_before_close_minutes = parameters["flatten_before_close_minutes"]
         self.symbols = [Averages(parameters["fast"], parameters["slow"]) for _ in instruments]
-        # When the session opened; None while nothing is known of it.
-        self.opened_at = None
+        # When the session closes; None while nothing is known of it.
+        self.closes_at = None
         self.is_closed = False
 
     def on_bar(self, ctx, bar):
@@ -105,7 +105,7 @@ class SmaCross(Strategy):
             self.is_closed = True
 
     def on_session_open(self, ctx, session):
-        self.opened_at = session.open
+        self.closes_at = session.close
         self.is_closed = False
 
     def on_session_close(self, ctx, at):
@@ -113,9 +113,9 @@ class SmaCross(Strategy):
 
     def is_late(self, ctx):
         """Whether it is so late in the session that positions are only sold."""
-        if self.flatten_after_minutes is None or self.opened_at is None or self.is_closed:
+        if self.flatten_before_close_minutes is None or self.closes_at is None or self.is_closed:
             return False
-        return ctx.now() - self.opened_at >= self.flatten_after_minutes * MINUTE
+        return self.closes_at - ctx.now() <= self.flatten_before_close_minutes * MINUTE
 
     def enter(self, ctx, bar):
         symbol = self.symbols[bar.instrument]

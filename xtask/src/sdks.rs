@@ -8,17 +8,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result};
+use sandpit_toolchain::{js, python as py};
 
 /// Where the lock files lie.
 const LOCKS: &str = "tests/conformance";
 /// Says what an installed SDK was made from; written last.
 const STAMP: &str = "stamp";
-/// The oldest Node.js whose `fetch` and `Headers` the npm SDK can use.
-const LEAST_NODE: u32 = 18;
 
 /// What an SDK is installed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +35,13 @@ impl Sdk {
         }
     }
 
-    /// What has to be run, and what to say when that fails.
-    const fn interpreter(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Python => ("python3", PYTHON_REMEDY),
-            Self::Node => ("node", NODE_REMEDY),
-        }
+    /// The version of its interpreter.
+    fn version(self) -> Result<String> {
+        let version = match self {
+            Self::Python => py::version(),
+            Self::Node => js::version(),
+        };
+        version.context("the tests against the broker's SDKs cannot run")
     }
 
     /// The files, below [`LOCKS`], that decide what is installed.
@@ -60,14 +59,6 @@ impl Sdk {
         }
     }
 }
-
-const PYTHON_REMEDY: &str = "the tests against alpaca-py need Python 3.10 or newer with its venv module; \
-                             install it (Debian: `apt-get install python3 python3-venv`) and try again";
-const NODE_REMEDY: &str = "the tests against @alpacahq/alpaca-trade-api need Node.js 18 or newer and npm; \
-                           install them (Debian: `apt-get install nodejs npm`) and try again";
-
-const REGISTRY_REMEDY: &str = "the broker's SDKs could not be installed; they come once from PyPI and npm, \
-                               which must be reached, directly or through a mirror that pip and npm know";
 
 /// Installs what is missing or has changed, into `out`, and returns the folders.
 ///
@@ -90,17 +81,13 @@ pub(crate) fn python(root: &Path, out: &Path) -> Result<PathBuf> {
 
 /// One SDK: at once when its stamp is that of the locks and the interpreter; else made aside and moved there.
 fn provide(sdk: Sdk, locks: &Path, out: &Path) -> Result<PathBuf> {
-    let (interpreter, remedy) = sdk.interpreter();
-    let version = version_of(interpreter).map_err(|error| anyhow!("{remedy} ({error:#})"))?;
-    if sdk == Sdk::Node {
-        ensure!(major(&version) >= LEAST_NODE, "{remedy} (this one is {version})");
-    }
+    let version = sdk.version()?;
     let stamp = stamp(sdk, locks, &version)?;
     let folder = out.join(sdk.name());
     if fs::read_to_string(folder.join(STAMP)).is_ok_and(|old| old == stamp) {
         return Ok(folder);
     }
-    eprintln!("sdks: installing {} for {interpreter} {version}", sdk.name());
+    eprintln!("sdks: installing the SDK for {} {version}", sdk.name());
     let made = tempfile::Builder::new()
         .prefix(&format!(".{}-", sdk.name()))
         .tempdir_in(out)
@@ -134,15 +121,8 @@ fn replace(folder: &Path, made: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A virtual environment. It is used by its `bin/python` alone, which finds its packages from wherever the
-/// folder is moved to.
 fn install_python(locks: &Path, into: &Path) -> Result<()> {
-    let mut venv = Command::new("python3");
-    run(venv.args(["-m", "venv"]).arg(into)).map_err(|error| anyhow!("{PYTHON_REMEDY} ({error:#})"))?;
-    let mut pip = Command::new(into.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
-    pip.args(["--require-hashes", "--requirement"]).arg(locks.join("python/requirements.txt"));
-    run(&mut pip).map_err(|error| anyhow!("{REGISTRY_REMEDY} (PyPI: {error:#})"))
+    Ok(py::environment(into, &locks.join("python/requirements.txt"), "alpaca-py")?)
 }
 
 fn install_node(locks: &Path, into: &Path) -> Result<()> {
@@ -150,58 +130,12 @@ fn install_node(locks: &Path, into: &Path) -> Result<()> {
         fs::copy(locks.join("node").join(file), into.join(file))
             .with_context(|| format!("cannot copy {file}"))?;
     }
-    version_of("npm").map_err(|error| anyhow!("{NODE_REMEDY} ({error:#})"))?;
-    let mut npm = Command::new("npm");
-    npm.current_dir(into).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-    run(&mut npm).map_err(|error| anyhow!("{REGISTRY_REMEDY} (npm: {error:#})"))
-}
-
-/// What `PROGRAM --version` prints, without its name and without `v`.
-fn version_of(program: &str) -> Result<String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{program} does not run"))?;
-    ensure!(output.status.success(), "`{program} --version` ended with {}", output.status);
-    let text = String::from_utf8_lossy(&output.stdout);
-    let version = text.split_whitespace().last().unwrap_or_default();
-    Ok(version.trim_start_matches('v').to_owned())
-}
-
-/// The first number of a version; 0 when there is none.
-fn major(version: &str) -> u32 {
-    version.split('.').next().and_then(|first| first.parse().ok()).unwrap_or(0)
-}
-
-/// Runs a step; on failure the error holds what it said.
-fn run(command: &mut Command) -> Result<()> {
-    let program = command.get_program().display().to_string();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{program} does not run"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    bail!("{program} ended with {}: {}", output.status, String::from_utf8_lossy(&said).trim())
+    Ok(js::packages(into, "@alpacahq/alpaca-trade-api")?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_read() {
-        let check = |version: &str, expected: u32| assert_eq!(major(version), expected, "{version}");
-        check("20.20.2", 20);
-        check("8", 8);
-        check("", 0);
-        check("next", 0);
-    }
-
-    #[test]
-    fn a_missing_interpreter_is_an_error() {
-        assert!(version_of("no-such-program-of-ours").is_err());
-    }
 
     #[test]
     fn a_changed_lock_changes_the_stamp() {

@@ -37,9 +37,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     }
     crate::cargo(root, tests)?;
     step("faults");
-    crate::cargo(root, ["nextest", "run", "--profile", "faults", "-p", "sandpit-faults", "--no-fail-fast"])?;
+    // Their profiles choose the package: with `-p` dependencies would be built again, with fewer features.
+    crate::cargo(root, ["nextest", "run", "--profile", "faults", "--workspace", "--no-fail-fast"])?;
     step("crashes");
-    crate::cargo(root, ["nextest", "run", "--profile", "crash", "-p", "sandpit-crash", "--no-fail-fast"])?;
+    crate::cargo(root, ["nextest", "run", "--profile", "crash", "--workspace", "--no-fail-fast"])?;
     step("documentation examples");
     crate::cargo(root, ["test", "--workspace", "--doc", "--quiet"])?;
     if !options.tests_only {

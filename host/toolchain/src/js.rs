@@ -20,8 +20,8 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 const NODE: &str = "install it (Debian: `apt-get install nodejs npm`) and try again";
-const REGISTRY: &str = "componentize-js could not be installed: it comes once from npm's registry, which \
-                        must be reached, directly or through a mirror that npm knows";
+const REGISTRY: &str = "could not be installed: it comes once from npm's registry, which must be reached, \
+                        directly or through a mirror that npm knows";
 
 /// Builds `folder/NAME.js`, with what it imports from the folder, into the component `out`.
 ///
@@ -30,7 +30,7 @@ const REGISTRY: &str = "componentize-js could not be installed: it comes once fr
 /// # Errors
 /// When Node.js or npm is missing or too old, the registry does not deliver, or the strategy does not build.
 pub fn build(folder: &Path, name: &str, wit: &Path, cache: &Path, out: &Path) -> Result<(), ToolError> {
-    let node = at_least("node", (18, 0), NODE)?;
+    let node = version()?;
     let texts = FILES.map(|(_, text)| text);
     let tools = [texts.as_slice(), &[&node]].concat();
     let inputs = Inputs::new(&[tools.as_slice(), &[name]].concat());
@@ -50,13 +50,28 @@ fn install(cache: &Path, key: &str) -> Result<PathBuf, ToolError> {
         for (file, text) in FILES {
             fs::write(into.join(file), text).context(format_args!("cannot write {file}"))?;
         }
-        at_least("npm", (8, 0), NODE)?;
-        let mut npm = Command::new("npm");
-        npm.current_dir(into);
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-        run(&mut npm).map_err(|error| ToolError::failed(format!("{REGISTRY} ({error})")))
+        packages(into, "componentize-js")
     })?;
     absolute(&folder.join("build.mjs"))
+}
+
+/// The version of Node.js.
+///
+/// # Errors
+/// When there is none, or it is too old: 18 is the first with `fetch`.
+pub fn version() -> Result<String, ToolError> {
+    at_least("node", (18, 0), NODE)
+}
+
+/// Installs what the `package-lock.json` in `folder` pins; `what` names it in errors.
+///
+/// # Errors
+/// When npm is missing or too old, or its registry does not deliver.
+pub fn packages(folder: &Path, what: &str) -> Result<(), ToolError> {
+    at_least("npm", (8, 0), NODE)?;
+    let mut npm = Command::new("npm");
+    npm.current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    run(&mut npm).map_err(|error| ToolError::failed(format!("{what} {REGISTRY} ({error})")))
 }
 
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, ToolError> {

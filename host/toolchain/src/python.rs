@@ -18,8 +18,8 @@ const REQUIREMENTS: &str = include_str!("../../../plugins/python/requirements.tx
 
 const PYTHON: &str =
     "install it with its venv module (Debian: `apt-get install python3 python3-venv`) and try again";
-const REGISTRY: &str = "componentize-py could not be installed: it comes once from PyPI, which must be \
-                        reached, directly or through a mirror that pip knows";
+const REGISTRY: &str = "could not be installed: it comes once from PyPI, which must be reached, directly or \
+                        through a mirror that pip knows";
 
 /// Names that the tool, or the library, takes for itself.
 const TAKEN: [&str; 3] = ["strategy", "sandpit", "wit_world"];
@@ -41,7 +41,7 @@ pub fn build(folder: &Path, name: &str, wit: &Path, cache: &Path, out: &Path) ->
             "a strategy in Python cannot be called `{name}`: componentize-py uses that name; rename {name}.py"
         )
     })?;
-    let python = at_least("python3", (3, 10), PYTHON)?;
+    let python = version()?;
     let tools = [REQUIREMENTS, &python];
     let inputs = Inputs::new(&[tools.as_slice(), &[ENTRY, name]].concat());
     let inputs = inputs.files(folder, &[".py"])?.files(wit, &[".wit"])?;
@@ -61,20 +61,36 @@ pub fn build(folder: &Path, name: &str, wit: &Path, cache: &Path, out: &Path) ->
 /// The interpreter that has the tool.
 fn install(cache: &Path, key: &str) -> Result<PathBuf, ToolError> {
     let folder = provide(cache, "python", key, |into| {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv"]).arg(into);
-        run(&mut venv).map_err(|error| ToolError::Missing {
-            what: "python3's module venv".to_owned(),
-            remedy: format!("{PYTHON} ({error})"),
-        })?;
         let requirements = into.join("requirements.txt");
         fs::write(&requirements, REQUIREMENTS).context("cannot write requirements.txt")?;
-        let mut pip = Command::new(into.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
-        pip.args(["--require-hashes", "--requirement"]).arg(requirements);
-        run(&mut pip).map_err(|error| ToolError::failed(format!("{REGISTRY} ({error})")))
+        environment(into, &requirements, "componentize-py")
     })?;
     absolute(&folder.join("bin/python"))
+}
+
+/// The version of Python.
+///
+/// # Errors
+/// When there is none, or it is too old.
+pub fn version() -> Result<String, ToolError> {
+    at_least("python3", (3, 10), PYTHON)
+}
+
+/// Makes a virtual environment in `folder` with what `requirements` pins by hashes; `what` names it in errors.
+/// Its `bin/python` finds its packages wherever the folder is moved to; other entries do not.
+///
+/// # Errors
+/// When Python has no venv, or PyPI does not deliver.
+pub fn environment(folder: &Path, requirements: &Path, what: &str) -> Result<(), ToolError> {
+    let mut venv = Command::new("python3");
+    run(venv.args(["-m", "venv"]).arg(folder)).map_err(|error| ToolError::Missing {
+        what: "python3's module venv".to_owned(),
+        remedy: format!("{PYTHON} ({error})"),
+    })?;
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
+    pip.args(["--require-hashes", "--requirement"]).arg(requirements);
+    run(&mut pip).map_err(|error| ToolError::failed(format!("{what} {REGISTRY} ({error})")))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{ErrorKind, Write},
     os::fd::AsFd,
     path::{Path, PathBuf},
     time::Duration,
@@ -103,18 +103,29 @@ fn hand_over(file: &Path, plugins: &Path, out: &mut dyn Write) -> Result<(), Wor
     let manifest = file.with_extension("toml");
     let to = plugins.join(file.file_name().unwrap_or_default());
     let theirs = to.with_extension("toml");
-    if let Ok(text) = fs::read(&manifest) {
-        match fs::read(&theirs) {
-            Err(_) => write_changed(&theirs, &text)?,
-            Ok(there) if there != text => {
+    if let Some(text) = read_if_there(&manifest)? {
+        match read_if_there(&theirs)? {
+            None => write_changed(&theirs, &text)?,
+            Some(there) if there != text => {
                 say(out, format_args!("{} differs from the strategy's own and stays", theirs.display()))?;
             }
-            Ok(_) => {}
+            Some(_) => {}
         }
     }
     let bytes = fs::read(file).map_err(WorkbenchError::io("read", file))?;
     write_changed(&to, &bytes)?;
     say(out, format_args!("handed to the host: {}", to.display()))
+}
+
+/// A file's bytes; `None` only when there is no such file: one that cannot be read is somebody's all the
+/// same.
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, WorkbenchError> {
+    match fs::read(path) {
+        // A link whose file is not there now is no free place either.
+        Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(None),
+        Err(error) => Err(WorkbenchError::io("read", path)(error)),
+        Ok(bytes) => Ok(Some(bytes)),
+    }
 }
 
 #[cfg(test)]
@@ -141,5 +152,24 @@ mod tests {
         let (plugin, manifest, said) = hand();
         assert_eq!((plugin.as_str(), manifest.as_str()), ("2", "the operator's"));
         assert!(said.contains("differs from the strategy's own and stays"), "{said}");
+    }
+
+    #[test]
+    fn a_manifest_that_cannot_be_read_is_not_replaced() {
+        let (from, to) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let (file, theirs) = (from.path().join("a.wasm"), to.path().join("a.toml"));
+        fs::write(&file, "1").expect("a plugin");
+        fs::write(file.with_extension("toml"), "own").expect("a manifest");
+        let check = || {
+            let error = hand_over(&file, to.path(), &mut Vec::new()).expect_err("refused").to_string();
+            assert!(error.starts_with("cannot read ") && error.contains("a.toml: "), "{error}");
+            assert!(!to.path().join("a.wasm").exists(), "nothing is handed over without its manifest");
+        };
+        fs::create_dir(&theirs).expect("what no read works on");
+        check();
+        fs::remove_dir(&theirs).expect("removed");
+        std::os::unix::fs::symlink(to.path().join("gone"), &theirs).expect("a link");
+        check();
+        assert!(fs::symlink_metadata(&theirs).expect("it is there").is_symlink());
     }
 }

@@ -22,7 +22,7 @@ const LOOK_MAX: usize = 1 << 20;
 pub(crate) struct Tail {
     source: Source,
     line: Vec<u8>,
-    needles: [String; 2],
+    needles: [String; 3],
 }
 
 enum Source {
@@ -57,8 +57,9 @@ impl Tail {
     }
 
     fn new(source: Source, strategy: &StrategyName) -> Self {
-        // As the log writes a text, and a name.
-        let needles = [format!("strategy=\"{strategy}\""), format!("strategy={strategy} ")];
+        // As the log writes a text, and a name; and the ids of its orders, in lines of orders and fills.
+        let needles =
+            [format!("strategy=\"{strategy}\""), format!("strategy={strategy} "), format!("=sp-{strategy}-")];
         Self { source, line: Vec::new(), needles }
     }
 
@@ -156,6 +157,10 @@ mod tests {
         check("a strategy=\"trend\" b\nc strategy=\"trend_2\"\nd strat", &["a strategy=\"trend\" b"]);
         check("egy=trend", &[]);
         check("\ne strategy=trend f\n", &["d strategy=trend", "e strategy=trend f"]);
+        check(
+            " fill order=sp-trend-5f-1 x\n fill order=sp-trend_2-5f-1 x\n",
+            &[" fill order=sp-trend-5f-1 x"],
+        );
         fs::remove_file(&path).expect("rotated");
         fs::write(&path, "g strategy=trend\n").expect("a new log");
         assert_eq!(tail.lines().expect("reads"), ["g strategy=trend"]);

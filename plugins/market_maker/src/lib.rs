@@ -202,7 +202,7 @@ impl MarketMaker {
         }
         let open = ctx.open_orders_of(of);
         let symbol = &self.symbols[of.index()];
-        if self.session.has_lasted(ctx.now(), self.parameters.flatten_after_minutes)
+        if self.session.closes_within(ctx.now(), self.parameters.flatten_before_close_minutes)
             || symbol.ledger.is_stopped
         {
             return leave(ctx, of, &open);

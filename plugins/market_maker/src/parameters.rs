@@ -26,8 +26,8 @@ pub struct Parameters {
     pub tolerance_bps: f64,
     /// The loss in a session, US dollars, after which it leaves and stays out.
     pub max_loss_usd: f64,
-    /// Minutes after the session's open from which on it only leaves.
-    pub flatten_after_minutes: u32,
+    /// Minutes before the session's close from which on it only leaves.
+    pub flatten_before_close_minutes: u32,
 }
 
 impl Default for Parameters {
@@ -43,7 +43,7 @@ impl Default for Parameters {
             requote_seconds: 5,
             tolerance_bps: 0.5,
             max_loss_usd: 50.0,
-            flatten_after_minutes: 375,
+            flatten_before_close_minutes: 15,
         }
     }
 }
@@ -95,9 +95,9 @@ impl sandpit_sdk::Parameters for Parameters {
       "type": "number", "exclusiveMinimum": 0, "maximum": 1000000, "default": 50,
       "description": "The loss of a symbol in a session after which it is left until the next, US dollars."
     },
-    "flatten_after_minutes": {
-      "type": "integer", "minimum": 1, "maximum": 1440, "default": 375,
-      "description": "Minutes after the session's open from which on it only leaves."
+    "flatten_before_close_minutes": {
+      "type": "integer", "minimum": 1, "maximum": 389, "default": 15,
+      "description": "Minutes before the session's close from which on it only leaves."
     }
   }
 }"#;

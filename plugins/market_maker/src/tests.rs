@@ -12,8 +12,13 @@ type Desk = Harness<MarketMaker>;
 
 /// A desk that knows how much the price moves: a cent up and down every five seconds, about 100.
 fn desk(parameters: &str) -> Desk {
+    desk_of(parameters, Duration::from_secs(390 * 60))
+}
+
+/// The same on a day whose session is that long.
+fn desk_of(parameters: &str, session: Duration) -> Desk {
     let mut desk = Desk::new(parameters, &["SPY"]).expect("good parameters");
-    desk.open_session();
+    desk.open_session_for(session);
     desk.limit_fills(Some(Qty::ZERO));
     for step in 0..14 {
         look(&mut desk, 100.0 + f64::from(step % 2) * 0.01);
@@ -208,7 +213,8 @@ fn a_loss_ends_the_session() {
 
 #[test]
 fn it_is_flat_before_the_close() {
-    let mut desk = desk(&SMALL.replacen('{', r#"{"flatten_after_minutes":2,"#, 1));
+    // A half day: by default it leaves 15 minutes before its close.
+    let mut desk = desk_of(SMALL, Duration::from_secs(17 * 60));
     hold(&mut desk, 6);
     desk.limit_fills(None);
     desk.refuse(Some("no-lease"));

@@ -205,7 +205,7 @@ impl MeanReversion {
         if symbol.must_leave {
             return Some("its stop was not taken");
         }
-        if self.session.has_lasted(now, self.parameters.flatten_after_minutes) {
+        if self.session.closes_within(now, self.parameters.flatten_before_close_minutes) {
             return Some("late in the session");
         }
         if symbol.held_for(now) >= longest {
@@ -239,7 +239,7 @@ impl MeanReversion {
     /// Enters when nothing is held or under way, the price is far enough below its mean, and it is known.
     fn consider_entry(&mut self, ctx: &mut Ctx<'_>, of: Instrument) {
         let symbol = &mut self.symbols[of.index()];
-        let is_late = self.session.has_lasted(ctx.now(), self.parameters.flatten_after_minutes);
+        let is_late = self.session.closes_within(ctx.now(), self.parameters.flatten_before_close_minutes);
         let is_free = ctx.position(of).quantity.is_zero() && !ctx.has_open_order(of);
         let Some(score) = symbol.score.value().filter(|score| *score <= -self.parameters.entry_z) else {
             return;

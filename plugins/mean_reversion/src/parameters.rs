@@ -23,8 +23,8 @@ pub struct Parameters {
     pub max_hold_minutes: u32,
     /// Share of the equity that one position may cost.
     pub fraction: f64,
-    /// Minutes after the session's open from which on it only leaves.
-    pub flatten_after_minutes: u32,
+    /// Minutes before the session's close from which on it only leaves.
+    pub flatten_before_close_minutes: u32,
 }
 
 impl Default for Parameters {
@@ -37,7 +37,7 @@ impl Default for Parameters {
             max_stop_percent: 1.0,
             max_hold_minutes: 60,
             fraction: 0.05,
-            flatten_after_minutes: 375,
+            flatten_before_close_minutes: 15,
         }
     }
 }
@@ -77,9 +77,9 @@ impl sandpit_sdk::Parameters for Parameters {
       "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.05,
       "description": "Share of the equity that one position may cost when it is opened."
     },
-    "flatten_after_minutes": {
-      "type": "integer", "minimum": 1, "maximum": 1440, "default": 375,
-      "description": "Minutes after the session's open from which on it only leaves."
+    "flatten_before_close_minutes": {
+      "type": "integer", "minimum": 1, "maximum": 389, "default": 15,
+      "description": "Minutes before the session's close from which on it only leaves."
     }
   }
 }"#;

@@ -94,7 +94,9 @@ fn too_long_is_too_long_bars_or_none() {
 
 #[test]
 fn it_is_flat_before_the_close() {
-    let mut desk = desk(&QUICK.replacen('{', r#"{"flatten_after_minutes":6,"#, 1));
+    let mut desk = Desk::new(QUICK, &["SPY"]).expect("good parameters");
+    // A half day: by default it leaves 15 minutes before its close.
+    desk.open_session_for(Duration::from_secs(21 * 60));
     minutes(&mut desk, &FALL);
     assert!(held(&desk).is_positive());
     minute(&mut desk, 97.9);

@@ -240,7 +240,7 @@ impl OpeningRange {
     fn keep(&mut self, ctx: &mut Ctx<'_>, of: Instrument, held: Qty, open: &[OpenOrder]) {
         let guarded = OpenOrder::guarded(Side::Sell, open);
         let plan = self.range(ctx, of).and_then(|range| range.plan(&self.parameters));
-        let is_late = self.session.has_lasted(ctx.now(), self.parameters.flatten_after_minutes);
+        let is_late = self.session.closes_within(ctx.now(), self.parameters.flatten_before_close_minutes);
         let symbol = &mut self.symbols[of.index()];
         let was_too_much = std::mem::replace(&mut symbol.guards_too_much, guarded > held);
         let reason = if is_late {
@@ -287,7 +287,9 @@ impl OpeningRange {
     /// Enters when a bar after the range closes above it, once a session, while the price is not gone yet.
     fn consider_entry(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {
         let (of, now) = (bar.instrument, ctx.now());
-        let is_over = self.session.has_lasted(now, self.parameters.last_entry_minutes);
+        let Parameters { last_entry_minutes, flatten_before_close_minutes, .. } = self.parameters;
+        let is_over = self.session.has_lasted(now, last_entry_minutes)
+            || self.session.closes_within(now, flatten_before_close_minutes);
         let is_free = ctx.position(of).quantity.is_zero() && !ctx.has_open_order(of);
         let Session::Open(Hours { open, .. }) = self.session else { return };
         let symbol = &self.symbols[of.index()];

@@ -24,8 +24,8 @@ pub struct Parameters {
     pub risk_fraction: f64,
     /// Share of the equity that one position may cost.
     pub fraction: f64,
-    /// Minutes after the session's open from which on it only leaves.
-    pub flatten_after_minutes: u32,
+    /// Minutes before the session's close from which on it only leaves.
+    pub flatten_before_close_minutes: u32,
 }
 
 impl Default for Parameters {
@@ -40,7 +40,7 @@ impl Default for Parameters {
             chase_ranges: 0.25,
             risk_fraction: 0.001,
             fraction: 0.05,
-            flatten_after_minutes: 375,
+            flatten_before_close_minutes: 15,
         }
     }
 }
@@ -88,19 +88,19 @@ impl sandpit_sdk::Parameters for Parameters {
       "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.05,
       "description": "Share of the equity that one position may cost when it is opened, whatever the risk."
     },
-    "flatten_after_minutes": {
-      "type": "integer", "minimum": 1, "maximum": 1440, "default": 375,
-      "description": "Minutes after the session's open from which on it only leaves."
+    "flatten_before_close_minutes": {
+      "type": "integer", "minimum": 1, "maximum": 389, "default": 15,
+      "description": "Minutes before the session's close from which on it only leaves."
     }
   }
 }"#;
 
     fn check(&self) -> Result<(), String> {
-        let Self { range_minutes, last_entry_minutes, flatten_after_minutes, .. } = self;
-        if !(range_minutes < last_entry_minutes && last_entry_minutes <= flatten_after_minutes) {
+        let Self { range_minutes, last_entry_minutes, .. } = self;
+        if range_minutes >= last_entry_minutes {
             return Err(format!(
-                "range_minutes < last_entry_minutes <= flatten_after_minutes must hold, not {range_minutes}, \
-                 {last_entry_minutes} and {flatten_after_minutes}"
+                "range_minutes must be below last_entry_minutes, not {range_minutes} and \
+                 {last_entry_minutes}"
             ));
         }
         let (least, most) = (self.min_range_percent, self.max_range_percent);
@@ -127,8 +127,7 @@ mod tests {
         };
         check("", "");
         check(r#"{"range_minutes":30,"last_entry_minutes":31}"#, "");
-        check(r#"{"range_minutes":120}"#, "must hold, not 120, 120 and 375");
-        check(r#"{"last_entry_minutes":376}"#, "must hold, not 15, 376 and 375");
+        check(r#"{"range_minutes":120}"#, "must be below last_entry_minutes, not 120 and 120");
         check(r#"{"min_range_percent":4}"#, "4 is above 3");
         check(r#"{"stop_ranges":0}"#, "stop_ranges must be 0.5 to 5, not 0");
         check(r#"{"range":15}"#, "unknown field `range`");

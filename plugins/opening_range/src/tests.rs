@@ -13,8 +13,13 @@ type Desk = Harness<OpeningRange>;
 
 /// A desk whose range is complete.
 fn desk(parameters: &str) -> Desk {
+    desk_of(parameters, Duration::from_secs(390 * 60))
+}
+
+/// The same on a day whose session is that long.
+fn desk_of(parameters: &str, session: Duration) -> Desk {
     let mut desk = Desk::new(parameters, &["SPY"]).expect("good parameters");
-    desk.open_session();
+    desk.open_session_for(session);
     minutes(&mut desk, &RANGE);
     assert!(desk.submits().is_empty(), "the range is no breakout of itself");
     desk
@@ -205,9 +210,8 @@ fn no_second_order_while_one_is_open() {
 
 #[test]
 fn it_is_flat_before_the_close() {
-    let parameters =
-        QUICK.replace(r#""last_entry_minutes":20"#, r#""last_entry_minutes":5,"flatten_after_minutes":6"#);
-    let mut desk = desk(&parameters);
+    // A half day: by default it leaves 15 minutes before its close.
+    let mut desk = desk_of(QUICK, Duration::from_secs(21 * 60));
     minute(&mut desk, 102.2);
     assert!(held(&desk).is_positive());
     desk.refuse(Some("no-lease"));
@@ -216,6 +220,9 @@ fn it_is_flat_before_the_close() {
     desk.refuse(None);
     desk.pass(LOOK_EVERY);
     assert_eq!((held(&desk), desk.open_orders().len()), (Qty::ZERO, 0), "tried again without a bar");
+    let mut late = desk_of(QUICK, Duration::from_secs(18 * 60));
+    minute(&mut late, 102.2);
+    assert!(late.submits().is_empty(), "too late to enter, whatever last_entry_minutes says");
 }
 
 #[test]

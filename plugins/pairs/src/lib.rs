@@ -218,7 +218,7 @@ impl Pairs {
 
     fn reason_to_leave(&self, now: Time, held: [Qty; 2]) -> Option<&'static str> {
         let Some(trade) = self.trade else { return Some("no trade explains it") };
-        if self.session.has_lasted(now, self.parameters.flatten_after_minutes) {
+        if self.session.closes_within(now, self.parameters.flatten_before_close_minutes) {
             return Some("late in the session");
         }
         if trade.balance(held) == Balance::Broken {
@@ -237,7 +237,7 @@ impl Pairs {
         }
         let is_related =
             HEDGE_RATIOS.contains(&model.hedge_ratio) && model.half_life_minutes <= max_half_life_minutes;
-        let is_late = self.session.has_lasted(ctx.now(), self.parameters.flatten_after_minutes);
+        let is_late = self.session.closes_within(ctx.now(), self.parameters.flatten_before_close_minutes);
         let may_enter = self.is_live && !self.session.is_closed() && !is_late && self.tries > 0;
         let is_free = self.trade.is_none()
             && ctx.open_orders().is_empty()

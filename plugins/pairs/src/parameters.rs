@@ -25,8 +25,8 @@ pub struct Parameters {
     pub fraction: f64,
     /// Whether to sell the rich leg short.
     pub shorts: bool,
-    /// Minutes after the session's open from which on it only leaves.
-    pub flatten_after_minutes: u32,
+    /// Minutes before the session's close from which on it only leaves.
+    pub flatten_before_close_minutes: u32,
 }
 
 impl Default for Parameters {
@@ -40,7 +40,7 @@ impl Default for Parameters {
             max_hold_half_lives: 3.0,
             fraction: 0.1,
             shorts: false,
-            flatten_after_minutes: 375,
+            flatten_before_close_minutes: 15,
         }
     }
 }
@@ -84,9 +84,9 @@ impl sandpit_sdk::Parameters for Parameters {
       "type": "boolean", "default": false,
       "description": "Whether to sell the rich leg short. Without, only the cheap leg is bought, unhedged."
     },
-    "flatten_after_minutes": {
-      "type": "integer", "minimum": 1, "maximum": 1440, "default": 375,
-      "description": "Minutes after the session's open from which on it only leaves."
+    "flatten_before_close_minutes": {
+      "type": "integer", "minimum": 1, "maximum": 389, "default": 15,
+      "description": "Minutes before the session's close from which on it only leaves."
     }
   }
 }"#;

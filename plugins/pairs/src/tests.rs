@@ -29,8 +29,13 @@ struct Market {
 impl Market {
     /// After a calm window.
     fn new(parameters: &str) -> Self {
+        Self::of(parameters, Duration::from_secs(390 * 60))
+    }
+
+    /// The same on a day whose session is that long.
+    fn of(parameters: &str, session: Duration) -> Self {
         let mut desk = Desk::new(parameters, &["KO", "PEP"]).expect("good parameters");
-        desk.open_session();
+        desk.open_session_for(session);
         let mut market = Self { desk, minute: 0 };
         market.spreads(&[0.0; 30]);
         assert!(market.desk.submits().is_empty(), "a calm spread is none to trade");
@@ -220,7 +225,8 @@ fn unrelated_symbols_are_not_traded() {
 
 #[test]
 fn it_is_flat_before_the_close() {
-    let mut market = Market::new(&BOTH.replacen('{', r#"{"flatten_after_minutes":32,"#, 1));
+    // A half day: by default it leaves 15 minutes before its close.
+    let mut market = Market::of(BOTH, Duration::from_secs(47 * 60));
     market.spreads(&[CHEAP]);
     assert!(!market.is_flat());
     market.desk.pass(Duration::from_secs(90));

@@ -148,7 +148,9 @@ impl Strategy for SmaCross {
 impl SmaCross {
     /// Whether it is so late in the session that positions are only sold.
     fn is_late(&self, now: Time) -> bool {
-        self.parameters.flatten_after_minutes.is_some_and(|minutes| self.session.has_lasted(now, minutes))
+        self.parameters
+            .flatten_before_close_minutes
+            .is_some_and(|minutes| self.session.closes_within(now, minutes))
     }
 
     fn enter(&mut self, ctx: &mut Ctx<'_>, bar: &Bar) {

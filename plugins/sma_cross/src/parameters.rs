@@ -17,13 +17,13 @@ pub struct Parameters {
     pub fraction: f64,
     /// US dollars that one position may cost, instead.
     pub usd: Option<f64>,
-    /// Minutes after the session's open from which on it only sells.
-    pub flatten_after_minutes: Option<u32>,
+    /// Minutes before the session's close from which on it only sells.
+    pub flatten_before_close_minutes: Option<u32>,
 }
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { fast: 5, slow: 20, fraction: 0.05, usd: None, flatten_after_minutes: None }
+        Self { fast: 5, slow: 20, fraction: 0.05, usd: None, flatten_before_close_minutes: None }
     }
 }
 
@@ -50,9 +50,9 @@ impl sandpit_sdk::Parameters for Parameters {
       "type": "number", "exclusiveMinimum": 0, "maximum": 1000000000,
       "description": "US dollars that one position may cost when it is opened, instead of fraction."
     },
-    "flatten_after_minutes": {
-      "type": "integer", "minimum": 1, "maximum": 1440,
-      "description": "Minutes after the session's open from which on positions are sold and none is opened."
+    "flatten_before_close_minutes": {
+      "type": "integer", "minimum": 1, "maximum": 389,
+      "description": "Minutes before the session's close from which on positions are sold and none is opened."
     }
   }
 }"#;
@@ -91,7 +91,7 @@ mod tests {
         check(r#"{"slow":391}"#, Err("slow must be 2 to 390"));
         check(r#"{"fraction":1.5}"#, Err("fraction must be"));
         check(r#"{"usd":-1}"#, Err("usd must be"));
-        check(r#"{"flatten_after_minutes":0}"#, Err("1 to 1440"));
+        check(r#"{"flatten_before_close_minutes":0}"#, Err("1 to 389"));
         check("[", Err("parameters: EOF"));
     }
 

@@ -163,7 +163,10 @@ fn a_closed_session_ends_the_tries() {
 
 #[test]
 fn positions_are_sold_late_in_the_session() {
-    let mut desk = desk(r#"{"fast":1,"slow":2,"usd":1000,"flatten_after_minutes":5}"#);
+    let parameters = r#"{"fast":1,"slow":2,"usd":1000,"flatten_before_close_minutes":5}"#;
+    let mut desk = Harness::<SmaCross>::new(parameters, &["SPY"]).expect("good parameters");
+    desk.open_session_for(std::time::Duration::from_secs(10 * 60));
+    [101.0, 100.0].iter().for_each(|&close| desk.close(SYMBOL, close));
     [101.0, 102.0].iter().for_each(|&close| desk.close(SYMBOL, close));
     assert!(held(&desk).is_positive());
     desk.close(SYMBOL, 103.0);

@@ -22,7 +22,7 @@ fn check(language: &str) {
     let parameters = [
         json!({}),
         json!({"fast": 1, "slow": 2, "usd": 1000}),
-        json!({"fast": 3, "slow": 9, "fraction": 0.2, "flatten_after_minutes": 300}),
+        json!({"fast": 3, "slow": 9, "fraction": 0.2, "flatten_before_close_minutes": 90}),
     ];
     for (seed, parameters) in (7..).zip(&parameters) {
         let expected = wanted(&yard, &built_of_rust("sma_cross"), parameters, seed);

@@ -18,6 +18,9 @@ pub(crate) struct Layout {
     pub(crate) watchdog_config: PathBuf,
     pub(crate) kill_flag: PathBuf,
     pub(crate) host_address: String,
+    pub(crate) plugins_dir: PathBuf,
+    /// The symbol that is left to a strategy of the user's own.
+    pub(crate) free: Option<String>,
 }
 
 impl Layout {
@@ -34,14 +37,18 @@ impl Layout {
         for name in ["plugins", "host", "watchdog"] {
             fs::create_dir_all(folder.join(name))?;
         }
-        let guests = guests(&folder.join("plugins"))?;
-        let symbols: Vec<_> = sim.symbols()?.into_iter().filter(|it| !guests.contains(it)).collect();
-        copy_plugins(plugins, &folder.join("plugins"), &symbols)?;
+        let plugins_dir = folder.join("plugins");
+        let guests = guests(&plugins_dir)?;
+        let mut symbols: Vec<_> = sim.symbols()?.into_iter().filter(|it| !guests.contains(it)).collect();
+        let free = take_free(&mut symbols);
+        copy_plugins(plugins, &plugins_dir, &symbols)?;
         let layout = Self {
             host_config: folder.join("host.toml"),
             watchdog_config: folder.join("watchdog.toml"),
             kill_flag: folder.join("kill"),
             host_address: free_address()?,
+            plugins_dir,
+            free,
         };
         fs::write(&layout.host_config, layout.host_text(&folder, sim, options))?;
         fs::write(&layout.watchdog_config, layout.watchdog_text(&folder, binaries, sim, options))?;
@@ -110,6 +117,15 @@ fn guests(folder: &Path) -> anyhow::Result<Vec<String>> {
     Ok(symbols)
 }
 
+/// The symbol that `sandpit plugin new` writes into a manifest.
+const FIRST_SYMBOL: &str = "SPY";
+
+/// Leaves the symbol that a new strategy wants to it, unless the demo's own two have too few then.
+fn take_free(symbols: &mut Vec<String>) -> Option<String> {
+    let at = symbols.iter().position(|it| it == FIRST_SYMBOL)?;
+    (symbols.len() > SHOWN.len()).then(|| symbols.remove(at))
+}
+
 /// What is read of a manifest.
 #[derive(serde::Deserialize)]
 struct Grant {
@@ -152,6 +168,20 @@ mod tests {
         let manifest = "instruments = [\"B\"]\n[parameters]\nfast = 3\n";
         fs::write(folder.path().join("mine.toml"), manifest).expect("a file");
         assert_eq!(guests(folder.path()).expect("readable"), ["B"]);
+    }
+
+    #[test]
+    fn one_symbol_is_left_to_a_new_strategy_when_there_are_enough() {
+        let check = |symbols: &[&str], free: Option<&str>, rest: &[&str]| {
+            let mut symbols: Vec<_> = symbols.iter().map(ToString::to_string).collect();
+            assert_eq!(take_free(&mut symbols).as_deref(), free);
+            assert_eq!(symbols, rest);
+        };
+        check(&["AAPL", "SPY", "QQQ"], Some("SPY"), &["AAPL", "QQQ"]);
+        check(&["AAPL", "SPY"], None, &["AAPL", "SPY"]);
+        check(&["A", "B", "C"], None, &["A", "B", "C"]);
+        let manifest = include_str!("../../../host/workbench/templates/manifest.toml.txt");
+        assert!(manifest.contains(&format!("instruments = [{FIRST_SYMBOL:?}]")), "{manifest}");
     }
 
     #[test]

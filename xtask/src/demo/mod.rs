@@ -98,7 +98,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let sim = binaries.start_sim(options, &log)?;
     let layout = Layout::write(&folder, &binaries, &sim, &plugins, options)?;
     let mut stack = Stack::start(binaries, layout, sim, log.clone())?;
-    eprintln!("Running. The emergency stop is: touch {}", stack.kill_flag().display());
+    eprint!("{}", stack.invitation());
 
     let mut figures = Figures::default();
     let end = watch(&mut stack, &mut figures, &mut view, &log, options, &asked_to_stop);

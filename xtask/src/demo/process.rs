@@ -224,8 +224,22 @@ impl Stack {
         Ok(Self { binaries, layout, watchdog, sim, log })
     }
 
-    pub(crate) fn kill_flag(&self) -> &Path {
-        &self.layout.kill_flag
+    /// What a user can do with it, in commands.
+    pub(crate) fn invitation(&self) -> String {
+        let Layout { kill_flag, plugins_dir, free, .. } = &self.layout;
+        let mut text = format!("Running. The emergency stop is: touch {}\n", kill_flag.display());
+        if let (Some(symbol), Some(bin)) = (free, self.binaries.host.parent()) {
+            text += &format!(
+                "{symbol} is left to a strategy of yours. In another terminal, in any folder:\n  \
+                 export PATH=\"{bin}:$PATH\"\n  \
+                 sandpit plugin new trend --lang rust     # or js, python, c\n  \
+                 sandpit plugin build trend\n  \
+                 cp trend/trend.toml trend/trend.wasm {plugins}/\n",
+                bin = bin.display(),
+                plugins = plugins_dir.display(),
+            );
+        }
+        text
     }
 
     /// Asks all three for their figures.
