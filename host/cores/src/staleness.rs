@@ -70,9 +70,9 @@ impl Staleness {
         Self { watches: by_channel(watches), last, subscribed, opened: None }
     }
 
-    /// Other symbols are wanted from now on, and watched in this way. A channel that keeps some of its symbols
-    /// goes on to owe what it owed: else whoever changes his mind often enough would keep a dead stream from
-    /// being found out. The others owe their first data anew.
+    /// Other symbols are wanted from now on, and watched in this way. A channel that keeps some of its
+    /// symbols goes on to owe what it owed: else whoever changes his mind often enough would keep a dead
+    /// stream from being found out. The others owe their first data anew.
     pub fn watch_anew(&mut self, watches: &[Watch], is_kept: impl Fn(Channel) -> bool, now: MarketTime) {
         self.watches = by_channel(watches);
         for channel in Channel::ALL.into_iter().filter(|channel| !is_kept(*channel)) {

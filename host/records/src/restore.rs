@@ -27,8 +27,8 @@ pub struct Restore<'a> {
     pub name: Option<&'a str>,
     /// Where programs are: the variable PATH.
     pub path: &'a str,
-    /// The folder of what strategies have saved, in the host's folder: it is put aside, for it speaks of orders
-    /// that the backup may not know.
+    /// The folder of what strategies have saved, in the host's folder: it is put aside, for it speaks of
+    /// orders that the backup may not know.
     pub states: &'a str,
 }
 

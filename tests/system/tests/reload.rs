@@ -106,8 +106,8 @@ fn strategies_come_change_and_go_while_the_host_trades() {
     assert_eq!(demo.watchdog()["host_restarts"], 0);
 }
 
-/// A loop that is taken for one that hangs costs the host its life after 3.5 s: waits until each loop has been
-/// found alive over more than that.
+/// A loop that is taken for one that hangs costs the host its life after 3.5 s: waits until each loop has
+/// been found alive over more than that.
 fn outlives_the_watchdogs_patience(demo: &Demo) {
     // `store` does nothing but its commits and the nonces of four leases a second.
     const SECS: u64 = 6;

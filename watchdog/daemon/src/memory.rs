@@ -2,8 +2,8 @@
 //!
 //! Numerator: the working set of its cgroup (usage without inactive file pages), or its resident memory where
 //! the cgroup is ours too. What the host's compiling children hold for a while is left out: a restart would
-//! only have them compile again. They are capped by the host, and the kernel ends them first where memory runs
-//! out. Denominator: the smallest limit above it, else a budget, else half of the machine.
+//! only have them compile again. They are capped by the host, and the kernel ends them first where memory
+//! runs out. Denominator: the smallest limit above it, else a budget, else half of the machine.
 
 /// Reads one file of `/proc` or `/sys`; `None` when it is not there.
 pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<String>;

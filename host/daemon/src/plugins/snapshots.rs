@@ -193,8 +193,8 @@ fn read(path: &Path, world: &World) -> Result<Option<Kept>, String> {
     }
 }
 
-/// Magic, checksum of the rest, account, life of the host, checksum of the component, version, time, timers, state. Numbers are
-/// little-endian, lengths come first.
+/// Magic, checksum of the rest, account, life of the host, checksum of the component, version, time, timers,
+/// state. Numbers are little-endian, lengths come first.
 fn encode(world: &World, kept: &Kept) -> Vec<u8> {
     let Snapshot { version, time, timers, state } = &kept.snapshot;
     let mut body = Vec::with_capacity(state.len() + 1_024);

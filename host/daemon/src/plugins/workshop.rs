@@ -15,8 +15,8 @@ use std::{
 /// How a plugin is loaded, by its name.
 type Load<T> = Arc<dyn Fn(&str) -> T + Send + Sync>;
 
-/// Plugins that are to be loaded; the folder holds a bounded number, see `listing`, and each waits once. `T` is
-/// what comes of one.
+/// Plugins that are to be loaded; the folder holds a bounded number, see `listing`, and each waits once. `T`
+/// is what comes of one.
 pub(super) struct Workshop<T> {
     load: Load<T>,
     waiting: VecDeque<String>,

@@ -1,8 +1,8 @@
 //! Mail for a strategy between two versions of it: what became of its orders while none of them was there.
 //!
-//! The desk introduces the next version with what it holds and its open orders. An order that ended meanwhile is
-//! in neither, and the state that the next version starts from may wait for that end for ever. So what came is
-//! kept and told after the introduction.
+//! The desk introduces the next version with what it holds and its open orders. An order that ended meanwhile
+//! is in neither, and the state that the next version starts from may wait for that end for ever. So what
+//! came is kept and told after the introduction.
 
 use std::collections::BTreeMap;
 
