@@ -23,6 +23,7 @@ pub enum Channel {
 
 impl Channel {
     const COUNT: usize = 3;
+    const ALL: [Self; Self::COUNT] = [Self::Bars, Self::Quotes, Self::Trades];
 
     const fn index(self) -> usize {
         self as usize
@@ -56,7 +57,8 @@ pub enum Health {
 pub struct Staleness {
     watches: [Option<Watch>; Channel::COUNT],
     last: [Option<MarketTime>; Channel::COUNT],
-    subscribed: Option<MarketTime>,
+    /// Since when each channel owes data.
+    subscribed: [Option<MarketTime>; Channel::COUNT],
     opened: Option<MarketTime>,
 }
 
@@ -64,21 +66,29 @@ impl Staleness {
     /// A judge of the subscribed channels; a channel that is not watched is never overdue. The session counts
     /// as closed and the stream as not subscribed until told otherwise.
     pub fn new(watches: &[Watch]) -> Self {
-        let mut by_channel = [None; Channel::COUNT];
-        for watch in watches {
-            by_channel[watch.channel.index()] = Some(*watch);
+        let (last, subscribed) = ([None; Channel::COUNT], [None; Channel::COUNT]);
+        Self { watches: by_channel(watches), last, subscribed, opened: None }
+    }
+
+    /// Other symbols are wanted from now on, and watched in this way. A channel that keeps some of its symbols
+    /// goes on to owe what it owed: else whoever changes his mind often enough would keep a dead stream from
+    /// being found out. The others owe their first data anew.
+    pub fn watch_anew(&mut self, watches: &[Watch], is_kept: impl Fn(Channel) -> bool, now: MarketTime) {
+        self.watches = by_channel(watches);
+        for channel in Channel::ALL.into_iter().filter(|channel| !is_kept(*channel)) {
+            let subscribed = &mut self.subscribed[channel.index()];
+            *subscribed = subscribed.map(|_| now);
         }
-        Self { watches: by_channel, last: [None; Channel::COUNT], subscribed: None, opened: None }
     }
 
     /// The broker acknowledged a (new) subscription: every channel owes its first data.
     pub fn on_subscribed(&mut self, now: MarketTime) {
-        self.subscribed = Some(now);
+        self.subscribed = [Some(now); Channel::COUNT];
     }
 
     /// The stream is gone: nothing is owed until the next subscription.
     pub fn on_down(&mut self) {
-        self.subscribed = None;
+        self.subscribed = [None; Channel::COUNT];
     }
 
     /// The session is open or closed. Saying again what is known changes nothing.
@@ -103,10 +113,10 @@ impl Staleness {
 
     /// When each channel is overdue; none while nothing is owed.
     pub fn deadlines(&self) -> impl Iterator<Item = (MarketTime, &Watch)> {
-        let owed_since = self.subscribed.zip(self.opened).map(|(subscribed, opened)| subscribed.max(opened));
+        let owed_since = move |channel: Channel| Some(self.subscribed[channel.index()]?.max(self.opened?));
         let newest = self.last.iter().copied().max().flatten();
         self.watches.iter().flatten().filter_map(move |watch| {
-            let owed_since = owed_since?;
+            let owed_since = owed_since(watch.channel)?;
             let last = if watch.steady { self.last[watch.channel.index()] } else { newest };
             // What came before the bell, or over the connection before, says nothing about this one.
             let last = last.filter(|&last| last >= owed_since);
@@ -121,6 +131,14 @@ impl Staleness {
             Some(_) | None => Health::Live,
         }
     }
+}
+
+fn by_channel(watches: &[Watch]) -> [Option<Watch>; Channel::COUNT] {
+    let mut by_channel = [None; Channel::COUNT];
+    for watch in watches {
+        by_channel[watch.channel.index()] = Some(*watch);
+    }
+    by_channel
 }
 
 #[cfg(test)]
@@ -164,6 +182,26 @@ mod tests {
             }
         }
         staleness
+    }
+
+    #[test]
+    fn who_changes_his_mind_does_not_hide_a_dead_stream() {
+        let at = MarketTime::from_secs;
+        let kept = |kept: &'static [Channel]| move |channel| kept.contains(&channel);
+        let mut staleness = judge(&[(0, Open), (0, Subscribed), (5, Data(Quotes))]);
+        for secs in [8, 12, 16] {
+            staleness.watch_anew(&WATCHES, kept(&[Bars, Quotes]), at(secs));
+        }
+        assert_eq!(staleness.deadline(), Some((at(20), Quotes)), "as before");
+        // Quotes of others only: they owe their first.
+        staleness.watch_anew(&WATCHES, kept(&[Bars]), at(18));
+        assert_eq!(staleness.deadline(), Some((at(38), Quotes)));
+        staleness.watch_anew(&WATCHES[..1], kept(&[Bars]), at(19));
+        assert_eq!(staleness.deadline(), Some((at(80), Bars)), "nobody wants quotes now");
+        // Where there is no connection, nothing is owed by it.
+        staleness.on_down();
+        staleness.watch_anew(&WATCHES, kept(&[]), at(30));
+        assert_eq!(staleness.deadline(), None);
     }
 
     #[test]

@@ -4,10 +4,7 @@ mod streams;
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering},
 };
 
 use sandpit_alpaca::Alpaca;
@@ -25,8 +22,15 @@ use sandpit_monitor::{
 use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Times, Usd};
 
 use crate::{
-    ambient, budgets::Budgets, clock::BrokerClock, config::Config, lease::Lease, loops::Loops,
-    plugins::Refusals, run::Plugins, strategies::Strategy,
+    ambient,
+    budgets::Budgets,
+    clock::BrokerClock,
+    config::Config,
+    lease::Lease,
+    loops::Loops,
+    plugins::{Looks, Refusals},
+    run::Plugins,
+    strategies::{Strategy, Totals},
 };
 
 /// Where the figures come from.
@@ -36,8 +40,10 @@ pub(crate) struct Figures {
     clock: Arc<BrokerClock>,
     roster: Arc<Roster<Strategy>>,
     refusals: Arc<Refusals>,
-    /// Intents of all strategies that ever were.
-    all_intents: Arc<AtomicU64>,
+    /// Of all strategies that ever were.
+    totals: Arc<Totals>,
+    /// When the plugins were looked at.
+    pub(crate) looks: Arc<Looks>,
     budgets: Arc<Budgets>,
     /// The right to trade, in a mode that needs one.
     pub(crate) lease: Option<Arc<Lease>>,
@@ -82,7 +88,8 @@ impl Figures {
             clock,
             roster: plugins.roster.clone(),
             refusals: plugins.refusals.clone(),
-            all_intents: plugins.all_intents.clone(),
+            totals: plugins.totals.clone(),
+            looks: Arc::default(),
             budgets,
             lease,
             tape: Arc::default(),
@@ -138,14 +145,15 @@ impl Figures {
                 put_aside: desk.put_aside,
             },
             journal: self.journal.get().map(|counters| journal(counters)),
-            strategies: strategies.iter().map(|strategy| self.strategy(strategy, &desk)).collect(),
+            strategies: strategies.iter().map(|strategy| self.strategy(strategy, &desk, now)).collect(),
+            plugins_look_secs_ago: self.looks.age(ambient::boot_now()).map(|age| age.as_secs_f64()),
             refused: refused(&self.refusals),
             streams: running.map(|running| streams::streams(running, has_news)).unwrap_or_default(),
             sequence: running.map(|running| streams::sequence(&running.ingest)).unwrap_or_default(),
             unknown_messages: running.map(|running| streams::unknown(&running.alpaca)).unwrap_or_default(),
             budgets: self.budgets.all().map(|(name, budget)| budget_figures(name, budget, now)).collect(),
             refusals: desk.refused.iter().map(|(refusal, count)| (refusal.to_string(), *count)).collect(),
-            steps: steps(&desk, &strategies),
+            steps: steps(&desk, &self.totals),
             positions: positions(&desk),
             open_orders: open_orders(&desk),
             loops: self
@@ -169,7 +177,7 @@ impl Figures {
     fn orders(&self, desk: &DeskCounts, now: MarketTime) -> OrderFigures {
         let micros = |span: std::time::Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         OrderFigures {
-            intents: self.all_intents.load(Ordering::Relaxed),
+            intents: self.totals.intents.load(Ordering::Relaxed),
             refused: desk.refused.values().sum(),
             submitted: desk.orders,
             rejected: desk.rejected,
@@ -192,7 +200,7 @@ impl Figures {
         }
     }
 
-    fn strategy(&self, strategy: &Strategy, desk: &DeskCounts) -> StrategyFigures {
+    fn strategy(&self, strategy: &Strategy, desk: &DeskCounts, now: MarketTime) -> StrategyFigures {
         let counts = desk.strategies.get(&strategy.name).cloned().unwrap_or_default();
         let gain = |symbol: &Symbol| {
             let (qty, paid) = desk.sub_books.get(&(strategy.name.clone(), symbol.clone()))?;
@@ -202,7 +210,7 @@ impl Figures {
         let unrealised: Usd = strategy.instruments.iter().filter_map(gain).sum();
         StrategyFigures {
             name: strategy.name.to_string(),
-            state: strategy.counters.state().to_owned(),
+            state: strategy.counters.state(now).to_owned(),
             reason: strategy.counters.reason(),
             events: strategy.counters.events.load(Ordering::Relaxed),
             intents: strategy.counters.intents.load(Ordering::Relaxed),
@@ -216,15 +224,10 @@ impl Figures {
     }
 }
 
-fn steps(desk: &DeskCounts, members: &[Arc<Strategy>]) -> Vec<StepFigures> {
-    let mut strategies = Times::default();
-    for strategy in members {
-        let own = strategy.counters.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        strategies.join(&own);
-    }
+fn steps(desk: &DeskCounts, totals: &Totals) -> Vec<StepFigures> {
     let steps = desk.steps;
     let named = [
-        ("strategy", strategies),
+        ("strategy", totals.answers()),
         ("decide", steps.decide),
         ("record", steps.record),
         ("send", steps.send),

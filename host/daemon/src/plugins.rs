@@ -9,8 +9,8 @@
 //! | none any more | it is stopped, its orders cancelled or kept by its `on_removal` |
 //!
 //! Whatever goes wrong with the new one, the old one goes on, and one sentence says why, in the log and in
-//! `/status`. `folder` decides what changed, `listing` looks, `keeper` acts, on a thread of its own: nothing
-//! that trades waits for a compiler.
+//! `/status`. `folder` decides what changed, `listing` looks, `workshop` loads, `keeper` acts, on a thread of
+//! its own: nothing that trades waits for a compiler, and neither does the end of a plugin that is removed.
 
 mod again;
 mod check;
@@ -19,9 +19,11 @@ mod folder;
 mod keeper;
 mod late;
 mod listing;
+mod looks;
 mod refusals;
 mod snapshots;
 mod wanted;
+mod workshop;
 
 pub(crate) use self::{
     again::{Again, Hope},
@@ -30,7 +32,8 @@ pub(crate) use self::{
     folder::{Change, Folder},
     keeper::{Keeper, KeeperParts},
     listing::list,
+    looks::{Looks, Said},
     refusals::Refusals,
-    snapshots::{Kept, Snapshots},
+    snapshots::{Kept, Snapshots, World},
     wanted::{news as wanted_news, subscription as wanted_data},
 };

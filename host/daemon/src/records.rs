@@ -13,7 +13,7 @@ use sandpit_records::{Backup, Format, Manifest, Place, RecordsError, Restore, Su
 use sandpit_store::{Contents, Database, Inspection, Span, Store, StoreError};
 use sandpit_types::MarketTime;
 
-use crate::{ambient, config::Config, load, run::Failure};
+use crate::{ambient, config::Config, load, plugins::Snapshots, run::Failure};
 
 /// What stands below the flags of `db`.
 const MORE_DB: &str = "\
@@ -206,10 +206,17 @@ fn restore(args: &RestoreArgs) -> Result<Exit, Failure> {
         place: &place,
         name: name.as_deref(),
         path: env.get("PATH").map_or("", String::as_str),
+        states: Snapshots::FOLDER,
     };
     let Manifest { file, made_at, .. } =
         &block_on(sandpit_records::restore(&job))?.map_err(failure).map(|done| {
             say(&format!("{} holds {}: {}", records.database, done.manifest.file, words(&done.manifest)));
+            if let Some(place) = done.states_aside {
+                say(&format!(
+                    "What strategies had saved is put aside as {}: they start without it.",
+                    place.display()
+                ));
+            }
             done.manifest
         })?;
     say(&format!(

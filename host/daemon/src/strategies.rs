@@ -3,6 +3,7 @@
 //! They come, change and go while the host runs, see [`crate::plugins`]. Whoever needs to know who runs now
 //! looks at the roster; whose a symbol is, `owners` says.
 
+mod held;
 mod letters;
 mod loading;
 mod mail;
@@ -11,7 +12,7 @@ mod owners;
 use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +22,7 @@ use sandpit_strategy::{
     Candidate, Engine, Failure, Inbox, Manifest, OnRemoval, Plugin, PluginError, Runner, Snapshot, Start,
     StrategyEvent, StrategyOutput,
 };
-use sandpit_types::{Pulse, StrategyName, Symbol, Times};
+use sandpit_types::{MarketTime, Pulse, StrategyName, Symbol, Times};
 use tokio::sync::mpsc;
 
 pub(crate) use self::{
@@ -43,14 +44,14 @@ pub(crate) struct Counters {
     pub(crate) events: AtomicU64,
     /// Intents it gave.
     pub(crate) intents: AtomicU64,
-    /// The same of all strategies, also of those that have left.
-    all_intents: Arc<AtomicU64>,
+    /// Of all strategies.
+    totals: Arc<Totals>,
     /// Times its store was discarded.
     pub(crate) strikes: AtomicU64,
-    /// From the coming of an event to its intents at the desk's door.
-    pub(crate) answers: Mutex<Times>,
     /// 0 running, 1 quarantined, 2 stopped.
     state: AtomicU64,
+    /// Until when it rests after a strike, nanoseconds of market time.
+    rests_until: AtomicI64,
     /// Why it is quarantined, if it is.
     reason: Mutex<Option<String>>,
     /// The first of its lives that has not begun: ids of orders are unique within one.
@@ -60,19 +61,36 @@ pub(crate) struct Counters {
     pulse: Arc<Pulse>,
 }
 
+/// What all strategies did together, also those that have left: what is shown of it never falls.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    /// Intents.
+    pub(crate) intents: AtomicU64,
+    /// From the coming of an event to its intents at the desk's door.
+    answers: Mutex<Times>,
+}
+
+impl Totals {
+    /// From the coming of an event to its intents at the desk's door.
+    pub(crate) fn answers(&self) -> Times {
+        *lock(&self.answers)
+    }
+}
+
 const RUNNING: u64 = 0;
 const QUARANTINED: u64 = 1;
 const STOPPED: u64 = 2;
 
 impl Counters {
-    /// Nothing is counted yet; `all_intents` counts those of everybody.
-    pub(crate) fn new(all_intents: Arc<AtomicU64>) -> Self {
-        Self::from_life(all_intents, 0)
+    /// Nothing is counted yet, but in what is everybody's.
+    pub(crate) fn new(totals: Arc<Totals>) -> Self {
+        Self::from_life(totals, 0)
     }
 
     /// The same for a strategy whose lives before this one may have begun, for all that is known.
-    pub(crate) fn from_life(all_intents: Arc<AtomicU64>, next_life: u32) -> Self {
-        Self { all_intents, next_life: AtomicU32::new(next_life), ..Self::default() }
+    pub(crate) fn from_life(totals: Arc<Totals>, next_life: u32) -> Self {
+        let (next_life, rests_until) = (AtomicU32::new(next_life), AtomicI64::new(i64::MIN));
+        Self { totals, next_life, rests_until, ..Self::default() }
     }
 
     /// The first of its lives that has not begun.
@@ -86,8 +104,20 @@ impl Counters {
     }
 
     fn runs(&self) {
+        self.rests_until.store(i64::MIN, Ordering::Relaxed);
         self.state.store(RUNNING, Ordering::Relaxed);
         *lock(&self.reason) = None;
+    }
+
+    fn rests(&self, until: MarketTime) {
+        self.strikes.fetch_add(1, Ordering::Relaxed);
+        self.rests_until.store(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    fn gave(&self, intents: u64, answered_in: Duration) {
+        self.intents.fetch_add(intents, Ordering::Relaxed);
+        self.totals.intents.fetch_add(intents, Ordering::Relaxed);
+        lock(&self.totals.answers).add(answered_in);
     }
 
     fn is_quarantined_for(&self, reason: &Failure) {
@@ -95,9 +125,10 @@ impl Counters {
         *lock(&self.reason) = Some(reason.to_string());
     }
 
-    /// The state in a word.
-    pub(crate) fn state(&self) -> &'static str {
+    /// The state at `now` in a word. A rest ends with the first event at or after its end.
+    pub(crate) fn state(&self, now: MarketTime) -> &'static str {
         match self.state.load(Ordering::Relaxed) {
+            RUNNING if now.as_nanos() < self.rests_until.load(Ordering::Relaxed) => "resting",
             RUNNING => "running",
             QUARANTINED => "quarantined",
             _ => "stopped",
@@ -258,16 +289,14 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
     match output {
         StrategyOutput::Intents { strategy, incarnation, intents, event_time: _ } => {
             let count = intents.len() as u64;
-            counters.intents.fetch_add(count, Ordering::Relaxed);
-            counters.all_intents.fetch_add(count, Ordering::Relaxed);
+            counters.gave(count, inbox.busy_for());
             counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
-            lock(&counters.answers).add(inbox.busy_for());
             // The desk is gone only when the host ends; then nobody wants the intents.
             let _ = desk.blocking_send(DeskInput::Intents { strategy, incarnation, intents });
         }
-        StrategyOutput::Struck { strategy, reason, strikes } => {
-            counters.strikes.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%strategy, %reason, strikes, "the strategy failed and is started afresh");
+        StrategyOutput::Struck { strategy, reason, strikes, until } => {
+            counters.rests(until);
+            tracing::error!(%strategy, %reason, strikes, %until, "the strategy failed and rests");
         }
         StrategyOutput::Quarantined { strategy, reason } => {
             counters.strikes.fetch_add(1, Ordering::Relaxed);
@@ -337,11 +366,42 @@ mod tests {
     #[test]
     fn a_quarantine_has_its_reason_until_it_ends() {
         let counters = Counters::new(Arc::default());
-        assert_eq!((counters.state(), counters.reason()), ("running", None));
+        let shown = || (counters.state(MarketTime::EPOCH), counters.reason());
+        assert_eq!(shown(), ("running", None));
         counters.is_quarantined_for(&Failure::Lost);
-        assert_eq!((counters.state(), counters.reason()), ("quarantined", Some(Failure::Lost.to_string())));
+        assert_eq!(shown(), ("quarantined", Some(Failure::Lost.to_string())));
         counters.runs();
-        assert_eq!((counters.state(), counters.reason()), ("running", None));
+        assert_eq!(shown(), ("running", None));
+    }
+
+    #[test]
+    fn a_rest_is_shown_until_it_ends() {
+        let counters = Counters::new(Arc::default());
+        let at = MarketTime::from_secs;
+        let shown = |now| counters.state(at(now));
+        assert_eq!(shown(-9), "running", "it never rested");
+        counters.rests(at(60));
+        assert_eq!((shown(59), shown(60)), ("resting", "running"));
+        counters.rests(at(90));
+        counters.runs();
+        assert_eq!(shown(80), "running", "another version took over");
+        counters.rests(at(90));
+        counters.is_quarantined_for(&Failure::Lost);
+        assert_eq!(shown(80), "quarantined");
+        assert_eq!(counters.strikes.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn what_is_counted_of_all_does_not_fall_when_one_leaves() {
+        let totals = Arc::new(Totals::default());
+        for strategy in 1..=3 {
+            let counters = Counters::new(Arc::clone(&totals));
+            counters.gave(2, Duration::from_millis(1));
+            drop(counters);
+            let answers = totals.answers();
+            assert_eq!((answers.count, answers.total), (strategy, Duration::from_millis(strategy)));
+            assert_eq!(totals.intents.load(Ordering::Relaxed), 2 * strategy);
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What goes in and out of the desk.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use sandpit_broker::BrokerError;
 use sandpit_cores::{
@@ -322,6 +325,8 @@ pub struct Reconciled {
     /// Symbols of which the broker holds another quantity than the books, and no open order of ours can be
     /// the reason. They are disputed in the books, as are those that an order may yet explain.
     pub positions: Vec<PositionDifference>,
+    /// The lives of the host that the store knew before this one.
+    pub lives: BTreeSet<HostEpoch>,
 }
 
 /// Why the desk cannot start.

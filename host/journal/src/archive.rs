@@ -3,9 +3,11 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use sandpit_strategy::PLUGIN_BYTES_MAX;
 use sha2::{Digest, Sha256};
 
@@ -72,9 +74,15 @@ fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The whole file. A pipe in its place is waited for by nobody.
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(file)?.take(PLUGIN_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let opened =
+        OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(file)?;
+    if !opened.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    opened.take(PLUGIN_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -107,6 +115,25 @@ mod tests {
         let outcome = keep_component(root.path(), "one", &file, &sha256);
         assert!(matches!(outcome, Err(JournalError::Changed { .. })), "{outcome:?}");
         assert!(!component(root.path(), &sha256).exists());
+    }
+
+    #[test]
+    fn a_pipe_is_no_component_and_holds_nobody_up() {
+        let root = tempfile::tempdir().expect("a folder");
+        let file = root.path().join("a.wasm");
+        let made = std::process::Command::new("mkfifo").arg(&file).status().expect("runs");
+        assert!(made.success());
+        let outcome = keep_component(root.path(), "one", &file, &digest(b"code"));
+        assert!(matches!(outcome, Err(JournalError::Io { .. })), "{outcome:?}");
+        // The same where a kept one should be.
+        fs::remove_file(&file).expect("removed");
+        fs::write(&file, "code").expect("written");
+        fs::create_dir(root.path().join(COMPONENTS)).expect("made");
+        let kept = component(root.path(), &digest(b"code"));
+        let made = std::process::Command::new("mkfifo").arg(&kept).status().expect("runs");
+        assert!(made.success());
+        keep_component(root.path(), "one", &file, &digest(b"code")).expect("kept");
+        assert_eq!(fs::read(kept).expect("there"), b"code");
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl<L: Life> Strand<L> {
 pub enum Decision {
     /// It wants this.
     Wants(Vec<Intent>),
-    /// It failed and is started afresh.
+    /// It failed and rests.
     Struck(Failure),
     /// It failed for good.
     Quarantined(Failure),

@@ -161,6 +161,7 @@ fn a_decision_is_what_is_wanted_and_how_it_fails() {
         strategy: name(),
         reason: Failure::Init { message: "no".into() },
         strikes: 1,
+        until: MarketTime::from_secs(9),
     };
     let wants = |incarnation| {
         Entry::Output(StrategyOutput::Intents {

@@ -55,6 +55,10 @@ fn process(page: &mut Page, snapshot: &Snapshot) {
             &[(&[], ms as f64 / 1e3)],
         );
     }
+    if let Some(secs) = snapshot.plugins_look_secs_ago {
+        let help = "Real time since the plugins folder was looked at";
+        page.gauge("sandpit_plugins_look_age_seconds", help, &[(&[], secs)]);
+    }
     for entry in &snapshot.loops {
         let labels = [("loop", entry.name.as_str())];
         page.counter(
@@ -263,6 +267,18 @@ mod tests {
         assert!(text.contains("sandpit_order_stream_suspicions_total 2"), "{text}");
         assert!(text.contains("sandpit_strategy_fills_total{strategy=\"sma_cross\"} 3"), "{text}");
         assert!(!text.contains("sandpit_lease_seconds_left"), "{text}");
+    }
+
+    #[test]
+    fn a_keeper_that_hangs_is_seen() {
+        let age = |secs| {
+            let snapshot = Snapshot { plugins_look_secs_ago: secs, ..Snapshot::default() };
+            let text = render(&snapshot, Money::LeftOut);
+            let line = text.lines().find(|line| line.starts_with("sandpit_plugins_look_age_seconds"));
+            line.map(str::to_owned)
+        };
+        assert_eq!(age(None), None, "nobody has looked yet");
+        assert_eq!(age(Some(181.5)).as_deref(), Some("sandpit_plugins_look_age_seconds 181.5"));
     }
 
     #[test]

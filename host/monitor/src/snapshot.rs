@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub journal: Option<JournalFigures>,
     /// One entry a strategy, by name.
     pub strategies: Vec<StrategyFigures>,
+    /// How long ago the plugins folder was looked at last, seconds of real time; `None` before the first look.
+    pub plugins_look_secs_ago: Option<f64>,
     /// Plugins that are not used; of one that was changed, the one before goes on.
     pub refused: Vec<RefusedFigures>,
     /// One entry a stream.
@@ -189,7 +191,7 @@ pub struct LatencyFigures {
 pub struct StrategyFigures {
     /// Its name.
     pub name: String,
-    /// `running`, `restarting`, `quarantined` or `stopped`.
+    /// `running`, `resting` (after a strike), `quarantined` or `stopped`.
     pub state: String,
     /// Why it is quarantined; `None` when it is not.
     pub reason: Option<String>,

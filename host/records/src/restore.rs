@@ -27,6 +27,9 @@ pub struct Restore<'a> {
     pub name: Option<&'a str>,
     /// Where programs are: the variable PATH.
     pub path: &'a str,
+    /// The folder of what strategies have saved, in the host's folder: it is put aside, for it speaks of orders
+    /// that the backup may not know.
+    pub states: &'a str,
 }
 
 /// What was done.
@@ -34,7 +37,12 @@ pub struct Restore<'a> {
 pub struct RestoreDone {
     /// What is in the database now.
     pub manifest: Manifest,
+    /// Where that lies now which strategies had saved, if they had.
+    pub states_aside: Option<PathBuf>,
 }
+
+/// So often what strategies have saved is put aside; then somebody has to look at it.
+const ASIDES_MAX: u32 = 1_000;
 
 /// What SQLite keeps beside a file.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
@@ -70,20 +78,39 @@ pub async fn restore(job: &Restore<'_>) -> Result<RestoreDone, RecordsError> {
     let manifest = Manifest::read(beside.path())?;
     job.place.get(&name.to_string(), &copy).await?;
     manifest.verify(copy.path())?;
+    let states_aside;
     match job.database {
         Database::Sqlite(path) => {
             let contents = inside(copy.path()).await?;
             manifest.compare(&contents)?;
             known_version(job.database, manifest.schema_version).await?;
             nothing_at(path)?;
+            states_aside = put_aside(job.state_folder, job.states)?;
             copy.put(path)?;
         }
         Database::Postgres(url) => {
             known_version(job.database, manifest.schema_version).await?;
+            states_aside = put_aside(job.state_folder, job.states)?;
             load(url, copy.path(), &manifest, job.path).await?;
         }
     }
-    Ok(RestoreDone { manifest })
+    Ok(RestoreDone { manifest, states_aside })
+}
+
+/// Renames a folder, if it is there, to `NAME.before-restore-N`.
+fn put_aside(state_folder: &Path, name: &str) -> Result<Option<PathBuf>, RecordsError> {
+    let folder = state_folder.join(name);
+    if folder.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let aside = |number| state_folder.join(format!("{name}.before-restore-{number}"));
+    let free = (1..=ASIDES_MAX).map(aside).find(|place| place.symlink_metadata().is_err());
+    let place = free.ok_or_else(|| {
+        let what = format!("{} was put aside {ASIDES_MAX} times: remove the old ones", folder.display());
+        RecordsError::NotEmpty(what)
+    })?;
+    std::fs::rename(&folder, &place).map_err(RecordsError::file("put aside", &folder))?;
+    Ok(Some(place))
 }
 
 /// The backup that was named, or the newest.

@@ -30,9 +30,11 @@ use crate::{
     compile::{file_name, write_whole},
 };
 
-/// A fair memory cap for the compiling child, bytes of address space: interpreters need a fifth of it
-/// resident.
-pub const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
+/// A fair memory cap for the compiling child, bytes that it may hold: interpreters of 19 MB need 450 MiB.
+pub const COMPILE_MEMORY_BYTES: u64 = 768 << 20;
+/// Beside those it may have so much address space, bytes: for files that are mapped and what is only
+/// reserved.
+const COMPILE_ADDRESSES_BYTES: u64 = 1280 << 20;
 /// How much processor time the child may take, all threads together. An interpreter of 20 MB needs a third.
 pub const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(120);
 /// How long it may take in real time: long enough that on a busy machine, too, only a child that hangs is
@@ -46,6 +48,9 @@ const COMPILE_NICE: i32 = 10;
 pub const CACHE_ENTRIES_MAX: usize = 64;
 /// Threads of the child: each costs address space, and the trading process wants a core too.
 const COMPILE_THREADS: &str = "2";
+/// How readily the kernel ends the child where memory runs out, the machine's or the group's: before anybody
+/// else, above all before the process that trades.
+const COMPILE_OOM_SCORE: &str = "1000";
 /// How much of what the child says is read, bytes.
 const MESSAGE_BYTES_MAX: u64 = 8 << 10;
 /// Exit codes whose words are no refusal of the plugin: a Rust program that panicked, and a program that
@@ -63,7 +68,7 @@ pub struct Compiler {
     pub command: Vec<OsString>,
     /// Where compiled plugins are kept. Made with mode 0700 if it is not there.
     pub cache_dir: PathBuf,
-    /// The child's address space, bytes, such as [`COMPILE_MEMORY_BYTES`].
+    /// What the child may hold in memory, bytes, such as [`COMPILE_MEMORY_BYTES`].
     pub memory_cap_bytes: u64,
 }
 
@@ -168,19 +173,24 @@ impl Compiler {
     }
 }
 
-/// Caps address space and processor time from outside, before the child begins, so that it has no chance to
-/// forget it, keeps an abort for lack of memory from writing a core, and lets all who trade go first. Threads
-/// that it starts afterwards inherit all of that.
+/// Caps memory and processor time from outside, before the child begins, so that it has no chance to forget
+/// it, keeps an abort for lack of memory from writing a core, and lets all who trade go first, also where
+/// memory runs out. Threads that it starts afterwards inherit all of that.
 fn cap(child: &Child, memory_bytes: u64) -> rustix::io::Result<()> {
     let pid = Some(Pid::from_child(child));
+    let addresses_bytes = memory_bytes.saturating_add(COMPILE_ADDRESSES_BYTES);
     let limits = [
-        (Resource::As, memory_bytes, memory_bytes),
+        (Resource::Data, memory_bytes, memory_bytes),
+        (Resource::As, addresses_bytes, addresses_bytes),
         (Resource::Cpu, COMPILE_PROCESSOR_TIME.as_secs(), KILLED_AFTER_SECS),
         (Resource::Core, 0, 0),
     ];
     for (resource, current, maximum) in limits {
         rustix::process::prlimit(pid, resource, Rlimit { current: Some(current), maximum: Some(maximum) })?;
     }
+    // Best effort: where it cannot be written, the kernel goes by size, and the child is mostly the larger
+    // one.
+    fs::write(format!("/proc/{}/oom_score_adj", child.id()), COMPILE_OOM_SCORE).ok();
     // Where this process is nicer already, so is the child, and being less nice is not for everybody.
     let nice = rustix::process::getpriority_process(pid)?.max(COMPILE_NICE);
     rustix::process::setpriority_process(pid, nice)
@@ -320,6 +330,7 @@ mod tests {
         let pid = Pid::from_child(&child);
         let nice = rustix::process::getpriority_process(Some(pid)).expect("it runs");
         let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("it runs");
+        let score = fs::read_to_string(format!("/proc/{}/oom_score_adj", child.id())).expect("it runs");
         // The second time changes nothing, though nobody may become less nice again.
         cap(&child, 1 << 30).expect("it can be capped again");
         end(&mut child);
@@ -330,7 +341,9 @@ mod tests {
             row.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(row("Max cpu time"), ["120", "125"]);
-        assert_eq!(row("Max address space"), ["1073741824", "1073741824"]);
+        assert_eq!(row("Max data size"), ["1073741824", "1073741824"]);
+        assert_eq!(row("Max address space"), ["2415919104", "2415919104"]);
+        assert_eq!(score.trim(), "1000", "it goes before whoever started it");
         assert_eq!(row("Max core file size"), ["0", "0"]);
         // What is slow because others are busy is not ended before its processor time is used up.
         assert!(COMPILE_TIMEOUT >= 2 * COMPILE_PROCESSOR_TIME);

@@ -164,6 +164,8 @@ pub enum StrategyOutput {
         reason: Failure,
         /// Strikes that count now, this one included.
         strikes: u32,
+        /// When its rest ends, market time: its next life begins with the first event from then on.
+        until: MarketTime,
     },
     /// It failed once too often, or events were lost: it gets no more of them. Cancel its orders.
     Quarantined {

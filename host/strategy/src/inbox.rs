@@ -167,6 +167,17 @@ impl Inbox {
         self.lock().pop()
     }
 
+    /// Takes out all events that wait: what a strategy that has ended did not get to.
+    pub fn rest(&self) -> Vec<StrategyEvent> {
+        let mut waiting = self.lock();
+        let all = std::iter::from_fn(|| waiting.queue.pop());
+        all.filter_map(|next| match next {
+            Next::Event(event) => Some(event),
+            Next::Swap(_) | Next::Overflowed { .. } => None,
+        })
+        .collect()
+    }
+
     fn fill(&self, add: impl FnOnce(&mut Queue)) {
         let sleeps = {
             let mut waiting = self.lock();

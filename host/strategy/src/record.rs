@@ -268,7 +268,12 @@ mod tests {
                 intents: vec![Intent::CancelAll, Intent::Signal(signal)],
                 event_time: MarketTime::from_secs(1),
             },
-            StrategyOutput::Struck { strategy: name(), reason: reason.clone(), strikes: 2 },
+            StrategyOutput::Struck {
+                strategy: name(),
+                reason: reason.clone(),
+                strikes: 2,
+                until: MarketTime::from_secs(9),
+            },
             StrategyOutput::Stopped { strategy: name() },
         ];
         let mut entries = vec![Entry::Born(birth())];

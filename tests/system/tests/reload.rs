@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// A look at the folder, a compilation on a busy machine, a start, and an order or two.
 const BOUND: Duration = Duration::from_secs(60);
+/// Of the market in the long test.
+const SPEED: u64 = 120;
 
 fn strategy<'s>(status: &'s Value, name: &str) -> Option<&'s Value> {
     status["strategies"].as_array()?.iter().find(|strategy| strategy["name"] == name)
@@ -40,7 +42,7 @@ fn open_orders_of(status: &Value, name: &str) -> usize {
 
 #[test]
 fn strategies_come_change_and_go_while_the_host_trades() {
-    let demo = Demo::start(&["--speed", "120"]);
+    let demo = Demo::start(&["--speed", &SPEED.to_string()]);
     let path = |name: &str| demo.path(&format!("plugins/{name}"));
     let status = |what: &str, look: &dyn Fn(&Value) -> Option<()>| {
         wait_for(what, BOUND, || demo.host_status().filter(|status| look(status).is_some())).0
@@ -100,7 +102,30 @@ fn strategies_come_change_and_go_while_the_host_trades() {
     for one in end["strategies"].as_array().expect("some") {
         assert_eq!((one["state"].as_str(), one["strikes"].as_u64()), (Some("running"), Some(0)), "{one}");
     }
+    outlives_the_watchdogs_patience(&demo);
     assert_eq!(demo.watchdog()["host_restarts"], 0);
+}
+
+/// A loop that is taken for one that hangs costs the host its life after 3.5 s: waits until each loop has been
+/// found alive over more than that.
+fn outlives_the_watchdogs_patience(demo: &Demo) {
+    // `store` does nothing but its commits and the nonces of four leases a second.
+    const SECS: u64 = 6;
+    let leased = || {
+        let status = demo.watchdog();
+        (status["state"] == "leased").then(|| status["host_pid"].clone())
+    };
+    let (host, _) = wait_for("a lease", BOUND, leased);
+    let market_secs = || {
+        let status = demo.host_status()?;
+        let time = status["market_time"].as_str()?.to_owned();
+        let part = |range: std::ops::Range<usize>| time.get(range)?.parse::<u64>().ok();
+        Some((part(8..10)? * 24 + part(11..13)?) * 3_600 + part(14..16)? * 60 + part(17..19)?)
+    };
+    let (start, _) = wait_for("the time", BOUND, market_secs);
+    let passed = || (market_secs()?.checked_sub(start)? >= SECS * SPEED).then_some(());
+    wait_for("some seconds under a lease", BOUND, passed);
+    assert_eq!(leased(), Some(host), "the same host trades on");
 }
 
 /// A child that does not outlive the test.

@@ -79,6 +79,11 @@ impl Loops {
         self.sequence = Some(beat.sequence);
         self.heard_at = now;
         for one in &beat.loops {
+            // It left and came back between two beats: another loop of that name, which counts from nothing.
+            let is_another = |seen: &Seen| one.progress < seen.progress && one.name.starts_with(MAY_LEAVE);
+            if self.seen.get(&one.name).is_some_and(is_another) {
+                self.seen.remove(&one.name);
+            }
             let answered = (self.first_nonce..=self.newest_nonce).contains(&one.nonce);
             let seen = self.seen.entry(one.name.clone()).or_insert(Seen {
                 progress: one.progress,
@@ -210,6 +215,37 @@ mod tests {
         // Neither may be missing from the start.
         check(&[(0, beat(1, &[("execution", 1, 15), ("x", 1, 15)]))], 100, "Unproven");
         check(&[(0, beat(1, &[("store", 1, 15), ("x", 1, 15)]))], 100, "Unproven");
+    }
+
+    /// A beat every 100 ms, in which the strategy's loop has come so far; then the verdict 50 ms after the
+    /// last.
+    fn check_strategy(progress: impl IntoIterator<Item = u64>, expected: &str) {
+        let beats: Vec<_> = (1..)
+            .zip(progress)
+            .map(|(number, progress)| {
+                let loops = [("execution", number, 15), ("store", number, 15), ("strategy:x", progress, 15)];
+                (number * 100, beat(number, &loops))
+            })
+            .collect();
+        let end = beats.last().map_or(0, |(at, _)| at + 50);
+        check(&beats, end, expected);
+    }
+
+    #[test]
+    fn a_strategy_that_comes_back_counts_from_nothing() {
+        // It left between two beats, and the one after it works.
+        check_strategy([5_000].into_iter().chain(1..=40), "Advancing");
+        check_strategy((4_990..=5_000).chain(1..=40), "Advancing");
+        // What stands still is no other one, and neither is one that came back and stands still then.
+        check_strategy([5_000; 19], "Advancing");
+        check_strategy([5_000; 22], "Stalled(\"loop strategy:x");
+        check_strategy([5_000; 40], "Hung(\"loop strategy:x");
+        check_strategy([5_000].into_iter().chain([1; 22]), "Stalled(\"loop strategy:x");
+        check_strategy([5_000].into_iter().chain([1; 40]), "Hung(\"loop strategy:x");
+        // A room never leaves: its counter does not fall.
+        let fallen = |number: u64| beat(number + 1, &[("execution", 40 - number, 15), ("store", number, 15)]);
+        let beats: Vec<_> = (1..=37).map(|number| (number * 100, fallen(number))).collect();
+        check(&beats, 3_700, "Hung(\"loop execution");
     }
 
     #[test]

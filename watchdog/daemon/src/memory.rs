@@ -1,10 +1,19 @@
 //! How much of its memory the host has used up.
 //!
 //! Numerator: the working set of its cgroup (usage without inactive file pages), or its resident memory where
-//! the cgroup is ours too. Denominator: the smallest limit above it, else a budget, else half of the machine.
+//! the cgroup is ours too. What the host's compiling children hold for a while is left out: a restart would
+//! only have them compile again. They are capped by the host, and the kernel ends them first where memory runs
+//! out. Denominator: the smallest limit above it, else a budget, else half of the machine.
 
 /// Reads one file of `/proc` or `/sys`; `None` when it is not there.
 pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// How a child that compiles is told from all else in the host's cgroup: by the first argument.
+const COMPILING: &[u8] = b"compile-plugin";
+/// No more than this is left out, bytes: the host compiles one plugin at a time, and caps it lower.
+const COMPILING_MAX_BYTES: u64 = 1 << 30;
+/// Processes of the cgroup that are looked at; more are not a host with a compiling child.
+const PROCESSES_MAX: usize = 64;
 
 /// One sample, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +88,10 @@ pub(crate) fn measure(pid: u32, budget: Option<u64>, read: Read<'_>) -> Option<U
         folders.iter().filter_map(limit).filter(|limit| machine.is_none_or(|machine| *limit < machine)).min()
     });
     let working_set = match &folders {
-        Some((version, folders)) if !is_shared => {
-            folders.first().and_then(|folder| working_set(*version, folder, read))
-        }
+        Some((version, folders)) if !is_shared => folders.first().and_then(|folder| {
+            let all = working_set(*version, folder, read)?;
+            Some(all.saturating_sub(compiling(pid, folder, read)))
+        }),
         Some(_) | None => None,
     };
     let limit = match (smallest, budget) {
@@ -130,6 +140,20 @@ fn working_set(version: Version, folder: &str, read: Read<'_>) -> Option<u64> {
     let usage = number(&read(&format!("{folder}/{}", version.usage_file()))?)?;
     let inactive = keyed(&read(&format!("{folder}/memory.stat"))?, version.inactive_key())?;
     Some(usage.saturating_sub(inactive))
+}
+
+/// What children of `host` that compile hold in this cgroup, without the pages that they share.
+fn compiling(host: u32, folder: &str, read: Read<'_>) -> u64 {
+    let Some(processes) = read(&format!("{folder}/cgroup.procs")) else { return 0 };
+    let held = |process: u32| {
+        let status = read(&format!("/proc/{process}/status"))?;
+        let is_child = keyed(&status, "PPid:")? == u64::from(host);
+        let command = read(&format!("/proc/{process}/cmdline")).filter(|_| is_child)?;
+        let is_compiling = command.as_bytes().split(|byte| *byte == 0).nth(1) == Some(COMPILING);
+        is_compiling.then_some(keyed(&status, "RssAnon:")? * 1024)
+    };
+    let processes = processes.lines().filter_map(|line| line.parse().ok()).take(PROCESSES_MAX);
+    processes.filter_map(held).sum::<u64>().min(COMPILING_MAX_BYTES)
 }
 
 /// A file of one number; `max` is none.
@@ -196,6 +220,32 @@ mod tests {
             ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712"),
         ];
         check(&tree, None, Some((150, 256)));
+    }
+
+    #[test]
+    fn what_compiles_is_left_out_and_nothing_else() {
+        const GROUP: &str = "/sys/fs/cgroup/a";
+        let file = |name: &str, text: &str| (format!("{GROUP}/{name}"), text.to_owned());
+        let compiles = "sandpit\0compile-plugin\0a\0b\0";
+        let used = |ppid: u32, command: &str, anon_mb: u64, procs: &str| {
+            let mut tree = vec![
+                file("memory.current", &(2_000 * MIB).to_string()),
+                file("memory.stat", "inactive_file 0\n"),
+                file("cgroup.procs", procs),
+                ("/proc/9/status".to_owned(), format!("PPid:\t{ppid}\nRssAnon:\t {} kB\n", anon_mb << 10)),
+                ("/proc/9/cmdline".to_owned(), command.to_owned()),
+                ("/proc/7/cgroup".to_owned(), "0::/a\n".to_owned()),
+                ("/proc/self/cgroup".to_owned(), "0::/b\n".to_owned()),
+            ];
+            tree.extend([STATUS, MEMINFO].map(|(name, text)| (name.to_owned(), text.to_owned())));
+            let read = |path: &str| tree.iter().find(|(name, _)| name == path).map(|(_, text)| text.clone());
+            measure(7, None, &read).expect("it is there").used / MIB
+        };
+        assert_eq!(used(7, compiles, 400, "7\n9\n"), 1_600);
+        assert_eq!(used(7, compiles, 400, "7\n"), 2_000, "it is elsewhere");
+        assert_eq!(used(1, compiles, 400, "7\n9\n"), 2_000, "somebody else's child");
+        assert_eq!(used(7, "sandpit\0run\0compile-plugin\0", 400, "7\n9\n"), 2_000, "another one");
+        assert_eq!(used(7, compiles, 5_000, "7\n9\n"), 976, "at most so much");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Mode {
 pub(crate) struct Config {
     /// What happens with orders.
     pub mode: Mode,
-    /// Database and compiled plugins. One folder for each mode inside.
+    /// Database, compiled plugins, what strategies have saved, journal. One folder for each mode inside.
     pub(crate) state_dir: PathBuf,
     /// Where plugins are dropped.
     pub(crate) plugins_dir: PathBuf,

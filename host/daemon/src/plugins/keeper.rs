@@ -7,7 +7,6 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::AtomicU64,
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -22,17 +21,22 @@ use sandpit_strategy::StrategyEvent;
 use sandpit_types::{MarketClock, MarketTime, StrategyName, Symbol};
 use tokio::{runtime::Handle, sync::mpsc as channel};
 
-use super::{Again, Change, Crew, Folder, Hope, Refusals, late::Late, list, wanted};
+use super::{
+    Again, Change, Crew, Folder, Hope, Looks, Refusals, late::Late, list, wanted, workshop::Workshop,
+};
 use crate::{
+    ambient,
     config::Config,
     dry_run::DryRun,
     run::{Ending, Endings, claims},
     sessions::Sessions,
-    strategies::{Arrivals, Counters, Loaded, Loader, Outlets, Owners, StrategiesError, Strategy},
+    strategies::{Arrivals, Counters, Loaded, Loader, Outlets, Owners, StrategiesError, Strategy, Totals},
 };
 
 /// How often the folder is looked at, real time. What is new is taken by the second look that sees it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a look waits for a plugin that is being loaded, real time: most are compiled already, or soon.
+const LOADED_WITHIN: Duration = Duration::from_secs(1);
 /// How long a strategy may take to come to its next version, real time: an event and a `save` have deadlines.
 const SWAPPED_WITHIN: Duration = Duration::from_secs(30);
 /// Names whose counters are kept after their strategy has left. When more have come and gone, they begin
@@ -53,8 +57,8 @@ pub(crate) struct KeeperParts {
     pub(crate) crew: Arc<Crew>,
     pub(crate) arrivals: Arc<Arrivals>,
     pub(crate) outlets: Outlets,
-    /// Intents of all strategies that ever were.
-    pub(crate) all_intents: Arc<AtomicU64>,
+    /// Of all strategies that ever were.
+    pub(crate) totals: Arc<Totals>,
     pub(crate) books: Arc<DeskStats>,
     /// To the market data and to the news.
     pub(crate) ingest: channel::Sender<Resubscription>,
@@ -66,6 +70,8 @@ pub(crate) struct KeeperParts {
     pub(crate) clock: Arc<dyn MarketClock>,
     pub(crate) dry_run: Option<DryRun>,
     pub(crate) endings: Endings,
+    /// Told of each look.
+    pub(crate) looks: Arc<Looks>,
     pub(crate) seed: u64,
 }
 
@@ -85,8 +91,9 @@ impl Keeper {
         let endings = parts.endings.clone();
         let counters =
             parts.roster.members().iter().map(|it| (it.name.clone(), it.counters.clone())).collect();
-        let late = Late::default();
-        let mut keeping = Keeping { parts, counters, unknown_lives: 0, late, is_blind: false };
+        let (late, workshop) = (Late::default(), workshop(&parts));
+        let mut keeping = Keeping { parts, counters, unknown_lives: 0, late, workshop, is_blind: false };
+        keeping.parts.looks.looked(ambient::boot_now());
         thread::Builder::new().name("plugins".into()).spawn(move || {
             let work = std::panic::AssertUnwindSafe(|| keeping.keep(&stopped));
             if std::panic::catch_unwind(work).is_err() {
@@ -105,6 +112,8 @@ struct Keeping {
     unknown_lives: u32,
     /// Versions that were handed over and have not been heard of since.
     late: Late<Handover>,
+    /// Plugins that are being loaded.
+    workshop: Workshop<Result<Loaded, StrategiesError>>,
     /// Whether the folder could not be read at the last look.
     is_blind: bool,
 }
@@ -122,6 +131,19 @@ impl Keeping {
         while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             self.finish_late();
             self.look();
+            self.take_loaded();
+            self.parts.looks.looked(ambient::boot_now());
+        }
+    }
+
+    /// Takes what is loaded by now or soon. The rest waits for the next look: it shows who is gone meanwhile.
+    fn take_loaded(&mut self) {
+        let until = ambient::boot_now() + LOADED_WITHIN;
+        while let left = until.since(ambient::boot_now())
+            && !left.is_zero()
+            && let Some((name, loaded)) = self.workshop.next(left)
+        {
+            self.take(&name, loaded);
         }
     }
 
@@ -152,7 +174,7 @@ impl Keeping {
                 for change in self.parts.folder.look(listing) {
                     match change {
                         Change::Gone(name) => self.gone(&name),
-                        Change::Take(name) => self.take(&name),
+                        Change::Take(name) => self.workshop.add(&name),
                     }
                 }
             }
@@ -165,11 +187,10 @@ impl Keeping {
         }
     }
 
-    /// There is another plugin of this name, or a new one.
-    fn take(&mut self, name: &str) {
+    /// There is another plugin of this name, or a new one, and that came of loading it.
+    fn take(&mut self, name: &str, loaded: Result<Loaded, StrategiesError>) {
         let running = self.running(name);
-        let path = self.parts.config.plugins_dir.join(format!("{name}.wasm"));
-        let outcome = match (self.parts.loader.load(&path), running.clone()) {
+        let outcome = match (loaded, running.clone()) {
             (Err(error), _) => Err(error),
             (Ok(loaded), Some(old)) if old.is(&loaded) && !self.late.has(&old.name) => Ok(()),
             (Ok(loaded), Some(old)) => self.change(&old, loaded),
@@ -196,6 +217,7 @@ impl Keeping {
 
     /// There is no plugin of this name any more.
     fn gone(&mut self, name: &str) {
+        self.workshop.forget(name);
         self.parts.refusals.forget(name);
         self.parts.again.put(name, Hope::None);
         let Some(strategy) = self.running(name) else { return };
@@ -310,10 +332,15 @@ impl Keeping {
         let members = self.parts.roster.members();
         let runs = |other: &StrategyName| members.iter().any(|member| member.name == *other);
         forget_past(&mut self.counters, &mut self.unknown_lives, |other| other == name || runs(other));
-        let (all_intents, next_life) = (&self.parts.all_intents, self.unknown_lives);
-        let new = || Arc::new(Counters::from_life(all_intents.clone(), next_life));
+        let (totals, next_life) = (&self.parts.totals, self.unknown_lives);
+        let new = || Arc::new(Counters::from_life(totals.clone(), next_life));
         self.counters.entry(name.clone()).or_insert_with(new).clone()
     }
+}
+
+fn workshop(parts: &KeeperParts) -> Workshop<Result<Loaded, StrategiesError>> {
+    let (loader, folder) = (parts.loader.clone(), parts.config.plugins_dir.clone());
+    Workshop::new(Arc::new(move |name| loader.load(&folder.join(format!("{name}.wasm")))))
 }
 
 /// Forgets the counters of those that are not `needed` once there are too many. A name that comes back begins

@@ -1,12 +1,13 @@
 //! The last saved state of each strategy, on disk: `STATE/MODE/snapshots/NAME`.
 //!
 //! A thread of its own writes, so that no strategy waits for the disk; of several that wait, the newest
-//! counts. A file is written whole beside the old one and renamed over it, and bears a checksum and the
-//! account: one that is damaged or of another account is said and ignored, and its strategy starts without
-//! it.
+//! counts. A file is written whole beside the old one and renamed over it, and bears a checksum, the account
+//! and the life of the host. One that is damaged, of another account, or of a life of which the records know
+//! nothing is said and ignored, and its strategy starts without it: it speaks of orders and positions of
+//! another world, such as that before a backup was restored.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -16,15 +17,15 @@ use std::{
 };
 
 use sandpit_strategy::{STATE_BYTES_MAX, Snapshot, TEXT_BYTES, TIMERS_MAX};
-use sandpit_types::{MarketTime, StrategyName};
+use sandpit_types::{HostEpoch, MarketTime, StrategyName};
 use sha2::{Digest, Sha256};
 
 /// How every file begins.
-const MAGIC: &[u8; 18] = b"sandpit-snapshot-1";
+const MAGIC: &[u8; 18] = b"sandpit-snapshot-2";
 const CHECKSUM_BYTES: usize = 32;
 /// No file is longer: one that is was not written by us.
 const FILE_BYTES_MAX: usize =
-    MAGIC.len() + CHECKSUM_BYTES + 3 * TEXT_BYTES + 16 * TIMERS_MAX + STATE_BYTES_MAX + 64;
+    MAGIC.len() + CHECKSUM_BYTES + 8 + 3 * TEXT_BYTES + 16 * TIMERS_MAX + STATE_BYTES_MAX + 64;
 
 /// A snapshot, and the component that it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +36,22 @@ pub(crate) struct Kept {
     pub(crate) snapshot: Snapshot,
 }
 
+/// The world that states speak of.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    /// Whose positions and orders.
+    pub(crate) account: String,
+    /// This life of the host.
+    pub(crate) epoch: HostEpoch,
+    /// The lives that the records know, up to some hundred before this one.
+    pub(crate) lives: BTreeSet<HostEpoch>,
+}
+
 /// Keeps snapshots. Clones share one thread, which ends with the last of them.
 #[derive(Clone)]
 pub(crate) struct Snapshots {
     folder: PathBuf,
-    /// Whose they are: a state of another account speaks of positions and orders that are not there.
-    account: Arc<str>,
+    world: Arc<World>,
     desk: Arc<WritingDesk>,
 }
 
@@ -60,16 +71,19 @@ struct Tray {
 }
 
 impl Snapshots {
-    /// Snapshots of this account in this folder, which is made if it is not there.
+    /// Where they lie in the state folder of a mode.
+    pub(crate) const FOLDER: &str = "snapshots";
+
+    /// Snapshots of this world in this folder, which is made if it is not there.
     ///
     /// # Errors
     /// When it cannot be made, or no thread can be started.
-    pub(crate) fn start(folder: PathBuf, account: &str) -> io::Result<Self> {
+    pub(crate) fn start(folder: PathBuf, world: World) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
-        let (desk, account) = (Arc::new(WritingDesk::default()), Arc::<str>::from(account));
-        let (own, place, of) = (Arc::clone(&desk), folder.clone(), Arc::clone(&account));
+        let (desk, world) = (Arc::new(WritingDesk::default()), Arc::new(world));
+        let (own, place, of) = (Arc::clone(&desk), folder.clone(), Arc::clone(&world));
         thread::Builder::new().name("snapshots".into()).spawn(move || own.write_all(&place, &of))?;
-        Ok(Self { folder, account, desk })
+        Ok(Self { folder, world, desk })
     }
 
     /// Has it written soon. Never waits.
@@ -102,7 +116,7 @@ impl Snapshots {
                 return Some(kept.clone());
             }
         }
-        read(&self.folder.join(strategy.as_str()), &self.account).unwrap_or_else(|problem| {
+        read(&self.folder.join(strategy.as_str()), &self.world).unwrap_or_else(|problem| {
             tracing::warn!(
                 strategy = strategy.as_str(),
                 "its snapshot is not used, it starts without: {problem}"
@@ -113,7 +127,7 @@ impl Snapshots {
 }
 
 impl WritingDesk {
-    fn write_all(&self, folder: &Path, account: &str) {
+    fn write_all(&self, folder: &Path, world: &World) {
         let mut is_failing = false;
         loop {
             let mut tray = self.lock();
@@ -127,7 +141,7 @@ impl WritingDesk {
             tray.in_hand.insert(strategy.clone(), kept.clone());
             drop(tray);
             self.changed.notify_all();
-            match write(folder, strategy.as_str(), account, &kept) {
+            match write(folder, strategy.as_str(), world, &kept) {
                 Ok(()) => {
                     is_failing = false;
                     self.lock().in_hand.remove(&strategy);
@@ -151,17 +165,17 @@ impl WritingDesk {
 }
 
 /// Writes a file whole, or leaves the old one.
-fn write(folder: &Path, name: &str, account: &str, kept: &Kept) -> io::Result<()> {
+fn write(folder: &Path, name: &str, world: &World, kept: &Kept) -> io::Result<()> {
     let (new, place) = (folder.join(format!("{name}.new")), folder.join(name));
     let mut file = File::create(&new)?;
-    file.write_all(&encode(account, kept))?;
+    file.write_all(&encode(world, kept))?;
     file.sync_all()?;
     fs::rename(&new, &place)?;
     File::open(folder)?.sync_all()
 }
 
-/// What a file of this account holds; nothing when there is none.
-fn read(path: &Path, account: &str) -> Result<Option<Kept>, String> {
+/// What a file of this world holds; nothing when there is none.
+fn read(path: &Path, world: &World) -> Result<Option<Kept>, String> {
     let bytes = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
@@ -169,18 +183,23 @@ fn read(path: &Path, account: &str) -> Result<Option<Kept>, String> {
         Ok(_) => fs::read(path).map_err(|error| error.to_string())?,
     };
     match decode(&bytes) {
-        Some((of, kept)) if of == account => Ok(Some(kept)),
-        Some((of, _)) => Err(format!("{} is of the account {of:?}", path.display())),
+        Some((of, ..)) if of != world.account => Err(format!("{} is of the account {of:?}", path.display())),
+        Some((_, life, kept)) if life == world.epoch || world.lives.contains(&life) => Ok(Some(kept)),
+        Some((_, life, _)) => Err(format!(
+            "{} was written by the life {life} of the host, of which the records know nothing",
+            path.display()
+        )),
         None => Err(format!("{} is damaged", path.display())),
     }
 }
 
-/// Magic, checksum of the rest, account, checksum of the component, version, time, timers, state. Numbers are
+/// Magic, checksum of the rest, account, life of the host, checksum of the component, version, time, timers, state. Numbers are
 /// little-endian, lengths come first.
-fn encode(account: &str, kept: &Kept) -> Vec<u8> {
+fn encode(world: &World, kept: &Kept) -> Vec<u8> {
     let Snapshot { version, time, timers, state } = &kept.snapshot;
     let mut body = Vec::with_capacity(state.len() + 1_024);
-    put(&mut body, account.as_bytes());
+    put(&mut body, world.account.as_bytes());
+    body.extend(world.epoch.0.to_le_bytes());
     put(&mut body, kept.sha256.as_bytes());
     put(&mut body, version.as_bytes());
     body.extend(time.as_nanos().to_le_bytes());
@@ -201,14 +220,15 @@ fn put(body: &mut Vec<u8>, bytes: &[u8]) {
     body.extend(bytes);
 }
 
-/// The account, and what was kept.
-fn decode(bytes: &[u8]) -> Option<(String, Kept)> {
+/// The account, the life of the host, and what was kept.
+fn decode(bytes: &[u8]) -> Option<(String, HostEpoch, Kept)> {
     let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(CHECKSUM_BYTES)?;
     if Sha256::digest(body)[..] != *checksum {
         return None;
     }
     let mut rest = Rest(body);
     let account = rest.text()?;
+    let life = HostEpoch(rest.number()?);
     let sha256 = rest.text()?;
     let version = rest.text()?;
     let time = rest.time()?;
@@ -216,7 +236,7 @@ fn decode(bytes: &[u8]) -> Option<(String, Kept)> {
     let timers = (0..count).map(|_| Some((rest.time()?, rest.number()?))).collect::<Option<_>>()?;
     let state = rest.bytes()?.into();
     let kept = Kept { sha256, snapshot: Snapshot { version, time, timers, state } };
-    rest.0.is_empty().then_some((account, kept))
+    rest.0.is_empty().then_some((account, life, kept))
 }
 
 /// What is still to be read.
@@ -251,10 +271,18 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    const ACCOUNT: &str = "one";
+    /// The life of this number, after those before it.
+    fn world(account: &str, life: u64) -> World {
+        let lives = (1..life).map(HostEpoch).collect();
+        World { account: account.into(), epoch: HostEpoch(life), lives }
+    }
+
+    fn start_in(folder: &Path, world: World) -> Snapshots {
+        Snapshots::start(folder.to_owned(), world).expect("it can be used")
+    }
 
     fn start(folder: &Path) -> Snapshots {
-        Snapshots::start(folder.to_owned(), ACCOUNT).expect("it can be used")
+        start_in(folder, world("one", 7))
     }
 
     fn kept(state: &[u8]) -> Kept {
@@ -289,8 +317,8 @@ mod tests {
 
     #[test]
     fn a_damaged_one_is_as_good_as_none() {
-        let whole = encode(ACCOUNT, &kept(b"state"));
-        assert_eq!(decode(&whole), Some((ACCOUNT.to_owned(), kept(b"state"))));
+        let whole = encode(&world("one", 7), &kept(b"state"));
+        assert_eq!(decode(&whole), Some(("one".to_owned(), HostEpoch(7), kept(b"state"))));
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
@@ -344,13 +372,20 @@ mod tests {
     }
 
     #[test]
-    fn a_state_of_another_account_is_left_alone() {
+    fn a_state_of_another_world_is_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let snapshots = start(folder.path());
         snapshots.keep(&name(), kept(b"state"));
         assert!(snapshots.flush(LONG));
-        let other = Snapshots::start(folder.path().to_owned(), "another").expect("it can be used");
-        assert_eq!((other.newest(&name()), other.begin_from(&name())), (None, None));
-        assert_eq!(start(folder.path()).begin_from(&name()), Some(kept(b"state")));
+        let found = |world| start_in(folder.path(), world).begin_from(&name());
+        assert_eq!(found(world("another", 7)), None, "another account");
+        assert_eq!(found(world("one", 9)), Some(kept(b"state")), "a later life");
+        // Records that begin anew, and those of a backup that is older than the life that wrote it.
+        let knows = |lives: &[u64]| {
+            let lives = lives.iter().copied().map(HostEpoch).collect();
+            found(World { lives, ..world("one", 9) })
+        };
+        assert_eq!((knows(&[]), knows(&[5, 6, 8])), (None, None));
+        assert_eq!(knows(&[7]), Some(kept(b"state")));
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ use crate::{
     lease::Lease,
     plugins::{Again, Folder, Refusals, list, wanted_data},
     sessions::Sessions,
-    strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy},
+    strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy, Totals},
 };
 
 /// How long a request to the broker may take, real time.
@@ -70,8 +70,8 @@ pub(crate) struct Plugins {
     pub(crate) roster: Arc<Roster<Strategy>>,
     pub(crate) owners: Arc<Owners>,
     pub(crate) refusals: Arc<Refusals>,
-    /// Intents of all strategies that ever were.
-    pub(crate) all_intents: Arc<AtomicU64>,
+    /// Of all strategies that ever were.
+    pub(crate) totals: Arc<Totals>,
 }
 
 /// Prepares a host.
@@ -141,7 +141,7 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
         std::io::ErrorKind::NotFound => PluginError::NoFolder { path: dir.clone() },
         _ => PluginError::Io { action: "read", path: dir.clone(), source },
     })?;
-    let (owners, refusals, all_intents) = (Owners::default(), Refusals::default(), Arc::default());
+    let (owners, refusals, totals) = (Owners::default(), Refusals::default(), Arc::default());
     let (mut strategies, mut again) = (Vec::new(), Again::default());
     for name in listing.keys() {
         let taken = loader.load(&dir.join(format!("{name}.wasm"))).and_then(|loaded| {
@@ -150,7 +150,7 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
         });
         match taken {
             Ok(loaded) => {
-                let counters = Arc::new(Counters::new(Arc::clone(&all_intents)));
+                let counters = Arc::new(Counters::new(Arc::clone(&totals)));
                 strategies.push(Arc::new(Strategy::new(loaded, counters)));
             }
             Err(error) => {
@@ -169,7 +169,7 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
         roster: Arc::new(Roster::of(strategies)),
         owners: Arc::new(owners),
         refusals: Arc::new(refusals),
-        all_intents,
+        totals,
     })
 }
 

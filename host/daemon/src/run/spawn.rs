@@ -24,9 +24,10 @@ use super::{
     prepare::Parts,
 };
 use crate::{
+    ambient,
     dry_run::DryRun,
     fan_out::fan_out,
-    plugins::{wanted_data, wanted_news},
+    plugins::{Said, wanted_data, wanted_news},
     review::Reviewer,
     strategies::{Arrivals, Mail},
 };
@@ -41,6 +42,8 @@ const CHANGES: usize = 4;
 const PROBES: usize = 16;
 /// How often strategies learn of the time, and without a watchdog every loop is probed; real time.
 const TICK: Duration = Duration::from_millis(100);
+/// How often it is judged whether the plugins are looked at, real time.
+const LOOKS_JUDGED_EVERY: Duration = Duration::from_secs(1);
 /// How often the broker is asked for the time, market time.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// When old records are forgotten for the first time, and how often; real time.
@@ -271,6 +274,21 @@ impl Spawner<'_> {
             }
         };
         self.endings.watch_task("the ticker", tokio::spawn(tick));
+    }
+
+    /// Says when the folder of the plugins is not looked at any more.
+    pub(super) fn looks(&self) {
+        let (looks, mut stopped) = (self.prepared.figures.looks.clone(), self.stopped.clone());
+        let judge = async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOKS_JUDGED_EVERY) => {}
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                }
+                looks.judge(ambient::boot_now()).into_iter().for_each(Said::log);
+            }
+        };
+        self.endings.watch_task("the judge of the looks", tokio::spawn(judge));
     }
 
     fn reins(&self, name: &'static str) -> Reins {

@@ -31,7 +31,7 @@ use crate::{
     lease::{LeaseClient, LeaseParts, Order},
     losses::Losses,
     permit::{DryRunPermit, TradePermit},
-    plugins::{Crew, Keeper, KeeperParts, Snapshots, wanted_data},
+    plugins::{Crew, Keeper, KeeperParts, Snapshots, World, wanted_data},
     recording::Recording,
     review::Reviewer,
     strategies::{Arrivals, Beginning, Outlets, StrategiesError, Strategy},
@@ -69,7 +69,9 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let warmup = warmup(&prepared, since).await;
     let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
     let crew = Arc::new(Crew::default());
-    let outlets = outlets(&prepared, &inputs, &found.account)?;
+    let world =
+        World { account: found.account.id.clone(), epoch: prepared.epoch, lives: found.lives.clone() };
+    let outlets = outlets(&prepared, &inputs, world)?;
     start_strategies(&mut prepared, &crew, &desk, &found.account, &warmup, &outlets);
 
     let held = desk.books().sub_books().filter(|(.., book)| !book.qty.is_zero());
@@ -83,6 +85,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let updates = spawner.updates(orders, suspicions);
     spawner.clock();
     spawner.ticks();
+    spawner.looks();
     // Last, so that no strategy sees the market before it knows what it holds.
     let (ingest, market) = spawner.ingest(since, held, dry_run.clone());
     let (news, wire) = spawner.news(since);
@@ -257,12 +260,8 @@ async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
 }
 
 /// Where strategies put what they want and save. A dry run starts flat, and so does what they have saved.
-fn outlets(
-    prepared: &Parts,
-    inputs: &mpsc::Sender<DeskInput>,
-    account: &Account,
-) -> Result<Outlets, Failure> {
-    let folder = prepared.folder.join("snapshots");
+fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>, world: World) -> Result<Outlets, Failure> {
+    let folder = prepared.folder.join(Snapshots::FOLDER);
     let failed = |error: io::Error| {
         let what = format!("the folder {} cannot be used: {error}", folder.display());
         Failure::new(Exit::State, what)
@@ -273,7 +272,7 @@ fn outlets(
             Ok(()) | Err(_) => {}
         }
     }
-    let snapshots = Snapshots::start(folder.clone(), &account.id).map_err(failed)?;
+    let snapshots = Snapshots::start(folder.clone(), world).map_err(failed)?;
     let recording = Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?;
     if let Some(counters) = recording.counters() {
         prepared.figures.set_journal(counters);
@@ -363,7 +362,7 @@ fn keep(
         crew,
         arrivals: feeds.arrivals,
         outlets,
-        all_intents: plugins.all_intents.clone(),
+        totals: plugins.totals.clone(),
         books: feeds.books,
         ingest: feeds.market,
         news: feeds.wire,
@@ -374,6 +373,7 @@ fn keep(
         clock: prepared.clock.clone(),
         dry_run: feeds.dry_run,
         endings: endings.clone(),
+        looks: prepared.figures.looks.clone(),
         seed: prepared.seed.rotate_left(3),
     })
     .map_err(|error| Failure::new(Exit::Failed, error))

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     Strategy,
+    held::Held,
     letters::{FILL_WITHIN, Letter, Letters},
 };
 
@@ -75,15 +76,22 @@ pub(crate) struct Arrival {
     pub(crate) strategy: Arc<Strategy>,
     /// Bars of the past.
     pub(crate) warmup: Vec<Bar>,
-    /// See [`Beginning::market`].
-    pub(crate) market: Vec<MarketEvent>,
+    /// See [`Beginning::market`]; asked at the last moment, for the bell may ring before.
+    pub(crate) market: Box<dyn Fn() -> Vec<MarketEvent> + Send>,
     /// Told when it is on the roster.
     pub(crate) joined: oneshot::Sender<()>,
 }
 
 /// Strategies on their way onto the roster, and questions whether the desk answers, by name.
 #[derive(Default)]
-pub(crate) struct Arrivals(Mutex<BTreeMap<StrategyName, Caller>>);
+pub(crate) struct Arrivals(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    callers: BTreeMap<StrategyName, Caller>,
+    /// Mail for those who are between two versions.
+    held: Held,
+}
 
 /// Who waits for an introduction.
 enum Caller {
@@ -97,14 +105,30 @@ impl Arrivals {
     /// One more. The desk has to be asked for its introduction after this.
     pub(crate) fn expect(&self, arrival: Arrival) {
         let name = arrival.strategy.name.clone();
-        self.lock().insert(name, Caller::Arrival(Box::new(arrival)));
+        self.lock().callers.insert(name, Caller::Arrival(Box::new(arrival)));
     }
 
     /// Tells when the desk answers. It has to be asked to introduce this strategy after this.
     pub(crate) fn ask(&self, name: &StrategyName) -> oneshot::Receiver<()> {
         let (answered, answer) = oneshot::channel();
-        self.lock().insert(name.clone(), Caller::Asking(answered));
+        self.lock().callers.insert(name.clone(), Caller::Asking(answered));
         answer
+    }
+
+    /// A version is about to leave, and another one of that name will come: what becomes of its orders
+    /// meanwhile is kept for that one.
+    pub(crate) fn hold_mail(&self, name: &StrategyName) {
+        self.lock().held.begin(name);
+    }
+
+    /// The version that left did not get to these.
+    pub(crate) fn hold_rest(&self, name: &StrategyName, events: Vec<StrategyEvent>) {
+        self.lock().held.left(name, events);
+    }
+
+    /// Nobody of that name comes.
+    pub(crate) fn drop_mail(&self, name: &StrategyName) {
+        drop(self.lock().held.end(name));
     }
 
     /// Nobody waits for this introduction any more: should it come yet, it is passed over. Whether somebody
@@ -114,10 +138,10 @@ impl Arrivals {
     }
 
     fn take(&self, name: &StrategyName) -> Option<Caller> {
-        self.lock().remove(name)
+        self.lock().callers.remove(name)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<StrategyName, Caller>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -200,8 +224,11 @@ impl Mail {
             }
             None => return,
         };
-        let (account, warmup, market) = (&self.account, &warmup, &market);
+        let (account, warmup, market) = (&self.account, &warmup, &market());
         Beginning { held, open, account, warmup, market }.feed(&strategy);
+        // All of it came before the introduction: what is open or held now is in that.
+        let missed = self.arrivals.lock().held.end(name);
+        strategy.inbox.push_together(missed);
         self.roster.change(|members| members.push(strategy));
         // Who does not wait any more sees it on the roster.
         let _ = joined.send(());
@@ -220,8 +247,9 @@ impl Mail {
 
     fn post(&self, Letter { to, events }: Letter) {
         // Orders of a strategy whose plugin was taken away have nobody to tell.
-        if let Some(strategy) = self.roster.members().iter().find(|strategy| strategy.name == to) {
-            strategy.inbox.push_together(events);
+        match self.roster.members().iter().find(|strategy| strategy.name == to) {
+            Some(strategy) => strategy.inbox.push_together(events),
+            None => self.arrivals.lock().held.came(&to, events),
         }
     }
 }

@@ -54,6 +54,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
         );
         let (account, listed, recent) = (account?, listed?, recent?);
         self.machine.claim_records(&account, &stored.facts, asked_at)?;
+        let lives = stored.epochs.clone();
         self.take_stored(stored)?;
         self.machine.begin_account();
         let fills_before = self.stats.read().fills;
@@ -66,6 +67,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             missing: 0,
             fills: 0,
             positions,
+            lives,
         };
         // First those that may be over: what the list of open ones shows of an order is the newer word.
         self.take_recent(recent, &mut found).await?;

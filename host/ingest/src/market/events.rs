@@ -32,6 +32,12 @@ impl Audits {
         (self.opened, self.in_row) = (now, 0);
     }
 
+    /// Other symbols are wanted: nothing that was before it is held against the connection but what audits
+    /// have found.
+    pub(super) const fn changed(&mut self, now: MarketTime) {
+        self.opened = now;
+    }
+
     /// Whether the connection has to tell a bar that ends then: it may come a little before its time by our
     /// clock.
     fn owes(&self, end: MarketTime) -> bool {

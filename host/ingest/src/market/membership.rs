@@ -2,8 +2,9 @@
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
-use sandpit_broker::{DataFeed, DataSession, History};
-use sandpit_cores::{Channel, Staleness};
+use sandpit_broker::{DataFeed, DataSession, History, Subscription};
+use sandpit_cores::Channel;
+use sandpit_types::Symbol;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{Ingest, NAME};
@@ -37,6 +38,7 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         let bars = subscription.bars.len();
         tracing::info!(stream = NAME, bars, trades = subscription.trades.len(), "other symbols are wanted");
         self.sequence.resubscribe(&subscription, self.plan.canary(), &fresh, since);
+        let before = self.plan.asked();
         self.plan.want(subscription);
         self.over_rest = self.plan.over_rest().into();
         self.wanted_quotes = self.over_rest.quotes.as_slice().into();
@@ -45,24 +47,24 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
         // What is being asked was asked for others.
         (self.bars, self.quotes) = (None, None);
         self.rest.resubscribed(bars, since, now);
-        // Nothing that was before it is held against the connection.
-        self.audits.opened(now.market);
+        self.audits.changed(now.market);
         self.is_outdated = true;
-        self.watch_anew(now);
+        self.watch_anew(&before, now);
     }
 
-    /// Judges silence by what is wanted now.
-    fn watch_anew(&mut self, now: Moment) {
+    /// Judges silence by what is wanted now; `before`, this was asked for.
+    fn watch_anew(&mut self, before: &Subscription, now: Moment) {
         let (asked, canary) = (self.plan.asked(), self.plan.canary());
-        self.staleness = Staleness::new(&IngestConfig::usual_watches(self.plan.wanted(), canary));
+        let watches = IngestConfig::usual_watches(self.plan.wanted(), canary);
+        let is_kept = |channel| {
+            let old = symbols(before, channel);
+            symbols(&asked, channel).iter().any(|symbol| old.contains(symbol))
+        };
+        self.staleness.watch_anew(&watches, is_kept, now.market);
         for (channel, symbols) in [(Channel::Quotes, &asked.quotes), (Channel::Trades, &asked.trades)] {
             if symbols.is_empty() {
                 self.staleness.forget(channel);
             }
-        }
-        self.staleness.on_session(self.sequence.sessions().is_open(now.market), now.market);
-        if self.session.is_some() {
-            self.staleness.on_subscribed(now.market);
         }
         self.answer_by = None;
     }
@@ -91,5 +93,13 @@ impl<F: DataFeed, H: History> Ingest<F, H> {
     pub(super) fn opens_at(&self) -> Option<std::time::Instant> {
         let rests = matches!(self.life.phase(), Phase::Waiting { .. }) && self.plan.is_empty();
         self.life.deadline().filter(|_| !rests)
+    }
+}
+
+fn symbols(of: &Subscription, channel: Channel) -> &[Symbol] {
+    match channel {
+        Channel::Bars => &of.bars,
+        Channel::Quotes => &of.quotes,
+        Channel::Trades => &of.trades,
     }
 }

@@ -160,7 +160,16 @@ pub(crate) async fn bring_back(
 ) -> Result<RestoreDone, RecordsError> {
     std::fs::create_dir_all(folder).expect("a folder");
     let path = path();
-    restore(&Restore { database, mode: "paper", state_folder: folder, place, name, path: &path }).await
+    restore(&Restore {
+        database,
+        mode: "paper",
+        state_folder: folder,
+        place,
+        name,
+        path: &path,
+        states: "snapshots",
+    })
+    .await
 }
 
 /// What a database says of itself when nothing is wrong.

@@ -56,8 +56,17 @@ async fn a_backup_beside_a_writer_restores_to_the_same_books() {
         assert!(!manifest.contains(PASSWORD), "{manifest}");
 
         let state = folder.join("two");
+        // What strategies saved there is of another world; so was what was put aside before.
+        for folder in ["snapshots", "snapshots.before-restore-1"] {
+            fs::create_dir_all(state.join(folder)).expect("made");
+            fs::write(state.join(folder).join("sma"), folder).expect("written");
+        }
         let restored = bring_back(&to, &state, &place, None).await.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(restored.manifest, done.manifest);
+        assert!(!state.join("snapshots").exists(), "no host starts from it");
+        let aside = restored.states_aside.expect("it was there");
+        assert_eq!(aside, state.join("snapshots.before-restore-2"));
+        assert_eq!(fs::read_to_string(aside.join("sma")).expect("there"), "snapshots");
         assert_eq!(&sound(&to).await.counts, counts);
         let again = bring_back(&to, &state, &place, None).await;
         assert!(matches!(again, Err(RecordsError::NotEmpty(_))), "{again:?}");

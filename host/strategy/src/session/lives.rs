@@ -48,7 +48,7 @@ impl Session {
             Verdict::RestUntil(until) => {
                 self.life = Life::Resting { estate, until };
                 let strikes = self.strikes.count();
-                self.tell(StrategyOutput::Struck { strategy, reason, strikes }, output);
+                self.tell(StrategyOutput::Struck { strategy, reason, strikes, until }, output);
             }
             Verdict::Quarantine => {
                 self.past.tear();

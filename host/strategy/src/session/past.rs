@@ -37,6 +37,8 @@ pub(super) struct Past {
     is_torn: bool,
     /// Events handled since `save` was called last.
     handled: usize,
+    /// Whether one of them may have changed the state: by night there is none for hours.
+    is_changed: bool,
     /// When it has to be called again, market time.
     due: MarketTime,
 }
@@ -58,7 +60,9 @@ impl Past {
 
     /// Keeps an event, where there is a snapshot for which it is needed.
     pub(super) fn keep(&mut self, event: &StrategyEvent, had: Had) {
-        if self.snapshot.is_none() || self.is_torn || !is_told(event, had) {
+        let is_told = is_told(event, had);
+        self.is_changed |= is_told;
+        if self.snapshot.is_none() || self.is_torn || !is_told {
             return;
         }
         self.bytes += bytes(event);
@@ -88,7 +92,7 @@ impl Past {
 
     /// Whether at `now` it is time for a snapshot.
     pub(super) fn is_due(&self, now: MarketTime) -> bool {
-        now >= self.due || self.handled >= KEPT_EVENTS_MAX
+        self.is_changed && (now >= self.due || self.handled >= KEPT_EVENTS_MAX)
     }
 
     /// `save` was called at `now`, and gave this, or nothing.
@@ -98,7 +102,7 @@ impl Past {
 
     /// The state is of no use.
     pub(super) fn drop_state(&mut self) {
-        *self = Self { due: self.due, ..Self::default() };
+        *self = Self { due: self.due, is_changed: self.is_changed, ..Self::default() };
     }
 }
 

@@ -186,7 +186,7 @@ fn a_child_that_dies_is_told_from_one_that_refuses() {
     check("echo first >&2; echo 'test.wasm is so and so' >&2; exit 2", "test.wasm is so and so");
     check(
         "kill -9 $$",
-        "test.wasm kills the compiler (signal: 9 (SIGKILL)): it is damaged, or needs more than 2048 MiB",
+        "test.wasm kills the compiler (signal: 9 (SIGKILL)): it is damaged, or needs more than 768 MiB",
     );
     check("kill -XCPU $$", "test.wasm takes more than 120 s of processor time to compile: make it smaller");
     check("echo 'thread panicked' >&2; exit 101", "test.wasm kills the compiler (thread panicked)");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sandpit_types::{
-    Intent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Refusal, StrategyOrderId, Symbol,
+    Intent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Refusal, StrategyOrderId, Symbol, Usd,
 };
 
 use super::{
@@ -90,6 +90,22 @@ fn state_is_saved_once_a_minute_or_after_many_events_and_at_the_stop() {
     let mut found = Vec::new();
     session.stop("enough", &mut |output| found.push(output));
     assert_eq!(words(&found), [format!("saved {last} at 161"), "stopped".to_owned()]);
+}
+
+#[test]
+fn nothing_is_saved_while_nothing_happens() {
+    let mut session = Yard::new().session(&counter()).expect("it starts");
+    let night = || (200..20_000).step_by(40).map(|secs| StrategyEvent::Tick(at(secs)));
+    assert_eq!(outputs(&mut session, &night().collect::<Vec<_>>()), [], "nothing was ever told");
+    check(&mut session, &[trade("A", 20_000)], &["0: 1", "saved 1 at 20000"]);
+    let account = StrategyEvent::Account { equity: Usd::ZERO, buying_power: Usd::ZERO };
+    let night =
+        (20_100..40_000).step_by(40).flat_map(|secs| [StrategyEvent::Tick(at(secs)), account.clone()]);
+    assert_eq!(outputs(&mut session, &night.collect::<Vec<_>>()), []);
+    check(&mut session, &[trade("A", 40_010)], &["0: 2", "saved 2 at 40010"]);
+    // What came within the minute is saved once it is over.
+    check(&mut session, &[trade("A", 40_020), StrategyEvent::Tick(at(40_069))], &["0: 3"]);
+    check(&mut session, &[StrategyEvent::Tick(at(40_070))], &["saved 3 at 40070"]);
 }
 
 #[test]

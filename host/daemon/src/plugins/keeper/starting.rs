@@ -4,13 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use sandpit_broker::History;
 use sandpit_execution::DeskInput;
+use sandpit_ingest::IngestStats;
 use sandpit_strategy::PLUGINS_MAX;
-use sandpit_types::{Bar, MarketEvent, MarketTime, StrategyName, Symbol};
+use sandpit_types::{Bar, MarketClock, MarketEvent, MarketTime, StrategyName, Symbol};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::Keeping;
 use crate::{
     run::SETTLE,
+    sessions::Sessions,
     strategies::{Arrival, Loaded, StrategiesError, Strategy},
 };
 
@@ -51,7 +53,10 @@ impl Keeping {
         self.own(&old.name, &loaded)?;
         let left: Vec<Symbol> =
             old.instruments.iter().filter(|it| !loaded.instruments.contains(it)).cloned().collect();
+        // Before it leaves: what becomes of its orders from then on is for the next one.
+        self.parts.arrivals.hold_mail(&old.name);
         self.let_go(old, "another version takes its place");
+        self.parts.arrivals.hold_rest(&old.name, old.inbox.rest());
         self.tell_all(&[], past.since);
         let outcome = self.start(loaded, past);
         match outcome {
@@ -62,6 +67,7 @@ impl Keeping {
             }
             Err(_) => self.start_again(old),
         }
+        self.parts.arrivals.drop_mail(&old.name);
         outcome
     }
 
@@ -133,18 +139,12 @@ impl Keeping {
     /// Brings a strategy onto the roster, with what it has to know; whether it is there.
     fn join(&self, strategy: &Arc<Strategy>, warmup: Vec<Bar>) -> bool {
         let (joined, mut is_there) = oneshot::channel();
-        let market = self.market();
+        let (clock, sessions, data) =
+            (self.parts.clock.clone(), self.parts.sessions.clone(), self.parts.data.clone());
+        let market = Box::new(move || still_holds(&*clock, &sessions, &data));
         self.parts.arrivals.expect(Arrival { strategy: strategy.clone(), warmup, market, joined });
         self.tell_desk(DeskInput::Introduce(strategy.name.clone()));
         self.is_told(&strategy.name, &mut is_there)
-    }
-
-    /// What the market said before, and what still holds.
-    fn market(&self) -> Vec<MarketEvent> {
-        let now = self.parts.clock.now();
-        let open = self.parts.sessions.current(now);
-        let health = MarketEvent::Health(self.parts.data.health(), now);
-        open.map(MarketEvent::SessionOpen).into_iter().chain([health]).collect()
     }
 
     /// The bars that a strategy wants from before its start. Without them it starts cold, which is said.
@@ -171,4 +171,11 @@ impl Keeping {
         };
         Past { bars, since }
     }
+}
+
+/// What the market said before, and what still holds.
+fn still_holds(clock: &dyn MarketClock, sessions: &Sessions, data: &IngestStats) -> Vec<MarketEvent> {
+    let now = clock.now();
+    let health = MarketEvent::Health(data.health(), now);
+    sessions.current(now).map(MarketEvent::SessionOpen).into_iter().chain([health]).collect()
 }
