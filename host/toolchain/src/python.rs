@@ -76,8 +76,8 @@ pub fn version() -> Result<String, ToolError> {
     at_least("python3", (3, 10), PYTHON)
 }
 
-/// Makes a virtual environment in `folder` with what `requirements` pins by hashes; `what` names it in errors.
-/// Its `bin/python` finds its packages wherever the folder is moved to; other entries do not.
+/// Makes a virtual environment in `folder` with what `requirements` pins by hashes; `what` names it in
+/// errors. Its `bin/python` finds its packages wherever the folder is moved to; other entries do not.
 ///
 /// # Errors
 /// When Python has no venv, or PyPI does not deliver.

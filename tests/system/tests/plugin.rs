@@ -104,8 +104,8 @@ impl Author {
     }
 }
 
-/// By three commands each, from an empty folder into the demo, where they trade. The first one wants the symbol
-/// that the demo leaves to it; the others have another one in their manifests.
+/// By three commands each, from an empty folder into the demo, where they trade. The first one wants the
+/// symbol that the demo leaves to it; the others have another one in their manifests.
 fn check_that_they_trade(languages: &[(&str, &str)]) {
     let author = Author::new();
     let strategies: Vec<_> = languages.iter().map(|(language, _)| format!("trend_{language}")).collect();

@@ -26,8 +26,9 @@ use crate::ambient;
 
 /// How often the processes are asked for their figures.
 const LOOK: Duration = Duration::from_millis(250);
-/// The host must show its first figures within this time.
-const START_LIMIT: Duration = Duration::from_secs(30);
+/// The host must show its first figures within this time: it compiles what lies in its folder first, which
+/// takes up to half a minute for a strategy with an interpreter inside.
+const START_LIMIT: Duration = Duration::from_secs(150);
 /// The kill is confirmed after a minute of agreeing looks at the broker; the demo does not wait longer than
 /// this.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(150);
