@@ -303,7 +303,8 @@ fn lessons_are_as_long_as_they_were() {
 fn what_is_cut_off_while_an_heir_starts_once_more_is_cut_off_in_the_replay() {
     let yard = Yard::new();
     let save = "(if (result i32) (i64.eqz (global.get $n)) (then (i32.const 16)) (else
-        (i64.store (i32.const 1704) (global.get $n)) (i32.store (i32.const 1720) (i32.const 1704)) (i32.store (i32.const 1724) (i32.const 8))
+        (i64.store (i32.const 1704) (global.get $n))
+        (i32.store (i32.const 1720) (i32.const 1704)) (i32.store (i32.const 1724) (i32.const 8))
         (i32.const 1720)))";
     let of = |on_bar| Wat {
         on_bar,
