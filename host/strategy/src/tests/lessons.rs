@@ -331,6 +331,35 @@ fn what_waits_for_an_heir_is_bounded_by_bytes_too() {
 }
 
 #[test]
+fn a_hostile_heir_is_let_go_of_by_name_and_the_old_one_answers_all_the_while() {
+    let yard = Yard::new();
+    let mut session = yard.session(&counter_of_bars()).expect("it starts");
+    outputs(&mut session, &(1..=40).map(|minute| bar("A", minute)).collect::<Vec<_>>());
+    let hostile = |deed: &'static str| Wat { on_bar: deed, on_trade: deed, on_event: deed, ..scholar() };
+    let deep = "(func $deep (call $deep) (global.set $n (i64.const 0)))";
+    let flood = "(global.set $n (i64.add (global.get $n) (i64.const 1))) (call $log (i32.const 3)
+        (i32.const 0) (i32.const 2000000)) (i32.const 16)";
+    let deeds = [
+        (hostile("(loop $again (br $again)) (unreachable)"), "on-bar ran out of time (300 ms)"),
+        (hostile("(unreachable)"), "on-bar trapped: wasm trap: wasm `unreachable`"),
+        (hostile("(drop (memory.grow (i32.const 5000))) (i32.const 16)"), "on-bar asked for"),
+        (
+            Wat { extra: deep, ..hostile("(call $deep) (i32.const 16)") },
+            "on-bar trapped: call stack exhausted",
+        ),
+        (hostile(flood), "on-bar trapped"),
+    ];
+    for (number, (heir, words)) in deeds.iter().enumerate() {
+        assert_eq!(swap(&yard, &mut session, heir), [""; 0]);
+        let trade = trade("A", 2_500 + number as i64);
+        assert_eq!(last_word(&mut session, trade.clone()), "40");
+        let found = lesson(&mut session);
+        assert!(found.len() == 1 && found[0].starts_with(&format!("not swapped: {words}")), "{found:?}");
+        assert_eq!(last_word(&mut session, trade), "40");
+    }
+}
+
+#[test]
 fn a_version_whose_save_is_broken_can_be_replaced() {
     let yard = Yard::new();
     let bars: Vec<_> = (1..=40).map(|minute| bar("A", minute)).collect();
