@@ -107,7 +107,7 @@ impl Past {
 }
 
 /// What it takes to keep the event.
-fn bytes(event: &StrategyEvent) -> usize {
+pub(super) fn bytes(event: &StrategyEvent) -> usize {
     let texts = match event {
         StrategyEvent::Market(MarketEvent::News(news)) => {
             let texts = [&news.headline, &news.summary, &news.author, &news.source, &news.url];

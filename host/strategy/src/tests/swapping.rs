@@ -129,7 +129,7 @@ fn without_a_state_it_is_told_the_bars() {
     };
     assert_eq!(swap(&yard, &mut session, &new, None), []);
     let mut found = Vec::new();
-    session.teach_heir(&mut |output| found.push(output));
+    session.teach_heir_again(32, &mut |output| found.push(output));
     assert_eq!(words(&found), ["swapped: 1"]);
     check(&mut session, &[trade("A", 200)], &["1: 2"]);
 }
