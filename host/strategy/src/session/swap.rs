@@ -70,6 +70,12 @@ impl Candidate {
         }
     }
 
+    /// It is let go of for another.
+    pub(crate) fn say_superseded(&self) {
+        let (strategy, sha256) = (self.plugin.name().as_str(), self.sha256());
+        tracing::info!(strategy, sha256, "a version is let go of: another came before it took over");
+    }
+
     /// Checksum of its file, in hexadecimal digits.
     pub fn sha256(&self) -> &str {
         &self.birth.sha256
@@ -102,8 +108,7 @@ impl Session {
         let began = real_time();
         candidate.birth.incarnation = self.incarnation.saturating_add(1);
         if let Some(heir) = self.heir.take() {
-            let (strategy, sha256) = (self.plugin.name().as_str(), heir.candidate.birth.sha256);
-            tracing::info!(strategy, sha256, "a version is let go of: another came before it took over");
+            heir.candidate.say_superseded();
         }
         self.record(EntryRef::Swap(&candidate.birth));
         self.at_it = Some(candidate.birth.sha256.clone());
