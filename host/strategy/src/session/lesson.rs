@@ -2,19 +2,19 @@
 //! over from one that runs is told them a few at a time, between two events, and in the end what came
 //! meanwhile: so the one that runs is never held up for long.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use sandpit_types::{MarketEvent, MarketTime, SessionDay};
 
-use super::{Session, past::Had, past::is_told};
+use super::{Session, again::Wanted, past::Had, past::is_told};
 use crate::{
     Failure, Snapshot, StrategyEvent,
-    bindings::types,
     book::{Book, Instrument, Place, Row, Slot, bar_end},
     bounds::KEPT_EVENTS_MAX,
     deadline::Deadline,
     event::MINUTE,
     guest::Guest,
+    timers::Timers,
 };
 
 /// Bars, or events since, that are told in one go. More than one, so that whoever is told catches up with the
@@ -31,6 +31,10 @@ pub(super) struct Lesson {
     began: MarketTime,
     /// The session, until its open has been told.
     open: Option<SessionDay>,
+    /// How data arrive, while that is not live, until it has been told.
+    health: Option<MarketEvent>,
+    /// What it has set so far and was not due yet when others last fired.
+    pub(super) timers: Timers,
     /// Told after the bars. One event comes in while [`LESSON`] of what waits are told, so it stays short;
     /// at [`KEPT_EVENTS_MAX`] nobody is taught any more.
     since: VecDeque<StrategyEvent>,
@@ -94,11 +98,14 @@ impl Session {
     /// while that is on. With one: the bars since then.
     pub(super) fn lesson(&self, book: &Book, snapshot: Option<&Snapshot>, now: MarketTime) -> Lesson {
         let since = snapshot.map_or(MarketTime::EPOCH, |snapshot| snapshot.time);
+        let health = book.standing.health.map(|(health, since)| MarketEvent::Health(health, since));
         Lesson {
             firsts: self.firsts(book, snapshot),
             next: (MarketTime::from_nanos(i64::MIN), 0),
             began: now,
-            open: book.session.filter(|day| day.open > since || snapshot.is_none()),
+            open: book.standing.session.filter(|day| day.open > since || snapshot.is_none()),
+            health: health.filter(|_| snapshot.is_none()),
+            timers: Timers::default(),
             since: VecDeque::new(),
             is_too_far_behind: false,
             now: since,
@@ -111,7 +118,9 @@ impl Session {
         if lesson.is_too_far_behind {
             return Err(Failure::Overflow { limit: KEPT_EVENTS_MAX });
         }
+        mem::swap(&mut self.timers, &mut lesson.timers);
         let outcome = self.tell_lesson(guest, lesson);
+        mem::swap(&mut self.timers, &mut lesson.timers);
         guest.book().veil = None;
         outcome
     }
@@ -122,8 +131,10 @@ impl Session {
         for (of, row) in rows {
             let end = bar_end(row.start);
             if let Some(day) = lesson.open.take_if(|day| day.open < end) {
-                self.reopen(guest, day)?;
+                self.reopen(guest, day, &lesson.since)?;
             }
+            guest.book().veil = Some(lesson.next);
+            self.fire_late(guest, end, lesson)?;
             lesson.next = (row.start, of + 1);
             guest.book().veil = Some(lesson.next);
             guest.book().advance(end);
@@ -135,12 +146,15 @@ impl Session {
             return Ok(false);
         }
         if let Some(day) = lesson.open.take() {
-            self.reopen(guest, day)?;
+            self.reopen(guest, day, &lesson.since)?;
         }
         guest.book().veil = None;
+        if let Some(health) = lesson.health.take() {
+            self.tell_standing(guest, health, Wanted::Late(&lesson.since))?;
+        }
         for _ in told..LESSON {
             let Some(event) = lesson.since.pop_front() else { break };
-            self.tell_since(guest, &event, &mut lesson.whole)?;
+            self.tell_since(guest, &event, lesson)?;
         }
         Ok(lesson.since.is_empty())
     }
@@ -166,22 +180,40 @@ impl Session {
         &mut self,
         guest: &mut Guest,
         event: &StrategyEvent,
-        whole: &mut Deadline,
+        lesson: &mut Lesson,
     ) -> Result<(), Failure> {
-        self.next_again(guest, whole, "an event, on all events again,")?;
+        if let Some(time) = event.fires() {
+            self.fire_late(guest, time, lesson)?;
+        }
+        self.next_again(guest, &mut lesson.whole, "an event, on all events again,")?;
         if let Some(time) = event.time() {
             guest.book().advance(time);
         }
         let of = guest.book().of(event);
-        self.deliver(guest, event, of).map(drop)
+        let intents = self.deliver(guest, event, of)?;
+        self.ignore(guest, intents.unwrap_or_default(), Wanted::Late(&lesson.since))
+    }
+
+    /// Fires what it has set by that time, if the life before had come that far: later ones fire live.
+    fn fire_late(&mut self, guest: &mut Guest, time: MarketTime, lesson: &mut Lesson) -> Result<(), Failure> {
+        let time = time.min(self.fired_until);
+        if !self.timers.is_due(time) {
+            return Ok(());
+        }
+        self.next_again(guest, &mut lesson.whole, "a timer, on all events again,")?;
+        self.fire_again(guest, time, Wanted::Late(&lesson.since))
     }
 
     /// Tells a new life of the session that is open: it sees the bars from before that.
-    fn reopen(&self, guest: &mut Guest, day: SessionDay) -> Result<(), Failure> {
+    fn reopen(
+        &mut self,
+        guest: &mut Guest,
+        day: SessionDay,
+        since: &VecDeque<StrategyEvent>,
+    ) -> Result<(), Failure> {
         guest.book().veil = Some((day.open - MINUTE, Instrument::MAX));
         guest.book().advance(day.open);
-        guest.allow(self.birth.bounds.event_deadline);
-        guest.on_event(&types::Event::SessionOpen((&day).into())).map(drop)
+        self.tell_standing(guest, MarketEvent::SessionOpen(day), Wanted::Late(since))
     }
 
     /// By instrument, the start of the first bar that a new life is told: of those since the snapshot, or of
@@ -201,7 +233,7 @@ impl Session {
 
     /// Keeps an event for a new life.
     pub(super) fn keep(&mut self, event: &StrategyEvent, had: Had, book: &Book) {
-        self.past.keep(event, had);
+        self.past.keep(event, had, self.plugin.description().wants);
         if let Some(heir) = &mut self.heir {
             heir.lesson.add(event, book);
         }

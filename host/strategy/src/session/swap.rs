@@ -6,11 +6,13 @@ use super::{Life, Output, Session, Start, handling::Rate, lesson::Lesson, lives,
 use crate::{
     Birth, Bounds, Engine, EntryRef, Failure, Manifest, Plugin, PluginError, StrategyOutput,
     book::Book,
+    bounds::TIMERS_MAX,
     compile::file_name,
     engine::real_time,
     guest::Guest,
     host::{Estate, Host},
     strikes::Strikes,
+    timers::Timers,
 };
 
 /// A version that has been started and waits for the moment at which it takes over. Made on any thread, so
@@ -136,7 +138,7 @@ impl Session {
         }
         let sha256 = heir.candidate.birth.sha256.clone();
         let outcome = match outcome {
-            Ok(true) => self.inherit(heir.candidate, output),
+            Ok(true) => self.inherit(heir.candidate, heir.lesson.timers, output),
             Ok(false) => {
                 heir.pause = heir.pause.max(real_time().saturating_sub(began));
                 self.heir = Some(heir);
@@ -205,7 +207,12 @@ impl Session {
     }
 
     /// It has been told everything and takes over.
-    fn inherit(&mut self, mut candidate: Candidate, output: Output<'_>) -> Result<(), Failure> {
+    fn inherit(
+        &mut self,
+        mut candidate: Candidate,
+        mut timers: Timers,
+        output: Output<'_>,
+    ) -> Result<(), Failure> {
         let is_replay = self.life.estate().is_some_and(|estate| estate.calls.is_scripted());
         if matches!(self.life, Life::Running(_)) {
             self.save_now(output)?;
@@ -217,6 +224,9 @@ impl Session {
             return self.take_over(fresh);
         }
         self.trade_places(&mut candidate)?;
+        // Those that the other one set about what is told to nobody again.
+        timers.join(&self.timers, TIMERS_MAX);
+        self.timers = timers;
         self.crown(candidate.guest);
         Ok(())
     }
