@@ -43,6 +43,31 @@ pub(crate) struct Standing {
     pub(crate) health: Option<(StreamHealth, MarketTime)>,
 }
 
+impl Standing {
+    /// Folds one event in.
+    pub(crate) fn apply(&mut self, event: &MarketEvent) {
+        match event {
+            MarketEvent::SessionOpen(day) => self.session = Some(*day),
+            MarketEvent::SessionClose(_) => self.session = None,
+            MarketEvent::Health(health, since) => {
+                self.health = (*health != StreamHealth::Live).then_some((*health, *since));
+            }
+            MarketEvent::Bar(_)
+            | MarketEvent::MarkedBar(..)
+            | MarketEvent::Quote(_)
+            | MarketEvent::Trade(_)
+            | MarketEvent::BarsComplete(_)
+            | MarketEvent::News(_) => {}
+        }
+    }
+
+    /// What tells of it.
+    pub(crate) fn events(self) -> impl Iterator<Item = MarketEvent> {
+        let health = self.health.map(|(health, since)| MarketEvent::Health(health, since));
+        self.session.map(MarketEvent::SessionOpen).into_iter().chain(health)
+    }
+}
+
 /// What is known of one instrument.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
@@ -155,11 +180,10 @@ impl Book {
                     slot.quote = Some(quote.clone());
                 }
             }
-            StrategyEvent::Market(MarketEvent::SessionOpen(day)) => self.standing.session = Some(*day),
-            StrategyEvent::Market(MarketEvent::SessionClose(_)) => self.standing.session = None,
-            StrategyEvent::Market(MarketEvent::Health(health, since)) => {
-                self.standing.health = (*health != StreamHealth::Live).then_some((*health, *since));
-            }
+            StrategyEvent::Market(
+                event
+                @ (MarketEvent::SessionOpen(_) | MarketEvent::SessionClose(_) | MarketEvent::Health(..)),
+            ) => self.standing.apply(event),
             StrategyEvent::Position { symbol, qty, avg_price } => {
                 if let Some(number) = self.number(symbol)
                     && let Some(slot) = self.slots.get_mut(number as usize)

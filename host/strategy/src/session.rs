@@ -99,6 +99,9 @@ pub(crate) struct Session {
     idle: Option<MarketTime>,
     /// Who learns to take over.
     heir: Option<Box<Heir>>,
+    /// Checksum of the one that is told something, or takes over, in this moment: so that a panic of ours
+    /// in the midst of it leaves nobody waiting for its end.
+    at_it: Option<String>,
     /// In a replay: the calls of the next input that are to be cut off.
     script: Option<Vec<(u32, Failure)>>,
 }
@@ -169,6 +172,7 @@ impl Session {
             recorder,
             idle: None,
             heir: None,
+            at_it: None,
             script,
         };
         session.begin();

@@ -64,6 +64,7 @@ impl Session {
         let done = told.and_then(|intents| self.absorb(guest, intents.unwrap_or_default(), asked));
         if let Err(failure) = done {
             // The event is poison; that timers fired before it is not, and what they asked for has gone.
+            self.keep_poison(event, guest.book());
             if let Some(time) = event.fires().filter(|_| had == Had::Fired) {
                 self.keep(&StrategyEvent::Tick(time), had, guest.book());
             }
@@ -71,10 +72,13 @@ impl Session {
         }
         self.keep(event, had, guest.book());
         while let Some(LocalRefusal { id, refusal }) = asked.refused.pop_front() {
-            let intents = guest.on_event(&translate::refused(id, refusal))?;
-            self.absorb(guest, intents, asked)?;
-            let time = guest.book().now;
-            self.keep(&StrategyEvent::Refused { id, refusal, time }, Had::Handled, guest.book());
+            let refused = StrategyEvent::Refused { id, refusal, time: guest.book().now };
+            let told = guest.on_event(&translate::refused(id, refusal));
+            if let Err(failure) = told.and_then(|intents| self.absorb(guest, intents, asked)) {
+                self.keep_poison(&refused, guest.book());
+                return Err(failure);
+            }
+            self.keep(&refused, Had::Handled, guest.book());
         }
         Ok(())
     }

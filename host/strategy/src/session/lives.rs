@@ -120,7 +120,8 @@ impl Session {
             match &snapshot {
                 Some(snapshot) if session.past.since().is_some() => {
                     session.restate(guest, session.past.standing())?;
-                    session.tell_events(guest)
+                    session.tell_events(guest)?;
+                    session.tell_what_killed(guest)
                 }
                 Some(snapshot) => {
                     let Standing { session: day, health } = guest.book().standing;
@@ -171,16 +172,29 @@ impl Session {
     fn restate(&mut self, guest: &mut Guest, standing: Standing) -> Result<(), Failure> {
         let (now, timers) = (guest.book().now, self.timers.list());
         guest.book().veil = Some((now - MINUTE, Instrument::MAX));
-        let open = standing.session.map(MarketEvent::SessionOpen);
-        let health = standing.health.map(|(health, since)| MarketEvent::Health(health, since));
-        let told = open
-            .into_iter()
-            .chain(health)
+        let told = standing
+            .events()
             .try_for_each(|event| self.tell_standing(guest, event, Wanted::Late(&VecDeque::new())));
         guest.book().veil = None;
         self.timers.drop_until(now);
         timers.into_iter().for_each(|(at, id)| self.timers.set(id, at));
         told
+    }
+
+    /// Tells another code what holds though that is in no past: the one before failed on it.
+    fn tell_what_killed(&mut self, guest: &mut Guest) -> Result<(), Failure> {
+        let mut told = self.past.standing();
+        for kept in self.past.since().into_iter().flatten() {
+            if let StrategyEvent::Market(event) = &kept.event {
+                told.apply(event);
+            }
+        }
+        let told: Vec<_> = told.events().collect();
+        let untold = guest.book().standing.events().filter(|event| !told.contains(event));
+        untold
+            .collect::<Vec<_>>()
+            .into_iter()
+            .try_for_each(|event| self.tell_standing(guest, event, Wanted::Missed))
     }
 
     /// Tells what holds, unless that is poison.

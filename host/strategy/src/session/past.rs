@@ -150,7 +150,7 @@ fn wants_it(wants: Wants, event: &StrategyEvent) -> bool {
 }
 
 /// What it takes to keep the event.
-fn bytes(event: &StrategyEvent) -> usize {
+pub(super) fn bytes(event: &StrategyEvent) -> usize {
     let texts = match event {
         StrategyEvent::Market(MarketEvent::News(news)) => {
             let texts = [&news.headline, &news.summary, &news.author, &news.source, &news.url];

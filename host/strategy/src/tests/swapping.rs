@@ -103,6 +103,15 @@ fn after_a_quarantine_no_timer_fires_again() {
 }
 
 #[test]
+fn a_new_version_is_told_the_open_that_the_old_one_failed_on() {
+    let yard = Yard::new();
+    let mut session = yard.session(&Wat { on_event: "(unreachable)", ..diarist() }).expect("it starts");
+    check(&mut session, &[trade("A", 10), open_at(30)], &["0: 0", "saved 0 at 10", "strike 1: on-event"]);
+    assert_eq!(words(&swap(&yard, &mut session, &diarist(), None)), ["swapped: 1"]);
+    check(&mut session, &[trade("A", 60)], &["1: 5"]);
+}
+
+#[test]
 fn it_is_told_that_the_session_is_open_and_that_data_are_stale() {
     let yard = Yard::new();
     let mut session = yard.session(&diarist()).expect("it starts");
@@ -160,7 +169,7 @@ fn without_a_state_it_is_told_the_bars() {
     };
     assert_eq!(swap(&yard, &mut session, &new, None), []);
     let mut found = Vec::new();
-    session.teach_heir(&mut |output| found.push(output));
+    session.teach_heir_again(32, &mut |output| found.push(output));
     assert_eq!(words(&found), ["swapped: 1"]);
     check(&mut session, &[trade("A", 200)], &["1: 2"]);
 }
