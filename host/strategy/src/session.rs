@@ -87,6 +87,8 @@ pub(crate) struct Session {
     rate: Rate,
     poison: Poison,
     past: Past,
+    /// Timers that were due by then have fired, or ended with the life that set them.
+    fired_until: MarketTime,
     /// Warm-up bars that were complete by then are in the state that it started from.
     starts_after: MarketTime,
     life: Life,
@@ -163,6 +165,7 @@ impl Session {
             poison: Poison::default(),
             starts_after: snapshot.as_ref().map_or(MarketTime::EPOCH, |snapshot| snapshot.time),
             past: Past::starting_from(snapshot),
+            fired_until: MarketTime::EPOCH,
             life: Life::Quarantined(Some(estate)),
             birth,
             pulse,
@@ -308,7 +311,7 @@ impl Session {
             timers: self.timers.list(),
             state: state.into(),
         });
-        self.past.saved(snapshot.clone(), time);
+        self.past.saved(snapshot.clone(), time, guest.book().standing);
         if let Some(snapshot) = snapshot {
             self.tell(StrategyOutput::Snapshot { strategy: self.strategy(), snapshot }, output);
         }

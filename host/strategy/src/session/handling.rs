@@ -51,6 +51,7 @@ impl Session {
         asked: &mut Asked,
     ) -> Result<(), Failure> {
         let fires = event.fires().filter(|time| self.timers.is_due(*time));
+        self.fired_until = self.fired_until.max(event.fires().unwrap_or(MarketTime::EPOCH));
         let had = if fires.is_some() { Had::Fired } else { Had::Handled };
         let fired = fires.map_or(Ok(()), |time| self.fire(guest, time, asked));
         // Whatever a timer did, the event is a fact.
@@ -104,6 +105,12 @@ impl Session {
         of: Option<Instrument>,
     ) -> Result<Option<Vec<types::Intent>>, Failure> {
         let wants = self.plugin.description().wants;
+        let standing = match event {
+            StrategyEvent::Market(event @ (MarketEvent::SessionOpen(_) | MarketEvent::Health(..))) => {
+                Some(event.clone())
+            }
+            _ => None,
+        };
         let event = match event {
             StrategyEvent::Warmup(bar) | StrategyEvent::Market(MarketEvent::Bar(bar)) => {
                 let is_live = matches!(event, StrategyEvent::Market(_));
@@ -143,7 +150,11 @@ impl Session {
             StrategyEvent::Market(MarketEvent::News(_)) if !wants.news => return Ok(None),
             event => translate::event(event, guest.book()),
         };
-        event.map(|event| guest.on_event(&event)).transpose()
+        let told = event.map(|event| guest.on_event(&event)).transpose();
+        if told.is_err() {
+            self.poison.standing.extend(standing);
+        }
+        told
     }
 
     /// Takes in what one call asked for: all of it, or nothing when it is too much.

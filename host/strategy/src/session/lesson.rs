@@ -5,6 +5,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    mem,
     time::Duration,
 };
 
@@ -12,17 +13,18 @@ use sandpit_types::{MarketEvent, MarketTime, SessionDay};
 
 use super::{
     Session,
+    again::Wanted,
     past::{Had, bytes, is_told},
 };
 use crate::{
     Failure, Snapshot, StrategyEvent,
-    bindings::types,
     book::{Book, Instrument, Place, Row, Slot, bar_end},
     bounds::{KEPT_BYTES_MAX, KEPT_EVENTS_MAX},
     deadline::Deadline,
     engine::real_time,
     event::MINUTE,
     guest::Guest,
+    timers::Timers,
 };
 
 /// The most that is told in one lesson. More than one, so that whoever is told catches up with the market.
@@ -76,6 +78,10 @@ pub(super) struct Lesson {
     began: MarketTime,
     /// The session, until its open has been told.
     open: Option<SessionDay>,
+    /// How data arrive, while that is not live, until it has been told.
+    health: Option<MarketEvent>,
+    /// What it has set so far and was not due yet when others last fired.
+    pub(super) timers: Timers,
     /// Told after the bars. At [`KEPT_EVENTS_MAX`] and [`KEPT_BYTES_MAX`] nobody is taught any more.
     since: VecDeque<StrategyEvent>,
     /// Of all of these.
@@ -141,6 +147,11 @@ impl Lesson {
         }
     }
 
+    /// Whether nothing but bars is left.
+    fn is_over(&self) -> bool {
+        self.open.is_none() && self.health.is_none() && self.since.is_empty()
+    }
+
     fn next_since(&mut self) -> Option<StrategyEvent> {
         let event = self.since.pop_front()?;
         self.bytes -= bytes(&event);
@@ -153,11 +164,14 @@ impl Session {
     /// while that is on. With one: the bars since then.
     pub(super) fn lesson(&self, book: &Book, snapshot: Option<&Snapshot>, now: MarketTime) -> Lesson {
         let since = snapshot.map_or(MarketTime::EPOCH, |snapshot| snapshot.time);
+        let health = book.standing.health.map(|(health, since)| MarketEvent::Health(health, since));
         Lesson {
             firsts: self.firsts(book, snapshot),
             next: (MarketTime::from_nanos(i64::MIN), 0),
             began: now,
-            open: book.session.filter(|day| day.open > since || snapshot.is_none()),
+            open: book.standing.session.filter(|day| day.open > since || snapshot.is_none()),
+            health: health.filter(|_| snapshot.is_none()),
+            timers: Timers::default(),
             since: VecDeque::new(),
             bytes: 0,
             behind: None,
@@ -181,7 +195,9 @@ impl Session {
         if let Some(waiting) = lesson.behind {
             return Err(Failure::Behind { waiting });
         }
+        mem::swap(&mut self.timers, &mut lesson.timers);
         let outcome = self.tell_rows(guest, lesson, pace);
+        mem::swap(&mut self.timers, &mut lesson.timers);
         guest.book().veil = None;
         outcome
     }
@@ -195,23 +211,28 @@ impl Session {
         // One more than are told, so that what was told says whether that was all: a replay says the same.
         let mut rows = lesson.rows(guest.book(), pace.limit as usize + 1).into_iter().peekable();
         loop {
-            let is_over = rows.peek().is_none() && lesson.open.is_none() && lesson.since.is_empty();
+            let is_over = rows.peek().is_none() && lesson.is_over();
             if is_over || !pace.goes_on() {
                 return Ok(is_over);
             }
             let end = rows.peek().map(|(_, row)| bar_end(row.start));
             if let Some(day) = lesson.open.take_if(|day| end.is_none_or(|end| day.open < end)) {
-                self.reopen(guest, day)?;
+                self.reopen(guest, day, &lesson.since)?;
             } else if let Some((of, row)) = rows.next() {
+                guest.book().veil = Some(lesson.next);
+                self.fire_late(guest, bar_end(row.start), lesson)?;
                 lesson.next = (row.start, of + 1);
                 guest.book().veil = Some(lesson.next);
                 guest.book().advance(bar_end(row.start));
                 if !self.poison.bars.contains(&(of, row.start)) {
                     self.tell_bar(guest, of, row, &mut lesson.whole)?;
                 }
+            } else if let Some(health) = lesson.health.take() {
+                guest.book().veil = None;
+                self.tell_standing(guest, health, Wanted::Late(&lesson.since))?;
             } else if let Some(event) = lesson.next_since() {
                 guest.book().veil = None;
-                self.tell_since(guest, &event, &mut lesson.whole)?;
+                self.tell_since(guest, &event, lesson)?;
             }
         }
     }
@@ -237,22 +258,40 @@ impl Session {
         &mut self,
         guest: &mut Guest,
         event: &StrategyEvent,
-        whole: &mut Deadline,
+        lesson: &mut Lesson,
     ) -> Result<(), Failure> {
-        self.next_again(guest, whole, "an event, on all events again,")?;
+        if let Some(time) = event.fires() {
+            self.fire_late(guest, time, lesson)?;
+        }
+        self.next_again(guest, &mut lesson.whole, "an event, on all events again,")?;
         if let Some(time) = event.time() {
             guest.book().advance(time);
         }
         let of = guest.book().of(event);
-        self.deliver(guest, event, of).map(drop)
+        let intents = self.deliver(guest, event, of)?;
+        self.ignore(guest, intents.unwrap_or_default(), Wanted::Late(&lesson.since))
+    }
+
+    /// Fires what it has set by that time, if the life before had come that far: later ones fire live.
+    fn fire_late(&mut self, guest: &mut Guest, time: MarketTime, lesson: &mut Lesson) -> Result<(), Failure> {
+        let time = time.min(self.fired_until);
+        if !self.timers.is_due(time) {
+            return Ok(());
+        }
+        self.next_again(guest, &mut lesson.whole, "a timer, on all events again,")?;
+        self.fire_again(guest, time, Wanted::Late(&lesson.since))
     }
 
     /// Tells a new life of the session that is open: it sees the bars from before that.
-    fn reopen(&self, guest: &mut Guest, day: SessionDay) -> Result<(), Failure> {
+    fn reopen(
+        &mut self,
+        guest: &mut Guest,
+        day: SessionDay,
+        since: &VecDeque<StrategyEvent>,
+    ) -> Result<(), Failure> {
         guest.book().veil = Some((day.open - MINUTE, Instrument::MAX));
         guest.book().advance(day.open);
-        guest.allow(self.birth.bounds.event_deadline);
-        guest.on_event(&types::Event::SessionOpen((&day).into())).map(drop)
+        self.tell_standing(guest, MarketEvent::SessionOpen(day), Wanted::Late(since))
     }
 
     /// By instrument, the start of the first bar that a new life is told: of those since the snapshot, or of
@@ -272,7 +311,7 @@ impl Session {
 
     /// Keeps an event for a new life.
     pub(super) fn keep(&mut self, event: &StrategyEvent, had: Had, book: &Book) {
-        self.past.keep(event, had);
+        self.past.keep(event, had, self.plugin.description().wants);
         if let Some(heir) = &mut self.heir {
             heir.lesson.add(event, book);
         }

@@ -12,11 +12,13 @@ use super::{
 use crate::{
     Birth, Bounds, Engine, EntryRef, Failure, Manifest, Plugin, PluginError, StrategyOutput,
     book::Book,
+    bounds::TIMERS_MAX,
     compile::file_name,
     engine::real_time,
     guest::{Dead, Guest},
     host::{Calls, Estate, Host},
     strikes::Strikes,
+    timers::Timers,
 };
 
 /// A version that has been started and waits for the moment at which it takes over. Made on any thread, so
@@ -161,7 +163,7 @@ impl Session {
         self.poison = poison;
         let sha256 = heir.candidate.birth.sha256.clone();
         let outcome = match outcome {
-            Ok(true) => self.inherit(heir.candidate, output),
+            Ok(true) => self.inherit(heir.candidate, heir.lesson.timers, output),
             Ok(false) => {
                 heir.pause = heir.pause.max(real_time().saturating_sub(began));
                 self.heir = Some(heir);
@@ -231,7 +233,12 @@ impl Session {
     }
 
     /// It has been told everything and takes over.
-    fn inherit(&mut self, mut candidate: Candidate, output: Output<'_>) -> Result<(), Failure> {
+    fn inherit(
+        &mut self,
+        mut candidate: Candidate,
+        mut timers: Timers,
+        output: Output<'_>,
+    ) -> Result<(), Failure> {
         if matches!(self.life, Life::Running(_)) && self.save_now(output).is_err() {
             tracing::debug!(strategy = self.plugin.name().as_str(), "its heir needs no state of it");
         }
@@ -244,6 +251,9 @@ impl Session {
             return self.take_over(Candidate { plugin, birth, guest });
         }
         self.trade_places(&mut candidate)?;
+        // Those that the other one set about what is told to nobody again.
+        timers.join(&self.timers, TIMERS_MAX);
+        self.timers = timers;
         self.crown(candidate.guest);
         Ok(())
     }
@@ -268,6 +278,10 @@ impl Session {
     fn take_over(&mut self, mut candidate: Candidate) -> Result<(), Failure> {
         self.trade_places(&mut candidate)?;
         let before = (self.timers.clone(), self.past.clone(), self.poison.clone());
+        // After trading places, the candidate's birth is that of the old one.
+        if candidate.birth.sha256 != self.birth.sha256 {
+            self.poison = Poison::default();
+        }
         let outcome = self.teach(&mut candidate.guest);
         self.note(candidate.guest.estate());
         if let Err(untold) = outcome {

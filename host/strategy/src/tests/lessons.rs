@@ -3,15 +3,16 @@
 use std::sync::mpsc;
 
 use sandpit_types::{
-    BarMark, MarketEvent, News, Price, Pulse, Qty, SessionDay, Side, StrategyOrderId, Symbol,
+    BarMark, MarketEvent, News, OrderStatus, OrderUpdate, Price, Pulse, Qty, SessionDay, Side,
+    StrategyOrderId, StreamHealth, Symbol,
 };
 
 use super::{
     Yard, at, bar, bar_of, bounds, outputs, quote,
     replaying::Log,
-    surviving::{check, words},
+    surviving::{check, diarist, health, open_at, words},
     trade,
-    wat::{LOAD_N, NOTHING, Wat},
+    wat::{LIST, LOAD_N, NOTHING, Wat, Whole, Wire},
 };
 use crate::{
     Candidate, Entry, Inbox, KEPT_EVENTS_MAX, Manifest, Runner, Start, StrategyEvent, StrategyOutput,
@@ -402,6 +403,86 @@ fn a_panic_of_the_host_in_the_midst_of_a_lesson_leaves_nobody_waiting() {
     let found = words(&found);
     assert!(found[0].starts_with("quarantined: the host panicked"), "{found:?}");
     assert_eq!(found[1..], ["not swapped: what it knew is lost: stop the strategy and start it anew"]);
+}
+
+#[test]
+fn orders_that_an_heir_wants_during_lessons_are_refused_unless_they_are_out() {
+    let yard = Yard::new();
+    // Each trade wants an order; refusals are counted, and said on quotes.
+    let submits = || Wat {
+        on_trade: LIST,
+        intents: vec![Wire::Whole(Whole { id: 7, amount: (0, 1_000_000_000), ..Whole::default() })],
+        on_event: "(global.set $n (i64.add (global.get $n) (i64.extend_i32_u (local.get $case))))
+            (i32.const 16)",
+        on_quote: "(call $hush) (call $say (global.get $n)) (i32.const 2000)",
+        ..Wat::default()
+    };
+    let refusals = |old: &Wat, also: &[StrategyEvent]| {
+        let mut session = yard.session(old).expect("it starts");
+        outputs(&mut session, &[bar("A", 1)]);
+        assert_eq!(swap(&yard, &mut session, &submits()), [""; 0]);
+        outputs(&mut session, &[trade("A", 130)]);
+        outputs(&mut session, also);
+        assert_eq!(lessons(&mut session).1, ["swapped: 1"]);
+        last_word(&mut session, quote("A", 140))
+    };
+    let refusal = 3;
+    assert_eq!(refusals(&Wat::default(), &[]), refusal.to_string());
+    assert_eq!(refusals(&submits(), &[]), "0", "it is open");
+    let (symbol, status, time) = (Symbol::new("A"), OrderStatus::Filled, at(135));
+    let (id, filled_qty) = (StrategyOrderId(7), Qty::from_nanos(1_000_000_000));
+    let filled = StrategyEvent::Order(OrderUpdate { id, leg: None, symbol, status, filled_qty, time });
+    assert_eq!(refusals(&submits(), &[filled]), "1", "its end is told");
+}
+
+#[test]
+fn timers_that_it_sets_while_it_is_told_the_past_go_on() {
+    // From the open on it wakes once a minute and counts.
+    let clockwork = || Wat {
+        on_event: "(if (i32.eq (local.get $case) (i32.const 4)) (then
+              (global.set $n (i64.add (global.get $n) (i64.const 1)))))
+            (if (result i32) (i32.or (i32.eq (local.get $case) (i32.const 4))
+                (i32.eq (local.get $case) (i32.const 5))) (then
+              (i32.store8 (i32.const 2048) (i32.const 5)) (i64.store (i32.const 2056) (i64.const 1))
+              (i64.store (i32.const 2064) (i64.add (call $now) (i64.const 60000000000)))
+              (i32.store (i32.const 2000) (i32.const 2048)) (i32.store (i32.const 2004) (i32.const 1))
+              (i32.const 2000)) (else (i32.const 16)))",
+        on_bar: NOTHING,
+        ..counter_of_bars()
+    };
+    let yard = Yard::new();
+    let start = |plugin: &Wat| {
+        let mut session = yard.session(plugin).expect("it starts");
+        outputs(&mut session, &morning(50));
+        session
+    };
+    let mut live = start(&clockwork());
+    let mut struck = start(&clockwork());
+    check(&mut struck, &[quote("A", 3_070)], &["strike 1"]);
+    let mut swapped = start(&Wat { warmup_bars: 1_000, ..Wat::default() });
+    assert_eq!(swap(&yard, &mut swapped, &clockwork()), [""; 0]);
+    assert_eq!(lessons(&mut swapped).1, ["swapped: 1"]);
+    for one in [&mut live, &mut struck, &mut swapped] {
+        assert_eq!(last_word(one, trade("A", 3_119)), "20");
+        // The timer is set anew, and said before the word.
+        assert_eq!(last_word(one, trade("A", 3_121)), "1 21");
+    }
+}
+
+#[test]
+fn a_timer_that_came_due_while_it_rested_fires_then() {
+    let on_event = "(global.set $n (i64.add (i64.mul (global.get $n) (i64.const 10))
+        (i64.extend_i32_u (local.get $case))))
+        (if (result i32) (i32.eq (local.get $case) (i32.const 5)) (then (i32.const 2000))
+        (else (i32.const 16)))";
+    let intents = vec![Wire::SetTimer(1, 200_000_000_000), Wire::SetTimer(2, 212_000_000_000)];
+    let plugin = Wat { on_event, intents, warmup_bars: 9, ..diarist() };
+    let mut session = Yard::new().session(&Wat { save: NOTHING, ..plugin }).expect("it starts");
+    outputs(&mut session, &[open_at(30), bar("A", 1), bar("A", 2)]);
+    check(&mut session, &[trade("A", 205), quote("A", 210)], &["0: 54", "strike 1"]);
+    check(&mut session, &[health(StreamHealth::Stale, 211)], &[]);
+    // The first had fired before the end of that life; that it sets it again changes nothing.
+    check(&mut session, &[trade("A", 216)], &["1: 574"]);
 }
 
 #[test]
