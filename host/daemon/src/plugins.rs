@@ -31,7 +31,7 @@ pub(crate) use self::{
     crew::{Crew, join_all},
     folder::{Change, Folder},
     keeper::{Keeper, KeeperParts},
-    listing::list,
+    listing::{list, place},
     looks::{Looks, Said},
     refusals::Refusals,
     snapshots::{Kept, Snapshots, World},

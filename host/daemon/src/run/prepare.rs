@@ -25,7 +25,7 @@ use crate::{
     dry_run::DryRun,
     figures::Figures,
     lease::Lease,
-    plugins::{Again, Folder, Refusals, list, wanted_data},
+    plugins::{Again, Folder, Refusals, list, place, wanted_data},
     sessions::Sessions,
     strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy, Totals},
 };
@@ -137,7 +137,8 @@ impl Parts {
 pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins, StrategiesError> {
     let loader = Loader::new(config, cache_dir)?;
     let dir = &config.plugins_dir;
-    let listing = list(dir).map_err(|source| match source.kind() {
+    let listed = place(dir).and_then(|place| Ok((place, list(dir)?)));
+    let (place, listing) = listed.map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => PluginError::NoFolder { path: dir.clone() },
         _ => PluginError::Io { action: "read", path: dir.clone(), source },
     })?;
@@ -164,7 +165,7 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
     }
     Ok(Plugins {
         loader,
-        folder: Folder::taken(listing),
+        folder: Folder::taken(listing).lies_at(place),
         again,
         roster: Arc::new(Roster::of(strategies)),
         owners: Arc::new(owners),
