@@ -254,6 +254,7 @@ impl Session {
     pub(crate) fn stop(mut self, reason: &str, output: Output<'_>) {
         self.record(EntryRef::Left { reason });
         self.begin();
+        self.rest_no_more();
         let warn = |strategy: &StrategyName, failure| {
             tracing::warn!(strategy = strategy.as_str(), %failure, "its stop failed");
         };

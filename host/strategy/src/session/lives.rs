@@ -1,6 +1,6 @@
 //! The end of a life, and how the next one learns what it has to know.
 
-use std::{collections::VecDeque, mem};
+use std::{collections::VecDeque, mem, time::Duration};
 
 use sandpit_types::{MarketEvent, MarketTime};
 
@@ -16,6 +16,9 @@ use crate::{
     strikes::Verdict,
     timers::Timers,
 };
+
+/// How long one that rests at the stop may take to start, and to be told what came since its state was saved.
+const LAST_LIFE: Duration = Duration::from_secs(1);
 
 /// What guests failed on: not told to their successors again. Strikes are few, so these are.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +84,31 @@ impl Session {
             }
             Err(dead) => self.fail(dead.failure, dead.estate, output),
         }
+    }
+
+    /// Brings one that rests to life for a last time, so that what came since its state was saved is in the
+    /// one that it leaves. It has [`LAST_LIFE`] for that; if it fails, the older one is left.
+    pub(super) fn rest_no_more(&mut self) {
+        if self.past.snapshot().is_none() || !matches!(self.life, Life::Resting { .. }) {
+            return;
+        }
+        let Life::Resting { estate, .. } = mem::replace(&mut self.life, Life::Quarantined(None)) else {
+            unreachable!("it rests, as was just seen");
+        };
+        let bounds = &mut self.birth.bounds;
+        bounds.start_deadline = bounds.start_deadline.min(LAST_LIFE);
+        bounds.refeed_deadline = bounds.refeed_deadline.min(LAST_LIFE);
+        self.incarnation = self.incarnation.saturating_add(1);
+        let (mut estate, failure) = match self.give_birth(estate) {
+            Ok(mut guest) => match self.teach(&mut guest) {
+                Ok(()) => return self.life = Life::Running(guest),
+                Err(untold) => (guest.into_estate(), untold.failure()),
+            },
+            Err(dead) => (dead.estate, dead.failure),
+        };
+        self.note(&mut estate);
+        let strategy = self.plugin.name().as_str();
+        tracing::warn!(strategy, %failure, "its last state is from before its strike");
     }
 
     /// A new life of the same strategy. A state that it refuses is given up.

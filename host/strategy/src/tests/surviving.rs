@@ -113,6 +113,24 @@ fn state_is_saved_once_a_minute_or_after_many_events_and_at_the_stop() {
 }
 
 #[test]
+fn one_that_rests_at_the_stop_leaves_what_came_since_all_the_same() {
+    let stop = |mut session: Session| {
+        check(&mut session, &[trade("A", 100), trade("A", 101)], &["0: 1", "saved 1 at 100", "0: 2"]);
+        check(&mut session, &[quote("A", 110), trade("A", 111)], &["strike 1"]);
+        let mut found = Vec::new();
+        session.stop("other symbols", &mut |output| found.push(output));
+        words(&found)
+    };
+    let yard = Yard::new();
+    let session = yard.session(&counter()).expect("it starts");
+    assert_eq!(stop(session), ["saved 3 at 111", "stopped"]);
+    // The older state is left where that fails.
+    let load = "(unreachable)";
+    let session = yard.session(&Wat { load, ..counter() }).expect("it starts");
+    assert_eq!(stop(session), ["stopped"]);
+}
+
+#[test]
 fn nothing_is_saved_while_nothing_happens() {
     let mut session = Yard::new().session(&counter()).expect("it starts");
     let night = || (200..20_000).step_by(40).map(|secs| StrategyEvent::Tick(at(secs)));
