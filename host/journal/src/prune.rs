@@ -385,10 +385,12 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| journal.keep(&file, sha256).expect("kept"));
             let lines = File::options().write(true).open(&list).expect("a reader");
-            assert!(journal.archive().try_lock().is_err(), "it may be removed meanwhile");
+            let is_held = journal.archive().try_lock().is_err();
             drop(lines);
+            // It waits for a reader, so nothing is asserted before there was one.
             let noted = fs::read_to_string(&list).expect("what it notes");
             assert_eq!(noted, format!("{sha256}\n"));
+            assert!(is_held, "it may be removed meanwhile");
         });
         assert!(journal.archive().try_lock().is_ok());
     }
