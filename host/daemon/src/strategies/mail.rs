@@ -137,9 +137,9 @@ impl Arrivals {
         self.take(name).is_some()
     }
 
-    /// Puts these into the queue of a strategy, or keeps them for its next version. Under the lock, for the one
-    /// before takes out what waits in its queue, and after that they would be put into it for nobody. Orders of
-    /// a strategy whose plugin was taken away have nobody to tell.
+    /// Puts these into the queue of a strategy, or keeps them for its next version. Under the lock, for the
+    /// one before takes out what waits in its queue, and after that they would be put into it for nobody.
+    /// Orders of a strategy whose plugin was taken away have nobody to tell.
     fn post(
         &self,
         name: &StrategyName,
