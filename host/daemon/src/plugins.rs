@@ -10,7 +10,8 @@
 //!
 //! Whatever goes wrong with the new one, the old one goes on, and one sentence says why, in the log and in
 //! `/status`. `folder` decides what changed, `listing` looks, `workshop` loads, `keeper` acts, on a thread of
-//! its own: nothing that trades waits for a compiler, and neither does the end of a plugin that is removed.
+//! its own; `quarantined` keeps for the next host who is: nothing that trades waits for a compiler, and
+//! neither does the end of a plugin that is removed.
 
 mod again;
 mod check;
@@ -20,6 +21,7 @@ mod keeper;
 mod late;
 mod listing;
 mod looks;
+mod quarantined;
 mod refusals;
 mod snapshots;
 mod wanted;
@@ -33,7 +35,9 @@ pub(crate) use self::{
     keeper::{Keeper, KeeperParts},
     listing::{list, place},
     looks::{Looks, Said},
+    quarantined::{Quarantines, Version},
     refusals::Refusals,
     snapshots::{Kept, Snapshots, World},
     wanted::{news as wanted_news, subscription as wanted_data},
+    workshop::Workshop,
 };

@@ -8,10 +8,11 @@ mod letters;
 mod loading;
 mod mail;
 mod owners;
+mod swaps;
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,6 +26,7 @@ use sandpit_strategy::{
 use sandpit_types::{MarketTime, Pulse, StrategyName, Symbol, Times};
 use tokio::sync::mpsc;
 
+use self::swaps::Swaps;
 pub(crate) use self::{
     loading::{Loaded, Loader, StrategiesError, bounds, is_unbound},
     mail::{Arrival, Arrivals, Beginning, Mail},
@@ -33,7 +35,7 @@ pub(crate) use self::{
 use crate::{
     config::Config,
     loops::Loops,
-    plugins::{Kept, Snapshots},
+    plugins::{Kept, Quarantines, Snapshots, Version},
     recording::Recording,
 };
 
@@ -76,6 +78,10 @@ impl Totals {
         *lock(&self.answers)
     }
 }
+
+/// How long a strategy's thread waits until the disk knows of its quarantine, real time: less than makes a
+/// loop one that hangs.
+const NOTED_WITHIN: Duration = Duration::from_millis(500);
 
 const RUNNING: u64 = 0;
 const QUARANTINED: u64 = 1;
@@ -125,6 +131,12 @@ impl Counters {
         *lock(&self.reason) = Some(reason.to_string());
     }
 
+    /// Whether it rests after a strike, or may not have come to the end of that yet `margin` later.
+    pub(crate) fn is_resting(&self, now: MarketTime, margin: Duration) -> bool {
+        let until = MarketTime::from_nanos(self.rests_until.load(Ordering::Relaxed));
+        self.state.load(Ordering::Relaxed) == RUNNING && now < until + margin
+    }
+
     /// The state at `now` in a word. A rest ends with the first event at or after its end.
     pub(crate) fn state(&self, now: MarketTime) -> &'static str {
         match self.state.load(Ordering::Relaxed) {
@@ -152,16 +164,6 @@ pub(crate) struct Strategy {
     swaps: Arc<Swaps>,
 }
 
-/// What the thread of a strategy says of new versions.
-#[derive(Debug, Default)]
-struct Swaps {
-    /// How the last one ended, by the version's checksum, until somebody asks: `Ok` when it took over.
-    ended: Mutex<Option<(String, Result<(), Failure>)>>,
-    changed: Condvar,
-    /// Checksum of the version that runs.
-    running: Mutex<String>,
-}
-
 /// Where the thread of a strategy puts what it says.
 #[derive(Clone)]
 pub(crate) struct Outlets {
@@ -171,6 +173,8 @@ pub(crate) struct Outlets {
     pub(crate) loops: Arc<Loops>,
     /// What it saved.
     pub(crate) snapshots: Snapshots,
+    /// That it is quarantined.
+    pub(crate) quarantines: Quarantines,
     /// What happens to it.
     pub(crate) recording: Arc<Recording>,
 }
@@ -178,10 +182,9 @@ pub(crate) struct Outlets {
 impl Strategy {
     /// What was loaded, with an empty queue.
     pub(crate) fn new(loaded: Loaded, counters: Arc<Counters>) -> Self {
+        let inbox = Arc::new(Inbox::new(loaded.instruments.iter().cloned()));
+        let swaps = Arc::new(Swaps::of(loaded.clone()));
         let Loaded { plugin, manifest, instruments } = loaded;
-        let inbox = Arc::new(Inbox::new(instruments.iter().cloned()));
-        let swaps = Arc::new(Swaps::default());
-        *lock(&swaps.running) = plugin.sha256().to_owned();
         Self { name: plugin.name().clone(), instruments, inbox, counters, plugin, manifest, swaps }
     }
 
@@ -223,16 +226,26 @@ impl Strategy {
 
     /// Hands the thread a version that is to take over, and waits, at most so long, how that ends. `None`: it
     /// did not come to it yet, see [`Strategy::swap_ended`]. Real time.
-    pub(crate) fn swap(&self, candidate: Candidate, within: Duration) -> Option<Result<(), Failure>> {
-        let sha256 = candidate.sha256().to_owned();
-        *lock(&self.swaps.ended) = None;
+    pub(crate) fn swap(
+        &self,
+        loaded: &Loaded,
+        candidate: Candidate,
+        within: Duration,
+    ) -> Option<Result<(), Failure>> {
+        self.swaps.hand_over(loaded.clone());
         self.inbox.swap(candidate);
-        self.swaps.wait(&sha256, within)
+        self.swaps.wait(loaded.plugin.sha256(), within)
     }
 
     /// How it ended that this version was to take over, once it has. Said once.
     pub(crate) fn swap_ended(&self, loaded: &Loaded) -> Option<Result<(), Failure>> {
         self.swaps.wait(loaded.plugin.sha256(), Duration::ZERO)
+    }
+
+    /// What its thread runs, where that is not this: one that nobody waited for any more has taken over.
+    pub(crate) fn runs_other(&self) -> Option<Loaded> {
+        let running = self.swaps.running();
+        (!self.is_of(&running)).then_some(running)
     }
 
     /// Whether this version would run without what binds this one, see [`is_unbound`].
@@ -242,7 +255,16 @@ impl Strategy {
 
     /// Whether this is what runs already.
     pub(crate) fn is(&self, loaded: &Loaded) -> bool {
+        self.is_of(loaded) && self.runs_other().is_none()
+    }
+
+    fn is_of(&self, loaded: &Loaded) -> bool {
         self.plugin.sha256() == loaded.plugin.sha256() && self.manifest == loaded.manifest
+    }
+
+    /// Which version it is.
+    pub(crate) fn version(&self) -> Version {
+        Version::of(&self.plugin, &self.manifest)
     }
 
     /// What it was started from.
@@ -285,7 +307,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// From a strategy's thread to the desk and everybody else. It waits when the desk's queue is full: the
 /// strategy is the one to slow down.
 fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &Swaps, outlets: &Outlets) {
-    let Outlets { desk, loops, snapshots, recording: _ } = outlets;
+    let Outlets { desk, loops, snapshots, quarantines, recording: _ } = outlets;
     match output {
         StrategyOutput::Intents { strategy, incarnation, intents, event_time: _ } => {
             let count = intents.len() as u64;
@@ -300,44 +322,30 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
         }
         StrategyOutput::Quarantined { strategy, reason } => {
             counters.strikes.fetch_add(1, Ordering::Relaxed);
+            // On the disk before anybody acts on it, if the disk is not slow: the host may end any moment.
+            quarantines.note(&strategy, swaps.running().version(), &reason.to_string());
+            quarantines.flush(NOTED_WITHIN);
             counters.is_quarantined_for(&reason);
             tracing::error!(%strategy, %reason, "the strategy is quarantined; its orders are cancelled");
             let reason = reason.to_string();
             let _ = desk.blocking_send(DeskInput::Quarantined { strategy, reason });
         }
         StrategyOutput::Snapshot { strategy, snapshot } => {
-            let sha256 = lock(&swaps.running).clone();
+            let sha256 = swaps.running().plugin.sha256().to_owned();
             snapshots.keep(&strategy, Kept { sha256, snapshot });
         }
         StrategyOutput::Swapped { strategy, sha256, incarnation, pause } => {
             counters.next_life.fetch_max(incarnation.saturating_add(1), Ordering::Relaxed);
             counters.runs();
             tracing::info!(%strategy, sha256, incarnation, ?pause, "another version took over");
-            lock(&swaps.running).clone_from(&sha256);
-            swaps.end(sha256, Ok(()));
+            quarantines.lift(&strategy);
+            swaps.end(&sha256, Ok(()));
         }
-        StrategyOutput::SwapFailed { sha256, reason, .. } => swaps.end(sha256, Err(reason)),
+        StrategyOutput::SwapFailed { sha256, reason, .. } => swaps.end(&sha256, Err(reason)),
         StrategyOutput::Stopped { strategy } => {
             counters.state.store(STOPPED, Ordering::Relaxed);
             loops.remove(&loop_name(&strategy));
         }
-    }
-}
-
-impl Swaps {
-    fn end(&self, sha256: String, how: Result<(), Failure>) {
-        *lock(&self.ended) = Some((sha256, how));
-        self.changed.notify_all();
-    }
-
-    /// Waits for the end of the swap to this version, and takes it out.
-    fn wait(&self, sha256: &str, within: Duration) -> Option<Result<(), Failure>> {
-        let is_its = |ended: &(String, Result<(), Failure>)| ended.0 == sha256;
-        let waited = self
-            .changed
-            .wait_timeout_while(lock(&self.ended), within, |ended| !ended.as_ref().is_some_and(is_its));
-        let mut ended = waited.unwrap_or_else(PoisonError::into_inner).0;
-        ended.take_if(|ended| is_its(ended)).map(|(_, how)| how)
     }
 }
 
@@ -402,26 +410,5 @@ mod tests {
             assert_eq!((answers.count, answers.total), (strategy, Duration::from_millis(strategy)));
             assert_eq!(totals.intents.load(Ordering::Relaxed), 2 * strategy);
         }
-    }
-
-    #[test]
-    fn the_end_of_a_swap_is_found_late_too_and_only_by_whoever_asked_for_that_version() {
-        let swaps = Swaps::default();
-        assert_eq!(swaps.wait("new", Duration::ZERO), None);
-        swaps.end("old".into(), Err(Failure::Lost));
-        assert_eq!(swaps.wait("new", Duration::ZERO), None, "that was another one");
-        swaps.end("new".into(), Ok(()));
-        assert_eq!(swaps.wait("new", Duration::ZERO), Some(Ok(())));
-        assert_eq!(swaps.wait("new", Duration::ZERO), None, "it was said");
-    }
-
-    #[test]
-    fn who_waits_for_a_swap_is_woken() {
-        let swaps = Swaps::default();
-        let found = std::thread::scope(|scope| {
-            scope.spawn(|| swaps.end("new".into(), Err(Failure::Lost)));
-            swaps.wait("new", Duration::from_secs(60))
-        });
-        assert_eq!(found, Some(Err(Failure::Lost)));
     }
 }

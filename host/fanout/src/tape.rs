@@ -30,7 +30,8 @@ impl Last {
     }
 }
 
-/// The newest of all symbols of which data comes: what is traded, and what is held. Written by the fan-out, read by the desk and the monitor.
+/// The newest of all symbols of which data comes: what is traded, and what is held. Written by the fan-out,
+/// read by the desk and the monitor.
 #[derive(Debug, Default)]
 pub struct Tape(Mutex<Lines>);
 

@@ -3,6 +3,10 @@
 
 use std::{fs, time::Duration};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use sandpit_system_tests::{Demo, monotonic_ms, test_plugin, wait_for};
 use serde_json::Value;
 
@@ -54,4 +58,43 @@ fn the_others_trade_on_beside_one_that_does_everything_in_turn() {
         assert_eq!(number(&it, "strikes"), 0, "{it}");
     }
     println!("{json}");
+}
+
+/// A demo at this speed with one plugin more, which loops until it is quarantined.
+fn with_a_looping_one(speed: &str) -> Demo {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).expect("made");
+    fs::copy(test_plugin("hostile"), plugins.join("looping.wasm")).expect("copied");
+    fs::write(plugins.join("looping.toml"), manifest("loop")).expect("written");
+    Demo::start_in(folder, &["--speed", speed])
+}
+
+fn manifest(deed: &str) -> String {
+    format!("instruments = [\"QQQ\"]\n\n[parameters]\ndeed = \"{deed}\"\n")
+}
+
+#[test]
+fn a_quarantine_outlives_the_host_until_another_version_comes() {
+    let demo = with_a_looping_one("60");
+    let (host, _) = demo.host_pid(None, Duration::from_secs(30));
+    let state = || strategy(&demo.host_status()?, "looping")?["state"].as_str().map(str::to_owned);
+    wait_for("the quarantine", BOUND, || (state()? == "quarantined").then_some(()));
+    kill(Pid::from_raw(host), Signal::SIGKILL).expect("the host is ours");
+    demo.host_pid(Some(host), BOUND);
+
+    let refused = || {
+        let status = demo.host_status()?;
+        let of = status["refused"].as_array()?.iter().find(|it| it["plugin"] == "looping")?.clone();
+        strategy(&status, "looping").is_none().then_some(of["reason"].as_str()?.to_owned())
+    };
+    let (reason, _) = wait_for("the next host, which refuses it", BOUND, refused);
+    assert!(reason.starts_with("it is quarantined, until its .wasm or .toml changes: "), "{reason}");
+    assert!(reason.contains("ran out of time"), "{reason}");
+    let trades = || (strategy(&demo.host_status()?, "sma_cross")?["events"].as_u64()? > 0).then_some(());
+    wait_for("events of another one", BOUND, trades);
+    assert!(refused().is_some(), "nothing else lifts it");
+
+    fs::write(demo.path("plugins/looping.toml"), manifest("echo")).expect("written");
+    wait_for("the other version", BOUND, || (state()? == "running").then_some(()));
 }

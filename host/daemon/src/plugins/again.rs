@@ -4,12 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Looks, one a second, after which what may have passed is tried again.
 const LOOKS_BETWEEN: u32 = 60;
+/// The same for what passes soon.
+const LOOKS_UNTIL_SOON: u32 = 2;
+/// The most of them for what may never pass.
+const LOOKS_BETWEEN_MAX: u32 = 3_600;
 
 /// When a plugin that could not be taken may be of use without a change of its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hope {
     /// As soon as another strategy leaves.
     OthersLeave,
+    /// After a moment: it waits for another one of its name.
+    Soon,
+    /// After a while, and then after twice that, and so on: the machine lacked memory or time for it, or no
+    /// machine has enough.
+    Perhaps,
     /// After a while: the machine was busy, a disk full, a database away.
     ItPasses,
     /// Never.
@@ -22,6 +31,8 @@ pub(crate) struct Again {
     waiting: BTreeSet<String>,
     /// Looks to go.
     passing: BTreeMap<String, u32>,
+    /// The pause before the last try of those that may never pass, in looks.
+    pauses: BTreeMap<String, u32>,
 }
 
 impl Again {
@@ -29,11 +40,22 @@ impl Again {
     pub(crate) fn put(&mut self, name: &str, hope: Hope) {
         self.waiting.remove(name);
         self.passing.remove(name);
-        match hope {
-            Hope::OthersLeave => drop(self.waiting.insert(name.to_owned())),
-            Hope::ItPasses => drop(self.passing.insert(name.to_owned(), LOOKS_BETWEEN)),
-            Hope::None => {}
-        }
+        let before = self.pauses.remove(name);
+        let looks = match hope {
+            Hope::OthersLeave => {
+                self.waiting.insert(name.to_owned());
+                return;
+            }
+            Hope::Soon => LOOKS_UNTIL_SOON,
+            Hope::ItPasses => LOOKS_BETWEEN,
+            Hope::Perhaps => {
+                let pause = before.map_or(LOOKS_BETWEEN, |looks| LOOKS_BETWEEN_MAX.min(2 * looks));
+                self.pauses.insert(name.to_owned(), pause);
+                pause
+            }
+            Hope::None => return,
+        };
+        self.passing.insert(name.to_owned(), looks);
     }
 
     /// Somebody has left: gives out who waited for that.
@@ -69,6 +91,21 @@ mod tests {
         assert_eq!(looks(&mut again, 59), ["b"]);
         assert_eq!(looks(&mut again, 200), ["a"], "once");
         assert!(again.others_left().is_empty());
+    }
+
+    #[test]
+    fn what_may_never_pass_is_tried_less_and_less_often_until_it_does() {
+        let mut again = Again::default();
+        let pause = |again: &mut Again| {
+            again.put("a", Hope::Perhaps);
+            (1..=9_999).find(|_| !again.look().is_empty())
+        };
+        let pauses: Vec<_> = (0..8).filter_map(|_| pause(&mut again)).collect();
+        assert_eq!(pauses, [60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
+        again.put("a", Hope::None);
+        assert_eq!(pause(&mut again), Some(60), "it was taken or removed");
+        again.put("b", Hope::Soon);
+        assert_eq!(looks(&mut again, 2), ["b"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What an operator is told of the plugins before a host runs them.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use sandpit_contract::Exit;
 
@@ -16,7 +16,8 @@ use crate::{
 /// When there is no such folder, or nothing can be compiled here.
 pub(crate) fn check(config: &Config) -> Result<Exit, Failure> {
     let place = Place::new()?;
-    let loaded = load_plugins(config, &place.0).map_err(|error| Failure::new(Exit::Plugin, error))?;
+    let loaded =
+        load_plugins(config, &place.0, Duration::MAX).map_err(|error| Failure::new(Exit::Plugin, error))?;
     let refused = loaded.refusals.all();
     for (plugin, reason) in &refused {
         eprintln!("error: the plugin {plugin} is not used: {reason}");

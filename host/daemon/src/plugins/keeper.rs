@@ -17,16 +17,16 @@ use sandpit_alpaca::Alpaca;
 use sandpit_execution::{DeskInput, DeskStats};
 use sandpit_fanout::Roster;
 use sandpit_ingest::{IngestStats, Resubscription};
-use sandpit_strategy::StrategyEvent;
+use sandpit_strategy::{Failure, StrategyEvent};
 use sandpit_types::{MarketClock, MarketTime, StrategyName, Symbol};
 use tokio::{runtime::Handle, sync::mpsc as channel};
 
-use super::{Again, Change, Crew, Folder, Hope, Looks, Refusals, late::Late, wanted, workshop::Workshop};
+use super::{Again, Change, Crew, Folder, Hope, Looks, Refusals, late::Late, wanted};
 use crate::{
     ambient,
     config::Config,
     dry_run::DryRun,
-    run::{Ending, Endings, claims},
+    run::{Ending, Endings, Loading, claims},
     sessions::Sessions,
     strategies::{Arrivals, Counters, Loaded, Loader, Outlets, Owners, StrategiesError, Strategy, Totals},
 };
@@ -37,6 +37,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOADED_WITHIN: Duration = Duration::from_secs(1);
 /// How long a strategy may take to come to its next version, real time: an event and a `save` have deadlines.
 const SWAPPED_WITHIN: Duration = Duration::from_secs(30);
+/// How long after the end of its rest a strategy runs again at the latest, real time: it is told the time
+/// several times a second.
+const WAKES_WITHIN: Duration = Duration::from_secs(2);
 /// Names whose counters are kept after their strategy has left. When more have come and gone, they begin
 /// anew, but for the number of their lives.
 const NAMES_MAX: usize = 1_024;
@@ -45,6 +48,8 @@ const NAMES_MAX: usize = 1_024;
 pub(crate) struct KeeperParts {
     pub(crate) config: Arc<Config>,
     pub(crate) loader: Loader,
+    /// Plugins that are being loaded, those of the start that took too long among them.
+    pub(crate) workshop: Loading,
     /// The folder as it was taken at the start.
     pub(crate) folder: Folder,
     /// Plugins of the start that are looked at again.
@@ -89,8 +94,8 @@ impl Keeper {
         let endings = parts.endings.clone();
         let counters =
             parts.roster.members().iter().map(|it| (it.name.clone(), it.counters.clone())).collect();
-        let (late, workshop) = (Late::default(), workshop(&parts));
-        let mut keeping = Keeping { parts, counters, unknown_lives: 0, late, workshop, is_blind: false };
+        let late = Late::default();
+        let mut keeping = Keeping { parts, counters, unknown_lives: 0, late, is_blind: false };
         keeping.parts.looks.looked(ambient::boot_now());
         thread::Builder::new().name("plugins".into()).spawn(move || {
             let work = std::panic::AssertUnwindSafe(|| keeping.keep(&stopped));
@@ -110,8 +115,6 @@ struct Keeping {
     unknown_lives: u32,
     /// Versions that were handed over and have not been heard of since.
     late: Late<Handover>,
-    /// Plugins that are being loaded.
-    workshop: Workshop<Result<Loaded, StrategiesError>>,
     /// Whether the folder could not be read at the last look.
     is_blind: bool,
 }
@@ -139,7 +142,7 @@ impl Keeping {
         let until = ambient::boot_now() + LOADED_WITHIN;
         while let left = until.since(ambient::boot_now())
             && !left.is_zero()
-            && let Some((name, loaded)) = self.workshop.next(left)
+            && let Some((name, loaded)) = self.parts.workshop.next(left)
         {
             self.take(&name, loaded);
         }
@@ -148,7 +151,7 @@ impl Keeping {
     /// Finishes the changes that nobody waited for any more.
     fn finish_late(&mut self) {
         for (Handover { old, loaded }, how) in self.late.ended(|late| late.old.swap_ended(&late.loaded)) {
-            let done = how.map_err(StrategiesError::NotTakenOver).and_then(|()| self.finish(&old, loaded));
+            let done = self.ended(&old, loaded, how);
             let name = old.name.as_str();
             match done {
                 Ok(()) => {
@@ -156,7 +159,34 @@ impl Keeping {
                     self.parts.refusals.withdraw(name, &StrategiesError::Busy.to_string());
                     self.retry();
                 }
-                Err(error) => self.parts.refusals.say(name, &error.to_string(), true),
+                Err(error) => {
+                    let goes_on = self.running(name).is_some();
+                    self.parts.refusals.say(name, &error.to_string(), goes_on);
+                    if error.hope() != Hope::None {
+                        self.parts.again.put(name, error.hope());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What comes of how it ended that this version was to take over.
+    fn ended(
+        &mut self,
+        old: &Arc<Strategy>,
+        loaded: Loaded,
+        how: Result<(), Failure>,
+    ) -> Result<(), StrategiesError> {
+        match how {
+            Ok(()) => self.finish(old, loaded),
+            // The one that runs is quarantined and has nothing that could be taken over.
+            Err(Failure::Lost) => self.restart(old, loaded),
+            Err(failure) => {
+                // One that nobody waited for any more may have taken over just before.
+                if let Some(running) = old.runs_other() {
+                    self.finish(old, running)?;
+                }
+                Err(StrategiesError::NotTakenOver(failure))
             }
         }
     }
@@ -172,7 +202,7 @@ impl Keeping {
                 for change in self.parts.folder.look(listing) {
                     match change {
                         Change::Gone(name) => self.gone(&name),
-                        Change::Take(name) => self.workshop.add(&name),
+                        Change::Take(name) => self.parts.workshop.add(&name),
                     }
                 }
             }
@@ -190,7 +220,7 @@ impl Keeping {
         let running = self.running(name);
         let outcome = match (loaded, running.clone()) {
             (Err(error), _) => Err(error),
-            (Ok(loaded), Some(old)) if old.is(&loaded) && !self.late.has(&old.name) => Ok(()),
+            (Ok(loaded), Some(old)) if old.is(&loaded) && self.late.get(&old.name).is_none() => Ok(()),
             (Ok(loaded), Some(old)) => self.change(&old, loaded),
             (Ok(loaded), None) => self.begin(loaded),
         };
@@ -215,11 +245,18 @@ impl Keeping {
 
     /// There is no plugin of this name any more.
     fn gone(&mut self, name: &str) {
-        self.workshop.forget(name);
+        self.parts.workshop.forget(name);
         self.parts.refusals.forget(name);
         self.parts.again.put(name, Hope::None);
-        let Some(strategy) = self.running(name) else { return };
-        self.let_go(&strategy, "its plugin was removed");
+        let running = self.running(name);
+        if let Some(strategy) = &running {
+            self.let_go(strategy, "its plugin was removed");
+        }
+        // Not before, for it could be quarantined until its end.
+        if let Ok(name) = StrategyName::parse(name) {
+            self.parts.outlets.quarantines.lift(&name);
+        }
+        let Some(strategy) = running else { return };
         if strategy.keeps_orders() {
             tracing::warn!(strategy = name, "the plugin was removed; its open orders are kept");
             self.tell_desk(DeskInput::WithdrawPlanned(strategy.name.clone()));
@@ -227,7 +264,7 @@ impl Keeping {
             tracing::warn!(strategy = name, "the plugin was removed; its open orders are cancelled");
             self.tell_desk(DeskInput::CancelStrategy(strategy.name.clone()));
         }
-        self.say_what_stays(&strategy.name);
+        self.say_what_stays(&strategy.name, |_| true);
         self.parts.owners.release(&strategy.name);
         self.tell_all(&[], self.parts.clock.now());
         self.retry();
@@ -239,15 +276,24 @@ impl Keeping {
             return Err(StrategiesError::Unbound);
         }
         if old.instruments != loaded.instruments {
+            // What it did since it last saved its state is told to its own next life only.
+            let margin = WAKES_WITHIN.mul_f64(self.parts.config.clock_speed);
+            if old.counters.is_resting(self.parts.clock.now(), margin) {
+                return Err(StrategiesError::Resting);
+            }
             return self.restart(old, loaded);
         }
         self.parts.seed = self.parts.seed.wrapping_add(1);
+        if self.late.get(&old.name).is_some_and(|late| late.loaded.plugin.sha256() == loaded.plugin.sha256())
+        {
+            // Whose end it is could not be told.
+            return Err(StrategiesError::AfterAnother);
+        }
         let candidate = self.parts.loader.candidate(&loaded, self.parts.seed)?;
         self.parts.outlets.recording.keep(&loaded.plugin);
         self.late.forget(&old.name);
-        match old.swap(candidate, SWAPPED_WITHIN) {
-            Some(Ok(())) => self.finish(old, loaded),
-            Some(Err(failure)) => Err(StrategiesError::NotTakenOver(failure)),
+        match old.swap(&loaded, candidate, SWAPPED_WITHIN) {
+            Some(how) => self.ended(old, loaded, how),
             None => {
                 self.late.add(&old.name, Handover { old: old.clone(), loaded });
                 Err(StrategiesError::Busy)
@@ -294,9 +340,11 @@ impl Keeping {
         self.parts.outlets.loops.remove(&strategy.loop_name());
     }
 
-    fn say_what_stays(&self, name: &StrategyName) {
+    /// What a strategy holds and nobody trades any more; `is_left` are the symbols that it has left.
+    fn say_what_stays(&self, name: &StrategyName, is_left: impl Fn(&Symbol) -> bool) {
         let books = self.parts.books.read();
-        let held = books.sub_books.iter().filter(|((owner, _), _)| owner == name);
+        let held = books.sub_books.iter().filter(|((owner, symbol), _)| owner == name && is_left(symbol));
+        let held = held.filter(|(_, (qty, _))| !qty.is_zero());
         let held: Vec<String> = held.map(|((_, symbol), (qty, _))| format!("{qty} {symbol}")).collect();
         if !held.is_empty() {
             let held = held.join(", ");
@@ -334,11 +382,6 @@ impl Keeping {
         let new = || Arc::new(Counters::from_life(totals.clone(), next_life));
         self.counters.entry(name.clone()).or_insert_with(new).clone()
     }
-}
-
-fn workshop(parts: &KeeperParts) -> Workshop<Result<Loaded, StrategiesError>> {
-    let (loader, folder) = (parts.loader.clone(), parts.config.plugins_dir.clone());
-    Workshop::new(Arc::new(move |name| loader.load(&folder.join(format!("{name}.wasm")))))
 }
 
 /// Forgets the counters of those that are not `needed` once there are too many. A name that comes back begins

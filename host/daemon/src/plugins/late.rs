@@ -25,9 +25,9 @@ impl<T> Late<T> {
         self.0.remove(name);
     }
 
-    /// Whether this strategy may change any moment.
-    pub(super) fn has(&self, name: &StrategyName) -> bool {
-        self.0.contains_key(name)
+    /// The version to which this strategy may change any moment.
+    pub(super) fn get(&self, name: &StrategyName) -> Option<&T> {
+        self.0.get(name)
     }
 
     /// Takes out those that have come to an end, each with what `ended` says of it.
@@ -50,11 +50,11 @@ mod tests {
             late.add(name, version);
         }
         late.forget(&c);
-        assert!(late.has(&a) && late.has(&b) && !late.has(&c));
+        assert_eq!([&a, &b, &c].map(|name| late.get(name)), [Some(&1), Some(&4), None]);
         let odd = |version: &i32| (version % 2 == 1).then_some("odd");
         assert_eq!(late.ended(odd), [(1, "odd")]);
         assert_eq!(late.ended(odd), []);
-        assert!(!late.has(&a) && late.has(&b));
+        assert_eq!([&a, &b].map(|name| late.get(name)), [None, Some(&4)]);
         assert_eq!(late.ended(|_| Some(())), [(4, ())], "the newer of the two");
     }
 }

@@ -7,9 +7,9 @@ use std::{
 
 use sandpit_contract::BootTime;
 
-/// A look that is older than this is said, real time. Everything that a look may wait for ends sooner by
-/// itself (bars of the past 30 s, the desk twice 30 s, a version that is to take over 30 s), and compiling
-/// holds none up.
+/// A look that is older than this is said, real time. What a look may wait for ends sooner by itself (bars of
+/// the past 30 s, the desk twice 30 s, a version that is to take over 30 s; where a new version does not
+/// start, the bars and the desk once more for the old one), and compiling holds none up.
 const LATE: Duration = Duration::from_secs(180);
 
 /// The last look of the keeper, and whether it is late.

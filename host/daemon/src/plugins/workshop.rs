@@ -17,7 +17,7 @@ type Load<T> = Arc<dyn Fn(&str) -> T + Send + Sync>;
 
 /// Plugins that are to be loaded; the folder holds a bounded number, see `listing`, and each waits once. `T`
 /// is what comes of one.
-pub(super) struct Workshop<T> {
+pub(crate) struct Workshop<T> {
     load: Load<T>,
     waiting: VecDeque<String>,
     under_way: Option<(String, Receiver<T>)>,
@@ -27,12 +27,12 @@ pub(super) struct Workshop<T> {
 
 impl<T: Send + 'static> Workshop<T> {
     /// A workshop that loads in this way.
-    pub(super) fn new(load: Load<T>) -> Self {
+    pub(crate) fn new(load: Load<T>) -> Self {
         Self { load, waiting: VecDeque::new(), under_way: None, is_wanted: false }
     }
 
     /// This plugin is to be loaded. One that is being loaded just now is loaded again: it was another file.
-    pub(super) fn add(&mut self, name: &str) {
+    pub(crate) fn add(&mut self, name: &str) {
         if self.under_way.as_ref().is_some_and(|(of, _)| of == name) {
             self.is_wanted = false;
         }
@@ -49,11 +49,17 @@ impl<T: Send + 'static> Workshop<T> {
         }
     }
 
+    /// Those that are to be loaded yet.
+    pub(crate) fn left(&self) -> impl Iterator<Item = &str> {
+        let under_way = self.under_way.iter().map(|(name, _)| name).filter(|_| self.is_wanted);
+        under_way.chain(&self.waiting).map(String::as_str)
+    }
+
     /// The next plugin that is loaded, if one is within this time. Real time.
     ///
     /// # Panics
     /// When loading does, or there can be no thread.
-    pub(super) fn next(&mut self, within: Duration) -> Option<(String, T)> {
+    pub(crate) fn next(&mut self, within: Duration) -> Option<(String, T)> {
         loop {
             if self.under_way.is_none() {
                 self.under_way = Some(self.begin()?);
@@ -116,8 +122,10 @@ mod tests {
         ["a", "b", "b"].into_iter().for_each(|name| workshop.add(name));
         assert_eq!(workshop.next(SHORT), None);
         assert_eq!(workshop.next(SHORT), None);
+        assert_eq!(workshop.left().collect::<Vec<_>>(), ["a", "b"]);
         end.send(1).expect("it waits");
         assert_eq!(workshop.next(LONG), found("a", 1));
+        assert_eq!(workshop.left().collect::<Vec<_>>(), ["b"]);
         end.send(2).expect("it waits");
         assert_eq!(workshop.next(LONG), found("b", 2));
         assert_eq!(workshop.next(LONG), None, "each once");

@@ -26,7 +26,7 @@ use crate::{
     budgets::Budgets,
     flag::{self, Flag},
     lease::LeaseClient,
-    plugins::{Crew, Keeper, Snapshots, join_all},
+    plugins::{Crew, Keeper, Quarantines, Snapshots, join_all},
     recording::Recording,
 };
 
@@ -44,6 +44,7 @@ pub(super) struct Host {
     pub(super) keeper: Keeper,
     pub(super) crew: Arc<Crew>,
     pub(super) snapshots: Snapshots,
+    pub(super) quarantines: Quarantines,
     pub(super) budgets: Arc<Budgets>,
     pub(super) inputs: Sender<DeskInput>,
     pub(super) desk: JoinHandle<DeskEnd>,
@@ -100,10 +101,16 @@ impl Host {
         }
         let recording = self.recording;
         let recorded = tokio::task::spawn_blocking(move || recording.close());
-        let snapshots = self.snapshots;
-        let kept = tokio::task::spawn_blocking(move || snapshots.flush(STORE_LIMIT));
-        if !matches!(kept.await, Ok(true)) {
+        let (snapshots, quarantines) = (self.snapshots, self.quarantines);
+        let kept = tokio::task::spawn_blocking(move || {
+            (snapshots.flush(STORE_LIMIT), quarantines.flush(STORE_LIMIT))
+        });
+        let (is_saved, is_noted) = kept.await.unwrap_or_default();
+        if !is_saved {
             tracing::warn!("not all that the strategies saved is on the disk");
+        }
+        if !is_noted {
+            tracing::error!("the disk does not know of all quarantines: the next host starts who is missing");
         }
         let (inputs, desk) = (self.inputs, self.desk);
         let drained = async move {

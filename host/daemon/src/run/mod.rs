@@ -7,11 +7,12 @@ pub(crate) mod marker;
 mod prepare;
 mod spawn;
 mod start;
+mod strategies;
 
 use std::{fmt, sync::Arc};
 
 pub(crate) use ending::{Ending, Endings};
-pub(crate) use prepare::{Plugins, load_plugins, lock, usable_folder};
+pub(crate) use prepare::{Loading, Plugins, load_plugins, lock, usable_folder};
 use sandpit_contract::Exit;
 pub(crate) use start::{SETTLE, claims, open_database};
 use tokio::sync::mpsc::UnboundedReceiver;

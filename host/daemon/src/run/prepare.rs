@@ -25,13 +25,17 @@ use crate::{
     dry_run::DryRun,
     figures::Figures,
     lease::Lease,
-    plugins::{Again, Folder, Refusals, list, place, wanted_data},
+    plugins::{Again, Folder, Refusals, Workshop, list, place, wanted_data},
     sessions::Sessions,
     strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy, Totals},
 };
 
 /// How long a request to the broker may take, real time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the plugins of the start are waited for in all, real time: less than the watchdog waits for the
+/// first sign of a host (`start_ms`), with the start of everything else. The others are taken when they are
+/// compiled.
+const LOADED_WITHIN: Duration = Duration::from_secs(60);
 /// The calendar is read for so many days before today, for warm-up.
 const CALENDAR_BACK: Duration = Duration::from_secs(10 * 86_400);
 /// And for so many after it; before it runs out, the host asks to be restarted.
@@ -60,9 +64,14 @@ pub(super) struct Parts {
     pub(super) figures: Arc<Figures>,
 }
 
+/// What comes of loading a plugin of the folder, by its name.
+pub(crate) type Loading = Workshop<Result<Loaded, StrategiesError>>;
+
 /// The strategies that are there, the folder they came from, and what is known of both.
 pub(crate) struct Plugins {
     pub(crate) loader: Loader,
+    /// Where plugins are loaded: those of the start that took too long still are.
+    pub(crate) workshop: Option<Loading>,
     /// The folder as it was taken.
     pub(crate) folder: Folder,
     /// Plugins that are looked at again.
@@ -84,8 +93,8 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
     let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
     let (epoch, seed) = (HostEpoch(random()?), random()?);
     let config = Arc::new(config);
-    let plugins =
-        load_plugins(&config, &folder.join("compiled")).map_err(|error| Failure::new(Exit::Plugin, error))?;
+    let plugins = load_plugins(&config, &folder.join("compiled"), LOADED_WITHIN)
+        .map_err(|error| Failure::new(Exit::Plugin, error))?;
 
     let clock = Arc::new(BrokerClock::new(MarketTime::EPOCH, config.clock_speed, ambient::boot_now));
     let market_clock: Arc<dyn MarketClock> = clock.clone();
@@ -130,11 +139,16 @@ impl Parts {
 }
 
 /// Finds, checks and compiles everything in the plugins folder. Nothing runs yet. One that is of no use does
-/// not keep the others from trading: it is said, and looked at again when it changes.
+/// not keep the others from trading: it is said, and looked at again when it changes. One that is not
+/// compiled `within` this time in all is left to the keeper, which takes it when it is.
 ///
 /// # Errors
 /// When the folder cannot be read, or nothing can be compiled here.
-pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins, StrategiesError> {
+pub(crate) fn load_plugins(
+    config: &Config,
+    cache_dir: &Path,
+    within: Duration,
+) -> Result<Plugins, StrategiesError> {
     let loader = Loader::new(config, cache_dir)?;
     let dir = &config.plugins_dir;
     let listed = place(dir).and_then(|place| Ok((place, list(dir)?)));
@@ -144,8 +158,13 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
     })?;
     let (owners, refusals, totals) = (Owners::default(), Refusals::default(), Arc::default());
     let (mut strategies, mut again) = (Vec::new(), Again::default());
-    for name in listing.keys() {
-        let taken = loader.load(&dir.join(format!("{name}.wasm"))).and_then(|loaded| {
+    let mut workshop = workshop(&loader, dir);
+    listing.keys().for_each(|name| workshop.add(name));
+    let began = ambient::boot_now();
+    while let left = within.saturating_sub(ambient::boot_now().since(began))
+        && let Some((name, loaded)) = workshop.next(left)
+    {
+        let taken = loaded.and_then(|loaded| {
             own(&owners, &loaded)?;
             if strategies.len() >= PLUGINS_MAX { Err(StrategiesError::TOO_MANY) } else { Ok(loaded) }
         });
@@ -155,16 +174,18 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
                 strategies.push(Arc::new(Strategy::new(loaded, counters)));
             }
             Err(error) => {
-                again.put(name, error.hope());
-                refusals.say(name, &error.to_string(), false);
+                again.put(&name, error.hope());
+                refusals.say(&name, &error.to_string(), false);
             }
         }
     }
+    workshop.left().for_each(|name| refusals.say(name, &StrategiesError::Compiling.to_string(), false));
     if strategies.is_empty() {
         tracing::warn!("no strategy runs: waiting for one in {}", dir.display());
     }
     Ok(Plugins {
         loader,
+        workshop: Some(workshop),
         folder: Folder::taken(listing).lies_at(place),
         again,
         roster: Arc::new(Roster::of(strategies)),
@@ -172,6 +193,11 @@ pub(crate) fn load_plugins(config: &Config, cache_dir: &Path) -> Result<Plugins,
         refusals: Arc::new(refusals),
         totals,
     })
+}
+
+fn workshop(loader: &Loader, dir: &Path) -> Loading {
+    let (loader, dir) = (loader.clone(), dir.to_owned());
+    Workshop::new(Arc::new(move |name| loader.load(&dir.join(format!("{name}.wasm")))))
 }
 
 /// The first one of two that want a symbol, by name, has it.

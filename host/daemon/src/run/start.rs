@@ -1,17 +1,20 @@
 //! The wiring: reconcile, then start every loop.
 
-use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sandpit_broker::{Broker, History, OrderFeed, Permit};
 use sandpit_contract::Exit;
-use sandpit_cores::{orders::Books, reconcile::Claim};
-use sandpit_execution::{
-    Desk, DeskConfig, DeskError, DeskInput, DeskOutput, DeskStats, Reconciled, introduction,
-};
+use sandpit_cores::reconcile::Claim;
+use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, DeskStats, Reconciled};
 use sandpit_ingest::{IngestStats, Resubscription};
 use sandpit_risk::Gates;
 use sandpit_store::{Database, Store};
-use sandpit_types::{Account, Bar, MarketClock, MarketTime, Pulse, StrategyName, Symbol};
+use sandpit_types::{Bar, MarketClock, MarketTime, Pulse, Symbol};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -21,8 +24,9 @@ use super::{
     Ending, Endings, Failure,
     end::Host,
     marker,
-    prepare::{Parts, Plugins, Prepared},
+    prepare::{Parts, Prepared},
     spawn::Spawner,
+    strategies::start_strategies,
 };
 use crate::{
     config::ClaimRule,
@@ -31,10 +35,10 @@ use crate::{
     lease::{LeaseClient, LeaseParts, Order},
     losses::Losses,
     permit::{DryRunPermit, TradePermit},
-    plugins::{Crew, Keeper, KeeperParts, Snapshots, World, wanted_data},
+    plugins::{Crew, Keeper, KeeperParts, Quarantines, Snapshots, World, wanted_data},
     recording::Recording,
     review::Reviewer,
-    strategies::{Arrivals, Beginning, Outlets, StrategiesError, Strategy},
+    strategies::{Arrivals, Outlets, Strategy},
 };
 
 /// So long after a minute's end the broker's history has its bar, market time.
@@ -100,6 +104,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
     let (snapshots, recording) = (outlets.snapshots.clone(), outlets.recording.clone());
+    let quarantines = outlets.quarantines.clone();
     let keeper = keep(&mut prepared, feeds, crew.clone(), outlets, endings)?;
     let Parts { config, budgets, lock, .. } = prepared;
     let kill_switch_file = config.kill_switch_file.clone();
@@ -109,6 +114,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         keeper,
         crew,
         snapshots,
+        quarantines,
         budgets,
         inputs,
         desk,
@@ -261,7 +267,23 @@ async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
 
 /// Where strategies put what they want and save. A dry run starts flat, and so does what they have saved.
 fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>, world: World) -> Result<Outlets, Failure> {
-    let folder = prepared.folder.join(Snapshots::FOLDER);
+    let snapshots = in_folder(prepared, Snapshots::FOLDER, |folder| Snapshots::start(folder, world))?;
+    let quarantines = in_folder(prepared, Quarantines::FOLDER, Quarantines::start)?;
+    let recording = Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?;
+    if let Some(counters) = recording.counters() {
+        prepared.figures.set_journal(counters);
+    }
+    let loops = prepared.figures.loops.clone();
+    Ok(Outlets { desk: inputs.clone(), loops, snapshots, quarantines, recording: Arc::new(recording) })
+}
+
+/// Starts what keeps this folder of the state. A dry run finds it empty.
+fn in_folder<T>(
+    prepared: &Parts,
+    name: &str,
+    start: impl FnOnce(PathBuf) -> io::Result<T>,
+) -> Result<T, Failure> {
+    let folder = prepared.folder.join(name);
     let failed = |error: io::Error| {
         let what = format!("the folder {} cannot be used: {error}", folder.display());
         Failure::new(Exit::State, what)
@@ -272,64 +294,7 @@ fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>, world: World) -> 
             Ok(()) | Err(_) => {}
         }
     }
-    let snapshots = Snapshots::start(folder.clone(), world).map_err(failed)?;
-    let recording = Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?;
-    if let Some(counters) = recording.counters() {
-        prepared.figures.set_journal(counters);
-    }
-    let loops = prepared.figures.loops.clone();
-    Ok(Outlets { desk: inputs.clone(), loops, snapshots, recording: Arc::new(recording) })
-}
-
-/// Starts whoever was loaded. Who does not start leaves the roster, and the others trade.
-fn start_strategies<B: Broker>(
-    prepared: &mut Parts,
-    crew: &Crew,
-    desk: &Desk<B, Reviewer>,
-    account: &Account,
-    warmup: &[Bar],
-    outlets: &Outlets,
-) {
-    let Plugins { loader, roster, owners, refusals, again, .. } = &mut prepared.plugins;
-    for (index, strategy) in (0..).zip(&*roster.members()) {
-        let seed = prepared.seed.wrapping_add(index);
-        let saved = outlets.snapshots.begin_from(&strategy.name).map(|kept| kept.snapshot);
-        match strategy.start(&loader.engine, &prepared.config, seed, saved, outlets.clone()) {
-            Ok(runner) => {
-                let told = introduction(desk.books(), &strategy.name);
-                if let DeskOutput::Introduction { held, open, .. } = told {
-                    Beginning { held, open, account, warmup, market: &[] }.feed(strategy);
-                }
-                // Nothing is closed before the host stands.
-                let _ = crew.add(&strategy.name, runner, strategy.inbox.clone());
-            }
-            Err(error) => {
-                roster.change(|members| members.retain(|member| member.name != strategy.name));
-                owners.release(&strategy.name);
-                let (name, error) = (strategy.name.as_str(), StrategiesError::from(error));
-                refusals.say(name, &error.to_string(), false);
-                again.put(name, error.hope());
-            }
-        }
-    }
-    say_who_is_missing(desk.books(), &roster.members());
-}
-
-/// Whoever has something at stake and does not run: nobody looks after that.
-fn say_who_is_missing(books: &Books, members: &[Arc<Strategy>]) {
-    let mut at_stake: BTreeMap<&StrategyName, Vec<String>> = BTreeMap::new();
-    for (strategy, symbol, book) in books.sub_books().filter(|(.., book)| !book.qty.is_zero()) {
-        at_stake.entry(strategy).or_default().push(format!("{} {symbol}", book.qty));
-    }
-    for order in books.open_orders() {
-        let (id, symbol) = (order.client_id(), &order.request.symbol);
-        at_stake.entry(&id.strategy).or_default().push(format!("an open order in {symbol}"));
-    }
-    at_stake.retain(|strategy, _| members.iter().all(|member| member.name != **strategy));
-    for (strategy, things) in at_stake {
-        let things = things.join(", ");
-        tracing::error!(strategy = strategy.as_str(), "the strategy does not run and has {things}");
-    }
+    start(folder.clone()).map_err(failed)
 }
 
 /// What the keeper of the plugins needs of the loops that run.
@@ -354,6 +319,7 @@ fn keep(
     Keeper::start(KeeperParts {
         config: prepared.config.clone(),
         loader: plugins.loader.clone(),
+        workshop: plugins.workshop.take().expect("the host starts once"),
         folder: std::mem::take(&mut plugins.folder),
         again: std::mem::take(&mut plugins.again),
         roster: plugins.roster.clone(),

@@ -31,6 +31,11 @@ impl Held {
         self.0.entry(name.clone()).or_default();
     }
 
+    /// Whether this strategy is away.
+    pub(super) fn is_away(&self, name: &StrategyName) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Its version before had these in its queue when it ended: they are older than what came since.
     pub(super) fn left(&mut self, name: &StrategyName, events: impl IntoIterator<Item = StrategyEvent>) {
         if let Some(kept) = self.0.get_mut(name) {
@@ -95,7 +100,9 @@ mod tests {
         let [a, b] = ["a", "b"].map(StrategyName::new);
         let mut held = Held::default();
         held.came(&a, [refused(0)]);
+        assert!(!held.is_away(&a));
         held.begin(&a);
+        assert!(held.is_away(&a) && !held.is_away(&b));
         held.came(&a, [refused(3), StrategyEvent::Tick(MarketTime::EPOCH)]);
         held.came(&b, [refused(9)]);
         held.left(&a, [refused(1), StrategyEvent::Probe(7), refused(2)]);

@@ -1,6 +1,9 @@
 //! From a file to a strategy that can be started.
 
-use std::path::Path;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use rust_decimal::Decimal;
 use sandpit_risk::Grant;
@@ -10,7 +13,10 @@ use sandpit_strategy::{
 };
 use sandpit_types::{StrategyName, Symbol, Usd};
 
-use crate::{config::Config, plugins::Hope};
+use crate::{
+    config::Config,
+    plugins::{Hope, Version},
+};
 
 /// Bars of warm-up that one strategy may want in all: half of what its queue holds.
 const WARMUP_MAX: usize = WAITING_MAX / 2;
@@ -40,6 +46,27 @@ pub(crate) enum StrategiesError {
     /// The strategy's thread did not come to the new version yet.
     #[error("the strategy that runs is too busy to let it take over: it does once that is done")]
     Busy,
+    /// A version of the same component is on its way still.
+    #[error("the change before it, of the same .wasm, has not taken over yet: it is tried after that")]
+    AfterAnother,
+    /// It failed and rests; what it did since it last saved its state is told to its own next life only.
+    #[error("the strategy that runs failed and rests: the change to other symbols waits until it runs again")]
+    Resting,
+    /// It was quarantined, maybe in a life of the host before this one.
+    #[error("it is quarantined, until its .wasm or .toml changes: {reason}")]
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+    /// Our own code panicked.
+    #[error("the host panicked while it loaded it: {message}: report it, and remove the plugin")]
+    Panicked {
+        /// The words of the panic.
+        message: String,
+    },
+    /// It will be taken once it is compiled.
+    #[error("it is still being compiled: it is started once that is done, the others trade meanwhile")]
+    Compiling,
     /// The desk did not answer in time what the strategy holds.
     #[error("the desk does not say what the strategy holds, its records may be away: it is tried again")]
     DeskSilent,
@@ -81,25 +108,30 @@ impl StrategiesError {
         match self {
             Self::Shared { .. } | Self::TooMany { .. } => Hope::OthersLeave,
             Self::DeskSilent | Self::NoCompiler(_) => Hope::ItPasses,
+            Self::AfterAnother | Self::Resting => Hope::Soon,
+            Self::Plugin(error) if is_of_the_compiler(error) => Hope::Perhaps,
             Self::Plugin(error) if is_passing(error) => Hope::ItPasses,
-            Self::Plugin(_) | Self::NotTakenOver(_) | Self::Busy | Self::Unbound | Self::Warmup { .. } => {
-                Hope::None
-            }
+            Self::Plugin(_)
+            | Self::NotTakenOver(_)
+            | Self::Busy
+            | Self::Unbound
+            | Self::Quarantined { .. }
+            | Self::Panicked { .. }
+            | Self::Compiling
+            | Self::Warmup { .. } => Hope::None,
         }
     }
 }
 
-/// Whether the machine may be to blame, not the plugin: it was busy, or lacked memory, room or files. A
-/// plugin that is to blame is tried in vain once a minute.
+/// Whether it was not compiled: the machine was busy or lacked memory, or the plugin is too much for any.
+const fn is_of_the_compiler(error: &PluginError) -> bool {
+    matches!(error, PluginError::CompilerSlow { .. } | PluginError::CompilerDied { .. })
+}
+
+/// Whether the machine is to blame, not the plugin: it was busy, or lacked memory, room or files.
 const fn is_passing(error: &PluginError) -> bool {
-    let machine = matches!(
-        error,
-        PluginError::CompilerSlow { .. }
-            | PluginError::CompilerDied { .. }
-            | PluginError::NoCompiler { .. }
-            | PluginError::Io { .. }
-            | PluginError::Thread { .. }
-    );
+    let machine =
+        matches!(error, PluginError::NoCompiler { .. } | PluginError::Io { .. } | PluginError::Thread { .. });
     machine || matches!(error, PluginError::Start { failure: Failure::Timeout { .. }, .. })
 }
 
@@ -113,6 +145,7 @@ pub(crate) fn is_unbound(old: &Manifest, new: &Manifest) -> bool {
 }
 
 /// A plugin that can be started, with what the operator grants it.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     /// The component.
     pub(crate) plugin: Plugin,
@@ -123,6 +156,11 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// Which version it is.
+    pub(crate) fn version(&self) -> Version {
+        Version::of(&self.plugin, &self.manifest)
+    }
+
     /// What the operator grants it beside the limits of all.
     pub(crate) fn grant(&self) -> Grant {
         let limits = &self.manifest.limits;
@@ -176,6 +214,10 @@ impl Loader {
     /// # Errors
     /// See [`StrategiesError`].
     pub(crate) fn load(&self, file: &Path) -> Result<Loaded, StrategiesError> {
+        guarded(|| self.loaded(file))
+    }
+
+    fn loaded(&self, file: &Path) -> Result<Loaded, StrategiesError> {
         let manifest = Manifest::beside(file)?;
         let plugin = Plugin::load_granted(&self.engine, &self.compiler, file, &manifest, &self.trust)?;
         let instruments = plugin.instruments(&manifest)?;
@@ -192,8 +234,17 @@ impl Loader {
     /// # Errors
     /// When it fails or refuses to start.
     pub(crate) fn candidate(&self, loaded: &Loaded, seed: u64) -> Result<Candidate, StrategiesError> {
-        Ok(Candidate::prepare(&self.engine, &loaded.plugin, &loaded.manifest, self.bounds, seed)?)
+        guarded(|| Ok(Candidate::prepare(&self.engine, &loaded.plugin, &loaded.manifest, self.bounds, seed)?))
     }
+}
+
+/// A panic over one plugin is no end of the host: that plugin would still be there at its next start.
+fn guarded<T>(work: impl FnOnce() -> Result<T, StrategiesError>) -> Result<T, StrategiesError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(StrategiesError::Panicked { message })
+    })
 }
 
 #[cfg(test)]
@@ -213,8 +264,8 @@ mod tests {
         };
         let of_plugin = |error: PluginError, expected| check(error.into(), expected);
         let (limit, limit_bytes, detail) = (Duration::from_secs(60), 1, String::new);
-        of_plugin(PluginError::CompilerSlow { file: file(), limit }, Hope::ItPasses);
-        of_plugin(PluginError::CompilerDied { file: file(), limit_bytes, detail: detail() }, Hope::ItPasses);
+        of_plugin(PluginError::CompilerSlow { file: file(), limit }, Hope::Perhaps);
+        of_plugin(PluginError::CompilerDied { file: file(), limit_bytes, detail: detail() }, Hope::Perhaps);
         of_plugin(PluginError::NoCompiler { command: file(), source: io() }, Hope::ItPasses);
         of_plugin(PluginError::Io { action: "read", path: file().into(), source: io() }, Hope::ItPasses);
         of_plugin(PluginError::Thread { source: io() }, Hope::ItPasses);
@@ -226,6 +277,20 @@ mod tests {
         check(StrategiesError::TOO_MANY, Hope::OthersLeave);
         check(StrategiesError::NotTakenOver(timeout()), Hope::None);
         check(StrategiesError::Unbound, Hope::None);
+        check(StrategiesError::Quarantined { reason: detail() }, Hope::None);
+        check(StrategiesError::Resting, Hope::Soon);
+    }
+
+    #[test]
+    fn a_panic_over_one_plugin_is_a_refusal() {
+        let panics = |word: &str| guarded::<()>(|| panic!("a {word}")).expect_err("it panics");
+        let error = panics("surprise");
+        assert!(
+            error.to_string().starts_with("the host panicked while it loaded it: a surprise:"),
+            "{error}"
+        );
+        assert_eq!(error.hope(), Hope::None);
+        assert_eq!(guarded(|| Ok(5)).ok(), Some(5));
     }
 
     #[test]

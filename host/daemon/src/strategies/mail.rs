@@ -7,7 +7,7 @@ use std::{
 
 use sandpit_execution::{DeskOutput, KnownOrder};
 use sandpit_fanout::Roster;
-use sandpit_strategy::StrategyEvent;
+use sandpit_strategy::{Inbox, StrategyEvent};
 use sandpit_types::{Account, Bar, MarketClock, MarketEvent, Price, Qty, StrategyName, Symbol};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -137,6 +137,23 @@ impl Arrivals {
         self.take(name).is_some()
     }
 
+    /// Puts these into the queue of a strategy, or keeps them for its next version. Under the lock, for the
+    /// one before takes out what waits in its queue, and after that they would be put into it for nobody.
+    /// Orders of a strategy whose plugin was taken away have nobody to tell.
+    fn post(
+        &self,
+        name: &StrategyName,
+        events: Vec<StrategyEvent>,
+        inbox: impl FnOnce() -> Option<Arc<Inbox>>,
+    ) {
+        let mut waiting = self.lock();
+        if waiting.held.is_away(name) {
+            waiting.held.came(name, events);
+        } else if let Some(inbox) = inbox() {
+            inbox.push_together(events);
+        }
+    }
+
     fn take(&self, name: &StrategyName) -> Option<Caller> {
         self.lock().callers.remove(name)
     }
@@ -246,17 +263,17 @@ impl Mail {
     }
 
     fn post(&self, Letter { to, events }: Letter) {
-        // Orders of a strategy whose plugin was taken away have nobody to tell.
-        match self.roster.members().iter().find(|strategy| strategy.name == to) {
-            Some(strategy) => strategy.inbox.push_together(events),
-            None => self.arrivals.lock().held.came(&to, events),
-        }
+        let inbox = || {
+            let members = self.roster.members();
+            members.iter().find(|strategy| strategy.name == to).map(|strategy| strategy.inbox.clone())
+        };
+        self.arrivals.post(&to, events, inbox);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sandpit_types::{MarketTime, Usd};
+    use sandpit_types::{MarketTime, Refusal, StrategyOrderId, Usd};
 
     use super::*;
     use crate::{ambient::boot_now, clock::BrokerClock};
@@ -278,6 +295,32 @@ mod tests {
         let got: Vec<_> = own_warmup(&bars, &own, 2).cloned().collect();
         assert_eq!(got, [bar("B", 1), bar("A", 2), bar("A", 3), bar("B", 3)]);
         assert_eq!(own_warmup(&bars, &own, 0).count(), 0);
+    }
+
+    #[test]
+    fn mail_for_one_that_is_leaving_is_for_its_next_version() {
+        let (arrivals, inbox) = (Arrivals::default(), Arc::new(Inbox::new([])));
+        let sma = StrategyName::parse("sma").expect("a name");
+        let refused = |id: u64| {
+            let (id, refusal) = (StrategyOrderId(id), Refusal::Late);
+            vec![StrategyEvent::Refused { id, refusal, time: MarketTime::EPOCH }]
+        };
+        let post = |id: u64| {
+            arrivals.post(&sma, refused(id), || {
+                assert!(arrivals.0.try_lock().is_err(), "it could leave meanwhile");
+                Some(inbox.clone())
+            });
+        };
+        post(1);
+        arrivals.hold_mail(&sma);
+        // It is on the roster still.
+        post(2);
+        arrivals.hold_rest(&sma, inbox.rest());
+        post(3);
+        assert_eq!(inbox.rest(), []);
+        assert_eq!(arrivals.lock().held.end(&sma), [refused(1), refused(2), refused(3)].concat());
+        post(4);
+        assert_eq!(inbox.rest(), refused(4));
     }
 
     #[test]

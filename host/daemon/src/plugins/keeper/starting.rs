@@ -11,6 +11,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::Keeping;
 use crate::{
+    plugins::Version,
     run::SETTLE,
     sessions::Sessions,
     strategies::{Arrival, Loaded, StrategiesError, Strategy},
@@ -32,6 +33,7 @@ impl Keeping {
         if self.parts.roster.members().len() >= PLUGINS_MAX {
             return Err(StrategiesError::TOO_MANY);
         }
+        self.is_allowed(&loaded)?;
         let name = loaded.plugin.name().clone();
         self.own(&name, &loaded)?;
         let outcome = self.desk_answers(&name).and_then(|()| {
@@ -60,10 +62,12 @@ impl Keeping {
         self.tell_all(&[], past.since);
         let outcome = self.start(loaded, past);
         match outcome {
-            Ok(()) if left.is_empty() || old.keeps_orders() => {}
             Ok(()) => {
-                let (strategy, symbols) = (old.name.clone(), left);
-                self.tell_desk(DeskInput::CancelSymbols { strategy, symbols });
+                self.say_what_stays(&old.name, |symbol| left.contains(symbol));
+                if !left.is_empty() && !old.keeps_orders() {
+                    let (strategy, symbols) = (old.name.clone(), left);
+                    self.tell_desk(DeskInput::CancelSymbols { strategy, symbols });
+                }
             }
             Err(_) => self.start_again(old),
         }
@@ -73,7 +77,7 @@ impl Keeping {
 
     /// The next version did not start: the one before goes on, from what it saved.
     fn start_again(&mut self, old: &Arc<Strategy>) {
-        let loaded = old.as_loaded();
+        let loaded = old.runs_other().unwrap_or_else(|| old.as_loaded());
         // Only this thread gives symbols away, so they are still free.
         let owned = self.own(&old.name, &loaded);
         let past = self.past(&loaded);
@@ -82,6 +86,15 @@ impl Keeping {
             let strategy = old.name.as_str();
             tracing::error!(strategy, "neither the new version nor the old one starts: {error}");
             self.tell_desk(DeskInput::CancelStrategy(old.name.clone()));
+        }
+    }
+
+    /// Nothing but another version lifts a quarantine.
+    fn is_allowed(&self, loaded: &Loaded) -> Result<Version, StrategiesError> {
+        let version = loaded.version();
+        match self.parts.outlets.quarantines.reason(loaded.plugin.name(), &version) {
+            Some(reason) => Err(StrategiesError::Quarantined { reason }),
+            None => Ok(version),
         }
     }
 
@@ -94,6 +107,7 @@ impl Keeping {
         if let Some(venue) = &self.parts.dry_run {
             venue.list(&loaded.instruments);
         }
+        let version = self.is_allowed(&loaded)?;
         let counters = self.counters(loaded.plugin.name());
         let strategy = Arc::new(Strategy::new(loaded, counters));
         self.parts.seed = self.parts.seed.wrapping_add(1);
@@ -102,6 +116,7 @@ impl Keeping {
         let saved = outlets.snapshots.begin_from(&strategy.name);
         let snapshot = saved.as_ref().map(|kept| kept.snapshot.clone());
         let runner = strategy.start(engine, config, self.parts.seed, snapshot, outlets)?;
+        self.parts.outlets.quarantines.runs(&strategy.name, &version);
         let Past { bars, since } = past;
         if self.parts.crew.add(&strategy.name, runner, strategy.inbox.clone()).is_err() {
             self.let_go(&strategy, "the host ends");
