@@ -33,7 +33,7 @@ pub(crate) use self::{
     crew::{Crew, join_all},
     folder::{Change, Folder},
     keeper::{Keeper, KeeperParts},
-    listing::list,
+    listing::{list, place},
     looks::{Looks, Said},
     quarantined::{Quarantines, Version},
     refusals::Refusals,

@@ -364,6 +364,7 @@ fn failure(error: RecordsError) -> Failure {
         | RecordsError::File { .. }
         | RecordsError::InUse { .. }
         | RecordsError::NotEmpty(_)
+        | RecordsError::Aside { .. }
         | RecordsError::Tool(_)
         | RecordsError::Output(_) => Exit::State,
         RecordsError::Refused { .. } => Exit::Broker,

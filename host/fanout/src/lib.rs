@@ -195,8 +195,12 @@ impl<L: Listener, F: FnMut(&[MarketEvent])> FanOut<L, F> {
                     continue;
                 }
             };
-            // A symbol that nobody trades has no route.
-            let Some(route) = self.routes.get(symbol) else { continue };
+            let Some(route) = self.routes.get(symbol) else {
+                // Nobody trades it, but somebody may hold it: what that is worth counts in the limits.
+                let place = pen.place(symbol);
+                pen.note(place, event);
+                continue;
+            };
             pen.note(route.place, event);
             for stop in &self.stops[route.first as usize..route.end as usize] {
                 self.piles[stop.listener as usize].push((at, Some(stop.seat)));

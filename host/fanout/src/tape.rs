@@ -30,7 +30,7 @@ impl Last {
     }
 }
 
-/// The newest of all symbols that somebody trades. Written by the fan-out, read by the desk and the monitor.
+/// The newest of all symbols of which data comes: what is traded, and what is held. Written by the fan-out, read by the desk and the monitor.
 #[derive(Debug, Default)]
 pub struct Tape(Mutex<Lines>);
 
@@ -70,12 +70,7 @@ impl Tape {
 
     /// The place of a symbol; made if there is none. There are as many as symbols subscribed to.
     pub(crate) fn place(&self, symbol: &Symbol) -> Place {
-        let mut lines = self.lock();
-        let Lines { places, lines } = &mut *lines;
-        *places.entry(symbol.clone()).or_insert_with(|| {
-            lines.push(Line::default());
-            Place(lines.len() - 1)
-        })
+        self.pen().place(symbol)
     }
 
     /// Holds the tape for writing: nobody reads meanwhile.
@@ -90,6 +85,18 @@ impl Tape {
 }
 
 impl Pen<'_> {
+    /// As [`Tape::place`].
+    pub(crate) fn place(&mut self, symbol: &Symbol) -> Place {
+        let Lines { places, lines } = &mut *self.0;
+        if let Some(place) = places.get(symbol) {
+            return *place;
+        }
+        lines.push(Line::default());
+        let place = Place(lines.len() - 1);
+        places.insert(symbol.clone(), place);
+        place
+    }
+
     /// Takes note of an event of the symbol at `place`.
     pub(crate) fn note(&mut self, place: Place, event: &MarketEvent) {
         let line = &mut self.0.lines[place.0];

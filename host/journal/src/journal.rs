@@ -88,7 +88,7 @@ impl Journal {
         let (opened, counters) = (Opened::default(), Arc::new(Counters::default()));
         let origin = Origin { session: settings.session.clone(), host: settings.host.clone() };
         let segments = Segments::new(disk, origin, SEGMENT_BYTES);
-        let limit = settings.retention.max_bytes;
+        let limit = settings.retention.session_bytes();
         let archive = Archive::default();
         let mut pruner = Pruner {
             root: settings.root.clone(),
@@ -116,7 +116,7 @@ impl Journal {
     pub fn strand(&self, strategy: &StrategyName) -> Strand {
         let strand = Strand::new(Arc::clone(&self.waiting));
         let number = self.strands.fetch_add(1, Ordering::Relaxed);
-        let line = Line { number, strategy: strategy.clone(), buffer: strand.buffer() };
+        let line = Line::new(number, strategy.clone(), strand.buffer());
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         strand
     }
@@ -129,6 +129,11 @@ impl Journal {
     pub fn keep(&self, file: &Path, sha256: &str) -> Result<(), JournalError> {
         let _held = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         keep_component(&self.settings.root, &self.settings.session, file, sha256)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// The name of the session.

@@ -22,9 +22,19 @@ use crate::{
 pub struct Retention {
     /// Days since a session was written to.
     pub keep_days: u32,
-    /// All sessions and components together, bytes. The session that is being written may have as many: when
-    /// it has, it is recorded no further.
+    /// All sessions and components together, bytes.
     pub max_bytes: u64,
+}
+
+/// One in so many bytes is kept for sessions of the past: the one that is being written does not push out
+/// all of them.
+const PAST_PART: u64 = 4;
+
+impl Retention {
+    /// How many bytes the session that is being written may have; then it is recorded no further.
+    pub(crate) fn session_bytes(self) -> u64 {
+        self.max_bytes - self.max_bytes / PAST_PART
+    }
 }
 
 impl Default for Retention {
@@ -214,7 +224,7 @@ fn remove_unlisted(root: &Path) -> Result<(), JournalError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::{fs::File, io::Write};
 
     use super::*;
 
@@ -315,6 +325,77 @@ mod tests {
         all_but(root.path(), "later").prune(0);
         assert!(!current.exists(), "it never wrote anything");
         assert!(!crate::component(root.path(), "x").exists());
+    }
+
+    #[test]
+    fn the_session_that_is_written_leaves_some_of_the_past() {
+        let root = tempfile::tempdir().expect("a folder");
+        let retention = Retention { keep_days: 100, max_bytes: 40_000 };
+        assert_eq!(retention.session_bytes(), 30_000);
+        for (day, name) in [(10, "a"), (11, "b"), (12, "c")] {
+            session(root.path(), name, 4_000, day, "x");
+        }
+        let most = usize::try_from(retention.session_bytes()).expect("small");
+        session(root.path(), "d", most - 100, 13, "x");
+        let now = MarketTime::from_secs(i64::try_from(14 * DAY).expect("small"));
+        let pruned = prune(root.path(), "d", retention, 0, now);
+        assert!(pruned.error.is_none(), "{pruned:?}");
+        assert_eq!(sessions(root.path()).expect("read"), ["b", "c", "d"]);
+    }
+
+    /// Between the look at the lists and the removal no component may be kept, or it is gone at once.
+    #[test]
+    fn whoever_looks_at_the_lists_holds_the_archive() {
+        let root = tempfile::tempdir().expect("a folder");
+        session(root.path(), "a", 1_000, 10, "x");
+        let list = root.path().join("a").join(COMPONENTS);
+        fs::remove_file(&list).expect("removed");
+        pipe(&list);
+        let archive = Archive::default();
+        let mut pruner = all_but(root.path(), "a");
+        pruner.archive = Arc::clone(&archive);
+        std::thread::scope(|scope| {
+            scope.spawn(move || pruner.prune(0));
+            // It opens when somebody reads the list.
+            let mut lines = File::options().write(true).open(&list).expect("a reader");
+            assert!(archive.try_lock().is_err(), "a component may be kept meanwhile");
+            lines.write_all(b"x\n").expect("read");
+        });
+        assert!(archive.try_lock().is_ok());
+        assert!(crate::component(root.path(), "x").exists());
+    }
+
+    #[test]
+    fn whoever_keeps_a_component_holds_the_archive() {
+        let root = tempfile::tempdir().expect("a folder");
+        let file = root.path().join("a.wasm");
+        fs::write(&file, "code").expect("written");
+        let list = root.path().join("now").join(COMPONENTS);
+        fs::create_dir(root.path().join("now")).expect("made");
+        pipe(&list);
+        let settings = crate::Settings {
+            root: root.path().to_owned(),
+            session: "now".into(),
+            host: "1".into(),
+            retention: Retention::default(),
+        };
+        let journal = crate::Journal::start(settings, || MarketTime::EPOCH).expect("it starts");
+        assert!(journal.close(), "nobody prunes any more");
+        let sha256 = "5694d08a2e53ffcae0c3103e5ad6f6076abd960eb1f8a56577040bc1028f702b";
+        std::thread::scope(|scope| {
+            scope.spawn(|| journal.keep(&file, sha256).expect("kept"));
+            let lines = File::options().write(true).open(&list).expect("a reader");
+            assert!(journal.archive().try_lock().is_err(), "it may be removed meanwhile");
+            drop(lines);
+            let noted = fs::read_to_string(&list).expect("what it notes");
+            assert_eq!(noted, format!("{sha256}\n"));
+        });
+        assert!(journal.archive().try_lock().is_ok());
+    }
+
+    fn pipe(path: &Path) {
+        let made = std::process::Command::new("mkfifo").arg(path).status().expect("runs");
+        assert!(made.success());
     }
 
     #[test]

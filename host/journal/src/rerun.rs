@@ -105,7 +105,7 @@ impl<L: Lives> Stage<L> {
         }
         // What comes behind a gap has no beginning: only a new birth is one.
         let Some(Strand { mut life, turn: before }) = strand else { return Ok(None) };
-        if self.cast == Cast::Other && matches!(turn.input, Entry::Swap(_) | Entry::Lesson) {
+        if self.cast == Cast::Other && matches!(turn.input, Entry::Swap(_) | Entry::Lesson { .. }) {
             self.strands.insert(number, Strand { life, turn: before });
             return Ok(None);
         }

@@ -67,7 +67,7 @@ impl Life for Parrot {
             }
             Entry::Event(event) => self.say(vec![log(&format!("{event:?}"))]),
             Entry::Swap(birth) => self.say(vec![log(&birth.sha256)]),
-            Entry::Lesson => self.say(vec![log("lesson")]),
+            Entry::Lesson { .. } => self.say(vec![log("lesson")]),
             other => panic!("not fed: {other:?}"),
         }
     }
@@ -124,7 +124,7 @@ fn each_turn_meets_its_own_effects() {
             turn(1, tick(1), &[cut()]),
             turn(3, Entry::Swap(birth("b")), &[]),
             turn(4, tick(2), &[]),
-            turn(5, Entry::Lesson, &[]),
+            turn(5, Entry::Lesson { told: 1 }, &[]),
         ]
     };
     let with_the_same = play(Cast::Recorded, turns()).expect("played");

@@ -9,6 +9,9 @@
 //! While it fails, what was taken is kept and nothing more is taken: strands fill up to their bounds, then
 //! lose entries, and the gap is written into the log as soon as something can be written. Too little room on
 //! the disk is a write that fails, before it does: see [`Room`].
+//!
+//! A strand may have as many bytes of the session as are left to all others, see [`Share`]: who floods it
+//! ends the recording of nobody else.
 
 use std::{
     io,
@@ -30,6 +33,8 @@ use crate::{
 pub(crate) const RETRY_ROUNDS: u32 = 20;
 /// What was written is synced, and what is only ticks is taken, after so many rounds: a second.
 pub(crate) const SYNC_ROUNDS: u32 = 20;
+/// What is missing of a share that is spent is told after so many rounds: ten minutes.
+const TELL_ROUNDS: u32 = 12_000;
 /// Small frames of several strands are written together up to here, bytes.
 const BATCH_BYTES: usize = 256 << 10;
 
@@ -39,6 +44,24 @@ pub(crate) struct Line {
     pub(crate) number: u32,
     pub(crate) strategy: StrategyName,
     pub(crate) buffer: Arc<Buffer>,
+    share: Share,
+}
+
+/// What one strand has had of the session. It may not have more than is left: the first that floods the
+/// session stops at half of it, the next at half of what is left then, and whoever writes little goes on to
+/// the end. Room does not come back, so a share that is spent stays so.
+#[derive(Clone, Copy, Debug)]
+enum Share {
+    /// Bytes that were written.
+    Written(u64),
+    /// Nothing is written any more. The log does not say yet that these are missing.
+    Spent { first: u64, lost: u64 },
+}
+
+impl Line {
+    pub(crate) fn new(number: u32, strategy: StrategyName, buffer: Arc<Buffer>) -> Self {
+        Self { number, strategy, buffer, share: Share::Written(0) }
+    }
 }
 
 /// Strands that were opened, until the writer has seen them.
@@ -119,6 +142,9 @@ impl<D: Disk> Writer<D> {
             State::Failing(_) | State::Writing => {}
         }
         let is_second = self.rounds.is_multiple_of(SYNC_ROUNDS);
+        if self.rounds.is_multiple_of(TELL_ROUNDS) {
+            self.tell_spent();
+        }
         if let Err(error) = self.write(is_second) {
             self.fails(&error);
         } else if is_second {
@@ -129,6 +155,7 @@ impl<D: Disk> Writer<D> {
     /// Writes everything, once more, and the end behind it.
     pub(crate) fn close(&mut self) {
         let outcome = self.write(true).and_then(|()| {
+            self.tell_spent();
             frame::put(&mut self.pending, &Frame::Closed);
             self.flush()
         });
@@ -154,23 +181,58 @@ impl<D: Disk> Writer<D> {
         }
         self.lines.append(&mut opened);
         let mut at = 0;
-        while let Some(line) = self.lines.get(at) {
-            let number = line.number;
+        while at < self.lines.len() {
+            let line = &mut self.lines[at];
             let Some(taken) = line.buffer.take(&mut self.spare, thorough) else {
                 at += 1;
                 continue;
             };
-            if taken.is_last {
+            let is_last = taken.is_last;
+            self.accept(at, taken);
+            if is_last {
+                self.tell_spent();
                 self.lines.remove(at);
             } else {
                 at += 1;
             }
-            self.frame(number, taken);
             if self.pending.len() >= BATCH_BYTES {
                 self.flush()?;
             }
         }
         self.flush()
+    }
+
+    /// Frames what was taken from a line, if that may have so much more.
+    fn accept(&mut self, at: usize, taken: Taken) {
+        let (line, bytes) = (&mut self.lines[at], taken.bytes.len() as u64);
+        let used = self.segments.bytes() + self.pending.len() as u64 + bytes;
+        let missing = u64::from(taken.count) + taken.lost;
+        match &mut line.share {
+            Share::Written(had) if bytes == 0 || *had + bytes <= self.limit_bytes.saturating_sub(used) => {
+                *had += bytes;
+                let number = line.number;
+                return self.frame(number, taken);
+            }
+            Share::Written(had) => {
+                let (strategy, mib) = (line.strategy.as_str(), *had >> 20);
+                tracing::error!(
+                    strategy,
+                    mib,
+                    "it is recorded no further in this session: it has had as much of journal.max_mb as is \
+                     left to all others; it trades on, but what comes now cannot be replayed"
+                );
+                line.share = Share::Spent { first: taken.first, lost: missing };
+                self.tell_spent();
+            }
+            Share::Spent { first, lost } => {
+                if *lost == 0 {
+                    *first = taken.first;
+                }
+                *lost += missing;
+            }
+        }
+        self.counters.lost.fetch_add(missing, Ordering::Relaxed);
+        self.spare = emptied(taken.bytes);
     }
 
     fn frame(&mut self, strand: u32, taken: Taken) {
@@ -185,6 +247,18 @@ impl<D: Disk> Writer<D> {
             self.pending_lost += lost;
         }
         self.spare = emptied(bytes);
+    }
+
+    /// Says in the log what is missing of shares that are spent.
+    fn tell_spent(&mut self) {
+        for line in &mut self.lines {
+            if let Share::Spent { first, lost } = &mut line.share
+                && *lost > 0
+            {
+                let (first, lost) = (*first, std::mem::take(lost));
+                frame::put(&mut self.pending, &Frame::Gap { strand: line.number, first, lost });
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

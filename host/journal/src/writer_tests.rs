@@ -130,7 +130,7 @@ impl Rig {
     fn strand(&self, number: u32, strategy: &str) -> Strand {
         let strand = Strand::new(Arc::clone(&self.waiting));
         let strategy = StrategyName::parse(strategy).expect("a name");
-        let line = Line { number, strategy, buffer: strand.buffer() };
+        let line = Line::new(number, strategy, strand.buffer());
         self.opened.lock().expect("nobody panicked").push(line);
         strand
     }
@@ -219,16 +219,63 @@ fn a_full_disk_loses_only_what_does_not_fit_and_marks_it() {
 }
 
 #[test]
-fn a_session_ends_at_its_limit_and_the_gap_is_bounded() {
-    let mut rig = Rig::new(5_000);
-    let strand = rig.strand(0, "a");
-    for _ in 0..10 {
-        add(&strand, 1_000);
-        rig.rounds(RETRY_ROUNDS);
+fn a_session_ends_at_its_limit_and_each_gap_is_bounded() {
+    let mut rig = Rig::new(10_000);
+    let strands: Vec<_> = (0..20).map(|number| rig.strand(number, "a")).collect();
+    for strand in &strands {
+        (0..2).for_each(|_| add(strand, 800));
+        rig.rounds(1);
+        (0..2).for_each(|_| add(strand, 800));
+        rig.rounds(1);
     }
+    assert!(rig.writer.segments.bytes() <= 10_000, "{} bytes", rig.writer.segments.bytes());
+    rig.writer.close();
+    assert!(rig.writer.segments.bytes() <= 10_000, "{} bytes", rig.writer.segments.bytes());
+    let (frames, _) = rig.read();
+    let written: i64 = numbers(&frames).iter().map(|(.., count)| (*count).max(0)).sum();
+    assert!((8..=11).contains(&written), "{:?}", numbers(&frames));
+    assert_eq!(rig.counters.entries.load(Ordering::Relaxed), written.unsigned_abs());
+}
+
+#[test]
+fn who_floods_the_session_ends_the_recording_of_nobody_else() {
+    let mut rig = Rig::new(100_000);
+    let (flood, more, quiet) = (rig.strand(0, "a"), rig.strand(1, "b"), rig.strand(2, "c"));
+    for round in 0..200 {
+        add(&flood, 2_000);
+        if round >= 100 {
+            add(&more, 2_000);
+        }
+        add(&quiet, 10);
+        rig.rounds(1);
+    }
+    drop(more);
+    rig.rounds(1);
+    add(&flood, 1);
+    rig.rounds(TELL_ROUNDS);
+    add(&flood, 1);
+    rig.writer.close();
     let (frames, end) = rig.read();
-    assert_eq!((numbers(&frames).len(), end), (4, End::Open));
-    assert!(rig.writer.segments.bytes() <= 5_000);
+    assert_eq!((end, rig.counters.failures.load(Ordering::Relaxed)), (End::Closed, 0));
+    let of = |wanted: u32| -> Vec<(u64, i64)> {
+        let own = numbers(&frames).into_iter().filter(|(strand, ..)| *strand == wanted);
+        own.map(|(_, first, count)| (first, count)).collect()
+    };
+    let sums = |wanted| {
+        let counts = of(wanted).into_iter().map(|(_, count)| count);
+        counts.fold((0, 0), |(kept, lost), count| (kept + count.max(0), lost - count.min(0)))
+    };
+    assert_eq!(sums(2), (200, 0), "others are recorded to the end");
+    let (kept, lost) = sums(0);
+    assert!((22..=25).contains(&kept), "half of it: {kept}");
+    assert_eq!(kept + lost, 202, "and each entry that is missing is told");
+    let gaps: Vec<_> = of(0).into_iter().filter(|(_, count)| *count < 0).collect();
+    assert_eq!(gaps.len(), 5, "at once, twice with the other one's, now and then, at the end: {gaps:?}");
+    assert_eq!(gaps[0], (kept.unsigned_abs(), -1), "at once");
+    let (kept, lost) = sums(1);
+    assert!((10..=12).contains(&kept) && kept + lost == 100, "half of the rest: {kept}, {lost}");
+    let missing = sums(0).1 + sums(1).1;
+    assert_eq!(rig.counters.lost.load(Ordering::Relaxed), missing.unsigned_abs());
 }
 
 #[test]
@@ -376,7 +423,7 @@ fn writing_child() {
     let mut writer = Writer::new(segments, u64::MAX, Arc::clone(&opened), Arc::default(), Box::new(|_| ()));
     let strand = Strand::new(Arc::default());
     let strategy = StrategyName::parse("a").expect("a name");
-    opened.lock().expect("ours").push(Line { number: 0, strategy, buffer: strand.buffer() });
+    opened.lock().expect("ours").push(Line::new(0, strategy, strand.buffer()));
     for round in 0.. {
         (0..100).for_each(|size| add(&strand, size));
         writer.round();

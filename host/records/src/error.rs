@@ -34,6 +34,16 @@ pub enum RecordsError {
     /// There is something where the restored database would go. Nothing was changed.
     #[error("{0}")]
     NotEmpty(String),
+    /// A restore failed half way, and what strategies had saved is no longer in its place.
+    #[error("{cause}; what strategies had saved lies in {place} now: {why}")]
+    Aside {
+        /// What failed.
+        cause: Box<Self>,
+        /// Where it lies.
+        place: String,
+        /// Why it was not put back.
+        why: String,
+    },
     /// There is no backup, or it is not what its manifest says. Nothing was put in place.
     #[error("{0}")]
     Broken(String),

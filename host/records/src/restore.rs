@@ -54,15 +54,10 @@ const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 pub async fn restore(job: &Restore<'_>) -> Result<RestoreDone, RecordsError> {
     let work = Workplace::open(job.state_folder)?;
     let _lock = lock(&job.state_folder.join("lock"), "a host runs there; stop it before a restore")?;
+    nothing_there(job.database).await?;
     let kind = match job.database {
-        Database::Sqlite(path) => {
-            nothing_at(path)?;
-            Kind::Sqlite
-        }
-        Database::Postgres(url) => {
-            nothing_in(url).await?;
-            Kind::Postgres
-        }
+        Database::Sqlite(_) => Kind::Sqlite,
+        Database::Postgres(_) => Kind::Postgres,
     };
     let name = chosen(job).await?;
     if name.kind != kind {
@@ -78,23 +73,34 @@ pub async fn restore(job: &Restore<'_>) -> Result<RestoreDone, RecordsError> {
     let manifest = Manifest::read(beside.path())?;
     job.place.get(&name.to_string(), &copy).await?;
     manifest.verify(copy.path())?;
-    let states_aside;
-    match job.database {
-        Database::Sqlite(path) => {
-            let contents = inside(copy.path()).await?;
-            manifest.compare(&contents)?;
-            known_version(job.database, manifest.schema_version).await?;
-            nothing_at(path)?;
-            states_aside = put_aside(job.state_folder, job.states)?;
-            copy.put(path)?;
-        }
-        Database::Postgres(url) => {
-            known_version(job.database, manifest.schema_version).await?;
-            states_aside = put_aside(job.state_folder, job.states)?;
-            load(url, copy.path(), &manifest, job.path).await?;
-        }
+    if let Database::Sqlite(_) = job.database {
+        manifest.compare(&inside(copy.path()).await?)?;
     }
-    Ok(RestoreDone { manifest, states_aside })
+    known_version(job.database, manifest.schema_version).await?;
+    nothing_there(job.database).await?;
+    let states_aside = put_aside(job.state_folder, job.states)?;
+    let placed = match job.database {
+        Database::Sqlite(path) => copy.put(path),
+        Database::Postgres(url) => load(url, copy.path(), &manifest, job.path).await,
+    };
+    match (placed, states_aside) {
+        (Ok(()), states_aside) => Ok(RestoreDone { manifest, states_aside }),
+        (Err(error), None) => Err(error),
+        (Err(error), Some(aside)) => Err(put_back(job, &aside, error).await),
+    }
+}
+
+/// The states go back where they were if the database is not there all the same, so that nothing has changed;
+/// what went wrong, and with the states.
+async fn put_back(job: &Restore<'_>, aside: &Path, cause: RecordsError) -> RecordsError {
+    let why = match nothing_there(job.database).await {
+        Ok(()) => match std::fs::rename(aside, job.state_folder.join(job.states)) {
+            Ok(()) => return cause,
+            Err(error) => format!("it cannot be put back: {error}"),
+        },
+        Err(there) => format!("it may not speak of the same orders as what is there now ({there})"),
+    };
+    RecordsError::Aside { cause: Box::new(cause), place: aside.display().to_string(), why }
 }
 
 /// Renames a folder, if it is there, to `NAME.before-restore-N`.
@@ -130,6 +136,13 @@ async fn chosen(job: &Restore<'_>) -> Result<Name, RecordsError> {
         let (place, mode) = (job.place, job.mode);
         RecordsError::Broken(format!("{place} has no backup of mode {mode}; name another place, or one file"))
     })
+}
+
+async fn nothing_there(database: &Database) -> Result<(), RecordsError> {
+    match database {
+        Database::Sqlite(path) => nothing_at(path),
+        Database::Postgres(url) => nothing_in(url).await,
+    }
 }
 
 fn nothing_at(path: &Path) -> Result<(), RecordsError> {

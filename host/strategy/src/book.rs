@@ -7,7 +7,7 @@ mod orders;
 use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
-use sandpit_types::{Bar, MarketEvent, MarketTime, Price, Qty, Quote, SessionDay, Symbol, Usd};
+use sandpit_types::{Bar, MarketEvent, MarketTime, Price, Qty, Quote, SessionDay, StreamHealth, Symbol, Usd};
 
 pub(crate) use self::orders::{OpenOrder, OpenOrders};
 use crate::{StrategyEvent, bounds::HISTORY_BARS, event::MINUTE};
@@ -28,10 +28,44 @@ pub(crate) struct Book {
     pub(crate) orders: OpenOrders,
     pub(crate) equity: Usd,
     pub(crate) buying_power: Usd,
-    /// The session that is open, if one is.
-    pub(crate) session: Option<SessionDay>,
+    /// What was told last of the market and still holds.
+    pub(crate) standing: Standing,
     /// Bars from there on cannot be read: a new life is told of the time before them.
     pub(crate) veil: Option<Place>,
+}
+
+/// What a life has to know of the market though it was told before its time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Standing {
+    /// The session that is open, if one is.
+    pub(crate) session: Option<SessionDay>,
+    /// How data arrive and since when, while that is not live.
+    pub(crate) health: Option<(StreamHealth, MarketTime)>,
+}
+
+impl Standing {
+    /// Folds one event in.
+    pub(crate) fn apply(&mut self, event: &MarketEvent) {
+        match event {
+            MarketEvent::SessionOpen(day) => self.session = Some(*day),
+            MarketEvent::SessionClose(_) => self.session = None,
+            MarketEvent::Health(health, since) => {
+                self.health = (*health != StreamHealth::Live).then_some((*health, *since));
+            }
+            MarketEvent::Bar(_)
+            | MarketEvent::MarkedBar(..)
+            | MarketEvent::Quote(_)
+            | MarketEvent::Trade(_)
+            | MarketEvent::BarsComplete(_)
+            | MarketEvent::News(_) => {}
+        }
+    }
+
+    /// What tells of it.
+    pub(crate) fn events(self) -> impl Iterator<Item = MarketEvent> {
+        let health = self.health.map(|(health, since)| MarketEvent::Health(health, since));
+        self.session.map(MarketEvent::SessionOpen).into_iter().chain(health)
+    }
 }
 
 /// What is known of one instrument.
@@ -82,7 +116,7 @@ impl Book {
             orders: OpenOrders::default(),
             equity: Usd::ZERO,
             buying_power: Usd::ZERO,
-            session: None,
+            standing: Standing::default(),
             veil: None,
         }
     }
@@ -146,8 +180,10 @@ impl Book {
                     slot.quote = Some(quote.clone());
                 }
             }
-            StrategyEvent::Market(MarketEvent::SessionOpen(day)) => self.session = Some(*day),
-            StrategyEvent::Market(MarketEvent::SessionClose(_)) => self.session = None,
+            StrategyEvent::Market(
+                event
+                @ (MarketEvent::SessionOpen(_) | MarketEvent::SessionClose(_) | MarketEvent::Health(..)),
+            ) => self.standing.apply(event),
             StrategyEvent::Position { symbol, qty, avg_price } => {
                 if let Some(number) = self.number(symbol)
                     && let Some(slot) = self.slots.get_mut(number as usize)
@@ -168,9 +204,7 @@ impl Book {
             }
             StrategyEvent::Order(update) => self.orders.on_update(update),
             StrategyEvent::Refused { id, refusal, .. } => self.orders.on_refusal(*id, *refusal),
-            StrategyEvent::Market(
-                MarketEvent::BarsComplete(_) | MarketEvent::News(_) | MarketEvent::Health(..),
-            )
+            StrategyEvent::Market(MarketEvent::BarsComplete(_) | MarketEvent::News(_))
             | StrategyEvent::Fill { .. }
             | StrategyEvent::Tick(_)
             | StrategyEvent::Probe(_)

@@ -89,7 +89,8 @@ pub(crate) fn processor_time() -> Duration {
     Duration::try_from(time).expect("a thread has never used less than nothing")
 }
 
-/// Real time of the machine since some moment: for figures, never for decisions.
+/// Real time of the machine since some moment: for figures, and for how much is done before something else
+/// has its turn. What a strategy could see of that is recorded.
 pub(crate) fn real_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     Duration::try_from(time).expect("it counts from the start of the machine")

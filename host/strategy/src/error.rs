@@ -320,4 +320,13 @@ pub enum Failure {
         /// The words of the panic.
         message: String,
     },
+    /// More came while a new version was told the past than is kept for it.
+    #[error(
+        "the new version learns too slowly: {waiting} events wait to be told to it: swap when less happens, \
+         or make it quicker"
+    )]
+    Behind {
+        /// How many.
+        waiting: usize,
+    },
 }

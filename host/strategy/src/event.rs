@@ -116,6 +116,15 @@ impl StrategyEvent {
         }
     }
 
+    /// The order of the strategy's own that it is about.
+    pub(crate) fn order(&self) -> Option<StrategyOrderId> {
+        match self {
+            Self::Order(update) => Some(update.id),
+            Self::Fill { id, .. } | Self::Refused { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// Whether it comes while the strategy runs, and not before.
     pub(crate) fn is_live(&self) -> bool {
         matches!(

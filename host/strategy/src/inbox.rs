@@ -112,7 +112,10 @@ impl Inbox {
     /// Hands over a version that is to take over between two events: before everything that waits, unless it
     /// needs lessons for that.
     pub fn swap(&self, candidate: Candidate) {
-        self.fill(|queue| queue.swap(Box::new(candidate)));
+        let mut before = None;
+        self.fill(|queue| before = queue.swap(Box::new(candidate)));
+        // Outside the lock: letting go of its memory takes a while.
+        before.iter().for_each(|before| before.say_superseded());
     }
 
     /// Events that wait.

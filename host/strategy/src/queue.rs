@@ -131,10 +131,10 @@ impl Queue {
         }
     }
 
-    /// Adds a version that is to take over, before everything that waits. One that waits already is let go
-    /// of.
-    pub(crate) fn swap(&mut self, candidate: Box<Candidate>) {
-        self.swap = Some(candidate);
+    /// Adds a version that is to take over, before everything that waits. What comes back is one that waited
+    /// already: it is let go of.
+    pub(crate) fn swap(&mut self, candidate: Box<Candidate>) -> Option<Box<Candidate>> {
+        self.swap.replace(candidate)
     }
 
     /// Takes out what is due next.

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Inputs are [`Entry::Event`], [`Entry::Lost`], [`Entry::Panicked`], [`Entry::Swap`], [`Entry::Lesson`] and
-//! [`Entry::Left`].
-//! What follows an input up to the next one is what the strategy, or the host on its behalf, did about it.
+//! [`Entry::Left`]. What follows an input up to the next one is what the strategy, or the host on its behalf,
+//! did about it.
 
 use sandpit_types::{StrategyName, Symbol};
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,10 @@ pub enum Entry {
     Output(StrategyOutput),
     /// The version that is to take the other's place was told some more of the past, or had been told all of
     /// it and took over.
-    Lesson,
+    Lesson {
+        /// How many bars and events: a lesson ends by real time.
+        told: u32,
+    },
 }
 
 /// An [`Entry`] that borrows what it is about. Its serialised form is the same.
@@ -80,7 +83,7 @@ pub enum EntryRef<'a> {
     Log { level: LogLevel, line: &'a str },
     Saved { bytes: usize, sha256: &'a str },
     Output(&'a StrategyOutput),
-    Lesson,
+    Lesson { told: u32 },
 }
 
 /// Everything that a first life depends on.
@@ -98,8 +101,9 @@ pub struct Birth {
     pub instruments: Vec<Symbol>,
     /// Decides its random numbers.
     pub seed: u64,
-    /// The number of this life; that of a swap is higher if the one before fails during the lessons. Its
-    /// random numbers are those of life 0 of this seed all the same where it is that of a swap.
+    /// The number of this life. Of a swap, the least that it can be: it is higher if the one before has
+    /// more lives during the lessons; and whatever it is, the random numbers are those of life 0 of the
+    /// seed.
     pub incarnation: u32,
     /// What it may use.
     pub bounds: Bounds,
@@ -139,7 +143,7 @@ impl Entry {
             Self::Log { level, line } => EntryRef::Log { level: *level, line },
             Self::Saved { bytes, sha256 } => EntryRef::Saved { bytes: *bytes, sha256 },
             Self::Output(output) => EntryRef::Output(output),
-            Self::Lesson => EntryRef::Lesson,
+            Self::Lesson { told } => EntryRef::Lesson { told: *told },
         }
     }
 
@@ -152,7 +156,7 @@ impl Entry {
                 | Self::Lost { .. }
                 | Self::Panicked { .. }
                 | Self::Swap(_)
-                | Self::Lesson
+                | Self::Lesson { .. }
                 | Self::Left { .. }
         )
     }
@@ -172,7 +176,7 @@ impl EntryRef<'_> {
             Self::Log { level, line } => Entry::Log { level, line: line.to_owned() },
             Self::Saved { bytes, sha256 } => Entry::Saved { bytes, sha256: sha256.to_owned() },
             Self::Output(output) => Entry::Output(output.clone()),
-            Self::Lesson => Entry::Lesson,
+            Self::Lesson { told } => Entry::Lesson { told },
         }
     }
 }
@@ -286,6 +290,7 @@ mod tests {
             Entry::Cut { call: 2, failure: reason },
             Entry::Log { level: LogLevel::Warn, line: "careful".into() },
             Entry::Saved { bytes: 3, sha256: "cd".into() },
+            Entry::Lesson { told: 32 },
         ]);
         entries.extend(outputs.map(Entry::Output));
         entries

@@ -119,7 +119,7 @@ impl Replay {
                     session.swap(Candidate::born(&self.engine, plugin, birth, true)?, output);
                 }
             }
-            Entry::Lesson => session.teach_heir(output),
+            Entry::Lesson { told } => session.teach_heir_again(told, output),
             Entry::Left { reason } => {
                 session.stop(&reason, output);
                 return Ok(());

@@ -30,6 +30,9 @@ const LAST_EVENTS_WITHIN: Duration = Duration::from_secs(1);
 /// always works is made to wait by the system just when an event comes.
 const BREAK: Duration = Duration::from_millis(1);
 
+/// So many events come to their turn between two lessons while any wait.
+const EVENTS_PER_LESSON: u32 = 8;
+
 /// A strategy that runs in a thread of its own until it is told to stop.
 #[derive(Debug)]
 pub struct Runner {
@@ -73,9 +76,9 @@ impl Runner {
 }
 
 fn serve(mut session: Session, inbox: &Inbox, output: &mut dyn FnMut(StrategyOutput), pulse: &Pulse) {
+    let mut since_lesson = 0;
     loop {
-        let is_lesson_due = session.has_heir();
-        let next = if is_lesson_due { inbox.pop_within(BREAK) } else { Some(inbox.pop()) };
+        let next = if session.has_heir() { inbox.pop_within(BREAK) } else { Some(inbox.pop()) };
         if let Some(Next::Event(StrategyEvent::Stop(reason))) = next {
             let left = finish(&mut session, inbox, output, pulse, real_time() + LAST_EVENTS_WITHIN);
             if left > 0 {
@@ -85,8 +88,10 @@ fn serve(mut session: Session, inbox: &Inbox, output: &mut dyn FnMut(StrategyOut
         }
         if let Some(next) = next {
             one(&mut session, next, output, pulse);
+            since_lesson = if session.has_heir() { since_lesson + 1 } else { 0 };
         }
-        if is_lesson_due {
+        if session.has_heir() && (since_lesson >= EVENTS_PER_LESSON || inbox.waiting() == 0) {
+            since_lesson = 0;
             guarded(&mut session, output, |session, output| session.teach_heir(output));
             pulse.work();
         }
@@ -108,7 +113,7 @@ fn one(session: &mut Session, next: Next, output: Output<'_>, pulse: &Pulse) {
 }
 
 /// Hands over what waits at the stop, fills above all, so that the last state knows of it; but no new version
-/// takes over any more. How many events are left when the time is over.
+/// has a lesson or takes over any more. How many events are left when the time is over.
 pub(crate) fn finish(
     session: &mut Session,
     inbox: &Inbox,
@@ -116,7 +121,6 @@ pub(crate) fn finish(
     pulse: &Pulse,
     until: Duration,
 ) -> usize {
-    session.disinherit();
     while real_time() < until {
         match inbox.take() {
             None => return 0,

@@ -87,6 +87,8 @@ pub(crate) struct Session {
     rate: Rate,
     poison: Poison,
     past: Past,
+    /// Timers that were due by then have fired, or ended with the life that set them.
+    fired_until: MarketTime,
     /// Warm-up bars that were complete by then are in the state that it started from.
     starts_after: MarketTime,
     life: Life,
@@ -97,6 +99,9 @@ pub(crate) struct Session {
     idle: Option<MarketTime>,
     /// Who learns to take over.
     heir: Option<Box<Heir>>,
+    /// Checksum of the one that is told something, or takes over, in this moment: so that a panic of ours
+    /// in the midst of it leaves nobody waiting for its end.
+    at_it: Option<String>,
     /// In a replay: the calls of the next input that are to be cut off.
     script: Option<Vec<(u32, Failure)>>,
 }
@@ -160,12 +165,14 @@ impl Session {
             poison: Poison::default(),
             starts_after: snapshot.as_ref().map_or(MarketTime::EPOCH, |snapshot| snapshot.time),
             past: Past::starting_from(snapshot),
+            fired_until: MarketTime::EPOCH,
             life: Life::Quarantined(Some(estate)),
             birth,
             pulse,
             recorder,
             idle: None,
             heir: None,
+            at_it: None,
             script,
         };
         session.begin();
@@ -304,7 +311,7 @@ impl Session {
             timers: self.timers.list(),
             state: state.into(),
         });
-        self.past.saved(snapshot.clone(), time);
+        self.past.saved(snapshot.clone(), time, guest.book().standing);
         if let Some(snapshot) = snapshot {
             self.tell(StrategyOutput::Snapshot { strategy: self.strategy(), snapshot }, output);
         }

@@ -50,6 +50,20 @@ impl Timers {
         Some(first)
     }
 
+    /// Forgets those that were due by then.
+    pub(crate) fn drop_until(&mut self, time: MarketTime) {
+        while self.pop_due(time).is_some() {}
+    }
+
+    /// Adds those of others, in order of time and up to `limit` in all; of one id its own stays.
+    pub(crate) fn join(&mut self, others: &Self, limit: usize) {
+        for (at, id) in &others.by_time {
+            if self.len() < limit && !self.by_id.contains_key(id) {
+                self.set(*id, *at);
+            }
+        }
+    }
+
     /// Those of a snapshot.
     pub(crate) fn restored(list: &[(MarketTime, u64)]) -> Self {
         let mut timers = Self::default();

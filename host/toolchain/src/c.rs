@@ -3,14 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use crate::{
     ToolError,
     error::Context,
     path::on_path,
-    tools::{Inputs, at_least, once, run},
+    tools::{Inputs, at_least, once, run, tool},
 };
 
 const CLANG: &str = "install it (Debian: `apt-get install clang lld`) and try again";
@@ -46,7 +45,7 @@ pub fn build(folder: &Path, name: &str, _wit: &Path, cache: &Path, out: &Path) -
             return Err(ToolError::Missing { what: "wasm-ld".to_owned(), remedy: LINKER.to_owned() });
         }
         let library = folder.join("sandpit");
-        let mut clang = Command::new("clang");
+        let mut clang = tool("clang");
         clang.args(FLAGS).arg("-I").arg(&library).arg("-I").arg(library.join("include"));
         clang.arg("-o").arg(to).arg(folder.join(format!("{name}.c"))).args(c_files(&library)?);
         run(&mut clang)

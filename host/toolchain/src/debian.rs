@@ -8,22 +8,20 @@ use std::{
     collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use crate::{
     ToolError,
     error::{Context, ensure},
     path::on_path,
+    rust::OLDEST,
+    tools::tool,
 };
 
 type Result<T> = std::result::Result<T, ToolError>;
 
 /// The compiler, and the source of its standard library.
 const ROOTS: [&str; 2] = ["rustc-web", "rust-web-src"];
-
-/// The oldest release of Rust that compiles the plugins.
-const OLDEST: (u32, u32) = (1, 95);
 
 /// Packages looked at before something must be wrong with the lists.
 const MAX_PACKAGES: usize = 200;
@@ -101,12 +99,7 @@ fn unpack(folder: &Path, root: &Path) -> Result<()> {
     let debs = folder.join("debs");
     for entry in fs::read_dir(&debs).context(format_args!("cannot read {}", debs.display()))? {
         let deb = entry.context("cannot read the packages")?.path();
-        let status = Command::new("dpkg")
-            .arg("-x")
-            .args([&deb, root])
-            .stdin(Stdio::null())
-            .status()
-            .context("cannot run dpkg")?;
+        let status = tool("dpkg").arg("-x").args([&deb, root]).status().context("cannot run dpkg")?;
         ensure(status.success(), || format!("`dpkg -x {}` failed: is the disk full?", deb.display()))?;
     }
     remove(&debs)
@@ -174,20 +167,19 @@ impl Apt {
     }
 
     /// Runs a tool of apt in `folder` and returns what it printed.
-    fn run(&self, tool: &str, arguments: &[&str], folder: &Path) -> Result<String> {
-        let output = Command::new(tool)
+    fn run(&self, program: &str, arguments: &[&str], folder: &Path) -> Result<String> {
+        let output = tool(program)
             .args(&self.options)
             .args(arguments)
             .current_dir(folder)
             .env("LC_ALL", "C")
             .env_remove("LD_LIBRARY_PATH")
-            .stdin(Stdio::null())
             .output()
-            .context(format_args!("cannot run {tool}"))?;
+            .context(format_args!("cannot run {program}"))?;
         if !output.status.success() {
             let errors = String::from_utf8_lossy(&output.stderr);
             let why = errors.lines().find(|line| line.starts_with("E:")).unwrap_or("no reason given");
-            return Err(ToolError::Failed(format!("`{tool} {}` failed: {why}", arguments.join(" "))));
+            return Err(ToolError::Failed(format!("`{program} {}` failed: {why}", arguments.join(" "))));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -213,9 +205,8 @@ fn is_wanted(package: &str) -> bool {
 }
 
 fn is_installed(package: &str) -> bool {
-    Command::new("dpkg-query")
+    tool("dpkg-query")
         .args(["--show", "--showformat=${db:Status-Status}\n", package])
-        .stdin(Stdio::null())
         .output()
         .is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"installed"))
 }

@@ -3,13 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use crate::{
     ToolError,
     error::Context,
-    tools::{Inputs, at_least, once, provide, run},
+    tools::{Inputs, at_least, once, provide, run, tool},
 };
 
 /// The files of `plugins/js` that decide what is installed, and the script that uses it.
@@ -37,7 +36,7 @@ pub fn build(folder: &Path, name: &str, wit: &Path, cache: &Path, out: &Path) ->
     let inputs = inputs.files(folder, &[".js", ".mjs", ".json"])?.files(wit, &[".wit"])?;
     once(cache, &inputs.key(), out, |to| {
         let script = install(cache, &Inputs::new(&tools).key())?;
-        let mut node = Command::new("node");
+        let mut node = tool("node");
         node.arg(script).arg("--wit").arg(absolute(wit)?);
         node.arg(absolute(folder)?.join(format!("{name}.js"))).arg(absolute(to)?);
         run(&mut node)
@@ -69,7 +68,7 @@ pub fn version() -> Result<String, ToolError> {
 /// When npm is missing or too old, or its registry does not deliver.
 pub fn packages(folder: &Path, what: &str) -> Result<(), ToolError> {
     at_least("npm", (8, 0), NODE)?;
-    let mut npm = Command::new("npm");
+    let mut npm = tool("npm");
     npm.current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
     run(&mut npm).map_err(|error| ToolError::failed(format!("{what} {REGISTRY} ({error})")))
 }

@@ -3,14 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use crate::{
     ToolError,
     error::{Context, ensure},
     js::absolute,
-    tools::{Inputs, at_least, once, provide, run},
+    tools::{Inputs, at_least, once, provide, run, tool},
 };
 
 /// What is installed, with the hashes of its files.
@@ -47,14 +46,20 @@ pub fn build(folder: &Path, name: &str, wit: &Path, cache: &Path, out: &Path) ->
     let inputs = inputs.files(folder, &[".py"])?.files(wit, &[".wit"])?;
     once(cache, &inputs.key(), out, |to| {
         let interpreter = install(cache, &Inputs::new(&tools).key())?;
-        let mut tool = Command::new(interpreter);
-        tool.args(["-c", ENTRY, "-d"]).arg(wit).args(["-w", "strategy", "componentize", "--stub-wasi", "-p"]);
-        tool.arg(folder).arg(name).arg("-o").arg(to);
+        let mut builder = tool(interpreter);
+        builder.args(["-c", ENTRY, "-d"]).arg(wit).args([
+            "-w",
+            "strategy",
+            "componentize",
+            "--stub-wasi",
+            "-p",
+        ]);
+        builder.arg(folder).arg(name).arg("-o").arg(to);
         // Neither the packages of the user's own environment nor its ways of running Python belong into it.
         for variable in ["VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"] {
-            tool.env_remove(variable);
+            builder.env_remove(variable);
         }
-        run(&mut tool)
+        run(&mut builder)
     })
 }
 
@@ -82,12 +87,12 @@ pub fn version() -> Result<String, ToolError> {
 /// # Errors
 /// When Python has no venv, or PyPI does not deliver.
 pub fn environment(folder: &Path, requirements: &Path, what: &str) -> Result<(), ToolError> {
-    let mut venv = Command::new("python3");
+    let mut venv = tool("python3");
     run(venv.args(["-m", "venv"]).arg(folder)).map_err(|error| ToolError::Missing {
         what: "python3's module venv".to_owned(),
         remedy: format!("{PYTHON} ({error})"),
     })?;
-    let mut pip = Command::new(folder.join("bin/python"));
+    let mut pip = tool(folder.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
     pip.args(["--require-hashes", "--requirement"]).arg(requirements);
     run(&mut pip).map_err(|error| ToolError::failed(format!("{what} {REGISTRY} ({error})")))

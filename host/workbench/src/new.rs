@@ -33,6 +33,10 @@ const RESERVED: [&str; 48] = [
     "static", "std", "strategy", "struct", "test", "trait", "use", "while", "yield",
 ];
 
+/// Python's words, and the modules of its library: a strategy of such a name would be imported in their
+/// place.
+const PYTHONS_OWN: &str = include_str!("python_names.txt");
+
 /// A template's file: its path in the strategy's folder, and its text.
 type File = (&'static str, &'static str);
 
@@ -70,7 +74,8 @@ const SHARED: [File; 3] = [
 /// written.
 pub(crate) fn new(args: &NewArgs, out: &mut dyn Write) -> Result<Verdict, WorkbenchError> {
     let name = parse_name(&args.name)?;
-    if RESERVED.contains(&name.as_str()) {
+    let is_pythons = || PYTHONS_OWN.split_whitespace().any(|own| own == name.as_str());
+    if RESERVED.contains(&name.as_str()) || args.lang == Language::Python && is_pythons() {
         let words = format!("{name} means something else to the tools: take another name, such as {name}_1");
         return Err(WorkbenchError::Usage(words));
     }
@@ -184,6 +189,8 @@ mod tests {
         check(with(""), "\"\" is no name");
         check(with("while"), "while means something else to the tools");
         check(with("strategy"), "take another name, such as strategy_1");
+        check(args(dir.path(), "json", Language::Python), "json means something else to the tools");
+        check(args(dir.path(), "class", Language::Python), "take another name, such as class_1");
         check(
             NewArgs { sdk: Some("/".into()), ..with("a") },
             "there is no SDK in /: name the folder of a checkout",

@@ -46,11 +46,13 @@ impl Tail {
     /// # Errors
     /// When `journalctl` cannot be started.
     pub(crate) fn of_journal(unit: &str, strategy: &StrategyName) -> io::Result<Self> {
-        let child = Command::new("journalctl")
-            .args(["--follow", "--lines=0", "--output=cat", "--unit", unit])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut journalctl = Command::new("journalctl");
+        journalctl.args(["--follow", "--lines=0", "--output=cat", "--unit", unit]);
+        Self::of_program(&mut journalctl, strategy)
+    }
+
+    fn of_program(program: &mut Command, strategy: &StrategyName) -> io::Result<Self> {
+        let child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.as_ref().expect("it is piped");
         rustix::io::ioctl_fionbio(stdout, true)?;
         Ok(Self::new(Source::Journal(child), strategy))
@@ -74,7 +76,7 @@ impl Tail {
     /// Whole lines about the strategy that came since the last time. Never waits.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// When the log cannot be read, or journalctl has ended.
     pub(crate) fn lines(&mut self) -> io::Result<Vec<String>> {
         let mut bytes = Vec::new();
         match &mut self.source {
@@ -90,6 +92,8 @@ impl Tail {
             Source::Journal(child) => {
                 let stdout = child.stdout.as_mut().expect("it is piped");
                 match stdout.take(LOOK_MAX as u64).read_to_end(&mut bytes) {
+                    // An end, and not only the most that is taken in.
+                    Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "journalctl has ended")),
                     Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
                     _ => {}
                 }
@@ -170,5 +174,17 @@ mod tests {
         assert!(later.lines().expect("nothing yet").is_empty());
         fs::write(folder.path().join("later"), "strategy=trend\n").expect("a log");
         assert_eq!(later.lines().expect("reads"), ["strategy=trend"]);
+    }
+
+    #[test]
+    fn the_end_of_a_program_is_no_silence() {
+        let name = StrategyName::parse("trend").expect("a name");
+        let mut echo = Command::new("echo");
+        let mut tail = Tail::of_program(echo.arg("strategy=trend"), &name).expect("it runs");
+        let Source::Journal(child) = &mut tail.source else { panic!("a program was started") };
+        child.wait().expect("it ends");
+        // The line and the end come in one look; whoever looks again is told of the end.
+        assert_eq!(tail.lines().expect("its line"), ["strategy=trend"]);
+        assert_eq!(tail.lines().expect_err("nothing comes").to_string(), "journalctl has ended");
     }
 }

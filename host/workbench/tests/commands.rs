@@ -125,7 +125,7 @@ fn a_missing_tool_is_named_with_its_version_and_remedy() {
         let outcome = bench.run_with(&["build", &name], &[("PATH", "/nowhere")]);
         parts.iter().for_each(|part| outcome.bad(11, part));
     };
-    check("rust", &["rustc, Rust 1.95 or later (", "is missing: install it from https://rustup.rs"]);
+    check("rust", &["rustc 1.95 or newer is missing: install Rust from https://rustup.rs"]);
     check("js", &["node", "apt-get install nodejs npm"]);
     check("python", &["python"]);
     check("c", &["clang"]);

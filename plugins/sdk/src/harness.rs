@@ -53,6 +53,8 @@ pub struct Harness<S> {
     symbols: Vec<String>,
     /// When the session opened, while it is open.
     session: Option<Hours>,
+    /// How data arrive.
+    health: StreamHealth,
 }
 
 impl<S: Strategy> Harness<S> {
@@ -70,6 +72,7 @@ impl<S: Strategy> Harness<S> {
             parameters: parameters.to_owned(),
             symbols,
             session: None,
+            health: StreamHealth::Live,
         })
     }
 
@@ -177,6 +180,7 @@ impl<S: Strategy> Harness<S> {
 
     /// Tells of the stream's health.
     pub fn stream_health(&mut self, health: StreamHealth) {
+        self.health = health;
         self.event(Event::StreamHealth(health));
     }
 
@@ -213,8 +217,12 @@ impl<S: Strategy> Harness<S> {
         self.desk.hold(Instrument(symbol), position);
     }
 
-    /// Saves the strategy, starts another life of it on the same desk and loads what was saved. As a host
-    /// does, it tells the new life of the session that is open, and ignores what that makes it want.
+    /// Saves the strategy, starts another life of it on the same desk and loads what was saved: a new version
+    /// takes over. As a host does, it tells the new life of the session that is open and, unless they are
+    /// live, how data arrive, ignores the orders that this makes it want, and adds the timers.
+    ///
+    /// After a failure a host does the same with a state that may be a minute old, and then tells again what
+    /// came since.
     ///
     /// # Errors
     /// What the strategy's `init` or `load` says.
@@ -226,8 +234,10 @@ impl<S: Strategy> Harness<S> {
         self.runner.init(parameters, &symbols)?;
         (self.parameters, self.symbols) = (parameters.to_owned(), symbols);
         self.runner.load(S::describe().version, &state)?;
-        if let Some(hours) = self.session {
-            drop(self.runner.on_event(&self.desk, &Event::SessionOpen(hours)));
+        let health = (self.health != StreamHealth::Live).then_some(Event::StreamHealth(self.health));
+        for event in self.session.map(Event::SessionOpen).into_iter().chain(health) {
+            let intents = self.runner.on_event(&self.desk, &event);
+            self.desk.set_timers(intents);
         }
         Ok(())
     }

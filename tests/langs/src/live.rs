@@ -11,8 +11,8 @@ use std::{
 };
 
 use sandpit_strategy::{
-    Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner, Start,
-    StrategyEvent, StrategyOutput,
+    Bounds, COMPILE_MEMORY_BYTES, Candidate, Compiler, Engine, Inbox, Manifest, Plugin, PluginError, Runner,
+    Start, StrategyEvent, StrategyOutput,
 };
 use sandpit_types::Pulse;
 
@@ -116,6 +116,24 @@ impl Live {
             self.pulse.nonce() == self.nonce
         });
         assert!(is_answered, "it is not done");
+    }
+
+    /// Has a version with these parameters take over.
+    ///
+    /// # Panics
+    /// When it does not, or not in time.
+    pub fn swap(&mut self, yard: &Yard, plugin: &Plugin, parameters: &serde_json::Value) {
+        let parameters = parameters.as_object().expect("an object").clone();
+        let manifest = Manifest { parameters, ..Manifest::default() };
+        let candidate = Candidate::prepare(&yard.engine, plugin, &manifest, bounds(), 2);
+        self.inbox.swap(candidate.unwrap_or_else(|error| panic!("{error}")));
+        loop {
+            match self.outputs.recv_timeout(PATIENCE).expect("an output in time") {
+                StrategyOutput::Swapped { .. } => return,
+                StrategyOutput::Snapshot { .. } => {}
+                other => panic!("not swapped: {other:?}"),
+            }
+        }
     }
 
     /// Hands it an event without waiting.

@@ -85,7 +85,9 @@ pub(crate) struct Machine {
     warm_due: BootTime,
     ticked_at: BootTime,
     memory_percent: Option<u32>,
+    /// Samples in a row above the drain limit, and above the kill limit.
     samples_over: u32,
+    samples_overweight: u32,
     was_suspended: Option<bool>,
     account: Account,
     warm_failure: Option<String>,
@@ -125,6 +127,7 @@ impl Machine {
             ticked_at: now.boot,
             memory_percent: None,
             samples_over: 0,
+            samples_overweight: 0,
             was_suspended: None,
             account: Account::Unread,
             warm_failure: None,

@@ -142,13 +142,17 @@ fn working_set(version: Version, folder: &str, read: Read<'_>) -> Option<u64> {
     Some(usage.saturating_sub(inactive))
 }
 
-/// What children of `host` that compile hold in this cgroup, without the pages that they share.
+/// What compiles for `host` holds in this cgroup, without the pages that are shared: its children, and those
+/// of the same program that a host before it left behind when it was killed.
 fn compiling(host: u32, folder: &str, read: Read<'_>) -> u64 {
     let Some(processes) = read(&format!("{folder}/cgroup.procs")) else { return 0 };
+    let program = read(&format!("/proc/{host}/status"));
+    let program = program.as_deref().and_then(|status| word(status, "Name:"));
     let held = |process: u32| {
         let status = read(&format!("/proc/{process}/status"))?;
         let is_child = keyed(&status, "PPid:")? == u64::from(host);
-        let command = read(&format!("/proc/{process}/cmdline")).filter(|_| is_child)?;
+        let is_ours = is_child || (program.is_some() && word(&status, "Name:") == program);
+        let command = read(&format!("/proc/{process}/cmdline")).filter(|_| is_ours)?;
         let is_compiling = command.as_bytes().split(|byte| *byte == 0).nth(1) == Some(COMPILING);
         is_compiling.then_some(keyed(&status, "RssAnon:")? * 1024)
     };
@@ -163,11 +167,16 @@ fn number(text: &str) -> Option<u64> {
 
 /// The number behind a key at a line's start.
 fn keyed(text: &str, key: &str) -> Option<u64> {
+    word(text, key)?.parse().ok()
+}
+
+/// The word behind a key at a line's start.
+fn word<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     let mut words = text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some(key)).then_some(words)
     })?;
-    words.next()?.parse().ok()
+    words.next()
 }
 
 #[cfg(test)]
@@ -227,12 +236,15 @@ mod tests {
         const GROUP: &str = "/sys/fs/cgroup/a";
         let file = |name: &str, text: &str| (format!("{GROUP}/{name}"), text.to_owned());
         let compiles = "sandpit\0compile-plugin\0a\0b\0";
-        let used = |ppid: u32, command: &str, anon_mb: u64, procs: &str| {
+        let used_by = |name: &str, ppid: u32, command: &str, anon_mb: u64, procs: &str| {
             let mut tree = vec![
                 file("memory.current", &(2_000 * MIB).to_string()),
                 file("memory.stat", "inactive_file 0\n"),
                 file("cgroup.procs", procs),
-                ("/proc/9/status".to_owned(), format!("PPid:\t{ppid}\nRssAnon:\t {} kB\n", anon_mb << 10)),
+                (
+                    "/proc/9/status".to_owned(),
+                    format!("Name:\t{name}\nPPid:\t{ppid}\nRssAnon:\t {} kB\n", anon_mb << 10),
+                ),
                 ("/proc/9/cmdline".to_owned(), command.to_owned()),
                 ("/proc/7/cgroup".to_owned(), "0::/a\n".to_owned()),
                 ("/proc/self/cgroup".to_owned(), "0::/b\n".to_owned()),
@@ -241,7 +253,11 @@ mod tests {
             let read = |path: &str| tree.iter().find(|(name, _)| name == path).map(|(_, text)| text.clone());
             measure(7, None, &read).expect("it is there").used / MIB
         };
+        let used =
+            |ppid: u32, command: &str, anon_mb, procs: &str| used_by("other", ppid, command, anon_mb, procs);
         assert_eq!(used(7, compiles, 400, "7\n9\n"), 1_600);
+        assert_eq!(used_by("sandpit", 1, compiles, 400, "7\n9\n"), 1_600, "left by a host before");
+        assert_eq!(used_by("sandpit", 1, "sandpit\0run\0", 400, "7\n9\n"), 2_000, "it does not compile");
         assert_eq!(used(7, compiles, 400, "7\n"), 2_000, "it is elsewhere");
         assert_eq!(used(1, compiles, 400, "7\n9\n"), 2_000, "somebody else's child");
         assert_eq!(used(7, "sandpit\0run\0compile-plugin\0", 400, "7\n9\n"), 2_000, "another one");

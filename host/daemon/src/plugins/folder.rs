@@ -31,6 +31,15 @@ pub(crate) struct Files {
 /// The plugins of the folder, by the name of the file without `.wasm`.
 pub(crate) type Listing = BTreeMap<String, Files>;
 
+/// Which folder it is, of all that may lie at its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The file system.
+    pub(crate) device: u64,
+    /// The folder in it.
+    pub(crate) inode: u64,
+}
+
 /// What to do about a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
@@ -47,12 +56,31 @@ pub(crate) struct Folder {
     taken: Listing,
     /// Of those taken, the ones that are to be taken once more.
     again: BTreeSet<String>,
+    /// Which folder these were seen in.
+    place: Option<Place>,
 }
 
 impl Folder {
     /// A folder of which everything was taken as it lay.
     pub(crate) fn taken(listing: Listing) -> Self {
-        Self { seen: listing.clone(), taken: listing, again: BTreeSet::new() }
+        Self { seen: listing.clone(), taken: listing, ..Self::default() }
+    }
+
+    /// The same, of the folder that lies there.
+    pub(crate) fn lies_at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// Whether this may be what became of the folder. Another one that is empty may not, while anything was
+    /// there: it is what a mount point shows when its disk is gone.
+    pub(crate) fn admits(&mut self, place: Place, now: &Listing) -> bool {
+        let is_another = self.place.is_some_and(|known| known != place);
+        let had_any = !(self.seen.is_empty() && self.taken.is_empty());
+        if is_another && had_any && now.is_empty() {
+            return false;
+        }
+        self.place = Some(place);
+        true
     }
 
     /// One look. Who is gone comes first: what it owned may be what another one waits for.

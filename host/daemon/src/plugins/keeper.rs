@@ -21,7 +21,7 @@ use sandpit_strategy::{Failure, StrategyEvent};
 use sandpit_types::{MarketClock, MarketTime, StrategyName, Symbol};
 use tokio::{runtime::Handle, sync::mpsc as channel};
 
-use super::{Again, Change, Crew, Folder, Hope, Looks, Refusals, late::Late, list, wanted};
+use super::{Again, Change, Crew, Folder, Hope, Looks, Refusals, late::Late, wanted};
 use crate::{
     ambient,
     config::Config,
@@ -193,7 +193,7 @@ impl Keeping {
 
     /// One look at the folder. One that cannot be read changes nothing: its strategies are not gone.
     fn look(&mut self) {
-        match list(&self.parts.config.plugins_dir) {
+        match self.parts.folder.list(&self.parts.config.plugins_dir) {
             Ok(listing) => {
                 self.is_blind = false;
                 for name in self.parts.again.look() {

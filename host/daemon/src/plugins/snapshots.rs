@@ -20,6 +20,8 @@ use sandpit_strategy::{STATE_BYTES_MAX, Snapshot, TEXT_BYTES, TIMERS_MAX};
 use sandpit_types::{HostEpoch, MarketTime, StrategyName};
 use sha2::{Digest, Sha256};
 
+/// What the disk did not take is tried again after so long, real time, or as soon as it took another one.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// How every file begins.
 const MAGIC: &[u8; 18] = b"sandpit-snapshot-2";
 const CHECKSUM_BYTES: usize = 32;
@@ -47,7 +49,7 @@ pub(crate) struct World {
     pub(crate) lives: BTreeSet<HostEpoch>,
 }
 
-/// Keeps snapshots. Clones share one thread, which ends with the last of them.
+/// Keeps snapshots. Clones share one thread, which ends with the process.
 #[derive(Clone)]
 pub(crate) struct Snapshots {
     folder: PathBuf,
@@ -68,6 +70,8 @@ struct Tray {
     /// Newer than what is on the disk, one of each strategy: being written, or the disk did not take it.
     in_hand: BTreeMap<StrategyName, Kept>,
     is_writing: bool,
+    /// What the disk did not take is to be tried again now.
+    is_again: bool,
 }
 
 impl Snapshots {
@@ -79,10 +83,14 @@ impl Snapshots {
     /// # Errors
     /// When it cannot be made, or no thread can be started.
     pub(crate) fn start(folder: PathBuf, world: World) -> io::Result<Self> {
+        Self::start_with(folder, world, AGAIN_AFTER)
+    }
+
+    fn start_with(folder: PathBuf, world: World, again: Duration) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         let (desk, world) = (Arc::new(WritingDesk::default()), Arc::new(world));
         let (own, place, of) = (Arc::clone(&desk), folder.clone(), Arc::clone(&world));
-        thread::Builder::new().name("snapshots".into()).spawn(move || own.write_all(&place, &of))?;
+        thread::Builder::new().name("snapshots".into()).spawn(move || own.write_all(&place, &of, again))?;
         Ok(Self { folder, world, desk })
     }
 
@@ -92,11 +100,15 @@ impl Snapshots {
         self.desk.changed.notify_all();
     }
 
-    /// Waits until everything that was to be kept is on the disk, at most so long; whether it is. Real time.
+    /// Waits until everything that was to be kept was tried, what the disk did not take before once more, at
+    /// most so long; whether all of it is on the disk. Real time.
     pub(crate) fn flush(&self, within: Duration) -> bool {
-        let is_busy = |tray: &mut Tray| tray.is_writing || !tray.waiting.is_empty();
+        self.desk.lock().is_again = true;
+        self.desk.changed.notify_all();
+        let is_busy = |tray: &mut Tray| tray.is_writing || tray.is_again || !tray.waiting.is_empty();
         let waited = self.desk.changed.wait_timeout_while(self.desk.lock(), within, is_busy);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let (tray, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        !waited.timed_out() && tray.in_hand.is_empty()
     }
 
     /// What a strategy starts from, if it has saved anything that can be used; that it does is said.
@@ -127,24 +139,19 @@ impl Snapshots {
 }
 
 impl WritingDesk {
-    fn write_all(&self, folder: &Path, world: &World) {
+    fn write_all(&self, folder: &Path, world: &World, again: Duration) {
         let mut is_failing = false;
         loop {
-            let mut tray = self.lock();
-            while tray.waiting.is_empty() {
-                tray.is_writing = false;
-                self.changed.notify_all();
-                tray = self.changed.wait(tray).unwrap_or_else(PoisonError::into_inner);
-            }
-            tray.is_writing = true;
-            let Some((strategy, kept)) = tray.waiting.pop_first() else { continue };
-            tray.in_hand.insert(strategy.clone(), kept.clone());
-            drop(tray);
-            self.changed.notify_all();
+            let (strategy, kept) = self.next(again);
             match write(folder, strategy.as_str(), world, &kept) {
                 Ok(()) => {
-                    is_failing = false;
-                    self.lock().in_hand.remove(&strategy);
+                    if std::mem::take(&mut is_failing) {
+                        tracing::info!("snapshots are written again");
+                    }
+                    let mut tray = self.lock();
+                    tray.in_hand.remove(&strategy);
+                    // What it refused before it may take now.
+                    tray.is_again |= !tray.in_hand.is_empty();
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut is_failing, true) {
@@ -156,6 +163,36 @@ impl WritingDesk {
                     }
                 }
             }
+        }
+    }
+
+    /// The next one that is to be written.
+    fn next(&self, again: Duration) -> (StrategyName, Kept) {
+        let mut tray = self.lock();
+        loop {
+            if std::mem::take(&mut tray.is_again) {
+                for (strategy, kept) in std::mem::take(&mut tray.in_hand) {
+                    tray.waiting.entry(strategy).or_insert(kept);
+                }
+            }
+            tray.is_writing = false;
+            if let Some((strategy, kept)) = tray.waiting.pop_first() {
+                tray.is_writing = true;
+                tray.in_hand.insert(strategy.clone(), kept.clone());
+                drop(tray);
+                self.changed.notify_all();
+                return (strategy, kept);
+            }
+            self.changed.notify_all();
+            let is_idle = |tray: &mut Tray| !tray.is_again && tray.waiting.is_empty();
+            tray = if tray.in_hand.is_empty() {
+                self.changed.wait_while(tray, is_idle).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                let waited = self.changed.wait_timeout_while(tray, again, is_idle);
+                let (mut tray, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+                tray.is_again |= waited.timed_out();
+                tray
+            };
         }
     }
 
@@ -342,13 +379,56 @@ mod tests {
         let snapshots = start(&place);
         fs::remove_dir(&place).expect("empty");
         snapshots.keep(&name(), kept(b"lost"));
-        assert!(snapshots.flush(LONG), "it is not tried for ever");
+        let begun = snapshots.flush(LONG);
+        assert!(!begun, "it is not there, and not tried for ever");
         assert_eq!(snapshots.newest(&name()), Some(kept(b"lost")), "by the next host only");
         fs::create_dir(&place).expect("made");
         snapshots.keep(&name(), kept(b"new"));
         assert!(snapshots.flush(LONG));
         assert_eq!(snapshots.newest(&name()), Some(kept(b"new")));
         assert_eq!(start(&place).newest(&name()), Some(kept(b"new")));
+    }
+
+    /// A folder that takes nothing of `sma`, with that strategy's state refused, and what keeps it out.
+    fn refused(folder: &Path, again: Duration) -> (Snapshots, PathBuf) {
+        let snapshots = Snapshots::start_with(folder.to_owned(), world("one", 7), again).expect("usable");
+        let in_the_way = folder.join("sma.new");
+        fs::create_dir(&in_the_way).expect("made");
+        snapshots.keep(&name(), kept(b"state"));
+        assert!(!snapshots.flush(LONG));
+        (snapshots, in_the_way)
+    }
+
+    fn is_on_the_disk(snapshots: &Snapshots) -> bool {
+        read(&snapshots.folder.join("sma"), &snapshots.world) == Ok(Some(kept(b"state")))
+    }
+
+    #[test]
+    fn what_the_disk_did_not_take_is_tried_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (snapshots, in_the_way) = refused(folder.path(), Duration::from_millis(1));
+        fs::remove_dir(in_the_way).expect("empty");
+        let is_refused = |tray: &mut Tray| !(tray.in_hand.is_empty() && tray.waiting.is_empty());
+        let waited = snapshots.desk.changed.wait_timeout_while(snapshots.desk.lock(), LONG, is_refused);
+        assert!(!waited.expect("no panic").1.timed_out(), "by itself");
+        assert!(is_on_the_disk(&snapshots));
+
+        // Or with the next that it takes; and once more for whoever has to know.
+        let folder = tempfile::tempdir().expect("a folder");
+        let (snapshots, in_the_way) = refused(folder.path(), Duration::MAX);
+        assert!(!snapshots.flush(LONG));
+        fs::remove_dir(&in_the_way).expect("empty");
+        assert!(!is_on_the_disk(&snapshots));
+        snapshots.keep(&StrategyName::parse("other").expect("a name"), kept(b"other"));
+        let waited = snapshots.desk.changed.wait_timeout_while(snapshots.desk.lock(), LONG, is_refused);
+        assert!(!waited.expect("no panic").1.timed_out(), "with another one");
+        assert!(is_on_the_disk(&snapshots));
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let (snapshots, in_the_way) = refused(folder.path(), Duration::MAX);
+        fs::remove_dir(&in_the_way).expect("empty");
+        assert!(snapshots.flush(LONG));
+        assert!(is_on_the_disk(&snapshots));
     }
 
     #[test]
@@ -366,9 +446,10 @@ mod tests {
         let waited = snapshots.desk.changed.wait_timeout_while(tray, bound, is_waiting);
         assert!(!waited.expect("no panic").1.timed_out(), "it is taken to be written");
         assert_eq!(snapshots.newest(&name()), Some(kept(b"new")));
-        File::open(&pipe).expect("the writer goes on");
-        assert!(snapshots.flush(LONG));
-        assert_eq!(snapshots.newest(&name()), Some(kept(b"new")), "a pipe takes nothing");
+        let _reader = File::open(&pipe).expect("the writer goes on");
+        fs::remove_file(&pipe).expect("removed");
+        assert!(snapshots.flush(LONG), "a pipe keeps nothing, so it is written once more");
+        assert_eq!(snapshots.newest(&name()), Some(kept(b"new")));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
     dry_run::DryRun,
     figures::Figures,
     lease::Lease,
-    plugins::{Again, Folder, Refusals, Workshop, list, wanted_data},
+    plugins::{Again, Folder, Refusals, Workshop, list, place, wanted_data},
     sessions::Sessions,
     strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy, Totals},
 };
@@ -151,7 +151,8 @@ pub(crate) fn load_plugins(
 ) -> Result<Plugins, StrategiesError> {
     let loader = Loader::new(config, cache_dir)?;
     let dir = &config.plugins_dir;
-    let listing = list(dir).map_err(|source| match source.kind() {
+    let listed = place(dir).and_then(|place| Ok((place, list(dir)?)));
+    let (place, listing) = listed.map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => PluginError::NoFolder { path: dir.clone() },
         _ => PluginError::Io { action: "read", path: dir.clone(), source },
     })?;
@@ -185,7 +186,7 @@ pub(crate) fn load_plugins(
     Ok(Plugins {
         loader,
         workshop: Some(workshop),
-        folder: Folder::taken(listing),
+        folder: Folder::taken(listing).lies_at(place),
         again,
         roster: Arc::new(Roster::of(strategies)),
         owners: Arc::new(owners),

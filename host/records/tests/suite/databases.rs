@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use sandpit_postgres::{Options, PASSWORD, Server};
-use sandpit_records::{Manifest, Place, RecordsError};
+use sandpit_records::{Manifest, Place, RecordsError, Restore, restore};
 use sandpit_store::{Database, Store, StoreError};
 use tempfile::TempDir;
 
@@ -76,6 +76,45 @@ async fn a_backup_beside_a_writer_restores_to_the_same_books() {
         let store = open(&to).await;
         fill_books(&store, 121, 121).await;
         store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_fails_leaves_what_strategies_saved() {
+    on_both(async |folder, from, to| {
+        let (state, kept) = (folder.join("one"), folder.join("kept"));
+        fs::create_dir_all(&state).expect("a folder");
+        let store = open(&from).await;
+        fill_books(&store, 1, 2).await;
+        store.close().await;
+        let place = place(&kept);
+        back_up(&from, &state, &place, None).await.unwrap_or_else(|error| panic!("{error}"));
+        let state = folder.join("two");
+        fs::create_dir_all(state.join("snapshots")).expect("made");
+        fs::write(state.join("snapshots").join("sma"), "state").expect("written");
+        // Nothing can be put there: no such folder, and a program that does not run.
+        let programs = folder.join("programs");
+        fs::create_dir_all(&programs).expect("made");
+        fs::write(programs.join("pg_restore"), "").expect("written");
+        let nowhere = match &to {
+            Database::Sqlite(_) => Database::Sqlite(folder.join("none").join("books.db")),
+            Database::Postgres(_) => to.clone(),
+        };
+        let job = Restore {
+            database: &nowhere,
+            mode: "paper",
+            state_folder: &state,
+            place: &place,
+            name: None,
+            path: programs.to_str().expect("text"),
+            states: "snapshots",
+        };
+        let failed = restore(&job).await.expect_err("it cannot be put in place");
+        assert!(matches!(failed, RecordsError::File { .. }), "{failed}");
+        assert_eq!(fs::read_to_string(state.join("snapshots").join("sma")).expect("there"), "state");
+        let restored = bring_back(&to, &state, &place, None).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(restored.states_aside, Some(state.join("snapshots.before-restore-1")));
     })
     .await;
 }

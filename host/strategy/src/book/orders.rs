@@ -58,6 +58,11 @@ impl OpenOrders {
         self.0.get(&(id, None)).map(|order| order.side)
     }
 
+    /// Whether an order of that id, or a leg of it, is open.
+    pub(crate) fn has(&self, id: StrategyOrderId) -> bool {
+        self.0.range((id, None)..).next().is_some_and(|((other, _), _)| *other == id)
+    }
+
     /// By id; each order before its legs.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (StrategyOrderId, Option<Leg>, &OpenOrder)> {
         self.0.iter().map(|((id, leg), order)| (*id, *leg, order))
@@ -172,7 +177,7 @@ impl OpenOrders {
             twin.unanswered += 1;
             return Ok(false);
         }
-        if self.0.range((id, None)..).next().is_some_and(|((other, _), _)| *other == id) {
+        if self.has(id) {
             // The order is over, its legs are not: the desk will refuse the twin, and they stay.
             return Ok(false);
         }

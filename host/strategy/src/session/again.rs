@@ -1,11 +1,25 @@
 //! What came since the snapshot, told again to a new life.
 
+use std::collections::VecDeque;
+
 use sandpit_types::{MarketTime, Refusal, StrategyOrderId};
 
 use super::{Session, past::Had, past::Kept};
 use crate::{
     Failure, StrategyEvent, bindings::types, bounds::TIMERS_MAX, deadline::Deadline, guest::Guest, translate,
 };
+
+/// What is said of an order to one that wants it while it is told of the past.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// Nothing: it went when it was wanted first.
+    Before,
+    /// That it is late: nobody was there to follow it.
+    Missed,
+    /// The same, unless it is open, or is spoken of in what is still to be told: then the one before wanted
+    /// it, too.
+    Late(&'a VecDeque<StrategyEvent>),
+}
 
 /// Where a new life failed.
 enum At {
@@ -45,7 +59,7 @@ impl Session {
         if kept.had == Had::Fired
             && let Some(time) = kept.event.fires()
         {
-            self.fire_again(guest, time).map_err(elsewhere)?;
+            self.fire_again(guest, time, Wanted::Before).map_err(elsewhere)?;
         }
         if let Some(time) = kept.event.time() {
             guest.book().advance(time);
@@ -54,13 +68,19 @@ impl Session {
             return Ok(());
         }
         let of = guest.book().of(&kept.event);
+        let wanted = if kept.had == Had::Missed { Wanted::Missed } else { Wanted::Before };
         let told = self
             .deliver(guest, &kept.event, of)
-            .and_then(|intents| self.ignore(guest, intents.unwrap_or_default(), kept.had == Had::Missed));
+            .and_then(|intents| self.ignore(guest, intents.unwrap_or_default(), wanted));
         told.map_err(|failure| (failure, At::Event))
     }
 
-    fn fire_again(&mut self, guest: &mut Guest, time: MarketTime) -> Result<(), Failure> {
+    pub(super) fn fire_again(
+        &mut self,
+        guest: &mut Guest,
+        time: MarketTime,
+        wanted: Wanted<'_>,
+    ) -> Result<(), Failure> {
         let due: Vec<_> = std::iter::from_fn(|| self.timers.pop_due(time)).collect();
         for (at, id) in due {
             if self.poison.timers.contains(&(at, id)) {
@@ -68,18 +88,18 @@ impl Session {
             }
             guest.book().advance(at);
             let fired = guest.on_event(&types::Event::Timer(id));
-            let done = fired.and_then(|intents| self.ignore(guest, intents, false));
+            let done = fired.and_then(|intents| self.ignore(guest, intents, wanted));
             done.inspect_err(|_| self.poison.timers.push((at, id)))?;
         }
         Ok(())
     }
 
     /// Follows what intents say of timers. Where nobody has followed the others, says so to the strategy.
-    fn ignore(
+    pub(super) fn ignore(
         &mut self,
         guest: &mut Guest,
         intents: Vec<types::Intent>,
-        was_missed: bool,
+        wanted: Wanted<'_>,
     ) -> Result<(), Failure> {
         let limit = self.birth.bounds.intents_per_event;
         if intents.len() > limit {
@@ -100,10 +120,17 @@ impl Session {
                 types::Intent::ClosePosition(close) => close.id,
                 types::Intent::Cancel(_) | types::Intent::CancelAll | types::Intent::Signal(_) => continue,
             };
-            if was_missed {
-                let late = translate::refused(StrategyOrderId(id), Refusal::Late);
-                let then = guest.on_event(&late)?;
-                self.ignore(guest, then, false)?;
+            let id = StrategyOrderId(id);
+            let is_late = match wanted {
+                Wanted::Before => false,
+                Wanted::Missed => true,
+                Wanted::Late(still) => {
+                    !guest.book().orders.has(id) && !still.iter().any(|event| event.order() == Some(id))
+                }
+            };
+            if is_late {
+                let then = guest.on_event(&translate::refused(id, Refusal::Late))?;
+                self.ignore(guest, then, Wanted::Before)?;
             }
         }
         if self.timers.len() > TIMERS_MAX {

@@ -51,6 +51,7 @@ impl Session {
         asked: &mut Asked,
     ) -> Result<(), Failure> {
         let fires = event.fires().filter(|time| self.timers.is_due(*time));
+        self.fired_until = self.fired_until.max(event.fires().unwrap_or(MarketTime::EPOCH));
         let had = if fires.is_some() { Had::Fired } else { Had::Handled };
         let fired = fires.map_or(Ok(()), |time| self.fire(guest, time, asked));
         // Whatever a timer did, the event is a fact.
@@ -63,6 +64,7 @@ impl Session {
         let done = told.and_then(|intents| self.absorb(guest, intents.unwrap_or_default(), asked));
         if let Err(failure) = done {
             // The event is poison; that timers fired before it is not, and what they asked for has gone.
+            self.keep_poison(event, guest.book());
             if let Some(time) = event.fires().filter(|_| had == Had::Fired) {
                 self.keep(&StrategyEvent::Tick(time), had, guest.book());
             }
@@ -70,10 +72,13 @@ impl Session {
         }
         self.keep(event, had, guest.book());
         while let Some(LocalRefusal { id, refusal }) = asked.refused.pop_front() {
-            let intents = guest.on_event(&translate::refused(id, refusal))?;
-            self.absorb(guest, intents, asked)?;
-            let time = guest.book().now;
-            self.keep(&StrategyEvent::Refused { id, refusal, time }, Had::Handled, guest.book());
+            let refused = StrategyEvent::Refused { id, refusal, time: guest.book().now };
+            let told = guest.on_event(&translate::refused(id, refusal));
+            if let Err(failure) = told.and_then(|intents| self.absorb(guest, intents, asked)) {
+                self.keep_poison(&refused, guest.book());
+                return Err(failure);
+            }
+            self.keep(&refused, Had::Handled, guest.book());
         }
         Ok(())
     }
@@ -100,6 +105,12 @@ impl Session {
         of: Option<Instrument>,
     ) -> Result<Option<Vec<types::Intent>>, Failure> {
         let wants = self.plugin.description().wants;
+        let standing = match event {
+            StrategyEvent::Market(event @ (MarketEvent::SessionOpen(_) | MarketEvent::Health(..))) => {
+                Some(event.clone())
+            }
+            _ => None,
+        };
         let event = match event {
             StrategyEvent::Warmup(bar) | StrategyEvent::Market(MarketEvent::Bar(bar)) => {
                 let is_live = matches!(event, StrategyEvent::Market(_));
@@ -139,7 +150,11 @@ impl Session {
             StrategyEvent::Market(MarketEvent::News(_)) if !wants.news => return Ok(None),
             event => translate::event(event, guest.book()),
         };
-        event.map(|event| guest.on_event(&event)).transpose()
+        let told = event.map(|event| guest.on_event(&event)).transpose();
+        if told.is_err() {
+            self.poison.standing.extend(standing);
+        }
+        told
     }
 
     /// Takes in what one call asked for: all of it, or nothing when it is too much.

@@ -1,13 +1,16 @@
 //! The end of a life, and how the next one learns what it has to know.
 
-use sandpit_types::MarketTime;
+use std::{collections::VecDeque, mem};
 
-use super::{Life, Output, Session};
+use sandpit_types::{MarketEvent, MarketTime};
+
+use super::{Life, Output, Session, again::Wanted};
 use crate::{
     Failure, Snapshot, StrategyEvent, StrategyOutput,
-    book::Instrument,
+    book::{Instrument, Standing},
     deadline::Deadline,
     engine::processor_time,
+    event::MINUTE,
     guest::{Dead, Guest},
     host::{Estate, Host},
     strikes::Verdict,
@@ -19,6 +22,8 @@ use crate::{
 pub(super) struct Poison {
     pub(super) bars: Vec<(Instrument, MarketTime)>,
     pub(super) timers: Vec<(MarketTime, u64)>,
+    /// An open, or a word on the health of the data.
+    pub(super) standing: Vec<MarketEvent>,
 }
 
 /// Why a new life does not know what the one before knew.
@@ -51,7 +56,6 @@ impl Session {
                 self.tell(StrategyOutput::Struck { strategy, reason, strikes, until }, output);
             }
             Verdict::Quarantine => {
-                self.past.tear();
                 self.life = Life::Quarantined(Some(estate));
                 self.tell(StrategyOutput::Quarantined { strategy, reason }, output);
             }
@@ -64,7 +68,7 @@ impl Session {
         if event.time().is_none_or(|time| time < *until) {
             return;
         }
-        let Life::Resting { estate, .. } = std::mem::replace(&mut self.life, Life::Quarantined(None)) else {
+        let Life::Resting { estate, .. } = mem::replace(&mut self.life, Life::Quarantined(None)) else {
             unreachable!("it rests, as was just seen");
         };
         self.incarnation = self.incarnation.saturating_add(1);
@@ -113,9 +117,20 @@ impl Session {
         }
         let since = snapshot.as_ref().map_or(MarketTime::EPOCH, |snapshot| snapshot.time);
         let outcome = self.tell_of_then(guest, &mut { since }, |session, guest, now| {
-            match (&snapshot, session.past.since()) {
-                (Some(_), Some(_)) => session.tell_events(guest),
-                (snapshot, _) => session.tell_bars(guest, snapshot.as_ref(), now),
+            match &snapshot {
+                Some(snapshot) if session.past.since().is_some() => {
+                    session.restate(guest, session.past.standing())?;
+                    session.tell_events(guest)?;
+                    session.tell_what_killed(guest)
+                }
+                Some(snapshot) => {
+                    let Standing { session: day, health } = guest.book().standing;
+                    // A later one is told between the bars.
+                    let day = day.filter(|day| day.open <= snapshot.time);
+                    session.restate(guest, Standing { session: day, health })?;
+                    session.tell_bars(guest, Some(snapshot), now)
+                }
+                None => session.tell_bars(guest, None, now),
             }
         });
         outcome.map_err(Untold::Since)
@@ -146,15 +161,66 @@ impl Session {
         now: MarketTime,
     ) -> Result<(), Failure> {
         let mut lesson = self.lesson(guest.book(), snapshot, now);
+        lesson.timers = mem::take(&mut self.timers);
         while !self.tell_some(guest, &mut lesson)? {}
+        self.timers = lesson.timers;
         Ok(())
     }
 
-    /// Gives a state back, and the timers that belong to it.
+    /// Tells one that has been given its state, which does not know, what held when that was saved: it sees
+    /// the bars from before that. Its timers stay as they are; others that this sets are added.
+    fn restate(&mut self, guest: &mut Guest, standing: Standing) -> Result<(), Failure> {
+        let (now, timers) = (guest.book().now, self.timers.list());
+        guest.book().veil = Some((now - MINUTE, Instrument::MAX));
+        let told = standing
+            .events()
+            .try_for_each(|event| self.tell_standing(guest, event, Wanted::Late(&VecDeque::new())));
+        guest.book().veil = None;
+        self.timers.drop_until(now);
+        timers.into_iter().for_each(|(at, id)| self.timers.set(id, at));
+        told
+    }
+
+    /// Tells another code what holds though that is in no past: the one before failed on it.
+    fn tell_what_killed(&mut self, guest: &mut Guest) -> Result<(), Failure> {
+        let mut told = self.past.standing();
+        for kept in self.past.since().into_iter().flatten() {
+            if let StrategyEvent::Market(event) = &kept.event {
+                told.apply(event);
+            }
+        }
+        let told: Vec<_> = told.events().collect();
+        let untold = guest.book().standing.events().filter(|event| !told.contains(event));
+        untold
+            .collect::<Vec<_>>()
+            .into_iter()
+            .try_for_each(|event| self.tell_standing(guest, event, Wanted::Missed))
+    }
+
+    /// Tells what holds, unless that is poison.
+    pub(super) fn tell_standing(
+        &mut self,
+        guest: &mut Guest,
+        event: MarketEvent,
+        wanted: Wanted<'_>,
+    ) -> Result<(), Failure> {
+        if self.poison.standing.contains(&event) {
+            return Ok(());
+        }
+        guest.allow(self.birth.bounds.event_deadline);
+        let intents = self.deliver(guest, &StrategyEvent::Market(event), None)?;
+        self.ignore(guest, intents.unwrap_or_default(), wanted)
+    }
+
+    /// Gives a state back, and the timers that belong to it; where it is not known which of them were moved
+    /// or cancelled since, not those that may have fired: better once too few than twice.
     fn load(&mut self, guest: &mut Guest, snapshot: &Snapshot) -> Result<(), Failure> {
         guest.allow(self.birth.bounds.event_deadline);
         guest.load(&snapshot.version, &snapshot.state)?;
         self.timers = Timers::restored(&snapshot.timers);
+        if self.past.since().is_none() {
+            self.timers.drop_until(self.fired_until);
+        }
         Ok(())
     }
 

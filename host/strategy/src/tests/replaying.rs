@@ -4,14 +4,28 @@ use std::sync::{Arc, Mutex};
 
 use sandpit_types::{MarketTime, Price, Qty, Side, StrategyOrderId, Symbol, Usd};
 
-use super::{Yard, at, bar, bounds, quote, surviving::counter, trade, wat::Wat};
+use super::{
+    Yard, at, bar, bounds, quote,
+    surviving::counter,
+    trade,
+    wat::{LOAD_N, Wat},
+};
 use crate::{
-    Bounds, Candidate, Entry, EntryRef, Manifest, Plugin, Recorder, Replay, StrategyEvent, StrategyOutput,
+    Bounds, Candidate, Entry, EntryRef, Failure, Inbox, Manifest, Plugin, Recorder, Replay, StrategyEvent,
+    StrategyOutput, WAITING_MAX,
+    engine::real_time,
+    runner,
     session::{Session, Start},
 };
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<Entry>>>);
+pub(super) struct Log(Arc<Mutex<Vec<Entry>>>);
+
+impl Log {
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        std::mem::take(&mut *self.0.lock().expect("whole"))
+    }
+}
 
 impl Recorder for Log {
     fn record(&mut self, entry: EntryRef<'_>) {
@@ -51,7 +65,7 @@ fn recorded(yard: &Yard, plugin: &Plugin, live: impl FnOnce(&mut Session)) -> Ve
         Session::start(&yard.engine, plugin, &manifest, patient(), start, Arc::default()).expect("starts");
     live(&mut session);
     session.stop("the end", &mut |_: StrategyOutput| {});
-    std::mem::take(&mut *log.0.lock().expect("whole"))
+    log.entries()
 }
 
 fn patient() -> Bounds {
@@ -196,7 +210,7 @@ fn lessons_are_played_to_the_letter() {
     assert_eq!(count(|entry| matches!(entry, Entry::Cut { .. })), 1, "the loop");
     assert_eq!(count(|entry| matches!(entry, Entry::Output(StrategyOutput::SwapFailed { .. }))), 1);
     assert_eq!(count(|entry| matches!(entry, Entry::Output(StrategyOutput::Swapped { .. }))), 1);
-    assert!(count(|entry| matches!(entry, Entry::Lesson)) > 4);
+    assert!(count(|entry| matches!(entry, Entry::Lesson { .. })) > 4);
     let played = |script: &[Entry]| {
         let Entry::Born(birth) = &script[0] else { panic!("no birth") };
         let mut replay = Replay::new(&yard.engine, &old, birth);
@@ -206,7 +220,8 @@ fn lessons_are_played_to_the_letter() {
     };
     assert_eq!(played(&script), None);
     // Each lesson was at its moment.
-    let last = script.iter().rposition(|entry| matches!(entry, Entry::Lesson)).expect("there are some");
+    let last =
+        script.iter().rposition(|entry| matches!(entry, Entry::Lesson { .. })).expect("there are some");
     let mut without = script.clone();
     without.remove(last);
     assert!(played(&without).is_some());
@@ -240,6 +255,103 @@ fn nothing_hurries_what_takes_over_in_a_replay() {
             birth.bounds.start_deadline = std::time::Duration::from_millis(5);
         }
     }
+    assert_eq!(difference(&yard, &old, &new, &script), None);
+}
+
+#[test]
+fn lessons_are_as_long_as_they_were() {
+    let yard = Yard::new();
+    let load = |bars| yard.load("test.wasm", &stateless(bars).module()).expect("it loads");
+    // Takes longer for a bar than a lesson may.
+    let slow = "(local $i i64) (loop $again (local.set $i (i64.add (local.get $i) (i64.const 1)))
+        (call $log (i32.const 0) (i32.const 1024) (i32.const 0))
+        (br_if $again (i64.lt_u (local.get $i) (i64.const 30000))))
+        (global.set $n (i64.add (global.get $n) (i64.const 1))) (i32.const 16)";
+    let (old, new) = (load(COUNT), load(slow));
+    let script = recorded(&yard, &old, |session| {
+        let output = &mut |_: StrategyOutput| {};
+        (1..=20).for_each(|minute| session.on(&bar("A", minute), output));
+        let candidate = Candidate::prepare(&yard.engine, &new, &Manifest::default(), patient(), 5);
+        session.swap(candidate.expect("it starts"), output);
+        for second in 0..1_000 {
+            session.teach_heir(output);
+            session.on(&trade("A", 1_300 + second), output);
+            if !session.has_heir() {
+                break;
+            }
+        }
+    });
+    let told: Vec<u32> = script
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Lesson { told } => Some(*told),
+            _ => None,
+        })
+        .collect();
+    assert!(told.len() >= 20 && told[..20] == [1; 20], "one bar at a time: {told:?}");
+    let is_swap = |entry: &Entry| matches!(entry, Entry::Output(StrategyOutput::Swapped { .. }));
+    assert!(script.iter().any(is_swap));
+    assert_eq!(difference(&yard, &old, &new, &script), None);
+    // That is not by the clock.
+    let mut longer = script;
+    let first = longer.iter_mut().find(|entry| matches!(entry, Entry::Lesson { .. })).expect("some");
+    *first = Entry::Lesson { told: 20 };
+    assert!(difference(&yard, &old, &new, &longer).is_some());
+}
+
+#[test]
+fn what_is_cut_off_while_an_heir_starts_once_more_is_cut_off_in_the_replay() {
+    let yard = Yard::new();
+    let save = "(if (result i32) (i64.eqz (global.get $n)) (then (i32.const 16)) (else
+        (i64.store (i32.const 1704) (global.get $n))
+        (i32.store (i32.const 1720) (i32.const 1704)) (i32.store (i32.const 1724) (i32.const 8))
+        (i32.const 1720)))";
+    let of = |on_bar| Wat {
+        on_bar,
+        save,
+        load: LOAD_N,
+        on_trade: "(global.set $n (i64.const 1)) (i32.const 16)",
+        ..Wat::default()
+    };
+    let load = |bars| yard.load("test.wasm", &of(bars).module()).expect("it loads");
+    let (old, new) = (load("(i32.const 16)"), load(COUNT));
+    let mut script = recorded(&yard, &old, |session| {
+        let output = &mut |_: StrategyOutput| {};
+        let candidate = Candidate::prepare(&yard.engine, &new, &Manifest::default(), patient(), 5);
+        session.swap(candidate.expect("it starts"), output);
+        session.on(&trade("A", 100), output);
+        session.teach_heir(output);
+    });
+    assert_eq!(difference(&yard, &old, &new, &script), None);
+    // The trade, the save, the instantiation.
+    let failure = Failure::Timeout { call: "instantiation".into(), deadline: patient().start_deadline };
+    let place =
+        script.iter().position(|entry| matches!(entry, Entry::Output(StrategyOutput::Swapped { .. })));
+    let place = place.expect("it took over");
+    let Entry::Output(StrategyOutput::Swapped { strategy, sha256, .. }) = script[place].clone() else {
+        unreachable!()
+    };
+    let failed = StrategyOutput::SwapFailed { strategy, sha256, reason: failure.clone() };
+    script.splice(place..=place, [Entry::Cut { call: 2, failure }, Entry::Output(failed)]);
+    assert_eq!(difference(&yard, &old, &new, &script), None);
+}
+
+#[test]
+fn what_becomes_of_an_heir_at_the_stop_is_played_to_the_letter() {
+    let yard = Yard::new();
+    let load = |bars| yard.load("test.wasm", &stateless(bars).module()).expect("it loads");
+    let (old, new) = (load(COUNT), load(COUNT_ON));
+    let script = recorded(&yard, &old, |session| {
+        let output = &mut |_: StrategyOutput| {};
+        let candidate = Candidate::prepare(&yard.engine, &new, &Manifest::default(), patient(), 5);
+        session.swap(candidate.expect("it starts"), output);
+        let inbox = Inbox::new(["A", "B"].map(Symbol::new));
+        (0..=WAITING_MAX as i64).for_each(|minute| inbox.push(bar("A", minute)));
+        let until = real_time() + std::time::Duration::from_secs(60);
+        assert_eq!(runner::finish(session, &inbox, output, &Arc::default(), until), 0);
+    });
+    let is_failed = |entry: &Entry| matches!(entry, Entry::Output(StrategyOutput::SwapFailed { .. }));
+    assert!(script.iter().any(is_failed), "whoever waits for it is told");
     assert_eq!(difference(&yard, &old, &new, &script), None);
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use sandpit_types::{
-    Intent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Refusal, StrategyOrderId, Symbol, Usd,
+    Bar, Intent, MarketEvent, MarketTime, OrderStatus, OrderUpdate, Price, Qty, Refusal, SessionDay,
+    StrategyOrderId, StreamHealth, Symbol, Usd,
 };
 
 use super::{
     Yard, at, bar, bar_of, bounds, outputs, quote, said, trade,
-    wat::{LIST, LOAD_N, REFUSE, SAVE_N, Wat, Whole, Wire},
+    wat::{LIST, LOAD_N, NOTHING, REFUSE, SAVE_N, Wat, Whole, Wire},
 };
 use crate::{
     Bounds, Failure, KEPT_EVENTS_MAX, Manifest, STATE_BYTES_MAX, Snapshot, StrategyEvent, StrategyOutput,
@@ -25,6 +26,25 @@ pub(super) fn counter() -> Wat {
         load: LOAD_N,
         ..Wat::default()
     }
+}
+
+/// Writes down the case of each event, as a digit, and says all of them on trades; a quote is its end.
+pub(super) fn diarist() -> Wat {
+    Wat {
+        on_event: "(global.set $n (i64.add (i64.mul (global.get $n) (i64.const 10))
+            (i64.extend_i32_u (local.get $case)))) (i32.const 16)",
+        on_trade: "(call $hush) (call $say (global.get $n)) (i32.const 2000)",
+        ..counter()
+    }
+}
+
+pub(super) fn open_at(secs: i64) -> StrategyEvent {
+    let day = SessionDay { open: at(secs), close: at(1_000_000) };
+    StrategyEvent::Market(MarketEvent::SessionOpen(day))
+}
+
+pub(super) fn health(health: StreamHealth, secs: i64) -> StrategyEvent {
+    StrategyEvent::Market(MarketEvent::Health(health, at(secs)))
 }
 
 /// What came out, in words.
@@ -195,6 +215,107 @@ fn a_timer_that_fired_before_its_event_failed_is_not_fired_again() {
     check(&mut session, &[quote("A", 140)], &["0: 1", "strike 1: on-quote trapped"]);
     // The new life knows that it fired: one timer, and this trade.
     check(&mut session, &[trade("A", 145)], &["1: 2"]);
+}
+
+#[test]
+fn a_timer_that_fired_is_not_fired_again_where_more_came_than_is_kept() {
+    const SECOND: i64 = 1_000_000_000;
+    let plugin = Wat {
+        on_bar: LIST,
+        intents: vec![Wire::SetTimer(77, 130 * SECOND), Wire::SetTimer(78, 150 * SECOND)],
+        on_event: "(call $hush) (call $say (local.get $0)) (i32.const 2000)",
+        ..counter()
+    };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    check(&mut session, &[bar("A", 1)], &["0: 77 78", "saved 0 at 120"]);
+    check(&mut session, &[quote("A", 140)], &["0: 77", "strike 1: on-quote trapped"]);
+    let many: Vec<_> = (0..=KEPT_EVENTS_MAX).map(|_| trade("A", 142)).collect();
+    assert_eq!(outputs(&mut session, &many), []);
+    // The other one is still to come.
+    check(&mut session, &[trade("A", 145), trade("A", 151)], &["1: 1", "1: 78 2"]);
+}
+
+#[test]
+fn quotes_that_a_rest_misses_leave_room_for_all_else() {
+    let plugin = Wat {
+        on_bar: "(unreachable)",
+        on_quote: "(global.set $n (i64.add (global.get $n) (i64.const 1000))) (i32.const 16)",
+        ..counter()
+    };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    check(&mut session, &[trade("A", 100), trade("A", 110)], &["0: 1", "saved 1 at 100", "0: 2"]);
+    check(&mut session, &[bar("A", 1)], &["strike 1: on-bar trapped"]);
+    let many: Vec<_> = (0..2 * KEPT_EVENTS_MAX).map(|_| quote("A", 122)).collect();
+    assert_eq!(outputs(&mut session, &many), []);
+    check(&mut session, &[quote("B", 123), trade("A", 130)], &["1: 2003"]);
+}
+
+#[test]
+fn a_new_life_with_a_state_is_told_that_the_session_is_open_and_that_data_are_stale() {
+    let mut session = Yard::new().session(&diarist()).expect("it starts");
+    let first = [open_at(30), health(StreamHealth::Stale, 40), trade("A", 100)];
+    check(&mut session, &first, &["saved 5 at 30", "0: 57", "saved 57 at 100"]);
+    check(&mut session, &[quote("A", 110), trade("A", 120)], &["strike 1", "1: 5757"]);
+    // What came since the state was saved is told as what it is, once.
+    check(&mut session, &[health(StreamHealth::Live, 130), quote("A", 140)], &["strike 2"]);
+    check(&mut session, &[trade("A", 155), trade("A", 160)], &["2: 57577", "2: 57577", "saved 57577 at 160"]);
+    // No strike is left: a new version is told the same.
+    let close = StrategyEvent::Market(MarketEvent::SessionClose(at(4_000)));
+    check(&mut session, &[trade("A", 3_900), quote("A", 3_901)], &["2: 57577", "saved 57577", "strike 1"]);
+    check(&mut session, &[close, trade("A", 4_010)], &["saved 5757756", "3: 5757756"]);
+    check(&mut session, &[quote("A", 4_011), trade("A", 4_050)], &["strike 2", "4: 5757756"]);
+}
+
+#[test]
+fn more_than_is_kept_came_and_it_is_told_that_the_session_is_open() {
+    let mut session = Yard::new().session(&diarist()).expect("it starts");
+    let torn = |session: &mut Session, secs| {
+        outputs(session, &(0..=KEPT_EVENTS_MAX).map(|_| trade("A", secs)).collect::<Vec<_>>());
+    };
+    check(&mut session, &[open_at(30), health(StreamHealth::Stale, 31)], &["saved 5 at 30"]);
+    check(&mut session, &[quote("A", 40)], &["strike 1"]);
+    torn(&mut session, 42);
+    check(&mut session, &[trade("A", 50)], &["1: 557"]);
+    let close = StrategyEvent::Market(MarketEvent::SessionClose(at(105)));
+    check(&mut session, &[trade("A", 100), quote("A", 102)], &["1: 557", "saved 557 at 100", "strike 2"]);
+    // It has missed the close, but is told of no session that is over.
+    torn(&mut session, 104);
+    check(&mut session, &[close, trade("A", 120)], &["2: 5577"]);
+}
+
+#[test]
+fn of_an_open_that_is_told_again_it_sees_the_bars_before_and_keeps_its_timers() {
+    const SECOND: i64 = 1_000_000_000;
+    // An open counts the bars by hundreds and sets two timers; timers count by ones.
+    let plugin = Wat {
+        on_event: "(if (result i32) (i32.eq (local.get $case) (i32.const 5)) (then
+            (call $history (i32.const 0) (i32.const 9) (i32.const 128))
+            (global.set $n (i64.add (global.get $n)
+              (i64.mul (i64.const 100) (i64.load32_u (i32.const 132))))) (i32.const 2000))
+            (else (global.set $n (i64.add (global.get $n) (i64.const 1))) (i32.const 16)))",
+        intents: vec![Wire::SetTimer(5, 110 * SECOND), Wire::SetTimer(6, 500 * SECOND)],
+        ..diarist()
+    };
+    let mut session = Yard::new().session(&plugin).expect("it starts");
+    check(&mut session, &[open_at(30)], &["0: 5 6", "saved 0 at 30"]);
+    check(&mut session, &[bar("A", 0), bar("A", 1)], &["saved 1 at 120"]);
+    check(&mut session, &[quote("A", 128)], &["strike 1"]);
+    // This bar is told after the open, and was not complete when the state was saved.
+    let missed = Bar { start: at(70), ..bar_of("A", 1) };
+    check(&mut session, &[StrategyEvent::Market(MarketEvent::Bar(missed)), trade("A", 140)], &["1: 201"]);
+    check(&mut session, &[trade("A", 501)], &["1: 202", "saved 202 at 501"]);
+}
+
+#[test]
+fn an_open_that_it_failed_on_is_not_told_again() {
+    let on_event = "(unreachable)";
+    let with = |save| Wat { on_event, save, load: LOAD_N, ..counter() };
+    let mut session = Yard::new().session(&with(SAVE_N)).expect("it starts");
+    check(&mut session, &[trade("A", 10), open_at(30)], &["0: 1", "saved 1 at 10", "strike 1: on-event"]);
+    check(&mut session, &[trade("A", 40), trade("A", 100)], &["1: 2", "1: 3", "saved 3 at 100"]);
+    check(&mut session, &[quote("A", 101), trade("A", 150)], &["strike 2: on-quote", "2: 4"]);
+    let mut session = Yard::new().session(&with(NOTHING)).expect("it starts");
+    check(&mut session, &[open_at(30), trade("A", 40)], &["strike 1: on-event", "1: 1"]);
 }
 
 #[test]

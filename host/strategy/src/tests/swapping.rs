@@ -1,8 +1,10 @@
 //! A new version takes over.
 
+use sandpit_types::StreamHealth;
+
 use super::{
     Yard, at, bar, bounds, outputs, quote,
-    surviving::{check, counter, words},
+    surviving::{check, counter, diarist, health, open_at, words},
     trade,
     wat::{LIST, REFUSE, Wat, Wire},
 };
@@ -78,7 +80,45 @@ fn one_that_rests_or_is_quarantined_lives_again() {
     check(&mut session, &fatal, &["strike 1", "strike 2", "quarantined"]);
     check(&mut session, &[trade("A", 400)], &[]);
     assert_eq!(words(&swap(&yard, &mut session, &newer(), None)), ["swapped: 4"]);
-    check(&mut session, &[trade("A", 500)], &["4: 1002", "saved 2 at 500"]);
+    // So is what the old one handled before it was quarantined, and what came then.
+    check(&mut session, &[trade("A", 500)], &["4: 1005", "saved 5 at 500"]);
+}
+
+#[test]
+fn after_a_quarantine_no_timer_fires_again() {
+    const SECOND: i64 = 1_000_000_000;
+    let yard = Yard::new();
+    let plugin = Wat {
+        on_bar: LIST,
+        intents: vec![Wire::SetTimer(77, 130 * SECOND)],
+        on_event: "(call $hush) (call $say (local.get $0)) (i32.const 2000)",
+        ..counter()
+    };
+    let mut session = yard.session(&plugin).expect("it starts");
+    check(&mut session, &[bar("A", 1), trade("A", 131)], &["0: 77", "saved 0 at 120", "0: 77 1"]);
+    let fatal = [quote("A", 132), quote("A", 140), quote("A", 160)];
+    check(&mut session, &fatal, &["strike 1", "strike 2", "quarantined"]);
+    assert_eq!(words(&swap(&yard, &mut session, &newer(), None)), ["swapped: 3"]);
+    check(&mut session, &[trade("A", 170)], &["3: 1002"]);
+}
+
+#[test]
+fn a_new_version_is_told_the_open_that_the_old_one_failed_on() {
+    let yard = Yard::new();
+    let mut session = yard.session(&Wat { on_event: "(unreachable)", ..diarist() }).expect("it starts");
+    check(&mut session, &[trade("A", 10), open_at(30)], &["0: 0", "saved 0 at 10", "strike 1: on-event"]);
+    assert_eq!(words(&swap(&yard, &mut session, &diarist(), None)), ["swapped: 1"]);
+    check(&mut session, &[trade("A", 60)], &["1: 5"]);
+}
+
+#[test]
+fn it_is_told_that_the_session_is_open_and_that_data_are_stale() {
+    let yard = Yard::new();
+    let mut session = yard.session(&diarist()).expect("it starts");
+    let first = [open_at(30), health(StreamHealth::Fallback, 40), trade("A", 50)];
+    check(&mut session, &first, &["saved 5 at 30", "0: 57"]);
+    assert_eq!(words(&swap(&yard, &mut session, &diarist(), None)), ["saved 57 at 50", "swapped: 1"]);
+    check(&mut session, &[trade("A", 60)], &["1: 5757"]);
 }
 
 #[test]
@@ -129,7 +169,7 @@ fn without_a_state_it_is_told_the_bars() {
     };
     assert_eq!(swap(&yard, &mut session, &new, None), []);
     let mut found = Vec::new();
-    session.teach_heir(&mut |output| found.push(output));
+    session.teach_heir_again(32, &mut |output| found.push(output));
     assert_eq!(words(&found), ["swapped: 1"]);
     check(&mut session, &[trade("A", 200)], &["1: 2"]);
 }

@@ -84,6 +84,17 @@ impl Desk {
         self.minute = self.minute.max(self.now);
     }
 
+    /// Of what a new life wants that is told what holds: the timers that are not due, unless they are set.
+    pub(super) fn set_timers(&mut self, intents: Vec<Intent>) {
+        for intent in intents {
+            if let Intent::SetTimer { id, at } = intent
+                && at > self.now
+            {
+                self.timers.entry(id).or_insert(at);
+            }
+        }
+    }
+
     pub(super) fn refuse(&mut self, reason: Option<&str>) {
         self.refuse = reason.map(str::to_owned);
     }

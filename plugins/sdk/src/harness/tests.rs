@@ -444,6 +444,7 @@ fn everything_else_is_handed_on() {
         "stop restart",
         "load 7 state",
         "open",
+        "Stale",
     ];
     assert_eq!(told(), expected);
     assert!(Harness::<Scripted>::new("", &["SPY"]).is_err());

@@ -24,6 +24,9 @@ const WARM_EVERY: Duration = Duration::from_secs(60);
 const WARM_AGAIN: Duration = Duration::from_secs(3);
 /// So many samples above the drain limit, one a second, are a leak and no spike.
 const DRAIN_SAMPLES: u32 = 3;
+/// And so many above the kill limit: when a compiling child ends, its pages are given back a moment after it
+/// can be told no more whose they were, and that moment may fall into one sample.
+const KILL_SAMPLES: u32 = 2;
 
 impl Machine {
     /// Takes one observation in; the answer is to be performed in order.
@@ -156,7 +159,7 @@ impl Machine {
         let leased_since = host.as_ref().and_then(|host| host.leased_since);
         self.leased_for = leased_since.map_or(Duration::ZERO, |since| now.boot.since(since));
         self.memory_percent = None;
-        self.samples_over = 0;
+        (self.samples_over, self.samples_overweight) = (0, 0);
         if let Some(kill) = &mut self.kill {
             kill.proof.host_is(false);
             self.log(Level::Error, format!("[KILL] host gone {how}"));
@@ -271,9 +274,11 @@ impl Machine {
 
     fn on_memory(&mut self, percent: u32, now: Now) {
         self.memory_percent = Some(percent);
-        self.samples_over = if percent >= self.settings.drain_percent { self.samples_over + 1 } else { 0 };
+        let counted = |limit, before: u32| if percent >= limit { before.saturating_add(1) } else { 0 };
+        self.samples_over = counted(self.settings.drain_percent, self.samples_over);
+        self.samples_overweight = counted(self.settings.kill_percent, self.samples_overweight);
         let why = format!("memory at {percent} % of its limit");
-        if percent >= self.settings.kill_percent {
+        if self.samples_overweight >= KILL_SAMPLES {
             self.step(Event::Overweight, &why, now);
         } else if self.samples_over >= DRAIN_SAMPLES {
             self.samples_over = 0;

@@ -489,13 +489,31 @@ fn memory_drains_then_kills_the_process_not_the_trading() {
     bench.check(State::Starting, &["StartHost", "host restarted reason=memory at 80 %"], &["[KILL]"]);
     bench.join();
     bench.run(1000);
-    bench.tell(Input::Memory { percent: 92 });
+    (0..2).for_each(|_| bench.tell(Input::Memory { percent: 92 }));
     bench.check(State::Restarting, &["SignalKill"], &["[KILL]"]);
     // One that does not drain in time.
     let mut bench = Bench::leased(HostMode::Spawn);
     (0..3).for_each(|_| bench.tell(Input::Memory { percent: 90 }));
     bench.run(10_000);
     bench.check(State::Restarting, &["Drain", "SignalKill"], &[]);
+}
+
+#[test]
+fn one_sample_while_a_compiling_child_ends_kills_no_host() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    for percent in [60, 94, 60, 94, 91, 70, 99] {
+        bench.tell(Input::Memory { percent });
+    }
+    bench.check(State::Leased, &[], &["SignalKill", "Drain"]);
+    // Nor do two of two hosts.
+    bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));
+    bench.run(50);
+    bench.join();
+    bench.run(1000);
+    bench.tell(Input::Memory { percent: 99 });
+    bench.check(State::Leased, &["StartHost"], &["SignalKill", "Drain"]);
+    bench.tell(Input::Memory { percent: 92 });
+    bench.check(State::Restarting, &["SignalKill"], &["[KILL]", "Drain"]);
 }
 
 #[test]
