@@ -246,6 +246,7 @@ impl Session {
         self.past.tear();
         self.life = Life::Quarantined(None);
         self.tell(StrategyOutput::Quarantined { strategy: self.strategy(), reason }, output);
+        self.leave_no_fired_timers(output);
         self.bequeath_nothing(output);
     }
 
@@ -254,7 +255,7 @@ impl Session {
     pub(crate) fn stop(mut self, reason: &str, output: Output<'_>) {
         self.record(EntryRef::Left { reason });
         self.begin();
-        self.rest_no_more();
+        self.rest_no_more(output);
         let warn = |strategy: &StrategyName, failure| {
             tracing::warn!(strategy = strategy.as_str(), %failure, "its stop failed");
         };

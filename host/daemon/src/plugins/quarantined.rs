@@ -273,7 +273,8 @@ fn read_all(folder: &Path) -> io::Result<BTreeMap<StrategyName, Note>> {
         if let Some(name) = name
             && all.len() < NOTES_MAX
         {
-            all.insert(name, read(&path)?);
+            let unreadable = |error| unknown(format!("{} cannot be read: {error}", path.display()));
+            all.insert(name, read(&path).unwrap_or_else(unreadable));
         }
     }
     Ok(all)
@@ -289,9 +290,12 @@ fn read(path: &Path) -> io::Result<Note> {
         let version = Version { component: component.to_owned(), manifest: manifest.to_owned() };
         Some(Note { version: Some(version), reason: reason.trim_end().to_owned() })
     });
-    let damaged =
-        || Note { version: None, reason: format!("why is not known, {} is damaged", path.display()) };
-    Ok(known.unwrap_or_else(damaged))
+    Ok(known.unwrap_or_else(|| unknown(format!("{} is damaged", path.display()))))
+}
+
+/// One that cannot be read keeps one strategy from trading, and nobody else.
+fn unknown(why: String) -> Note {
+    Note { version: None, reason: format!("why is not known, {why}") }
 }
 
 #[cfg(test)]
@@ -364,7 +368,10 @@ mod tests {
         assert!(first.flush(LONG));
         fs::write(place.join("a"), "rubbish").expect("written");
         fs::write(place.join("c.new"), "half").expect("written");
+        fs::create_dir(place.join("d")).expect("made");
         let next = start();
+        let found = next.reason(&name("d"), &version("c1", "m1")).expect("it is quarantined");
+        assert!(found.contains("cannot be read"), "{found}");
         let found = next.reason(&a, &version("c3", "m3")).expect("it is quarantined");
         assert!(found.contains("is damaged"), "{found}");
         assert_eq!(next.reason(&a, &version("c4", "m3")), None, "another one than was found");

@@ -165,8 +165,11 @@ pub(crate) fn load_plugins(
         && let Some((name, loaded)) = workshop.next(left)
     {
         let taken = loaded.and_then(|loaded| {
+            if strategies.len() >= PLUGINS_MAX {
+                return Err(StrategiesError::TOO_MANY);
+            }
             own(&owners, &loaded)?;
-            if strategies.len() >= PLUGINS_MAX { Err(StrategiesError::TOO_MANY) } else { Ok(loaded) }
+            Ok(loaded)
         });
         match taken {
             Ok(loaded) => {

@@ -212,6 +212,9 @@ impl Session {
         let mut rows = lesson.rows(guest.book(), pace.limit as usize + 1).into_iter().peekable();
         loop {
             let is_over = rows.peek().is_none() && lesson.is_over();
+            if is_over {
+                self.settle(guest, lesson)?;
+            }
             if is_over || !pace.goes_on() {
                 return Ok(is_over);
             }
@@ -270,6 +273,19 @@ impl Session {
         let of = guest.book().of(event);
         let intents = self.deliver(guest, event, of)?;
         self.ignore(guest, intents.unwrap_or_default(), Wanted::Late(&lesson.since))
+    }
+
+    /// Fires what the life before fired since the last of it, so that chains of timers go on from where that
+    /// one came to. What it sets for a time before that would fire live, a second time: it is dropped.
+    fn settle(&mut self, guest: &mut Guest, lesson: &mut Lesson) -> Result<(), Failure> {
+        let until = self.fired_until;
+        if self.timers.is_due(until) {
+            guest.book().veil = None;
+            guest.book().advance(until);
+            self.fire_late(guest, until, lesson)?;
+            self.timers.drop_until(until);
+        }
+        Ok(())
     }
 
     /// Fires what it has set by that time, if the life before had come that far: later ones fire live.

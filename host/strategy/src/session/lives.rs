@@ -61,7 +61,19 @@ impl Session {
             Verdict::Quarantine => {
                 self.life = Life::Quarantined(Some(estate));
                 self.tell(StrategyOutput::Quarantined { strategy, reason }, output);
+                self.leave_no_fired_timers(output);
             }
+        }
+    }
+
+    /// Whoever starts from the state that it leaves, and is told nothing of what came since, is not to fire
+    /// what has fired.
+    pub(super) fn leave_no_fired_timers(&mut self, output: Output<'_>) {
+        let Some(mut snapshot) = self.past.snapshot().cloned() else { return };
+        let before = snapshot.timers.len();
+        snapshot.timers.retain(|(at, _)| *at > self.fired_until);
+        if snapshot.timers.len() < before {
+            self.tell(StrategyOutput::Snapshot { strategy: self.strategy(), snapshot }, output);
         }
     }
 
@@ -88,7 +100,7 @@ impl Session {
 
     /// Brings one that rests to life for a last time, so that what came since its state was saved is in the
     /// one that it leaves. It has [`LAST_LIFE`] for that; if it fails, the older one is left.
-    pub(super) fn rest_no_more(&mut self) {
+    pub(super) fn rest_no_more(&mut self, output: Output<'_>) {
         if self.past.snapshot().is_none() || !matches!(self.life, Life::Resting { .. }) {
             return;
         }
@@ -109,6 +121,7 @@ impl Session {
         self.note(&mut estate);
         let strategy = self.plugin.name().as_str();
         tracing::warn!(strategy, %failure, "its last state is from before its strike");
+        self.leave_no_fired_timers(output);
     }
 
     /// A new life of the same strategy. A state that it refuses is given up.

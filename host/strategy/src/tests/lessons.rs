@@ -481,8 +481,56 @@ fn a_timer_that_came_due_while_it_rested_fires_then() {
     outputs(&mut session, &[open_at(30), bar("A", 1), bar("A", 2)]);
     check(&mut session, &[trade("A", 205), quote("A", 210)], &["0: 54", "strike 1"]);
     check(&mut session, &[health(StreamHealth::Stale, 211)], &[]);
-    // The first had fired before the end of that life; that it sets it again changes nothing.
-    check(&mut session, &[trade("A", 216)], &["1: 574"]);
+    // The first had fired before the end of that life, so it is only told of it; the second is its own.
+    check(&mut session, &[trade("A", 216)], &["1: 5744"]);
+}
+
+/// Sets a timer at 200 whenever a session opens; the timer says what `on_timer` says. It never has a state.
+fn alarm(on_timer: &'static str) -> Wat {
+    let on_event = match on_timer {
+        "" => {
+            "(if (i32.eq (local.get $case) (i32.const 4)) (then (unreachable))) (global.set $n (i64.const 5))
+            (i32.const 2000)"
+        }
+        _ => {
+            "(global.set $n (i64.add (i64.mul (global.get $n) (i64.const 10))
+            (i64.extend_i32_u (local.get $case))))
+            (if (i32.eq (local.get $case) (i32.const 4)) (then (call $hush) (call $say (global.get $n))))
+            (i32.const 2000)"
+        }
+    };
+    Wat { on_event, intents: vec![Wire::SetTimer(1, 200_000_000_000)], save: NOTHING, ..diarist() }
+}
+
+#[test]
+fn what_a_timer_did_before_it_does_not_do_again() {
+    let yard = Yard::new();
+    let said = |session: &mut Session, event| words(&outputs(session, &[event]));
+    let begin = || {
+        let mut session = yard.session(&alarm("says")).expect("it starts");
+        outputs(&mut session, &[open_at(30)]);
+        assert_eq!(said(&mut session, trade("A", 205)), ["0: 54 54"], "it fires, then the trade is told");
+        session
+    };
+    let mut struck = begin();
+    check(&mut struck, &[quote("A", 210)], &["strike 1"]);
+    assert_eq!(
+        said(&mut struck, trade("A", 216)),
+        ["1: 54"],
+        "it was told of its timer, and nobody heard it"
+    );
+    let mut swapped = begin();
+    swap(&yard, &mut swapped, &alarm("says"));
+    assert_eq!(lessons(&mut swapped).1, ["swapped: 1"]);
+    assert_eq!(said(&mut swapped, trade("A", 216)), ["1: 54"]);
+}
+
+#[test]
+fn a_timer_that_is_poison_is_one_strike() {
+    let mut session = Yard::new().session(&alarm("")).expect("it starts");
+    outputs(&mut session, &[open_at(30)]);
+    check(&mut session, &[trade("A", 205)], &["strike 1"]);
+    assert_eq!(words(&outputs(&mut session, &[trade("A", 211)])), ["1: 5"]);
 }
 
 #[test]

@@ -116,7 +116,6 @@ impl Keeping {
         let saved = outlets.snapshots.begin_from(&strategy.name);
         let snapshot = saved.as_ref().map(|kept| kept.snapshot.clone());
         let runner = strategy.start(engine, config, self.parts.seed, snapshot, outlets)?;
-        self.parts.outlets.quarantines.runs(&strategy.name, &version);
         let Past { bars, since } = past;
         if self.parts.crew.add(&strategy.name, runner, strategy.inbox.clone()).is_err() {
             self.let_go(&strategy, "the host ends");
@@ -128,6 +127,8 @@ impl Keeping {
             saved.into_iter().for_each(|kept| self.parts.outlets.snapshots.keep(&strategy.name, kept));
             return Err(StrategiesError::DeskSilent);
         }
+        // Only now: who does not join leaves its place to the version before, which may be quarantined.
+        self.parts.outlets.quarantines.runs(&strategy.name, &version);
         self.tell_all(&strategy.instruments, since);
         tracing::info!(strategy = strategy.name.as_str(), "the strategy runs");
         Ok(())
