@@ -24,6 +24,9 @@ enum Suite {
     /// bare call by wasmtime and to the same strategy as native code in the same run. The rows of other
     /// languages need `cargo xtask plugins --all-langs` before.
     Strategy,
+    /// From a hang, the flag or the panic button to a host that is dead and an account without open orders;
+    /// next to a script with alpaca-py in the same run. It takes half an hour on a quiet machine.
+    Kill,
 }
 
 /// Runs a suite, optimised as for a release.
@@ -47,6 +50,17 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
             let of_rust = [OsStr::new("--plugins"), plugins.as_os_str()];
             let of_others = [OsStr::new("--langs"), langs.as_os_str()];
             crate::cargo(root, bench.map(OsStr::new).into_iter().chain(of_rust).chain(of_others))
+        }
+        Suite::Kill => {
+            crate::plugins::build_all(root, &crate::target_dir(root))?;
+            let python = crate::sdks::python(root, &crate::target_dir(root).join("sdk"))?;
+            let parts = ["sandpit", "sandpit-watchdog", "sandpit-sim", "sandpit-kill-tests"];
+            let of_packages = parts.into_iter().flat_map(|name| ["--package", name]);
+            crate::cargo(root, ["build", "--quiet", "--release", "--bins"].into_iter().chain(of_packages))?;
+            let run = ["run", "--quiet", "--release", "--package", "sandpit-kill-tests", "--bin"];
+            let bench = ["sandpit-kill-bench", "--", "--python"].map(OsStr::new);
+            let run = run.map(OsStr::new).into_iter().chain(bench).chain([python.as_os_str()]);
+            crate::cargo(root, run)
         }
         Suite::TickToOrder => {
             let python = crate::sdks::python(root, &crate::target_dir(root).join("sdk"))?;

@@ -41,6 +41,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     crate::cargo(root, ["nextest", "run", "--profile", "faults", "--workspace", "--no-fail-fast"])?;
     step("crashes");
     crate::cargo(root, ["nextest", "run", "--profile", "crash", "--workspace", "--no-fail-fast"])?;
+    step("kills");
+    crate::cargo(root, ["nextest", "run", "--profile", "kill", "--workspace", "--no-fail-fast"])?;
     step("documentation examples");
     crate::cargo(root, ["test", "--workspace", "--doc", "--quiet"])?;
     if !options.tests_only {

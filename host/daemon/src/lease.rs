@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -20,7 +20,7 @@ use nix::{
     sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, socket},
 };
 use sandpit_contract::{Beat, BootTime, MAX_MESSAGE_BYTES, PROTOCOL, ToHost, ToWatchdog, decode, encode};
-use sandpit_types::HostEpoch;
+use sandpit_types::{HostEpoch, StrategyName};
 
 use crate::{ambient, loops::Loops};
 
@@ -78,6 +78,13 @@ pub(crate) enum Order {
         /// Why.
         reason: String,
     },
+    /// Quarantine this strategy as after its third strike. Comes again until its loop is gone.
+    Quarantine {
+        /// Which.
+        strategy: StrategyName,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// The lease thread.
@@ -98,6 +105,8 @@ pub(crate) struct LeaseParts {
     pub(crate) lease: Arc<Lease>,
     /// Whose progress is reported.
     pub(crate) loops: Arc<Loops>,
+    /// The broker's id of the account that is traded, once it is read; never in a dry run.
+    pub(crate) account: Arc<OnceLock<String>>,
     /// Takes the watchdog's orders; must not block.
     pub(crate) orders: Box<dyn Fn(Order) + Send>,
 }
@@ -197,7 +206,9 @@ fn serve(parts: &LeaseParts, fd: OwnedFd, stop: &AtomicBool, sequence: &mut u64)
     let mut packet = vec![0; MAX_MESSAGE_BYTES];
     while !stop.load(Ordering::Acquire) {
         *sequence += 1;
-        let beat = Beat { epoch: parts.epoch.0, sequence: *sequence, loops: parts.loops.beats() };
+        let loops = parts.loops.beats();
+        let account = parts.account.get().cloned();
+        let beat = Beat { epoch: parts.epoch.0, account, sequence: *sequence, loops };
         if write(&fd, &ToWatchdog::Beat(beat)).is_err() {
             return None;
         }
@@ -239,6 +250,102 @@ fn take(parts: &LeaseParts, packet: &[u8]) {
             parts.loops.probe(nonce);
         }
         Ok(ToHost::Drain { reason }) => (parts.orders)(Order::Drain { reason }),
+        Ok(ToHost::Quarantine { strategy, reason }) => match StrategyName::parse(&strategy) {
+            Ok(strategy) => (parts.orders)(Order::Quarantine { strategy, reason }),
+            Err(error) => tracing::warn!(%error, "the watchdog names a strategy that cannot be; ignored"),
+        },
         Err(error) => tracing::warn!(%error, "the watchdog sent a message that is not understood; ignored"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::fd::RawFd,
+        sync::mpsc::{Receiver, channel},
+    };
+
+    use nix::sys::socket::{Backlog, accept, bind, listen};
+    use sandpit_types::Pulse;
+
+    use super::*;
+
+    /// A watchdog of this test's own, the host's end of it, and what it orders.
+    struct Bench {
+        /// Open until the process ends.
+        watchdog: RawFd,
+        client: LeaseClient,
+        account: Arc<OnceLock<String>>,
+        pulse: Arc<Pulse>,
+        orders: Receiver<Order>,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a directory");
+            let socket_path = dir.path().join("s");
+            let listener = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None);
+            let listener = listener.expect("a socket");
+            bind(listener.as_raw_fd(), &UnixAddr::new(&socket_path).expect("short")).expect("bound");
+            listen(&listener, Backlog::new(1).expect("small")).expect("listens");
+            let (account, pulse, loops) =
+                (Arc::default(), Arc::new(Pulse::default()), Arc::new(Loops::default()));
+            loops.add("strategy:a", pulse.clone(), Box::new(drop));
+            let (told, orders) = channel();
+            let parts = LeaseParts {
+                socket: socket_path,
+                epoch: HostEpoch(7),
+                mode: "paper",
+                lease: Arc::default(),
+                loops,
+                account: Arc::clone(&account),
+                orders: Box::new(move |order| told.send(order).expect("the test listens")),
+            };
+            let client = LeaseClient::start(parts).expect("a thread");
+            let watchdog = accept(listener.as_raw_fd()).expect("the host comes");
+            Self { watchdog, client, account, pulse, orders, _dir: dir }
+        }
+
+        fn hear(&self) -> ToWatchdog {
+            let mut packet = vec![0; MAX_MESSAGE_BYTES];
+            let bytes = recv(self.watchdog, &mut packet, MsgFlags::empty()).expect("it speaks");
+            decode(&packet[..bytes]).expect("a message")
+        }
+
+        /// Hears until a beat is as wanted.
+        fn beat(&self, is_wanted: impl Fn(&Beat) -> bool) {
+            let mut heard = (0..100).map(|_| self.hear());
+            assert!(heard.any(|message| matches!(message, ToWatchdog::Beat(beat) if is_wanted(&beat))));
+        }
+
+        fn say(&self, message: &ToHost) {
+            let packet = encode(message).expect("short");
+            send(self.watchdog, &packet, MsgFlags::empty()).expect("it listens");
+        }
+    }
+
+    #[test]
+    fn a_beat_says_whose_account_and_how_much_memory() {
+        let bench = Bench::new();
+        assert!(matches!(bench.hear(), ToWatchdog::Hello { protocol: PROTOCOL, epoch: 7, .. }));
+        bench.beat(|beat| beat.account.is_none() && beat.loops[0].memory_bytes == 0);
+        bench.account.set("abc".into()).expect("once");
+        bench.pulse.hold(5 << 20);
+        bench.beat(|beat| beat.account.as_deref() == Some("abc") && beat.loops[0].memory_bytes == 5 << 20);
+        bench.client.leave(&ToWatchdog::Bye { reason: "over".into() });
+    }
+
+    #[test]
+    fn a_quarantine_is_handed_on_and_a_name_that_cannot_be_is_not() {
+        let bench = Bench::new();
+        let order =
+            |strategy: &str| ToHost::Quarantine { strategy: strategy.into(), reason: "memory".into() };
+        bench.say(&order("../../etc"));
+        bench.say(&order("sma_cross"));
+        let strategy = StrategyName::parse("sma_cross").expect("a name");
+        let got = bench.orders.recv_timeout(Duration::from_secs(20)).expect("handed on");
+        assert_eq!(got, Order::Quarantine { strategy, reason: "memory".into() });
+        bench.client.leave(&ToWatchdog::Bye { reason: "over".into() });
     }
 }

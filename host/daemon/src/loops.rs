@@ -35,6 +35,13 @@ impl Loops {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| entry.name != name);
     }
 
+    /// The pulse of a loop, for [`crate::sabotage`].
+    #[cfg(debug_assertions)]
+    pub(crate) fn pulse(&self, name: &str) -> Option<Arc<Pulse>> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().find(|entry| entry.name == name).map(|entry| entry.pulse.clone())
+    }
+
     /// Sends a nonce through every loop's own queue.
     pub(crate) fn probe(&self, nonce: u64) {
         for entry in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -49,6 +56,7 @@ impl Loops {
             name: entry.name.clone(),
             progress: entry.pulse.progress(),
             nonce: entry.pulse.nonce(),
+            memory_bytes: entry.pulse.held_bytes(),
         };
         entries.iter().map(beat).collect()
     }

@@ -22,6 +22,8 @@ mod records;
 mod replay;
 mod review;
 mod run;
+#[cfg(debug_assertions)]
+mod sabotage;
 mod sessions;
 mod set_position;
 mod stopped;

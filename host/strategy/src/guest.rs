@@ -96,6 +96,11 @@ impl Guest {
         &mut self.store.data_mut().estate
     }
 
+    /// Its linear memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().usage.memory()
+    }
+
     pub(crate) fn into_estate(self) -> Box<Estate> {
         self.store.into_data().estate
     }

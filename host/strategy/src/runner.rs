@@ -43,7 +43,7 @@ impl Runner {
     /// Starts the strategy on this thread (`describe` and `init`), then hands it events from `inbox` on its
     /// own.
     ///
-    /// `pulse` advances with each event and answers
+    /// `pulse` advances with each event, says what memory is held, and answers
     /// the nonces of [`StrategyEvent::Probe`], also while the strategy rests or is quarantined: the loop is
     /// alive then. A panic of ours quarantines the strategy and leaves the loop alive, too.
     ///
@@ -106,7 +106,11 @@ fn one(session: &mut Session, next: Next, output: Output<'_>, pulse: &Pulse) {
         Next::Swap(candidate) => {
             guarded(session, output, |session, output| session.swap(*candidate, output));
         }
-        Next::Event(StrategyEvent::Probe(nonce)) => pulse.answer(nonce),
+        Next::Event(StrategyEvent::Probe(nonce)) => {
+            // Whoever asks for life asks for this, too: events pay nothing for it.
+            pulse.hold(session.memory_bytes() as u64);
+            pulse.answer(nonce);
+        }
         Next::Event(event) => guarded(session, output, |session, output| session.on(&event, output)),
     }
     pulse.work();

@@ -272,6 +272,14 @@ impl Session {
         self.tell(StrategyOutput::Stopped { strategy: self.strategy() }, output);
     }
 
+    /// Linear memory of the life that runs; one that rests or is quarantined has given it back.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match &self.life {
+            Life::Running(guest) => guest.memory_bytes(),
+            Life::Resting { .. } | Life::Quarantined(_) => 0,
+        }
+    }
+
     fn strategy(&self) -> StrategyName {
         self.plugin.name().clone()
     }

@@ -29,6 +29,8 @@ pub use order::{
     BrokerOrder, Change, Fill, Links, OrderRequest, OrderStatus, OrderUpdate, Side, TimeInForce, TradeEvent,
     TradeUpdate,
 };
+#[cfg(debug_assertions)]
+pub use pulse::Halt;
 pub use pulse::Pulse;
 pub use time::{MarketClock, MarketTime, TimeError};
 pub use times::{TIMES_BOUNDS_US, Times};

@@ -306,7 +306,7 @@ impl Rig {
         let watchdog = format!(
             "state_dir = {state:?}\nsocket = {socket:?}\nkill_switch_file = {kill:?}\n\
              [host]\nmode = \"attach\"\nrestart_backoff_ms = [{steps}]\n[broker]\ntrading_url = \
-             \"http://{broker}\"\n",
+             \"http://{broker}\"\n[admin]\nlisten = \"off\"\n",
             state = self.path("watchdog"),
             steps = ["1"; 32].join(", "),
         );

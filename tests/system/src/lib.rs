@@ -6,7 +6,7 @@ mod agree;
 mod books;
 mod demo;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use books::{differences, doubled, recorded};
 pub use demo::{Demo, Ended, get_json, monotonic_ms, wait_for};
@@ -16,10 +16,7 @@ pub use demo::{Demo, Ended, get_json, monotonic_ms, wait_for};
 /// # Panics
 /// When it is not there: build the workspace first.
 pub fn binary(name: &str) -> PathBuf {
-    let here = std::env::current_exe().expect("a test knows its own path");
-    let folder = here.parent().expect("target/PROFILE/deps, or where the binaries are");
-    let folder = if folder.ends_with("deps") { folder.parent().expect("target/PROFILE") } else { folder };
-    let path = folder.join(name);
+    let path = built().join(name);
     assert!(path.exists(), "{} is not built; run cargo xtask test", path.display());
     path
 }
@@ -40,9 +37,15 @@ pub fn test_plugin(name: &str) -> PathBuf {
     compiled("test-plugins", name)
 }
 
+/// Where the binaries of this build are: target/PROFILE.
+fn built() -> PathBuf {
+    let here = std::env::current_exe().expect("a test knows its own path");
+    let folder = here.parent().expect("target/PROFILE/deps, or where the binaries are");
+    if folder.ends_with("deps") { folder.parent().expect("target/PROFILE").into() } else { folder.into() }
+}
+
 fn compiled(folder: &str, name: &str) -> PathBuf {
-    let target = binary("xtask").ancestors().nth(2).map(Path::to_owned).expect("target/PROFILE/xtask");
-    let path = target.join(folder).join(format!("{name}.wasm"));
+    let path = built().parent().expect("target/PROFILE").join(folder).join(format!("{name}.wasm"));
     assert!(path.exists(), "{} is not built; run cargo xtask plugins", path.display());
     path
 }

@@ -42,29 +42,3 @@ fn a_stopped_host_is_noticed_and_replaced() {
     demo.books_agree();
     demo.nothing_lost_or_doubled();
 }
-
-#[test]
-fn a_host_that_outgrows_its_memory_is_drained_and_replaced() {
-    let resident = {
-        let demo = Demo::trading("195");
-        demo.host_status().expect("it trades")["rss_bytes"].as_u64().expect("a number")
-    };
-    // Of this budget the same host uses six sevenths: above the line of the drain, below that of the SIGKILL.
-    let budget_mb = resident * 7 / 6 / (1 << 20) + 1;
-    let demo = Demo::start(&["--speed", "195", "--memory-mb", &budget_mb.to_string()]);
-    let (pid, _) = demo.host_pid(None, Duration::from_secs(10));
-    let (_, taken) = demo.host_pid(Some(pid), Duration::from_secs(30));
-    println!("memory_breach_to_replaced {} ms, of {resident} bytes in {budget_mb} MB", taken.as_millis());
-    let log = demo.log();
-    assert!(log.contains("drain"), "{log}");
-    assert!(log.contains("host ended code=30"), "{log}");
-
-    // That was before the opening bell. The new host needs as much memory, so the next drain is in
-    // mid-session.
-    let traded = || (demo.sim_status()["fills"].as_u64() > Some(0)).then_some(());
-    wait_for("fills of a later life", Duration::from_secs(20), traded);
-    let before = demo.watchdog()["host_restarts"].as_u64();
-    let again = || (demo.watchdog()["host_restarts"].as_u64() > before).then_some(());
-    wait_for("a drain in the middle of trading", Duration::from_secs(20), again);
-    demo.nothing_lost_or_doubled();
-}

@@ -12,6 +12,9 @@ pub const MAX_COLUMNS: usize = 110;
 /// Lines a source file may have before its tests begin.
 pub const MAX_FILE_LINES: usize = 400;
 
+/// Lines that the watchdog's broker client may have in all, so that a person can read it at one go.
+pub const MAX_CLIENT_LINES: usize = 400;
+
 /// Folders that are not ours.
 const SKIPPED: [&str; 3] = ["target", ".git", "node_modules"];
 
@@ -67,6 +70,12 @@ pub fn too_long(name: &str, text: &str) -> Vec<String> {
         ));
     }
     found
+}
+
+/// Lines of these files before their tests; test files count nothing.
+pub fn lines_in_all<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> usize {
+    let code = files.into_iter().filter(|(name, _)| !is_test(name));
+    code.map(|(_, text)| code_lines(text).count()).sum()
 }
 
 /// The lines of a file without its tests, numbered from 0: a `#[cfg(test)]` leaves out the item behind it,
@@ -262,6 +271,24 @@ mod tests {
             found.extend(too_long(&name, &read(&file)).into_iter().map(|what| format!("{name}: {what}")));
         }
         assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+
+    #[test]
+    fn the_watchdogs_broker_client_is_small() {
+        assert_eq!(lines_in_all([("a/b.rs", "x\ny\n"), ("a/b_tests.rs", "z\n"), ("a/c.rs", "x\n")]), 3);
+        let root = root();
+        let source = root.join("watchdog/daemon/src");
+        let in_folder =
+            if source.join("broker").is_dir() { files(&source.join("broker"), "rs") } else { vec![] };
+        let all = in_folder.into_iter().chain([source.join("broker.rs")]);
+        let texts: Vec<(String, String)> =
+            all.map(|file| (file.display().to_string(), read(&file))).collect();
+        let lines = lines_in_all(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        assert!(
+            lines <= MAX_CLIENT_LINES,
+            "the watchdog's broker client has {lines} lines, at most {MAX_CLIENT_LINES} are allowed: what \
+             concludes belongs beside it, what runs it into the lanes"
+        );
     }
 
     #[test]

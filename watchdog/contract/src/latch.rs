@@ -32,10 +32,28 @@ pub enum Layer {
     Limit,
     /// The host asked for it.
     Trip,
-    /// An operator, on the machine or over the admin port.
+    /// An operator on the machine.
     Operator,
+    /// Somebody over the admin port.
+    Panic,
+    /// Somebody by a chat command.
+    Chat,
     /// The host kept crashing.
     CrashLoop,
+}
+
+/// What a kill does about the account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// Cancel every order.
+    #[default]
+    Cancel,
+    /// Cancel every order but those that the broker holds to end a position: stops, and what shares their
+    /// fate.
+    CancelKeepStops,
+    /// Cancel every order, then close every position.
+    Flatten,
 }
 
 /// A human's permission to trade.
@@ -62,6 +80,9 @@ pub struct Latch {
     /// suspended before: somebody else's suspension is not ours to lift.
     #[serde(default)]
     pub suspended: bool,
+    /// What it does, so that a next life of the watchdog goes on with the same.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 impl Armed {
@@ -98,6 +119,7 @@ mod tests {
             reason: "five times".into(),
             epoch: 7,
             suspended: true,
+            policy: Policy::Flatten,
         };
         assert_eq!(Latch::from_bytes(&latch.to_bytes()).expect("own bytes"), latch);
         assert!(Latch::from_bytes(b"").is_err());

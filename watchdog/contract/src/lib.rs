@@ -2,16 +2,18 @@
 //!
 //! The two processes share no other code: a fault in the host's half cannot reach the half that stops it.
 
+mod drill;
 mod exit;
 mod latch;
 mod message;
 mod status;
 mod time;
 
+pub use drill::{DrillOutcome, DrillStatus, MAX_DRILL_TEXT};
 pub use exit::Exit;
-pub use latch::{ARMED_FILE, Armed, LATCH_FILE, Latch, LatchError, Layer};
+pub use latch::{ARMED_FILE, Armed, LATCH_FILE, Latch, LatchError, Layer, Policy};
 pub use message::{
     Beat, LoopBeat, MAX_LOOPS, MAX_MESSAGE_BYTES, MessageError, PROTOCOL, ToHost, ToWatchdog, decode, encode,
 };
-pub use status::{BrokerProof, KillStatus, LoopStatus, State, Status, ToObserver};
+pub use status::{BrokerProof, KillStatus, LimitsStatus, LoopStatus, State, Status, Strain, ToObserver};
 pub use time::BootTime;

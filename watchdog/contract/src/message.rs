@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::BootTime;
+use crate::{BootTime, DrillStatus};
 
 /// Version of these messages. A peer with another one is refused at `Hello`.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// A packet is never longer than this; a longer one is an error.
-pub const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+pub const MAX_MESSAGE_BYTES: usize = 24 * 1024;
 
 /// A beat names at most so many loops.
 pub const MAX_LOOPS: usize = 120;
@@ -36,6 +36,14 @@ pub struct LoopBeat {
     pub progress: u64,
     /// The newest nonce that came back through the loop's own queue.
     pub nonce: u64,
+    /// What the loop's strategy holds, bytes; 0 for a loop that is no strategy's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub memory_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// What a host reports several times a second.
@@ -43,6 +51,9 @@ pub struct LoopBeat {
 pub struct Beat {
     /// The host's life.
     pub epoch: u64,
+    /// The broker's id of the account that the host trades, once the host has read it.
+    #[serde(default)]
+    pub account: Option<String>,
     /// Counts beats.
     pub sequence: u64,
     /// One entry a loop; at most [`MAX_LOOPS`].
@@ -81,6 +92,8 @@ pub enum ToWatchdog {
         /// The human's reason.
         reason: String,
     },
+    /// A drill has ended. From the watchdog's own user only; needs no `Hello`, answered by [`crate::Status`].
+    Drilled(DrillStatus),
 }
 
 /// From watchdog to host.
@@ -105,6 +118,13 @@ pub enum ToHost {
     },
     /// Take no new intents, resolve outcomes, save state, end with [`crate::Exit::Drained`].
     Drain {
+        /// Why.
+        reason: String,
+    },
+    /// Quarantine this strategy, as after its third strike: memory ran out twice, and it holds the most.
+    Quarantine {
+        /// Its name, without `strategy:`.
+        strategy: String,
         /// Why.
         reason: String,
     },
@@ -143,8 +163,13 @@ mod tests {
     #[test]
     fn the_largest_beat_fits_a_packet() {
         let name = format!("strategy:{}", "x".repeat(32));
-        let one = LoopBeat { name, progress: u64::MAX, nonce: u64::MAX };
-        let beat = Beat { epoch: u64::MAX, sequence: u64::MAX, loops: vec![one; MAX_LOOPS] };
+        let one = LoopBeat { name, progress: u64::MAX, nonce: u64::MAX, memory_bytes: u64::MAX };
+        let beat = Beat {
+            epoch: u64::MAX,
+            account: Some("x".repeat(64)),
+            sequence: u64::MAX,
+            loops: vec![one; MAX_LOOPS],
+        };
         encode(&ToWatchdog::Beat(beat)).expect("fits");
     }
 

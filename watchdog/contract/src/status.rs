@@ -1,8 +1,10 @@
 //! What the watchdog tells an observer: one picture of the lease, the host and the kill.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Layer;
+use crate::{DrillStatus, Layer};
 
 /// Where the watchdog stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,10 @@ pub enum BrokerProof {
     ZeroSeen,
     /// Every read of a whole window showed nothing open.
     ConfirmedZero,
+    /// Every read of a whole window showed nothing open but stops that the policy keeps.
+    StopsOnly,
+    /// Every read of a whole window showed nothing open and no position.
+    Flat,
 }
 
 impl BrokerProof {
@@ -49,6 +55,8 @@ impl BrokerProof {
             Self::PendingAtBroker => "PENDING_AT_BROKER",
             Self::ZeroSeen => "ZERO_SEEN",
             Self::ConfirmedZero => "CONFIRMED_ZERO",
+            Self::StopsOnly => "STOPS_ONLY",
+            Self::Flat => "FLAT",
         }
     }
 }
@@ -62,6 +70,35 @@ pub struct LoopStatus {
     pub progress: u64,
     /// Milliseconds since that counter moved.
     pub age_ms: u64,
+    /// What the loop's strategy holds, bytes; 0 for a loop that is no strategy's.
+    #[serde(default)]
+    pub memory_bytes: u64,
+}
+
+/// How the host's memory and the machine fare. What is not known, or not known yet, is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Strain {
+    /// The host's memory in use.
+    pub memory_used_bytes: Option<u64>,
+    /// What it may use.
+    pub memory_limit_bytes: Option<u64>,
+    /// How fast that grows, over the last ten minutes; known after one.
+    pub memory_slope_bytes_per_minute: Option<i64>,
+    /// For so much of the last ten seconds somebody waited for memory, per mille.
+    pub memory_pressure_permille: Option<u32>,
+    /// How often the host had to be ended for its memory within the last hour.
+    pub memory_breaches: u32,
+    /// Strategies that the host has been, or is to be, told to quarantine, and still shows.
+    pub quarantining: Vec<String>,
+    /// For so much of the last three seconds somebody waited for a processor, per mille.
+    pub cpu_pressure_permille: Option<u32>,
+    /// So much of the last three seconds the hypervisor took, per mille.
+    pub steal_permille: Option<u32>,
+    /// So late the watchdog's own turns came in the last three seconds, in sum.
+    pub late_ms: u64,
+    /// The machine is too slow for its loops: one that stands still is replaced later than else.
+    pub starved: bool,
 }
 
 /// The kill in force.
@@ -73,6 +110,33 @@ pub struct KillStatus {
     pub reason: String,
     /// Unix seconds.
     pub at_unix_s: u64,
+}
+
+impl fmt::Display for Strain {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = |figure: Option<String>| figure.unwrap_or_else(|| "?".into());
+        let share = |share: Option<u32>| known(share.map(|share| format!("{}.{}", share / 10, share % 10)));
+        let mb = |bytes: Option<u64>| known(bytes.map(|bytes| (bytes >> 20).to_string()));
+        let slope = self.memory_slope_bytes_per_minute;
+        write!(
+            formatter,
+            "memory {} of {} MB, {} kB/min, pressure {} %, ran out {} times within the hour; \
+             cpu pressure {} %, steal {} %, own turns late {} ms{}",
+            mb(self.memory_used_bytes),
+            mb(self.memory_limit_bytes),
+            known(slope.map(|bytes| (bytes >> 10).to_string())),
+            share(self.memory_pressure_permille),
+            self.memory_breaches,
+            share(self.cpu_pressure_permille),
+            share(self.steal_permille),
+            self.late_ms,
+            if self.starved { ": starved" } else { "" },
+        )?;
+        if self.quarantining.is_empty() {
+            return Ok(());
+        }
+        write!(formatter, "; to be quarantined: {}", self.quarantining.join(", "))
+    }
 }
 
 /// The whole picture.
@@ -98,6 +162,43 @@ pub struct Status {
     pub kill: Option<KillStatus>,
     /// Memory in use, per cent of the limit.
     pub memory_percent: Option<u32>,
+    /// How memory and machine fare.
+    #[serde(default)]
+    pub strain: Strain,
+    /// The newest drill that this watchdog knows of.
+    #[serde(default)]
+    pub last_drill: Option<DrillStatus>,
+    /// The account as the watchdog itself reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsStatus>,
+}
+
+/// The account, and how far it is from the limits that the watchdog watches. A `bp` is a hundredth of a per
+/// cent of the capital.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsStatus {
+    /// Whether a limit would kill: not before a host has come, and not in a dry run.
+    pub is_judged: bool,
+    /// The end of the account's id.
+    pub account: Option<String>,
+    /// The equity of the last reading; `None` while it is unknown.
+    pub equity_cents: Option<i64>,
+    /// The highest equity.
+    pub peak_cents: Option<i64>,
+    /// Lost from the peak.
+    pub drawdown_bp: i64,
+    /// Lost within 30 minutes.
+    pub half_hour_loss_bp: i64,
+    /// Lost since the session's start.
+    pub day_loss_bp: i64,
+    /// All positions together.
+    pub gross_bp: i64,
+    /// Orders that the broker accepted within a minute.
+    pub orders_a_minute: u32,
+    /// Milliseconds since the last good reading; `None` before the first.
+    pub read_ms_ago: Option<u64>,
+    /// Why there is no lease, when it is for the account.
+    pub withheld: Option<String>,
 }
 
 /// From watchdog to an observer or operator.
@@ -115,6 +216,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn strain_is_one_line_and_a_status_without_it_is_read() {
+        let text = Strain::default().to_string();
+        assert_eq!(
+            text,
+            "memory ? of ? MB, ? kB/min, pressure ? %, ran out 0 times within the hour; \
+             cpu pressure ? %, steal ? %, own turns late 0 ms"
+        );
+        let strain = Strain {
+            memory_used_bytes: Some(3 << 20),
+            memory_slope_bytes_per_minute: Some(-2048),
+            cpu_pressure_permille: Some(734),
+            quarantining: vec!["a".into(), "b".into()],
+            starved: true,
+            ..Strain::default()
+        };
+        let text = strain.to_string();
+        for words in
+            ["memory 3 of ?", "-2 kB/min", "cpu pressure 73.4 %", "0 ms: starved; to be quarantined: a, b"]
+        {
+            assert!(text.contains(words), "{words} is not in {text}");
+        }
+        assert_eq!(serde_json::from_str::<Strain>("{}").expect("all have defaults"), Strain::default());
+    }
+
+    #[test]
     fn the_words_of_an_answer_are_the_documented_ones() {
         let status = Status {
             state: State::Killed,
@@ -123,10 +249,13 @@ mod tests {
             host_pid: None,
             host_rss_bytes: None,
             lease_ms_left: 0,
-            loops: vec![LoopStatus { name: "ingest".into(), progress: 4, age_ms: 20 }],
+            loops: vec![LoopStatus { name: "ingest".into(), progress: 4, age_ms: 20, memory_bytes: 0 }],
             host_restarts: 0,
             kill: Some(KillStatus { layer: Layer::CrashLoop, reason: "x".into(), at_unix_s: 1 }),
             memory_percent: None,
+            strain: Strain::default(),
+            last_drill: None,
+            limits: None,
         };
         let text = serde_json::to_string(&ToObserver::Status(Box::new(status))).expect("plain data");
         for word in
@@ -134,7 +263,8 @@ mod tests {
         {
             assert!(text.contains(word), "{word} is not in {text}");
         }
-        for proof in [BrokerProof::PendingAtBroker, BrokerProof::ZeroSeen, BrokerProof::ConfirmedZero] {
+        use BrokerProof as B;
+        for proof in [B::PendingAtBroker, B::ZeroSeen, B::ConfirmedZero, B::StopsOnly, B::Flat] {
             assert_eq!(serde_json::to_value(proof).expect("a word"), proof.word());
         }
     }

@@ -1,50 +1,42 @@
-//! The watchdog's own broker client: suspend, cancel, look. Tolerant in what it reads, strict in what it
-//! concludes.
+//! The watchdog's own broker client: suspend, cancel, close, look. Tolerant in what it reads, strict in what
+//! it concludes.
 //!
-//! No proxy of the environment, no redirects, no retries of its own, short time-outs. Three lanes, each a
-//! thread with a queue of its own, so that a slow answer to one command delays no other.
+//! No proxy of the environment, no redirects, no retries of its own, short time-outs. Each lane (`lanes.rs`)
+//! has a client of its own with one connection, which stays open between requests.
 
-mod sighting;
+mod account;
 
-use std::{
-    collections::BTreeSet,
-    io,
-    sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
+use sandpit_contract::Policy;
 use serde_json::{Value, json};
-use ureq::{Agent, Body, http::Response};
+use ureq::{Agent, unversioned::transport::DefaultConnector};
 
 use crate::{
-    ambient,
+    addresses::{Addresses, Doubt},
     config::Credentials,
+    entries::Search,
     error::Error,
-    machine::Input,
-    mailbox::Mailbox,
-    proof::{Command, Report, Scope, Sighting, Unread},
+    proof::{Cancels, Closes, Scope, Sighting},
+    replies::{answer, cancels, closes, count_close, market, page_end, suspension},
+    rows::{sighting, text},
 };
-use sighting::{sighting, text};
 
 /// A connection must stand within this time.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// A request must be answered within this time.
 const CALL_WAIT: Duration = Duration::from_secs(5);
-/// A suspension waits at most so long to learn whether it is the first.
+/// A suspension waits at most so long to learn whether it is the first, and a command for a connection that
+/// is only being kept warm.
 const ASK_WAIT: Duration = Duration::from_millis(200);
 /// Connections are kept warm at least so long.
 const IDLE: Duration = Duration::from_secs(90);
-/// An answer is never longer: 500 orders with legs take about 2 MB.
-const MAX_BODY_BYTES: u64 = 16 << 20;
-/// Commands that wait in a lane; the machine never sends more.
-const LANE_DEPTH: usize = 4;
 /// The broker lists at most so many orders.
 const PAGE: usize = 500;
 /// So many pages are read before the answer counts as no proof.
 const MAX_PAGES: usize = 10;
+/// So many pages of orders that are over are searched, the newest first.
+const MAX_CLOSED_PAGES: usize = 2;
 
 /// The client.
 pub(crate) struct Client {
@@ -52,6 +44,7 @@ pub(crate) struct Client {
     base: String,
     credentials: Credentials,
     scope: Scope,
+    doubt: Doubt,
 }
 
 impl Client {
@@ -66,7 +59,27 @@ impl Client {
             .max_idle_age(IDLE)
             .user_agent("sandpit-watchdog")
             .build();
-        Self { agent: config.into(), base: base.trim_end_matches('/').into(), credentials, scope }
+        let addresses = Addresses::default();
+        let doubt = addresses.doubt();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), addresses);
+        Self { agent, base: base.trim_end_matches('/').into(), credentials, scope, doubt }
+    }
+
+    /// The same with connections of its own.
+    pub(crate) fn apart(&self) -> Self {
+        Self::new(&self.base, self.credentials.clone(), self.scope)
+    }
+
+    /// Opens the connection, or keeps it open; whether trading is suspended. Whoever comes meanwhile waits
+    /// at most [`ASK_WAIT`] longer than for a new connection, which is made when the old one is that slow.
+    ///
+    /// # Errors
+    /// When the broker does not say.
+    pub(crate) fn warm(&self) -> Result<bool, Error> {
+        match self.ask_suspended(ASK_WAIT) {
+            Err(Error::BrokerSilent(_)) => self.is_suspended(),
+            answered => answered,
+        }
     }
 
     /// Whether trading is suspended.
@@ -83,10 +96,7 @@ impl Client {
     }
 
     fn ask_suspended(&self, wait: Duration) -> Result<bool, Error> {
-        let body = self.call("GET", "/v2/account/configurations", None, wait)?;
-        body.get("suspend_trade")
-            .and_then(Value::as_bool)
-            .ok_or(Error::BrokerUnproven("no `suspend_trade` in it"))
+        suspension(&self.call("GET", "/v2/account/configurations", None, wait)?)
     }
 
     /// Suspends trading, or lifts it.
@@ -96,55 +106,120 @@ impl Client {
     pub(crate) fn suspend(&self, suspend: bool) -> Result<(), Error> {
         let change = json!({ "suspend_trade": suspend });
         let body = self.call("PATCH", "/v2/account/configurations", Some(&change), CALL_WAIT)?;
-        match body.get("suspend_trade").and_then(Value::as_bool) {
-            Some(now) if now == suspend => Ok(()),
-            Some(_) => Err(Error::BrokerUnproven("`suspend_trade` did not change")),
-            None => Err(Error::BrokerUnproven("no `suspend_trade` in it")),
+        if suspension(&body)? == suspend {
+            Ok(())
+        } else {
+            Err(Error::BrokerUnproven("`suspend_trade` did not change"))
         }
     }
 
-    /// Asks for the cancel of every open order; how many cancels were taken.
+    /// Asks for the cancel of every open order. An order that is over already (404, 422) is no failure: the
+    /// next read tells.
     ///
     /// # Errors
     /// When the broker does not take the request.
-    pub(crate) fn cancel_all(&self) -> Result<usize, Error> {
+    pub(crate) fn cancel_all(&self) -> Result<Cancels, Error> {
         let body = self.call("DELETE", "/v2/orders", None, CALL_WAIT)?;
-        let taken = |row: &&Value| row.get("status").and_then(Value::as_u64).is_some_and(|s| s < 300);
-        Ok(body.as_array().map_or(0, |rows| rows.iter().filter(taken).count()))
+        Ok(cancels(&body))
     }
 
-    /// Asks for the cancel of these; how many were taken. One that is over already (404, 422) is no failure:
-    /// the next read tells.
+    /// Asks for the cancel of these, as [`Self::cancel_all`].
     ///
     /// # Errors
     /// The last failure, when any order could not be asked for.
-    pub(crate) fn cancel_each(&self, ids: &[String]) -> Result<usize, Error> {
-        let mut taken = 0;
+    pub(crate) fn cancel_each(&self, ids: &[String]) -> Result<Cancels, Error> {
+        let mut cancels = Cancels::default();
         let mut failure = None;
         for id in ids {
             match self.call("DELETE", &format!("/v2/orders/{id}"), None, CALL_WAIT) {
-                Ok(_) => taken += 1,
+                Ok(_) => cancels.taken += 1,
                 Err(Error::BrokerStatus { status: 404 | 422, .. }) => {}
-                // Each of the others would wait as long.
-                Err(error @ Error::BrokerSilent(_)) => return Err(error),
+                // Each of the others would wait as long, or be refused as well.
+                Err(error @ (Error::BrokerSilent(_) | Error::BrokerBusy { .. })) => return Err(error),
                 Err(error) => failure = Some(error),
             }
         }
-        failure.map_or(Ok(taken), Err)
+        failure.map_or(Ok(cancels), Err)
     }
 
-    /// Looks for anything open. In scope `ours` every page counts, because foreign orders may fill the first
-    /// ones, and the legs of a parent that is over are listed only as rows of their own.
+    /// Asks for the cancel of every order and the close of every position.
+    ///
+    /// # Errors
+    /// When the broker does not take the request.
+    pub(crate) fn close_all(&self) -> Result<Closes, Error> {
+        let body = self.call("DELETE", "/v2/positions?cancel_orders=true", None, CALL_WAIT)?;
+        Ok(closes(&body))
+    }
+
+    /// Asks for the close of these. One that is closed already (404) is no failure: the next read tells.
+    ///
+    /// # Errors
+    /// The last failure, when any position could not be asked for.
+    pub(crate) fn close_each(&self, keys: &[String]) -> Result<Closes, Error> {
+        let mut closes = Closes::default();
+        let mut failure = None;
+        for key in keys {
+            let path = format!("/v2/positions/{}", key.replace('/', "%2F"));
+            match self.call("DELETE", &path, None, CALL_WAIT) {
+                Ok(order) => count_close(200, &order, &mut closes),
+                Err(Error::BrokerStatus { status: status @ (403 | 404 | 422), message }) => {
+                    let body = serde_json::from_str(&message).unwrap_or(Value::Null);
+                    count_close(status.into(), &body, &mut closes);
+                }
+                Err(error @ (Error::BrokerSilent(_) | Error::BrokerBusy { .. })) => return Err(error),
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(closes), Err)
+    }
+
+    /// Looks for anything open. Where orders may stay, every page counts, because those may fill the first
+    /// ones, and so do the legs of a parent that is over: they are listed only as rows of their own. That
+    /// list is also read before it is said that nothing is open.
     ///
     /// # Errors
     /// When a read fails, is not a list, or does not end.
-    pub(crate) fn look(&self) -> Result<Sighting, Error> {
-        let (nested, flat) = match self.scope {
-            Scope::Account => (self.page(true, None)?, Vec::new()),
-            Scope::Ours => (self.open_orders(true)?, self.open_orders(false)?),
-        };
+    pub(crate) fn look(&self, policy: Policy) -> Result<Sighting, Error> {
+        let scope = if policy == Policy::Flatten { Scope::Account } else { self.scope };
+        let may_stay = scope == Scope::Ours || policy == Policy::CancelKeepStops;
+        let mut nested =
+            if may_stay { self.open_orders(true)? } else { self.page("open", "nested=true", None)? };
         let positions = self.call("GET", "/v2/positions", None, CALL_WAIT)?;
-        sighting(&nested, &flat, &positions, self.scope)
+        let flat = match (may_stay, nested.is_empty()) {
+            (true, _) => self.open_orders(false)?,
+            // What is reserved says nothing where the broker leaves it out, or nets it away.
+            (false, true) => self.page("open", "nested=false", None)?,
+            (false, false) => Vec::new(),
+        };
+        if may_stay {
+            nested.extend(self.entries(&nested, &flat)?);
+        }
+        let mut seen = sighting(&nested, &flat, &positions, scope)?;
+        if policy == Policy::Flatten && !seen.positions.is_empty() {
+            // It only explains what is waited for, so a failure is no answer.
+            let clock = self.call("GET", "/v2/clock", None, CALL_WAIT).ok();
+            seen.market = clock.as_ref().and_then(market);
+        }
+        Ok(seen)
+    }
+
+    /// The entries, with all their legs, of those legs in `flat` that are not in `nested`; asks nothing where
+    /// there are none. An exit whose entry is older than what is read stays a row by itself.
+    fn entries(&self, nested: &[Value], flat: &[Value]) -> Result<Vec<Value>, Error> {
+        let mut search = Search::new(nested, flat);
+        let mut until = None;
+        for _ in 0..MAX_CLOSED_PAGES {
+            let Some(symbols) = search.symbols() else {
+                break;
+            };
+            let page = self.page("closed", &format!("nested=true&symbols={symbols}"), until.as_deref())?;
+            until = if page.len() < PAGE { None } else { page_end(&page).ok() };
+            search.on(page);
+            if until.is_none() {
+                break;
+            }
+        }
+        Ok(search.found)
     }
 
     /// Every page, newest orders first.
@@ -153,7 +228,7 @@ impl Client {
         let mut seen = BTreeSet::new();
         let mut until = None;
         for _ in 0..MAX_PAGES {
-            let page = self.page(nested, until.as_deref())?;
+            let page = self.page("open", &format!("nested={nested}"), until.as_deref())?;
             let is_last = page.len() < PAGE;
             let next = if is_last { None } else { Some(page_end(&page)?) };
             for order in page {
@@ -170,8 +245,8 @@ impl Client {
         Err(Error::BrokerUnproven("there are more pages of orders than are read"))
     }
 
-    fn page(&self, nested: bool, until: Option<&str>) -> Result<Vec<Value>, Error> {
-        let mut path = format!("/v2/orders?status=open&limit={PAGE}&direction=desc&nested={nested}");
+    fn page(&self, status: &str, of: &str, until: Option<&str>) -> Result<Vec<Value>, Error> {
+        let mut path = format!("/v2/orders?status={status}&limit={PAGE}&direction=desc&{of}");
         if let Some(until) = until {
             path += &format!("&until={}", until.replace('+', "%2B"));
         }
@@ -182,6 +257,15 @@ impl Client {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Value>, wait: Duration) -> Result<Value, Error> {
+        let answered = self.send(method, path, body, wait);
+        // One that had no time to answer says nothing of where it is.
+        if wait > ASK_WAIT && matches!(answered, Err(Error::BrokerSilent(_))) {
+            self.doubt.raise();
+        }
+        answered
+    }
+
+    fn send(&self, method: &str, path: &str, body: Option<&Value>, wait: Duration) -> Result<Value, Error> {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -205,99 +289,6 @@ impl Client {
     }
 }
 
-fn answer(mut response: Response<Body>) -> Result<Value, Error> {
-    let status = response.status();
-    let text = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_string()?;
-    if !status.is_success() {
-        let message = text.chars().take(200).collect();
-        return Err(Error::BrokerStatus { status: status.as_u16(), message });
-    }
-    if text.is_empty() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_str(&text).map_err(|_| Error::BrokerUnproven("it is not JSON"))
-}
-
-/// Where the next page begins: `until` is exclusive, and the page may have cut orders of one moment in two,
-/// so the moment before the last one counts. What comes twice is known by its id.
-fn page_end(page: &[Value]) -> Result<String, Error> {
-    let moments = page.iter().rev().map(|order| text(order, "submitted_at"));
-    let moments: Option<Vec<&str>> = moments.collect();
-    let moments = moments.ok_or(Error::BrokerUnproven("an order has no `submitted_at`"))?;
-    let is_plain = |moment: &str| moment.chars().all(|c| c.is_ascii_alphanumeric() || "+-:.".contains(c));
-    let end = moments.iter().find(|moment| Some(*moment) != moments.first() && is_plain(moment));
-    end.map(|end| (*end).to_owned()).ok_or(Error::BrokerUnproven("a whole page of orders is of one moment"))
-}
-
-/// The three threads.
-pub(crate) struct Lanes {
-    suspend: SyncSender<Command>,
-    cancel: SyncSender<Command>,
-    read: SyncSender<Command>,
-}
-
-impl Lanes {
-    /// Starts them.
-    ///
-    /// # Errors
-    /// When a thread cannot be started.
-    pub(crate) fn start(client: &Arc<Client>, mailbox: &Mailbox) -> io::Result<Self> {
-        let lane = |name: &str| -> io::Result<SyncSender<Command>> {
-            let (commands, waiting) = sync_channel(LANE_DEPTH);
-            let (client, mailbox) = (Arc::clone(client), mailbox.clone());
-            let thread = std::thread::Builder::new().name(name.into()).stack_size(crate::STACK_BYTES);
-            thread.spawn(move || work(&client, &waiting, &mailbox))?;
-            Ok(commands)
-        };
-        Ok(Self { suspend: lane("suspend")?, cancel: lane("cancel")?, read: lane("read")? })
-    }
-
-    /// Never waits. False when the lane is full, which means that the machine lost count.
-    pub(crate) fn send(&self, command: Command) -> bool {
-        let lane = match &command {
-            Command::Suspend { .. } | Command::Check => &self.suspend,
-            Command::CancelAll | Command::CancelEach(_) => &self.cancel,
-            Command::Warm | Command::Read => &self.read,
-        };
-        lane.try_send(command).is_ok()
-    }
-}
-
-fn unread(error: Error) -> Unread {
-    match error {
-        Error::BrokerStatus { status: 401 | 403, .. } => Unread::KeyRefused(error.to_string()),
-        error => Unread::Other(error.to_string()),
-    }
-}
-
-fn work(client: &Client, waiting: &Receiver<Command>, mailbox: &Mailbox) {
-    while let Ok(command) = waiting.recv() {
-        let words = |error: Error| error.to_string();
-        let report = match command {
-            Command::Warm => Report::Warmed(client.is_suspended().map_err(unread)),
-            Command::Check => Report::Checked(client.is_suspended().map_err(words)),
-            Command::Suspend { asks } => {
-                if asks
-                    && let Some(before) = client.was_suspended()
-                    && !mailbox.post(Input::Broker(Report::SuspendedBefore(before)))
-                {
-                    return;
-                }
-                Report::Suspended(client.suspend(true).map_err(words))
-            }
-            Command::CancelAll => Report::Cancelled(client.cancel_all().map_err(words)),
-            Command::CancelEach(ids) => Report::Cancelled(client.cancel_each(&ids).map_err(words)),
-            Command::Read => {
-                let started = ambient::boot_time();
-                Report::Read { started, result: client.look().map_err(words) }
-            }
-        };
-        if !mailbox.post(Input::Broker(report)) {
-            return;
-        }
-    }
-}
-
 #[cfg(test)]
 #[path = "broker_tests.rs"]
-mod tests;
+pub(crate) mod tests;

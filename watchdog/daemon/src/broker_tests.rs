@@ -5,10 +5,13 @@ use std::{
 };
 
 use super::*;
+use crate::{proof::Market, replies::pause};
 
 /// A real HTTP server on loopback: answers the connections' requests in turn with `answers`, and tells each
 /// request as `METHOD PATH BODY`.
-fn serve<T: Into<String> + Send + 'static>(answers: Vec<(u16, T)>) -> (String, mpsc::Receiver<String>) {
+pub(crate) fn serve<T: Into<String> + Send + 'static>(
+    answers: Vec<(u16, T)>,
+) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let (tell, told) = mpsc::channel();
@@ -47,11 +50,11 @@ fn serve<T: Into<String> + Send + 'static>(answers: Vec<(u16, T)>) -> (String, m
     (address, told)
 }
 
-fn client(address: &str) -> Client {
+pub(super) fn client(address: &str) -> Client {
     client_of(address, Scope::Account)
 }
 
-fn client_of(address: &str, scope: Scope) -> Client {
+pub(crate) fn client_of(address: &str, scope: Scope) -> Client {
     let credentials = Credentials { key_id: "key".into(), secret_key: "secret".into() };
     Client::new(address, credentials, scope)
 }
@@ -66,13 +69,14 @@ fn requests_are_what_the_broker_documents() {
         (422, r#"{"code":42210000,"message":"order is already in \"filled\" state"}"#),
         (200, "[]"),
         (200, "[]"),
+        (200, "[]"),
     ]);
     let client = client(&address);
     client.suspend(true).expect("suspended");
     assert!(!client.is_suspended().expect("answered"));
-    assert_eq!(client.cancel_all().expect("taken"), 1);
-    assert_eq!(client.cancel_each(&["x".into(), "y".into()]).expect("taken"), 1);
-    assert_eq!(client.look().expect("read"), Sighting::default());
+    assert_eq!(client.cancel_all().expect("taken").taken, 1);
+    assert_eq!(client.cancel_each(&["x".into(), "y".into()]).expect("taken").taken, 1);
+    assert_eq!(client.look(Policy::Cancel).expect("read"), Sighting::default());
     let requests: Vec<String> = told.iter().collect();
     assert_eq!(
         requests,
@@ -84,6 +88,7 @@ fn requests_are_what_the_broker_documents() {
             "DELETE /v2/orders/y",
             "GET /v2/orders?status=open&limit=500&direction=desc&nested=true",
             "GET /v2/positions",
+            "GET /v2/orders?status=open&limit=500&direction=desc&nested=false",
         ]
     );
 }
@@ -104,81 +109,13 @@ fn what_is_no_success_is_an_error() {
     assert!(matches!(client.suspend(true), Err(Error::BrokerUnproven(_))));
     assert!(matches!(client.cancel_all(), Err(Error::BrokerStatus { status: 500, .. })));
     assert!(matches!(client.cancel_all(), Err(Error::BrokerStatus { status: 307, .. })));
-    assert!(matches!(client.look(), Err(Error::BrokerUnproven(_))));
+    assert!(matches!(client.look(Policy::Cancel), Err(Error::BrokerUnproven(_))));
     assert!(matches!(client.is_suspended(), Err(Error::BrokerUnproven(_))));
-    assert!(matches!(client.cancel_each(&["x".into()]), Err(Error::BrokerStatus { status: 429, .. })));
+    assert!(matches!(client.cancel_each(&["x".into()]), Err(Error::BrokerBusy { pause: None })));
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
     let client = self::client(&format!("http://{closed}"));
     assert!(matches!(client.cancel_all(), Err(Error::BrokerSilent(_))));
-}
-
-fn check(orders: Value, positions: Value, scope: Scope, open: &[&str], reserved: &[&str]) {
-    check_both(orders, json!([]), positions, scope, open, reserved);
-}
-
-fn rows(list: &Value) -> &[Value] {
-    list.as_array().expect("a list")
-}
-
-fn check_both(orders: Value, flat: Value, positions: Value, scope: Scope, open: &[&str], reserved: &[&str]) {
-    let seen = sighting(rows(&orders), rows(&flat), &positions, scope).expect("lists");
-    assert_eq!(
-        (seen.open, seen.reserved),
-        (
-            open.iter().map(|s| s.to_string()).collect(),
-            reserved.iter().map(|s| s.to_string()).collect::<Vec<_>>()
-        ),
-        "{orders} {positions}"
-    );
-}
-
-#[test]
-fn legs_held_orders_and_reservations_are_open() {
-    let account = Scope::Account;
-    check(json!([]), json!([]), account, &[], &[]);
-    check(json!([{"id": "a", "status": "pending_cancel"}]), json!([]), account, &["a"], &[]);
-    check(json!([{"id": "a", "status": "a_word_of_tomorrow"}]), json!([]), account, &["a"], &[]);
-    check(json!([{"id": "a", "status": "canceled"}]), json!([]), account, &[], &[]);
-    let bracket = json!([{"id": "p", "status": "filled", "legs": [
-        {"id": "t", "status": "new", "legs": null}, {"id": "s", "status": "held"}]}]);
-    check(bracket, json!([]), account, &["t", "s"], &[]);
-    let held = json!([{"symbol": "A", "qty": "10", "qty_available": "4"},
-        {"symbol": "B", "qty": "-5", "qty_available": "-5"}, {"symbol": "C", "qty": "1"},
-        {"symbol": "D", "qty": "-5", "qty_available": "0"},
-        {"symbol": "E", "qty": "5", "qty_available": "?"}]);
-    check(json!([]), held, account, &[], &["A", "D", "E"]);
-    assert!(sighting(&[], &[], &json!({}), account).is_err());
-    assert!(sighting(&[json!({"status": "new"})], &[], &json!([]), account).is_err());
-    assert!(sighting(&[json!({"id": "../x", "status": "new"})], &[], &json!([]), account).is_err());
-}
-
-#[test]
-fn scope_ours_leaves_manual_orders_alone() {
-    let orders = json!([
-        {"id": "a", "status": "new", "client_order_id": "sp-x-1", "symbol": "A",
-            "legs": [{"id": "l", "status": "held"}]},
-        {"id": "b", "status": "new", "client_order_id": "mine", "symbol": "B"}]);
-    let positions = json!([{"symbol": "A", "qty": "2", "qty_available": "0"},
-        {"symbol": "B", "qty": "2", "qty_available": "0"}]);
-    check(orders, positions, Scope::Ours, &["a", "l"], &["A"]);
-}
-
-#[test]
-fn scope_ours_sees_what_only_the_flat_list_shows() {
-    let nested = json!([
-        {"id": "m", "status": "new", "client_order_id": "mine", "symbol": "M", "order_class": "bracket",
-            "legs": [{"id": "ml", "status": "held"}]}]);
-    let flat = json!([
-        // Ours, but not in the nested list.
-        {"id": "a", "status": "held", "client_order_id": "sp-x-1", "symbol": "A"},
-        // A leg whose parent is over: its id is the broker's, so it explains no reservation.
-        {"id": "t", "status": "new", "client_order_id": "uuid", "symbol": "B", "order_class": "bracket"},
-        // The leg of a foreign parent that is listed, and a foreign order of its own.
-        {"id": "ml", "status": "held", "client_order_id": "uuid2", "symbol": "M", "order_class": "bracket"},
-        {"id": "f", "status": "new", "client_order_id": "mine2", "symbol": "F", "order_class": ""}]);
-    let held = |symbol: &str| json!({"symbol": symbol, "qty": "2", "qty_available": "0"});
-    let positions = json!([held("A"), held("B"), held("M"), held("F")]);
-    check_both(nested, flat, positions, Scope::Ours, &["a"], &["A", "B"]);
+    assert!(client.doubt.is_raised(), "the broker may have moved");
 }
 
 /// A page of `PAGE` foreign orders, of which `last` of the last share the moment `moment`.
@@ -198,16 +135,16 @@ fn scope_ours_reads_every_page() {
     let answers =
         vec![(200, page(0, "2026T1", 3)), (200, rest.into()), (200, "[]".into()), (200, "[]".to_owned())];
     let (address, told) = serve(answers);
-    let seen = client_of(&address, Scope::Ours).look().expect("read");
-    assert_eq!(seen.open, ["ours"]);
+    let seen = client_of(&address, Scope::Ours).look(Policy::Cancel).expect("read");
+    assert_eq!(seen.open.iter().map(|order| order.id.as_str()).collect::<Vec<_>>(), ["ours"]);
     let requests: Vec<String> = told.try_iter().collect();
     assert_eq!(
         requests,
         [
             "GET /v2/orders?status=open&limit=500&direction=desc&nested=true",
             "GET /v2/orders?status=open&limit=500&direction=desc&nested=true&until=2026T1-496",
-            "GET /v2/orders?status=open&limit=500&direction=desc&nested=false",
             "GET /v2/positions",
+            "GET /v2/orders?status=open&limit=500&direction=desc&nested=false",
         ]
     );
 }
@@ -216,19 +153,172 @@ fn scope_ours_reads_every_page() {
 fn pages_without_end_are_no_proof() {
     let answers = (0..MAX_PAGES).map(|n| (200, page(n * PAGE, &format!("2026T{n}"), 1))).collect();
     let (address, _told) = serve(answers);
-    let result = client_of(&address, Scope::Ours).look();
+    let result = client_of(&address, Scope::Ours).look(Policy::Cancel);
     assert!(matches!(result, Err(Error::BrokerUnproven(text)) if text.contains("more pages")), "{result:?}");
     let (address, _told) = serve(vec![(200, page(0, "2026T1", PAGE))]);
-    let result = client_of(&address, Scope::Ours).look();
+    let result = client_of(&address, Scope::Ours).look(Policy::Cancel);
     assert!(matches!(result, Err(Error::BrokerUnproven(text)) if text.contains("one moment")), "{result:?}");
 }
 
+fn text_list(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
 #[test]
-fn a_refused_key_is_told_from_a_broker_that_is_away() {
-    let (address, _told) = serve(vec![(401, "no"), (403, "no"), (500, "oops")]);
+fn rows_of_a_bulk_cancel_that_fail_are_named() {
+    let rows = r#"[{"id":"a","status":200},{"id":"b","status":422},{"id":"c","status":404},
+        {"id":"d","status":500},{"id":"e","status":429},{"id":"f"},{"id":"../x","status":500}]"#;
+    let (address, _told) = serve(vec![(207, rows)]);
+    let cancels = client(&address).cancel_all().expect("taken");
+    assert_eq!(cancels, Cancels { taken: 1, failed: text_list(&["d", "e", "f"]) });
+}
+
+#[test]
+fn a_429_ends_a_round_and_its_pause_is_the_brokers_word() {
+    let (address, told) = serve(vec![(204, ""), (429, "slow")]);
+    let result = client(&address).cancel_each(&text_list(&["x", "y", "z"]));
+    assert!(matches!(result, Err(Error::BrokerBusy { pause: None })), "{result:?}");
+    assert_eq!(told.iter().count(), 2);
+    let check = |headers: &[(&'static str, &str)], expected: Option<u64>| {
+        let headers = headers.iter().map(|(name, value)| {
+            (ureq::http::HeaderName::from_static(name), value.parse().expect("a value"))
+        });
+        let got = pause(&headers.collect(), 1000);
+        assert_eq!(got, expected.map(Duration::from_secs));
+    };
+    check(&[], None);
+    check(&[("retry-after", "3")], Some(3));
+    check(&[("retry-after", "3600")], Some(60));
+    check(&[("retry-after", "Sun, 22 Nov 2026 00:00:00 GMT")], None);
+    check(&[("x-ratelimit-reset", "1007")], Some(7));
+    check(&[("x-ratelimit-reset", "1007"), ("retry-after", "2")], Some(2));
+    // Past, and of another clock.
+    check(&[("x-ratelimit-reset", "7")], Some(0));
+    check(&[("x-ratelimit-reset", "1061")], None);
+}
+
+#[test]
+fn closes_tell_who_holds_the_shares() {
+    let held = r#"{"code":40310000,"message":"insufficient qty available for order",
+        "related_orders":["h1","../x"]}"#;
+    let suspended = r#"{"code":40310000,"message":"new orders are rejected by user request"}"#;
+    let rows = format!(
+        r#"[{{"symbol":"A","status":200,"body":{{"id":"c"}}}},{{"symbol":"B","status":403,"body":{held}}},
+            {{"symbol":"C","status":403,"body":{suspended}}},{{"symbol":"D","status":500}}]"#
+    );
+    let (address, told) = serve(vec![
+        (207, rows),
+        (200, r#"{"id":"c"}"#.into()),
+        (403, held.into()),
+        (403, suspended.into()),
+        (404, r#"{"message":"position does not exist"}"#.into()),
+        (500, String::new()),
+    ]);
     let client = client(&address);
-    let read = || client.is_suspended().map_err(unread);
-    assert!(matches!(read(), Err(Unread::KeyRefused(_))));
-    assert!(matches!(read(), Err(Unread::KeyRefused(_))));
-    assert!(matches!(read(), Err(Unread::Other(_))));
+    let expected = Closes { taken: 1, refused: 1, holders: text_list(&["h1"]) };
+    assert_eq!(client.close_all().expect("taken"), expected);
+    assert_eq!(client.close_each(&text_list(&["A", "B", "C/D", "E"])).expect("taken"), expected);
+    assert!(client.close_each(&text_list(&["F"])).is_err());
+    let requests: Vec<String> = told.iter().collect();
+    assert_eq!(
+        requests,
+        [
+            "DELETE /v2/positions?cancel_orders=true",
+            "DELETE /v2/positions/A",
+            "DELETE /v2/positions/B",
+            "DELETE /v2/positions/C%2FD",
+            "DELETE /v2/positions/E",
+            "DELETE /v2/positions/F",
+        ]
+    );
+}
+
+#[test]
+fn flatten_asks_for_the_clock_while_something_is_held() {
+    let position = r#"[{"symbol":"A","qty":"1","qty_available":"1"}]"#;
+    let clock = r#"{"is_open":false,"next_open":"2026-11-23T09:30:00-05:00"}"#;
+    let (address, told) = serve(
+        [
+            [(200, "[]"), (200, position), (200, "[]"), (200, clock)],
+            [(200, "[]"), (200, position), (200, "[]"), (500, "")],
+        ]
+        .concat(),
+    );
+    // Positions are one pot: the scope is the account.
+    let client = client_of(&address, Scope::Ours);
+    let market = Market { is_open: false, next_open: "2026-11-23T09:30:00-05:00".into() };
+    assert_eq!(client.look(Policy::Flatten).expect("read").market, Some(market));
+    // It explains only, so it may fail.
+    assert_eq!(client.look(Policy::Flatten).expect("read").market, None);
+    assert_eq!(told.iter().filter(|request| request == "GET /v2/clock").count(), 2);
+}
+
+#[test]
+fn exits_of_an_entry_that_is_over_are_looked_for_in_the_flat_list() {
+    let leg = r#"[{"id":"l","status":"new","symbol":"A","order_class":"bracket"}]"#;
+    for position in [
+        r#"[{"symbol":"A","qty":"1","qty_available":"0"}]"#,
+        // The broker may not say what is reserved, or not reserve it, or net it away.
+        r#"[{"symbol":"A","qty":"1","qty_available":null}]"#,
+        r#"[{"symbol":"A","qty":"-1","qty_available":"-1"}]"#,
+        "[]",
+    ] {
+        let (address, _told) = serve(vec![(200, "[]"), (200, position), (200, leg)]);
+        let seen = client(&address).look(Policy::Cancel).expect("read");
+        assert_eq!(seen.open.len(), 1, "{position}");
+    }
+}
+
+/// A broker that keeps connections open, and answers each first request on one only after `slow`.
+fn serve_slowly(slow: Duration) -> (String, mpsc::Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = format!("http://{}", listener.local_addr().expect("bound"));
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(&stream);
+                let (_never, pause) = mpsc::channel::<()>();
+                let mut wait = slow;
+                loop {
+                    let mut line = String::new();
+                    while !matches!(line.as_str(), "\r\n") {
+                        line.clear();
+                        if !matches!(reader.read_line(&mut line), Ok(bytes) if bytes > 0) {
+                            return;
+                        }
+                    }
+                    let _: Result<(), mpsc::RecvTimeoutError> = pause.recv_timeout(std::mem::take(&mut wait));
+                    let body = r#"{"suspend_trade":false}"#;
+                    let head = format!("HTTP/1.1 200 X\r\nContent-Length: {}\r\n\r\n", body.len());
+                    // Before the answer: whoever has that may ask at once which connections there were.
+                    tell.send(number).expect("the test listens");
+                    if (&stream).write_all((head + body).as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, told)
+}
+
+#[test]
+fn a_warm_connection_is_used_again_and_each_client_has_its_own() {
+    let (address, told) = serve_slowly(Duration::ZERO);
+    let client = client(&address);
+    let other = client.apart();
+    for client in [&client, &client, &other, &client, &other] {
+        assert!(!client.warm().expect("answered"));
+    }
+    drop((client, other));
+    let connections: Vec<usize> = told.try_iter().collect();
+    assert_eq!(connections, [0, 0, 1, 0, 1]);
+}
+
+#[test]
+fn a_broker_that_is_slow_is_warmed_all_the_same() {
+    let (address, _told) = serve_slowly(ASK_WAIT * 2);
+    assert!(!client(&address).warm().expect("answered"));
 }

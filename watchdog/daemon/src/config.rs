@@ -1,16 +1,24 @@
 //! The configuration file, checked as a whole before anything starts.
 
+mod limits;
+
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use sandpit_contract::{MAX_LOOPS, Policy};
 use serde::Deserialize;
 
+pub(crate) use crate::secret::secret;
 use crate::{
+    admin::AdminConfig,
+    alerts::AlertsConfig,
+    drill::DrillConfig,
     error::Error,
-    liveness::Limits,
+    liveness::{Limits, LoopLimits},
     machine::{HostMode, Settings},
     proof::{Scope, Terms},
 };
@@ -44,6 +52,21 @@ pub(crate) struct Config {
     /// How much memory the host may use.
     #[serde(default)]
     pub(crate) memory: MemoryConfig,
+    /// The kill, rehearsed.
+    #[serde(default)]
+    pub(crate) drill: DrillConfig,
+    /// Where the file is.
+    #[serde(skip)]
+    pub(crate) path: PathBuf,
+    /// Who is told.
+    #[serde(default)]
+    pub(crate) alerts: AlertsConfig,
+    /// The panic button, metrics, health.
+    #[serde(default)]
+    pub(crate) admin: AdminConfig,
+    /// What the account may lose.
+    #[serde(default)]
+    limits: limits::LimitsConfig,
 }
 
 /// `[host]`
@@ -83,7 +106,7 @@ pub(crate) struct BrokerConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct KillConfig {
     scope: ScopeName,
-    policy: String,
+    policy: Policy,
     confirm_ms: u64,
 }
 
@@ -101,6 +124,16 @@ pub(crate) struct LivenessConfig {
     stall_ms: u64,
     replace_ms: u64,
     start_ms: u64,
+    /// Loops with limits of their own, by name; `strategy:*` means every strategy.
+    loops: BTreeMap<String, LoopConfig>,
+}
+
+/// One entry of `[liveness.loops]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoopConfig {
+    stall_ms: u64,
+    replace_ms: u64,
 }
 
 /// `[memory]`
@@ -110,6 +143,13 @@ pub(crate) struct MemoryConfig {
     budget_mb: Option<u64>,
     drain_percent: u32,
     kill_percent: u32,
+}
+
+impl LoopConfig {
+    fn limits(self) -> LoopLimits {
+        let ms = Duration::from_millis;
+        LoopLimits { stall: ms(self.stall_ms), replace: ms(self.replace_ms) }
+    }
 }
 
 fn default_backoff() -> Vec<u64> {
@@ -122,13 +162,13 @@ fn default_requests_per_minute() -> u64 {
 
 impl Default for KillConfig {
     fn default() -> Self {
-        Self { scope: ScopeName::Account, policy: "cancel".into(), confirm_ms: 60_000 }
+        Self { scope: ScopeName::Account, policy: Policy::Cancel, confirm_ms: 60_000 }
     }
 }
 
 impl Default for LivenessConfig {
     fn default() -> Self {
-        Self { stall_ms: 2000, replace_ms: 3500, start_ms: 120_000 }
+        Self { stall_ms: 2000, replace_ms: 3500, start_ms: 120_000, loops: BTreeMap::new() }
     }
 }
 
@@ -149,10 +189,10 @@ impl Credentials {
     /// From the environment.
     ///
     /// # Errors
-    /// When either half is missing.
+    /// When either half is missing, or is no secret.
     pub(crate) fn of(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let read = |name: &str| {
-            let value = variable(name).and_then(|value| value.into_string().ok());
+            let value = secret(&variable, name)?.map(|secret| secret.expose().to_owned());
             value.ok_or_else(|| {
                 Error::Config(format!(
                     "the environment variable {name} is missing: set it to the broker key of the watchdog"
@@ -177,6 +217,8 @@ impl Config {
             config.kill_switch_file = flag.into();
         }
         config.check().map_err(wrong)?;
+        config.drill.check().map_err(wrong)?;
+        config.path = path.into();
         Ok(config)
     }
 
@@ -215,8 +257,9 @@ impl Config {
                 "`[broker] requests_per_minute` must be within 1..=180",
             ),
             (
-                self.kill.policy == "cancel",
-                "`[kill] policy` must be \"cancel\": it is the only policy that this version has",
+                self.kill.policy != Policy::Flatten || self.scope() == Scope::Account,
+                "`[kill] policy = \"flatten\"` needs `scope = \"account\"`: positions are one netted pot, \
+                 and nobody can tell which part of it is ours",
             ),
             (
                 (1000..=3_600_000).contains(&self.kill.confirm_ms),
@@ -230,6 +273,16 @@ impl Config {
                 "`[liveness]` must hold 500 <= stall_ms < replace_ms <= start_ms <= 3600000",
             ),
             (
+                self.liveness.loops.len() <= MAX_LOOPS
+                    && self.liveness.loops.values().all(|one| {
+                        500 <= one.stall_ms
+                            && one.stall_ms < one.replace_ms
+                            && one.replace_ms <= self.liveness.start_ms
+                    }),
+                "`[liveness.loops]` must hold at most 120 loops, each with 500 <= stall_ms < replace_ms <= \
+                 start_ms",
+            ),
+            (
                 0 < self.memory.drain_percent
                     && self.memory.drain_percent < self.memory.kill_percent
                     && self.memory.kill_percent <= 100,
@@ -237,7 +290,11 @@ impl Config {
             ),
             (self.memory.budget_mb != Some(0), "`[memory] budget_mb` must be at least 1"),
         ];
-        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err((*sentence).into()))
+        let broken = rules.iter().find(|(holds, _)| !holds);
+        broken.map_or(Ok(()), |(_, sentence)| Err((*sentence).to_owned()))?;
+        self.limits.check()?;
+        self.alerts.check()?;
+        self.admin.check()
     }
 
     /// For the machine; nonces count up from `first_nonce`.
@@ -252,16 +309,19 @@ impl Config {
                 stall: ms(self.liveness.stall_ms),
                 replace: ms(self.liveness.replace_ms),
                 start: ms(self.liveness.start_ms),
+                loops: self.liveness.loops.iter().map(|(name, one)| (name.clone(), one.limits())).collect(),
             },
             restart_backoff: self.host.restart_backoff_ms.iter().copied().map(ms).collect(),
             terms: Terms {
                 scope: self.scope(),
+                policy: self.kill.policy,
                 confirm: ms(self.kill.confirm_ms),
                 requests_per_minute: self.broker.requests_per_minute,
             },
             drain_percent: self.memory.drain_percent,
             kill_percent: self.memory.kill_percent,
             first_nonce,
+            account_limits: self.limits.terms(&self.broker),
         }
     }
 
@@ -271,6 +331,11 @@ impl Config {
             ScopeName::Account => Scope::Account,
             ScopeName::Ours => Scope::Ours,
         }
+    }
+
+    /// What a kill does.
+    pub(crate) fn policy(&self) -> Policy {
+        self.kill.policy
     }
 
     /// The host's memory budget, bytes.
@@ -341,12 +406,27 @@ trading_url = "http://127.0.0.1:1"
         check(("kill_switch_file = \"/s/KILL\"\n", ""), Some("KILL_SWITCH_FILE"));
         check(("command = [\"sandpit\", \"run\"]\n", ""), Some("`[host] command` is missing"));
         check(("http://", "ftp://"), Some("trading_url"));
-        check(("[broker]", "[kill]\npolicy = \"flatten\"\n[broker]"), Some("only policy"));
+        for policy in ["cancel", "cancel-keep-stops", "flatten"] {
+            let both = |scope: &str| format!("[kill]\nscope = \"{scope}\"\npolicy = \"{policy}\"\n[broker]");
+            check(("[broker]", &both("account")), None);
+            let refused = (policy == "flatten").then_some("needs `scope = \"account\"`");
+            check(("[broker]", &both("ours")), refused);
+        }
+        check(("[broker]", "[kill]\npolicy = \"flat\"\n[broker]"), Some("unknown variant `flat`"));
         check(("[broker]", "[kill]\nconfirm_ms = 999\n[broker]"), Some("confirm_ms"));
         check(("[broker]", "[liveness]\nstall_ms = 4000\n[broker]"), Some("stall_ms < replace_ms"));
+        let own = |text: &str| format!("[liveness.loops]\n{text}\n[broker]");
+        check(("[broker]", &own("\"strategy:*\" = { stall_ms = 900, replace_ms = 9000 }")), None);
+        check(("[broker]", &own("ingest = { stall_ms = 900, replace_ms = 900 }")), Some("[liveness.loops]"));
+        check(("[broker]", &own("ingest = { stall_ms = 900, replace = 9000 }")), Some("did you mean"));
+        check(("[broker]", &own("ingest = { stall_ms = 900 }")), Some("missing field `replace_ms`"));
         check(("[broker]", "[memory]\nkill_percent = 101\n[broker]"), Some("kill_percent"));
         check(("[broker]", "[liveness]\nstal_ms = 4000\n[broker]"), Some("did you mean `stall_ms`"));
         check(("/s/lease.sock", &format!("/{}", "x".repeat(107))), Some("107 bytes"));
+        check(("[broker]", "[admin]\nlisten = \"off\"\n[broker]"), None);
+        check(("[broker]", "[admin]\nlisten = \"0.0.0.0:8081\"\n[broker]"), Some("loopback"));
+        check(("[broker]", "[admin]\nlistn = \"off\"\n[broker]"), Some("did you mean `listen`"));
+        check(("[broker]", "[limits]\ngross_percent = 151\n[broker]"), Some("gross_percent"));
         check(("= \"/s\"", "= "), Some("line 2"));
         check(("= \"/s\"", "= \"s\""), Some("must be absolute"));
         check(("\"/s/lease.sock\"", "\"lease.sock\""), Some("must be absolute"));
@@ -359,6 +439,7 @@ trading_url = "http://127.0.0.1:1"
         assert!(
             matches!(Credentials::of(only), Err(Error::Config(text)) if text.contains("APCA_API_SECRET_KEY"))
         );
-        assert!(Credentials::of(|_| Some(OsString::from("x"))).is_ok());
+        let both = |name: &str| (!name.ends_with("_FILE")).then(|| OsString::from("x"));
+        assert!(Credentials::of(both).is_ok());
     }
 }

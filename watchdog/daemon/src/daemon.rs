@@ -1,7 +1,9 @@
 //! The loop: wait for an observation or the next turn, ask the machine, perform what it says. Nothing here
 //! decides, and nothing here waits for anybody.
 
+mod drills;
 mod peers;
+mod sampler;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,25 +18,36 @@ use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sandpit_contract::{BootTime, Exit, Latch, ToHost};
 
+use self::sampler::{Sample, Sampler};
 use crate::{
+    admin::{Admin, Board},
+    alerts::{Alerts, Post},
     ambient,
-    broker::{Client, Lanes},
+    broker::Client,
+    chat,
     config::Config,
+    drill,
     error::Error,
     host::HostProcess,
+    lanes::Lanes,
     latch::{self, LatchWriter},
+    limits::{
+        Told,
+        saved::{self, Keeper},
+    },
     log::{Level, Log},
     machine::{Input, Machine, Now, Output},
     mailbox::{Inbox, Mailbox, mailbox},
     memory,
     proof::{Command, Report, Unread},
+    secret::Secret,
     socket::{Connection, Listener},
 };
 
 /// Length of a turn: how often files are looked at and time is told.
 const TURN: Duration = Duration::from_millis(50);
 /// How often memory is measured.
-const MEMORY_EVERY: Duration = Duration::from_secs(1);
+const MEMORY_EVERY: Duration = Duration::from_millis(250);
 /// Latches that wait for the disk: one is written, one is the next try.
 const LATCH_DEPTH: usize = 2;
 
@@ -45,8 +58,14 @@ pub(crate) struct Daemon {
     listener: Listener,
     signals: SignalFd,
     inbox: Inbox,
+    board: Arc<Board>,
     lanes: Lanes,
     latches: SyncSender<Latch>,
+    alerts: Alerts,
+    /// Ends the chat's thread when dropped.
+    _chat: Option<SyncSender<()>>,
+    keeper: Keeper,
+    quarantines: memory::Waiting,
     log: Log,
     peers: BTreeMap<u64, Connection>,
     next_peer: u64,
@@ -58,6 +77,9 @@ pub(crate) struct Daemon {
     host_rss: Option<u64>,
     last_refused: Option<u32>,
     memory_due: BootTime,
+    sampler: Sampler,
+    /// For drills that end.
+    mailbox: Mailbox,
     exit: bool,
 }
 
@@ -66,31 +88,55 @@ impl Daemon {
     ///
     /// # Errors
     /// When the state directory, the socket, a thread or a descriptor is refused.
-    pub(crate) fn open(config: Config, client: Client, signals: SignalFd, log: Log) -> Result<Self, Error> {
-        let found = latch::read(&config.state_dir);
+    pub(crate) fn open(
+        config: Config,
+        client: Client,
+        token: Option<Secret>,
+        signals: SignalFd,
+        log: Log,
+    ) -> Result<Self, Error> {
         let writer = LatchWriter::prepare(&config.state_dir)?;
+        if !writer.has_space() {
+            let text = "the disk of `state_dir` is full: a kill would not last over a restart; free it";
+            log.write(Level::Error, text.into());
+        }
+        let unusable = |cause| Error::StateUnusable { path: config.state_dir.clone(), cause };
+        let found = writer.resume(config.policy()).map_err(unusable)?;
         if found.is_some() {
-            let unusable = |cause| Error::StateUnusable { path: config.state_dir.clone(), cause };
-            writer.disarm().map_err(unusable)?;
             log.write(Level::Error, "[KILL] latch found: killed until an operator re-arms".into());
         }
         let address = |cause| Error::Address { path: config.socket.clone(), cause };
         let listener = Listener::bind(&config.socket).map_err(address)?;
         let (mailbox, inbox) = mailbox()?;
-        let lanes = Lanes::start(&Arc::new(client), &mailbox)?;
-        let latches = start_latch_thread(writer, mailbox)?;
+        let (alerts, chat) = open_alerts(&config, &mailbox, &log)?;
+        let lanes = Lanes::start(&client, &mailbox)?;
+        let board = Arc::new(Board::default());
+        let admin = Admin::new(&config.admin, token);
+        admin.map_or(Ok(()), |admin| admin.start(Arc::clone(&board), mailbox.clone(), log.clone()))?;
+        let latches = start_latch_thread(writer, mailbox.clone())?;
+        let sampler = Sampler::start(config.budget_bytes())?;
+        let keeper = Keeper::start(&config.state_dir, log.clone())?;
+        let (quarantines, condemned) = memory::Waiting::open(&config.state_dir, log.clone())?;
         let now = ambient::now();
         // Nonces of an earlier life are below: a host cannot answer this one with what it heard from that
         // one.
         let settings = config.settings(now.boot.as_nanos());
+        let mut machine = Machine::new(settings, found, now);
+        machine.await_quarantines(condemned);
+        machine.plan_drills(config.drill.every(), drill::last(&config.state_dir), now);
         Ok(Self {
-            machine: Machine::new(settings, found, now),
+            machine,
             config,
             listener,
             signals,
             inbox,
+            board,
             lanes,
             latches,
+            alerts,
+            _chat: chat,
+            keeper,
+            quarantines,
             log,
             peers: BTreeMap::new(),
             next_peer: 0,
@@ -100,6 +146,8 @@ impl Daemon {
             host_rss: None,
             last_refused: None,
             memory_due: now.boot,
+            sampler,
+            mailbox,
             exit: false,
         })
     }
@@ -107,6 +155,8 @@ impl Daemon {
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self) -> Exit {
         self.log.write(Level::Notice, format!("watching at {}", self.config.socket.display()));
+        let (kept, complaint) = saved::load(&self.config.state_dir);
+        self.tell(Input::Limits(kept.map(Box::new), complaint));
         let mut turn_due = ambient::boot_time();
         while !self.exit {
             let now = ambient::boot_time();
@@ -117,6 +167,7 @@ impl Daemon {
             self.wait(turn_due.since(ambient::boot_time()));
             self.collect();
         }
+        self.alerts.finish();
         self.log.flush();
         Exit::Ok
     }
@@ -124,9 +175,14 @@ impl Daemon {
     /// What happens every turn, whoever speaks. The flag is looked at before any lease is granted.
     fn turn(&mut self) {
         let files = latch::look(&self.config.state_dir, &self.config.kill_switch_file);
+        if let Some(arming) = saved::arming(&self.config.state_dir) {
+            self.tell(Input::ArmedAs(arming));
+        }
         self.tell(Input::Files(files));
         self.measure();
         self.tell(Input::Tick);
+        let now = ambient::boot_time();
+        self.board.publish(now, self.machine.status(self.host_rss, now));
     }
 
     fn wait(&self, longest: Duration) {
@@ -175,12 +231,17 @@ impl Daemon {
 
     fn measure(&mut self) {
         let now = ambient::boot_time();
-        if let (Some(host), true) = (&self.host, self.memory_due <= now) {
+        let Some(pid) = self.host.as_ref().map(HostProcess::pid) else {
+            return;
+        };
+        if self.memory_due <= now && self.sampler.ask(pid) {
             self.memory_due = now + MEMORY_EVERY;
-            let usage = memory::measure(host.pid(), self.config.budget_bytes(), &memory::read_file);
+        }
+        if let Some(Sample { usage, counts, .. }) = self.sampler.take(pid) {
             self.host_rss = usage.map(|usage| usage.rss);
+            self.tell(Input::Machine(counts));
             if let Some(usage) = usage {
-                self.tell(Input::Memory { percent: usage.percent() });
+                self.tell(Input::Memory(usage));
             }
         }
     }
@@ -203,6 +264,9 @@ impl Daemon {
             }
             Output::Withhold { reason, nonce } => self.send_host(&ToHost::Withheld { reason, nonce }),
             Output::Drain { reason } => self.send_host(&ToHost::Drain { reason }),
+            Output::Quarantine { strategy, reason } => {
+                self.send_host(&ToHost::Quarantine { strategy, reason });
+            }
             Output::Accept => self.accept_host(),
             Output::Refuse { reason } => {
                 if let Some(id) = self.candidate {
@@ -218,6 +282,13 @@ impl Daemon {
                 }
             }
             Output::Broker(command) => return self.ask_broker(command, now),
+            Output::StartDrill => return self.start_drill(),
+            Output::Alert(alert) => {
+                self.log.write(Level::Notice, format!("alert {}: {}", alert.key, alert.text));
+                self.alerts.raise(&alert, self.machine.status(None, now.boot).state, now.unix_s);
+            }
+            Output::KeepLimits(saved) => self.keeper.keep(*saved),
+            Output::KeepQuarantines(waiting) => self.quarantines.keep(waiting),
             Output::Log(level, text) => self.log.write(level, text),
             Output::Exit => self.exit = true,
         }
@@ -247,16 +318,39 @@ impl Daemon {
 
     /// Every command is answered, also the one that finds its lane full.
     fn ask_broker(&self, command: Command, now: Now) -> Option<Input> {
-        let full = || "the lane is full".to_owned();
+        let full = "the lane is full";
         let report = match &command {
-            Command::Warm => Report::Warmed(Err(Unread::Other(full()))),
-            Command::Check => Report::Checked(Err(full())),
-            Command::Suspend { .. } => Report::Suspended(Err(full())),
-            Command::CancelAll | Command::CancelEach(_) => Report::Cancelled(Err(full())),
-            Command::Read => Report::Read { started: now.boot, result: Err(full()) },
+            Command::Warm => Report::Warmed(Err(Unread::Other(full.into()))),
+            Command::Touch => Report::Touched,
+            Command::Check => Report::Checked(Err(full.into())),
+            Command::Suspend { .. } => Report::Suspended(Err(full.into())),
+            Command::Lift => Report::Lifted(Err(full.into())),
+            Command::CancelAll | Command::CancelEach(_) => Report::Cancelled(Err(full.into())),
+            Command::CloseAll | Command::CloseEach(_) => Report::Closed(Err(full.into())),
+            Command::Account(ask) => {
+                Report::Account { told: Box::new(Told::failed(ask, full.into())), requests: 0 }
+            }
+            Command::Read(_) => Report::Read { started: now.boot, result: Err(full.into()) },
         };
         (!self.lanes.send(command)).then_some(Input::Broker(report))
     }
+}
+
+/// The ways out to humans, and the one way in.
+fn open_alerts(
+    config: &Config,
+    mailbox: &Mailbox,
+    log: &Log,
+) -> Result<(Alerts, Option<SyncSender<()>>), Error> {
+    let post = Post::new();
+    let sinks = config.alerts.sinks(ambient::variable)?;
+    let names: Vec<_> = sinks.iter().map(|(sink, _)| sink.name()).collect();
+    let names = if names.is_empty() { "nobody: no sink is configured".into() } else { names.join(", ") };
+    log.write(Level::Notice, format!("alerts go to {names}"));
+    let alerts = Alerts::start(sinks, &config.alerts.name(), &post, log)?;
+    let bot = config.alerts.bot(ambient::variable)?;
+    let chat = bot.map(|bot| chat::start(bot, &post, config, mailbox, log)).transpose()?;
+    Ok((alerts, chat))
 }
 
 /// A disk may hang for ever: it gets a thread of its own.

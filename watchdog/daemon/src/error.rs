@@ -78,9 +78,27 @@ pub(crate) enum Error {
         /// The broker's words, shortened.
         message: String,
     },
+    /// The broker wants to be left alone for a while (429).
+    #[error("the broker's quota is used up (status 429)")]
+    BrokerBusy {
+        /// For how long, if it says so.
+        pause: Option<std::time::Duration>,
+    },
     /// The broker answered with success, but not in the shape that proves it.
     #[error("the broker's answer proves nothing: {0}")]
     BrokerUnproven(&'static str),
+    /// The account is, or may be, one that must not be drilled.
+    #[error("the drill is refused: {0}")]
+    DrillRefused(String),
+    /// The account is not as a drill needs it.
+    #[error("the drill account is not free for a drill: {0}")]
+    DrillAccount(String),
+    /// A step was not proved.
+    #[error("the drill failed: {0}")]
+    DrillFailed(String),
+    /// One at a time.
+    #[error("another drill runs on this state directory: wait for its end")]
+    DrillRunning,
     /// The system refused a thread or a descriptor.
     #[error("the system refuses what the watchdog needs to start: {0}")]
     System(#[from] io::Error),
@@ -90,12 +108,15 @@ impl Error {
     /// The exit code of a command that ends with it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Config,
+            Self::Config(_) | Self::DrillRefused(_) => Exit::Config,
+            Self::DrillAccount(_) => Exit::Broker,
+            Self::DrillFailed(_) | Self::DrillRunning => Exit::Failed,
             Self::StateUnusable { .. } | Self::StateInUse { .. } => Exit::State,
             Self::SocketInUse { .. } | Self::Unseen { .. } => Exit::State,
             Self::Address { .. } => Exit::Address,
             Self::Flagged { .. } | Self::KilledMeanwhile { .. } => Exit::Killed,
             Self::BrokerSilent(_) | Self::BrokerStatus { .. } | Self::BrokerUnproven(_) => Exit::Broker,
+            Self::BrokerBusy { .. } => Exit::Broker,
             Self::NoWatchdog { .. } | Self::System(_) => Exit::Failed,
         }
     }

@@ -6,14 +6,14 @@ use std::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
 };
 
 use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
 };
 
-use crate::machine::Ending;
+use crate::{machine::Ending, secret::OURS_ALONE};
 
 /// A host that is, or was a moment ago, alive.
 pub(crate) struct HostProcess {
@@ -31,9 +31,21 @@ impl HostProcess {
     /// When the program cannot be started.
     pub(crate) fn spawn(command: &[String]) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let parent = getpid();
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
+        // Who can stop everything is not the host's business.
+        for name in OURS_ALONE {
+            command.env_remove(name).env_remove(format!("{name}_FILE"));
+        }
+        Self::start(command)
+    }
+
+    /// As [`Self::spawn`], with whatever else the command says.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+        let parent = getpid();
         // SAFETY: between fork and exec only system calls are made: prctl, getppid, sigprocmask. No
         // allocation, no lock.
         #[expect(unsafe_code, reason = "the only way to set the child's death signal and signal mask")]
@@ -57,6 +69,11 @@ impl HostProcess {
     /// Takes a host that somebody else started; `pidfd` came with its connection.
     pub(crate) fn adopt(pid: u32, pidfd: OwnedFd) -> Self {
         Self { pid, pidfd, child: None }
+    }
+
+    /// Its standard error, when that is a pipe; once.
+    pub(crate) fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.child.as_mut().and_then(|child| child.stderr.take())
     }
 
     /// Its process id, for reading `/proc` and for showing.
@@ -84,6 +101,15 @@ impl HostProcess {
 impl AsFd for HostProcess {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+}
+
+/// Lets the child of `command` begin with every signal open; it would inherit ours, which are blocked.
+pub(crate) fn open_signals(command: &mut Command) {
+    // SAFETY: between fork and exec one system call is made: sigprocmask. No allocation, no lock.
+    #[expect(unsafe_code, reason = "the only way to set the child's signal mask")]
+    unsafe {
+        command.pre_exec(|| nix::sys::signal::SigSet::empty().thread_set_mask().map_err(io::Error::from));
     }
 }
 

@@ -3,14 +3,16 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, flock};
-use sandpit_contract::{ARMED_FILE, Armed, LATCH_FILE, Latch, Layer};
+use sandpit_contract::{ARMED_FILE, Armed, LATCH_FILE, Latch, Layer, Policy};
 
 use crate::{
+    ambient,
     error::Error,
     machine::{Files, Presence},
 };
@@ -23,6 +25,11 @@ const SPARE_FILE: &str = "latch.spare";
 const TAKEN_FILE: &str = "latch.taken";
 /// A latch is never longer; of somebody else's file no more is read.
 const MAX_LATCH_BYTES: u64 = 64 * 1024;
+/// No secret is in it.
+const ARMED_MODE: u32 = 0o644;
+/// An `arm` and a start of the watchdog wait so long for each other, and look so often.
+const TURN_WAIT: Duration = Duration::from_secs(1);
+const TURN_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes taken: more than the longest latch.
 const SPARE_BYTES: usize = 4096;
 
@@ -69,8 +76,11 @@ pub(crate) fn lock_socket(path: &Path) -> Result<Lock, Error> {
     }
 }
 
-/// `None` when somebody else has it.
-fn lock_file(path: &Path) -> io::Result<Option<Lock>> {
+/// Takes a file; `None` when somebody else has it.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn lock_file(path: &Path) -> io::Result<Option<Lock>> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(Lock { _file: file })),
@@ -103,6 +113,11 @@ pub(crate) fn look(state_dir: &Path, flag: &Path) -> Files {
 
 /// The latch of an earlier life. One that cannot be read is one, and so is one whose absence cannot be seen.
 pub(crate) fn read(state_dir: &Path) -> Option<Latch> {
+    read_or(state_dir, Policy::default())
+}
+
+/// As [`read`]; of a latch that does not say what its kill does, it is `policy`.
+pub(crate) fn read_or(state_dir: &Path, policy: Policy) -> Option<Latch> {
     let path = state_dir.join(LATCH_FILE);
     let reason = match fs::read(&path) {
         Ok(bytes) => match Latch::from_bytes(&bytes) {
@@ -112,7 +127,7 @@ pub(crate) fn read(state_dir: &Path) -> Option<Latch> {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => format!("the latch file cannot be read: {error}"),
     };
-    Some(Latch { at_unix_s: 0, layer: Layer::Operator, reason, epoch: 0, suspended: false })
+    Some(Latch { at_unix_s: 0, layer: Layer::Operator, reason, epoch: 0, suspended: false, policy })
 }
 
 /// Writes latches into space that is already there.
@@ -123,15 +138,24 @@ pub(crate) struct LatchWriter {
 }
 
 impl LatchWriter {
-    /// Opens the directory and takes the space.
+    /// Opens the directory and takes the space. A full disk is no reason not to guard: then there is none
+    /// yet, and a latch takes its space when it is written.
     ///
     /// # Errors
     /// When the directory cannot be written.
     pub(crate) fn prepare(state_dir: &Path) -> Result<Self, Error> {
         let unusable = |cause| Error::StateUnusable { path: state_dir.into(), cause };
         let directory = File::open(state_dir).map_err(unusable)?;
-        let spare = Some(take_space(state_dir).map_err(unusable)?);
+        let spare = match take_space(state_dir) {
+            Err(cause) if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => None,
+            taken => Some(taken.map_err(unusable)?),
+        };
         Ok(Self { state_dir: state_dir.into(), directory, spare })
+    }
+
+    /// Whether a latch has its space.
+    pub(crate) fn has_space(&self) -> bool {
+        self.spare.is_some()
     }
 
     /// Puts the latch in place, then removes `armed`; both last when this returns.
@@ -152,18 +176,37 @@ impl LatchWriter {
             let mut bytes = latch.to_bytes();
             bytes.resize(bytes.len().max(SPARE_BYTES), b' ');
             spare.write_all_at(&bytes, 0)?;
-            spare.sync_all()?;
+            // In its place before the disk has it: a next life of ours that begins meanwhile sees it. What a
+            // death of the machine makes of it cannot be read, and means *killed* as well.
             fs::rename(self.state_dir.join(SPARE_FILE), self.state_dir.join(LATCH_FILE))?;
-            self.spare = None;
+            if let Some(latch) = self.spare.take() {
+                latch.sync_all()?;
+            }
         }
         self.directory.sync_all()
     }
 
-    /// Removes `armed`; done once more at a start with a latch, which a crash may have left half done.
+    /// The latch of an earlier life, at a start; one that does not say what its kill does has `policy`. With
+    /// it goes the `armed` beside it, which a crash may have left. That of an `arm` under way is not touched:
+    /// as long as its latch is there nobody trades, and when that goes, a human has armed.
+    ///
+    /// # Errors
+    /// When `armed` is still there, though no `arm` is under way.
+    pub(crate) fn resume(&self, policy: Policy) -> io::Result<Option<Latch>> {
+        let directory = File::open(&self.state_dir)?;
+        let is_ours = take_turn(&directory)?;
+        let found = read_or(&self.state_dir, policy);
+        if found.is_some() && is_ours {
+            self.disarm()?;
+        }
+        Ok(found)
+    }
+
+    /// Removes `armed`.
     ///
     /// # Errors
     /// When it is still there.
-    pub(crate) fn disarm(&self) -> io::Result<()> {
+    fn disarm(&self) -> io::Result<()> {
         remove(&self.state_dir.join(ARMED_FILE))?;
         self.directory.sync_all()
     }
@@ -177,10 +220,12 @@ impl LatchWriter {
     }
 }
 
+/// What an earlier life took is not given back to a disk that may be full.
 fn take_space(state_dir: &Path) -> io::Result<File> {
-    let mut file =
-        OpenOptions::new().create(true).truncate(true).write(true).open(state_dir.join(SPARE_FILE))?;
-    file.write_all(&[b' '; SPARE_BYTES])?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(state_dir.join(SPARE_FILE))?;
+    file.write_all_at(&[b' '; SPARE_BYTES], 0)?;
+    file.set_len(SPARE_BYTES as u64)?;
     file.sync_all()?;
     Ok(file)
 }
@@ -221,6 +266,9 @@ fn mark_of(path: &Path) -> io::Result<Option<Mark>> {
 pub(crate) fn arm(state_dir: &Path, flag: &Path, read: Option<&Mark>, armed: &Armed) -> Result<(), Error> {
     let unusable = |cause| Error::StateUnusable { path: state_dir.into(), cause };
     let directory = File::open(state_dir).map_err(unusable)?;
+    if !take_turn(&directory).map_err(unusable)? {
+        return Err(unusable(io::Error::other("a watchdog is starting there, or another `arm` runs")));
+    }
     write_armed(state_dir, &directory, armed).map_err(unusable)?;
     let freed = check_flag(flag).and_then(|()| remove_latch(state_dir, read));
     if freed.is_err() {
@@ -228,6 +276,20 @@ pub(crate) fn arm(state_dir: &Path, flag: &Path, read: Option<&Mark>, armed: &Ar
     }
     directory.sync_all().map_err(unusable)?;
     freed
+}
+
+/// An `arm` and a start of the watchdog change the files one after the other: whoever is the first has the
+/// turn as long as its `directory` is open. False when the other one does not end.
+fn take_turn(directory: &File) -> io::Result<bool> {
+    let end = ambient::boot_time() + TURN_WAIT;
+    loop {
+        match flock(directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) if ambient::boot_time() < end => ambient::pause(TURN_PAUSE),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
 }
 
 /// Nothing is armed while the flag is there, or cannot be seen.
@@ -245,6 +307,8 @@ pub(crate) fn check_flag(flag: &Path) -> Result<(), Error> {
 fn write_armed(state_dir: &Path, directory: &File, armed: &Armed) -> io::Result<()> {
     let fresh = state_dir.join("armed.new");
     let mut file = File::create(&fresh)?;
+    // Also one that root wrote with a narrow mask: the watchdog reads since when it is armed.
+    file.set_permissions(fs::Permissions::from_mode(ARMED_MODE))?;
     file.write_all(&armed.to_bytes())?;
     file.sync_all()?;
     fs::rename(&fresh, state_dir.join(ARMED_FILE))?;
@@ -297,6 +361,17 @@ mod tests {
     }
 
     #[test]
+    fn what_arms_is_readable_whatever_the_mask() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mask = rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+        let armed = arm_while(dir.path(), || {});
+        rustix::process::umask(mask);
+        armed.expect("armed");
+        let mode = fs::metadata(dir.path().join(ARMED_FILE)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, ARMED_MODE);
+    }
+
+    #[test]
     fn a_kill_that_comes_while_arm_runs_is_not_undone() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path();
@@ -318,6 +393,49 @@ mod tests {
         arm_while(path, || {}).expect("armed");
         assert_eq!(see(), (Presence::Present, Presence::Absent));
         assert_eq!(presence(&path.join(TAKEN_FILE)), Presence::Absent);
+    }
+
+    #[test]
+    fn a_start_takes_no_arming_away_that_is_under_way() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path();
+        let mut writer = LatchWriter::prepare(path).expect("space");
+        writer.write(&latch()).expect("written");
+        // What a crash left half done.
+        fs::write(path.join(ARMED_FILE), armed().to_bytes()).expect("written");
+        assert_eq!(writer.resume(Policy::Cancel).expect("read"), Some(latch()));
+        assert_eq!(presence(&path.join(ARMED_FILE)), Presence::Absent);
+        // An `arm` that stands still between its two steps.
+        let underway = File::open(path).expect("a directory");
+        assert!(take_turn(&underway).expect("a lock"));
+        fs::write(path.join(ARMED_FILE), armed().to_bytes()).expect("written");
+        assert_eq!(writer.resume(Policy::Cancel).expect("read"), Some(latch()));
+        assert_eq!(presence(&path.join(ARMED_FILE)), Presence::Present, "a human's");
+        let result = arm_while(path, || {});
+        assert!(matches!(result, Err(Error::StateUnusable { .. })), "{result:?}");
+        assert_eq!(presence(&path.join(LATCH_FILE)), Presence::Present);
+    }
+
+    #[test]
+    fn whoever_arms_while_a_watchdog_starts_has_armed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path();
+        let mut writer = LatchWriter::prepare(path).expect("space");
+        for round in 0..40 {
+            writer.write(&latch()).expect("written");
+            let gate = std::sync::Barrier::new(2);
+            std::thread::scope(|both| {
+                let arming = both.spawn(|| {
+                    gate.wait();
+                    arm_while(path, || {})
+                });
+                gate.wait();
+                writer.resume(Policy::Cancel).expect("read");
+                arming.join().expect("no panic").expect("armed");
+            });
+            let files = look(path, &path.join("flag"));
+            assert_eq!((files.armed, files.latch), (Presence::Present, Presence::Absent), "round {round}");
+        }
     }
 
     #[test]
@@ -346,7 +464,9 @@ mod tests {
     }
 
     fn latch() -> Latch {
-        Latch { at_unix_s: 7, layer: Layer::Flag, reason: "x".repeat(400), epoch: 9, suspended: true }
+        let reason = "x".repeat(400);
+        let policy = Policy::CancelKeepStops;
+        Latch { at_unix_s: 7, layer: Layer::Flag, reason, epoch: 9, suspended: true, policy }
     }
 
     #[test]

@@ -12,8 +12,11 @@ const MAY_LEAVE: &str = "strategy:";
 /// Without these a host trades nothing safely: one sends orders, the other records them first.
 const MUST_BE_THERE: [&str; 2] = ["execution", "store"];
 
+/// The name under which the configuration sets the limits of every strategy's loop that has none of its own.
+const EVERY_STRATEGY: &str = "strategy:*";
+
 /// How long a loop may stand still.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// Then the lease is withheld.
     pub(crate) stall: Duration,
@@ -21,6 +24,26 @@ pub(crate) struct Limits {
     pub(crate) replace: Duration,
     /// In place of `replace` for a host or loop that has not answered a nonce yet: it may still be loading.
     pub(crate) start: Duration,
+    /// Loops with limits of their own, by name.
+    pub(crate) loops: BTreeMap<String, LoopLimits>,
+}
+
+/// As in [`Limits`], for one loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LoopLimits {
+    /// Then the lease is withheld.
+    pub(crate) stall: Duration,
+    /// Then the host is replaced.
+    pub(crate) replace: Duration,
+}
+
+impl Limits {
+    /// Those of one loop: its own, else those of all strategies, else those of all.
+    fn of(&self, name: &str) -> LoopLimits {
+        let shared = || name.strip_prefix(MAY_LEAVE).and_then(|_| self.loops.get(EVERY_STRATEGY));
+        let own = self.loops.get(name).or_else(shared).copied();
+        own.unwrap_or(LoopLimits { stall: self.stall, replace: self.replace })
+    }
 }
 
 /// The judgement.
@@ -32,6 +55,8 @@ pub(crate) enum Verdict {
     Advancing,
     /// A loop stands still longer than `stall`.
     Stalled(String),
+    /// As `Stalled`, and longer than it may live; but the machine is starved, and it gets more time.
+    PutOff(String),
     /// A loop stands still longer than it may live.
     Hung(String),
 }
@@ -41,6 +66,7 @@ struct Seen {
     progress: u64,
     moved_at: BootTime,
     proven: bool,
+    memory_bytes: u64,
 }
 
 /// The loops of one host connection.
@@ -89,7 +115,9 @@ impl Loops {
                 progress: one.progress,
                 moved_at: now,
                 proven: false,
+                memory_bytes: 0,
             });
+            seen.memory_bytes = one.memory_bytes;
             seen.proven |= answered;
             if one.progress > seen.progress {
                 seen.progress = one.progress;
@@ -106,24 +134,32 @@ impl Loops {
         }
     }
 
-    /// Judges.
-    pub(crate) fn verdict(&self, limits: Limits, now: BootTime) -> Verdict {
+    /// Judges; what may live may do so `patience` times as long.
+    pub(crate) fn verdict(&self, limits: &Limits, patience: u32, now: BootTime) -> Verdict {
         if self.sequence.is_none() || self.seen.is_empty() {
             return Verdict::Unproven;
         }
         let silence = now.since(self.heard_at);
-        if silence >= limits.replace {
-            return Verdict::Hung(format!("the host is silent for {} ms", silence.as_millis()));
-        }
+        let silent = || format!("the host is silent for {} ms", silence.as_millis());
         let age = |seen: &Seen| now.since(seen.moved_at);
         let text =
             |name: &str, seen: &Seen| format!("loop {name} stands still for {} ms", age(seen).as_millis());
-        for (name, seen) in &self.seen {
-            if age(seen) >= if seen.proven { limits.replace } else { limits.start } {
-                return Verdict::Hung(text(name, seen));
-            }
+        let oldest = |patience: u32| {
+            let replace = |name: &str, seen: &Seen| {
+                if seen.proven { limits.of(name).replace * patience } else { limits.start }
+            };
+            let is_hung = |(name, seen): &(&String, &Seen)| age(seen) >= replace(name, seen);
+            let silent = (silence >= limits.replace * patience).then(silent);
+            silent.or_else(|| self.seen.iter().find(is_hung).map(|(name, seen)| text(name, seen)))
+        };
+        if let Some(which) = oldest(patience) {
+            return Verdict::Hung(which);
         }
-        if let Some((name, seen)) = self.seen.iter().find(|(_, seen)| age(seen) >= limits.stall) {
+        if let Some(which) = oldest(1) {
+            return Verdict::PutOff(which);
+        }
+        let is_stalled = |(name, seen): &(&String, &Seen)| age(seen) >= limits.of(name).stall;
+        if let Some((name, seen)) = self.seen.iter().find(is_stalled) {
             return Verdict::Stalled(text(name, seen));
         }
         let is_whole = MUST_BE_THERE.iter().all(|name| self.seen.contains_key(*name));
@@ -134,12 +170,27 @@ impl Loops {
         }
     }
 
+    /// Every strategy's name and what it holds, bytes, the largest first.
+    pub(crate) fn strategies(&self) -> Vec<(String, u64)> {
+        let one =
+            |(name, seen): (&String, &Seen)| Some((name.strip_prefix(MAY_LEAVE)?.into(), seen.memory_bytes));
+        let mut all: Vec<(String, u64)> = self.seen.iter().filter_map(one).collect();
+        all.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        all
+    }
+
+    /// Whether the newest beat names this strategy.
+    pub(crate) fn has_strategy(&self, strategy: &str) -> bool {
+        self.seen.contains_key(&format!("{MAY_LEAVE}{strategy}"))
+    }
+
     /// For an observer.
     pub(crate) fn status(&self, now: BootTime) -> Vec<LoopStatus> {
         let one = |(name, seen): (&String, &Seen)| LoopStatus {
             name: name.clone(),
             progress: seen.progress,
             age_ms: u64::try_from(now.since(seen.moved_at).as_millis()).unwrap_or(u64::MAX),
+            memory_bytes: seen.memory_bytes,
         };
         self.seen.iter().map(one).collect()
     }
@@ -156,6 +207,7 @@ mod tests {
         stall: Duration::from_secs(2),
         replace: Duration::from_millis(3500),
         start: Duration::from_secs(60),
+        loops: BTreeMap::new(),
     };
 
     fn at(ms: u64) -> BootTime {
@@ -163,9 +215,13 @@ mod tests {
     }
 
     fn beat(sequence: u64, loops: &[(&str, u64, u64)]) -> Beat {
-        let one =
-            |&(name, progress, nonce): &(&str, u64, u64)| LoopBeat { name: name.into(), progress, nonce };
-        Beat { epoch: 1, sequence, loops: loops.iter().map(one).collect() }
+        let one = |&(name, progress, nonce): &(&str, u64, u64)| LoopBeat {
+            name: name.into(),
+            progress,
+            nonce,
+            memory_bytes: 0,
+        };
+        Beat { epoch: 1, account: None, sequence, loops: loops.iter().map(one).collect() }
     }
 
     /// Beats at given times, then the verdict's variant at `end`.
@@ -175,7 +231,7 @@ mod tests {
         for (time, beat) in beats {
             loops.on_beat(beat, at(*time));
         }
-        let verdict = format!("{:?}", loops.verdict(LIMITS, at(end)));
+        let verdict = format!("{:?}", loops.verdict(&LIMITS, 1, at(end)));
         assert!(verdict.starts_with(expected), "{verdict} is not {expected} after {beats:?}");
     }
 
@@ -260,14 +316,73 @@ mod tests {
         check(&[(0, beat(1, &many))], 100, "Unproven");
     }
 
+    /// All loops move at 0, then only beats come; the verdict at `end`.
+    fn check_patience(own: &[(&str, u64, u64)], patience: u32, end: u64, expected: &str) {
+        let ms = Duration::from_millis;
+        let own = own.iter().map(|&(name, stall, replace)| {
+            (name.to_owned(), LoopLimits { stall: ms(stall), replace: ms(replace) })
+        });
+        let limits = Limits { loops: own.collect(), ..LIMITS };
+        let mut loops = Loops::new(1, at(0));
+        loops.issued(1);
+        let stuck = [("execution", 1, 1), ("store", 1, 1), ("strategy:a", 1, 1), ("strategy:b", 1, 1)];
+        for number in 0..=end / 100 {
+            // The rooms live; the strategies stand still.
+            let moved = stuck.map(|(name, progress, nonce)| {
+                (name, if name.contains(':') { progress } else { number + 1 }, nonce)
+            });
+            loops.on_beat(&beat(number + 1, &moved), at(number * 100));
+        }
+        let verdict = format!("{:?}", loops.verdict(&limits, patience, at(end)));
+        assert!(verdict.starts_with(expected), "{verdict} is not {expected}: {own:?}", own = limits.loops);
+    }
+
+    #[test]
+    fn a_loop_may_have_limits_of_its_own() {
+        check_patience(&[], 1, 2000, "Stalled(\"loop strategy:a");
+        check_patience(&[("strategy:a", 5000, 9000)], 1, 2000, "Stalled(\"loop strategy:b");
+        check_patience(&[("strategy:*", 5000, 9000)], 1, 4900, "Advancing");
+        check_patience(&[("strategy:*", 5000, 9000)], 1, 5000, "Stalled(\"loop strategy:a");
+        check_patience(&[("strategy:*", 5000, 9000)], 1, 9000, "Hung(\"loop strategy:a");
+        let both = [("strategy:*", 5000, 9000), ("strategy:b", 500, 1000)];
+        check_patience(&both, 1, 500, "Stalled(\"loop strategy:b");
+        check_patience(&both, 1, 1000, "Hung(\"loop strategy:b");
+        // A room's name is no strategy's.
+        check_patience(&[("execution", 500, 1000), ("strategy:*", 9000, 9000)], 1, 3000, "Advancing");
+    }
+
+    #[test]
+    fn the_lease_ends_at_once_and_the_life_later() {
+        check_patience(&[], 3, 1900, "Advancing");
+        check_patience(&[], 3, 2000, "Stalled");
+        check_patience(&[], 3, 3500, "PutOff(\"loop strategy:a");
+        check_patience(&[], 3, 10_400, "PutOff");
+        check_patience(&[], 3, 10_500, "Hung(\"loop strategy:a");
+        check_patience(&[("strategy:*", 1000, 2000)], 3, 2000, "PutOff");
+        check_patience(&[("strategy:*", 1000, 2000)], 3, 6000, "Hung");
+    }
+
+    #[test]
+    fn strategies_are_told_by_what_they_hold() {
+        let mut loops = Loops::new(1, at(0));
+        let mut told = beat(1, &[("store", 1, 1), ("strategy:a", 1, 1), ("strategy:b", 1, 1)]);
+        (told.loops[1].memory_bytes, told.loops[2].memory_bytes) = (5, 9);
+        loops.on_beat(&told, at(0));
+        assert_eq!(loops.strategies(), [("b".to_owned(), 9), ("a".to_owned(), 5)]);
+        assert!(loops.has_strategy("a") && !loops.has_strategy("store"));
+        assert_eq!(loops.status(at(0))[2].memory_bytes, 9);
+        loops.on_beat(&beat(2, &[("store", 1, 1), ("strategy:b", 1, 1)]), at(1));
+        assert_eq!(loops.strategies(), [("b".to_owned(), 0)]);
+    }
+
     #[test]
     fn a_pause_of_our_own_ages_nobody() {
         let mut loops = Loops::new(1, at(0));
         loops.issued(1);
         loops.on_beat(&beat(1, &[("execution", 1, 1), ("store", 1, 1)]), at(0));
         loops.rebase(Duration::from_secs(10));
-        assert_eq!(loops.verdict(LIMITS, at(11_000)), Verdict::Advancing);
-        assert!(matches!(loops.verdict(LIMITS, at(12_000)), Verdict::Stalled(_)));
+        assert_eq!(loops.verdict(&LIMITS, 1, at(11_000)), Verdict::Advancing);
+        assert!(matches!(loops.verdict(&LIMITS, 1, at(12_000)), Verdict::Stalled(_)));
     }
 
     proptest! {
@@ -281,7 +396,7 @@ mod tests {
                 sequence += 1;
                 loops.on_beat(&beat(sequence, &[("execution", sequence, 1), ("store", 1, 1)]), at(now));
                 let is_stuck = now - times[0] >= 2000;
-                let advancing = loops.verdict(LIMITS, at(now)) == Verdict::Advancing;
+                let advancing = loops.verdict(&LIMITS, 1, at(now)) == Verdict::Advancing;
                 prop_assert_eq!(advancing, !is_stuck, "{} ms after the first of {:?}", now, times);
             }
         }

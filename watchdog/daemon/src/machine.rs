@@ -3,7 +3,12 @@
 //! Every observation goes in by [`Machine::on`]. The senses (`senses.rs`) turn it into an event, the table
 //! (`table.rs`, with the diagram) says what to do about it in this state, the actions below do it.
 
+mod alerts;
+mod drills;
 mod kill;
+mod limits;
+mod memory;
+mod picture;
 mod senses;
 mod table;
 #[cfg(test)]
@@ -12,14 +17,26 @@ mod vocabulary;
 
 use std::time::Duration;
 
-use sandpit_contract::{BootTime, Exit, KillStatus, Latch, Layer, State, Status};
+use sandpit_contract::{BootTime, Exit, Latch, Layer, State};
 
-pub(crate) use self::vocabulary::{Account, Ending, Files, HostMode, Input, Now, Output, Presence, Settings};
+pub(crate) use self::alerts::Kind;
+pub(crate) use self::vocabulary::{
+    Account, Alert, Ending, Files, HostMode, Input, Now, Output, Presence, Settings, Severity,
+};
 use self::{
+    drills::Drills,
     kill::{Kill, Writing},
+    memory::Memory,
     table::{Action, Event, decide},
 };
-use crate::{liveness::Loops, log::Level, proof::Proof, restart::Restarts};
+use crate::{
+    limits::{Block, Limits},
+    liveness::Loops,
+    log::Level,
+    proof::Proof,
+    restart::Restarts,
+    starvation::Starvation,
+};
 
 /// How long a lease lasts from its grant.
 const LEASE: Duration = Duration::from_secs(2);
@@ -69,6 +86,8 @@ pub(crate) struct Machine {
     host: Option<Host>,
     is_armed: bool,
     is_stopping: bool,
+    /// It was asked to stop while something may be open at the broker: then it ends at the latest.
+    leave_by: Option<BootTime>,
     kill: Option<Kill>,
     restarts: Restarts,
     restart_count: u32,
@@ -84,16 +103,21 @@ pub(crate) struct Machine {
     grant_due: BootTime,
     warm_due: BootTime,
     ticked_at: BootTime,
-    memory_percent: Option<u32>,
-    /// Samples in a row above the drain limit, and above the kill limit.
-    samples_over: u32,
-    samples_overweight: u32,
+    memory: Memory,
+    starvation: Starvation,
+    /// That a replacement is put off was said.
+    said_put_off: bool,
     was_suspended: Option<bool>,
     account: Account,
     warm_failure: Option<String>,
+    limits: Limits,
+    /// Why the account forbids a lease.
+    blocked: Option<Block>,
     /// Of the last look.
     flag: Presence,
     unseen: Option<&'static str>,
+    drills: Drills,
+    watch: alerts::Watch,
     out: Vec<Output>,
 }
 
@@ -101,10 +125,11 @@ impl Machine {
     /// Starts; with the latch of an earlier life it starts killed, and seeks the proof again.
     pub(crate) fn new(settings: Settings, latch: Option<Latch>, now: Now) -> Self {
         let kill = latch.map(|latch| Kill {
-            latch,
             writing: Writing::Done,
             was_seen: true,
-            proof: Proof::new(settings.terms, now.boot),
+            lost_looks: 0,
+            proof: Proof::new(settings.terms.with(latch.policy), latch.suspended, now.boot),
+            latch,
         });
         Self {
             state: if kill.is_some() { State::Killed } else { State::Disarmed },
@@ -113,6 +138,7 @@ impl Machine {
             host: None,
             is_armed: false,
             is_stopping: false,
+            leave_by: None,
             kill,
             restarts: Restarts::new(settings.restart_backoff.clone()),
             restart_count: 0,
@@ -125,37 +151,19 @@ impl Machine {
             grant_due: now.boot,
             warm_due: now.boot,
             ticked_at: now.boot,
-            memory_percent: None,
-            samples_over: 0,
-            samples_overweight: 0,
+            memory: Memory::default(),
+            starvation: Starvation::default(),
+            said_put_off: false,
             was_suspended: None,
             account: Account::Unread,
             warm_failure: None,
+            limits: Limits::new(settings.account_limits, None, now.boot),
+            blocked: None,
             unseen: None,
+            drills: Drills::default(),
+            watch: alerts::Watch::default(),
             out: Vec::new(),
             settings,
-        }
-    }
-
-    /// For observers.
-    pub(crate) fn status(&self, host_rss_bytes: Option<u64>, now: BootTime) -> Status {
-        let host = self.host.as_ref();
-        let lease_end = host.and_then(|host| host.lease_end).unwrap_or_default();
-        Status {
-            state: self.state,
-            broker: self.kill.as_ref().map(|kill| kill.proof.level()),
-            epoch: host.and_then(|host| host.epoch),
-            host_pid: host.map(|host| host.pid),
-            host_rss_bytes,
-            lease_ms_left: u64::try_from(lease_end.since(now).as_millis()).unwrap_or(u64::MAX),
-            loops: host.map(|host| host.loops.status(now)).unwrap_or_default(),
-            host_restarts: self.restart_count,
-            kill: self.kill.as_ref().map(|kill| KillStatus {
-                layer: kill.latch.layer,
-                reason: kill.latch.reason.clone(),
-                at_unix_s: kill.latch.at_unix_s,
-            }),
-            memory_percent: self.memory_percent,
         }
     }
 
@@ -171,7 +179,7 @@ impl Machine {
             Action::Kill => self.begin_kill(event, why, now),
             Action::KillAgain => self.kill_again(now),
             Action::KillMore => self.kill_more(event, why, now),
-            Action::Seal => self.seal(),
+            Action::Seal => self.seal(now),
             Action::Rearm => self.rearm(now),
             Action::Begin => self.begin(now),
             Action::Await => self.await_proof(now),
@@ -188,12 +196,16 @@ impl Machine {
             Action::RestIfGone => self.rest(now),
             Action::Stop => self.stop(now),
             Action::StopAfterKill => self.stop_after_kill(now),
-            Action::Exit => self.out.push(Output::Exit),
+            Action::Exit => self.leave(now),
             Action::KillAndExit => {
                 self.signal_kill("it did not stop in time");
                 self.out.push(Output::Exit);
             }
         }
+    }
+
+    fn alert(&mut self, severity: Severity, key: &'static str, text: String) {
+        self.out.push(Output::Alert(Alert { severity, key, text }));
     }
 
     fn log(&mut self, level: Level, text: String) {
@@ -222,7 +234,8 @@ impl Machine {
         self.nonce += 1;
         host.loops.issued(self.nonce);
         let nonce = self.nonce;
-        let may_trade = self.is_armed && self.account == Account::Read && self.kill.is_none();
+        let may_trade =
+            self.is_armed && self.account == Account::Read && self.blocked.is_none() && self.kill.is_none();
         if self.state == State::Leased && may_trade {
             let deadline = now + LEASE;
             host.lease_end = Some(deadline);
@@ -230,7 +243,7 @@ impl Machine {
             self.out.push(Output::Grant { epoch, deadline, nonce });
         } else {
             host.lease_end = None;
-            self.out.push(Output::Withhold { reason: self.withheld().into(), nonce });
+            self.out.push(Output::Withhold { reason: self.why_withheld(), nonce });
         }
     }
 
@@ -273,6 +286,7 @@ impl Machine {
 
     fn drain(&mut self, why: &str, now: Now) {
         self.log(Level::Warning, format!("host drained: {why}"));
+        self.miss_host("host-drained", format!("the host is drained: {why}"));
         self.why_gone = Some(why.into());
         self.enter(State::Draining, now);
         self.deadline = Some(now.boot + DRAIN_WAIT);
@@ -288,6 +302,7 @@ impl Machine {
     }
 
     fn replace(&mut self, why: &str, now: Now) {
+        self.miss_host("host-replaced", format!("the host is replaced: {why}"));
         self.why_gone = Some(why.into());
         self.enter(State::Restarting, now);
         self.deadline = Some(now.boot + SIGNAL_AGAIN);
@@ -306,6 +321,8 @@ impl Machine {
     fn schedule(&mut self, now: Now) {
         let leased_for = std::mem::take(&mut self.leased_for);
         let delay = match self.last_exit.take() {
+            // Breaches are counted by themselves.
+            _ if self.memory.took_host() => Some(self.restarts.drained(leased_for)),
             Some(Exit::Broker) => Some(self.restarts.broker_away(leased_for)),
             Some(_) | None => self.restarts.ended(leased_for),
         };
@@ -313,6 +330,7 @@ impl Machine {
             (None, _) => {
                 let why = self.why_gone.take().unwrap_or_default();
                 let text = format!("the host keeps ending, and its back-off is used up; last: {why}");
+                self.raise("crash-loop", text.clone());
                 self.step(Event::Kill(Layer::CrashLoop), &text, now);
             }
             (Some(_), HostMode::Attach) => self.rest(now),
@@ -349,27 +367,5 @@ impl Machine {
         self.enter(State::Stopping, now);
         self.deadline = Some(now.boot + STOP_WAIT);
         self.out.push(Output::SignalTerm);
-    }
-
-    /// Why a connected host has no lease.
-    fn withheld(&self) -> &'static str {
-        match (self.state, self.account) {
-            (State::Disarmed, _) => {
-                self.unseen.unwrap_or("not armed: run `sandpit-watchdog arm --reason TEXT --config FILE`")
-            }
-            (State::Draining, _) => "draining",
-            (State::Restarting, _) => "the host is being replaced",
-            (State::Stopping, _) => "the watchdog stops",
-            (State::Killing | State::Killed, _) => "killed",
-            (State::Armed | State::Starting | State::Leased | State::Suspect, Account::KeyRefused) => {
-                KEY_REFUSED
-            }
-            (State::Armed | State::Starting | State::Leased | State::Suspect, Account::Unread) => {
-                "the watchdog has not read the account at the broker yet"
-            }
-            (State::Armed | State::Starting, Account::Read) => "not every loop has proved itself yet",
-            (State::Leased, Account::Read) => "not armed",
-            (State::Suspect, Account::Read) => "a loop stands still",
-        }
     }
 }

@@ -32,6 +32,19 @@ impl Mailbox {
         let _: rustix::io::Result<usize> = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
         is_there
     }
+
+    /// Delivers when there is room now.
+    ///
+    /// # Errors
+    /// With the input itself when there is none.
+    pub(crate) fn offer(&self, input: Input) -> Result<(), Input> {
+        use std::sync::mpsc::TrySendError;
+        self.sender.try_send(input).map_err(|error| match error {
+            TrySendError::Full(input) | TrySendError::Disconnected(input) => input,
+        })?;
+        let _: rustix::io::Result<usize> = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
+        Ok(())
+    }
 }
 
 /// The main loop's end.

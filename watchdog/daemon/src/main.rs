@@ -1,26 +1,40 @@
 //! `sandpit-watchdog`: the process that grants the host its right to trade, and takes it away.
 //!
 //! It shares no code with the host but the contract. Pure parts decide (`machine`, `liveness`, `proof`,
-//! `restart`, the parsing in `memory`, `broker` and `config`); the others are edges. The main loop never
-//! waits for a disk, a broker, a log reader or a host: each of those has a thread, a bounded queue or a write
-//! that is dropped.
+//! `restart`, `rows`, the parsing in `memory`, `broker` and `config`); the others are edges. The main loop
+//! never waits for a disk, a broker, a log reader or a host: each of those has a thread, a bounded queue or a
+//! write that is dropped.
 
+mod addresses;
+mod admin;
+mod alerts;
 mod ambient;
 mod broker;
+mod chat;
 mod config;
 mod daemon;
+mod drill;
+mod entries;
 mod error;
 mod host;
+mod lanes;
 mod latch;
+mod limits;
 mod liveness;
 mod log;
+mod lookup;
 mod machine;
 mod mailbox;
 mod memory;
 mod operator;
 mod proof;
+mod replies;
 mod restart;
+mod rows;
+mod secret;
+mod slope;
 mod socket;
+mod starvation;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -80,6 +94,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Send a test to every sink of alerts.
+    AlertTest {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Kill: no lease, no host, no open order, until `arm`.
     Kill {
         /// Why, for the record.
@@ -89,6 +109,25 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Rehearse the whole kill on an account that is not traded, and measure it.
+    Drill {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Begun by the watchdog itself.
+        #[arg(long, hide = true)]
+        scheduled: bool,
+    },
+    /// The host of a drill.
+    #[command(hide = true)]
+    DrillHost {
+        /// What it is to do.
+        #[arg(long)]
+        plan: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -97,7 +136,10 @@ fn main() -> ExitCode {
     // The usual report would wait for whoever holds standard error.
     std::panic::set_hook(Box::new(|panic| {
         log::last_words(std::io::stderr(), &format!("sandpit-watchdog: {panic}"));
-        std::process::exit(i32::from(Exit::Failed.code()));
+        // What the admin port cannot do ends one request of its own.
+        if !admin::is_own_thread() {
+            std::process::exit(i32::from(Exit::Failed.code()));
+        }
     }));
     let load = |path: &PathBuf| Config::load(path, ambient::variable);
     let result = match Arguments::parse().command {
@@ -108,9 +150,14 @@ fn main() -> ExitCode {
         Command::Status { config, json } => {
             load(&config).and_then(|config| say(operator::status(&config, json)))
         }
+        Command::AlertTest { config } => load(&config).and_then(|config| operator::alert_test(&config)),
         Command::Kill { reason, config } => {
             load(&config).and_then(|config| say(operator::kill(&config, &reason)))
         }
+        Command::Drill { config, json, scheduled } => {
+            load(&config).and_then(|config| drill::run(&config, json, scheduled))
+        }
+        Command::DrillHost { plan } => drill::run_host(&plan),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -128,6 +175,7 @@ fn say(answer: Result<String, Error>) -> Result<Exit, Error> {
 
 fn run(config: Config) -> Result<Exit, Error> {
     let credentials = Credentials::of(ambient::variable)?;
+    let token = admin::token(ambient::variable)?;
     let client = Client::new(&config.broker.trading_url, credentials, config.scope());
     let _lock = latch::lock(&config.state_dir)?;
     let _socket_lock = latch::lock_socket(&config.socket)?;
@@ -138,7 +186,7 @@ fn run(config: Config) -> Result<Exit, Error> {
     let signals = signals.map_err(std::io::Error::from)?;
     lock_memory();
     let log = Log::start(ambient::variable("JOURNAL_STREAM").is_some())?;
-    Ok(Daemon::open(config, client, signals, log)?.run())
+    Ok(Daemon::open(config, client, token, signals, log)?.run())
 }
 
 /// A watchdog that waits for swap is late. Best effort: with a limit on locked memory, what comes later is

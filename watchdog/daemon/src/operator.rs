@@ -2,10 +2,10 @@
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
-use sandpit_contract::{Armed, State, Status, ToObserver, ToWatchdog};
+use sandpit_contract::{Armed, Exit, State, Status, ToObserver, ToWatchdog};
 
 use crate::{
-    ambient,
+    alerts, ambient,
     broker::Client,
     config::{Config, Credentials},
     error::Error,
@@ -122,6 +122,21 @@ pub(crate) fn status(config: &Config, json: bool) -> Result<String, Error> {
     }
 }
 
+/// Sends a test to every sink, and says of each whether it arrived.
+///
+/// # Errors
+/// When a secret is none, or there is no sink.
+pub(crate) fn alert_test(config: &Config) -> Result<Exit, Error> {
+    let sinks = config.alerts.sinks(ambient::variable)?;
+    if sinks.is_empty() {
+        let text = "no sink of alerts is configured: set the secret of one, or `[alerts] command`";
+        return Err(Error::Config(text.into()));
+    }
+    let (lines, all) = alerts::test(&sinks, &config.alerts.name(), &alerts::Post::new());
+    println!("{}", lines.join("\n"));
+    Ok(if all { Exit::Ok } else { Exit::Incomplete })
+}
+
 fn describe(status: &Status) -> String {
     let word = |value: serde_json::Value| value.as_str().map_or_else(|| value.to_string(), String::from);
     let state = word(serde_json::json!(status.state));
@@ -132,6 +147,15 @@ fn describe(status: &Status) -> String {
     );
     for one in &status.loops {
         text += &format!("\n  loop {}: progress {}, {} ms ago", one.name, one.progress, one.age_ms);
+    }
+    text += &format!("\n  {}", status.strain);
+    if let Some(drill) = &status.last_drill {
+        text += &format!(
+            "\n  last drill at {} (Unix s): {}: {}",
+            drill.at_unix_s,
+            drill.outcome.word(),
+            drill.text
+        );
     }
     if let Some(kill) = &status.kill {
         let layer = word(serde_json::json!(kill.layer));

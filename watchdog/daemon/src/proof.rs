@@ -1,22 +1,44 @@
-//! The broker's half of a kill: suspend, cancel, and read until the answers prove that nothing is open.
+//! The broker's half of a kill: suspend, cancel, close, and read until the answers prove that nothing is
+//! left.
 //!
 //! ```text
 //!  PENDING_AT_BROKER --a read shows nothing--> ZERO_SEEN --every read of a window agrees--> CONFIRMED_ZERO
-//!          ^                                      |                                              |
-//!          +-----------a read shows something-----+----------------------------------------------+
+//!          ^                                      |                             (STOPS_ONLY, FLAT) |
+//!          +-----------a read shows something-----+------------------------------------------------+
 //! ```
 //!
 //! Three lanes (suspend, cancel, read) run side by side, so a slow answer on one delays no other. The window
 //! is needed because a request of the dead host may still land. It never ends: whatever appears is cancelled
-//! again.
+//! again. What counts as nothing, the policy says (`judge.rs`):
+//!
+//! | policy | steps | nothing is |
+//! |---|---|---|
+//! | `cancel` | suspend, cancel all, read | no order |
+//! | `cancel-keep-stops` | suspend, read, cancel one by one | no order but stops that reduce a position |
+//! | `flatten` | cancel all, close all, read, then suspend | no order and no position |
+//!
+//! Every step may be the last of a watchdog's life: the next one begins again from the latch, and does what
+//! the broker shows to be left.
 
+mod answers;
+mod closing;
+mod judge;
 mod pace;
+mod sighted;
+mod vocabulary;
 
 use std::time::Duration;
 
-use sandpit_contract::{BootTime, BrokerProof};
+use sandpit_contract::{BootTime, BrokerProof, Policy};
 
-use self::pace::{Budget, CREDITS, Lane, backoff};
+pub(crate) use self::vocabulary::{
+    Cancels, Closes, Command, Kind, Market, Order, Position, Report, Scope, Sighting, Terms, Trouble, Unread,
+};
+use self::{
+    closing::Closing,
+    judge::Judged,
+    pace::{Budget, CREDITS, Lane},
+};
 
 /// The cancel waits at most so long for the suspension to be answered, and the first read for the cancel.
 const STEP_WAIT: Duration = Duration::from_millis(200);
@@ -29,87 +51,8 @@ const OPEN_PER_MINUTE: u64 = 120;
 const ROUND: usize = 20;
 /// A window must hold at least so many agreeing reads.
 const AGREE: u32 = 3;
-
-/// Whose orders a kill touches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// Everything in the account, and the account is suspended.
-    Account,
-    /// Orders whose client id begins with our prefix. Never suspends.
-    Ours,
-}
-
-/// To the broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// Open the connection and learn whether the account is suspended, before it is needed.
-    Warm,
-    /// Suspend trading.
-    Suspend {
-        /// Ask first, for a bounded time, whether it is suspended already: answered by `SuspendedBefore`
-        /// too.
-        asks: bool,
-    },
-    /// Ask whether our suspension still stands.
-    Check,
-    /// Cancel every open order of the account.
-    CancelAll,
-    /// Cancel these.
-    CancelEach(Vec<String>),
-    /// Look for anything open.
-    Read,
-}
-
-/// What a read saw.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sighting {
-    /// Ids of open orders in scope, legs included.
-    pub(crate) open: Vec<String>,
-    /// Symbols whose position is partly reserved by an order that was not listed.
-    pub(crate) reserved: Vec<String>,
-}
-
-/// Why the account could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unread {
-    /// The broker does not take the key (401 or 403).
-    KeyRefused(String),
-    /// Anything else: it may pass.
-    Other(String),
-}
-
-/// From the broker.
-#[derive(Clone, Debug)]
-pub(crate) enum Report {
-    /// Whether the account was suspended.
-    Warmed(Result<bool, Unread>),
-    /// Whether it was suspended before our first suspension; not said when the broker does not say.
-    SuspendedBefore(bool),
-    /// The suspension was taken.
-    Suspended(Result<(), String>),
-    /// Whether our suspension still stands.
-    Checked(Result<bool, String>),
-    /// So many cancels were taken.
-    Cancelled(Result<usize, String>),
-    /// A read that began at `started`.
-    Read {
-        /// Before its first request was written.
-        started: BootTime,
-        /// What it saw.
-        result: Result<Sighting, String>,
-    },
-}
-
-/// How the proof is sought.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// Whose orders.
-    pub(crate) scope: Scope,
-    /// Length of the window.
-    pub(crate) confirm: Duration,
-    /// Requests a minute once nothing is open.
-    pub(crate) requests_per_minute: u64,
-}
+/// The cancel lane's connection is used at least so often once there is nothing to cancel.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
 /// The search for the proof, from the kill on.
 #[derive(Debug)]
@@ -120,52 +63,83 @@ pub(crate) struct Proof {
     suspend: Lane,
     check: Lane,
     cancel: Lane,
+    touch: Lane,
     read: Lane,
+    /// Under `flatten` only.
+    closing: Option<Closing>,
     /// The first suspension asks whether it is the first.
     asks: bool,
     /// What a host may still send, no window can exclude.
     is_host_alive: bool,
     budget: Budget,
-    last: Sighting,
+    last: Judged,
+    /// What is to be cancelled: of the last sighting, and of the last bulk cancel.
+    targets: Vec<String>,
+    failed: Vec<String>,
     rounds: u32,
     agreed: u32,
     since: Option<BootTime>,
+    /// The last line about what is open.
+    said: String,
 }
 
 impl Proof {
-    /// Begins with a kill.
+    /// Begins with a kill. Of nothing that may need a moment anything is known: what can be sent, is.
     pub(crate) fn of_kill(terms: Terms, is_host_alive: bool, now: BootTime) -> Self {
-        Self { asks: true, is_host_alive, ..Self::new(terms, now) }
+        let begun = Self { asks: true, is_host_alive, ..Self::new(terms, false, now) };
+        if begun.terms.policy != Policy::Flatten {
+            return begun;
+        }
+        let (first, second) = (now + STEP_WAIT, now + STEP_WAIT + STEP_WAIT);
+        let closing = Some(Closing::new(first, false));
+        Self { cancel: Lane::first(now), closing, read: Lane::first(second), ..begun }
     }
 
-    /// Begins again, for the kill of an earlier life.
-    pub(crate) fn new(terms: Terms, now: BootTime) -> Self {
-        let first = Lane::first;
-        let (suspend, cancel, read) = match terms.scope {
-            Scope::Account => (first(now), first(now + STEP_WAIT), first(now + STEP_WAIT + STEP_WAIT)),
-            Scope::Ours => (Lane::default(), Lane::default(), first(now)),
+    /// Begins again, for the kill of an earlier life, whose suspension may stand and be ours.
+    pub(crate) fn new(terms: Terms, is_ours: bool, now: BootTime) -> Self {
+        let terms = terms.with(terms.policy);
+        let (idle, first) = (Lane::default, Lane::first);
+        let (second, third) = (now + STEP_WAIT, now + STEP_WAIT + STEP_WAIT);
+        let (suspend, cancel, read) = match (terms.scope, terms.policy) {
+            (Scope::Account, Policy::Cancel) => (first(now), first(second), first(third)),
+            (Scope::Account, Policy::CancelKeepStops) => (first(now), idle(), first(now)),
+            // Closing orders of the earlier life may be at work: they are looked at before anything goes.
+            (Scope::Account, Policy::Flatten) => (idle(), first(second), first(now)),
+            (Scope::Ours, _) => (idle(), idle(), first(now)),
         };
         Self {
             terms,
             began: now,
             level: BrokerProof::PendingAtBroker,
             suspend,
-            check: Lane::default(),
+            check: idle(),
             cancel,
+            touch: first(now + TOUCH_EVERY),
             read,
+            closing: (terms.policy == Policy::Flatten).then(|| Closing::new(third, is_ours)),
             asks: false,
             is_host_alive: false,
             budget: Budget::full(now),
-            last: Sighting::default(),
+            last: Judged::default(),
+            targets: Vec::new(),
+            failed: Vec::new(),
             rounds: 0,
             agreed: 0,
             since: None,
+            said: String::new(),
         }
     }
 
     /// What is proved.
     pub(crate) fn level(&self) -> BrokerProof {
         self.level
+    }
+
+    /// Whether a suspension at the broker is our own, to be lifted where a position has to be closed.
+    pub(crate) fn owns_suspension(&mut self, is_ours: bool) {
+        if let Some(closing) = &mut self.closing {
+            closing.is_ours = is_ours;
+        }
     }
 
     /// A host process is there, or has ended. A request of its last moment may still land, so the window
@@ -177,9 +151,20 @@ impl Proof {
 
     /// Somebody kills once more: everything is done and proved again.
     pub(crate) fn insist(&mut self, now: BootTime) {
-        if self.terms.scope == Scope::Account {
-            self.suspend.by(now);
-            self.cancel.by(now + STEP_WAIT);
+        match (self.terms.scope, self.terms.policy) {
+            (Scope::Account, Policy::Cancel) => {
+                self.suspend.by(now);
+                self.cancel.by(now + STEP_WAIT);
+            }
+            (Scope::Account, Policy::CancelKeepStops) => self.suspend.by(now),
+            // Suspended only once it is flat; until then it is at it already.
+            (Scope::Account, Policy::Flatten) => {
+                if self.level != BrokerProof::PendingAtBroker {
+                    self.suspend.by(now);
+                }
+                self.cancel.by(now);
+            }
+            (Scope::Ours, _) => {}
         }
         self.read.by(now + STEP_WAIT);
         self.open_window();
@@ -188,57 +173,70 @@ impl Proof {
     fn open_window(&mut self) {
         self.since = None;
         self.agreed = 0;
-        if self.level == BrokerProof::ConfirmedZero {
+        if is_final(self.level) {
             self.level = BrokerProof::ZeroSeen;
         }
     }
 
     /// What is to be sent now. Each command must be answered by one report.
     pub(crate) fn due(&mut self, now: BootTime) -> Vec<Command> {
-        let per_minute =
-            if self.last.open.is_empty() { self.terms.requests_per_minute } else { OPEN_PER_MINUTE };
+        let per_minute = if self.last.open() == 0 { self.terms.requests_per_minute } else { OPEN_PER_MINUTE };
         self.budget.refill(per_minute, now);
         let mut commands = Vec::new();
-        if self.suspend.is_ready(now) && self.budget.take(1 + usize::from(self.asks)) {
+        // One after the other on their lane.
+        let is_closing = self.closing.as_ref().is_some_and(Closing::is_busy);
+        if self.suspend.is_ready(now) && !is_closing && self.budget.take(1 + usize::from(self.asks)) {
             self.suspend.sent();
             commands.push(Command::Suspend { asks: std::mem::take(&mut self.asks) });
         }
-        // One after the other on their lane.
-        if self.check.is_ready(now) && !self.suspend.busy && self.budget.take(1) {
+        if self.check.is_ready(now) && !self.suspend.busy && !is_closing && self.budget.take(1) {
             self.check.sent();
             commands.push(Command::Check);
         }
         if self.cancel.is_ready(now) {
             commands.extend(self.cancel_command());
         }
+        if let Some(closing) = self.closing.as_mut().filter(|_| !self.suspend.busy && !self.check.busy) {
+            commands.extend(closing.due(&mut self.budget, now));
+        }
+        let may_touch = self.level != BrokerProof::PendingAtBroker && !self.cancel.busy;
+        if may_touch && self.touch.is_ready(now) && self.budget.take(1) {
+            self.touch.sent();
+            commands.push(Command::Touch);
+        }
         if self.read.is_ready(now) && self.budget.take(self.read_requests()) {
             self.read.sent();
-            commands.push(Command::Read);
+            commands.push(Command::Read(self.terms.policy));
         }
         commands
     }
 
-    /// In bulk and one by one in turn: when one way does not help, the other may.
+    /// In bulk and one by one in turn: when one way does not help, the other may. What the broker failed on
+    /// in bulk goes one by one at once.
     fn cancel_command(&mut self) -> Option<Command> {
-        let open = &self.last.open;
-        let one_by_one = match self.terms.scope {
-            Scope::Account => self.rounds > 0 && self.rounds.is_multiple_of(2) && !open.is_empty(),
-            Scope::Ours if open.is_empty() => {
+        let is_account = self.terms.scope == Scope::Account;
+        let may_bulk = match (&self.closing, self.terms.policy) {
+            (Some(closing), _) => closing.may_cancel_all(),
+            (None, policy) => is_account && policy == Policy::Cancel,
+        };
+        let is_odd = self.rounds == 0 || !self.rounds.is_multiple_of(2) || self.targets.is_empty();
+        let (command, requests) = if may_bulk && is_odd && self.failed.is_empty() {
+            (Command::CancelAll, 1)
+        } else {
+            let failed = !self.failed.is_empty();
+            let from = if failed { &self.failed } else { &self.targets };
+            if from.is_empty() {
                 self.cancel.due = None;
                 return None;
             }
-            Scope::Ours => true,
-        };
-        let (command, requests) = if one_by_one {
             // Another slice each round, so that orders which cannot be cancelled do not shadow the rest.
-            let skip = self.rounds as usize % open.len().div_ceil(ROUND) * ROUND;
-            let ids: Vec<_> = open.iter().skip(skip).take(ROUND.min(self.budget.left())).cloned().collect();
+            let skip = if failed { 0 } else { self.rounds as usize % from.len().div_ceil(ROUND) * ROUND };
+            let ids: Vec<_> = from.iter().skip(skip).take(ROUND.min(self.budget.left())).cloned().collect();
             let requests = ids.len();
             (Command::CancelEach(ids), requests.max(1))
-        } else {
-            (Command::CancelAll, 1)
         };
         self.budget.take(requests).then(|| {
+            self.failed.drain(..requests.min(self.failed.len()));
             self.cancel.sent();
             command
         })
@@ -247,116 +245,39 @@ impl Proof {
     /// Takes an answer in; the lines belong into the log.
     pub(crate) fn on(&mut self, report: Report, now: BootTime) -> Vec<String> {
         match report {
-            Report::Warmed(_) | Report::SuspendedBefore(_) => Vec::new(),
+            Report::Warmed(_) | Report::SuspendedBefore(_) | Report::Account { .. } => Vec::new(),
+            Report::Touched => {
+                self.touch.answered();
+                self.touch.by(now + TOUCH_EVERY);
+                Vec::new()
+            }
             Report::Checked(result) => self.checked(result, now),
-            Report::Suspended(Ok(())) => {
-                self.suspend.answered();
-                self.check.by(now + self.steady() * 2);
-                self.cancel_soon(now);
-                vec![format!("suspended after_ms={}", self.after_ms(now))]
-            }
-            Report::Suspended(Err(cause)) => {
-                self.suspend.failed(now);
-                self.cancel_soon(now);
-                vec![format!("suspend failed, tried again: {cause}")]
-            }
-            Report::Cancelled(Ok(orders)) => {
-                self.cancel.answered();
-                self.read.by(now + SETTLE);
-                vec![format!("cancel taken orders={orders} after_ms={}", self.after_ms(now))]
-            }
-            Report::Cancelled(Err(cause)) => {
-                self.cancel.failed(now);
-                self.read.by(now + SETTLE);
-                vec![format!("cancel failed, tried again: {cause}")]
-            }
+            Report::Suspended(result) => self.suspended(result, now),
+            Report::Lifted(result) => self.lifted(&result, now),
+            Report::Cancelled(result) => self.cancelled(result, now),
+            Report::Closed(result) => self.closed(&result, now),
             // Asked for by an earlier kill: it says nothing about this one.
             Report::Read { started, .. } if started < self.began => Vec::new(),
             Report::Read { result: Ok(sighting), started } => {
                 self.read.answered();
                 self.saw(sighting, started, now)
             }
-            Report::Read { result: Err(cause), .. } => {
-                self.read.failed(now);
-                if self.level != BrokerProof::ConfirmedZero {
+            Report::Read { result: Err(trouble), .. } => {
+                self.read.failed(trouble.pause, now);
+                if !is_final(self.level) {
                     self.since = None;
                 }
-                vec![format!("{} read failed, tried again: {cause}", self.level.word())]
+                vec![format!("{} read failed, tried again: {}", self.level.word(), trouble.cause)]
             }
         }
     }
 
-    /// An `arm` that failed half way, or somebody at the broker's site, may have lifted it.
-    fn checked(&mut self, result: Result<bool, String>, now: BootTime) -> Vec<String> {
-        match result {
-            Ok(stands) => {
-                self.check.answered();
-                self.check.by(now + self.steady() * 2);
-                if stands {
-                    return Vec::new();
-                }
-                self.suspend.by(now);
-                vec!["the suspension was lifted by somebody: suspended again".into()]
-            }
-            Err(cause) => {
-                self.check.failed(now);
-                vec![format!("the suspension could not be read, tried again: {cause}")]
-            }
-        }
-    }
-
-    fn cancel_soon(&mut self, now: BootTime) {
-        if self.cancel.due.is_some() {
-            self.cancel.by(now);
-        }
-    }
-
-    fn saw(&mut self, sighting: Sighting, started: BootTime, now: BootTime) -> Vec<String> {
-        let zero = sighting.open.is_empty() && sighting.reserved.is_empty();
-        let before = std::mem::replace(&mut self.last, sighting);
-        if zero { self.saw_zero(started, now) } else { self.saw_open(&before, now) }
-    }
-
-    fn saw_open(&mut self, before: &Sighting, now: BootTime) -> Vec<String> {
-        let (was, is) =
-            (before.open.len() + before.reserved.len(), self.last.open.len() + self.last.reserved.len());
-        self.rounds = if is < was { 1 } else { self.rounds.saturating_add(1) };
-        self.since = None;
-        let is_news = was != is || self.level != BrokerProof::PendingAtBroker || self.rounds == 1;
-        self.level = BrokerProof::PendingAtBroker;
-        // Scope `ours` has nothing to cancel before its first read, so that one is acted upon at once.
-        let is_first = self.terms.scope == Scope::Ours && self.rounds == 1;
-        self.cancel.by(if is_first { now } else { now + backoff(self.rounds) });
-        self.read.by(now + backoff(self.rounds));
-        let (open, reserved) = (self.last.open.len(), self.last.reserved.len());
-        let line =
-            || format!("PENDING_AT_BROKER open={open} reserved={reserved} after_ms={}", self.after_ms(now));
-        is_news.then(line).into_iter().collect()
-    }
-
-    fn saw_zero(&mut self, started: BootTime, now: BootTime) -> Vec<String> {
-        self.rounds = 0;
-        let since = *self.since.get_or_insert(now);
-        self.agreed = if since == now { 1 } else { self.agreed.saturating_add(1) };
-        let was = self.level;
-        self.level = match was {
-            BrokerProof::ConfirmedZero => was,
-            BrokerProof::PendingAtBroker | BrokerProof::ZeroSeen => {
-                let whole = started >= since + self.terms.confirm && self.agreed >= AGREE;
-                if whole && !self.is_host_alive { BrokerProof::ConfirmedZero } else { BrokerProof::ZeroSeen }
-            }
-        };
-        self.read.by(now + self.pace());
-        let line = || format!("{} open=0 after_ms={}", self.level.word(), self.after_ms(now));
-        (was != self.level).then(line).into_iter().collect()
-    }
-
-    /// Requests of one read, as long as one page holds the orders: one list, or two in scope `ours`, and the
-    /// positions.
+    /// Requests of one read at the most, as long as one page holds the orders: two lists, the positions, and
+    /// under `flatten` the clock while something is held.
     fn read_requests(&self) -> usize {
-        match self.terms.scope {
-            Scope::Account => 2,
-            Scope::Ours => 3,
+        match self.terms.policy {
+            Policy::Flatten if self.last.positions > 0 => 4,
+            Policy::Cancel | Policy::CancelKeepStops | Policy::Flatten => 3,
         }
     }
 
@@ -369,10 +290,7 @@ impl Proof {
     /// Between reads that show nothing; rarer once confirmed.
     fn pace(&self) -> Duration {
         let steady = self.steady();
-        match self.level {
-            BrokerProof::ConfirmedZero => steady * 2,
-            BrokerProof::PendingAtBroker | BrokerProof::ZeroSeen => steady.min(self.terms.confirm / 4),
-        }
+        if is_final(self.level) { steady * 2 } else { steady.min(self.terms.confirm / 4) }
     }
 
     fn after_ms(&self, now: BootTime) -> u128 {
@@ -380,6 +298,15 @@ impl Proof {
     }
 }
 
+fn is_final(level: BrokerProof) -> bool {
+    match level {
+        BrokerProof::ConfirmedZero | BrokerProof::StopsOnly | BrokerProof::Flat => true,
+        BrokerProof::PendingAtBroker | BrokerProof::ZeroSeen => false,
+    }
+}
+
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 #[path = "proof_tests.rs"]
 mod tests;

@@ -40,6 +40,12 @@ impl Restarts {
         longest.clamp(BROKER_AWAY.0, BROKER_AWAY.1)
     }
 
+    /// The host was ended for its memory: that neither counts here nor waits.
+    pub(crate) fn drained(&mut self, leased: Duration) -> Duration {
+        self.forget_after(leased);
+        Duration::ZERO
+    }
+
     fn forget_after(&mut self, leased: Duration) {
         if leased >= STEADY {
             self.in_a_row = 0;
@@ -67,6 +73,16 @@ mod tests {
     fn the_first_is_immediate_and_the_row_ends() {
         check(&[0, 0, 0, 0, 0], &[Some(0), Some(100), Some(500), None, None]);
         check(&[0, 29, 30, 0], &[Some(0), Some(100), Some(0), Some(100)]);
+    }
+
+    #[test]
+    fn an_end_for_memory_is_no_crash_and_a_long_life_before_it_counts() {
+        let mut restarts = Restarts::new(vec![Duration::from_millis(100)]);
+        assert_eq!(restarts.ended(Duration::ZERO), Some(Duration::ZERO));
+        assert!((0..100).all(|_| restarts.drained(Duration::ZERO) == Duration::ZERO));
+        assert_eq!(restarts.ended(Duration::ZERO), Some(Duration::from_millis(100)));
+        restarts.drained(STEADY);
+        assert_eq!(restarts.ended(Duration::ZERO), Some(Duration::ZERO));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The real binary with a small host of this file's own, and a broker on loopback.
 
 mod bench;
+mod limits;
+mod memory;
+#[path = "bench/policies.rs"]
+mod policies;
 
 use std::{fs, time::Duration};
 
@@ -208,6 +212,22 @@ fn arming_with_a_broker_that_fails_behind_it_is_said() {
     let (code, text) = bench.command(&["arm", "--reason", "checked"]);
     assert!(code == Some(0) && text.contains("armed, but"), "{code:?} {text}");
     assert!(bench.state("armed").exists() && !bench.state("latch").exists());
+}
+
+#[test]
+fn a_full_disk_keeps_no_watchdog_from_guarding() {
+    let bench = Bench::new("spawn");
+    bench.arm();
+    std::os::unix::fs::symlink("/dev/full", bench.state("latch.spare")).expect("a full disk");
+    bench.broker.open(3);
+    let dog = bench.run();
+    dog.line("the disk of `state_dir` is full", 5 * SECOND);
+    bench.leased(10 * SECOND);
+    fs::write(bench.flag(), b"").expect("a flag");
+    dog.line("[KILL] ZERO_SEEN", 5 * SECOND);
+    assert!(!bench.state("latch").exists() && !bench.state("armed").exists());
+    fs::remove_file(bench.state("latch.spare")).expect("room again");
+    bench.wait(20 * SECOND, |status| status.state == State::Killed);
 }
 
 #[test]

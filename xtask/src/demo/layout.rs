@@ -51,7 +51,7 @@ impl Layout {
             free,
         };
         fs::write(&layout.host_config, layout.host_text(&folder, sim, options))?;
-        fs::write(&layout.watchdog_config, layout.watchdog_text(&folder, binaries, sim, options))?;
+        fs::write(&layout.watchdog_config, layout.watchdog_text(&folder, binaries, sim))?;
         let addresses = serde_json::json!({"sim": sim.address, "host": layout.host_address});
         fs::write(folder.join("addresses.json"), addresses.to_string())?;
         Ok(layout)
@@ -74,13 +74,12 @@ impl Layout {
         )
     }
 
-    fn watchdog_text(&self, folder: &Path, binaries: &Binaries, sim: &Sim, options: &Options) -> String {
-        let memory =
-            options.memory_mb.map(|mb| format!("\n[memory]\nbudget_mb = {mb}\n")).unwrap_or_default();
+    fn watchdog_text(&self, folder: &Path, binaries: &Binaries, sim: &Sim) -> String {
         format!(
             "state_dir = {state:?}\nsocket = {socket:?}\nkill_switch_file = {kill:?}\n\n\
              [host]\nmode = \"spawn\"\ncommand = [{host:?}, \"run\", \"--config\", {config:?}]\n\n\
-             [broker]\ntrading_url = \"http://{sim}\"\n{memory}",
+             [broker]\ntrading_url = \"http://{sim}\"\n\n\
+             [admin]\nlisten = \"off\"\n",
             state = folder.join("watchdog"),
             socket = folder.join("lease.sock"),
             kill = self.kill_flag,

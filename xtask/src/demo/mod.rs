@@ -54,9 +54,6 @@ pub(crate) struct Options {
     /// Seed of the synthetic market.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// The host's memory budget: at 80 % of it the watchdog drains and replaces the host.
-    #[arg(long, value_name = "N")]
-    memory_mb: Option<u64>,
     /// Print one JSON object at the end instead of the live view and the table.
     #[arg(long)]
     json: bool,

@@ -1,5 +1,6 @@
 //! The thread that keeps the strategies as the folder says.
 
+mod leaving;
 mod starting;
 
 use std::{
@@ -131,6 +132,7 @@ impl Keeping {
         self.retry();
         while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             self.finish_late();
+            self.quarantine_condemned();
             self.look();
             self.take_loaded();
             self.parts.looks.looked(ambient::boot_now());
@@ -338,21 +340,6 @@ impl Keeping {
         }
         // One that broke has not said farewell, and would be taken for one that hangs.
         self.parts.outlets.loops.remove(&strategy.loop_name());
-    }
-
-    /// What a strategy holds and nobody trades any more; `is_left` are the symbols that it has left.
-    fn say_what_stays(&self, name: &StrategyName, is_left: impl Fn(&Symbol) -> bool) {
-        let books = self.parts.books.read();
-        let held = books.sub_books.iter().filter(|((owner, symbol), _)| owner == name && is_left(symbol));
-        let held = held.filter(|(_, (qty, _))| !qty.is_zero());
-        let held: Vec<String> = held.map(|((_, symbol), (qty, _))| format!("{qty} {symbol}")).collect();
-        if !held.is_empty() {
-            let held = held.join(", ");
-            tracing::warn!(
-                strategy = name.as_str(),
-                "the strategy has left and still holds {held}: nobody trades that until it is back"
-            );
-        }
     }
 
     /// Everybody else learns who trades what now; `fresh` symbols are somebody else's from the minute of

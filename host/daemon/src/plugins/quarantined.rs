@@ -24,6 +24,8 @@ const MAGIC: &str = "sandpit-quarantine-1";
 /// Notes that are kept. A host has no more plugins, see `listing`; beyond that a quarantine ends with the
 /// host.
 const NOTES_MAX: usize = 4_096;
+/// Strategies that wait for their quarantine at a time: a watchdog asks for a few.
+const CONDEMNED_MAX: usize = 64;
 /// What is kept of a reason.
 const REASON_BYTES_MAX: usize = 8 << 10;
 /// No file is longer: one that is was not written by us.
@@ -68,6 +70,8 @@ struct Notes {
     all: BTreeMap<StrategyName, Note>,
     /// Of whom the disk does not know yet what is in `all`, or is not any more.
     unwritten: BTreeSet<StrategyName>,
+    /// Who is to be quarantined, and why: whichever version runs, or is the first to start.
+    condemned: BTreeMap<StrategyName, String>,
 }
 
 impl Quarantines {
@@ -102,8 +106,37 @@ impl Quarantines {
         self.0.changed.notify_all();
     }
 
+    /// The watchdog wants it in quarantine, maybe before it has started. It says so until it is.
+    pub(crate) fn condemn(&self, strategy: StrategyName, reason: String) {
+        let mut notes = self.0.lock();
+        if notes.condemned.len() < CONDEMNED_MAX {
+            notes.condemned.entry(strategy).or_insert(reason);
+        }
+    }
+
+    /// Who is to be quarantined and is not yet.
+    pub(crate) fn condemned(&self) -> Vec<StrategyName> {
+        self.0.lock().condemned.keys().cloned().collect()
+    }
+
+    /// Notes that this version is quarantined, and says why, if it is to be.
+    pub(crate) fn sentence(&self, strategy: &StrategyName, version: &Version) -> Option<String> {
+        let reason = self.0.lock().condemned.remove(strategy)?;
+        self.note(strategy, version.clone(), &reason);
+        Some(reason)
+    }
+
+    /// Forgets that it is to be quarantined, if some version of it is already and none runs.
+    pub(crate) fn was_sentenced(&self, strategy: &StrategyName) {
+        let mut notes = self.0.lock();
+        if notes.all.contains_key(strategy) {
+            notes.condemned.remove(strategy);
+        }
+    }
+
     /// The plugin is removed, or another version has taken over.
     pub(crate) fn lift(&self, strategy: &StrategyName) {
+        self.0.lock().condemned.remove(strategy);
         self.lift_if(strategy, |_| true);
     }
 
@@ -352,6 +385,37 @@ mod tests {
         let next = start();
         let found = [&a, &b, &c].map(|it| next.reason(it, &old).is_some());
         assert_eq!(found, [false, true, false]);
+    }
+
+    #[test]
+    fn whoever_is_condemned_is_quarantined_once_and_stays_so() {
+        let (_dir, start) = folder();
+        let (a, b) = (name("a"), name("b"));
+        let (old, new) = (version("c1", "m1"), version("c2", "m1"));
+        let first = start();
+        assert_eq!(first.sentence(&a, &old), None);
+        for reason in ["memory", "again"] {
+            first.condemn(a.clone(), reason.into());
+        }
+        assert_eq!((first.condemned(), first.reason(&a, &old)), (vec![a.clone()], None));
+        assert_eq!(first.sentence(&a, &old).as_deref(), Some("memory"));
+        // It is told again until its loop is gone, and that binds nobody else.
+        first.condemn(a.clone(), "late".into());
+        first.was_sentenced(&a);
+        assert_eq!((first.condemned(), first.sentence(&a, &new)), (vec![], None));
+        // One that is not there yet is waited for, and one whose plugin is removed is not.
+        first.condemn(b.clone(), "memory".into());
+        first.was_sentenced(&b);
+        assert_eq!(first.condemned(), std::slice::from_ref(&b));
+        first.lift(&b);
+        assert_eq!(first.sentence(&b, &old), None);
+        assert!(first.flush(LONG));
+        let next = start();
+        let found = [&old, &new].map(|version| next.reason(&a, version));
+        assert_eq!(found, [Some("memory".to_owned()), None]);
+        let many = (0..=CONDEMNED_MAX).map(|number| name(&format!("n{number}")));
+        many.for_each(|strategy| next.condemn(strategy, "memory".into()));
+        assert_eq!(next.condemned().len(), CONDEMNED_MAX);
     }
 
     #[test]

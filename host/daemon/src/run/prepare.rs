@@ -103,6 +103,8 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
     let needed = config.mode.posts().then(|| lease.clone());
     let figures = Figures::new(&config, epoch, needed, clock.clone(), &plugins, budgets.clone());
     let figures = Arc::new(figures);
+    #[cfg(debug_assertions)]
+    crate::sabotage::watch(&ambient::environment(), &figures.loops);
     let monitor = monitor(&config, &figures).await?;
 
     let alpaca = Alpaca::new(alpaca_config(&config), budgets.trading.clone(), budgets.data.clone())

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -60,12 +60,18 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let (stop, stopped) = watch::channel(false);
     endings.watch_task("monitor", tokio::spawn(prepared.monitor.serve(stopped.clone())));
     let mut prepared = prepared.parts;
-    let lease = start_lease(&prepared, endings)?;
+    let quarantines = in_folder(&prepared, Quarantines::FOLDER, Quarantines::start)?;
+    let account = Arc::new(OnceLock::new());
+    let lease = start_lease(&prepared, endings, quarantines.clone(), account.clone())?;
     let store_pulse = Arc::new(Pulse::default());
     let store = open_store(&prepared, store_pulse.clone()).await?;
     let mut desk = desk(&prepared, broker, store.clone(), endings)?;
     let found = desk.reconcile().await.map_err(|error| Failure::new(exit_of(&error), error))?;
     say(&found);
+    if prepared.config.mode.posts() {
+        // The first and only time.
+        let _ = account.set(found.account.id.clone());
+    }
     prepared.figures.set_equity(found.account.equity);
 
     // The minute before this may not be complete at the broker yet: ingest asks for it later.
@@ -75,7 +81,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let crew = Arc::new(Crew::default());
     let world =
         World { account: found.account.id.clone(), epoch: prepared.epoch, lives: found.lives.clone() };
-    let outlets = outlets(&prepared, &inputs, world)?;
+    let outlets = outlets(&prepared, &inputs, quarantines.clone(), world)?;
     start_strategies(&mut prepared, &crew, &desk, &found.account, &warmup, &outlets);
 
     let held = desk.books().sub_books().filter(|(.., book)| !book.qty.is_zero());
@@ -104,7 +110,6 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
     let (snapshots, recording) = (outlets.snapshots.clone(), outlets.recording.clone());
-    let quarantines = outlets.quarantines.clone();
     let keeper = keep(&mut prepared, feeds, crew.clone(), outlets, endings)?;
     let Parts { config, budgets, lock, .. } = prepared;
     let kill_switch_file = config.kill_switch_file.clone();
@@ -141,7 +146,12 @@ fn exit_of(error: &DeskError) -> Exit {
 }
 
 /// A dry run needs no right to trade, but it is watched like any other host where there is a watchdog.
-fn start_lease(prepared: &Parts, endings: &Endings) -> Result<LeaseClient, Failure> {
+fn start_lease(
+    prepared: &Parts,
+    endings: &Endings,
+    quarantines: Quarantines,
+    account: Arc<OnceLock<String>>,
+) -> Result<LeaseClient, Failure> {
     let endings = endings.clone();
     let parts = LeaseParts {
         socket: prepared.config.watchdog_socket.clone(),
@@ -149,8 +159,10 @@ fn start_lease(prepared: &Parts, endings: &Endings) -> Result<LeaseClient, Failu
         mode: prepared.config.mode.as_str(),
         lease: prepared.lease.clone(),
         loops: prepared.figures.loops.clone(),
+        account,
         orders: Box::new(move |order| match order {
             Order::Drain { reason } => endings.give(Ending::Drain { reason }),
+            Order::Quarantine { strategy, reason } => quarantines.condemn(strategy, reason),
         }),
     };
     LeaseClient::start(parts).map_err(|error| Failure::new(Exit::Failed, error))
@@ -266,9 +278,13 @@ async fn warmup(prepared: &Parts, until: MarketTime) -> Vec<Bar> {
 }
 
 /// Where strategies put what they want and save. A dry run starts flat, and so does what they have saved.
-fn outlets(prepared: &Parts, inputs: &mpsc::Sender<DeskInput>, world: World) -> Result<Outlets, Failure> {
+fn outlets(
+    prepared: &Parts,
+    inputs: &mpsc::Sender<DeskInput>,
+    quarantines: Quarantines,
+    world: World,
+) -> Result<Outlets, Failure> {
     let snapshots = in_folder(prepared, Snapshots::FOLDER, |folder| Snapshots::start(folder, world))?;
-    let quarantines = in_folder(prepared, Quarantines::FOLDER, Quarantines::start)?;
     let recording = Recording::start(&prepared.config, &prepared.folder, prepared.epoch)?;
     if let Some(counters) = recording.counters() {
         prepared.figures.set_journal(counters);

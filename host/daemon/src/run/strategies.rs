@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use sandpit_broker::Broker;
 use sandpit_cores::orders::Books;
-use sandpit_execution::{Desk, DeskOutput, introduction};
+use sandpit_execution::{Desk, DeskInput, DeskOutput, introduction};
 use sandpit_types::{Account, Bar, StrategyName};
 
 use super::prepare::{Parts, Plugins};
@@ -27,6 +27,10 @@ pub(super) fn start_strategies<B: Broker>(
     for (index, strategy) in (0..).zip(&*roster.members()) {
         let seed = prepared.seed.wrapping_add(index);
         let version = strategy.version();
+        if let Some(reason) = outlets.quarantines.sentence(&strategy.name, &version) {
+            // The queue is empty: the desk does not run yet.
+            let _ = outlets.desk.try_send(DeskInput::Quarantined { strategy: strategy.name.clone(), reason });
+        }
         let outcome = match outlets.quarantines.reason(&strategy.name, &version) {
             Some(reason) => Err(StrategiesError::Quarantined { reason }),
             None => {

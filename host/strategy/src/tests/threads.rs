@@ -95,6 +95,7 @@ fn one_is_quarantined_while_the_other_trades_on() {
     let bad = Wat { on_quote: "(loop $again (br $again)) (unreachable)", ..Wat::default() };
     let good = Wat { on_quote: LIST, intents: vec![Wire::CancelAll], ..Wat::default() };
     let (bad, good) = (spawn(&yard, "bad.wasm", &bad, &[]), spawn(&yard, "good.wasm", &good, &[]));
+    assert!(bad.answers(76) && bad.pulse.held_bytes() > 0, "it holds something");
     let events = [100, 200, 300, 400].map(|secs| quote("A", secs));
     for event in &events {
         bad.inbox.push(event.clone());
@@ -111,6 +112,7 @@ fn one_is_quarantined_while_the_other_trades_on() {
     assert!(matches!(good.next(), StrategyOutput::Intents { .. }));
     // Its thread lives on: nonces are answered, so the watchdog has no quarrel with the host.
     assert!(bad.answers(77));
+    assert_eq!(bad.pulse.held_bytes(), 0, "its memory is given back");
     bad.stop();
     good.stop();
 }
@@ -187,6 +189,23 @@ fn a_panic_of_the_host_quarantines_and_the_loop_lives_on() {
     };
     assert_eq!((strategy.as_str(), message.as_str()), ("test", "the desk fell over"));
     assert!(live.answers(5));
+    live.stop();
+}
+
+#[test]
+fn the_pulse_says_what_memory_is_held() {
+    const PAGE: u64 = 1 << 16;
+    let grows = Wat { on_bar: "(drop (memory.grow (i32.const 16))) (i32.const 16)", ..Wat::default() };
+    let live = spawn(&Yard::new(), "test.wasm", &grows, &[]);
+    let held = |nonce: u64| {
+        assert!(live.answers(nonce));
+        live.pulse.held_bytes()
+    };
+    let before = held(1);
+    assert!(before >= 4 * PAGE, "{before}");
+    (0..3).for_each(|minute| live.inbox.push(bar("A", minute)));
+    let after = held(2);
+    assert!(after >= before + 3 * 16 * PAGE, "{before} {after}");
     live.stop();
 }
 

@@ -1,6 +1,6 @@
 //! A strategy without any sense, for the crash suite: it sends, replaces and cancels orders of every kind,
 //! every few quotes, by seeded chance. It rests until a quote of [`WORK`] shares tells it to work, and rests
-//! again at one of [`REST`].
+//! again at one of [`REST`]. One of [`GROW`] makes it take memory, if its manifest says how much.
 
 mod act;
 
@@ -13,9 +13,13 @@ use crate::act::Act;
 pub const WORK: f64 = 900_001.0;
 /// The size of a bid at which it rests.
 pub const REST: f64 = 900_002.0;
+/// The size of a bid from which on it grows.
+pub const GROW: f64 = 900_003.0;
 
 /// It acts at every so manieth quote.
 const QUOTES_AN_ACT: u64 = 3;
+/// It grows by so much at a quote: that is done long before the deadline of an event.
+const GROWTH_BYTES: usize = 8 << 20;
 
 /// The strategy, and at once what the operator may set.
 #[derive(Default, Deserialize)]
@@ -25,6 +29,12 @@ pub struct Churn {
     works: bool,
     /// Whether it keeps to market and limit orders by themselves.
     simple: bool,
+    /// How far it grows when it is told to, megabytes.
+    grow_mb: usize,
+    #[serde(skip)]
+    grows: bool,
+    #[serde(skip)]
+    grown: Vec<Vec<u8>>,
 }
 
 export!(Churn);
@@ -49,8 +59,21 @@ impl Strategy for Churn {
             self.works = quote.bid_size == WORK;
             return;
         }
+        self.grows |= quote.bid_size == GROW;
+        if self.grows {
+            self.grow();
+        }
         if self.works && quote.is_two_sided() && ctx.random().is_multiple_of(QUOTES_AN_ACT) {
             Act::new(ctx, quote).any(self.simple);
+        }
+    }
+}
+
+impl Churn {
+    /// Memory that nobody has written to is not held.
+    fn grow(&mut self) {
+        if self.grown.len() * GROWTH_BYTES < self.grow_mb << 20 {
+            self.grown.push(vec![1; GROWTH_BYTES]);
         }
     }
 }
@@ -76,6 +99,15 @@ mod tests {
         assert!(worked("{}").submits().is_empty());
         assert!(!worked(r#"{"works":true}"#).submits().is_empty());
         assert!(Harness::<Churn>::new(r#"{"work":true}"#, &["SPY"]).is_err());
+    }
+
+    #[test]
+    fn it_grows_as_far_as_it_may() {
+        for (parameters, expected_mb) in [(r#"{"grow_mb":40}"#, 40), ("{}", 0)] {
+            let mut churn = Churn::init(parameters, &[]).expect("good parameters");
+            (0..100).for_each(|_| churn.grow());
+            assert_eq!(churn.grown.iter().map(Vec::len).sum::<usize>(), expected_mb << 20);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who is connected, and what they say.
 
-use sandpit_contract::{PROTOCOL, ToHost, ToObserver, ToWatchdog};
+use sandpit_contract::{Layer, PROTOCOL, ToHost, ToObserver, ToWatchdog};
 
 use super::Daemon;
 use crate::{
@@ -78,10 +78,19 @@ impl Daemon {
             }
             ToWatchdog::Status => self.answer_status(id),
             ToWatchdog::Kill { reason } => {
-                self.tell(Input::OperatorKill { reason });
+                self.tell(Input::Kill { layer: Layer::Operator, reason });
                 self.send(id, &ToObserver::KillTaken);
             }
+            ToWatchdog::Drilled(drill) if self.is_ours(id) => {
+                self.tell(Input::Drilled(drill));
+                self.answer_status(id);
+            }
+            ToWatchdog::Drilled(_) => self.drop_peer(id, "drills are told by the watchdog's own user only"),
         }
+    }
+
+    fn is_ours(&self, id: u64) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.uid() == rustix::process::getuid().as_raw())
     }
 
     fn judge(&mut self, id: u64, protocol: u32, epoch: u64, mode: String) {

@@ -1,6 +1,6 @@
 //! What a kill does, and how a human leads out of it.
 
-use sandpit_contract::{BootTime, Latch, Layer, State};
+use sandpit_contract::{BootTime, BrokerProof, Latch, Layer, State};
 
 use super::{Event, Machine, Now, Output, SIGNAL_AGAIN, STOP_WAIT};
 use crate::{
@@ -34,6 +34,8 @@ pub(super) struct Kill {
     pub(super) writing: Writing,
     /// It was seen on disk after that: only then may its absence mean that a human took it away.
     pub(super) was_seen: bool,
+    /// Looks one after the other that found neither it nor `armed`.
+    pub(super) lost_looks: u32,
     /// The search for the proof at the broker.
     pub(super) proof: Proof,
 }
@@ -53,16 +55,31 @@ impl Machine {
         // What nobody has seen lifted, we do not claim to have put there; the answer to the first suspension
         // may still correct it.
         let suspended = self.settings.terms.scope == Scope::Account && self.was_suspended == Some(false);
-        let latch = Latch { at_unix_s: now.unix_s, layer, reason: reason.clone(), epoch, suspended };
+        let latch = Latch {
+            at_unix_s: now.unix_s,
+            layer,
+            reason: reason.clone(),
+            epoch,
+            suspended,
+            policy: self.settings.terms.policy,
+        };
         self.out.push(Output::WriteLatch(latch.clone()));
         if self.host.is_some() {
             self.out.push(Output::SignalKill);
         }
         self.deadline = Some(now.boot + if self.is_stopping { STOP_WAIT } else { SIGNAL_AGAIN });
         let mut proof = Proof::of_kill(self.settings.terms, self.host.is_some(), now.boot);
+        proof.owns_suspension(suspended);
         self.out.extend(proof.due(now.boot).into_iter().map(Output::Broker));
-        self.kill = Some(Kill { latch, writing: Writing::Asked { again: false }, was_seen: false, proof });
+        self.kill = Some(Kill {
+            latch,
+            writing: Writing::Asked { again: false },
+            was_seen: false,
+            lost_looks: 0,
+            proof,
+        });
         self.log(Level::Error, format!("[KILL] layer={} reason={reason}", word(layer)));
+        self.raise("kill", super::alerts::killed(layer, &reason, self.settings.terms));
         self.log(Level::Error, "[KILL] PENDING_AT_BROKER: nothing is read yet".into());
     }
 
@@ -105,7 +122,11 @@ impl Machine {
 
     /// What the broker said just before our first suspension.
     pub(super) fn learn_suspension(&mut self, was_suspended: bool, now: Now) {
-        if let Some(kill) = self.kill.as_mut().filter(|kill| kill.latch.suspended == was_suspended) {
+        let Some(kill) = &mut self.kill else {
+            return;
+        };
+        kill.proof.owns_suspension(!was_suspended);
+        if kill.latch.suspended == was_suspended {
             kill.latch.suspended = !was_suspended;
             self.write_latch_anew(now);
         }
@@ -122,21 +143,48 @@ impl Machine {
         self.signal_kill("killed");
     }
 
-    pub(super) fn seal(&mut self) {
+    pub(super) fn seal(&mut self, now: Now) {
         self.state = State::Killed;
         self.deadline = None;
         self.log(Level::Error, "[KILL] sealed: no host, latch on disk; `arm --reason` re-arms".into());
         if self.is_stopping {
+            self.leave(now);
+        }
+    }
+
+    /// Ends the process. A kill whose requests may not even have left gets some seconds: whoever kills and
+    /// then shuts the machine down would leave everything at work. Who asks twice is not kept.
+    pub(super) fn leave(&mut self, now: Now) {
+        if self.is_pending() && self.leave_by.is_none() {
+            self.log(
+                Level::Error,
+                "[KILL] stopped, but PENDING_AT_BROKER: some seconds are left for it".into(),
+            );
+            self.leave_by = Some(now.boot + STOP_WAIT);
+        } else {
             self.out.push(Output::Exit);
         }
     }
 
+    pub(super) fn tick_leave(&mut self, now: BootTime) {
+        if self.leave_by.is_some_and(|by| by <= now || !self.is_pending()) {
+            self.out.push(Output::Exit);
+        }
+    }
+
+    fn is_pending(&self) -> bool {
+        self.kill.as_ref().is_some_and(|kill| kill.proof.level() == BrokerProof::PendingAtBroker)
+    }
+
     pub(super) fn rearm(&mut self, now: Now) {
+        self.raise("re-armed", "re-armed by an operator".into());
         self.kill = None;
         self.why_gone = None;
         self.restarts.reset();
+        self.memory.reset();
         self.was_suspended = None;
         self.warm_due = now.boot;
+        self.limits.watch_anew(now.boot);
         self.is_armed = true;
         self.state = State::Disarmed;
         self.step(Event::Armed, "", now);
@@ -148,7 +196,7 @@ impl Machine {
     }
 }
 
-fn word(layer: Layer) -> String {
+pub(super) fn word(layer: Layer) -> String {
     let word = serde_json::to_value(layer).ok();
     word.and_then(|word| word.as_str().map(String::from)).unwrap_or_default()
 }

@@ -12,21 +12,19 @@ use crate::{
     liveness::{Loops, Verdict},
     log::Level,
     proof::{Command, Report, Unread},
+    starvation::PATIENCE,
 };
 
 /// A loop turn later than this means that the machine or the watchdog stood still.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A latch that could not be written is tried again.
 const LATCH_AGAIN: Duration = Duration::from_secs(1);
+/// A kill without a latch is not left so for longer.
+const LOST_LOOKS: u32 = 2;
 /// The broker connection is kept warm.
 const WARM_EVERY: Duration = Duration::from_secs(60);
 /// A read of the account that failed is tried again.
 const WARM_AGAIN: Duration = Duration::from_secs(3);
-/// So many samples above the drain limit, one a second, are a leak and no spike.
-const DRAIN_SAMPLES: u32 = 3;
-/// And so many above the kill limit: when a compiling child ends, its pages are given back a moment after it
-/// can be told no more whose they were, and that moment may fall into one sample.
-const KILL_SAMPLES: u32 = 2;
 
 impl Machine {
     /// Takes one observation in; the answer is to be performed in order.
@@ -50,13 +48,20 @@ impl Machine {
                 self.step(Event::Bye, "", now);
             }
             Input::HostEnded(ending) => self.on_ended(ending, now),
-            Input::Memory { percent } => self.on_memory(percent, now),
+            Input::Memory(usage) => self.on_memory(usage, now),
+            Input::Machine(counts) => self.starvation.on(counts, now.boot),
             Input::LatchWritten(result) => self.on_latch_written(result, now),
             Input::Broker(report) => self.on_report(report, now),
-            Input::OperatorKill { reason } => self.step(Event::Kill(Layer::Operator), &reason, now),
+            Input::ArmedAs(arming) => self.on_armed_as(&arming, now),
+            Input::Limits(saved, complaint) => self.restore_limits(saved, complaint, now),
+            Input::Kill { layer, reason } => self.step(Event::Kill(layer), &reason, now),
+            Input::Drilled(drill) => self.on_drilled(drill, now),
+            Input::DrillEnded(how) => self.on_drill_ended(&how, now),
+            Input::AdminPort(taken) => self.on_admin_port(taken),
             Input::Stop => self.step(Event::Stop, "", now),
             Input::Tick => self.on_tick(now),
         }
+        self.observe(now);
         std::mem::take(&mut self.out)
     }
 
@@ -94,7 +99,12 @@ impl Machine {
         kill.was_seen |= is_written && files.latch == Presence::Present;
         // An `arm` removed one that it had not read, or one that the flag still stands for.
         let may_be_gone = kill.was_seen && files.flag != Presence::Present;
-        let is_lost = is_written && files.latch == Presence::Absent && !may_be_gone;
+        let is_gone = is_written && files.latch == Presence::Absent;
+        // One look may fall between the two steps of an `arm`: at the next one `armed` is there, or it was
+        // none.
+        let is_nowhere = is_gone && files.armed == Presence::Absent;
+        kill.lost_looks = if is_nowhere { kill.lost_looks.saturating_add(1) } else { 0 };
+        let is_lost = (is_gone && !may_be_gone) || kill.lost_looks >= LOST_LOOKS;
         if is_new_flag {
             self.step(Event::Kill(Layer::Flag), "the flag file is there", now);
         } else if is_lost {
@@ -132,6 +142,8 @@ impl Machine {
         if let Some(kill) = &mut self.kill {
             kill.proof.host_is(true);
         }
+        self.offer_quarantines(now);
+        self.limits.host_joined(mode);
         self.step(Event::Joined, "", now);
         self.grant_due = now.boot;
     }
@@ -146,6 +158,7 @@ impl Machine {
     fn on_beat(&mut self, beat: &Beat, now: Now) {
         if let Some(host) = self.host.as_mut().filter(|host| host.epoch == Some(beat.epoch)) {
             host.loops.on_beat(beat, now.boot);
+            self.limits.host_trades(beat.account.as_ref());
         }
     }
 
@@ -155,11 +168,11 @@ impl Machine {
             (Some(code), None) => format!("code={code}"),
             (None, None) => "code=unknown".into(),
         };
+        let largest = self.largest();
         let host = self.host.take();
         let leased_since = host.as_ref().and_then(|host| host.leased_since);
         self.leased_for = leased_since.map_or(Duration::ZERO, |since| now.boot.since(since));
-        self.memory_percent = None;
-        (self.samples_over, self.samples_overweight) = (0, 0);
+        let last_usage = self.memory.forget_host();
         if let Some(kill) = &mut self.kill {
             kill.proof.host_is(false);
             self.log(Level::Error, format!("[KILL] host gone {how}"));
@@ -167,6 +180,9 @@ impl Machine {
             return;
         }
         self.log(Level::Warning, format!("host ended {how}"));
+        if self.ended_for_memory(ending, last_usage, &largest, now) {
+            return;
+        }
         let exit = ending.code.and_then(Exit::of);
         if exit == Some(Exit::Killed) {
             self.step(Event::Kill(Layer::Trip), "the host ended with the code of a kill", now);
@@ -177,10 +193,17 @@ impl Machine {
         self.is_retry = !said_bye && self.may_restart(exit, leased_since.is_some());
         self.last_exit = exit;
         if self.is_retry {
+            if self.why_gone.is_none() && self.state != State::Stopping {
+                self.miss_host("host-crashed", format!("the host ended {how}"));
+            }
             self.why_gone.get_or_insert(how);
             self.step(Event::EndedToRestart, "", now);
         } else {
             self.why_gone = None;
+            if exit != Some(Exit::Ok) {
+                self.miss_host("host-ended", format!("the host ended {how} and is not restarted after that"));
+            }
+            self.memory.took_host();
             self.log(
                 Level::Warning,
                 "the host is not restarted after that; its orders stay as they are".into(),
@@ -230,8 +253,15 @@ impl Machine {
     fn on_report(&mut self, report: Report, now: Now) {
         match report {
             Report::Warmed(result) => self.on_warmed(result, now),
+            Report::Account { told, requests } => self.on_account(*told, requests, now),
             Report::SuspendedBefore(was_suspended) => self.learn_suspension(was_suspended, now),
-            Report::Suspended(_) | Report::Checked(_) | Report::Cancelled(_) | Report::Read { .. } => {
+            Report::Suspended(_)
+            | Report::Lifted(_)
+            | Report::Checked(_)
+            | Report::Touched
+            | Report::Cancelled(_)
+            | Report::Closed(_)
+            | Report::Read { .. } => {
                 let Some(kill) = &mut self.kill else {
                     return;
                 };
@@ -253,7 +283,9 @@ impl Machine {
                     self.was_suspended = Some(is_suspended);
                 }
                 self.account = Account::Read;
-                self.warm_failure = None;
+                if self.warm_failure.take().is_some() && self.kill.is_none() {
+                    self.touch_cancels();
+                }
                 return;
             }
             Err(Unread::Other(cause)) => cause,
@@ -272,55 +304,66 @@ impl Machine {
         }
     }
 
-    fn on_memory(&mut self, percent: u32, now: Now) {
-        self.memory_percent = Some(percent);
-        let counted = |limit, before: u32| if percent >= limit { before.saturating_add(1) } else { 0 };
-        self.samples_over = counted(self.settings.drain_percent, self.samples_over);
-        self.samples_overweight = counted(self.settings.kill_percent, self.samples_overweight);
-        let why = format!("memory at {percent} % of its limit");
-        if self.samples_overweight >= KILL_SAMPLES {
-            self.step(Event::Overweight, &why, now);
-        } else if self.samples_over >= DRAIN_SAMPLES {
-            self.samples_over = 0;
-            self.step(Event::Leaking, &why, now);
-        }
-    }
-
     fn on_tick(&mut self, now: Now) {
+        self.observe_start();
         let gap = now.boot.since(self.ticked_at);
         self.ticked_at = now.boot;
+        self.starvation.turned(gap, now.boot);
         if gap > PAUSE {
             self.on_pause(gap);
         }
+        self.tick_limits(now);
         if self.deadline.is_some_and(|deadline| deadline <= now.boot) {
             self.step(Event::Overdue, "it did not do so in time", now);
         }
+        let strain = self.starvation.figures(now.boot);
+        let patience = if strain.is_starved() { PATIENCE } else { 1 };
         if let Some(host) = self.host.as_ref().filter(|host| host.epoch.is_some()) {
-            match host.loops.verdict(self.settings.limits, now.boot) {
+            let verdict = host.loops.verdict(&self.settings.limits, patience, now.boot);
+            let is_connected = host.is_connected;
+            self.follow_quarantines(verdict == Verdict::Advancing, now);
+            match verdict {
                 Verdict::Unproven => {}
-                Verdict::Advancing if !host.is_connected => {}
-                Verdict::Advancing if self.account != Account::Read => self.wait_for_account(now),
+                Verdict::Advancing if !is_connected => {}
+                Verdict::Advancing if self.account != Account::Read || self.blocked.is_some() => {
+                    self.wait_for_account(now);
+                }
                 Verdict::Advancing => self.step(Event::Advancing, "", now),
-                Verdict::Stalled(which) => self.step(Event::Stalled, &which, now),
+                Verdict::Stalled(which) => self.stalled(&which, strain, now),
+                Verdict::PutOff(which) => self.put_off(&which, strain, now),
                 Verdict::Hung(which) => self.step(Event::Hung, &which, now),
             }
         }
         self.tick_kill(now);
+        self.tick_leave(now.boot);
+        self.tick_drills(now);
         if self.grant_due <= now.boot {
             self.pulse(now.boot);
         }
         if self.warm_due <= now.boot && self.kill.is_none() {
             self.warm_due = now.boot + WARM_EVERY;
             self.out.push(Output::Broker(Command::Warm));
+            if self.warm_failure.is_none() {
+                self.touch_cancels();
+            }
         }
+    }
+
+    /// The cancels' connection is kept warm, too; that of the reads the limits use all the time.
+    fn touch_cancels(&mut self) {
+        self.out.push(Output::Broker(Command::Touch));
     }
 
     /// Whoever slept with us is no suspect.
     fn on_pause(&mut self, gap: Duration) {
-        self.log(Level::Warning, format!("the watchdog stood still for {} ms", gap.as_millis()));
+        let text = format!("the watchdog stood still for {} ms", gap.as_millis());
+        self.log(Level::Warning, text.clone());
+        self.raise("pause", text);
         if let Some(host) = &mut self.host {
             host.loops.rebase(gap);
         }
+        self.starvation.rebase();
+        self.limits.slept(gap);
         // A kill is not put off.
         if self.kill.is_none() {
             self.deadline = self.deadline.map(|deadline| deadline + gap);

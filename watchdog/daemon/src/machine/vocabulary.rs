@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use sandpit_contract::{Beat, BootTime, Latch};
+use sandpit_contract::{Beat, BootTime, DrillStatus, Latch, Layer};
+use serde::{Deserialize, Serialize};
 
 use crate::{
+    limits,
     liveness::Limits,
     log::Level,
+    memory::{Condemned, Usage},
     proof::{Command, Report, Terms},
+    starvation::Counts,
 };
 
 /// Who starts the host.
@@ -36,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) kill_percent: u32,
     /// Nonces count up from here.
     pub(crate) first_nonce: u64,
+    /// What the account may lose.
+    pub(crate) account_limits: limits::Terms,
 }
 
 /// Both clocks at one moment: one decides, the other goes into records.
@@ -142,23 +148,57 @@ pub(crate) enum Input {
     /// The host's process ended.
     HostEnded(Ending),
     /// A sample of the host's memory.
-    Memory {
-        /// Of its limit.
-        percent: u32,
-    },
+    Memory(Usage),
+    /// What the kernel counts of the machine's processors.
+    Machine(Counts),
     /// The latch is on disk, or why not.
     LatchWritten(Result<(), String>),
     /// The broker's answer.
     Broker(Report),
-    /// An operator kills.
-    OperatorKill {
+    /// Which `armed` file is there, while one is.
+    ArmedAs(String),
+    /// What an earlier life has measured the account from, and what is wrong with its file.
+    Limits(Option<Box<limits::Saved>>, Option<String>),
+    /// Somebody kills.
+    Kill {
+        /// By which way.
+        layer: Layer,
         /// Why.
         reason: String,
     },
+    /// A drill has ended and left its record.
+    Drilled(DrillStatus),
+    /// The drill that was started here is over; in words how.
+    DrillEnded(String),
+    /// The admin port cannot be had, and why; or it can be at last.
+    AdminPort(Option<String>),
     /// The watchdog is to stop.
     Stop,
     /// A turn has come.
     Tick,
+}
+
+/// How much of a hurry a human is in; later ones are worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Severity {
+    /// It is over, or a human did it.
+    Info,
+    /// The watchdog put something right, or could not for a while.
+    Warning,
+    /// Trading has ended, or has to.
+    Critical,
+}
+
+/// Something that a human has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alert {
+    /// How bad it is.
+    pub(crate) severity: Severity,
+    /// What it is about; the same again within a while is the same alert.
+    pub(crate) key: &'static str,
+    /// In words.
+    pub(crate) text: String,
 }
 
 /// What the daemon is to do, in this order.
@@ -192,6 +232,13 @@ pub(crate) enum Output {
         /// Why.
         reason: String,
     },
+    /// To the host: quarantine this strategy.
+    Quarantine {
+        /// Its name.
+        strategy: String,
+        /// Why.
+        reason: String,
+    },
     /// SIGKILL the host.
     SignalKill,
     /// SIGTERM the host.
@@ -202,6 +249,14 @@ pub(crate) enum Output {
     WriteLatch(Latch),
     /// Ask the broker; answered by `Broker`.
     Broker(Command),
+    /// Start a drill; answered by `DrillEnded`.
+    StartDrill,
+    /// Keep it for a next life, if that can be done.
+    KeepLimits(Box<limits::Saved>),
+    /// The same for who is still to be quarantined.
+    KeepQuarantines(Vec<Condemned>),
+    /// A human has to know.
+    Alert(Alert),
     /// A line for the log.
     Log(Level, String),
     /// End the process.

@@ -6,6 +6,8 @@ use sandpit_contract::BootTime;
 
 /// First and longest pause between tries.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// The longest pause that the broker's word is taken for: then it is asked again, should it still say so.
+const MOST_PAUSE: Duration = Duration::from_secs(15);
 /// Requests that a kill may send at once.
 const BURST: u64 = 60;
 /// A credit is a 60 000th of a request, so that a millisecond at one request a minute is one credit.
@@ -17,6 +19,8 @@ pub(super) struct Lane {
     pub(super) busy: bool,
     pub(super) due: Option<BootTime>,
     failures: u32,
+    /// The broker's own word: nothing is sent before, whatever is due.
+    not_before: BootTime,
 }
 
 impl Lane {
@@ -26,24 +30,27 @@ impl Lane {
     }
 
     pub(super) fn is_ready(&self, now: BootTime) -> bool {
-        !self.busy && self.due.is_some_and(|due| due <= now)
+        !self.busy && self.not_before <= now && self.due.is_some_and(|due| due <= now)
     }
 
     pub(super) fn sent(&mut self) {
-        *self = Self { busy: true, due: None, failures: self.failures };
+        *self = Self { busy: true, due: None, ..*self };
     }
 
     pub(super) fn answered(&mut self) {
-        *self = Self { busy: false, due: self.due, failures: 0 };
+        *self = Self { busy: false, due: self.due, ..Self::default() };
     }
 
     pub(super) fn by(&mut self, at: BootTime) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    pub(super) fn failed(&mut self, now: BootTime) {
+    /// Tried again after the pause that the broker asks for, else after a back-off.
+    pub(super) fn failed(&mut self, pause: Option<Duration>, now: BootTime) {
         let failures = self.failures.saturating_add(1);
-        *self = Self { busy: false, due: Some(now + backoff(failures)), failures };
+        let next = now + pause.map_or(backoff(failures), |pause| pause.clamp(BACKOFF.0, MOST_PAUSE));
+        let not_before = if pause.is_some() { next } else { now };
+        *self = Self { busy: false, due: Some(next), failures, not_before };
     }
 }
 

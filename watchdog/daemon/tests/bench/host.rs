@@ -1,6 +1,7 @@
 //! The host that the watchdog starts in these tests.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write,
     os::fd::OwnedFd,
@@ -39,14 +40,26 @@ pub(crate) fn fake_host_main() {
         let nonce = match decode(&packet[..bytes]).expect("a message") {
             ToHost::Lease { nonce, .. } | ToHost::Withheld { nonce, .. } => nonce,
             ToHost::Drain { .. } => std::process::exit(30),
+            ToHost::Quarantine { strategy, .. } => {
+                let told = fs::OpenOptions::new().create(true).append(true).open(state.join("quarantined"));
+                writeln!(told.expect("opened"), "{strategy}").expect("written");
+                0
+            }
         };
+        leak(&state);
         if state.join("trip").exists() {
             say(&ToWatchdog::Trip { reason: "loss limit".into() });
             std::process::exit(20);
         }
-        let one = |name: &str| LoopBeat { name: name.into(), progress: sequence, nonce };
-        let loops = vec![one("execution"), one("store")];
-        let beat = ToWatchdog::Beat(Beat { epoch: u64::from(pid), sequence, loops });
+        let one = |name: &str| LoopBeat { name: name.into(), progress: sequence, nonce, memory_bytes: 0 };
+        let mut loops = vec![one("execution"), one("store")];
+        loops.extend(
+            strategies(&state)
+                .into_iter()
+                .map(|(name, memory_bytes)| LoopBeat { memory_bytes, ..one(&format!("strategy:{name}")) }),
+        );
+        let account = fs::read_to_string(state.join("account")).ok();
+        let beat = ToWatchdog::Beat(Beat { epoch: u64::from(pid), account, sequence, loops });
         if state.join("flood").exists() {
             last_words(|| {
                 (0..100).for_each(|_| say(&beat));
@@ -55,6 +68,46 @@ pub(crate) fn fake_host_main() {
         }
         say(&beat);
     }
+}
+
+/// Names and bytes from the file `strategies`, each line a name and megabytes, without those that it was told
+/// to quarantine, in this life or an earlier one.
+fn strategies(state: &Path) -> Vec<(String, u64)> {
+    let read = |name: &str| fs::read_to_string(state.join(name)).unwrap_or_default();
+    let quarantined = read("quarantined");
+    let quarantined: BTreeSet<&str> = quarantined.lines().collect();
+    let all = read("strategies");
+    let all = all.lines().filter_map(|line| line.split_once(' '));
+    let megabytes = |mb: &str| mb.parse::<u64>().expect("a number") << 20;
+    all.filter(|(name, _)| !quarantined.contains(name))
+        .map(|(name, mb)| (name.into(), megabytes(mb)))
+        .collect()
+}
+
+/// Begins to leak when the file `leak` is there, with the megabytes to come to, in how many steps of ten
+/// milliseconds, and the kilobytes to take in each step after that. The next host finds no such file.
+fn leak(state: &Path) {
+    let Ok(words) = fs::read_to_string(state.join("leak")) else {
+        return;
+    };
+    let [from_mb, steps, kb] = words.split(' ').collect::<Vec<_>>()[..] else {
+        return;
+    };
+    let number = |word: &str| word.parse::<usize>().expect("a number");
+    let (from, steps, step) = (number(from_mb) << 20, number(steps).max(1), number(kb) << 10);
+    fs::remove_file(state.join("leak")).expect("it was there");
+    let status = fs::read_to_string("/proc/self/status").expect("our own");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line of it");
+    let resident = number(line.trim().trim_end_matches(" kB")) << 10;
+    std::thread::spawn(move || {
+        let first = from.saturating_sub(resident) / steps;
+        let mut held = Vec::new();
+        let (_never, pause) = std::sync::mpsc::channel::<()>();
+        for taken in 0.. {
+            held.push(vec![1u8; if taken < steps { first } else { step }]);
+            let _: Result<(), _> = pause.recv_timeout(std::time::Duration::from_millis(10));
+        }
+    });
 }
 
 /// Speaks to a watchdog that stands still until this host is gone, so that it meets all of it and the end at
@@ -71,7 +124,8 @@ fn last_words(speak: impl FnOnce()) -> ! {
     std::process::exit(0);
 }
 
-fn dial(path: &Path) -> OwnedFd {
+/// Connects to a watchdog.
+pub(crate) fn dial(path: &Path) -> OwnedFd {
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .expect("a socket");
     connect(&socket, &SocketAddrUnix::new(path).expect("short")).expect("the watchdog listens");

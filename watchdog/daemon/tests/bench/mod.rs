@@ -1,6 +1,10 @@
 //! A watchdog in a directory of its own, its host, and its broker.
 
-mod host;
+#![allow(dead_code, reason = "each suite uses its part of the bench")]
+
+mod desk;
+pub(crate) mod host;
+mod worth;
 
 use std::{
     fs,
@@ -21,7 +25,9 @@ use rustix::{
 };
 use sandpit_contract::{State, Status};
 
+pub(crate) use desk::Desk;
 pub(crate) use host::fake_host_main;
+pub(crate) use worth::Worth;
 
 const WATCHDOG: &str = env!("CARGO_BIN_EXE_sandpit-watchdog");
 
@@ -49,7 +55,11 @@ fn process(pid: u32) -> Pid {
 }
 
 pub(crate) fn signal(pid: u32, name: &str) {
-    let signal = if name == "STOP" { Signal::STOP } else { Signal::KILL };
+    let signal = match name {
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
+        _ => Signal::KILL,
+    };
     kill_process(process(pid), signal).expect("it is there");
 }
 
@@ -67,6 +77,10 @@ struct Account {
     refuses_key: bool,
     is_suspended: bool,
     requests: Vec<String>,
+    connections: usize,
+    /// Where a test cares what the orders are.
+    desk: Option<Desk>,
+    worth: Worth,
 }
 
 /// A broker on loopback.
@@ -84,6 +98,7 @@ impl Broker {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
+                shared.lock().expect("no test panics with it").connections += 1;
                 std::thread::spawn(move || answer(&stream, &shared));
             }
         });
@@ -96,6 +111,16 @@ impl Broker {
 
     pub(crate) fn open(&self, orders: usize) {
         self.account().open = orders;
+    }
+
+    /// From now on the orders are those of a desk.
+    pub(crate) fn desk(&self, change: impl FnOnce(&mut Desk)) {
+        change(self.account().desk.get_or_insert_default());
+    }
+
+    /// So many were opened.
+    pub(crate) fn connections(&self) -> usize {
+        self.account().connections
     }
 
     /// From now on every connection ends without an answer.
@@ -111,6 +136,11 @@ impl Broker {
     /// From now on the key is not taken.
     pub(crate) fn refuse_key(&self, refuses: bool) {
         self.account().refuses_key = refuses;
+    }
+
+    /// Changes what the account is worth.
+    pub(crate) fn worth(&self, change: impl FnOnce(&mut Worth)) {
+        change(&mut self.account().worth);
     }
 
     pub(crate) fn is_suspended(&self) -> bool {
@@ -151,7 +181,8 @@ fn answer(stream: &TcpStream, account: &Mutex<Account>) {
         }
         let (status, text) = act(request.trim(), &mut account);
         drop(account);
-        let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", text.len());
+        let pause = if status == 429 { "Retry-After: 1\r\n" } else { "" };
+        let head = format!("HTTP/1.1 {status} X\r\n{pause}Content-Length: {}\r\n\r\n", text.len());
         let mut stream = stream;
         if stream.write_all((head + &text).as_bytes()).is_err() {
             return;
@@ -164,6 +195,10 @@ fn act(request: &str, account: &mut Account) -> (u16, String) {
     let order = |n: usize| format!(r#"{{"id":"o{n}","status":"new","symbol":"A"}}"#);
     if account.refuses_key {
         return (401, String::new());
+    }
+    let is_suspended = account.is_suspended;
+    if let Some(answer) = account.desk.as_mut().and_then(|desk| desk.act(request, is_suspended)) {
+        return answer;
     }
     match request.split(['?', ' ']).take(2).collect::<Vec<_>>()[..] {
         ["PATCH", _] => {
@@ -180,10 +215,15 @@ fn act(request: &str, account: &mut Account) -> (u16, String) {
             account.open = 0;
             (207, format!("[{}]", rows.join(",")))
         }
+        ["GET", "/v2/orders"] if request.contains("status=all") => {
+            (200, account.worth.accepted_since(request))
+        }
         ["GET", "/v2/orders"] => {
             (200, format!("[{}]", (0..account.open).map(order).collect::<Vec<_>>().join(",")))
         }
-        ["GET", "/v2/positions"] => (200, "[]".into()),
+        ["GET", "/v2/positions"] => (200, account.worth.positions()),
+        ["GET", "/v2/account"] => (200, account.worth.account()),
+        ["GET", "/v2/account/activities"] => (200, account.worth.activities()),
         _ => (404, String::new()),
     }
 }
@@ -193,13 +233,15 @@ pub(crate) struct Bench {
     directory: tempfile::TempDir,
     mode: &'static str,
     pub(crate) broker: Broker,
+    /// Further variables of the watchdog's environment.
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 impl Bench {
     pub(crate) fn new(mode: &'static str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::create_dir(directory.path().join("state")).expect("created");
-        Self { directory, mode, broker: Broker::start() }
+        Self { directory, mode, broker: Broker::start(), variables: Vec::new() }
     }
 
     pub(crate) fn state(&self, name: &str) -> PathBuf {
@@ -220,7 +262,7 @@ impl Bench {
         format!(
             "state_dir = {state:?}\nsocket = {:?}\nkill_switch_file = {:?}\n[host]\nmode = {:?}\ncommand = \
              [{host:?}, \"--exact\", \"fake_host\", \"--ignored\", \"--nocapture\"]\n[broker]\ntrading_url \
-             = {:?}\n[kill]\nconfirm_ms = 1000\n",
+             = {:?}\n[kill]\nconfirm_ms = 1000\n[admin]\nlisten = \"off\"\n",
             self.state("lease.sock"),
             self.flag(),
             self.mode,
@@ -240,13 +282,25 @@ impl Bench {
         command.args(arguments).arg("--config").arg(self.config_path());
         command.env("APCA_API_KEY_ID", "key").env("APCA_API_SECRET_KEY", "secret");
         command.env("FAKE_HOST_STATE", self.directory.path().join("state"));
+        command.envs(self.variables.iter().map(|(name, text)| (name, text)));
         command.env_remove("KILL_SWITCH_FILE").env_remove("JOURNAL_STREAM");
+        command.env_remove("PANIC_TOKEN").env_remove("PANIC_TOKEN_FILE");
         command
     }
 
     /// Exit code, and standard output and error together.
     pub(crate) fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
         finish(self.watchdog(arguments))
+    }
+
+    pub(crate) fn command_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (Option<i32>, String) {
+        let mut command = self.watchdog(arguments);
+        command.envs(variables.iter().copied());
+        finish(command)
     }
 
     pub(crate) fn command_without_key(&self, arguments: &[&str]) -> (Option<i32>, String) {
@@ -261,7 +315,14 @@ impl Bench {
     }
 
     pub(crate) fn run(&self) -> Dog {
-        let mut child = self.watchdog(&["run"]).stderr(Stdio::piped()).spawn().expect("it starts");
+        self.run_with(&[])
+    }
+
+    /// With further variables in its environment.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)]) -> Dog {
+        let mut command = self.watchdog(&["run"]);
+        command.envs(variables.iter().copied()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
         let stderr = child.stderr.take().expect("piped");
         let (tell, lines) = channel();
         std::thread::spawn(move || {

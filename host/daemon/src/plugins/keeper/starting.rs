@@ -91,8 +91,11 @@ impl Keeping {
 
     /// Nothing but another version lifts a quarantine.
     fn is_allowed(&self, loaded: &Loaded) -> Result<Version, StrategiesError> {
-        let version = loaded.version();
-        match self.parts.outlets.quarantines.reason(loaded.plugin.name(), &version) {
+        let (name, version) = (loaded.plugin.name(), loaded.version());
+        if let Some(reason) = self.parts.outlets.quarantines.sentence(name, &version) {
+            self.tell_desk(DeskInput::Quarantined { strategy: name.clone(), reason });
+        }
+        match self.parts.outlets.quarantines.reason(name, &version) {
             Some(reason) => Err(StrategiesError::Quarantined { reason }),
             None => Ok(version),
         }

@@ -1,0 +1,276 @@
+//! One sink's queue: what leaves next, when, and what is held back. No clock, no I/O.
+//!
+//! The same key again within the repeat window is held back and counted; at the window's end the newest of
+//! them leaves with the count. An end that leaves closes the windows of what it ends, and the act of a human
+//! is never held back: so a second kill after an `arm` is told at once. What comes and goes is told, at the
+//! end of the window, as it then stands. The worst leaves first, among equals the
+//! oldest.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sandpit_contract::{BootTime, State};
+
+use crate::machine::{Kind, Severity};
+
+/// Letters that wait for a sink. In a full queue the least severe gives way, the oldest of those first; a
+/// letter that is less severe than all that wait does not come in. Each is counted, and the first is said.
+pub(crate) const MAX_WAITING: usize = 64;
+/// Kinds whose windows are open; with more, the one that began first is forgotten.
+const MAX_WINDOWS: usize = 64;
+/// A letter that could not be sent for so long is given up.
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(3600);
+/// After the first failure in a row; twice as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause that is not the service's own wish.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// One alert on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Letter {
+    pub(crate) severity: Severity,
+    pub(crate) key: &'static str,
+    pub(crate) text: String,
+    /// How the watchdog stood.
+    pub(crate) state: State,
+    /// When it was raised.
+    pub(crate) at_unix_s: u64,
+    /// How many alerts it stands for.
+    pub(crate) count: u64,
+    /// The kinds that are over.
+    pub(crate) ends: Vec<&'static str>,
+}
+
+/// What a sink takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Nothing below.
+    pub(crate) min_severity: Severity,
+    /// Length of the window.
+    pub(crate) repeat: Duration,
+    /// It is told what is over, of whatever severity.
+    pub(crate) resolves: bool,
+}
+
+/// Why a letter did not leave. The text holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It may leave later: not before `wait`, if the service said so.
+    Later {
+        /// In words.
+        why: String,
+        /// The service's own wish.
+        wait: Option<Duration>,
+    },
+    /// The same again would be refused again.
+    Refused(String),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    expires: BootTime,
+    letter: Letter,
+}
+
+/// A kind that has left, or is to leave, and what came of it since.
+#[derive(Debug)]
+struct Window {
+    began: BootTime,
+    severity: Severity,
+    held: u64,
+    newest: Option<Letter>,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    rules: Rules,
+    waiting: Vec<Waiting>,
+    windows: BTreeMap<&'static str, Window>,
+    next_number: u64,
+    /// Failures in a row.
+    failures: u32,
+    not_before: BootTime,
+    /// The part of it that the service itself asked for.
+    wished: BootTime,
+    /// In this row of failures it was said that letters are lost.
+    said_lost: bool,
+    lost: u64,
+    lines: Vec<String>,
+}
+
+impl Queue {
+    /// An empty one.
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            waiting: Vec::new(),
+            windows: BTreeMap::new(),
+            next_number: 0,
+            failures: 0,
+            not_before: BootTime::default(),
+            wished: BootTime::default(),
+            said_lost: false,
+            lost: 0,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Takes an alert in.
+    pub(crate) fn raise(&mut self, letter: Letter, now: BootTime) {
+        self.close_windows(now);
+        self.outdate(&letter);
+        let is_end = self.rules.resolves && !letter.ends.is_empty();
+        if letter.severity < self.rules.min_severity && !is_end {
+            // Not told here, but what a human has seen to and comes again is news.
+            if Kind::is_act(letter.key) {
+                self.windows.retain(|open, _| !letter.ends.contains(open));
+            }
+            return;
+        }
+        if let Some(window) = self.windows.get_mut(letter.key)
+            && letter.severity <= window.severity
+            && !Kind::is_act(letter.key)
+        {
+            window.held += letter.count;
+            window.newest = Some(letter);
+            return;
+        }
+        self.windows.retain(|open, _| !letter.ends.contains(open));
+        self.open_window(&letter, now);
+        if letter.severity == Severity::Critical {
+            // News of this kind is worth a try of its own, unless the service forbade it.
+            self.not_before = self.not_before.min(self.wished.max(now));
+        }
+        self.put(letter, now);
+    }
+
+    /// What is to be sent now; to be answered by [`Self::answered`] before the next is asked for.
+    pub(crate) fn due(&mut self, now: BootTime) -> Option<(u64, Letter)> {
+        self.close_windows(now);
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.expires > now);
+        let given_up = before - self.waiting.len();
+        if given_up > 0 {
+            self.lose(given_up, "could not be sent for an hour and are given up");
+        }
+        if now < self.not_before {
+            return None;
+        }
+        let next = self.waiting.iter().max_by_key(|one| (one.letter.severity, u64::MAX - one.number))?;
+        Some((next.number, next.letter.clone()))
+    }
+
+    /// What became of letter `number`.
+    pub(crate) fn answered(&mut self, number: u64, result: Result<(), Failure>, now: BootTime) {
+        match result {
+            Ok(()) => {
+                self.waiting.retain(|waiting| waiting.number != number);
+                if self.failures > 0 || self.said_lost {
+                    self.lines.push(format!("arrive again; {} were lost", self.lost));
+                }
+                (self.failures, self.said_lost, self.lost) = (0, false, 0);
+            }
+            Err(Failure::Later { why, wait }) => {
+                if self.failures == 0 {
+                    self.lines.push(format!("do not arrive and are tried again: {why}"));
+                }
+                let doubled = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(6));
+                self.failures = self.failures.saturating_add(1);
+                self.wished = now + wait.unwrap_or_default().min(GIVE_UP);
+                self.not_before = self.wished.max(now + doubled.min(LONGEST_PAUSE));
+            }
+            Err(Failure::Refused(why)) => {
+                self.waiting.retain(|waiting| waiting.number != number);
+                self.lose(1, &format!("are refused: {why}"));
+            }
+        }
+    }
+
+    /// When [`Self::due`] has something to say without a further alert.
+    pub(crate) fn deadline(&self) -> Option<BootTime> {
+        let windows = self.windows.values().filter(|window| window.newest.is_some());
+        let ends = windows.map(|window| window.began + self.rules.repeat);
+        ends.chain((!self.waiting.is_empty()).then_some(self.not_before)).min()
+    }
+
+    /// Whether nothing is to be sent but what failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// What belongs into the log since the last call, without the sink's name.
+    pub(crate) fn lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Alerts that never reached the queue.
+    pub(crate) fn missed(&mut self, alerts: usize) {
+        self.lose(alerts, "came too fast and are dropped");
+    }
+
+    /// What begins again is not over, and what is over is not told as if it were not. The act of a human
+    /// stays told, as no end of what came after it.
+    fn outdate(&mut self, letter: &Letter) {
+        self.waiting.retain(|one| Kind::is_act(one.letter.key) || !one.letter.ends.contains(&letter.key));
+        for waiting in &mut self.waiting {
+            waiting.letter.ends.retain(|key| *key != letter.key);
+        }
+        for (key, window) in &mut self.windows {
+            let is_over = letter.ends.contains(key);
+            window.newest.take_if(|newest| is_over || newest.ends.contains(&letter.key));
+        }
+    }
+
+    fn close_windows(&mut self, now: BootTime) {
+        let repeat = self.rules.repeat;
+        let over: Vec<_> =
+            self.windows.iter().filter(|(_, w)| w.began + repeat <= now).map(|(key, _)| *key).collect();
+        for key in over {
+            if let Some(window) = self.windows.remove(key)
+                && let Some(newest) = window.newest
+            {
+                let letter = Letter { count: window.held, ..newest };
+                self.open_window(&letter, now);
+                self.put(letter, now);
+            }
+        }
+    }
+
+    fn open_window(&mut self, letter: &Letter, now: BootTime) {
+        if self.windows.len() >= MAX_WINDOWS {
+            let first = self.windows.iter().min_by_key(|(_, window)| window.began).map(|(key, _)| *key);
+            self.windows.retain(|key, _| Some(*key) != first);
+        }
+        let window = Window { began: now, severity: letter.severity, held: 0, newest: None };
+        self.windows.insert(letter.key, window);
+    }
+
+    fn put(&mut self, letter: Letter, now: BootTime) {
+        if self.waiting.len() >= MAX_WAITING {
+            let least = self.waiting.iter().enumerate();
+            let least = least.min_by_key(|(_, one)| (one.letter.severity, one.number)).map(|(at, _)| at);
+            match least {
+                Some(at) if self.waiting[at].letter.severity <= letter.severity => {
+                    self.waiting.remove(at);
+                    self.lose(1, "found no place in the queue");
+                }
+                Some(_) | None => return self.lose(1, "found no place in the queue"),
+            }
+        }
+        self.next_number += 1;
+        self.waiting.push(Waiting { number: self.next_number, expires: now + GIVE_UP, letter });
+    }
+
+    /// Said once until one arrives again.
+    fn lose(&mut self, letters: usize, how: &str) {
+        self.lost += letters as u64;
+        if !std::mem::replace(&mut self.said_lost, true) {
+            self.lines.push(how.into());
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -1,0 +1,201 @@
+//! What each service is told: texts and JSON. Nothing in a reason, which a host or a stranger may have
+//! chosen, can format, mention, link or end anything.
+
+use sandpit_contract::State;
+use serde_json::{Value, json};
+
+use super::queue::Letter;
+use crate::machine::{Kind, Severity};
+
+/// Characters of an alert's own text; the rest is cut.
+const MAX_TEXT: usize = 800;
+/// Discord refuses a longer `content`. Counted here in UTF-16 units, of which there are never fewer.
+pub(crate) const MAX_DISCORD: usize = 2000;
+/// PagerDuty refuses a longer `summary`.
+pub(crate) const MAX_SUMMARY: usize = 1024;
+
+/// One line of plain characters: no control, nothing invisible that turns or hides text.
+pub(crate) fn plain(text: &str) -> String {
+    let hidden = ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}'];
+    let is_hidden = |c: char| c == '\u{feff}' || hidden.iter().any(|range| range.contains(&c));
+    text.chars().take(MAX_TEXT).map(|c| if c.is_control() || is_hidden(c) { ' ' } else { c }).collect()
+}
+
+/// The word of a severity.
+pub(crate) fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Critical => "critical",
+    }
+}
+
+/// The word of a state.
+pub(crate) fn state(state: State) -> String {
+    serde_json::to_value(state).ok().and_then(|word| word.as_str().map(String::from)).unwrap_or_default()
+}
+
+/// A few lines for a human.
+pub(crate) fn lines(letter: &Letter, host: &str) -> String {
+    let severity = severity(letter.severity).to_uppercase();
+    let mut text = format!(
+        "{severity} on {host}: {}\n{}, watchdog {}",
+        plain(&letter.text),
+        utc(letter.at_unix_s),
+        state(letter.state)
+    );
+    if letter.count > 1 {
+        text += &format!("\n{} times since the last message about it", letter.count);
+    }
+    if let Some(remedy) = remedy(letter.key) {
+        text += &format!("\nTo do: {remedy}");
+    }
+    text
+}
+
+/// A code block: there no mark-up, mention, link or emoji is read, and only backticks end it.
+pub(crate) fn discord(letter: &Letter, host: &str) -> Value {
+    let inert = lines(letter, host).replace('`', "'");
+    let mut content = String::from("```text\n");
+    let mut left = MAX_DISCORD - 16;
+    content.extend(inert.chars().take_while(|c| {
+        let fits = c.len_utf16() <= left;
+        left = left.saturating_sub(c.len_utf16());
+        fits
+    }));
+    content += "\n```";
+    json!({ "content": content, "allowed_mentions": { "parse": [] } })
+}
+
+/// Without `parse_mode` a text is plain.
+pub(crate) fn telegram(chat: i64, text: &str, is_silent: bool) -> Value {
+    json!({
+        "chat_id": chat,
+        "text": text,
+        "disable_notification": is_silent,
+        "link_preview_options": { "is_disabled": true },
+    })
+}
+
+/// Events v2: a resolve for each kind that is over, or else a trigger.
+pub(crate) fn pagerduty(letter: &Letter, host: &str, routing_key: &str) -> Vec<Value> {
+    let dedup_key = |key: &str| format!("sandpit-watchdog/{host}/{key}");
+    if !letter.ends.is_empty() {
+        let resolve = |key: &&str| {
+            let dedup_key = dedup_key(key);
+            json!({ "routing_key": routing_key, "event_action": "resolve", "dedup_key": dedup_key })
+        };
+        return letter.ends.iter().map(resolve).collect();
+    }
+    let summary: String = format!("{host}: {}", plain(&letter.text)).chars().take(MAX_SUMMARY).collect();
+    vec![json!({
+        "routing_key": routing_key,
+        "event_action": "trigger",
+        "dedup_key": dedup_key(letter.key),
+        "client": "sandpit-watchdog",
+        "payload": {
+            "summary": summary,
+            "source": host,
+            "severity": severity(letter.severity),
+            "component": "sandpit-watchdog",
+            "class": letter.key,
+            "timestamp": utc(letter.at_unix_s),
+            "custom_details": {
+                "state": state(letter.state),
+                "count": letter.count,
+                "to_do": remedy(letter.key),
+            },
+        },
+    })]
+}
+
+/// For the generic webhook and for commands.
+pub(crate) fn generic(letter: &Letter, host: &str) -> Value {
+    json!({
+        "source": "sandpit-watchdog",
+        "host": host,
+        "severity": severity(letter.severity),
+        "key": letter.key,
+        "text": plain(&letter.text),
+        "to_do": remedy(letter.key),
+        "state": state(letter.state),
+        "at_unix_s": letter.at_unix_s,
+        "count": letter.count,
+        "ends": letter.ends,
+    })
+}
+
+fn remedy(key: &str) -> Option<&'static str> {
+    Kind::of(key).map(|kind| kind.remedy).filter(|remedy| !remedy.is_empty())
+}
+
+/// As `2026-03-02T14:30:00Z`. The civil date by Howard Hinnant's `civil_from_days`.
+fn utc(unix_s: u64) -> String {
+    let (days, second) = (unix_s / 86_400, unix_s % 86_400);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn letter(text: &str) -> Letter {
+        let (severity, state) = (Severity::Critical, State::Killing);
+        Letter { severity, key: "kill", text: text.into(), state, at_unix_s: 0, count: 1, ends: Vec::new() }
+    }
+
+    #[test]
+    fn a_text_says_who_what_when_and_what_to_do() {
+        let mut letter = letter("killed by flag: a\nb");
+        letter.count = 3;
+        let text = lines(&letter, "box");
+        let expected = "CRITICAL on box: killed by flag: a b\n1970-01-01T00:00:00Z, watchdog killing\n3 \
+                        times since the last message about it\nTo do: find out why";
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(generic(&letter, "box")["key"], "kill");
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        let days = [
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_772_461_800, "2026-03-02T14:30:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ];
+        for (unix_s, expected) in days {
+            assert_eq!(utc(unix_s), expected);
+        }
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        "(\\PC|[`*_@<>#\u{202e}\u{1f600}\n]){0,1500}"
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_long_or_gets_out_of_its_block(text in hostile()) {
+            let letter = letter(&text);
+            let value = discord(&letter, "box");
+            let content = value["content"].as_str().expect("a text");
+            prop_assert!(content.encode_utf16().count() <= MAX_DISCORD);
+            prop_assert_eq!(content.matches('`').count(), 6);
+            prop_assert!(content.starts_with("```text\nCRITICAL") && content.ends_with("\n```"));
+            let events = pagerduty(&letter, "box", "k");
+            let summary = events[0]["payload"]["summary"].as_str().expect("a text");
+            let is_one_line = !summary.contains(['\n', '\u{202e}']);
+            prop_assert!(summary.chars().count() <= MAX_SUMMARY && is_one_line);
+        }
+    }
+}

@@ -1,0 +1,727 @@
+//! Every policy against a model of a broker in virtual time: chance decides about faults, executions and
+//! orders that come late, and the watchdog may die at every step.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const STEP_MS: u64 = 10;
+/// Orders come late, requests fail and orders cannot be cancelled until then.
+const CALM_MS: u64 = 60_000;
+/// The market touches nobody's price from then on.
+const QUIET_MS: u64 = 250_000;
+/// And everything has to be proved by then.
+const END_MS: u64 = 420_000;
+
+fn at(ms: u64) -> BootTime {
+    BootTime::from_nanos(ms * 1_000_000)
+}
+
+/// splitmix64
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn hits(&mut self, per_mille: u64) -> bool {
+        self.below(1000) < per_mille
+    }
+}
+
+/// What goes wrong, in a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+struct Faults {
+    /// No answer; it may have happened.
+    silent: u64,
+    /// 429.
+    busy: u64,
+    /// 5xx.
+    broken: u64,
+    /// Of a bulk request.
+    row: u64,
+    /// Late orders, in each tenth of a second.
+    late: u64,
+    /// A cancel that takes seconds.
+    dying: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Working {
+    order: Order,
+    is_ours: bool,
+    /// It waits for its entry.
+    is_leg: bool,
+    hidden_until: u64,
+    dies_at: Option<u64>,
+    stubborn_until: u64,
+}
+
+/// The account. Symbols `L…` are only held long, `S…` only short.
+struct Model {
+    ms: u64,
+    chance: Chance,
+    faults: Faults,
+    working: Vec<Working>,
+    positions: BTreeMap<String, i128>,
+    is_suspended: bool,
+    opens_at: u64,
+    count: usize,
+    /// Protective stops that a cancel took away.
+    unprotected: Vec<String>,
+}
+
+impl Model {
+    fn new(seed: u64, faults: Faults, orders: u64, has_people: bool) -> Self {
+        let mut model = Self {
+            ms: 0,
+            chance: Chance(seed),
+            faults,
+            working: Vec::new(),
+            positions: BTreeMap::new(),
+            is_suspended: false,
+            opens_at: 0,
+            count: 0,
+            unprotected: Vec::new(),
+        };
+        for symbol in ["L1", "L2", "S1"] {
+            let qty = 10 * (1 + i128::from(model.chance.below(3)));
+            if model.chance.hits(700) {
+                model.positions.insert(symbol.into(), if symbol.starts_with('L') { qty } else { -qty });
+            }
+        }
+        for _ in 0..orders {
+            let is_ours = !has_people || model.chance.hits(600);
+            model.arrive(is_ours);
+        }
+        model
+    }
+
+    fn put(&mut self, symbol: &str, kind: Kind, buys: bool, qty: i128, group: Option<usize>) -> &mut Working {
+        self.count += 1;
+        self.working.push(Working {
+            order: Order {
+                id: format!("o{}", self.count),
+                symbol: symbol.into(),
+                kind,
+                buys: Some(buys),
+                left: Some(qty),
+                group: group.unwrap_or(self.count),
+            },
+            is_ours: true,
+            is_leg: false,
+            hidden_until: 0,
+            dies_at: None,
+            stubborn_until: 0,
+        });
+        self.working.last_mut().expect("just put")
+    }
+
+    /// An order of somebody: an entry, a bracket, or an exit of what is held.
+    fn arrive(&mut self, is_ours: bool) {
+        if self.is_suspended {
+            return;
+        }
+        let symbols = if is_ours { ["L1", "L2", "S1"] } else { ["L7", "L8", "S7"] };
+        let symbol = symbols[usize::try_from(self.chance.below(3)).expect("small")];
+        let is_long = symbol.starts_with('L');
+        let first = self.working.len();
+        let (dice, qty) = (self.chance.below(6), 1 + i128::from(self.chance.below(5)));
+        let left = self.positions.get(symbol).map_or(0, |qty| qty.abs()) - self.held(symbol);
+        match dice {
+            0 => _ = self.put(symbol, Kind::Other, is_long, qty, None),
+            1 => _ = self.put(symbol, Kind::Stop, is_long, qty, None),
+            2 => {
+                let group = self.put(symbol, Kind::Other, is_long, qty, None).order.group;
+                for kind in [Kind::Other, Kind::Stop] {
+                    self.put(symbol, kind, !is_long, qty, Some(group)).is_leg = true;
+                }
+            }
+            _ if left < qty => {}
+            3 => _ = self.put(symbol, Kind::Other, !is_long, qty, None),
+            4 => _ = self.put(symbol, Kind::Stop, !is_long, qty, None),
+            _ => {
+                let group = self.put(symbol, Kind::Other, !is_long, qty, None).order.group;
+                self.put(symbol, Kind::Stop, !is_long, qty, Some(group));
+            }
+        }
+        let stubborn = if self.chance.hits(self.faults.dying) { self.chance.below(CALM_MS) } else { 0 };
+        let hidden = if self.chance.hits(self.faults.row) { self.chance.below(CALM_MS) } else { 0 };
+        for working in &mut self.working[first..] {
+            (working.is_ours, working.stubborn_until) = (is_ours, stubborn);
+            // Only what holds shares can be found without being listed.
+            let is_exit = !working.is_leg && working.order.buys == Some(!is_long);
+            working.hidden_until = if is_exit { hidden } else { 0 };
+        }
+    }
+
+    fn is_exit(working: &Working) -> bool {
+        !working.is_leg && working.order.buys == Some(working.order.symbol.starts_with('S'))
+    }
+
+    /// Shares that exits hold; those of one group hold the same.
+    fn held(&self, symbol: &str) -> i128 {
+        let mut groups: BTreeMap<usize, i128> = BTreeMap::new();
+        for one in self.working.iter().filter(|one| one.order.symbol == symbol && Self::is_exit(one)) {
+            let held = groups.entry(one.order.group).or_default();
+            *held = (*held).max(one.order.left.unwrap_or(0));
+        }
+        groups.values().sum()
+    }
+
+    fn live(&mut self) {
+        let (ms, is_open) = (self.ms, self.opens_at <= self.ms);
+        self.working.retain(|one| one.dies_at.is_none_or(|dies| dies > ms));
+        if ms < CALM_MS / 2 && ms.is_multiple_of(100) && self.chance.hits(self.faults.late) {
+            self.arrive(true);
+        }
+        for index in (0..self.working.len()).rev() {
+            let Some(one) = self.working.get(index) else {
+                continue;
+            };
+            let odds = if one.order.kind == Kind::Market { 30 } else { 1 };
+            let is_time = odds > 1 || (ms < QUIET_MS && self.chance.hits(100));
+            if is_open && !one.is_leg && self.chance.hits(odds) && is_time {
+                self.execute(index);
+            }
+        }
+    }
+
+    fn execute(&mut self, index: usize) {
+        let Order { symbol, buys, left, group, .. } = self.working[index].order.clone();
+        let left = left.expect("every order here has a size");
+        let part = if self.chance.hits(500) { left } else { 1 + left / 2 };
+        let is_entry = !Self::is_exit(&self.working[index]);
+        let qty = self.positions.entry(symbol.clone()).or_default();
+        *qty += if buys == Some(true) { part } else { -part };
+        self.positions.retain(|_, qty| *qty != 0);
+        for one in self.working.iter_mut().filter(|one| one.order.group == group) {
+            if !one.is_leg {
+                one.order.left = one.order.left.map(|left| left - part);
+            }
+        }
+        self.working.retain(|one| one.order.left != Some(0));
+        if is_entry && part == left {
+            self.working.iter_mut().filter(|one| one.order.group == group).for_each(|one| one.is_leg = false);
+        }
+    }
+
+    /// A cancel takes the whole group, an entry its legs; at once, or after a while. False: it fails.
+    fn cancel(&mut self, id: &str) -> bool {
+        let Some(one) = self.working.iter().find(|one| one.order.id == id) else {
+            return true;
+        };
+        if one.stubborn_until > self.ms {
+            return false;
+        }
+        let (group, was_kept) = (one.order.group, is_kept(&self.working, &self.positions, one));
+        if was_kept {
+            self.unprotected.push(id.into());
+        }
+        let delay = if self.chance.hits(self.faults.dying) { self.chance.below(8000) } else { 0 };
+        let dies_at = self.ms + delay;
+        for one in self.working.iter_mut().filter(|one| one.order.group == group) {
+            one.dies_at.get_or_insert(dies_at);
+        }
+        self.working.retain(|one| one.dies_at.is_none_or(|dies| dies > dies_at - delay));
+        true
+    }
+
+    fn close(&mut self, symbol: &str, closes: &mut Closes) {
+        let Some(qty) = self.positions.get(symbol).copied() else {
+            return;
+        };
+        if self.is_suspended {
+            closes.refused += 1;
+        } else if self.held(symbol) > 0 {
+            let holders = self.working.iter().filter(|one| one.order.symbol == symbol && Self::is_exit(one));
+            closes.holders.extend(holders.map(|one| one.order.id.clone()));
+        } else {
+            // The broker may take it and reject it a moment later.
+            if !self.chance.hits(self.faults.row) {
+                self.put(symbol, Kind::Market, qty < 0, qty.abs(), None);
+            }
+            closes.taken += 1;
+        }
+    }
+
+    /// What the request does; `None` when nothing answers.
+    fn act(&mut self, command: &Command) -> Option<Report> {
+        let is_troubled = self.ms < CALM_MS;
+        let hits = |model: &mut Self, odds| is_troubled && model.chance.hits(odds);
+        let trouble = |cause: &str, seconds: Option<u64>| Trouble {
+            pause: seconds.map(Duration::from_secs),
+            ..Trouble::from(cause)
+        };
+        if hits(self, self.faults.busy) {
+            let seconds = self.chance.hits(700).then(|| self.chance.below(100));
+            return Some(failed(command, trouble("429", seconds)));
+        }
+        if hits(self, self.faults.broken) {
+            return Some(failed(command, trouble("5xx", None)));
+        }
+        if hits(self, self.faults.silent) && self.chance.hits(500) {
+            return None;
+        }
+        let report = match command {
+            Command::Suspend { .. } => {
+                self.is_suspended = true;
+                Report::Suspended(Ok(()))
+            }
+            Command::Lift => {
+                self.is_suspended = false;
+                Report::Lifted(Ok(()))
+            }
+            Command::Check => Report::Checked(Ok(self.is_suspended)),
+            Command::CancelAll => Report::Cancelled(Ok(self.cancel_all(is_troubled))),
+            Command::CancelEach(ids) => {
+                let done: Vec<bool> = ids.iter().map(|id| self.cancel(id)).collect();
+                Report::Cancelled(if done.contains(&false) {
+                    Err(trouble("5xx", None))
+                } else {
+                    Ok(Cancels { taken: ids.len(), failed: Vec::new() })
+                })
+            }
+            Command::CloseAll => {
+                self.cancel_all(is_troubled);
+                let symbols: Vec<String> = self.positions.keys().cloned().collect();
+                Report::Closed(Ok(self.close_each(&symbols)))
+            }
+            Command::CloseEach(symbols) => Report::Closed(Ok(self.close_each(symbols))),
+            Command::Touch => Report::Touched,
+            Command::Account(_) | Command::Warm | Command::Read(_) => {
+                panic!("{command:?} is not one to act on")
+            }
+        };
+        if hits(self, self.faults.silent) { None } else { Some(report) }
+    }
+
+    fn cancel_all(&mut self, is_troubled: bool) -> Cancels {
+        let mut cancels = Cancels::default();
+        let ids: Vec<String> = self.working.iter().map(|one| one.order.id.clone()).collect();
+        for id in ids {
+            if (is_troubled && self.chance.hits(self.faults.row)) || !self.cancel(&id) {
+                cancels.failed.push(id);
+            } else {
+                cancels.taken += 1;
+            }
+        }
+        cancels
+    }
+
+    fn close_each(&mut self, symbols: &[String]) -> Closes {
+        let mut closes = Closes::default();
+        symbols.iter().for_each(|symbol| self.close(symbol, &mut closes));
+        closes
+    }
+}
+
+/// What the policy `cancel-keep-stops` promises to keep: nothing on the symbol exceeds the position.
+fn is_kept(working: &[Working], positions: &BTreeMap<String, i128>, one: &Working) -> bool {
+    let group = |number: usize| working.iter().filter(move |one| one.order.group == number);
+    let is_stopped = |number: usize| group(number).any(|one| one.order.kind == Kind::Stop);
+    let is_exit = |number: usize| group(number).all(Model::is_exit);
+    let numbers: BTreeSet<usize> = working
+        .iter()
+        .filter(|other| other.order.symbol == one.order.symbol)
+        .map(|other| other.order.group)
+        .filter(|number| is_stopped(*number) && is_exit(*number))
+        .collect();
+    let size = |number: &usize| group(*number).filter_map(|one| one.order.left).max().unwrap_or(0);
+    let held = positions.get(&one.order.symbol).map_or(0, |qty| qty.abs());
+    numbers.contains(&one.order.group) && numbers.iter().map(size).sum::<i128>() <= held
+}
+
+fn failed(command: &Command, trouble: Trouble) -> Report {
+    match command {
+        Command::Suspend { .. } => Report::Suspended(Err(trouble)),
+        Command::Lift => Report::Lifted(Err(trouble)),
+        Command::Check => Report::Checked(Err(trouble)),
+        Command::CancelAll | Command::CancelEach(_) => Report::Cancelled(Err(trouble)),
+        Command::CloseAll | Command::CloseEach(_) => Report::Closed(Err(trouble)),
+        Command::Touch => Report::Touched,
+        Command::Warm | Command::Account(_) | Command::Read(_) => {
+            panic!("{command:?} has an answer of its own")
+        }
+    }
+}
+
+/// A request on its way.
+#[derive(Debug)]
+struct Flight {
+    life: usize,
+    command: Command,
+    starts: u64,
+    lasts: u64,
+    /// Orders that were open when they were listed, listed or not, and the list.
+    listed: Option<(BTreeSet<String>, Sighting)>,
+    report: Option<Report>,
+    is_done: bool,
+}
+
+/// A watchdog, its lanes and the broker.
+struct World {
+    terms: Terms,
+    proof: Proof,
+    model: Model,
+    lanes: [VecDeque<Flight>; 3],
+    life: usize,
+    /// As in the latch.
+    is_ours: bool,
+    sent: Vec<(u64, Command)>,
+    lines: Vec<String>,
+    /// Longest time of a request.
+    delay_ms: u64,
+}
+
+impl World {
+    fn new(scope: Scope, policy: Policy, model: Model, delay_ms: u64) -> Self {
+        let terms =
+            Terms { scope, policy, confirm: Duration::from_secs(60), requests_per_minute: 20 }.with(policy);
+        let mut proof = Proof::of_kill(terms, false, at(0));
+        let is_ours = !model.is_suspended;
+        proof.owns_suspension(is_ours);
+        let lanes = [VecDeque::new(), VecDeque::new(), VecDeque::new()];
+        let (sent, lines) = (Vec::new(), Vec::new());
+        Self { terms, proof, model, lanes, life: 0, is_ours, sent, lines, delay_ms }
+    }
+
+    /// The watchdog dies, and the next one begins from the latch. What it had sent still happens.
+    fn die(&mut self) {
+        self.life += 1;
+        self.proof = Proof::new(self.terms, self.is_ours, at(self.model.ms));
+    }
+
+    fn step(&mut self) {
+        self.model.ms += STEP_MS;
+        self.model.live();
+        let now = self.model.ms;
+        for command in self.proof.due(at(now)) {
+            self.send(command);
+        }
+        for lane in 0..self.lanes.len() {
+            if let Some(mut flight) = self.lanes[lane].pop_front() {
+                if flight.starts == 0 {
+                    flight.starts = now;
+                }
+                self.fly(&mut flight);
+                if now < flight.starts + flight.lasts {
+                    self.lanes[lane].push_front(flight);
+                } else if flight.life == self.life {
+                    self.look_again(&mut flight);
+                    self.hear(flight);
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, command: Command) {
+        let lane = match &command {
+            Command::CancelAll | Command::CancelEach(_) | Command::Touch => 1,
+            Command::Read(_) => 2,
+            _ => 0,
+        };
+        self.sent.push((self.model.ms, command.clone()));
+        assert!(self.lanes[lane].len() < 5, "the lane is full: {:?}", self.lanes[lane]);
+        let is_slow = self.model.ms < CALM_MS && self.model.chance.hits(self.model.faults.silent / 2);
+        let lasts = if is_slow { 5000 } else { 30 + self.model.chance.below(self.delay_ms) };
+        let (life, listed, report, is_done) = (self.life, None, None, false);
+        self.lanes[lane].push_back(Flight { life, command, starts: 0, lasts, listed, report, is_done });
+    }
+
+    /// Orders are listed at a third of the way, everything else happens at two thirds.
+    fn fly(&mut self, flight: &mut Flight) {
+        let gone = self.model.ms - flight.starts;
+        let is_read = matches!(flight.command, Command::Read(_));
+        if is_read && flight.listed.is_none() && gone >= flight.lasts / 3 {
+            flight.listed = Some(self.list());
+        }
+        if flight.is_done || gone < flight.lasts * 2 / 3 {
+            return;
+        }
+        flight.is_done = true;
+        flight.report = match (&flight.command, &mut flight.listed) {
+            (Command::Read(_), Some((_, seen))) => {
+                let positions = self.model.positions.iter().map(|(symbol, qty)| Position {
+                    symbol: symbol.clone(),
+                    key: symbol.clone(),
+                    qty: Some(*qty),
+                    held: self.model.held(symbol),
+                });
+                seen.positions = positions.collect();
+                let is_open = self.model.opens_at <= self.model.ms;
+                seen.market = Some(Market { is_open, next_open: "T".into() });
+                let odds = self.model.faults.broken + self.model.faults.busy;
+                let fails = self.model.ms < CALM_MS && self.model.chance.hits(odds);
+                let result = if fails { Err("429".into()) } else { Ok(seen.clone()) };
+                Some(Report::Read { started: at(flight.starts), result })
+            }
+            (command, _) => self.model.act(command).or_else(|| Some(failed(command, "silent".into()))),
+        };
+    }
+
+    fn in_scope(&self, one: &Working) -> bool {
+        self.terms.scope == Scope::Account || one.is_ours
+    }
+
+    fn list(&self) -> (BTreeSet<String>, Sighting) {
+        let all = self.model.working.iter().filter(|one| self.in_scope(one));
+        let is_listed = |one: &&Working| one.hidden_until <= self.model.ms;
+        let foreign = self.model.working.iter().filter(|one| !self.in_scope(one));
+        let seen = Sighting {
+            open: all.clone().filter(is_listed).map(|one| one.order.clone()).collect(),
+            foreign: foreign.map(|one| one.order.symbol.clone()).collect(),
+            ..Sighting::default()
+        };
+        (all.map(|one| one.order.id.clone()).collect(), seen)
+    }
+
+    /// The second list, where the policy may leave orders.
+    fn look_again(&self, flight: &mut Flight) {
+        if let Some(Report::Read { result: Ok(seen), .. }) = &mut flight.report
+            && self.terms.policy == Policy::CancelKeepStops
+        {
+            let (_, now) = self.list();
+            let left = |seen: &Sighting, id: &str| {
+                seen.open.iter().find(|order| order.id == id).map(|order| order.left)
+            };
+            seen.is_moving = seen.open.iter().any(|order| left(&now, &order.id) != Some(order.left));
+            let is_new = |order: &Order| left(seen, &order.id).is_none();
+            let new: Vec<Order> = now.open.into_iter().filter(is_new).collect();
+            seen.open.extend(new);
+        }
+    }
+
+    fn hear(&mut self, flight: Flight) {
+        let is_read = matches!(flight.report, Some(Report::Read { result: Ok(_), .. }));
+        let before = self.still_open(flight.listed.as_ref());
+        let report = flight.report.expect("it was done");
+        self.lines.extend(self.proof.on(report, at(self.model.ms)));
+        if is_read && self.proof.level() != BrokerProof::PendingAtBroker {
+            assert!(before.is_empty(), "{} with {before:?}: {}", self.proof.level().word(), self.story());
+            let listed = flight.listed.expect("a read");
+            assert!(
+                self.terms.policy != Policy::Flatten || listed.1.positions.is_empty(),
+                "{}",
+                self.story()
+            );
+        }
+    }
+
+    /// Orders in scope that were open throughout the read and that the policy does not keep.
+    fn still_open(&self, listed: Option<&(BTreeSet<String>, Sighting)>) -> Vec<Order> {
+        let Some((all, _)) = listed else {
+            return Vec::new();
+        };
+        let model = &self.model;
+        let was_open = |one: &&Working| all.contains(&one.order.id);
+        let may_stay = |one: &Working| {
+            self.terms.policy == Policy::CancelKeepStops && is_kept(&model.working, &model.positions, one)
+        };
+        let left = model.working.iter().filter(was_open).filter(|one| !may_stay(one));
+        left.map(|one| one.order.clone()).collect()
+    }
+
+    fn story(&self) -> String {
+        format!(
+            "at {} ms in life {}: {:#?} {:?} {:?} suspended={} {:#?}",
+            self.model.ms,
+            self.life,
+            self.lines,
+            self.sent.iter().rev().take(20).collect::<Vec<_>>(),
+            self.model.positions,
+            self.model.is_suspended,
+            self.model.working
+        )
+    }
+
+    fn run_to(&mut self, ms: u64) {
+        while self.model.ms < ms {
+            self.step();
+        }
+    }
+
+    /// What has to be true in the end.
+    #[track_caller]
+    fn check(&mut self) {
+        self.run_to(END_MS);
+        let goal = match self.terms.policy {
+            Policy::Cancel => BrokerProof::ConfirmedZero,
+            Policy::CancelKeepStops => BrokerProof::StopsOnly,
+            Policy::Flatten => BrokerProof::Flat,
+        };
+        assert_eq!(self.proof.level(), goal, "{}", self.story());
+        let is_account = self.terms.scope == Scope::Account;
+        assert_eq!(self.model.is_suspended, is_account, "{}", self.story());
+        let touched = |command: &Command| matches!(command, Command::CancelAll | Command::Suspend { .. });
+        let bulk = self.sent.iter().filter(|(_, command)| touched(command)).count();
+        assert!(is_account || bulk == 0, "{}", self.story());
+        if self.terms.policy == Policy::CancelKeepStops {
+            let all = self.sent.iter().any(|(_, c)| matches!(c, Command::CancelAll | Command::CloseAll));
+            assert!(
+                !all && self.model.unprotected.is_empty(),
+                "{:?} {}",
+                self.model.unprotected,
+                self.story()
+            );
+        }
+        let within = |from: u64| self.sent.iter().filter(move |(ms, _)| (from..from + 60_000).contains(ms));
+        let cost = |command: &Command| match command {
+            Command::Suspend { asks } => 1 + usize::from(*asks),
+            Command::CancelEach(ids) | Command::CloseEach(ids) => ids.len(),
+            Command::Read(_) => self.proof.read_requests(),
+            _ => 1,
+        };
+        // Each life begins with a burst of its own.
+        let lives = 1 + self.life;
+        let busiest = self.sent.iter().map(|(from, _)| within(*from).map(|(_, c)| cost(c)).sum::<usize>());
+        assert!(busiest.max().unwrap_or(0) <= 120 + 60 * lives, "{}", self.story());
+    }
+}
+
+/// The policies and scopes that the configuration allows.
+const WAYS: [(Scope, Policy); 5] = [
+    (Scope::Account, Policy::Cancel),
+    (Scope::Account, Policy::CancelKeepStops),
+    (Scope::Account, Policy::Flatten),
+    (Scope::Ours, Policy::Cancel),
+    (Scope::Ours, Policy::CancelKeepStops),
+];
+
+/// What goes wrong in each row of the table.
+fn table() -> Vec<(&'static str, Faults)> {
+    let none = Faults::default();
+    vec![
+        ("nothing", none),
+        ("orders of the dead host land late", Faults { late: 150, ..none }),
+        ("cancels stay pending", Faults { dying: 600, ..none }),
+        ("bulk requests are done in part, and orders are not listed", Faults { row: 300, ..none }),
+        ("429", Faults { busy: 300, ..none }),
+        ("5xx", Faults { broken: 300, ..none }),
+        ("no answers", Faults { silent: 300, ..none }),
+    ]
+}
+
+#[test]
+fn every_policy_ends_in_its_word() {
+    for (scope, policy) in WAYS {
+        for (row, (what, faults)) in table().into_iter().enumerate() {
+            println!("{scope:?} {policy:?}: {what}");
+            let model = Model::new(row as u64, faults, 12, scope == Scope::Ours);
+            World::new(scope, policy, model, 200).check();
+        }
+    }
+}
+
+#[test]
+fn a_watchdog_that_dies_at_any_step_is_followed_by_one_that_ends_it() {
+    for (scope, policy) in WAYS {
+        let model = || Model::new(7, Faults { late: 50, dying: 200, row: 100, ..Faults::default() }, 8, true);
+        let mut whole = World::new(scope, policy, model(), 200);
+        whole.run_to(90_000);
+        let moments: BTreeSet<u64> = whole.sent.iter().map(|(ms, _)| *ms).take(40).collect();
+        // Just sent, on its way, and about to be answered.
+        for moment in moments.iter().flat_map(|ms| [ms + 10, ms + 60, ms + 150]) {
+            println!("{scope:?} {policy:?}: dies at {moment} ms");
+            let mut world = World::new(scope, policy, model(), 200);
+            world.run_to(moment);
+            world.die();
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn flatten_waits_for_the_market_and_says_so() {
+    let mut model = Model::new(3, Faults::default(), 0, false);
+    model.positions = BTreeMap::from([("L1".into(), 10), ("S1".into(), -10)]);
+    model.opens_at = 200_000;
+    let mut world = World::new(Scope::Account, Policy::Flatten, model, 200);
+    world.run_to(199_000);
+    let closes = |world: &World| {
+        world.sent.iter().filter(|(_, c)| matches!(c, Command::CloseAll | Command::CloseEach(_))).count()
+    };
+    assert_eq!(closes(&world), 1, "{}", world.story());
+    let waits = "open=2 positions=2 reserved=0";
+    assert!(world.lines.iter().any(|line| line.contains(waits) && line.contains("it opens at T")));
+    assert!(!world.model.is_suspended);
+    // A new life finds them at work and leaves them there.
+    world.die();
+    world.run_to(199_900);
+    assert_eq!(closes(&world), 1, "{}", world.story());
+    world.check();
+}
+
+#[test]
+fn a_position_that_comes_after_flat_is_closed_and_the_suspension_put_back() {
+    let model = Model::new(3, Faults::default(), 4, false);
+    let mut world = World::new(Scope::Account, Policy::Flatten, model, 200);
+    world.run_to(150_000);
+    assert_eq!(world.proof.level(), BrokerProof::Flat, "{}", world.story());
+    world.model.positions.insert("L1".into(), 5);
+    world.run_to(170_000);
+    assert!(world.sent.iter().any(|(_, command)| *command == Command::Lift), "{}", world.story());
+    world.check();
+    // With a watchdog of a next life, too.
+    world.model.positions.insert("S1".into(), -5);
+    world.die();
+    world.model.ms = 100_000;
+    world.sent.clear();
+    world.proof = Proof::new(world.terms, true, at(100_000));
+    world.check();
+}
+
+#[test]
+fn somebody_elses_suspension_is_not_lifted() {
+    let mut model = Model::new(3, Faults::default(), 0, false);
+    model.positions = BTreeMap::from([("L1".into(), 10)]);
+    model.is_suspended = true;
+    let mut world = World::new(Scope::Account, Policy::Flatten, model, 200);
+    world.run_to(120_000);
+    assert!(world.model.is_suspended && world.proof.level() == BrokerProof::PendingAtBroker);
+    assert!(!world.sent.iter().any(|(_, command)| *command == Command::Lift), "{}", world.story());
+    assert!(world.lines.iter().any(|line| line.contains("somebody else suspended")), "{}", world.story());
+    world.model.is_suspended = false;
+    world.check();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    /// Whatever the broker does, no word is said that it does not bear out, and in the end it is.
+    #[test]
+    fn no_word_without_its_truth(
+        seed in any::<u64>(),
+        way in 0..WAYS.len(),
+        orders in 0u64..40,
+        odds in proptest::array::uniform6(0u64..200),
+        deaths in proptest::collection::vec(0u64..80_000, 0..4),
+        delay_ms in 1u64..800,
+        opens_at in prop_oneof![Just(0u64), 0u64..100_000],
+    ) {
+        let (scope, policy) = WAYS[way];
+        let [silent, busy, broken, row, late, dying] = odds;
+        let faults = Faults { silent, busy, broken, row, late, dying };
+        let mut model = Model::new(seed, faults, orders, scope == Scope::Ours);
+        model.opens_at = opens_at;
+        let mut world = World::new(scope, policy, model, delay_ms);
+        let mut deaths = deaths;
+        deaths.sort_unstable();
+        for death in deaths {
+            world.run_to(death);
+            world.die();
+        }
+        world.check();
+    }
+}
