@@ -51,16 +51,16 @@ impl Rig {
         let agree = wait_for("books that agree", AGREE_BOUND, || {
             self.tell_strategies(REST)?;
             let Some(host) = self.host_status() else { return Ok(None) };
-            let positions_of = |list: &Value| entries(list, "symbol", "qty");
+            let positions_of = |list: &Value| entries(rows(list), "symbol", "qty");
             // A replacement's client id is the broker's own, while the host keeps the one that it began with.
-            let symbols_of = |list: &Value| {
+            let symbols_of = |list: &[Value]| {
                 let mut symbols: Vec<_> = entries(list, "client_order_id", "symbol").into_values().collect();
                 symbols.sort_unstable();
                 symbols
             };
             let held = positions_of(&self.sim.get("/v2/positions")?);
-            let open = symbols_of(&self.sim.get("/v2/orders?status=open&limit=500")?);
-            let own = (positions_of(&host["positions"]), symbols_of(&host["open_orders"]));
+            let open = symbols_of(&self.sim.open_orders()?);
+            let own = (positions_of(&host["positions"]), symbols_of(rows(&host["open_orders"])));
             last = format!("broker {held:?} {open:?}\nhost {own:?}");
             Ok((host["reconciled"] == true && (held, open) == own).then_some(()))
         });
@@ -78,8 +78,7 @@ impl Rig {
     /// # Errors
     /// When it does not answer.
     pub fn open_of(&self, strategy: &str) -> anyhow::Result<Vec<String>> {
-        let open = self.sim.get("/v2/orders?status=open&limit=500")?;
-        let ids = entries(&open, "client_order_id", "symbol").into_keys();
+        let ids = entries(&self.sim.open_orders()?, "client_order_id", "symbol").into_keys();
         Ok(ids.filter(|id| id.starts_with(&format!("sp-{strategy}-"))).collect())
     }
 
@@ -113,8 +112,12 @@ fn is_order_of(what: &What, strategy: &str) -> bool {
         if method == "POST" && client_id.starts_with(&format!("sp-{strategy}-")))
 }
 
+fn rows(list: &Value) -> &[Value] {
+    list.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
 /// One field of each row to another.
-fn entries(list: &Value, key: &str, value: &str) -> BTreeMap<String, String> {
+fn entries(rows: &[Value], key: &str, value: &str) -> BTreeMap<String, String> {
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
-    list.as_array().into_iter().flatten().map(|row| (text(row, key), text(row, value))).collect()
+    rows.iter().map(|row| (text(row, key), text(row, value))).collect()
 }

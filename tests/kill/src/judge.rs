@@ -31,7 +31,7 @@ const LAST_READ_MS: u64 = 800;
 /// An order that appears is seen by the watchdog within this time: between two reads, and one that is slow.
 const UNSEEN_MS: u64 = 5_000;
 /// Statuses of an order that is over.
-const OVER: [&str; 5] = ["filled", "canceled", "expired", "rejected", "replaced"];
+pub(crate) const OVER: [&str; 5] = ["filled", "canceled", "expired", "rejected", "replaced"];
 
 /// What the watchdog may call the account after a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! When what happened after a deed: what a measurement wants to know.
 
-use crate::story::{Seen, What};
+use crate::{
+    rig::Rig,
+    story::{Seen, What},
+};
 
 /// Milliseconds from a deed to each of these; `None` for what did not happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct Moments {
 impl Moments {
     /// What followed a deed of the moment `deed_ms`. Each figure is late by at most what the witness needs
     /// for a look, some milliseconds.
-    pub fn after(story: &[Seen], deed_ms: u64) -> Self {
+    fn after(story: &[Seen], deed_ms: u64) -> Self {
         let first = |from_ms: u64, is: &dyn Fn(&What) -> bool| {
             let later = story.iter().filter(|seen| seen.by_ms >= from_ms);
             later.filter(|seen| is(&seen.what)).map(|seen| seen.by_ms - deed_ms).min()
@@ -46,5 +49,16 @@ impl Moments {
             leased_again_ms,
             trading_again_ms: leased_again_ms.and_then(trading),
         }
+    }
+}
+
+impl Rig {
+    /// What has followed by now, of what happened after a mark, a deed of the moment `deed_ms`.
+    ///
+    /// # Errors
+    /// When the witness stands still.
+    pub fn moments(&self, mark: usize, deed_ms: u64) -> anyhow::Result<Moments> {
+        self.story.catch_up()?;
+        Ok(Moments::after(&self.story.seen()[mark..], deed_ms))
     }
 }

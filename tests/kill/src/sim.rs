@@ -15,6 +15,8 @@ use nix::{
 use sandpit_system_tests::binary;
 use serde_json::{Value, json};
 
+use crate::judge::OVER;
+
 /// The symbols that the strategies have.
 pub const SYMBOLS: [&str; 4] = ["SPY", "QQQ", "IWM", "AAPL"];
 /// The symbol that nobody but the tests trades.
@@ -81,6 +83,27 @@ impl Sim {
         let text = answer.body_mut().with_config().limit(64 << 20).read_to_string()?;
         ensure!(answer.status().is_success(), "GET {path}: {text}");
         Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Every order that is not over. A stop-loss that is held beside its take-profit is in no list of open
+    /// orders (fact sheet 2.5), so all that there ever were are looked through.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn open_orders(&self) -> anyhow::Result<Vec<Value>> {
+        const PAGE: usize = 500;
+        let (mut open, mut last) = (Vec::new(), String::new());
+        loop {
+            let path = "/v2/orders?status=all&nested=false&direction=asc&limit=";
+            let page = self.get(&format!("{path}{PAGE}{last}"))?;
+            let rows = page.as_array().context("a list of orders")?;
+            let is_over = |row: &Value| row["status"].as_str().is_some_and(|status| OVER.contains(&status));
+            open.extend(rows.iter().filter(|row| !is_over(row)).cloned());
+            match rows.last().and_then(|row| row["id"].as_str()) {
+                Some(id) if rows.len() == PAGE => last = format!("&after_order_id={id}"),
+                Some(_) | None => return Ok(open),
+            }
+        }
     }
 
     /// One of its controls, such as `inject`.

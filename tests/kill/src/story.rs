@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -18,13 +18,15 @@ use serde_json::Value;
 
 use crate::{
     sim::{Sim, agent},
-    waiting::{boot_ms, pass},
+    waiting::{boot_ms, pass, wait_for},
 };
 
 /// How often the witness looks.
 const LOOK: Duration = Duration::from_millis(4);
 /// A simulator that stands still is asked again after so long.
 const CALL_WAIT: Duration = Duration::from_secs(10);
+/// Two looks at a simulator that stands still, and some more.
+const CATCH_UP_BOUND: Duration = Duration::from_secs(30);
 
 /// Something that happened after one moment and no later than another; milliseconds of `CLOCK_BOOTTIME`.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +85,8 @@ impl What {
 /// The story so far; it grows until the witness is dropped.
 pub struct Story {
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// How often the witness has looked at all of it.
+    looks: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     witness: Option<JoinHandle<()>>,
 }
@@ -94,6 +98,7 @@ impl Story {
     /// When no thread can be started.
     pub fn begin(log: &Path, sim: &str) -> anyhow::Result<Self> {
         let (seen, stop) = (Arc::<Mutex<Vec<Seen>>>::default(), Arc::new(AtomicBool::new(false)));
+        let looks = Arc::<AtomicU64>::default();
         let mut witness = Witness {
             seen: seen.clone(),
             log: Tail { path: log.to_owned(), offset: 0, rest: String::new() },
@@ -103,20 +108,33 @@ impl Story {
             hosts: BTreeSet::new(),
             looked: [boot_ms(); 3],
         };
-        let stopped = stop.clone();
+        let (stopped, looked) = (stop.clone(), looks.clone());
         let look = move || {
             while !stopped.load(Ordering::Relaxed) {
                 witness.look();
+                looked.fetch_add(1, Ordering::Release);
                 pass(LOOK);
             }
         };
         let witness = std::thread::Builder::new().name("witness".into()).spawn(look)?;
-        Ok(Self { seen, stop, witness: Some(witness) })
+        Ok(Self { seen, looks, stop, witness: Some(witness) })
     }
 
     /// Everything so far.
     pub fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until everything that has happened by now is in the story: the witness looks at one thing after
+    /// the other, so that what was logged may be there before what it tells of.
+    ///
+    /// # Errors
+    /// When the witness stands still.
+    pub fn catch_up(&self) -> anyhow::Result<()> {
+        let looks = || self.looks.load(Ordering::Acquire);
+        // The look that is under way does not count.
+        let wanted = looks() + 2;
+        wait_for("the witness", CATCH_UP_BOUND, || Ok((looks() >= wanted).then_some(()))).map(drop)
     }
 
     /// The place in the story that is reached.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use sandpit_kill_tests::{Expect, HAND, Moments, OURS, Rig, Scope, Setup, scenario, wait_for};
+use sandpit_kill_tests::{Expect, HAND, OURS, Rig, Scope, Setup, scenario, wait_for};
 use serde_json::{Value, json};
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -19,7 +19,7 @@ fn sick(fault: Value) {
         // A lane that waits for an answer gives up after five seconds.
         rig.said(mark, "tried again", BOUND)?;
         ensure!(rig.sim.hits(fault)? > 0, "the fault never hit");
-        let moments = Moments::after(&rig.story.seen(), before);
+        let moments = rig.moments(0, before)?;
         ensure!(moments.zero_seen_ms.is_none() && moments.host_dead_ms.is_some(), "{moments:?}");
         rig.sim.heal()
     };
@@ -83,7 +83,7 @@ fn its_cancels_do_not_end() {
         rig.said(mark, "PENDING_AT_BROKER open=", BOUND)?;
         // Two more rounds of reads.
         sandpit_kill_tests::pass(Duration::from_secs(2));
-        let moments = Moments::after(&rig.story.seen(), before);
+        let moments = rig.moments(0, before)?;
         ensure!(moments.zero_seen_ms.is_none(), "{moments:?}");
         rig.sim.heal()
     };
@@ -97,7 +97,7 @@ fn five_hundred_orders_are_open() {
         rig.sim.rest(HAND, 500)?;
         let (mark, before) = (rig.story.mark(), rig.put_flag()?);
         rig.said(mark, "ZERO_SEEN", BOUND)?;
-        println!("{:?}", Moments::after(&rig.story.seen(), before));
+        println!("{:?}", rig.moments(0, before)?);
         Ok(())
     };
     scenario(setup, act, Expect::flagged());

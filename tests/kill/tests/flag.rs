@@ -7,7 +7,7 @@ use nix::{
     sys::{signal::Signal, stat::Mode as Rights},
     unistd::mkfifo,
 };
-use sandpit_kill_tests::{Expect, HAND, Mode, Moments, Rig, Setup, boot_ms, scenario};
+use sandpit_kill_tests::{Expect, HAND, Mode, Rig, Setup, boot_ms, scenario};
 
 const BOUND: Duration = Duration::from_secs(20);
 /// A debug build on a busy machine; the figures of the goals come from the benchmark.
@@ -21,7 +21,7 @@ fn check(mode: Mode, put: impl Fn(&Path) -> anyhow::Result<()>) {
         let before = boot_ms();
         put(&rig.flag())?;
         rig.said(0, "[KILL] CONFIRMED_ZERO", BOUND)?;
-        let moments = Moments::after(&rig.story.seen(), before);
+        let moments = rig.moments(0, before)?;
         println!("{moments:?}");
         ensure!(moments.host_dead_ms.is_some_and(|ms| ms <= HOST_DEAD_MS), "{moments:?}");
         ensure!(moments.zero_seen_ms.is_some_and(|ms| ms <= ZERO_SEEN_MS), "{moments:?}");
@@ -72,7 +72,7 @@ fn the_panic_button_beside_a_host_that_is_stopped() {
         let answers = [rig.panic(false)?, rig.panic(true)?];
         ensure!(answers == [401, 202], "{answers:?}");
         rig.said(0, "ZERO_SEEN", BOUND)?;
-        println!("{:?}", Moments::after(&rig.story.seen(), before));
+        println!("{:?}", rig.moments(0, before)?);
         Ok(())
     };
     scenario(Setup::default(), act, Expect::killed(&["panic"]));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use nix::sys::signal::Signal;
-use sandpit_kill_tests::{Expect, Moments, Rig, Setup, scenario, wait_for};
+use sandpit_kill_tests::{Expect, Rig, Setup, scenario, wait_for};
 
 const BOUND: Duration = Duration::from_secs(40);
 /// A breach of the memory until an order of the next host: the goal is 3 s, of a release build by itself.
@@ -16,7 +16,7 @@ fn breach(rig: &Rig) -> anyhow::Result<()> {
     let breach = rig.grow()?;
     rig.said(mark, "lease granted", BOUND)?;
     rig.sent_orders(rig.story.mark(), 1)?;
-    let moments = Moments::after(&rig.story.seen(), breach.by_ms);
+    let moments = rig.moments(0, breach.by_ms)?;
     println!(
         "{:?}\nbreach to lease again {:?} ms, to an order again {:?} ms",
         breach.what, moments.leased_again_ms, moments.trading_again_ms

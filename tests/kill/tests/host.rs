@@ -28,7 +28,7 @@ fn replaced(
         rig.said(mark, "host signal=9", BOUND)?;
         rig.said(mark, "lease granted", BOUND)?;
         rig.sent_orders(rig.story.mark(), 1)?;
-        let moments = Moments::after(&rig.story.seen(), began);
+        let moments = rig.moments(0, began)?;
         println!("{moments:?}");
         judge(rig, &moments)?;
         rig.put_flag().map(drop)
@@ -110,10 +110,11 @@ fn leaking(sections: &'static str, bytes_a_second: u64, words: &'static str) {
         let breach = rig.saw(mark, "a breach", BOUND, is_breach)?;
         rig.said(mark, "lease granted", BOUND)?;
         rig.sent_orders(rig.story.mark(), 1)?;
-        let moments = Moments::after(&rig.story.seen(), breach.by_ms);
+        let moments = rig.moments(0, breach.by_ms)?;
         println!("breach after {} ms, {moments:?}", breach.by_ms - began);
         ensure!(moments.trading_again_ms.is_some_and(|ms| ms <= AGAIN_MS), "{moments:?}");
         ensure!(rig.story.first(mark, |what| what.says(words)).is_some(), "not {words:?}");
+        rig.books_agree()?;
         rig.put_flag().map(drop)
     };
     scenario(setup, act, Expect { restarts: 1..=1, ..Expect::flagged() });

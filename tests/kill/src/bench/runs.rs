@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
-use sandpit_kill_tests::{Moments, OURS, Rig, Setup, boot_ms};
+use sandpit_kill_tests::{OURS, Rig, Setup, boot_ms};
 
 /// The longest that anything may take before the run has failed.
 const BOUND: Duration = Duration::from_secs(60);
@@ -78,15 +78,11 @@ pub(crate) fn run(case: Case, seed: u64, note: &dyn Fn(&'static str, u64)) -> an
     Ok(())
 }
 
-fn moments(rig: &Rig, mark: usize, deed_ms: u64) -> Moments {
-    Moments::after(&rig.story.seen()[mark..], deed_ms)
-}
-
 fn hang(rig: &Rig, note: &dyn Fn(&'static str, u64)) -> anyhow::Result<()> {
     let mark = rig.story.mark();
     let deed = rig.signal_host(Signal::SIGSTOP)?;
     rig.said(mark, "lease granted", BOUND)?;
-    let moments = moments(rig, mark, deed);
+    let moments = rig.moments(mark, deed)?;
     note("lease_gone", moments.lease_gone_ms.context("a lease that was withheld")?);
     note("host_replaced", moments.leased_again_ms.context("a lease")?);
     Ok(())
@@ -108,7 +104,7 @@ fn kill(rig: &Rig, case: Case, run: usize, note: &dyn Fn(&'static str, u64)) -> 
     rig.said(mark, "[KILL] ZERO_SEEN", BOUND)?;
     rig.said(mark, "[KILL] sealed", BOUND)?;
     ensure!(rig.sim.figure("open_orders")? == 0, "zero was seen, and orders are open");
-    let moments = moments(rig, mark, deed);
+    let moments = rig.moments(mark, deed)?;
     note("host_dead", moments.host_dead_ms.context("a host that is dead")?);
     note("first_cancel", moments.first_cancel_ms.context("a cancel")?);
     note("zero_seen", moments.zero_seen_ms.context("zero")?);
@@ -123,12 +119,16 @@ fn kill(rig: &Rig, case: Case, run: usize, note: &dyn Fn(&'static str, u64)) -> 
 fn memory(case: Case, seed: u64, note: &dyn Fn(&'static str, u64)) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut rig = Rig::start(folder.path(), case.setup(seed))?;
+    breach(&mut rig, note).with_context(|| rig.logs())
+}
+
+fn breach(rig: &mut Rig, note: &dyn Fn(&'static str, u64)) -> anyhow::Result<()> {
     rig.trade()?;
     let mark = rig.story.mark();
     let breach = rig.grow()?;
     rig.said(mark, "lease granted", BOUND)?;
     rig.sent_orders(rig.story.mark(), 1)?;
-    let moments = moments(&rig, mark, breach.by_ms);
+    let moments = rig.moments(mark, breach.by_ms)?;
     note("leased_again", moments.leased_again_ms.context("a lease")?);
     note("trading_again", moments.trading_again_ms.context("an order")?);
     rig.books_agree()
