@@ -14,8 +14,10 @@ fn furnish(rig: &Rig) -> anyhow::Result<()> {
     rig.sim.rest(OURS, 5)?;
     rig.sim.bracket(&format!("{OURS}waiting"), true)?;
     rig.sim.bracket(&format!("{OURS}filled"), false)?;
-    let held = || Ok(positions(rig)?.contains(&"MSFT".to_owned()).then_some(()));
-    sandpit_kill_tests::wait_for("a position", BOUND, held).map(drop)
+    // All of it: the exits of an entry that has filled in part are held, and end with it.
+    let path = format!("/v2/orders:by_client_order_id?client_order_id={OURS}filled");
+    let filled = || Ok((rig.sim.get(&path)?["status"] == "filled").then_some(()));
+    sandpit_kill_tests::wait_for("a position with its exits", BOUND, filled).map(drop)
 }
 
 /// Symbols that are held.
