@@ -2,6 +2,7 @@
 
 mod ambient;
 mod bench;
+mod deb;
 mod demo;
 mod langs;
 mod plugins;
@@ -45,6 +46,8 @@ enum Task {
         #[arg(long, conflicts_with = "all_langs")]
         c_bindings: bool,
     },
+    /// Build the Debian package from binaries and example plugins that are already built.
+    Deb(deb::Options),
     /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
     Sdks,
 }
@@ -62,6 +65,10 @@ fn main() -> ExitCode {
         }),
         Task::Plugins { all_langs, .. } => build_plugins(&root, all_langs).map(|files| {
             files.iter().for_each(|file| println!("{}", file.display()));
+            ExitCode::SUCCESS
+        }),
+        Task::Deb(options) => deb::run(&root, &options).map(|file| {
+            println!("{}", file.display());
             ExitCode::SUCCESS
         }),
         Task::Sdks => sdks::install(&root, &target_dir(&root).join("sdk")).map(|folders| {

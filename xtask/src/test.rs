@@ -43,6 +43,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     crate::cargo(root, ["nextest", "run", "--profile", "crash", "--workspace", "--no-fail-fast"])?;
     step("kills");
     crate::cargo(root, ["nextest", "run", "--profile", "kill", "--workspace", "--no-fail-fast"])?;
+    step("services");
+    crate::cargo(root, ["nextest", "run", "--profile", "systemd", "--workspace", "--no-fail-fast"])?;
     step("documentation examples");
     crate::cargo(root, ["test", "--workspace", "--doc", "--quiet"])?;
     if !options.tests_only {

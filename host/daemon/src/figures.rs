@@ -1,5 +1,6 @@
 //! The host's figures, put together for the monitor from everybody's counters.
 
+mod line;
 mod streams;
 
 use std::{

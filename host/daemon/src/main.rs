@@ -24,6 +24,7 @@ mod review;
 mod run;
 #[cfg(debug_assertions)]
 mod sabotage;
+mod service;
 mod sessions;
 mod set_position;
 mod stopped;
@@ -41,6 +42,7 @@ use log::Log;
 use run::Failure;
 use sandpit_contract::Exit;
 use sandpit_workbench::PluginCommand;
+use service::Service;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 #[derive(Parser)]
@@ -151,13 +153,21 @@ fn load(path: &Path) -> Result<Config, Failure> {
 }
 
 fn run(path: &Path) -> Result<Exit, Failure> {
-    let config = load(path)?;
+    let service = Service::of(&ambient::environment());
+    let outcome = load(path).and_then(|config| run_config(config, &service));
+    if let Err(failure) = &outcome {
+        service.stopping(&failure.sentence);
+    }
+    outcome
+}
+
+fn run_config(config: Config, service: &Service) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let ending = runtime.block_on(run::run(config));
+    let ending = runtime.block_on(run::run(config, service));
     // What is still waiting for a peer that never answers must not keep the process.
     runtime.shutdown_background();
     ending

@@ -42,6 +42,21 @@ pub enum Layer {
     CrashLoop,
 }
 
+impl Layer {
+    /// The word used in files, logs and answers.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Limit => "limit",
+            Self::Trip => "trip",
+            Self::Operator => "operator",
+            Self::Panic => "panic",
+            Self::Chat => "chat",
+            Self::CrashLoop => "crash-loop",
+        }
+    }
+}
+
 /// What a kill does about the account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -124,5 +139,13 @@ mod tests {
         assert_eq!(Latch::from_bytes(&latch.to_bytes()).expect("own bytes"), latch);
         assert!(Latch::from_bytes(b"").is_err());
         assert!(Latch::from_bytes(b"{}").is_err());
+    }
+
+    #[test]
+    fn the_words_of_layers_are_those_of_the_files() {
+        use Layer as L;
+        for layer in [L::Flag, L::Limit, L::Trip, L::Operator, L::Panic, L::Chat, L::CrashLoop] {
+            assert_eq!(serde_json::to_value(layer).expect("a word"), layer.word());
+        }
     }
 }

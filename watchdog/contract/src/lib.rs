@@ -1,10 +1,12 @@
-//! What host and watchdog must agree on: messages, the arm/kill latch, exit codes. Nothing here does I/O.
+//! What host and watchdog must agree on: messages, the arm/kill latch, exit codes, the words for the service
+//! manager. Nothing here does I/O.
 //!
 //! The two processes share no other code: a fault in the host's half cannot reach the half that stops it.
 
 mod drill;
 mod exit;
 mod latch;
+mod manager;
 mod message;
 mod status;
 mod time;
@@ -12,6 +14,7 @@ mod time;
 pub use drill::{DrillOutcome, DrillStatus, MAX_DRILL_TEXT};
 pub use exit::Exit;
 pub use latch::{ARMED_FILE, Armed, LATCH_FILE, Latch, LatchError, Layer, Policy};
+pub use manager::{Datagram, MANAGER_VARIABLES, ManagerAddress, ToManager, ping_every};
 pub use message::{
     Beat, LoopBeat, MAX_LOOPS, MAX_MESSAGE_BYTES, MessageError, PROTOCOL, ToHost, ToWatchdog, decode, encode,
 };

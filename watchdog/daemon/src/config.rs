@@ -81,6 +81,25 @@ pub(crate) struct HostConfig {
     restart_backoff_ms: Vec<u64>,
     /// The user that the host runs as, when it is not the watchdog's own.
     pub(crate) uid: Option<u32>,
+    /// The same by its name.
+    user: Option<String>,
+}
+
+impl HostConfig {
+    /// Looks the user up, so that the number is known before a host asks.
+    fn find_user(&mut self) -> Result<(), String> {
+        let Some(name) = &self.user else { return Ok(()) };
+        let wrong = |why: String| format!("`[host] user = {name:?}` {why}");
+        if self.uid.is_some() {
+            return Err(wrong("and `uid` are both set: set one".into()));
+        }
+        let found = nix::unistd::User::from_name(name)
+            .map_err(|cause| wrong(format!("cannot be looked up: {cause}")))?;
+        let user =
+            found.ok_or_else(|| wrong("is no user of this machine: create it, or mend the name".into()))?;
+        self.uid = Some(user.uid.as_raw());
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -218,6 +237,7 @@ impl Config {
         }
         config.check().map_err(wrong)?;
         config.drill.check().map_err(wrong)?;
+        config.host.find_user().map_err(wrong)?;
         config.path = path.into();
         Ok(config)
     }
@@ -431,6 +451,21 @@ trading_url = "http://127.0.0.1:1"
         check(("= \"/s\"", "= \"s\""), Some("must be absolute"));
         check(("\"/s/lease.sock\"", "\"lease.sock\""), Some("must be absolute"));
         check(("\"/s/KILL\"", "\"./KILL\""), Some("must be absolute"));
+    }
+
+    #[test]
+    fn a_user_is_found_by_name() {
+        let find = |lines: &str| {
+            let text = GOOD.replace("[broker]", &format!("{lines}\n[broker]"));
+            let mut config = parse(&text).expect("a good file");
+            config.host.find_user().map(|()| config.host.uid)
+        };
+        assert_eq!(find(""), Ok(None));
+        assert_eq!(find("user = \"root\""), Ok(Some(0)));
+        assert!(
+            find("user = \"no-such-user\"").is_err_and(|error| error.contains("no user of this machine"))
+        );
+        assert!(find("user = \"root\"\nuid = 0").is_err_and(|error| error.contains("set one")));
     }
 
     #[test]

@@ -38,6 +38,7 @@ use crate::{
     log::{Level, Log},
     machine::{Input, Machine, Now, Output},
     mailbox::{Inbox, Mailbox, mailbox},
+    manager::Manager,
     memory,
     proof::{Command, Report, Unread},
     secret::Secret,
@@ -153,7 +154,7 @@ impl Daemon {
     }
 
     /// Runs until it is told to stop.
-    pub(crate) fn run(mut self) -> Exit {
+    pub(crate) fn run(mut self, mut manager: Option<Manager>) -> Exit {
         self.log.write(Level::Notice, format!("watching at {}", self.config.socket.display()));
         let (kept, complaint) = saved::load(&self.config.state_dir);
         self.tell(Input::Limits(kept.map(Box::new), complaint));
@@ -161,19 +162,20 @@ impl Daemon {
         while !self.exit {
             let now = ambient::boot_time();
             if turn_due <= now {
-                self.turn();
+                self.turn(&mut manager);
                 turn_due = now + TURN;
             }
             self.wait(turn_due.since(ambient::boot_time()));
             self.collect();
         }
+        manager.iter_mut().for_each(Manager::stopping);
         self.alerts.finish();
         self.log.flush();
         Exit::Ok
     }
 
     /// What happens every turn, whoever speaks. The flag is looked at before any lease is granted.
-    fn turn(&mut self) {
+    fn turn(&mut self, manager: &mut Option<Manager>) {
         let files = latch::look(&self.config.state_dir, &self.config.kill_switch_file);
         if let Some(arming) = saved::arming(&self.config.state_dir) {
             self.tell(Input::ArmedAs(arming));
@@ -182,7 +184,11 @@ impl Daemon {
         self.measure();
         self.tell(Input::Tick);
         let now = ambient::boot_time();
-        self.board.publish(now, self.machine.status(self.host_rss, now));
+        let status = self.machine.status(self.host_rss, now);
+        if let Some(manager) = manager {
+            manager.turn(&status, now);
+        }
+        self.board.publish(now, status);
     }
 
     fn wait(&self, longest: Duration) {

@@ -13,6 +13,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
 };
 
+use sandpit_contract::MANAGER_VARIABLES;
+
 use crate::{machine::Ending, secret::OURS_ALONE};
 
 /// A host that is, or was a moment ago, alive.
@@ -33,9 +35,12 @@ impl HostProcess {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
-        // Who can stop everything is not the host's business.
+        // Who can stop everything is not the host's business, nor is our manager.
         for name in OURS_ALONE {
             command.env_remove(name).env_remove(format!("{name}_FILE"));
+        }
+        for name in MANAGER_VARIABLES {
+            command.env_remove(name);
         }
         Self::start(command)
     }

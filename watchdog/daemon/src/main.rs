@@ -25,6 +25,7 @@ mod log;
 mod lookup;
 mod machine;
 mod mailbox;
+mod manager;
 mod memory;
 mod operator;
 mod proof;
@@ -55,6 +56,7 @@ use crate::{
     daemon::Daemon,
     error::Error,
     log::Log,
+    manager::Manager,
 };
 
 /// Stack of each worker thread; TLS needs most of it.
@@ -186,7 +188,8 @@ fn run(config: Config) -> Result<Exit, Error> {
     let signals = signals.map_err(std::io::Error::from)?;
     lock_memory();
     let log = Log::start(ambient::variable("JOURNAL_STREAM").is_some())?;
-    Ok(Daemon::open(config, client, token, signals, log)?.run())
+    let manager = Manager::of(ambient::variable);
+    Ok(Daemon::open(config, client, token, signals, log)?.run(manager))
 }
 
 /// A watchdog that waits for swap is late. Best effort: with a limit on locked memory, what comes later is

@@ -21,6 +21,7 @@ use crate::{
     config::{Config, Mode},
     flag::{self, Flag},
     lease::Lease,
+    service::Service,
 };
 
 /// Why the host did not run: one sentence and an exit code.
@@ -44,12 +45,13 @@ impl Failure {
 /// # Errors
 /// When something that is needed cannot be used. Nothing was half-started then: files and addresses are
 /// looked at before the broker is asked, and the broker before the database is touched.
-pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
+pub(crate) async fn run(config: Config, service: &Service) -> Result<Exit, Failure> {
     let file = config.kill_switch_file.display().to_string();
     match flag::look(&config.kill_switch_file) {
         Flag::Absent => {}
         Flag::Present => {
             tracing::error!("[KILL] the kill switch file {file} exists: not starting");
+            service.stopping("killed: the kill switch file exists");
             return Ok(Exit::Killed);
         }
         Flag::Unknown(error) => {
@@ -66,10 +68,10 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
     let started = tokio::select! {
         biased;
         ending = next(&mut reasons) => Err(ending),
-        host = start(config, lease, &endings) => match host {
+        host = start(config, lease, &endings, service) => match host {
             Err(failure) => Err(of_failed_start(failure, &mut reasons)?),
             Ok(host) => match reasons.try_recv() {
-                Ok(ending) => return Ok(host.end(ending, &mut reasons).await.exit()),
+                Ok(ending) => return Ok(end(host, ending, &mut reasons, service).await),
                 Err(_) => Ok(host),
             },
         },
@@ -77,6 +79,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
     let host = match started {
         Ok(host) => host,
         Err(ending) => {
+            service.stopping(&ending.text());
             match &ending {
                 Ending::Kill { reason } => end::killed_at_start(&kill_switch_file, reason),
                 Ending::Asked | Ending::Drain { .. } | Ending::Broken { .. } => {
@@ -87,21 +90,39 @@ pub(crate) async fn run(config: Config) -> Result<Exit, Failure> {
         }
     };
     let ending = next(&mut reasons).await;
-    Ok(host.end(ending, &mut reasons).await.exit())
+    Ok(end(host, ending, &mut reasons, service).await)
 }
 
-async fn start(config: Config, lease: Arc<Lease>, endings: &Endings) -> Result<end::Host, Failure> {
+async fn end(
+    host: end::Host,
+    ending: Ending,
+    reasons: &mut UnboundedReceiver<Ending>,
+    service: &Service,
+) -> Exit {
+    service.stopping(&ending.text());
+    let ended = host.end(ending, reasons).await;
+    // A kill may have come while it ended.
+    service.stopping(&ended.text());
+    ended.exit()
+}
+
+async fn start(
+    config: Config,
+    lease: Arc<Lease>,
+    endings: &Endings,
+    service: &Service,
+) -> Result<end::Host, Failure> {
     let mode = config.mode;
-    let prepared = prepare::prepare(config, lease).await?;
+    let prepared = prepare::prepare(config, lease, service).await?;
     match mode {
         Mode::DryRun => {
             let dry_run = prepared.parts.dry_run();
             let (broker, orders) = (Arc::new(dry_run.clone()), Arc::new(dry_run.clone()));
-            start::start(prepared, broker, orders, Some(dry_run), endings).await
+            start::start(prepared, broker, orders, Some(dry_run), endings, service).await
         }
         Mode::Paper | Mode::Live => {
             let alpaca = prepared.parts.alpaca.clone();
-            start::start(prepared, alpaca.clone(), alpaca, None, endings).await
+            start::start(prepared, alpaca.clone(), alpaca, None, endings, service).await
         }
     }
 }

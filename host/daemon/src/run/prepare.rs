@@ -26,6 +26,7 @@ use crate::{
     figures::Figures,
     lease::Lease,
     plugins::{Again, Folder, Refusals, Workshop, list, place, wanted_data},
+    service::Service,
     sessions::Sessions,
     strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy, Totals},
 };
@@ -36,6 +37,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// first sign of a host (`start_ms`), with the start of everything else. The others are taken when they are
 /// compiled.
 const LOADED_WITHIN: Duration = Duration::from_secs(60);
+/// How long another step of the start may take before the service manager ends it, real time: several requests
+/// that wait for the budget of a minute.
+pub(super) const STEP_WITHIN: Duration = Duration::from_secs(120);
 /// The calendar is read for so many days before today, for warm-up.
 const CALENDAR_BACK: Duration = Duration::from_secs(10 * 86_400);
 /// And for so many after it; before it runs out, the host asks to be restarted.
@@ -87,7 +91,12 @@ pub(crate) struct Plugins {
 ///
 /// # Errors
 /// See [`Failure`]; each has the exit code of its kind.
-pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepared, Failure> {
+pub(super) async fn prepare(
+    config: Config,
+    lease: Arc<Lease>,
+    service: &Service,
+) -> Result<Prepared, Failure> {
+    service.step("compiling strategies", LOADED_WITHIN + STEP_WITHIN);
     let folder = usable_folder(&config)?;
     let lock = lock(&folder)?;
     let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
@@ -110,6 +119,7 @@ pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepare
     let alpaca = Alpaca::new(alpaca_config(&config), budgets.trading.clone(), budgets.data.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let alpaca = Arc::new(alpaca);
+    service.step("asking the broker for time and calendar", STEP_WITHIN);
     let sessions = meet_broker(&config, &alpaca, &clock, &budgets).await?;
     let parts = Parts {
         config,

@@ -24,7 +24,7 @@ use super::{
     Ending, Endings, Failure,
     end::Host,
     marker,
-    prepare::{Parts, Prepared},
+    prepare::{Parts, Prepared, STEP_WITHIN},
     spawn::Spawner,
     strategies::start_strategies,
 };
@@ -38,6 +38,7 @@ use crate::{
     plugins::{Crew, Keeper, KeeperParts, Quarantines, Snapshots, World, wanted_data},
     recording::Recording,
     review::Reviewer,
+    service::Service,
     strategies::{Arrivals, Outlets, Strategy},
 };
 
@@ -56,6 +57,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     orders: Arc<O>,
     dry_run: Option<DryRun>,
     endings: &Endings,
+    service: &Service,
 ) -> Result<Host, Failure> {
     let (stop, stopped) = watch::channel(false);
     endings.watch_task("monitor", tokio::spawn(prepared.monitor.serve(stopped.clone())));
@@ -64,8 +66,10 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let account = Arc::new(OnceLock::new());
     let lease = start_lease(&prepared, endings, quarantines.clone(), account.clone())?;
     let store_pulse = Arc::new(Pulse::default());
+    service.step("opening the records", STEP_WITHIN);
     let store = open_store(&prepared, store_pulse.clone()).await?;
     let mut desk = desk(&prepared, broker, store.clone(), endings)?;
+    service.step("reconciling with the broker", STEP_WITHIN);
     let found = desk.reconcile().await.map_err(|error| Failure::new(exit_of(&error), error))?;
     say(&found);
     if prepared.config.mode.posts() {
@@ -76,6 +80,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
 
     // The minute before this may not be complete at the broker yet: ingest asks for it later.
     let since = (prepared.clock.now() - SETTLE).minute();
+    service.step("reading bars to warm up", STEP_WITHIN);
     let warmup = warmup(&prepared, since).await;
     let (inputs, desk_inputs) = mpsc::channel(DESK_INPUTS);
     let crew = Arc::new(Crew::default());
@@ -111,6 +116,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
     let (snapshots, recording) = (outlets.snapshots.clone(), outlets.recording.clone());
     let keeper = keep(&mut prepared, feeds, crew.clone(), outlets, endings)?;
+    let status = prepared.figures.clone();
+    service.ready(status.loops.clone(), move || status.line());
     let Parts { config, budgets, lock, .. } = prepared;
     let kill_switch_file = config.kill_switch_file.clone();
     Ok(Host {

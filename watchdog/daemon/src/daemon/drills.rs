@@ -13,6 +13,8 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal},
 };
 
+use sandpit_contract::MANAGER_VARIABLES;
+
 use super::Daemon;
 use crate::machine::Input;
 
@@ -43,6 +45,9 @@ fn hold(config: &Path) -> io::Result<String> {
     command.arg0("sandpit-watchdog").args(["drill", "--scheduled", "--config"]).arg(config);
     // What it has to say comes over the socket; in a group of its own, all of it can be ended at once.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    for name in MANAGER_VARIABLES {
+        command.env_remove(name);
+    }
     let mut child = command.spawn()?;
     let ended = watch(child.id());
     if !matches!(ended, Ok(true)) {

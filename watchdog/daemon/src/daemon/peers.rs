@@ -105,7 +105,7 @@ impl Daemon {
                 format!("it speaks protocol {protocol}, this watchdog {PROTOCOL}: use one version"),
             );
         } else if uid != expected {
-            self.refuse(id, format!("user {uid} is not the host's user {expected}: set `[host] uid`"));
+            self.refuse(id, format!("user {uid} is not the host's user {expected}: set `[host] user`"));
         } else {
             self.candidate = Some(id);
             self.tell(Input::HostJoined { pid, epoch, mode });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sandpit_contract::{BootTime, BrokerProof, Layer, State};
 
-use super::{Account, Machine, Now, Severity, kill::Writing, kill::word};
+use super::{Account, Machine, Now, Severity, kill::Writing};
 use crate::proof::{Scope, Terms};
 
 /// Something may be open at the broker so long before a human is told, and is told of again as often.
@@ -172,7 +172,8 @@ impl Machine {
         match &self.kill {
             Some(kill) if kill.was_seen => {
                 let latch = &kill.latch;
-                let text = format!("the watchdog started killed: by {}, {}", word(latch.layer), latch.reason);
+                let text =
+                    format!("the watchdog started killed: by {}, {}", latch.layer.word(), latch.reason);
                 self.raise("started-killed", text);
             }
             // Killed in this very turn: that is an alert of its own.
@@ -298,7 +299,7 @@ pub(super) fn killed(layer: Layer, reason: &str, terms: Terms) -> String {
     };
     let policy = serde_json::to_value(terms.policy).ok();
     let policy = policy.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
-    format!("killed by {}: {reason} (scope {scope}, policy {policy})", word(layer))
+    format!("killed by {}: {reason} (scope {scope}, policy {policy})", layer.word())
 }
 
 #[cfg(test)]

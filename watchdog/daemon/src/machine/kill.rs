@@ -1,6 +1,6 @@
 //! What a kill does, and how a human leads out of it.
 
-use sandpit_contract::{BootTime, BrokerProof, Latch, Layer, State};
+use sandpit_contract::{BootTime, BrokerProof, Latch, State};
 
 use super::{Event, Machine, Now, Output, SIGNAL_AGAIN, STOP_WAIT};
 use crate::{
@@ -78,7 +78,7 @@ impl Machine {
             lost_looks: 0,
             proof,
         });
-        self.log(Level::Error, format!("[KILL] layer={} reason={reason}", word(layer)));
+        self.log(Level::Error, format!("[KILL] layer={} reason={reason}", layer.word()));
         self.raise("kill", super::alerts::killed(layer, &reason, self.settings.terms));
         self.log(Level::Error, "[KILL] PENDING_AT_BROKER: nothing is read yet".into());
     }
@@ -98,7 +98,7 @@ impl Machine {
         }
         kill.proof.insist(now.boot);
         self.out.extend(kill.proof.due(now.boot).into_iter().map(Output::Broker));
-        self.log(Level::Error, format!("[KILL] again layer={} reason={reason}", word(layer)));
+        self.log(Level::Error, format!("[KILL] again layer={} reason={reason}", layer.word()));
         self.write_latch_anew(now);
     }
 
@@ -194,9 +194,4 @@ impl Machine {
         self.is_stopping = true;
         self.deadline = Some(now.boot + STOP_WAIT);
     }
-}
-
-pub(super) fn word(layer: Layer) -> String {
-    let word = serde_json::to_value(layer).ok();
-    word.and_then(|word| word.as_str().map(String::from)).unwrap_or_default()
 }

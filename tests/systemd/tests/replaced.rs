@@ -1,0 +1,121 @@
+//! A service that stands still, dies or takes too much is replaced; one that dies again and again is given up, and a
+//! human is told.
+
+use sandpit_systemd_tests::{HOST, Stage, WATCHDOG};
+
+/// What the host may use by its configuration, and by its unit, megabytes.
+const BUDGET_MB: u32 = 300;
+const WALL_MB: u32 = 500;
+
+#[test]
+fn the_host_is_replaced_whatever_befalls_it() -> anyhow::Result<()> {
+    let Some(stage) = Stage::set()? else { return Ok(()) };
+    stage.lab.must(&format!(
+        "sed -i 's/^budget_mb = .*/budget_mb = {BUDGET_MB}/' /etc/sandpit/watchdog.toml
+         install -d -o sandpit /var/lib/sandpit/sabotage"
+    ))?;
+    let lines = format!(
+        "[Service]\\nEnvironment=SANDPIT_SABOTAGE=/var/lib/sandpit/sabotage\\nMemoryMax={WALL_MB}M\\n\
+         MemoryHigh={WALL_MB}M\\n"
+    );
+    stage.edit(HOST, &lines)?;
+    stage.start()?;
+    stopped(&stage)?;
+    leaking(&stage)?;
+    out_of_memory(&stage)?;
+    crashing(&stage)
+}
+
+fn signal(stage: &Stage, signal: &str, unit: &str) -> anyhow::Result<u32> {
+    let process = stage.process(unit);
+    stage.lab.must(&format!("systemctl kill -s {signal} --kill-whom=main {unit}"))?;
+    Ok(process)
+}
+
+fn stopped(stage: &Stage) -> anyhow::Result<()> {
+    let old = signal(stage, "STOP", HOST)?;
+    let took = stage.replaced(HOST, old);
+    stage.await_state("leased");
+    let said = stage.journal(&format!("-o cat -u {WATCHDOG}"))?;
+    assert!(said.contains(&format!("host signal=9 pid={old}")), "the watchdog did it: {said}");
+    eprintln!("a stopped host was replaced by the watchdog after {took:?}");
+    Ok(())
+}
+
+/// A host that takes so many bytes a second and never gives them back.
+fn leak(stage: &Stage, rate: u64) -> anyhow::Result<u32> {
+    let process = stage.process(HOST);
+    let folder = "/var/lib/sandpit/sabotage";
+    stage.lab.must(&format!("echo {rate} >/tmp/leak; chmod 644 /tmp/leak; cp /tmp/leak {folder}/part; chown sandpit {folder}/part; mv {folder}/part {folder}/leak"))?;
+    Ok(process)
+}
+
+fn leaking(stage: &Stage) -> anyhow::Result<()> {
+    let old = leak(stage, 15_000_000)?;
+    let took = stage.replaced(HOST, old);
+    stage.await_state("leased");
+    let said = stage.journal(&format!("-o cat -u {WATCHDOG}"))?;
+    assert!(said.contains("host drained: memory at"), "{said}");
+    let ended = stage.journal(&format!("-o cat -u {HOST}"))?;
+    assert!(ended.contains("status=30"), "it ended by itself: {ended}");
+    eprintln!("a host that leaked was drained and restarted after {took:?}");
+    Ok(())
+}
+
+/// Faster than the watchdog measures: the kernel ends it.
+fn out_of_memory(stage: &Stage) -> anyhow::Result<()> {
+    let old = leak(stage, 40_000_000_000)?;
+    let took = stage.replaced(HOST, old);
+    stage.await_state("leased");
+    let said = stage.journal(&format!("-o cat -u {WATCHDOG}"))?;
+    assert!(!said.contains(&format!("host signal=9 pid={old}")), "it was not the watchdog: {said}");
+    // What systemd sees with version 1 of cgroups is the signal.
+    let ended = stage.journal(&format!("-o cat -u {HOST}"))?;
+    let result = |word: &str| ended.contains(&format!("Failed with result '{word}'"));
+    assert!(result("oom-kill") || result("signal"), "{ended}");
+    eprintln!("a host that the kernel ended for memory was restarted after {took:?}");
+    Ok(())
+}
+
+fn crashing(stage: &Stage) -> anyhow::Result<()> {
+    // Restarts so far were wanted by the test.
+    stage.lab.must(&format!("systemctl reset-failed {HOST}"))?;
+    let (_, took) = stage.eventually("a start limit", || {
+        if stage.process(HOST) != 0 {
+            signal(stage, "KILL", HOST).ok()?;
+        }
+        (stage.property(HOST, "ActiveState").ok()? == "failed").then_some(())
+    });
+    let said = stage.journal(&format!("-o cat -u {HOST}"))?;
+    assert!(said.contains("Start request repeated too quickly"), "{said}");
+    let alert = format!("-o cat -p alert -u sandpit-alert@{HOST}.service");
+    stage.eventually("an alert", || {
+        let told = stage.journal(&alert).ok()?;
+        told.contains(&format!("[ALERT] {HOST} has failed")).then_some(())
+    });
+    assert_eq!(stage.status().expect("it runs")["kill"], serde_json::Value::Null, "no kill");
+    stage.lab.must(&format!("systemctl reset-failed {HOST}; systemctl start {HOST}"))?;
+    stage.await_state("leased");
+    eprintln!("a host that kept crashing was given up after {took:?}, and a human was told");
+    Ok(())
+}
+
+/// The second net: systemd counts what each of the two says of its own progress.
+#[test]
+fn systemd_replaces_what_stands_still_by_itself() -> anyhow::Result<()> {
+    let Some(stage) = Stage::set()? else { return Ok(()) };
+    stage.start()?;
+    let old = signal(&stage, "STOP", WATCHDOG)?;
+    let took = stage.replaced(WATCHDOG, old);
+    stage.await_state("leased");
+    eprintln!("a stopped watchdog was replaced after {took:?}");
+    stage.lab.must(&format!("systemctl stop {WATCHDOG}"))?;
+    let old = signal(&stage, "STOP", HOST)?;
+    let took = stage.replaced(HOST, old);
+    let said = stage.journal(&format!("-o cat -u {HOST}"))?;
+    assert!(said.contains("Failed with result 'watchdog'"), "{said}");
+    stage.lab.must(&format!("systemctl start {WATCHDOG}"))?;
+    stage.await_state("leased");
+    eprintln!("a stopped host without a watchdog was replaced after {took:?}");
+    Ok(())
+}
