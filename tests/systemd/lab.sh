@@ -43,7 +43,7 @@ sweep() {
 check() {
   [ "$(id -u)" = 0 ] || { echo "only root may make a lab"; return 1; }
   local tool
-  for tool in unshare setpriv nsenter systemctl journalctl dpkg-deb apt-get curl /lib/systemd/systemd; do
+  for tool in unshare setpriv nsenter systemctl journalctl dpkg-deb apt-get curl ip strip /lib/systemd/systemd; do
     command -v "$tool" >/dev/null || { echo "$tool is missing"; return 1; }
   done
   unshare --pid --fork --mount --net --uts --ipc --cgroup --propagation private bash -c '

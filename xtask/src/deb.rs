@@ -1,5 +1,5 @@
-//! `cargo xtask deb`: the Debian package, from what is already built. What lies where is a table here; the rest,
-//! such as man pages and completions, is whatever lies below the folder `deb-root` of the target, as it is.
+//! `cargo xtask deb`: the Debian package, from what is already built. What lies where is a table here; the
+//! rest, such as man pages and completions, is whatever lies below the folder `deb-root` of the target.
 
 use std::{
     fs,
@@ -124,7 +124,8 @@ fn control(root: &Path, stage: &Path, version: &str) -> Result<()> {
     let architecture = output(Command::new("dpkg").arg("--print-architecture"))?;
     let size = bytes.iter().map(Vec::len).sum::<usize>() / 1024 + 1024;
     let text = format!(
-        "Package: sandpit\nVersion: {version}\nArchitecture: {architecture}\nSection: misc\nPriority: optional\n\
+        "Package: sandpit\nVersion: {version}\nArchitecture: {architecture}\n\
+         Section: misc\nPriority: optional\n\
          Maintainer: Sandpit <sandpit@localhost>\nInstalled-Size: {size}\n\
          Depends: libc6 (>= 2.{libc}), libgcc-s1, systemd (>= 252)\nRecommends: ca-certificates\n\
          Description: runs automated trading strategies on one machine, unattended\n \

@@ -36,6 +36,16 @@ const PARAMETERS: [(&str, &str); 14] = [
     ("sslkey", "PGSSLKEY"),
 ];
 
+/// What a program of PostgreSQL's has no business with: the password it needs goes another way.
+const SECRETS: [&str; 6] = [
+    "APCA_API_KEY_ID",
+    "APCA_API_SECRET_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "DATABASE_URL",
+    "PANEL_TOKEN",
+];
+
 /// Runs `program` against a database and returns what it printed.
 pub(crate) async fn run(
     path: &str,
@@ -47,6 +57,9 @@ pub(crate) async fn run(
     let found = find(path, program)?;
     let mut command = Command::new(&found);
     command.args(arguments).arg(file).stdin(Stdio::null()).kill_on_drop(true).env("LC_ALL", "C");
+    for name in SECRETS {
+        command.env_remove(name).env_remove(format!("{name}_FILE"));
+    }
     command.envs(database.map(variables).unwrap_or_default());
     let output = command.output().await;
     let output = output.map_err(RecordsError::file("run", &found))?;

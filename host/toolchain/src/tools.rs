@@ -40,7 +40,7 @@ pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());
     for name in SECRETS {
-        command.env_remove(name);
+        command.env_remove(name).env_remove(format!("{name}_FILE"));
     }
     command
 }

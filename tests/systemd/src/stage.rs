@@ -36,8 +36,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Boots a machine and installs the package, keys, configuration, a strategy that rests, and a running broker.
-    /// Nothing of the package runs yet. `None` where no machine can be had.
+    /// Boots a machine and installs the package, keys, configuration, a strategy that rests, and a running
+    /// broker. Nothing of the package runs yet. `None` where no machine can be had.
     ///
     /// # Errors
     /// When any of it fails.
@@ -101,7 +101,8 @@ impl Stage {
         let unit = format!(
             "[Unit]\nBefore={WATCHDOG} {HOST}\n[Service]\nDynamicUser=yes\n\
              ExecStart=sandpit-sim --paused --sessions 2 --rpm 10000000 --speed {SPEED} --cash 10000000 \
-             --symbols {SYMBOLS}\nExecStartPost=bash /lab/broker-ready\n[Install]\nWantedBy=multi-user.target\n"
+             --symbols {SYMBOLS}\nExecStartPost=bash /lab/broker-ready\n[Install]\n\
+             WantedBy=multi-user.target\n"
         );
         fs::write(self.lab.share().join("broker.service"), unit)?;
         self.lab.must("cp /lab/broker.service /etc/systemd/system/; systemctl enable --now broker").map(drop)

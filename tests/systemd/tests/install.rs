@@ -17,8 +17,8 @@ fn an_installation_is_whole_and_starts_nothing() -> anyhow::Result<()> {
         eprintln!("{}", said.text.lines().last().unwrap_or_default());
     }
     let owners = stage.lab.must(
-        "stat -c '%n %U:%G %a' /run/sandpit /var/lib/sandpit /var/lib/sandpit-watchdog /etc/sandpit/credentials \
-         /etc/sandpit/credentials/* /etc/sandpit/*.toml",
+        "stat -c '%n %U:%G %a' /run/sandpit /var/lib/sandpit /var/lib/sandpit-watchdog \
+         /etc/sandpit/credentials /etc/sandpit/credentials/* /etc/sandpit/*.toml",
     )?;
     let expected = "/run/sandpit root:root 755
 /var/lib/sandpit sandpit:sandpit 700

@@ -1,5 +1,5 @@
-//! A service that stands still, dies or takes too much is replaced; one that dies again and again is given up, and a
-//! human is told.
+//! A service that stands still, dies or takes too much is replaced; one that dies again and again is given
+//! up, and a human is told.
 
 use sandpit_systemd_tests::{HOST, Stage, WATCHDOG};
 
@@ -45,8 +45,10 @@ fn stopped(stage: &Stage) -> anyhow::Result<()> {
 /// A host that takes so many bytes a second and never gives them back.
 fn leak(stage: &Stage, rate: u64) -> anyhow::Result<u32> {
     let process = stage.process(HOST);
-    let folder = "/var/lib/sandpit/sabotage";
-    stage.lab.must(&format!("echo {rate} >/tmp/leak; chmod 644 /tmp/leak; cp /tmp/leak {folder}/part; chown sandpit {folder}/part; mv {folder}/part {folder}/leak"))?;
+    // Whole when it is seen.
+    stage.lab.must(&format!(
+        "cd /var/lib/sandpit/sabotage; echo {rate} >part; chown sandpit part; mv part leak"
+    ))?;
     Ok(process)
 }
 

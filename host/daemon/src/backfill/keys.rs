@@ -10,6 +10,8 @@ use std::{
 
 use sandpit_alpaca::Secret;
 
+use crate::config::{Unusable, with_files};
+
 /// Most key pairs of one run.
 const MAX_KEYS: usize = 16;
 /// A file of keys is never longer.
@@ -26,15 +28,21 @@ pub(super) struct KeyPair {
     pub(super) secret: Secret,
 }
 
-/// The pairs `APCA_API_KEY_ID` and `APCA_API_SECRET_KEY`, then those with `_2`, `_3` and so on behind.
+/// The pairs `APCA_API_KEY_ID` and `APCA_API_SECRET_KEY`, then those with `_2`, `_3` and so on behind; each
+/// may be in the file that NAME_FILE names.
 ///
 /// # Errors
 /// One sentence when there is none, or half of one.
 pub(super) fn from_environment(env: &BTreeMap<String, String>) -> Result<Vec<KeyPair>, String> {
     let mut pairs = Vec::new();
-    for number in 1..=MAX_KEYS {
+    let names = |number: usize| {
         let suffix = if number == 1 { String::new() } else { format!("_{number}") };
-        let names = [format!("APCA_API_KEY_ID{suffix}"), format!("APCA_API_SECRET_KEY{suffix}")];
+        [format!("APCA_API_KEY_ID{suffix}"), format!("APCA_API_SECRET_KEY{suffix}")]
+    };
+    let env = with_files(env, (1..=MAX_KEYS).flat_map(names))
+        .map_err(|Unusable { variable, message }| format!("environment variable {variable}: {message}"))?;
+    for number in 1..=MAX_KEYS {
+        let names = names(number);
         let values = [&names[0], &names[1]].map(|name| {
             env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()).map(Secret::new)
         });

@@ -27,7 +27,7 @@ pub(crate) enum ConfigError {
     #[error("environment variable {name}: {message}")]
     Environment {
         /// Its name.
-        name: &'static str,
+        name: String,
         /// What is wrong and what to do.
         message: String,
     },

@@ -25,6 +25,7 @@ mod file;
 mod journal;
 mod market_data;
 mod orders;
+mod secrets;
 
 pub(crate) use self::{
     budget::Quotas,
@@ -33,6 +34,7 @@ pub(crate) use self::{
     error::ConfigError,
     market_data::{Encoding, MarketData},
     orders::ClaimRule,
+    secrets::{Unusable, with_files},
 };
 use self::{
     endpoints::endpoints,
@@ -137,7 +139,9 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`]; each names the file and line or the variable.
     pub(crate) fn load(path: &Path, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        Self::check(read(path)?, path, env)
+        let env = with_files(env, secrets::NAMES)
+            .map_err(|Unusable { variable, message }| bad_variable(variable, message))?;
+        Self::check(read(path)?, path, &env)
     }
 
     /// Where the state of the host lies, and in which mode it runs: all that is needed to look at it, without
@@ -257,14 +261,15 @@ fn variable<'a>(env: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str
     env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
-fn bad_variable(name: &'static str, message: String) -> ConfigError {
-    ConfigError::Environment { name, message }
+fn bad_variable(name: impl Into<String>, message: String) -> ConfigError {
+    ConfigError::Environment { name: name.into(), message }
 }
 
 fn secret(env: &BTreeMap<String, String>, name: &'static str) -> Result<Secret, ConfigError> {
-    variable(env, name)
-        .map(Secret::new)
-        .ok_or_else(|| bad_variable(name, "is not set; the sim takes any value, Alpaca takes yours".into()))
+    variable(env, name).map(Secret::new).ok_or_else(|| {
+        let what = format!("is not set, nor is {name}_FILE; the sim takes any value, Alpaca takes yours");
+        bad_variable(name, what)
+    })
 }
 
 fn panel_token(env: &BTreeMap<String, String>) -> Result<Option<Secret>, ConfigError> {
