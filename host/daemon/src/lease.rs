@@ -60,8 +60,9 @@ impl Lease {
         self.revoked.store(true, Ordering::Release);
     }
 
-    pub(crate) fn grant(&self, deadline: BootTime) {
-        self.deadline.store(deadline.as_nanos(), Ordering::Release);
+    /// Holds the right until then; says whether there was none before.
+    pub(crate) fn grant(&self, deadline: BootTime) -> bool {
+        self.deadline.swap(deadline.as_nanos(), Ordering::AcqRel) == 0
     }
 
     /// Takes the right away until the next grant; says whether there was one.
@@ -239,13 +240,15 @@ fn take(parts: &LeaseParts, packet: &[u8]) {
         Ok(ToHost::Lease { epoch, deadline, nonce }) => {
             // A grant to another life is not ours, however it got here.
             if epoch == parts.epoch.0 {
-                parts.lease.grant(deadline);
+                if parts.lease.grant(deadline) {
+                    tracing::info!(event = "lease-granted", "the watchdog grants the right to trade");
+                }
             }
             parts.loops.probe(nonce);
         }
         Ok(ToHost::Withheld { reason, nonce }) => {
             if parts.lease.withdraw() {
-                tracing::warn!(%reason, "the watchdog withholds the right to trade");
+                tracing::warn!(%reason, event = "lease-lost", "the watchdog withholds the right to trade");
             }
             parts.loops.probe(nonce);
         }

@@ -2,10 +2,14 @@
 //!
 //! A line that only informs is put into a bounded buffer, and a thread writes what is there every few
 //! milliseconds. A warning or an error is written at once, with everything before it; so is the rest at the
-//! end. A process that is killed loses what informed in its last moment.
+//! end. A process that is killed loses what informed in its last moment. Where standard error is the journal,
+//! [`journald`] sends entries with fields instead.
+
+mod journald;
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{RecvTimeoutError, Sender, channel},
@@ -14,8 +18,14 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::stat::fstat;
+use sandpit_contract::{JOURNAL_SOCKET, is_journal};
 use tracing::{Level, Metadata};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use self::journald::Journald;
+pub(crate) use self::journald::set_epoch;
+use crate::ambient;
 
 /// How long a line that informs may wait, real time.
 const WAIT: Duration = Duration::from_millis(20);
@@ -24,6 +34,51 @@ const MAX_BYTES: usize = 64 * 1024;
 
 /// The log of a running process. Dropping it writes what is left.
 pub(crate) struct Log {
+    journal: Option<Journald>,
+    _lines: Option<Lines>,
+}
+
+impl Log {
+    /// Begins to log, to the journal where standard error is the journal's, else to standard error; the level
+    /// by `RUST_LOG`, `level` if it says nothing.
+    ///
+    /// # Panics
+    /// The second time.
+    pub(crate) fn start(level: &str) -> Self {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+        let registry = tracing_subscriber::registry().with(filter);
+        // Where journald cannot be reached, its stream takes lines.
+        if let Some(journal) = journal().and_then(|path| Journald::start(&path).ok()) {
+            registry.with(journal.layer()).init();
+            return Self { journal: Some(journal), _lines: None };
+        }
+        let lines = Lines::start();
+        let layer = tracing_subscriber::fmt::layer().with_writer(lines.writer());
+        registry.with(layer.with_target(false).with_ansi(false)).init();
+        Self { journal: None, _lines: Some(lines) }
+    }
+
+    /// Whether entries with fields are sent.
+    pub(crate) fn is_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+}
+
+/// Where journald takes entries, if standard error is the journal's.
+fn journal() -> Option<PathBuf> {
+    let environment = ambient::environment();
+    // For tests: the real place belongs to root.
+    #[cfg(debug_assertions)]
+    if let Some(path) = environment.get("SANDPIT_JOURNAL_SOCKET") {
+        return Some(path.into());
+    }
+    let variable = environment.get("JOURNAL_STREAM").map(String::as_str);
+    let is_journal = fstat(io::stderr()).is_ok_and(|found| is_journal(variable, found.st_dev, found.st_ino));
+    is_journal.then(|| JOURNAL_SOCKET.into())
+}
+
+/// Lines on standard error. Dropping it writes what is left.
+struct Lines {
     buffer: Buffer,
     end: Option<Sender<()>>,
     /// `None` when there could be none: then the buffer is written when it is full, and at the end.
@@ -32,7 +87,7 @@ pub(crate) struct Log {
 
 /// Where lines go.
 #[derive(Clone, Default)]
-pub(crate) struct Buffer(Arc<Parts>);
+struct Buffer(Arc<Parts>);
 
 #[derive(Default)]
 struct Parts {
@@ -43,14 +98,14 @@ struct Parts {
 }
 
 /// One line.
-pub(crate) struct Line<'a> {
+struct Line<'a> {
     buffer: &'a Buffer,
     is_urgent: bool,
 }
 
-impl Log {
+impl Lines {
     /// Starts the thread that writes.
-    pub(crate) fn start() -> Self {
+    fn start() -> Self {
         let buffer = Buffer::default();
         let (end, ended) = channel::<()>();
         let own = buffer.clone();
@@ -64,12 +119,12 @@ impl Log {
     }
 
     /// What a subscriber writes to.
-    pub(crate) fn writer(&self) -> Buffer {
+    fn writer(&self) -> Buffer {
         self.buffer.clone()
     }
 }
 
-impl Drop for Log {
+impl Drop for Lines {
     fn drop(&mut self) {
         self.end.take();
         if let Some(thread) = self.thread.take() {

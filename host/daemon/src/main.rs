@@ -43,7 +43,6 @@ use run::Failure;
 use sandpit_contract::Exit;
 use sandpit_workbench::PluginCommand;
 use service::Service;
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 #[derive(Parser)]
 #[command(name = "sandpit", version, about = "Runs trading strategies, unattended")]
@@ -100,39 +99,44 @@ enum ConfigCommand {
 fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Run { config } => {
-            let log = log_to_stderr("info");
+            let log = Log::start("info");
             let outcome = run(&config);
+            if let Err(failure) = &outcome
+                && log.is_journal()
+            {
+                tracing::error!(event = "not-started", "{}", failure.sentence);
+            }
             drop(log);
             or_say(outcome, "stopped")
         }
         Command::Backfill(args) => {
-            let log = log_to_stderr("warn");
+            let log = Log::start("warn");
             let outcome = backfill::backfill(args);
             drop(log);
             or_say(outcome, "every day is there")
         }
         Command::Db(command) => {
-            log_to_stderr("warn");
+            Log::start("warn");
             or_say(records::db(&command), "done")
         }
         Command::Export(args) => {
-            log_to_stderr("warn");
+            Log::start("warn");
             or_say(records::export(&args), "done")
         }
         Command::Unfreeze(args) => {
-            log_to_stderr("warn");
+            Log::start("warn");
             said(load(&args.config).and_then(|config| {
                 unfreeze::unfreeze(&config, &args, &ambient::user(&ambient::environment()))
             }))
         }
         Command::SetPosition(args) => {
-            log_to_stderr("warn");
+            Log::start("warn");
             said(load(&args.config).and_then(|config| {
                 set_position::set_position(&config, &args, &ambient::user(&ambient::environment()))
             }))
         }
         Command::Replay(args) => {
-            log_to_stderr("warn");
+            Log::start("warn");
             or_tell(replay::replay(&args))
         }
         Command::Config(ConfigCommand::Check { config }) => {
@@ -140,7 +144,7 @@ fn main() -> ExitCode {
             or_say(said, "the configuration is valid, and so are the plugins")
         }
         Command::Plugin(command) => {
-            let _log = log_to_stderr("info");
+            let _log = Log::start("info");
             plugin::plugin(&command).unwrap_or_else(|failure| or_say(Err(failure), ""))
         }
         Command::CompilePlugin { input, output, metered } => compile(&input, &output, metered),
@@ -216,14 +220,4 @@ fn compile(input: &Path, output: &Path, is_metered: bool) -> Exit {
             Exit::Plugin
         }
     }
-}
-
-/// Lines on stderr; the level by `RUST_LOG`, `level` if it says nothing.
-fn log_to_stderr(level: &str) -> Log {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = Log::start();
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(log.writer()).with_target(false).with_ansi(false);
-    tracing_subscriber::registry().with(filter).with(lines).init();
-    log
 }

@@ -1,8 +1,8 @@
 //! What the host tells the manager that runs it (systemd): ready, alive, how it stands, ending.
 //!
-//! One plain thread, so that a stuck async runtime cannot seem alive: a sign of life leaves when every loop has
-//! moved since the one before. The socket never waits; what finds it full is said at the next look. The crate
-//! `sd-notify` is not used because its socket waits for a manager that does not read.
+//! One plain thread, so that a stuck async runtime cannot seem alive: a sign of life leaves when every loop
+//! has moved since the one before. The socket never waits; what finds it full is said at the next look. The
+//! crate `sd-notify` is not used because its socket waits for a manager that does not read.
 
 mod progress;
 

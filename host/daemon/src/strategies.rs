@@ -318,7 +318,8 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
         }
         StrategyOutput::Struck { strategy, reason, strikes, until } => {
             counters.rests(until);
-            tracing::error!(%strategy, %reason, strikes, %until, "the strategy failed and rests");
+            let event = "strategy-rests";
+            tracing::error!(%strategy, %reason, strikes, %until, event, "the strategy failed and rests");
         }
         StrategyOutput::Quarantined { strategy, reason } => {
             counters.strikes.fetch_add(1, Ordering::Relaxed);
@@ -326,7 +327,12 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
             quarantines.note(&strategy, swaps.running().version(), &reason.to_string());
             quarantines.flush(NOTED_WITHIN);
             counters.is_quarantined_for(&reason);
-            tracing::error!(%strategy, %reason, "the strategy is quarantined; its orders are cancelled");
+            tracing::error!(
+                %strategy,
+                %reason,
+                event = "strategy-quarantined",
+                "the strategy is quarantined; its orders are cancelled"
+            );
             let reason = reason.to_string();
             let _ = desk.blocking_send(DeskInput::Quarantined { strategy, reason });
         }

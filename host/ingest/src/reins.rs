@@ -71,15 +71,22 @@ pub(crate) fn advance(
             stats.fell(cause, page);
             let failures = life.failures();
             if page {
-                tracing::error!(stream, ?cause, failures, "a human has to look at this stream");
+                tracing::error!(
+                    stream,
+                    ?cause,
+                    failures,
+                    event = "stream-down",
+                    "a human has to look at this stream"
+                );
             } else {
-                tracing::warn!(stream, ?cause, failures, ?wait, "the stream will be opened again");
+                let event = "stream-down";
+                tracing::warn!(stream, ?cause, failures, ?wait, event, "the stream will be opened again");
             }
         }
     }
     if input == Input::Opened {
         stats.opened();
-        tracing::info!(stream, "the stream is open");
+        tracing::info!(stream, event = "stream-up", "the stream is open");
     }
     step
 }

@@ -311,6 +311,7 @@ impl<D: Disk> Writer<D> {
         if self.state == State::Writing {
             tracing::error!(
                 %error,
+                event = "disk-full",
                 "the journal cannot be written: trading goes on, and what does not fit into memory will be \
                  missing; make room on the disk of state_dir, or raise journal.max_mb and restart"
             );

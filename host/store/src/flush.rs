@@ -178,7 +178,11 @@ impl Flush {
             }
             Err(Unsynced::Refused(error)) => error.to_string(),
         };
-        error!(cause = broken, "the disk did not take the log of the database; nothing more is recorded");
+        error!(
+            cause = broken,
+            event = "records-refused",
+            "the disk did not take the log of the database; nothing more is recorded"
+        );
         self.shared.broken.get_or_init(|| broken);
     }
 

@@ -1,10 +1,12 @@
 //! What host and watchdog must agree on: messages, the arm/kill latch, exit codes, the words for the service
-//! manager. Nothing here does I/O.
+//! manager and for the journal. Nothing here does I/O.
 //!
 //! The two processes share no other code: a fault in the host's half cannot reach the half that stops it.
 
 mod drill;
+mod event;
 mod exit;
+mod journal;
 mod latch;
 mod manager;
 mod message;
@@ -12,7 +14,11 @@ mod status;
 mod time;
 
 pub use drill::{DrillOutcome, DrillStatus, MAX_DRILL_TEXT};
+pub use event::Event;
 pub use exit::Exit;
+pub use journal::{
+    JOURNAL_SOCKET, JournalEntry, MAX_ENTRY_BYTES, MAX_FIELD_TEXT, MAX_MESSAGE_TEXT, is_journal,
+};
 pub use latch::{ARMED_FILE, Armed, LATCH_FILE, Latch, LatchError, Layer, Policy};
 pub use manager::{Datagram, MANAGER_VARIABLES, ManagerAddress, ToManager, ping_every};
 pub use message::{

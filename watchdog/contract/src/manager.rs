@@ -1,8 +1,9 @@
-//! What a service says to the manager that runs it (systemd's `sd_notify`), as data: to which address, in which
-//! words, and how often. Both programs send it over a socket that never waits; what did not leave is due again.
+//! What a service says to the manager that runs it (systemd's `sd_notify`), as data: to which address, in
+//! which words, and how often. Both programs send it over a socket that never waits; what did not leave is
+//! due again.
 //!
-//! A manager that is told too much falls behind (systemd#37288), so a status is said when it has changed and at
-//! most once a second, and a sign of life once in a third of the time that the manager waits for it.
+//! A manager that is told too much falls behind (systemd#37288), so a status is said when it has changed and
+//! at most once a second, and a sign of life once in a third of the time that the manager waits for it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -42,8 +43,8 @@ impl ManagerAddress {
     }
 }
 
-/// How often the manager wants a sign of life; `None` when it wants none of this process. `usec` and `pid` are
-/// what the variables `WATCHDOG_USEC` and `WATCHDOG_PID` say, `own` is this process's id.
+/// How often the manager wants a sign of life; `None` when it wants none of this process. `usec` and `pid`
+/// are what the variables `WATCHDOG_USEC` and `WATCHDOG_PID` say, `own` is this process's id.
 pub fn ping_every(usec: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
     if pid.is_some_and(|pid| pid.parse() != Ok(own)) {
         return None;

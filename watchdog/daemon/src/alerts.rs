@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_contract::{BootTime, State};
+use sandpit_contract::{BootTime, Event, State};
 
 use self::queue::{Letter, Queue};
 pub(crate) use self::{
@@ -29,7 +29,7 @@ pub(crate) use self::{
 };
 use crate::{
     ambient,
-    log::{Level, Log},
+    log::{Entry, Level, Log},
     machine::{Alert, Kind, Severity},
 };
 
@@ -201,4 +201,19 @@ impl Courier {
         }
         is_due
     }
+}
+
+/// The line about an alert; what has an event of its own is found by that.
+pub(crate) fn entry(alert: &Alert) -> Entry {
+    let level = match alert.severity {
+        Severity::Critical => Level::Error,
+        Severity::Warning => Level::Warning,
+        Severity::Info => Level::Notice,
+    };
+    let event = match alert.key {
+        "drill-passed" => Event::DrillPassed,
+        "drill-failed" | "drill-slow" | "drill-overdue" => Event::DrillFailed,
+        _ => Event::Alert,
+    };
+    Entry::of(event, level, format!("alert {}: {}", alert.key, alert.text))
 }

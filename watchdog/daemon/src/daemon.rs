@@ -16,12 +16,12 @@ use std::{
 
 use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use sandpit_contract::{BootTime, Exit, Latch, ToHost};
+use sandpit_contract::{BootTime, Event, Exit, Latch, ToHost};
 
 use self::sampler::{Sample, Sampler};
 use crate::{
     admin::{Admin, Board},
-    alerts::{Alerts, Post},
+    alerts::{Alerts, Post, entry},
     ambient,
     broker::Client,
     chat,
@@ -35,7 +35,7 @@ use crate::{
         Told,
         saved::{self, Keeper},
     },
-    log::{Level, Log},
+    log::{Entry, Level, Log},
     machine::{Input, Machine, Now, Output},
     mailbox::{Inbox, Mailbox, mailbox},
     manager::Manager,
@@ -99,12 +99,13 @@ impl Daemon {
         let writer = LatchWriter::prepare(&config.state_dir)?;
         if !writer.has_space() {
             let text = "the disk of `state_dir` is full: a kill would not last over a restart; free it";
-            log.write(Level::Error, text.into());
+            log.enter(Entry::of(Event::DiskFull, Level::Error, text.into()));
         }
         let unusable = |cause| Error::StateUnusable { path: config.state_dir.clone(), cause };
         let found = writer.resume(config.policy()).map_err(unusable)?;
         if found.is_some() {
-            log.write(Level::Error, "[KILL] latch found: killed until an operator re-arms".into());
+            let text = "[KILL] latch found: killed until an operator re-arms";
+            log.enter(Entry::of(Event::Killed, Level::Error, text.into()));
         }
         let address = |cause| Error::Address { path: config.socket.clone(), cause };
         let listener = Listener::bind(&config.socket).map_err(address)?;
@@ -155,7 +156,8 @@ impl Daemon {
 
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self, mut manager: Option<Manager>) -> Exit {
-        self.log.write(Level::Notice, format!("watching at {}", self.config.socket.display()));
+        let text = format!("watching at {}", self.config.socket.display());
+        self.log.enter(Entry::of(Event::Started, Level::Notice, text));
         let (kept, complaint) = saved::load(&self.config.state_dir);
         self.tell(Input::Limits(kept.map(Box::new), complaint));
         let mut turn_due = ambient::boot_time();
@@ -168,6 +170,7 @@ impl Daemon {
             self.wait(turn_due.since(ambient::boot_time()));
             self.collect();
         }
+        self.log.enter(Entry::of(Event::Stopped, Level::Notice, "stopped: no lease is granted".into()));
         manager.iter_mut().for_each(Manager::stopping);
         self.alerts.finish();
         self.log.flush();
@@ -290,15 +293,22 @@ impl Daemon {
             Output::Broker(command) => return self.ask_broker(command, now),
             Output::StartDrill => return self.start_drill(),
             Output::Alert(alert) => {
-                self.log.write(Level::Notice, format!("alert {}: {}", alert.key, alert.text));
+                self.enter(entry(&alert));
                 self.alerts.raise(&alert, self.machine.status(None, now.boot).state, now.unix_s);
             }
             Output::KeepLimits(saved) => self.keeper.keep(*saved),
             Output::KeepQuarantines(waiting) => self.quarantines.keep(waiting),
-            Output::Log(level, text) => self.log.write(level, text),
+            Output::Log(level, text) => self.enter(Entry::new(level, text)),
+            Output::Marked(event, level, text) => self.enter(Entry::of(event, level, text)),
             Output::Exit => self.exit = true,
         }
         None
+    }
+
+    /// With what every line of the machine carries.
+    fn enter(&self, entry: Entry) {
+        let (epoch, layer) = self.machine.stamp();
+        self.log.enter(Entry { epoch, layer, ..entry });
     }
 
     fn signal(&self, signal: impl Fn(&HostProcess) -> std::io::Result<()>) {

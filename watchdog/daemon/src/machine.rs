@@ -17,7 +17,7 @@ mod vocabulary;
 
 use std::time::Duration;
 
-use sandpit_contract::{BootTime, Exit, Latch, Layer, State};
+use sandpit_contract::{BootTime, Event as Mark, Exit, Latch, Layer, State};
 
 pub(crate) use self::alerts::Kind;
 pub(crate) use self::vocabulary::{
@@ -212,6 +212,10 @@ impl Machine {
         self.out.push(Output::Log(level, text));
     }
 
+    fn mark(&mut self, mark: Mark, level: Level, text: String) {
+        self.out.push(Output::Marked(mark, level, text));
+    }
+
     /// The only way into a state. It ends the lease before anything else happens.
     fn enter(&mut self, state: State, now: Now) {
         let had_lease = self.state == State::Leased;
@@ -248,7 +252,7 @@ impl Machine {
     }
 
     fn begin(&mut self, now: Now) {
-        self.log(Level::Notice, "armed".into());
+        self.mark(Mark::Armed, Level::Notice, "armed".into());
         match (&self.host, self.settings.mode) {
             (Some(_), _) => self.await_proof(now),
             (None, HostMode::Spawn) => self.start(now),
@@ -270,22 +274,23 @@ impl Machine {
     fn count_restart(&mut self) {
         if let Some(why) = self.why_gone.take() {
             self.restart_count += 1;
-            self.log(Level::Warning, format!("host restarted reason={why}"));
+            self.mark(Mark::HostReplaced, Level::Warning, format!("host restarted reason={why}"));
         }
     }
 
     fn lease(&mut self, now: Now) {
-        self.log(Level::Notice, "lease granted: every loop of the host advances".into());
+        let text = "lease granted: every loop of the host advances";
+        self.mark(Mark::LeaseGranted, Level::Notice, text.into());
         self.enter(State::Leased, now);
     }
 
     fn suspect(&mut self, why: &str, now: Now) {
-        self.log(Level::Warning, format!("lease withheld: {why}"));
+        self.mark(Mark::LeaseLost, Level::Warning, format!("lease withheld: {why}"));
         self.enter(State::Suspect, now);
     }
 
     fn drain(&mut self, why: &str, now: Now) {
-        self.log(Level::Warning, format!("host drained: {why}"));
+        self.mark(Mark::HostReplaced, Level::Warning, format!("host drained: {why}"));
         self.miss_host("host-drained", format!("the host is drained: {why}"));
         self.why_gone = Some(why.into());
         self.enter(State::Draining, now);
@@ -312,7 +317,7 @@ impl Machine {
     fn signal_kill(&mut self, why: &str) {
         if let Some(host) = &self.host {
             let text = format!("host signal=9 pid={} reason={why}", host.pid);
-            self.log(Level::Warning, text);
+            self.mark(Mark::HostReplaced, Level::Warning, text);
             self.out.push(Output::SignalKill);
         }
     }

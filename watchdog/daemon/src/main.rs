@@ -187,7 +187,7 @@ fn run(config: Config) -> Result<Exit, Error> {
     let signals = SignalFd::with_flags(&stop, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
     let signals = signals.map_err(std::io::Error::from)?;
     lock_memory();
-    let log = Log::start(ambient::variable("JOURNAL_STREAM").is_some())?;
+    let log = Log::start(log::journal(ambient::variable))?;
     let manager = Manager::of(ambient::variable);
     Ok(Daemon::open(config, client, token, signals, log)?.run(manager))
 }

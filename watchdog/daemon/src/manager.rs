@@ -1,6 +1,6 @@
-//! What the watchdog tells the manager that runs it (systemd): that it listens, that its main loop turns, how it
-//! stands. The main loop itself sends it, over a socket that never waits; what did not leave leaves with a later
-//! turn.
+//! What the watchdog tells the manager that runs it (systemd): that it listens, that its main loop turns, how
+//! it stands. The main loop itself sends it, over a socket that never waits; what did not leave leaves with a
+//! later turn.
 
 use std::{
     ffi::OsString,

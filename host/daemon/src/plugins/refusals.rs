@@ -24,10 +24,11 @@ impl Refusals {
         if goes_on {
             tracing::error!(
                 plugin,
+                event = "plugin-refused",
                 "the plugin was changed and is not taken, the one before goes on: {reason}"
             );
         } else {
-            tracing::error!(plugin, "the plugin is not used: {reason}");
+            tracing::error!(plugin, event = "plugin-refused", "the plugin is not used: {reason}");
         }
         if refusals.len() < REFUSALS_MAX {
             refusals.insert(plugin.to_owned(), reason.to_owned());

@@ -8,7 +8,7 @@ use std::{
 };
 
 use nix::fcntl::Flock;
-use sandpit_contract::ToWatchdog;
+use sandpit_contract::{Layer, ToWatchdog};
 use sandpit_execution::{DeskEnd, DeskInput};
 use sandpit_store::Store;
 use sandpit_strategy::Runner;
@@ -77,7 +77,8 @@ impl Host {
 
     /// Nothing is saved or resolved: what is open at the broker is the watchdog's now.
     fn kill(self, reason: String) -> Ending {
-        tracing::error!("[KILL] {reason}: the host ends and is not restarted");
+        let kill_layer = layer(&self.kill_switch_file);
+        tracing::error!(kill_layer, event = "killed", "[KILL] {reason}: the host ends and is not restarted");
         if !self.lease.finish(&ToWatchdog::Trip { reason: reason.clone() }) {
             tracing::error!("[KILL] the watchdog does not hear the trip; raising the kill switch file");
             raise(&self.kill_switch_file, &reason);
@@ -86,7 +87,12 @@ impl Host {
     }
 
     async fn wind_down(self, ending: &Ending) {
-        tracing::info!(reason = ending.text(), "ending");
+        match ending {
+            Ending::Broken { what } => tracing::error!(reason = what, event = "broken", "ending"),
+            Ending::Asked | Ending::Drain { .. } | Ending::Kill { .. } => {
+                tracing::info!(reason = ending.text(), event = "stopped", "ending");
+            }
+        }
         // First of all the farewell: from here on loops that stand still are no hang, and nothing new is
         // sent.
         if matches!(ending, Ending::Asked | Ending::Drain { .. }) {
@@ -145,12 +151,22 @@ impl Host {
 /// watchdog that a host is there, so the flag is the way to reach it.
 pub(super) fn killed_at_start(kill_switch_file: &Path, reason: &str) {
     tracing::error!(
+        kill_layer = layer(kill_switch_file),
+        event = "killed",
         "[KILL] {reason}: the host does not start; if you accept the loss, or money was moved, have \
          it measured \
          anew: `sandpit unfreeze --rebase`"
     );
     if matches!(flag::look(kill_switch_file), Flag::Absent) {
         raise(kill_switch_file, reason);
+    }
+}
+
+/// What pulled a kill of this host's: the flag that is there, or a breaker of its own.
+fn layer(kill_switch_file: &Path) -> &'static str {
+    match flag::look(kill_switch_file) {
+        Flag::Present => Layer::Flag.word(),
+        Flag::Absent | Flag::Unknown(_) => Layer::Trip.word(),
     }
 }
 

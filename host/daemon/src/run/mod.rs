@@ -50,7 +50,8 @@ pub(crate) async fn run(config: Config, service: &Service) -> Result<Exit, Failu
     match flag::look(&config.kill_switch_file) {
         Flag::Absent => {}
         Flag::Present => {
-            tracing::error!("[KILL] the kill switch file {file} exists: not starting");
+            let text = format!("[KILL] the kill switch file {file} exists: not starting");
+            tracing::error!(kill_layer = "flag", event = "killed", "{text}");
             service.stopping("killed: the kill switch file exists");
             return Ok(Exit::Killed);
         }
@@ -83,7 +84,7 @@ pub(crate) async fn run(config: Config, service: &Service) -> Result<Exit, Failu
             match &ending {
                 Ending::Kill { reason } => end::killed_at_start(&kill_switch_file, reason),
                 Ending::Asked | Ending::Drain { .. } | Ending::Broken { .. } => {
-                    tracing::warn!(reason = ending.text(), "ended while it started");
+                    tracing::warn!(reason = ending.text(), event = "stopped", "ended while it started");
                 }
             }
             return Ok(ending.exit());

@@ -25,6 +25,7 @@ use crate::{
     dry_run::DryRun,
     figures::Figures,
     lease::Lease,
+    log,
     plugins::{Again, Folder, Refusals, Workshop, list, place, wanted_data},
     service::Service,
     sessions::Sessions,
@@ -37,8 +38,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// first sign of a host (`start_ms`), with the start of everything else. The others are taken when they are
 /// compiled.
 const LOADED_WITHIN: Duration = Duration::from_secs(60);
-/// How long another step of the start may take before the service manager ends it, real time: several requests
-/// that wait for the budget of a minute.
+/// How long another step of the start may take before the service manager ends it, real time: several
+/// requests that wait for the budget of a minute.
 pub(super) const STEP_WITHIN: Duration = Duration::from_secs(120);
 /// The calendar is read for so many days before today, for warm-up.
 const CALENDAR_BACK: Duration = Duration::from_secs(10 * 86_400);
@@ -101,6 +102,7 @@ pub(super) async fn prepare(
     let lock = lock(&folder)?;
     let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
     let (epoch, seed) = (HostEpoch(random()?), random()?);
+    log::set_epoch(epoch);
     let config = Arc::new(config);
     let plugins = load_plugins(&config, &folder.join("compiled"), LOADED_WITHIN)
         .map_err(|error| Failure::new(Exit::Plugin, error))?;

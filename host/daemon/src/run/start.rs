@@ -112,7 +112,8 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         news,
         alpaca,
     });
-    tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
+    let mode = prepared.config.mode.as_str();
+    tracing::info!(mode, epoch = %prepared.epoch, event = "started", "trading");
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
     let (snapshots, recording) = (outlets.snapshots.clone(), outlets.recording.clone());
     let keeper = keep(&mut prepared, feeds, crew.clone(), outlets, endings)?;
@@ -139,9 +140,10 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
 
 fn say(found: &Reconciled) {
     let (open, adopted, fills) = (found.open, found.adopted, found.fills);
-    tracing::info!(open, adopted, fills, "reconciled with the broker");
+    tracing::info!(open, adopted, fills, event = "reconciled", "reconciled with the broker");
     for difference in &found.positions {
-        tracing::error!(?difference, "the broker holds another quantity than the books");
+        let event = "reconciled-with-differences";
+        tracing::error!(?difference, event, "the broker holds another quantity than the books");
     }
 }
 

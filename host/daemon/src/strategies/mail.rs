@@ -226,7 +226,7 @@ impl Mail {
             }
             // For whoever holds the order stream, not for strategies.
             DeskOutput::StreamSuspect { .. } => {}
-            DeskOutput::Alert(text) => tracing::error!(alert = %text, "alert"),
+            DeskOutput::Alert(text) => tracing::error!(alert = %text, event = "alert", "alert"),
         }
     }
 

@@ -108,7 +108,8 @@ impl<R: Review> Machine<R> {
         self.review_fills(&applied.fills);
         for fill in &applied.fills {
             let side = fill.side.as_str();
-            info!(order = %id, symbol = %fill.symbol, side, qty = %fill.qty, price = %fill.price, "fill");
+            let (strategy, symbol, qty, price) = (&id.strategy, &fill.symbol, fill.qty, fill.price);
+            info!(order = %id, %strategy, %symbol, side, %qty, %price, event = "order-filled", "fill");
             self.fill_counted(fill);
             let strategy = id.strategy.clone();
             // First what is held now, then the fill: whoever handles the fill reads the position after it.

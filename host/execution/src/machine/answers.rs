@@ -46,7 +46,7 @@ impl<R: Review> Machine<R> {
                 }
             }
             Err(error @ (BrokerError::Rejected { .. } | BrokerError::NotFound { .. })) => {
-                info!(order = %id, %error, "rejected");
+                info!(order = %id, strategy = %id.strategy, %error, event = "order-rejected", "rejected");
                 self.stats.write(|counts| counts.rejected += 1);
                 self.absorb(id, &OrderEvent::Rejected, now, &error.to_string());
             }
@@ -71,7 +71,7 @@ impl<R: Review> Machine<R> {
     }
 
     fn unknown(&mut self, id: &ClientOrderId, now: MarketTime, note: &str) {
-        warn!(order = %id, note, "the outcome is unknown; the broker is asked");
+        warn!(order = %id, note, event = "order-unknown", "the outcome is unknown; the broker is asked");
         self.stats.write(|counts| counts.unknown += 1);
         self.absorb(id, &OrderEvent::OutcomeUnknown { at: now }, now, note);
     }

@@ -94,7 +94,7 @@ impl<R: Review> Machine<R> {
             "the broker's cash is {cash} USD, fills and activities make {expected}: {difference} USD are not \
              explained"
         );
-        error!("{reason}");
+        error!(event = "frozen", "{reason}");
         self.books.set_frozen(Some(reason.clone()));
         self.stats.write(|counts| counts.frozen = Some(reason.clone()));
         self.ledger.record(Record::Fact { name: facts::FREEZE, value: Some(reason.clone()) });

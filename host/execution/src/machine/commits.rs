@@ -62,7 +62,7 @@ impl<R: Review> Machine<R> {
         let what = order.map_or_else(|| "a record".to_owned(), |id| format!("a record of order {id}"));
         let detail = format!("{what} ({cause}): {:?}", aside.records);
         let detail: String = detail.chars().take(MAX_ASIDE_CHARS).collect();
-        error!("the database refuses {detail}");
+        error!(event = "records-refused", "the database refuses {detail}");
         self.stats.write(|counts| counts.put_aside += aside.records.len() as u64);
         self.ledger.record(Record::Notice { time: now, subject: "put-aside", detail });
         self.alert(

@@ -137,7 +137,7 @@ impl<R: Review> Machine<R> {
     ) {
         let record = Record::Refusal { time: now, strategy: strategy.clone(), id, refusal };
         if self.keep_story(strategy, Kind::Refusal, record, now) {
-            info!(%strategy, id = id.0, reason = %refusal, "refused");
+            info!(%strategy, id = id.0, reason = %refusal, event = "order-refused", "refused");
         }
         self.stats.write(|counts| {
             *counts.refused.entry(refusal).or_default() += 1;

@@ -42,7 +42,8 @@ impl<R: Review> Machine<R> {
         self.ledger.record(rows::order(order));
         let update = self.books.update(&client_id, now);
         let side = submit.side.as_str();
-        info!(order = %client_id, symbol = %submit.symbol, side, %qty, "order");
+        let symbol = &submit.symbol;
+        info!(order = %client_id, %strategy, %symbol, side, %qty, event = "order-sent", "order");
         if !is_replacement {
             // A replacement takes over the legs that there are.
             self.record_legs(&client_id, submit.class, now);

@@ -176,7 +176,7 @@ fn one_that_hangs_delays_no_other_and_one_that_fails_is_tried_again() {
     let of = |at: usize, receiver: &Receiver| (services(&receiver.url)[at].clone(), rules);
     let sinks = vec![of(0, &hangs), of(1, &fails), of(3, &fine)];
     let alerts =
-        Alerts::start(sinks, "box", &Post::new(), &Log::start(false).expect("a thread")).expect("threads");
+        Alerts::start(sinks, "box", &Post::new(), &Log::start(None).expect("a thread")).expect("threads");
     let alert = Alert { severity: Severity::Critical, key: "kill", text: "killed".into() };
     alerts.raise(&alert, State::Killing, 1);
     hangs.request(|_| true);

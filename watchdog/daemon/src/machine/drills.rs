@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandpit_contract::{DrillOutcome, DrillStatus, MAX_DRILL_TEXT, State};
+use sandpit_contract::{DrillOutcome, DrillStatus, Event as Mark, MAX_DRILL_TEXT, State};
 
 use super::{Account, Machine, Now, Output};
 use crate::{
@@ -43,7 +43,7 @@ impl Machine {
                 self.drills.has_complained = false;
                 self.raise("drill-passed", text);
             }
-            DrillOutcome::WithinBounds => self.log(Level::Notice, text),
+            DrillOutcome::WithinBounds => self.mark(Mark::DrillPassed, Level::Notice, text),
             DrillOutcome::Slow => self.complain("drill-slow", text),
             DrillOutcome::Failed => self.complain("drill-failed", text),
         }

@@ -1,6 +1,6 @@
 //! What a kill does, and how a human leads out of it.
 
-use sandpit_contract::{BootTime, BrokerProof, Latch, State};
+use sandpit_contract::{BootTime, BrokerProof, Event as Mark, Latch, State};
 
 use super::{Event, Machine, Now, Output, SIGNAL_AGAIN, STOP_WAIT};
 use crate::{
@@ -78,9 +78,10 @@ impl Machine {
             lost_looks: 0,
             proof,
         });
-        self.log(Level::Error, format!("[KILL] layer={} reason={reason}", layer.word()));
+        self.mark(Mark::Killed, Level::Error, format!("[KILL] layer={} reason={reason}", layer.word()));
         self.raise("kill", super::alerts::killed(layer, &reason, self.settings.terms));
-        self.log(Level::Error, "[KILL] PENDING_AT_BROKER: nothing is read yet".into());
+        let text = "[KILL] PENDING_AT_BROKER: nothing is read yet";
+        self.mark(Mark::KillPending, Level::Error, text.into());
     }
 
     /// Another reason while killed. An `arm` that runs just now has read the latch before this reason was
@@ -98,7 +99,7 @@ impl Machine {
         }
         kill.proof.insist(now.boot);
         self.out.extend(kill.proof.due(now.boot).into_iter().map(Output::Broker));
-        self.log(Level::Error, format!("[KILL] again layer={} reason={reason}", layer.word()));
+        self.mark(Mark::Killed, Level::Error, format!("[KILL] again layer={} reason={reason}", layer.word()));
         self.write_latch_anew(now);
     }
 
@@ -146,7 +147,8 @@ impl Machine {
     pub(super) fn seal(&mut self, now: Now) {
         self.state = State::Killed;
         self.deadline = None;
-        self.log(Level::Error, "[KILL] sealed: no host, latch on disk; `arm --reason` re-arms".into());
+        let text = "[KILL] sealed: no host, latch on disk; `arm --reason` re-arms";
+        self.mark(Mark::KillSealed, Level::Error, text.into());
         if self.is_stopping {
             self.leave(now);
         }
@@ -156,7 +158,8 @@ impl Machine {
     /// then shuts the machine down would leave everything at work. Who asks twice is not kept.
     pub(super) fn leave(&mut self, now: Now) {
         if self.is_pending() && self.leave_by.is_none() {
-            self.log(
+            self.mark(
+                Mark::KillPending,
                 Level::Error,
                 "[KILL] stopped, but PENDING_AT_BROKER: some seconds are left for it".into(),
             );
@@ -193,5 +196,13 @@ impl Machine {
     pub(super) fn stop_after_kill(&mut self, now: Now) {
         self.is_stopping = true;
         self.deadline = Some(now.boot + STOP_WAIT);
+    }
+}
+
+/// By what the lines about a proof are found.
+pub(super) const fn mark_of(proof: BrokerProof) -> Mark {
+    match proof {
+        BrokerProof::PendingAtBroker | BrokerProof::ZeroSeen => Mark::KillPending,
+        BrokerProof::ConfirmedZero | BrokerProof::StopsOnly | BrokerProof::Flat => Mark::KillProved,
     }
 }

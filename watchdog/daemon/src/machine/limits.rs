@@ -1,7 +1,7 @@
 //! What the account says about the right to trade: a limit that is reached kills, an account that is not
 //! known withholds the lease.
 
-use sandpit_contract::{Layer, State};
+use sandpit_contract::{Event as Mark, Layer, State};
 
 use super::{Event, Machine, Now, Output, Severity};
 use crate::{
@@ -70,7 +70,7 @@ impl Machine {
             }
             (was, Some(block)) => {
                 if was.is_none_or(|was| was.key != block.key) {
-                    self.log(Level::Warning, format!("lease withheld: {}", block.text));
+                    self.mark(Mark::LimitsUnread, Level::Warning, format!("lease withheld: {}", block.text));
                     if let Some(key) = block.key {
                         self.alert(Severity::Warning, key, format!("no lease: {}", block.text));
                     }

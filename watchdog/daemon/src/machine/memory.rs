@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use sandpit_contract::{BootTime, Layer, State, Strain};
+use sandpit_contract::{BootTime, Event as Mark, Layer, State, Strain};
 
 use super::{DRAIN_WAIT, Ending, Event, Machine, Now, Output, Severity, table::Action, table::decide};
 use crate::{
@@ -149,7 +149,7 @@ impl Machine {
     fn is_fatal(&mut self, why: &str, figures: &str, largest: &[(String, u64)], now: Now) -> bool {
         let count = self.memory.count(now.boot);
         let text = format!("memory ran out, {count}. time within the hour: {why}; {figures}");
-        self.log(Level::Warning, text.clone());
+        self.mark(Mark::MemoryShort, Level::Warning, text.clone());
         let key = if count < QUARANTINE_FROM { "memory" } else { "memory-again" };
         self.alert(Severity::Warning, key, text);
         if count >= KILL_AT {
@@ -178,7 +178,7 @@ impl Machine {
             self.keep_quarantines();
         }
         let text = format!("strategy {strategy} is to be quarantined: {reason}");
-        self.log(Level::Warning, text.clone());
+        self.mark(Mark::Quarantined, Level::Warning, text.clone());
         self.alert(Severity::Warning, "memory-quarantine", text);
     }
 

@@ -1,10 +1,16 @@
 //! How the machine stands, for observers and for a host that has no lease.
 
-use sandpit_contract::{BootTime, KillStatus, State, Status};
+use sandpit_contract::{BootTime, KillStatus, Layer, State, Status};
 
 use super::{Account, KEY_REFUSED, Machine};
 
 impl Machine {
+    /// What every line of the log carries: the host's life, and what pulled the kill in force.
+    pub(crate) fn stamp(&self) -> (Option<u64>, Option<Layer>) {
+        let epoch = self.host.as_ref().and_then(|host| host.epoch);
+        (epoch, self.kill.as_ref().map(|kill| kill.latch.layer))
+    }
+
     /// For observers.
     pub(crate) fn status(&self, host_rss_bytes: Option<u64>, now: BootTime) -> Status {
         let host = self.host.as_ref();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sandpit_contract::{Beat, Exit, Layer, State};
+use sandpit_contract::{Beat, Event as Mark, Exit, Layer, State};
 
 use super::{
     Account, Ending, Event, Files, Host, HostMode, Input, KEY_REFUSED, Machine, Now, Output, Presence,
-    kill::Writing,
+    kill::{Writing, mark_of},
 };
 use crate::{
     liveness::{Loops, Verdict},
@@ -34,7 +34,7 @@ impl Machine {
             Input::HostSpawned { pid } => self.host = Some(Host::new(pid, self.nonce + 1, now.boot)),
             Input::SpawnFailed { cause } => {
                 self.why_gone = Some(format!("the host could not be started: {cause}"));
-                self.log(Level::Error, format!("the host could not be started: {cause}"));
+                self.mark(Mark::NotStarted, Level::Error, format!("the host could not be started: {cause}"));
                 self.leased_for = Duration::ZERO;
                 self.last_exit = None;
                 self.step(Event::EndedToRestart, "", now);
@@ -70,7 +70,7 @@ impl Machine {
         self.flag = files.flag;
         let unseen = files.unseen();
         if let Some(text) = unseen.filter(|_| unseen != self.unseen) {
-            self.log(Level::Warning, format!("no lease is granted: {text}"));
+            self.mark(Mark::LeaseLost, Level::Warning, format!("no lease is granted: {text}"));
         }
         self.unseen = unseen;
         let is_armed = files.armed == Presence::Present
@@ -85,7 +85,8 @@ impl Machine {
         } else if is_armed != self.is_armed {
             self.is_armed = is_armed;
             if !is_armed {
-                self.log(Level::Warning, "not armed any more: no lease is granted".into());
+                let text = "not armed any more: no lease is granted";
+                self.mark(Mark::Disarmed, Level::Warning, text.into());
             }
             self.step(if is_armed { Event::Armed } else { Event::Disarmed }, "", now);
         }
@@ -111,7 +112,7 @@ impl Machine {
             self.log(Level::Error, "[KILL] the latch is not there: written again".into());
             self.write_latch_anew(now);
         } else if is_armed && kill.was_seen && self.state == State::Killed {
-            self.log(Level::Notice, "re-armed by an operator".into());
+            self.mark(Mark::Armed, Level::Notice, "re-armed by an operator".into());
             self.step(Event::Rearmed, "", now);
         }
     }
@@ -129,7 +130,8 @@ impl Machine {
             return;
         }
         self.out.push(Output::Accept);
-        self.log(Level::Notice, format!("host connected pid={pid} epoch={epoch} mode={mode}"));
+        let text = format!("host connected pid={pid} epoch={epoch} mode={mode}");
+        self.mark(Mark::HostConnected, Level::Notice, text);
         if self.settings.mode == HostMode::Attach && self.kill.is_none() {
             self.count_restart();
         }
@@ -175,11 +177,11 @@ impl Machine {
         let last_usage = self.memory.forget_host();
         if let Some(kill) = &mut self.kill {
             kill.proof.host_is(false);
-            self.log(Level::Error, format!("[KILL] host gone {how}"));
+            self.mark(Mark::HostEnded, Level::Error, format!("[KILL] host gone {how}"));
             self.seal_if_done(now);
             return;
         }
-        self.log(Level::Warning, format!("host ended {how}"));
+        self.mark(Mark::HostEnded, Level::Warning, format!("host ended {how}"));
         if self.ended_for_memory(ending, last_usage, &largest, now) {
             return;
         }
@@ -204,7 +206,8 @@ impl Machine {
                 self.miss_host("host-ended", format!("the host ended {how} and is not restarted after that"));
             }
             self.memory.took_host();
-            self.log(
+            self.mark(
+                Mark::HostEnded,
                 Level::Warning,
                 "the host is not restarted after that; its orders stay as they are".into(),
             );
@@ -245,7 +248,8 @@ impl Machine {
             }
             Err(cause) => {
                 kill.writing = Writing::Due(now.boot + LATCH_AGAIN);
-                self.log(Level::Error, format!("[KILL] latch not written, tried again: {cause}"));
+                let text = format!("[KILL] latch not written, tried again: {cause}");
+                self.mark(Mark::LatchNotWritten, Level::Error, text);
             }
         }
     }
@@ -268,8 +272,9 @@ impl Machine {
                 let lines = kill.proof.on(report, now.boot);
                 // The next step need not wait for the next turn.
                 self.out.extend(kill.proof.due(now.boot).into_iter().map(Output::Broker));
+                let mark = mark_of(kill.proof.level());
                 for line in lines {
-                    self.log(Level::Error, format!("[KILL] {line}"));
+                    self.mark(mark, Level::Error, format!("[KILL] {line}"));
                 }
             }
         }

@@ -120,6 +120,7 @@ impl Bench {
                 }
                 Output::Drain { .. } | Output::Accept | Output::Refuse { .. } | Output::SignalKill => {}
                 Output::SignalTerm | Output::WriteLatch(_) | Output::Broker(_) | Output::Log(..) => {}
+                Output::Marked(..) => {}
                 Output::Alert(alert) => {
                     let kind = Kind::of(alert.key).unwrap_or_else(|| panic!("{alert:?} is in no table"));
                     assert_eq!(kind.severity, alert.severity);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandpit_contract::{Beat, BootTime, DrillStatus, Latch, Layer};
+use sandpit_contract::{Beat, BootTime, DrillStatus, Event as Mark, Latch, Layer};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -259,6 +259,8 @@ pub(crate) enum Output {
     Alert(Alert),
     /// A line for the log.
     Log(Level, String),
+    /// A line that an operator looks for.
+    Marked(Mark, Level, String),
     /// End the process.
     Exit,
 }

@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn open(state_dir: &Path) -> (Waiting, Vec<Condemned>) {
-        Waiting::open(state_dir, Log::start(false).expect("a thread")).expect("a thread")
+        Waiting::open(state_dir, Log::start(None).expect("a thread")).expect("a thread")
     }
 
     #[test]

@@ -56,7 +56,13 @@ impl Keeping {
 
     fn refuse_sentenced(&mut self, strategy: &Strategy, reason: String) {
         let name = strategy.name.as_str();
-        tracing::error!(strategy = name, reason, "the strategy is quarantined; its orders are cancelled");
+        let event = "strategy-quarantined";
+        tracing::error!(
+            strategy = name,
+            reason,
+            event,
+            "the strategy is quarantined; its orders are cancelled"
+        );
         self.tell_desk(DeskInput::Quarantined { strategy: strategy.name.clone(), reason: reason.clone() });
         let error = StrategiesError::Quarantined { reason };
         self.parts.refusals.say(name, &error.to_string(), false);
