@@ -208,6 +208,7 @@ impl Spawner<'_> {
                     | DeskOutput::Refused { .. }
                     | DeskOutput::SubBook { .. }
                     | DeskOutput::Introduction { .. }
+                    | DeskOutput::Answer { .. }
                     | DeskOutput::Alert(_) => {}
                 }
                 mail.deliver(output);
