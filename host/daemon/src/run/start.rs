@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     config::ClaimRule,
+    control::Tickets,
     dry_run::DryRun,
     figures::Running,
     lease::{LeaseClient, LeaseParts, Order},
@@ -91,7 +92,9 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     spawner.retention(&store);
     let stats = desk.stats();
     let arrivals = Arc::new(Arrivals::default());
-    let (desk, suspicions) = spawner.desk(desk, desk_inputs, arrivals.clone(), found.account);
+    let tickets = Arc::new(Tickets::default());
+    let (desk, suspicions) =
+        spawner.desk(desk, desk_inputs, arrivals.clone(), found.account, tickets.clone());
     let updates = spawner.updates(orders, suspicions);
     spawner.clock();
     spawner.ticks();
@@ -107,6 +110,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         news,
         alpaca,
     });
+    spawner.control(tickets);
     tracing::info!(mode = prepared.config.mode.as_str(), epoch = %prepared.epoch, "trading");
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };
     let (snapshots, recording) = (outlets.snapshots.clone(), outlets.recording.clone());
