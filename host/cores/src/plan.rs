@@ -113,6 +113,11 @@ impl Plan {
             .any(|queue| queue.iter().any(|planned| planned.submit.id == id))
     }
 
+    /// All that wait, exits first.
+    pub fn iter(&self) -> impl Iterator<Item = &Planned> {
+        [&self.exits, &self.entries].into_iter().flat_map(|lane| lane.queues.values().flatten())
+    }
+
     /// How many wait.
     pub const fn len(&self) -> usize {
         self.exits.len + self.entries.len

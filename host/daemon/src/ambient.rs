@@ -14,6 +14,11 @@ pub(crate) fn boot_now() -> BootTime {
     BootTime::from_nanos(secs * 1_000_000_000 + u64::try_from(time.tv_nsec()).unwrap_or(0))
 }
 
+/// The same in whole milliseconds.
+pub(crate) fn boot_ms() -> u64 {
+    boot_now().as_nanos() / 1_000_000
+}
+
 /// Fresh randomness for this life's epoch and seeds.
 ///
 /// # Errors

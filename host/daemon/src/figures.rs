@@ -1,12 +1,10 @@
 //! The host's figures, put together for the monitor from everybody's counters.
 
 mod line;
+mod books;
 mod streams;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering},
-};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering};
 
 use sandpit_alpaca::Alpaca;
 use sandpit_budget::Budget;
@@ -16,11 +14,10 @@ use sandpit_fanout::{DataCounts, Roster, Tape};
 use sandpit_ingest::{IngestStats, NewsStats, UpdateStats};
 use sandpit_journal::Counters;
 use sandpit_monitor::{
-    BudgetFigures, DataFigures, HistogramFigures, JournalFigures, LatencyFigures, LoopFigures,
-    OpenOrderFigures, OrderFigures, PositionFigures, PriorityFigures, RecordFigures, RefusedFigures,
-    Snapshot, StepFigures, StrategyFigures, WindowFigures,
+    BudgetFigures, DataFigures, HistogramFigures, JournalFigures, LatencyFigures, LoopFigures, OrderFigures,
+    PriorityFigures, RecordFigures, RefusedFigures, Snapshot, StepFigures, StrategyFigures, WindowFigures,
 };
-use sandpit_types::{HostEpoch, MarketClock, MarketTime, Qty, Symbol, Times, Usd};
+use sandpit_types::{HostEpoch, MarketClock, MarketTime, Symbol, Times, Usd};
 
 use crate::{
     ambient,
@@ -132,6 +129,7 @@ impl Figures {
             market_time: now.to_string(),
             mode: self.mode.to_owned(),
             epoch: self.epoch.to_string(),
+            pid: std::process::id(),
             reconciled: running.is_some(),
             frozen: desk.frozen.clone(),
             lease_ms_left: self.lease.as_ref().map(|lease| lease.left_nanos(ambient::boot_now()) / 1_000_000),
@@ -155,8 +153,8 @@ impl Figures {
             budgets: self.budgets.all().map(|(name, budget)| budget_figures(name, budget, now)).collect(),
             refusals: desk.refused.iter().map(|(refusal, count)| (refusal.to_string(), *count)).collect(),
             steps: steps(&desk, &self.totals),
-            positions: positions(&desk),
-            open_orders: open_orders(&desk),
+            positions: books::positions(&desk, &self.tape),
+            open_orders: books::open_orders(&desk, now),
             loops: self
                 .loops
                 .beats()
@@ -213,6 +211,8 @@ impl Figures {
             name: strategy.name.to_string(),
             state: strategy.counters.state(now).to_owned(),
             reason: strategy.counters.reason(),
+            last_error: strategy.counters.last_error(),
+            symbols: strategy.instruments.iter().map(Symbol::to_string).collect(),
             events: strategy.counters.events.load(Ordering::Relaxed),
             intents: strategy.counters.intents.load(Ordering::Relaxed),
             refused: counts.refused,
@@ -305,22 +305,4 @@ fn of_times(times: &Times) -> HistogramFigures {
         sum_secs: times.total.as_secs_f64(),
         within_secs: times.within_secs().collect(),
     }
-}
-
-/// The sum of all sub-books; what is flat is left out, as the broker does.
-fn positions(desk: &DeskCounts) -> Vec<PositionFigures> {
-    let mut sums: BTreeMap<&Symbol, Qty> = BTreeMap::new();
-    for ((_, symbol), (qty, _)) in &desk.sub_books {
-        *sums.entry(symbol).or_default() += *qty;
-    }
-    let held = sums.into_iter().filter(|(_, qty)| !qty.is_zero());
-    held.map(|(symbol, qty)| PositionFigures { symbol: symbol.to_string(), qty: qty.to_string() }).collect()
-}
-
-fn open_orders(desk: &DeskCounts) -> Vec<OpenOrderFigures> {
-    let figures = |(client_id, symbol): (&sandpit_types::ClientOrderId, &Symbol)| OpenOrderFigures {
-        client_order_id: client_id.to_string(),
-        symbol: symbol.to_string(),
-    };
-    desk.open_orders.iter().map(figures).collect()
 }

@@ -6,6 +6,7 @@ mod backfill;
 mod budgets;
 mod clock;
 mod config;
+mod control;
 mod dry_run;
 mod fan_out;
 mod figures;
@@ -14,6 +15,7 @@ mod lease;
 mod log;
 mod loops;
 mod losses;
+mod operator;
 mod permit;
 mod plugin;
 mod plugins;
@@ -53,6 +55,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Operator(operator::OperatorCommand),
     /// Trade until told to stop.
     Run {
         /// The configuration file.
@@ -91,13 +95,16 @@ enum ConfigCommand {
     /// Say whether the file, the environment and every plugin are valid.
     Check {
         /// The configuration file.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", default_value = operator::CONFIG)]
         config: PathBuf,
     },
+    /// Show what is in force, defaults included, and where each value comes from. Secrets are never shown.
+    Show(operator::Common),
 }
 
 fn main() -> ExitCode {
     let exit = match Cli::parse().command {
+        Command::Operator(command) => operator::operate(&command),
         Command::Run { config } => {
             let log = Log::start("info");
             let outcome = run(&config);
@@ -125,13 +132,11 @@ fn main() -> ExitCode {
         }
         Command::Unfreeze(args) => {
             Log::start("warn");
-            said(load(&args.config).and_then(|config| {
-                unfreeze::unfreeze(&config, &args, &ambient::user(&ambient::environment()))
-            }))
+            operator::tell(operator::unfreeze(&args), args.common.json)
         }
         Command::SetPosition(args) => {
             Log::start("warn");
-            said(load(&args.config).and_then(|config| {
+            said(load_without_keys(&args.config).and_then(|config| {
                 set_position::set_position(&config, &args, &ambient::user(&ambient::environment()))
             }))
         }
@@ -139,6 +144,7 @@ fn main() -> ExitCode {
             Log::start("warn");
             or_tell(replay::replay(&args))
         }
+        Command::Config(ConfigCommand::Show(common)) => operator::show_config(&common),
         Command::Config(ConfigCommand::Check { config }) => {
             let said = load(&config).and_then(|config| plugins::check(&config));
             or_say(said, "the configuration is valid, and so are the plugins")
@@ -154,6 +160,11 @@ fn main() -> ExitCode {
 
 fn load(path: &Path) -> Result<Config, Failure> {
     Config::load(path, &ambient::environment()).map_err(|error| Failure::new(Exit::Config, error))
+}
+
+/// For a command that never talks to the broker.
+fn load_without_keys(path: &Path) -> Result<Config, Failure> {
+    Config::without_keys(path, &ambient::environment()).map_err(|error| Failure::new(Exit::Config, error))
 }
 
 fn run(path: &Path) -> Result<Exit, Failure> {

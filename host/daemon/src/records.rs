@@ -44,7 +44,7 @@ pub(crate) enum DbCommand {
 #[command(after_long_help = MORE_DB)]
 pub(crate) struct BackupArgs {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = crate::operator::CONFIG)]
     config: PathBuf,
 
     /// A folder, or s3://BUCKET/PREFIX
@@ -62,7 +62,7 @@ pub(crate) struct BackupArgs {
 #[command(after_long_help = MORE_DB)]
 pub(crate) struct RestoreArgs {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = crate::operator::CONFIG)]
     config: PathBuf,
 
     /// A backup, or the folder or s3://BUCKET/PREFIX of which the newest is taken
@@ -75,7 +75,7 @@ pub(crate) struct RestoreArgs {
 #[command(after_long_help = MORE_DB)]
 pub(crate) struct CheckArgs {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = crate::operator::CONFIG)]
     config: PathBuf,
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct ExportArgs {
     subject: What,
 
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = crate::operator::CONFIG)]
     config: PathBuf,
 
     /// In which form

@@ -39,7 +39,7 @@ Exit codes:
 #[command(after_long_help = MORE)]
 pub(crate) struct SetPositionArgs {
     /// The configuration file of the host.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = crate::operator::CONFIG)]
     pub(crate) config: PathBuf,
     /// Whose.
     #[arg(value_parser = |text: &str| StrategyName::parse(text))]

@@ -56,6 +56,8 @@ pub(crate) struct Counters {
     rests_until: AtomicI64,
     /// Why it is quarantined, if it is.
     reason: Mutex<Option<String>>,
+    /// How it failed last.
+    last_error: Mutex<Option<String>>,
     /// The first of its lives that has not begun: ids of orders are unique within one.
     next_life: AtomicU32,
     /// How far its loop has come, through all its versions: whoever watches it takes one that counts from
@@ -109,6 +111,15 @@ impl Counters {
         lock(&self.reason).clone()
     }
 
+    /// How it failed last in this life of the host, whether it goes on or not.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+
+    fn failed(&self, reason: &Failure) {
+        *lock(&self.last_error) = Some(reason.to_string());
+    }
+
     fn runs(&self) {
         self.rests_until.store(i64::MIN, Ordering::Relaxed);
         self.state.store(RUNNING, Ordering::Relaxed);
@@ -129,6 +140,7 @@ impl Counters {
     fn is_quarantined_for(&self, reason: &Failure) {
         self.state.store(QUARANTINED, Ordering::Relaxed);
         *lock(&self.reason) = Some(reason.to_string());
+        self.failed(reason);
     }
 
     /// Whether it rests after a strike, or may not have come to the end of that yet `margin` later.
@@ -318,6 +330,7 @@ fn forward(output: StrategyOutput, counters: &Counters, inbox: &Inbox, swaps: &S
         }
         StrategyOutput::Struck { strategy, reason, strikes, until } => {
             counters.rests(until);
+            counters.failed(&reason);
             let event = "strategy-rests";
             tracing::error!(%strategy, %reason, strikes, %until, event, "the strategy failed and rests");
         }
@@ -386,6 +399,7 @@ mod tests {
         assert_eq!(shown(), ("quarantined", Some(Failure::Lost.to_string())));
         counters.runs();
         assert_eq!(shown(), ("running", None));
+        assert_eq!(counters.last_error(), Some(Failure::Lost.to_string()), "what it failed of is kept");
     }
 
     #[test]

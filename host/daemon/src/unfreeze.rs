@@ -1,23 +1,23 @@
-//! `sandpit unfreeze`: an operator has looked, and the host may trade again from its next start: after a
-//! freeze, and with `--rebase` after a breaker that tripped for good, such as a drawdown from a peak that
-//! stays.
-
-use std::path::PathBuf;
+//! `sandpit unfreeze` where no host runs: an operator has looked, and the host may trade again from its next
+//! start: after a freeze, and with `--rebase` after a breaker that tripped for good, such as a drawdown from
+//! a peak that stays.
 
 use clap::Args;
 use sandpit_contract::Exit;
 use sandpit_store::{Actor, Audit, Record, Store, facts};
 use sandpit_types::MarketTime;
 
-use crate::{config::Config, run::Failure, stopped::with_records};
+use crate::{config::Config, operator::Common, run::Failure, stopped::with_records};
 
-/// Lift a freeze: the host must be stopped; it trades again from its next start. What was agreed upon of the
-/// account's cash is forgotten, and the next reading is what is expected from then on.
+/// Lift a freeze: that of an operator at once, one over cash with the host stopped.
+///
+/// For a freeze over cash that nothing explains, and with `--rebase`, the host must be stopped; it trades
+/// again from its next start: what was agreed upon of the account's cash is forgotten, and the next reading
+/// is what is expected from then on.
 #[derive(Args)]
 pub(crate) struct UnfreezeArgs {
-    /// The configuration file of the host.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) common: Common,
     /// Why it may trade again; it is kept in the audit log with your name.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
@@ -52,7 +52,9 @@ async fn lift(
     time: MarketTime,
 ) -> Result<Option<String>, sandpit_store::StoreError> {
     let mut known = store.load().await?.facts;
-    let freeze = known.remove(facts::FREEZE);
+    let (cash, by_hand) = (known.remove(facts::FREEZE), known.remove(facts::OPERATOR_FREEZE));
+    let reasons: Vec<&str> = [&cash, &by_hand].into_iter().flatten().map(String::as_str).collect();
+    let freeze = (!reasons.is_empty()).then(|| reasons.join("; and "));
     let audit = |action, detail| {
         let actor = Actor::Operator(operator.to_owned());
         Record::Audit(Audit { time, actor, action, client_id: None, symbol: None, detail })
@@ -60,8 +62,8 @@ async fn lift(
     let forget = |name| Record::Fact { name, value: None };
     let mut records = Vec::new();
     if let Some(freeze) = &freeze {
-        records
-            .extend([forget(facts::FREEZE), audit("unfreeze", format!("{reason} (frozen was: {freeze})"))]);
+        records.extend([forget(facts::FREEZE), forget(facts::OPERATOR_FREEZE)]);
+        records.push(audit("unfreeze", format!("{reason} (frozen was: {freeze})")));
     }
     if rebase {
         let was = |name| known.get(name).map_or("unknown", String::as_str);
@@ -74,7 +76,10 @@ async fn lift(
     if records.is_empty() {
         return Ok(None);
     }
-    records.push(forget(facts::AGREED_CASH));
+    // A freeze by hand says nothing of cash: what is missing stays missing.
+    if cash.is_some() || rebase {
+        records.push(forget(facts::AGREED_CASH));
+    }
     store.commit(records).await?;
     Ok(freeze)
 }
@@ -121,6 +126,14 @@ pub(crate) mod tests {
         let left = store.load().await.expect("reads").facts;
         assert_eq!(left, BTreeMap::from([(facts::PEAK_EQUITY.to_owned(), "7".to_owned())]));
         assert_eq!(lift(&store, "looked", false, "kim", time).await.expect("works"), None);
+        let by_hand =
+            vec![fact(facts::OPERATOR_FREEZE, "kim froze it: a look"), fact(facts::AGREED_CASH, "{}")];
+        store.commit(by_hand).await.expect("writes");
+        let lifted = lift(&store, "looked", false, "kim", time).await.expect("works");
+        assert_eq!(lifted.as_deref(), Some("kim froze it: a look"));
+        let left = store.load().await.expect("reads").facts;
+        assert!(left.contains_key(facts::AGREED_CASH), "a hand's freeze says nothing of cash: {left:?}");
+        store.commit(vec![Record::Fact { name: facts::AGREED_CASH, value: None }]).await.expect("writes");
         // The way out after a drawdown, frozen or not.
         assert_eq!(lift(&store, "accepted", true, "kim", time).await.expect("works"), None);
         let left = store.load().await.expect("reads").facts;
@@ -132,8 +145,10 @@ pub(crate) mod tests {
     fn it_needs_a_reason_and_a_host_that_is_stopped() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = config(folder.path());
-        let args =
-            |reason: &str| UnfreezeArgs { config: PathBuf::new(), reason: reason.to_owned(), rebase: false };
+        let args = |reason: &str| {
+            let common = Common { config: std::path::PathBuf::new(), json: false };
+            UnfreezeArgs { common, reason: reason.to_owned(), rebase: false }
+        };
         let check = |reason: &str, exit: Exit, sentence: &str| {
             let failure = unfreeze(&config, &args(reason), "kim").expect_err(sentence);
             assert_eq!(failure.exit, exit);

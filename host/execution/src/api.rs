@@ -1,5 +1,7 @@
 //! What goes in and out of the desk.
 
+mod instruction;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -16,6 +18,8 @@ use sandpit_types::{
     Account, ClientOrderId, Fill, HostEpoch, Intent, Leg, MarketTime, OrderKind, OrderStatus, OrderUpdate,
     Price, Qty, Quote, Refusal, Side, StrategyName, StrategyOrderId, Submit, Symbol, TradeUpdate, Usd,
 };
+
+pub use self::instruction::{Answer, CancelScope, Deed, Instruction};
 
 /// Box 3 as the desk sees it.
 pub trait Review: Send + 'static {
@@ -112,15 +116,8 @@ pub enum DeskInput {
     Introduce(StrategyName),
     /// Whose orders become ours from now on, though others placed them.
     Claims(Vec<Claim>),
-    /// A person wants an order cancelled.
-    CancelOrder {
-        /// Which.
-        client_id: ClientOrderId,
-        /// Who.
-        operator: String,
-        /// Why.
-        reason: String,
-    },
+    /// A person wants something, and is told what came of it: [`DeskOutput::Answer`].
+    Instruction(Instruction),
     /// Answer this nonce by the pulse.
     Probe(u64),
     /// Take no more orders, resolve what is open-ended, save, and end.
@@ -227,6 +224,13 @@ pub enum DeskOutput {
         connection: u64,
         /// What it has not told.
         reason: String,
+    },
+    /// What came of what a person wanted.
+    Answer {
+        /// That of the [`Instruction`].
+        ticket: u64,
+        /// What.
+        answer: Answer,
     },
     /// Something a human has to see.
     Alert(String),

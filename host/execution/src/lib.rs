@@ -19,7 +19,8 @@ mod rows;
 mod stats;
 
 pub use api::{
-    DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, KnownOrder, Reconciled, Review, introduction,
+    Answer, CancelScope, Deed, DeskConfig, DeskEnd, DeskError, DeskInput, DeskOutput, Instruction,
+    KnownOrder, Reconciled, Review, introduction,
 };
 pub use desk::Desk;
-pub use stats::{DeskCounts, DeskStats, Steps, StrategyCounts};
+pub use stats::{DeskCounts, DeskStats, OpenOrder, Steps, StrategyCounts};

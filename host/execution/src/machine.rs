@@ -12,6 +12,7 @@ mod commits;
 mod disputes;
 mod errands;
 mod facts;
+mod freeze;
 mod hearing;
 mod intents;
 mod ledger;
@@ -51,6 +52,7 @@ use self::{
     closing::Closings,
     disputes::Disputes,
     errands::Errands,
+    freeze::Freezes,
     hearing::Hearing,
     ledger::{Ledger, Next, Then},
     plan::Planning,
@@ -59,13 +61,16 @@ use self::{
     shares::Shares,
     story::Story,
 };
-use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review, api::introduction};
+use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, OpenOrder, Review, api::introduction};
 
 /// Different alerts that are remembered, so that each is raised once. When full, all are forgotten.
 const MAX_SAID: usize = 1000;
 
 /// How soon to ask again for an order whose report cannot be right.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Why orders are cancelled that are cancelled with everything.
+const ALL_ORDERS: &str = "all orders";
 
 /// How far the desk goes along with new orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +108,7 @@ pub(crate) struct Machine<R> {
     activities: Poll,
     rows: Rows,
     cash: CashCheck,
+    freezes: Freezes,
     /// What of these is in the store.
     written: Written,
     sync: Option<Sync>,
@@ -133,6 +139,7 @@ impl<R: Review> Machine<R> {
             activities: Poll::new(config.activities_every, polls::RETRY_CAP),
             rows: Rows::default(),
             cash: CashCheck::new(config.stream_grace),
+            freezes: Freezes::default(),
             written: Written::default(),
             hearing: Hearing::new(config.stream_grace),
             ledger: Ledger::new(config.commit_within),
@@ -176,20 +183,18 @@ impl<R: Review> Machine<R> {
             }
             DeskInput::OrderStreamDown => self.stream_ended(None, now),
             DeskInput::CancelStrategy(strategy) => {
-                self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now)
+                self.cancel_all(&strategy, &audit::host(), ALL_ORDERS, &mut Vec::new(), now);
             }
             DeskInput::WithdrawPlanned(strategy) => self.withdraw_planned(&strategy, now),
             DeskInput::Quarantined { strategy, reason } => {
                 self.raise(format!("the strategy {strategy} is quarantined: {reason}"), now);
-                self.cancel_all(&strategy, &audit::host(), &mut Vec::new(), now);
+                self.cancel_all(&strategy, &audit::host(), ALL_ORDERS, &mut Vec::new(), now);
             }
             DeskInput::CancelSymbols { strategy, symbols } => self.cancel_symbols(&strategy, &symbols, now),
             // Behind whatever waits to be told: what happened before it is in it.
             DeskInput::Introduce(strategy) => self.tell(introduction(&self.books, &strategy)),
             DeskInput::Claims(claims) => self.config.claims = claims,
-            DeskInput::CancelOrder { client_id, operator, reason } => {
-                self.cancel_by_hand(&client_id, operator, &reason, now);
-            }
+            DeskInput::Instruction(instruction) => self.instructed(instruction, now),
             DeskInput::Drain => self.mode = Mode::Draining,
             DeskInput::Stop => self.mode = Mode::Stopping,
             DeskInput::Probe(_) => {}
@@ -233,7 +238,7 @@ impl<R: Review> Machine<R> {
         if !std::mem::take(&mut self.is_changed) {
             return;
         }
-        let open = |order: &Order| (order.client_id().clone(), order.request.symbol.clone());
+        let open = |order: &Order| (order.client_id().clone(), shown(order));
         let open_orders: BTreeMap<_, _> = self.books.open_orders().map(open).collect();
         let held = self.books.sub_books().filter(|(.., book)| !book.qty.is_zero());
         let sub_books = held
@@ -359,5 +364,18 @@ impl<R: Review> Machine<R> {
         self.stats.write(|counts| counts.alerts += 1);
         self.ledger.record(Record::Alert { time: now, text: text.clone() });
         self.actions.push(Action::Tell(DeskOutput::Alert(text)));
+    }
+}
+
+fn shown(order: &Order) -> OpenOrder {
+    let request = &order.request;
+    OpenOrder {
+        symbol: request.symbol.clone(),
+        side: request.side,
+        qty: request.qty,
+        filled: order.filled_in_all(),
+        kind: request.kind,
+        state: order.state().clone(),
+        since: order.recorded_at,
     }
 }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use sandpit_types::{ClientOrderId, MarketTime, Price, Qty, Refusal, StrategyName, Symbol, Times, Usd};
+use sandpit_cores::orders::OrderState;
+use sandpit_types::{
+    ClientOrderId, MarketTime, OrderKind, Price, Qty, Refusal, Side, StrategyName, Symbol, Times, Usd,
+};
 
 /// Counts since the start of this life of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,12 +69,31 @@ pub struct DeskCounts {
     pub steps: Steps,
     /// Refusals by reason.
     pub refused: BTreeMap<Refusal, u64>,
-    /// Orders that may still fill, just now, each with its symbol.
-    pub open_orders: BTreeMap<ClientOrderId, Symbol>,
+    /// Orders that may still fill, just now.
+    pub open_orders: BTreeMap<ClientOrderId, OpenOrder>,
     /// Shares held just now and their average price, by strategy and symbol; what is flat is absent.
     pub sub_books: BTreeMap<(StrategyName, Symbol), (Qty, Price)>,
     /// Each strategy.
     pub strategies: BTreeMap<StrategyName, StrategyCounts>,
+}
+
+/// An order that may still fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOrder {
+    /// Of what.
+    pub symbol: Symbol,
+    /// Which way.
+    pub side: Side,
+    /// Shares asked for.
+    pub qty: Qty,
+    /// Shares filled so far, those of the orders included of which it took the place.
+    pub filled: Qty,
+    /// What kind, with its prices.
+    pub kind: OrderKind,
+    /// Where it stands.
+    pub state: OrderState,
+    /// When it was recorded; of an adopted one, when the broker took it.
+    pub since: MarketTime,
 }
 
 /// How long orders take on their way through the desk, real time, step by step.

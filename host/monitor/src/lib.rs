@@ -10,7 +10,7 @@ mod snapshot;
 
 pub use http::{Monitor, Source};
 pub use snapshot::{
-    BudgetFigures, DataFigures, HistogramFigures, JournalFigures, LatencyFigures, LoopFigures,
-    OpenOrderFigures, OrderFigures, PositionFigures, PriorityFigures, RecordFigures, RefusedFigures,
-    SequenceFigures, Snapshot, StepFigures, StrategyFigures, StreamFigures, WindowFigures,
+    BudgetFigures, DataFigures, HistogramFigures, HoldingFigures, JournalFigures, LatencyFigures,
+    LoopFigures, OpenOrderFigures, OrderFigures, PositionFigures, PriorityFigures, RecordFigures,
+    RefusedFigures, SequenceFigures, Snapshot, StepFigures, StrategyFigures, StreamFigures, WindowFigures,
 };

@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub mode: String,
     /// This life of the host, hexadecimal.
     pub epoch: String,
+    /// Its process.
+    pub pid: u32,
     /// Whether the books were reconciled with the broker since the start.
     pub reconciled: bool,
     /// Why only orders that reduce are sent until an operator lifts it; `None` when nothing is frozen.
@@ -196,6 +198,10 @@ pub struct StrategyFigures {
     pub state: String,
     /// Why it is quarantined; `None` when it is not.
     pub reason: Option<String>,
+    /// How it failed last in this life of the host, be it back since; `None` when it has not.
+    pub last_error: Option<String>,
+    /// The symbols that it trades.
+    pub symbols: Vec<String>,
     /// Events it handled.
     pub events: u64,
     /// Intents it gave.
@@ -221,6 +227,27 @@ pub struct PositionFigures {
     pub symbol: String,
     /// Shares as decimal text; negative when short.
     pub qty: String,
+    /// What it is worth at the newest price; `None` while there is none.
+    pub value_usd: Option<f64>,
+    /// What it has gained since it was bought; `None` while there is no price.
+    pub unrealised_usd: Option<f64>,
+    /// Whose it is.
+    pub holdings: Vec<HoldingFigures>,
+}
+
+/// What one strategy holds of one symbol.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct HoldingFigures {
+    /// Whose.
+    pub strategy: String,
+    /// Shares as decimal text; negative when short.
+    pub qty: String,
+    /// The average price of these shares, US dollars as decimal text.
+    pub average_price: String,
+    /// What they are worth at the newest price; `None` while there is none.
+    pub value_usd: Option<f64>,
+    /// What they have gained since they were bought; `None` while there is no price.
+    pub unrealised_usd: Option<f64>,
 }
 
 /// One open order of the books.
@@ -228,8 +255,29 @@ pub struct PositionFigures {
 pub struct OpenOrderFigures {
     /// Our id at the broker.
     pub client_order_id: String,
+    /// Whose.
+    pub strategy: String,
     /// Which symbol.
     pub symbol: String,
+    /// `buy` or `sell`.
+    pub side: String,
+    /// Shares asked for, as decimal text.
+    pub qty: String,
+    /// Shares filled so far, as decimal text.
+    pub filled_qty: String,
+    /// `market`, `limit`, `stop`, `stop_limit` or `trailing_stop`.
+    pub kind: String,
+    /// Its limit price, US dollars as decimal text; `None` when it has none.
+    pub limit_price: Option<String>,
+    /// Its stop price, US dollars as decimal text; `None` when it has none.
+    pub stop_price: Option<String>,
+    /// The broker's word for where it stands; `recorded`, `sending` or `unknown` while the broker has not
+    /// said one; `cancelling` once a cancel is wanted.
+    pub status: String,
+    /// When it was recorded, market time.
+    pub since: String,
+    /// How long ago that was, market time.
+    pub age_secs: f64,
 }
 
 /// One stream.

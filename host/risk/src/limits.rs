@@ -5,10 +5,10 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use sandpit_cores::LossLimits;
 use sandpit_types::Usd;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The operator's `[limits]`. What is absent stays at the ceiling.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
     /// Largest position in one symbol, percent of the capital.
@@ -40,7 +40,7 @@ pub struct Overrides {
 }
 
 /// Whether day trades are bounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DayTradeRule {
     /// They are not: the rule is gone (FINRA 4210, effective 2026-06-04, and at Alpaca since that day).
@@ -149,6 +149,25 @@ impl Limits {
             },
             day_trade_rule: overrides.day_trade_rule.unwrap_or(CEILINGS.day_trade_rule),
         })
+    }
+
+    /// The limits in force as an operator would write all of them.
+    pub fn in_force(&self) -> Overrides {
+        Overrides {
+            position_percent: Some(self.position_percent),
+            gross_percent: Some(self.gross_percent),
+            order_notional_percent: Some(self.order_notional_percent),
+            price_collar_percent: Some(self.price_collar_percent),
+            day_loss_percent: Some(self.day_loss_percent),
+            drawdown_percent: Some(self.drawdown_percent),
+            half_hour_loss_percent: Some(self.half_hour_loss_percent),
+            orders_per_minute: Some(self.orders_per_minute),
+            strategy_orders_per_minute: Some(self.strategy_orders_per_minute),
+            price_age_secs: Some(self.price_age_secs),
+            open_orders: Some(self.open_orders),
+            nav_usd: self.nav.map(Usd::get),
+            day_trade_rule: Some(self.day_trade_rule),
+        }
     }
 
     /// The capital that percentages are taken of: `min(equity, NAV_USD)`, never below zero.
@@ -287,6 +306,19 @@ mod tests {
             error.to_string(),
             "limits.gross_percent = 200 is looser than the built-in 100; set it to 100 or less"
         );
+    }
+
+    #[test]
+    fn the_limits_in_force_written_out_are_the_same_limits() {
+        for nav in [None, Some(decimal("25000"))] {
+            let overrides = Overrides { nav_usd: nav, open_orders: Some(7), ..Overrides::default() };
+            let limits = Limits::tightened(&overrides).expect("tighter");
+            assert_eq!(
+                Limits::tightened(&limits.in_force()).expect("as tight").in_force(),
+                limits.in_force()
+            );
+            assert_eq!((limits.in_force().open_orders, limits.in_force().nav_usd), (Some(7), nav));
+        }
     }
 
     #[test]

@@ -8,8 +8,10 @@ pub const PEAK_EQUITY: &str = "peak-equity";
 pub const DAY_START: &str = "day-start";
 /// When an operator had peak and day measured anew, and from which equity, once that is known.
 pub const REBASED: &str = "rebased";
-/// Why trading is frozen; there is none when it is not.
+/// Which cash that nothing explains trading is frozen for; there is none when it is not.
 pub const FREEZE: &str = "freeze";
+/// Who froze trading, and why; there is none when nobody did.
+pub const OPERATOR_FREEZE: &str = "operator-freeze";
 /// The newest account activity applied.
 pub const LAST_ACTIVITY: &str = "last-activity";
 /// Cash at the last reading that agreed with the books.

@@ -103,7 +103,7 @@ impl OrderStatus {
     }
 
     /// The wire word.
-    pub(crate) fn word(&self) -> &str {
+    pub fn word(&self) -> &str {
         match self {
             Self::PendingNew => "pending_new",
             Self::Accepted => "accepted",

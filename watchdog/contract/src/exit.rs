@@ -23,6 +23,10 @@ pub enum Exit {
     Incomplete,
     /// A session that is replayed does not do what was recorded.
     Differs,
+    /// An operator's command found no host that runs, or had no answer of it in time.
+    NoHost,
+    /// An operator's command is not for this user.
+    NotAllowed,
     /// Killed: by the flag, a limit, an operator. Never restarted automatically.
     Killed,
     /// Drained and ended on request of the watchdog; to be restarted.
@@ -33,7 +37,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, for tables in documents and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Ok,
         Self::Usage,
         Self::Config,
@@ -44,6 +48,8 @@ impl Exit {
         Self::Broker,
         Self::Incomplete,
         Self::Differs,
+        Self::NoHost,
+        Self::NotAllowed,
         Self::Killed,
         Self::Drained,
         Self::Failed,
@@ -62,6 +68,8 @@ impl Exit {
             Self::Broker => 15,
             Self::Incomplete => 16,
             Self::Differs => 17,
+            Self::NoHost => 18,
+            Self::NotAllowed => 19,
             Self::Killed => 20,
             Self::Drained => 30,
             Self::Failed => 31,
@@ -86,6 +94,8 @@ impl Exit {
             | Self::Address
             | Self::Data
             | Self::Differs
+            | Self::NoHost
+            | Self::NotAllowed
             | Self::Killed => false,
         }
     }

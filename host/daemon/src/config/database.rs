@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, ops::RangeInclusive, path::Path};
 use sandpit_alpaca::Secret;
 use sandpit_store::{Database, PostgresUrl, Retention};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
@@ -16,11 +16,11 @@ const KEEP_DAYS: RangeInclusive<u32> = 7..=36_500;
 /// The broker shows orders of weeks ago again, and those that are not known are taken for another's.
 const KEEP_ORDERS_DAYS: RangeInclusive<u32> = 30..=36_500;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DatabaseSection {
     /// It may hold a password.
-    #[serde(deserialize_with = "hidden")]
+    #[serde(deserialize_with = "hidden", serialize_with = "without_password")]
     pub(super) url: Option<Secret>,
     #[serde(deserialize_with = "days")]
     pub(super) keep_days: Option<u32>,
@@ -60,6 +60,17 @@ fn hidden<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, 
     let text = String::deserialize(deserializer)
         .map_err(|_| D::Error::custom("database.url must be a text in quotes"))?;
     Ok(Some(Secret::new(text)))
+}
+
+/// An address with neither user nor password: for whoever looks at the configuration.
+fn without_password<S: Serializer>(url: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_ref().map(|url| shown(url.expose())).serialize(serializer)
+}
+
+/// The same of one address. What is none is not shown at all: it may be a password.
+pub(super) fn shown(url: &str) -> String {
+    let url = url.parse::<PostgresUrl>().map(|url| Database::Postgres(url).to_string());
+    url.unwrap_or_else(|_| "not an address".to_owned())
 }
 
 /// The section, checked.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use sandpit_risk::Overrides;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Mode,
@@ -13,7 +13,7 @@ use super::{
     market_data::{DEFAULT_CANARY, Encoding},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     #[serde(default)]
@@ -24,6 +24,7 @@ pub(super) struct File {
     pub(super) listen: SocketAddr,
     #[serde(default = "default_kill_switch_file")]
     pub(super) kill_switch_file: PathBuf,
+    pub(super) control_socket: Option<PathBuf>,
     #[serde(default)]
     pub(super) broker: BrokerSection,
     #[serde(default)]
@@ -46,7 +47,7 @@ pub(super) struct File {
     pub(super) limits: Overrides,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum BrokerName {
     #[default]
@@ -54,7 +55,7 @@ pub(super) enum BrokerName {
     Alpaca,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct BrokerSection {
     pub(super) name: BrokerName,
@@ -63,7 +64,7 @@ pub(super) struct BrokerSection {
     pub(super) clock_speed: f64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct MarketDataSection {
     pub(super) canary: String,
@@ -71,14 +72,14 @@ pub(super) struct MarketDataSection {
     pub(super) news: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct BudgetSection {
     pub(super) trading_per_minute: u32,
     pub(super) data_per_minute: u32,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceSection {
     pub(super) name: String,
@@ -88,26 +89,26 @@ pub(super) struct SourceSection {
     pub(super) tokens_per_day: Option<u64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct OrdersSection {
     pub(super) claim: Vec<ClaimSection>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClaimSection {
     pub(super) client_id_prefix: String,
     pub(super) strategy: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct WatchdogSection {
     pub(super) socket: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct StrategiesSection {
     pub(super) event_deadline_ms: u64,

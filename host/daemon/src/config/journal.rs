@@ -3,14 +3,14 @@
 use std::ops::RangeInclusive;
 
 use sandpit_journal::Retention;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest is a century.
 const KEEP_DAYS: RangeInclusive<u32> = 1..=36_500;
 /// The least holds two segments; the most is a petabyte.
 const MAX_MB: RangeInclusive<u64> = 128..=1_000_000_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct JournalSection {
     pub(super) enabled: bool,

@@ -1,7 +1,7 @@
 //! What comes in beside what strategies ask for, and how it is written on the wire.
 
 use sandpit_types::Symbol;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::file::MarketDataSection;
 
@@ -13,7 +13,7 @@ const MAX_SYMBOL_CHARS: usize = 16;
 const MAX_NEWS_SYMBOLS: usize = 500;
 
 /// How the market-data stream writes its messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Encoding {
     /// MessagePack, in binary frames.

@@ -15,7 +15,7 @@ use sandpit_journal::Retention;
 use sandpit_risk::Limits;
 use sandpit_strategy::Trust;
 use sandpit_types::Usd;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 mod budget;
 mod database;
@@ -26,6 +26,7 @@ mod journal;
 mod market_data;
 mod orders;
 mod secrets;
+mod show;
 
 pub(crate) use self::{
     budget::Quotas,
@@ -35,6 +36,7 @@ pub(crate) use self::{
     market_data::{Encoding, MarketData},
     orders::ClaimRule,
     secrets::{Unusable, with_files},
+    show::{Shown, show},
 };
 use self::{
     endpoints::endpoints,
@@ -43,7 +45,7 @@ use self::{
 };
 
 /// What the host does with orders.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Mode {
     /// Real data, fills from the in-process venue, nothing sent.
@@ -87,6 +89,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// A file whose existence kills.
     pub(crate) kill_switch_file: PathBuf,
+    /// Where operators are heard; `None` for the usual place.
+    pub(crate) control_socket: Option<PathBuf>,
     /// Bearer token of the panel, at least 16 characters; `/status` and money in `/metrics` need it when
     /// set.
     pub(crate) panel_token: Option<Secret>,
@@ -122,6 +126,8 @@ pub(crate) struct Config {
     pub(crate) trust: Trust,
 }
 
+/// The variables with the broker's keys.
+const KEYS: [&str; 2] = ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY"];
 /// A panel token shorter than this can be guessed.
 const MIN_TOKEN_CHARS: usize = 16;
 /// The fastest market a simulator may be run at.
@@ -153,6 +159,20 @@ impl Config {
         let file = read(path)?;
         let mode = mode(&file, env)?;
         Ok((file.state_dir, mode))
+    }
+
+    /// For commands that never talk to the broker: its keys may be missing.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub(crate) fn without_keys(path: &Path, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let mut env = env.clone();
+        for key in KEYS {
+            if variable(&env, key).is_none() {
+                env.insert(key.to_owned(), "none".to_owned());
+            }
+        }
+        Self::load(path, &env)
     }
 
     fn check(file: File, path: &Path, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
@@ -192,13 +212,14 @@ impl Config {
             plugins_dir: file.plugins_dir,
             listen: file.listen,
             kill_switch_file,
+            control_socket: file.control_socket,
             panel_token: panel_token(env)?,
             watchdog_socket: file.watchdog.socket,
             endpoints: endpoints(&file.broker, mode),
             feed: file.broker.feed,
             clock_speed,
-            key_id: secret(env, "APCA_API_KEY_ID")?,
-            secret: secret(env, "APCA_API_SECRET_KEY")?,
+            key_id: secret(env, KEYS[0])?,
+            secret: secret(env, KEYS[1])?,
             quotas,
             market_data,
             claims,

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     ambient,
+    control::{self, Control, Tickets},
     dry_run::DryRun,
     fan_out::fan_out,
     plugins::{Said, wanted_data, wanted_news},
@@ -161,13 +162,24 @@ impl Spawner<'_> {
         stats
     }
 
-    /// Box 4, and the mail from it to the strategies and to the order stream.
+    /// Hears what operators want. It decides nothing, so nothing ends when it does.
+    pub(super) fn control(&self, tickets: Arc<Tickets>) {
+        let (config, figures) = (&self.prepared.config, self.prepared.figures.clone());
+        let environment = ambient::environment();
+        let socket = control::place(config, environment.get("RUNTIME_DIRECTORY").map(String::as_str));
+        let (state_dir, inputs) = (config.state_dir.clone(), self.inputs.clone());
+        let control = Control { state_dir, socket, figures, inputs, tickets };
+        tokio::spawn(control.serve(self.stopped.clone()));
+    }
+
+    /// Box 4, and the mail from it to the strategies, to the order stream and to operators.
     pub(super) fn desk<B: Broker>(
         &self,
         desk: Desk<B, Reviewer>,
         inputs: mpsc::Receiver<DeskInput>,
         arrivals: Arc<Arrivals>,
         account: Account,
+        tickets: Arc<Tickets>,
     ) -> (JoinHandle<DeskEnd>, mpsc::Receiver<Suspicion>) {
         let (outputs, mail) = mpsc::channel(DESK_OUTPUTS);
         let probes = self.inputs.clone();
@@ -177,7 +189,7 @@ impl Spawner<'_> {
         let (suspects, suspicions) = mpsc::channel(SUSPICIONS);
         let roster = self.prepared.plugins.roster.clone();
         let post = Mail::new(roster, arrivals, account, self.prepared.clock.clone());
-        self.mail(post, mail, suspects);
+        self.mail(post, mail, suspects, tickets);
         let (task, endings) = (tokio::spawn(desk.run(inputs, outputs)), self.endings.clone());
         let watched = tokio::spawn(async move {
             let ended = task.await;
@@ -192,6 +204,7 @@ impl Spawner<'_> {
         mut mail: Mail,
         mut outputs: mpsc::Receiver<DeskOutput>,
         suspects: mpsc::Sender<Suspicion>,
+        tickets: Arc<Tickets>,
     ) {
         let figures = self.prepared.figures.clone();
         let deliver = async move {
@@ -203,6 +216,7 @@ impl Spawner<'_> {
                         let _ =
                             suspects.try_send(Suspicion { connection: *connection, what: reason.clone() });
                     }
+                    DeskOutput::Answer { ticket, answer } => tickets.answer(*ticket, answer.clone()),
                     DeskOutput::Order { .. }
                     | DeskOutput::Fill { .. }
                     | DeskOutput::Refused { .. }

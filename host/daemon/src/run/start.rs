@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     config::ClaimRule,
+    control::Tickets,
     dry_run::DryRun,
     figures::Running,
     lease::{LeaseClient, LeaseParts, Order},
@@ -96,7 +97,9 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     spawner.retention(&store);
     let stats = desk.stats();
     let arrivals = Arc::new(Arrivals::default());
-    let (desk, suspicions) = spawner.desk(desk, desk_inputs, arrivals.clone(), found.account);
+    let tickets = Arc::new(Tickets::default());
+    let (desk, suspicions) =
+        spawner.desk(desk, desk_inputs, arrivals.clone(), found.account, tickets.clone());
     let updates = spawner.updates(orders, suspicions);
     spawner.clock();
     spawner.ticks();
@@ -112,6 +115,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         news,
         alpaca,
     });
+    spawner.control(tickets);
     let mode = prepared.config.mode.as_str();
     tracing::info!(mode, epoch = %prepared.epoch, event = "started", "trading");
     let feeds = Feeds { market, wire, data: ingest, books: stats, arrivals, dry_run };

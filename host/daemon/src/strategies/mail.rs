@@ -224,8 +224,8 @@ impl Mail {
                 }
                 self.account = account;
             }
-            // For whoever holds the order stream, not for strategies.
-            DeskOutput::StreamSuspect { .. } => {}
+            // For whoever holds the order stream, and for operators: not for strategies.
+            DeskOutput::StreamSuspect { .. } | DeskOutput::Answer { .. } => {}
             DeskOutput::Alert(text) => tracing::error!(alert = %text, event = "alert", "alert"),
         }
     }

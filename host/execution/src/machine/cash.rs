@@ -3,15 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use sandpit_cores::{
-    orders::Order,
-    reconcile::{Agreed, CashVerdict, Claim, KnownRows},
-};
-use sandpit_store::{Actor, Audit, Record, facts};
-use sandpit_types::{Account, ClientOrderId, Fill, MarketTime, Usd};
+use sandpit_cores::reconcile::{Agreed, CashVerdict, Claim, KnownRows};
+use sandpit_store::{Record, facts};
+use sandpit_types::{Account, Fill, MarketTime, Usd};
 use tracing::error;
 
-use super::{Machine, activities, audit, errands::Errand};
+use super::{Machine, activities};
 use crate::{DeskError, Review};
 
 /// What was last written of the two facts.
@@ -36,12 +33,7 @@ impl<R: Review> Machine<R> {
         }
         self.rows.known.clone_from(&self.written.rows);
         self.rows.start = newest.unwrap_or(now) - activities::BEFORE_START;
-        if let Some(reason) = stored.get(facts::FREEZE) {
-            self.cash.restore_frozen();
-            self.books.set_frozen(Some(reason.clone()));
-            self.stats.write(|counts| counts.frozen = Some(reason.clone()));
-            self.raise(format!("still frozen: {reason}"), now);
-        }
+        self.restore_freezes(stored, now);
         Ok(())
     }
 
@@ -95,49 +87,7 @@ impl<R: Review> Machine<R> {
              explained"
         );
         error!(event = "frozen", "{reason}");
-        self.books.set_frozen(Some(reason.clone()));
-        self.stats.write(|counts| counts.frozen = Some(reason.clone()));
-        self.ledger.record(Record::Fact { name: facts::FREEZE, value: Some(reason.clone()) });
-        self.cancel_entries(now);
-        let (action, detail) = ("freeze", reason.clone());
-        let (client_id, symbol) = (None, None);
-        self.ledger.record(Record::Audit(Audit {
-            time: now,
-            actor: Actor::Host,
-            action,
-            client_id,
-            symbol,
-            detail,
-        }));
-        self.raise(
-            format!(
-                "frozen, only orders that reduce are sent: {reason}; look for money that moved at the \
-                 broker, stop the host, then `sandpit unfreeze` (with `--rebase` if it is gone for good)"
-            ),
-            now,
-        );
-    }
-
-    /// While frozen, what rests at the broker and would add when it fills is cancelled. Exits stay, and so
-    /// does an entry that has filled in part and brings exits along: they would go with it.
-    pub(super) fn cancel_entries(&mut self, now: MarketTime) {
-        if self.books.frozen().is_none() {
-            return;
-        }
-        let adds = |order: &&Order| {
-            let request = &order.request;
-            let held = self.books.sub_book(order.strategy(), &request.symbol).qty;
-            let takes =
-                !held.is_zero() && request.side.signed(request.qty).is_positive() != held.is_positive();
-            let brings = !request.class.legs().is_empty() && !order.filled().qty().is_zero();
-            order.links.leg_of.is_none() && !takes && !brings
-        };
-        let is_new = |id: &ClientOrderId| !self.errands.is_wanted(Errand::Cancel, id);
-        let entries = self.books.open_orders().filter(adds).map(|order| order.client_id().clone());
-        let entries: Vec<ClientOrderId> = entries.filter(is_new).collect();
-        for id in entries {
-            self.ask_cancel(&id, &audit::host(), "it would add risk while frozen", now);
-        }
+        self.freeze_for_cash(reason, now);
     }
 
     /// Writes down what changed of the facts, in the commit of whatever changed them.

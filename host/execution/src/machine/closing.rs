@@ -21,6 +21,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_cores::{orders::Order, plan::Planned};
+use sandpit_store::Actor;
 use sandpit_types::{
     ClientOrderId, MarketTime, OrderClass, OrderKind, Qty, Refusal, Side, StrategyName, StrategyOrderId,
     Submit, Symbol, TimeInForce,
@@ -66,6 +67,11 @@ impl Closings {
 
     pub(super) fn holds(&self, strategy: &StrategyName, id: StrategyOrderId) -> bool {
         self.0.iter().any(|((owner, _), leaving)| owner == strategy && leaving.id == id)
+    }
+
+    /// Who leaves what.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&StrategyName, &Symbol)> {
+        self.0.keys().map(|(strategy, symbol)| (strategy, symbol))
     }
 
     /// Whether a strategy waits for the end of its orders in a symbol.
@@ -133,17 +139,35 @@ impl<R: Review> Machine<R> {
 
     /// Cancels everything of a strategy in symbols that it does not trade any more, what waits included.
     pub(super) fn cancel_symbols(&mut self, strategy: &StrategyName, symbols: &[Symbol], now: MarketTime) {
+        let reason = "the strategy does not trade it any more";
+        self.cancel_in(strategy, symbols, &audit::host(), reason, now);
+    }
+
+    /// Cancels everything of a strategy in these symbols, what waits included. Which orders are open, and how
+    /// many waited.
+    pub(super) fn cancel_in(
+        &mut self,
+        strategy: &StrategyName,
+        symbols: &[Symbol],
+        actor: &Actor,
+        reason: &str,
+        now: MarketTime,
+    ) -> (Vec<ClientOrderId>, usize) {
         let withdrawn = self.planning.take(strategy, |submit| symbols.contains(&submit.symbol));
+        let mut waited = withdrawn.len();
         self.withdraw(withdrawn, now);
         let meant = |(owner, symbol): &(StrategyName, Symbol), _: &mut Leaving| {
             owner == strategy && symbols.contains(symbol)
         };
         let given_up = self.closings.0.extract_if(.., meant);
-        let given_up = given_up.map(|((_, symbol), leaving)| (leaving.id, symbol)).collect();
+        let given_up: Vec<_> = given_up.map(|((_, symbol), leaving)| (leaving.id, symbol)).collect();
+        waited += given_up.len();
         self.tell_given_up(strategy, given_up, now);
-        for id in symbols.iter().flat_map(|symbol| self.to_end(strategy, Some(symbol))).collect::<Vec<_>>() {
-            self.ask_cancel(&id, &audit::host(), "the strategy does not trade it any more", now);
+        let orders: Vec<_> = symbols.iter().flat_map(|symbol| self.to_end(strategy, Some(symbol))).collect();
+        for id in &orders {
+            self.ask_cancel(id, actor, reason, now);
         }
+        (orders, waited)
     }
 
     /// The orders of a strategy that are not over, those included that were replaced by what the books do not

@@ -9,7 +9,7 @@ use sandpit_store::{Actor, Record};
 use sandpit_types::{ClientOrderId, Intent, MarketTime, Refusal, StrategyName, StrategyOrderId, Submit};
 use tracing::info;
 
-use super::{Action, Machine, Mode, audit, story::Kind};
+use super::{ALL_ORDERS, Action, Machine, Mode, audit, story::Kind};
 use crate::{DeskOutput, Review};
 
 impl<R: Review> Machine<R> {
@@ -69,7 +69,9 @@ impl<R: Review> Machine<R> {
                 self.close_position(strategy, incarnation, (id, symbol), now);
             }
             Intent::Cancel(id) => self.cancel_one(strategy, incarnation, id, batch, now),
-            Intent::CancelAll => self.cancel_all(strategy, &audit::strategy(strategy), batch, now),
+            Intent::CancelAll => {
+                self.cancel_all(strategy, &audit::strategy(strategy), ALL_ORDERS, batch, now);
+            }
             Intent::Signal(signal) => {
                 let record = Record::Signal { time: now, strategy: strategy.clone(), signal };
                 self.keep_story(strategy, Kind::Signal, record, now);
@@ -165,27 +167,34 @@ impl<R: Review> Machine<R> {
         let order = self.books.find(self.config.epoch, strategy, incarnation, id);
         let client_id = order.map(|order| order.client_id().clone());
         let actor = audit::strategy(strategy);
-        if !client_id.is_some_and(|client_id| self.cancel_with_kin(&client_id, &actor, "", now)) {
+        let has_open =
+            |client_id: ClientOrderId| !self.cancel_with_kin(&client_id, &actor, "", now).is_empty();
+        if !client_id.is_some_and(has_open) {
             self.refuse(strategy, id, Refusal::UnknownOrder, now);
         }
     }
 
-    /// Cancels everything of a strategy, what waits included.
+    /// Cancels everything of a strategy, what waits included. Which orders are open, and how many waited.
     pub(super) fn cancel_all(
         &mut self,
         strategy: &StrategyName,
         actor: &Actor,
+        reason: &str,
         batch: &mut Vec<Planned>,
         now: MarketTime,
-    ) {
+    ) -> (Vec<ClientOrderId>, usize) {
         let mut withdrawn = std::mem::take(batch);
         withdrawn.extend(self.planning.take(strategy, |_| true));
+        let mut waited = withdrawn.len();
         self.withdraw(withdrawn, now);
         let given_up = self.closings.give_up(strategy, |_| true);
+        waited += given_up.len();
         self.tell_given_up(strategy, given_up, now);
-        for id in self.to_end(strategy, None) {
-            self.ask_cancel(&id, actor, "all orders", now);
+        let orders = self.to_end(strategy, None);
+        for id in &orders {
+            self.ask_cancel(id, actor, reason, now);
         }
+        (orders, waited)
     }
 
     /// Hands recorded orders to the broker, as many as may be under way.

@@ -1,11 +1,13 @@
-//! What only people can judge: their own cancels, and trades that the exchange takes back.
+//! What only people can judge: what they want themselves, and trades that the exchange takes back.
+
+use std::collections::BTreeSet;
 
 use sandpit_cores::orders::OrderEvent;
-use sandpit_store::Actor;
-use sandpit_types::{ClientOrderId, MarketTime, TradeEvent, TradeUpdate};
+use sandpit_store::{Actor, Audit, Record};
+use sandpit_types::{ClientOrderId, MarketTime, StrategyName, TradeEvent, TradeUpdate};
 
 use super::Machine;
-use crate::Review;
+use crate::{Answer, CancelScope, Deed, DeskOutput, Instruction, Review};
 
 impl<R: Review> Machine<R> {
     /// The order stream brought something.
@@ -43,34 +45,94 @@ impl<R: Review> Machine<R> {
         );
     }
 
-    /// A person wants an order cancelled.
-    pub(super) fn cancel_by_hand(
+    /// A person wants something. The answer follows the records of what is done.
+    pub(super) fn instructed(&mut self, instruction: Instruction, now: MarketTime) {
+        let Instruction { ticket, operator, reason, deed } = instruction;
+        let answer = match deed {
+            Deed::Cancel(CancelScope::Order(id)) => self.cancel_by_hand(&id, operator, &reason, now),
+            Deed::Cancel(scope) => self.cancel_many(&scope, operator, &reason, now),
+            Deed::Freeze => self.freeze_by_hand(&operator, &reason, now),
+            Deed::Unfreeze => self.unfreeze_by_hand(&operator, &reason, now),
+        };
+        self.tell(DeskOutput::Answer { ticket, answer });
+    }
+
+    fn cancel_by_hand(
         &mut self,
         id: &ClientOrderId,
         operator: String,
         reason: &str,
         now: MarketTime,
-    ) {
+    ) -> Answer {
         let actor = Actor::Operator(operator);
-        if !self.cancel_with_kin(id, &actor, reason, now) {
-            let reason = format!("{reason} (nothing of it is open)");
-            self.audit_cancel(actor, id, &reason, now);
+        let orders = self.cancel_with_kin(id, &actor, reason, now);
+        if !orders.is_empty() {
+            return Answer::Cancelling { orders, withdrawn: 0 };
+        }
+        let reason = format!("{reason} (nothing of it is open)");
+        self.audit_cancel(actor, id, &reason, now);
+        match self.books.order(id).map(|order| self.books.standing(order)) {
+            Some(order) => Answer::Over { status: order.state().status(), filled: order.filled_in_all() },
+            None => Answer::Unknown,
         }
     }
 
-    /// Cancels an order and what goes with it. `false` when nothing of it is open.
+    /// Cancels everything of a strategy, in a symbol, or of all.
+    fn cancel_many(
+        &mut self,
+        scope: &CancelScope,
+        operator: String,
+        reason: &str,
+        now: MarketTime,
+    ) -> Answer {
+        let actor = Actor::Operator(operator);
+        let (mut orders, mut withdrawn) = (Vec::new(), 0);
+        for strategy in self.strategies_with_orders() {
+            let (open, waited) = match scope {
+                CancelScope::Strategy(only) if *only != strategy => continue,
+                CancelScope::Symbol(symbol) => {
+                    self.cancel_in(&strategy, std::slice::from_ref(symbol), &actor, reason, now)
+                }
+                CancelScope::Order(_) | CancelScope::Strategy(_) | CancelScope::All => {
+                    self.cancel_all(&strategy, &actor, reason, &mut Vec::new(), now)
+                }
+            };
+            orders.extend(open);
+            withdrawn += waited;
+        }
+        let (whose, symbol) = match scope {
+            CancelScope::Strategy(strategy) => (format!("all of {strategy}"), None),
+            CancelScope::Symbol(symbol) => (format!("all in {symbol}"), Some(symbol.clone())),
+            CancelScope::Order(_) | CancelScope::All => ("all".to_owned(), None),
+        };
+        let detail = format!("{reason} ({whose}: {} open, {withdrawn} waiting)", orders.len());
+        let (action, client_id) = ("cancel", None);
+        self.ledger.record(Record::Audit(Audit { time: now, actor, action, client_id, symbol, detail }));
+        Answer::Cancelling { orders, withdrawn }
+    }
+
+    /// Whoever has an order that is open, waits, or is waited for to leave a symbol.
+    fn strategies_with_orders(&self) -> BTreeSet<StrategyName> {
+        let open = self.books.open_orders().chain(self.books.owing_orders());
+        let open = open.map(|order| order.strategy().clone());
+        let planned = self.planning.all().map(|planned| planned.strategy.clone());
+        let leaving = self.closings.all().map(|(strategy, _)| strategy.clone());
+        open.chain(planned).chain(leaving).collect()
+    }
+
+    /// Cancels an order and what goes with it. Which that are; none when nothing of it is open.
     pub(super) fn cancel_with_kin(
         &mut self,
         id: &ClientOrderId,
         actor: &Actor,
         reason: &str,
         now: MarketTime,
-    ) -> bool {
+    ) -> Vec<ClientOrderId> {
         let meant = self.meant_by_cancel(id);
         for id in &meant {
             self.ask_cancel(id, actor, reason, now);
         }
-        !meant.is_empty()
+        meant
     }
 
     /// Notes that somebody wants one order cancelled.

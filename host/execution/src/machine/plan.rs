@@ -41,6 +41,11 @@ impl Planning {
         self.plan.take(|planned| planned.strategy == *strategy && is_meant(&planned.submit))
     }
 
+    /// All that waits.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Planned> {
+        self.plan.iter()
+    }
+
     /// What waits belongs to this life of the strategy from now on.
     pub(super) fn inherit(&mut self, strategy: &StrategyName, incarnation: u32) {
         self.plan.inherit(strategy, incarnation);

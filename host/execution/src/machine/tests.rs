@@ -8,6 +8,7 @@ mod hearing;
 mod leaving;
 mod lives;
 mod lost;
+mod operator;
 mod pace;
 mod pacing;
 mod storm;
@@ -29,6 +30,7 @@ fn told(world: &World) -> Vec<String> {
         | DeskOutput::Introduction { .. }
         | DeskOutput::Account(_)
         | DeskOutput::StreamSuspect { .. }
+        | DeskOutput::Answer { .. }
         | DeskOutput::Alert(_) => None,
     };
     world.told.iter().filter_map(word).collect()

@@ -354,6 +354,7 @@ impl Bench {
             DeskOutput::Introduction { .. }
             | DeskOutput::Account(_)
             | DeskOutput::StreamSuspect { .. }
+            | DeskOutput::Answer { .. }
             | DeskOutput::Alert(_) => return,
         });
     }

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Bought once and sold in part; the cash of the account has been agreed upon.
-fn settled() -> World {
+pub(super) fn settled() -> World {
     let mut world = World::new();
     world.submit(1, Side::Buy, 10);
     world.calm();

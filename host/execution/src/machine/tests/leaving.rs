@@ -8,7 +8,7 @@ use super::{
     lives::to_limit,
     world::{Post, World, market, name, qty, secs, spy},
 };
-use crate::{DeskInput, machine::Action};
+use crate::{CancelScope, Deed, DeskInput, Instruction, machine::Action};
 
 fn limit(usd: i64) -> OrderKind {
     OrderKind::Limit { limit_price: Price::new(usd.into()) }
@@ -259,7 +259,9 @@ fn wish(world: &mut World, wish: Wish) {
         Wish::ByHand => {
             let client_id = world.machine.name_of(&world.venue.orders[1].shown).expect("it is ours");
             let (operator, reason) = ("me".to_owned(), "test".to_owned());
-            world.machine.input(DeskInput::CancelOrder { client_id, operator, reason }, world.now);
+            let deed = Deed::Cancel(CancelScope::Order(client_id));
+            let wish = Instruction { ticket: 1, operator, reason, deed };
+            world.machine.input(DeskInput::Instruction(wish), world.now);
         }
     }
 }

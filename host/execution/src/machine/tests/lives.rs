@@ -10,6 +10,7 @@ use super::{
     world::{Post, World, name, qty, secs, spy},
     *,
 };
+use crate::{CancelScope, Deed, Instruction};
 
 fn price(usd: i64) -> Price {
     Price::new(usd.into())
@@ -77,7 +78,7 @@ fn told_of_legs(world: &World) -> Vec<(u64, Leg, String)> {
     world.told.iter().filter_map(word).collect()
 }
 
-fn audits(world: &World) -> Vec<String> {
+pub(super) fn audits(world: &World) -> Vec<String> {
     let line = |record: &Record| match record {
         Record::Audit(Audit { actor, action, detail, .. }) => {
             let who = match actor {
@@ -615,10 +616,13 @@ fn the_audit_log_has_one_shape_for_an_operators_cancel_and_a_bots_fill() {
     world.hear_all();
     let client_id = world.venue.orders[0].shown.ours().expect("ours");
     let operator = "ann".to_owned();
-    let by_hand = |client_id| DeskInput::CancelOrder {
-        client_id,
-        operator: operator.clone(),
-        reason: "too large".into(),
+    let by_hand = |client_id| {
+        DeskInput::Instruction(Instruction {
+            ticket: 1,
+            operator: operator.clone(),
+            reason: "too large".into(),
+            deed: Deed::Cancel(CancelScope::Order(client_id)),
+        })
     };
     world.machine.input(by_hand(client_id.clone()), world.now);
     resolve(&mut world);

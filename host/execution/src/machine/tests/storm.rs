@@ -10,7 +10,7 @@ use super::{
     lives::{bracket, oco, oto, to_limit},
     world::{Post, World, name, qty, secs, spy},
 };
-use crate::{DeskInput, DeskOutput};
+use crate::{CancelScope, Deed, DeskInput, DeskOutput, Instruction};
 
 /// One step of the storm.
 #[derive(Clone, Debug)]
@@ -122,7 +122,9 @@ fn act(world: &mut World, step: &Step, next_id: &mut u64) {
             if !ids.is_empty() {
                 let client_id = ids[which % ids.len()].clone();
                 let (operator, reason) = ("ann".to_owned(), "why not".to_owned());
-                world.machine.input(DeskInput::CancelOrder { client_id, operator, reason }, world.now);
+                let deed = Deed::Cancel(CancelScope::Order(client_id));
+                let wish = Instruction { ticket: 1, operator, reason, deed };
+                world.machine.input(DeskInput::Instruction(wish), world.now);
             }
         }
         Step::Cancel(back) => world.cancel(next_id.saturating_sub(*back)),

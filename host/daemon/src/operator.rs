@@ -1,0 +1,130 @@
+//! What an operator asks of a running host, and how it is told.
+//!
+//! Reading goes to the monitor's port, like any other reader; what changes something goes over the control
+//! socket, where the kernel says who asks.
+
+mod ask;
+mod change;
+mod effective;
+mod logs;
+mod show;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use sandpit_contract::Exit;
+use serde_json::{Value, json};
+
+pub(crate) use self::change::unfreeze;
+use self::{change::CancelArgs, logs::LogsArgs};
+use crate::{ambient, config::Config, run::Failure};
+
+/// Where the configuration of an installed host is.
+pub(crate) const CONFIG: &str = "/etc/sandpit/sandpit.toml";
+
+/// What every command of an operator takes.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// The configuration file of the host.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    pub(crate) config: PathBuf,
+    /// One JSON object with stable names instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Looking at a running host, and having it do something.
+#[derive(Subcommand)]
+pub(crate) enum OperatorCommand {
+    /// How the host stands, on one screen.
+    Status(Common),
+    /// The orders that are open in the host's books.
+    Orders {
+        #[command(flatten)]
+        common: Common,
+        /// Only those of this strategy.
+        #[arg(long, value_name = "NAME")]
+        strategy: Option<String>,
+        /// Only those in this symbol.
+        #[arg(long)]
+        symbol: Option<String>,
+    },
+    /// What the host's books hold.
+    Positions(Common),
+    /// The strategies: state, orders, profit and loss, last error.
+    Strategies(Common),
+    Cancel(CancelArgs),
+    /// Send nothing but orders that reduce, over restarts, until `unfreeze`.
+    ///
+    /// Entries that rest at the broker are cancelled; exits and stops stay. A dry run forgets it when it
+    /// ends.
+    Freeze {
+        #[command(flatten)]
+        common: Common,
+        /// Why; it is kept in the audit log with your name.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    Logs(LogsArgs),
+}
+
+/// What came of a command.
+pub(crate) struct Told {
+    /// For people.
+    pub(crate) text: String,
+    /// For programs.
+    pub(crate) json: Value,
+    /// What the process ends with.
+    pub(crate) exit: Exit,
+}
+
+/// Runs a command and tells what came of it: text or JSON on standard output, a failure in one sentence.
+pub(crate) fn operate(command: &OperatorCommand) -> Exit {
+    let (common, told) = match command {
+        OperatorCommand::Logs(args) => (&args.common, logs::logs(args)),
+        OperatorCommand::Status(common) => (common, show(common, show::status)),
+        OperatorCommand::Orders { common, strategy, symbol } => {
+            let (strategy, symbol) = (strategy.as_deref(), symbol.as_deref());
+            (common, show(common, |host| show::orders(host, strategy, symbol)))
+        }
+        OperatorCommand::Positions(common) => (common, show(common, show::positions)),
+        OperatorCommand::Strategies(common) => (common, show(common, show::strategies)),
+        OperatorCommand::Cancel(args) => (&args.common, change::cancel(args)),
+        OperatorCommand::Freeze { common, reason } => (common, change::freeze(common, reason)),
+    };
+    tell(told, common.json)
+}
+
+/// Says what came of a command.
+pub(crate) fn tell(told: Result<Told, Failure>, is_json: bool) -> Exit {
+    let (text, json, exit) = match told {
+        Ok(told) => (told.text, told.json, told.exit),
+        Err(failure) => {
+            eprintln!("error: {}", failure.sentence);
+            let json = json!({"error": failure.sentence, "exit_code": failure.exit.code()});
+            (String::new(), json, failure.exit)
+        }
+    };
+    if is_json {
+        println!("{json}");
+    } else if !text.is_empty() {
+        println!("{}", text.trim_end());
+    }
+    exit
+}
+
+/// `config show`: what is in force, and where each value comes from.
+pub(crate) fn show_config(common: &Common) -> Exit {
+    tell(effective::effective(common), common.json)
+}
+
+fn show(common: &Common, how: impl FnOnce(&Value) -> Told) -> Result<Told, Failure> {
+    Ok(how(&ask::snapshot(&config(common)?)?))
+}
+
+/// The configuration as far as it matters to somebody who only wants to reach the host.
+fn config(common: &Common) -> Result<Config, Failure> {
+    Config::without_keys(&common.config, &ambient::environment())
+        .map_err(|error| Failure::new(Exit::Config, error))
+}
