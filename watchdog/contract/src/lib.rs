@@ -9,7 +9,9 @@ mod message;
 mod status;
 mod time;
 
-pub use drill::{DrillOutcome, DrillStatus, MAX_DRILL_TEXT};
+pub use drill::{
+    ALERT_TESTS_FILE, AlertTest, DRILLS_FILE, DrillNote, DrillOutcome, DrillStatus, MAX_DRILL_TEXT,
+};
 pub use exit::Exit;
 pub use latch::{ARMED_FILE, Armed, LATCH_FILE, Latch, LatchError, Layer, Policy};
 pub use message::{
