@@ -10,6 +10,7 @@ mod dry_run;
 mod fan_out;
 mod figures;
 mod flag;
+mod golive;
 mod lease;
 mod log;
 mod loops;
@@ -35,11 +36,12 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use config::Config;
 use log::Log;
 use run::Failure;
 use sandpit_contract::Exit;
+use sandpit_operator::{doctor::DoctorArgs, golive::GoliveArgs, setup::SetupArgs};
 use sandpit_workbench::PluginCommand;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -69,9 +71,19 @@ enum Command {
     #[command(subcommand)]
     Plugin(PluginCommand),
     Replay(replay::ReplayArgs),
+    Setup(SetupArgs),
+    Doctor(DoctorArgs),
+    Golive(GoliveArgs),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Write manual pages and completions, for a package.
+    #[command(hide = true)]
+    Docs {
+        /// Where to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Compile one plugin, in a process of its own: the trading process never runs a compiler.
     #[command(hide = true)]
     CompilePlugin {
@@ -133,6 +145,29 @@ fn main() -> ExitCode {
             log_to_stderr("warn");
             or_tell(replay::replay(&args))
         }
+        Command::Setup(args) => {
+            let set_up = sandpit_operator::setup::setup(&args, &ambient::world());
+            set_up.map_or_else(|failure| or_say(Err(failure.into()), ""), |()| Exit::Ok)
+        }
+        Command::Doctor(args) => {
+            let (exit, said) = sandpit_operator::doctor::doctor(&args, &ambient::world());
+            println!("{said}");
+            exit
+        }
+        Command::Golive(args) => {
+            log_to_stderr("warn");
+            golive::golive(&args).map_or_else(
+                |failure| or_say(Err(failure), ""),
+                |(exit, said)| {
+                    println!("{said}");
+                    exit
+                },
+            )
+        }
+        Command::Docs { out } => {
+            let written = sandpit_operator::docs::write(Cli::command(), &out);
+            or_say(written.map(|()| Exit::Ok).map_err(Failure::from), "written")
+        }
         Command::Config(ConfigCommand::Check { config }) => {
             let said = load(&config).and_then(|config| plugins::check(&config));
             or_say(said, "the configuration is valid, and so are the plugins")
@@ -152,12 +187,18 @@ fn load(path: &Path) -> Result<Config, Failure> {
 
 fn run(path: &Path) -> Result<Exit, Failure> {
     let config = load(path)?;
+    let signed = golive::gate(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let ending = runtime.block_on(run::run(config));
+    let ending = runtime.block_on(async {
+        if let Some(record) = signed {
+            golive::stay_in_use(config.state_dir.clone(), record);
+        }
+        run::run(config).await
+    });
     // What is still waiting for a peer that never answers must not keep the process.
     runtime.shutdown_background();
     ending

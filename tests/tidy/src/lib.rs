@@ -127,10 +127,21 @@ const SENDERS: [&str; 8] =
     ["hyper", "hyper-util", "isahc", "reqwest", "tokio-tungstenite", "tungstenite", "ureq", "curl"];
 
 /// Who may use them: the adapter behind its gate, the watchdog with a quota of its own, the simulated broker,
-/// what only tests, and `host/records`: an operator's command talks to the bucket that he names for backups,
-/// never to the broker and never from a host that trades.
-const MAY_SEND: [&str; 6] =
-    ["host/brokers/alpaca", "host/records", "watchdog/daemon", "sim/server", "xtask", "tests/"];
+/// what only tests, and two of an operator's commands, never from a host that trades: `host/records` talks to
+/// the bucket that he names for backups, `host/operator` asks the broker whether it accepts the keys.
+const MAY_SEND: [&str; 7] = [
+    "host/brokers/alpaca",
+    "host/records",
+    "host/operator",
+    "watchdog/daemon",
+    "sim/server",
+    "xtask",
+    "tests/",
+];
+
+/// The folder of the host whose HTTP client may only ask, and the words by which it would do more.
+const ONLY_ASKS: (&str, [&str; 6]) =
+    ("host/operator/", [".post(", ".put(", ".patch(", ".delete(", ".send_json(", "Request::builder"]);
 
 /// The one file of `host/records` in which the words of its HTTP client may stand (see `MAY_SEND`).
 const BUCKET: (&str, [&str; 2]) = ("host/records/src/bucket.rs", [".send()", "Client::builder"]);
@@ -186,6 +197,10 @@ pub fn ways_around_the_gate(name: &str, text: &str) -> Vec<String> {
             SENDING.iter().filter(|(word, place)| line.contains(word) && !is_allowed(word, place))
         {
             found.push(format!("{name}:{}: `{word}` may stand in {place} only", at + 1));
+        }
+        if name.starts_with(ONLY_ASKS.0) {
+            let more = ONLY_ASKS.1.iter().filter(|word| line.contains(**word));
+            found.extend(more.map(|word| format!("{name}:{}: `{word}`: it may only ask", at + 1)));
         }
         let is_new_function = line.trim_start().split(' ').any(|word| word == "fn");
         has_asked =
@@ -334,6 +349,8 @@ mod tests {
         check("host/records/src/bucket.rs", "    client.send().await\n", 0);
         check("host/records/src/bucket.rs", "    TcpStream::connect(address);\n", 1);
         check("host/records/src/place.rs", "    client.send().await\n", 1);
+        check("host/operator/src/ask.rs", "    agent.get(url).call()\n", 0);
+        check("host/operator/src/ask.rs", "    agent.post(url).send_empty()\n", 1);
         check("host/x/src/a.rs", "    // TcpStream\n#[cfg(test)]\nuse TcpStream;\n", 0);
         check("host/x/src/a.rs", "#[cfg(test)]\nmod tests {\n    TcpStream\n}\n", 0);
         check("host/x/src/a.rs", "#[cfg(test)]\nmod tests {\n    x\n}\nuse TcpStream;\n", 1);

@@ -24,6 +24,7 @@ use crate::{
     config::{Config, Encoding, MarketData},
     dry_run::DryRun,
     figures::Figures,
+    golive,
     lease::Lease,
     plugins::{Again, Folder, Refusals, Workshop, list, place, wanted_data},
     sessions::Sessions,
@@ -90,6 +91,7 @@ pub(crate) struct Plugins {
 pub(super) async fn prepare(config: Config, lease: Arc<Lease>) -> Result<Prepared, Failure> {
     let folder = usable_folder(&config)?;
     let lock = lock(&folder)?;
+    golive::note_paper_key(&config)?;
     let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
     let (epoch, seed) = (HostEpoch(random()?), random()?);
     let config = Arc::new(config);
