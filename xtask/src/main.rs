@@ -3,6 +3,7 @@
 mod ambient;
 mod bench;
 mod demo;
+mod docs;
 mod langs;
 mod plugins;
 mod sdks;
@@ -45,6 +46,8 @@ enum Task {
         #[arg(long, conflicts_with = "all_langs")]
         c_bindings: bool,
     },
+    /// Write manual pages and completions of both programs.
+    Docs(docs::Options),
     /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
     Sdks,
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             files.iter().for_each(|file| println!("{}", file.display()));
             ExitCode::SUCCESS
         }),
+        Task::Docs(options) => docs::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Sdks => sdks::install(&root, &target_dir(&root).join("sdk")).map(|folders| {
             folders.iter().for_each(|folder| println!("{}", folder.display()));
             ExitCode::SUCCESS
