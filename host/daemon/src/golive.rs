@@ -159,7 +159,9 @@ fn backup(config: &Config, place: &str) -> Result<Backup, Failure> {
     });
     // Nothing of it is wanted any more.
     let _ = fs::remove_dir_all(&work);
-    let none = || Failure::new(Exit::State, format!("there is none in {place}: sandpit db backup makes one"));
+    let of = if has_run { "live" } else { "live or paper" };
+    let none = format!("there is none of mode {of} in {place}: sandpit db backup makes one");
+    let none = || Failure::new(Exit::State, none);
     let Manifest { file, made_at, .. } = found?.map_err(failed)?.ok_or_else(none)?;
     let at: jiff::Timestamp = made_at.parse().map_err(|error| Failure::new(Exit::Data, error))?;
     let checked = "fetched, its sum and its rows checked".into();

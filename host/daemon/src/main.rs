@@ -11,6 +11,7 @@ mod fan_out;
 mod figures;
 mod flag;
 mod golive;
+mod installation;
 mod lease;
 mod log;
 mod loops;
@@ -36,12 +37,12 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use config::Config;
+use installation::InstallationCommand;
 use log::Log;
 use run::Failure;
 use sandpit_contract::Exit;
-use sandpit_operator::{doctor::DoctorArgs, golive::GoliveArgs, setup::SetupArgs};
 use sandpit_workbench::PluginCommand;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -71,19 +72,11 @@ enum Command {
     #[command(subcommand)]
     Plugin(PluginCommand),
     Replay(replay::ReplayArgs),
-    Setup(SetupArgs),
-    Doctor(DoctorArgs),
-    Golive(GoliveArgs),
+    #[command(flatten)]
+    Installation(InstallationCommand),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Write manual pages and completions, for a package.
-    #[command(hide = true)]
-    Docs {
-        /// Where to.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
     /// Compile one plugin, in a process of its own: the trading process never runs a compiler.
     #[command(hide = true)]
     CompilePlugin {
@@ -145,29 +138,7 @@ fn main() -> ExitCode {
             log_to_stderr("warn");
             or_tell(replay::replay(&args))
         }
-        Command::Setup(args) => {
-            let set_up = sandpit_operator::setup::setup(&args, &ambient::world());
-            set_up.map_or_else(|failure| or_say(Err(failure.into()), ""), |()| Exit::Ok)
-        }
-        Command::Doctor(args) => {
-            let (exit, said) = sandpit_operator::doctor::doctor(&args, &ambient::world());
-            println!("{said}");
-            exit
-        }
-        Command::Golive(args) => {
-            log_to_stderr("warn");
-            golive::golive(&args).map_or_else(
-                |failure| or_say(Err(failure), ""),
-                |(exit, said)| {
-                    println!("{said}");
-                    exit
-                },
-            )
-        }
-        Command::Docs { out } => {
-            let written = sandpit_operator::docs::write(Cli::command(), &out);
-            or_say(written.map(|()| Exit::Ok).map_err(Failure::from), "written")
-        }
+        Command::Installation(command) => installation::operate(command),
         Command::Config(ConfigCommand::Check { config }) => {
             let said = load(&config).and_then(|config| plugins::check(&config));
             or_say(said, "the configuration is valid, and so are the plugins")

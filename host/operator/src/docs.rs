@@ -42,3 +42,25 @@ fn completions(command: &mut Command, folder: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page_and_every_shell_a_completion() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let hidden = Command::new("inner").hide(true);
+        let command =
+            Command::new("tool").subcommand(Command::new("arm").about("Allow it")).subcommand(hidden);
+        write(command, folder.path()).expect("written");
+        let there = |name: &str| folder.path().join(name).is_file();
+        for name in ["man1/tool.1", "man1/tool-arm.1", "completions/bash/tool", "completions/zsh/_tool"] {
+            assert!(there(name), "{name}");
+        }
+        assert!(there("completions/fish/tool.fish"));
+        assert!(!there("man1/tool-inner.1") && !there("man1/tool-help.1"), "what is hidden has no page");
+        let page = fs::read_to_string(folder.path().join("man1/tool-arm.1")).expect("a page");
+        assert!(page.contains("Allow it"), "{page}");
+    }
+}
