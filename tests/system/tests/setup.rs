@@ -354,6 +354,7 @@ fn a_setup_that_dies_leaves_whole_files_and_goes_on_the_next_time() {
         assert!(!bench.path("plugins/sma_cross.wasm").exists(), "{limit}: half a component");
     }
     good(&bench.setup(&["--mode", "paper", "--symbols", "SPY"]));
+    assert!(bench.path("plugins/sma_cross.wasm").exists() && bench.path("plugins/sma_cross.toml").exists());
     let is_hidden =
         |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let left = picture(bench.folder.path()).into_iter().filter(|(path, ..)| is_hidden(path));

@@ -289,7 +289,8 @@ fn strategy(args: &SetupArgs, answers: &Answers, there: &Settings) -> Result<Vec
     let list: Vec<String> = answers.symbols.iter().map(|symbol| format!("{symbol:?}")).collect();
     let text = format!("instruments = [{}]     # one strategy owns a symbol\n", list.join(", "));
     let words = vec![format!("strategy {name} trades {}", answers.symbols.join(", "))];
-    let mut files = vec![Planned { path: manifest, bytes: text.into_bytes(), rights, words }];
+    let manifest = Planned { path: manifest, bytes: text.into_bytes(), rights, words };
+    let mut files = Vec::new();
     if !wasm.exists() {
         let size = fs::metadata(&example).map_err(|error| unreadable(&example, &error))?.len();
         if size > MAX_EXAMPLE_BYTES {
@@ -300,5 +301,7 @@ fn strategy(args: &SetupArgs, answers: &Answers, there: &Settings) -> Result<Vec
         let words = vec![format!("a copy of {}", example.display())];
         files.push(Planned { path: wasm, bytes, rights, words });
     }
+    // Last: where it is, nothing is added any more.
+    files.push(manifest);
     Ok(files)
 }
