@@ -81,7 +81,7 @@ impl Program {
     }
 
     /// As another user and group, if this process is root's: what it makes has to belong to the service.
-    pub(crate) fn as_user(mut self, user: Option<(u32, u32)>) -> Self {
+    pub(crate) fn by_user(mut self, user: Option<(u32, u32)>) -> Self {
         self.user = user.filter(|_| nix::unistd::geteuid().is_root());
         self
     }

@@ -39,7 +39,7 @@ pub(super) fn configuration(site: &Site) -> Vec<Finding> {
         }
     };
     let checked = Program::new(&site.sandpit).args(["config", "check", "--config"]).args([config]);
-    let checked = checked.environment(&variables).as_user(owner(&site.settings.state_dir())).run(CONFIG_WAIT);
+    let checked = checked.environment(&variables).by_user(owner(&site.settings.state_dir())).run(CONFIG_WAIT);
     findings.extend(said_of_configuration(config, checked));
     findings
 }
@@ -131,7 +131,7 @@ pub(super) fn database(site: &Site) -> Vec<Finding> {
     let variables: BTreeMap<_, _> = variables.unwrap_or_else(|| any().into());
     // As its owner: whoever opens a database leaves files beside it.
     let checked = Program::new(&site.sandpit).args(["db", "check", "--config"]).args([&site.place.config]);
-    let checked = checked.environment(&variables).as_user(owner(&folder)).run(DATABASE_WAIT);
+    let checked = checked.environment(&variables).by_user(owner(&folder)).run(DATABASE_WAIT);
     vec![match checked {
         Ok(ended) if ended.code == Some(0) => Finding::ok(name, "it opens, and its rows fit each other"),
         Ok(ended) if ended.err.contains("there is no database") => {

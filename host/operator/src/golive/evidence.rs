@@ -244,7 +244,7 @@ impl<'a> Look<'a> {
         if let Some(place) = &self.args.backups {
             program = program.args(["--backups", place]);
         }
-        let program = program.environment(&keys.variables()).as_user(owner(&self.settings.state_dir()));
+        let program = program.environment(&keys.variables()).by_user(owner(&self.settings.state_dir()));
         program.input(input).run(INNER_WAIT).map_err(|end| match end {
             NoEnd::Hung => format!("no end within {} s: a disk or a server hangs", INNER_WAIT.as_secs()),
             NoEnd::NotStarted(why) => why,
