@@ -4,6 +4,7 @@ mod ambient;
 mod bench;
 mod deb;
 mod demo;
+mod docs;
 mod langs;
 mod plugins;
 mod sdks;
@@ -48,6 +49,8 @@ enum Task {
     },
     /// Build the Debian package from binaries and example plugins that are already built.
     Deb(deb::Options),
+    /// Write manual pages and completions of both programs.
+    Docs(docs::Options),
     /// Install the broker's official SDKs, which the conformance tests run, into target/sdk.
     Sdks,
 }
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
             println!("{}", file.display());
             ExitCode::SUCCESS
         }),
+        Task::Docs(options) => docs::run(&root, &options).map(|()| ExitCode::SUCCESS),
         Task::Sdks => sdks::install(&root, &target_dir(&root).join("sdk")).map(|folders| {
             folders.iter().for_each(|folder| println!("{}", folder.display()));
             ExitCode::SUCCESS

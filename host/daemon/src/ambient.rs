@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs::File, io::Read};
 
 use nix::time::{ClockId, clock_gettime};
 use sandpit_contract::BootTime;
+use sandpit_operator::World;
 use sandpit_types::MarketTime;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
@@ -27,6 +28,27 @@ pub(crate) fn fresh_u64() -> std::io::Result<u64> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
+}
+
+/// Fills a buffer with fresh randomness.
+///
+/// # Errors
+/// When the kernel's random device cannot be read.
+pub(crate) fn fill(bytes: &mut [u8]) -> std::io::Result<()> {
+    File::open("/dev/urandom")?.read_exact(bytes)
+}
+
+/// The wall clock, Unix seconds.
+pub(crate) fn unix_s() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME).expect("every Linux has CLOCK_REALTIME");
+    u64::try_from(time.tv_sec()).unwrap_or(0)
+}
+
+/// What an operator's commands may read of the world.
+pub(crate) fn world() -> World {
+    let environment = environment();
+    let operator = user(&environment);
+    World { now_unix_s: unix_s, random: fill, environment, operator }
 }
 
 /// The environment, without what is not Unicode.

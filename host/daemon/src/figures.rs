@@ -1,7 +1,7 @@
 //! The host's figures, put together for the monitor from everybody's counters.
 
-mod line;
 mod books;
+mod line;
 mod streams;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering};

@@ -11,6 +11,8 @@ mod dry_run;
 mod fan_out;
 mod figures;
 mod flag;
+mod golive;
+mod installation;
 mod lease;
 mod log;
 mod loops;
@@ -40,6 +42,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use config::Config;
+use installation::InstallationCommand;
 use log::Log;
 use run::Failure;
 use sandpit_contract::Exit;
@@ -74,6 +77,8 @@ enum Command {
     #[command(subcommand)]
     Plugin(PluginCommand),
     Replay(replay::ReplayArgs),
+    #[command(flatten)]
+    Installation(InstallationCommand),
     /// Look at a configuration without using it.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -145,6 +150,7 @@ fn main() -> ExitCode {
             or_tell(replay::replay(&args))
         }
         Command::Config(ConfigCommand::Show(common)) => operator::show_config(&common),
+        Command::Installation(command) => installation::operate(command),
         Command::Config(ConfigCommand::Check { config }) => {
             let said = load(&config).and_then(|config| plugins::check(&config));
             or_say(said, "the configuration is valid, and so are the plugins")
@@ -177,12 +183,18 @@ fn run(path: &Path) -> Result<Exit, Failure> {
 }
 
 fn run_config(config: Config, service: &Service) -> Result<Exit, Failure> {
+    let signed = golive::gate(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let ending = runtime.block_on(run::run(config, service));
+    let ending = runtime.block_on(async {
+        if let Some(record) = signed {
+            golive::stay_in_use(config.state_dir.clone(), record);
+        }
+        run::run(config, service).await
+    });
     // What is still waiting for a peer that never answers must not keep the process.
     runtime.shutdown_background();
     ending

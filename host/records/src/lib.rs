@@ -20,6 +20,7 @@ mod name;
 mod place;
 mod restore;
 mod tools;
+mod verify;
 
 pub use backup::{Backup, BackupDone, backup};
 pub use error::RecordsError;
@@ -28,6 +29,7 @@ pub use manifest::Manifest;
 pub use name::Kind;
 pub use place::Place;
 pub use restore::{Restore, RestoreDone, restore};
+pub use verify::verify;
 
 /// The time of day, UTC.
 pub type Clock = fn() -> sandpit_types::MarketTime;

@@ -185,6 +185,31 @@ impl Limits {
         self.day_trade_rule
     }
 
+    /// Every limit in force as `key = value`, one a line, for a human to read and to confirm.
+    pub fn lines(&self) -> String {
+        let nav = self.nav.map_or_else(|| "all equity".into(), |nav| nav.to_string());
+        let rule = match self.day_trade_rule {
+            DayTradeRule::Off => "off",
+            DayTradeRule::Legacy => "legacy",
+        };
+        let lines = [
+            format!("position_percent = {}", self.position_percent.normalize()),
+            format!("gross_percent = {}", self.gross_percent.normalize()),
+            format!("order_notional_percent = {}", self.order_notional_percent.normalize()),
+            format!("price_collar_percent = {}", self.price_collar_percent.normalize()),
+            format!("half_hour_loss_percent = {}", self.half_hour_loss_percent.normalize()),
+            format!("day_loss_percent = {}", self.day_loss_percent.normalize()),
+            format!("drawdown_percent = {}", self.drawdown_percent.normalize()),
+            format!("orders_per_minute = {}", self.orders_per_minute),
+            format!("strategy_orders_per_minute = {}", self.strategy_orders_per_minute),
+            format!("price_age_secs = {}", self.price_age_secs),
+            format!("open_orders = {}", self.open_orders),
+            format!("nav_usd = {nav}"),
+            format!("day_trade_rule = {rule}"),
+        ];
+        lines.join("\n")
+    }
+
     /// The limits of the loss breakers.
     pub fn loss(&self) -> LossLimits {
         LossLimits {
@@ -319,6 +344,18 @@ mod tests {
             );
             assert_eq!((limits.in_force().open_orders, limits.in_force().nav_usd), (Some(7), nav));
         }
+    }
+
+    #[test]
+    fn every_limit_is_said() {
+        let overrides = Overrides { gross_percent: Some(decimal("50.0")), ..Overrides::default() };
+        let lines = Limits::tightened(&overrides).expect("tighter").lines();
+        assert!(
+            lines.contains("gross_percent = 50\n") && lines.contains("nav_usd = all equity\n"),
+            "{lines}"
+        );
+        // One a field: what is missing here nobody would read before real money is traded.
+        assert_eq!(lines.lines().count(), format!("{:#?}", Limits::default()).lines().count() - 2);
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub use error::StoreError;
 pub use flush::SYNC_EVERY;
 pub use inspect::{Inspection, MAX_FINDINGS};
 pub use load::Stored;
-pub use read::{AuditRead, Cursor, EquityRead, OrderRead, PAGE_ROWS, Page, Reader, SignalRead, Span};
+pub use read::{
+    AuditHoles, AuditRead, Cursor, EquityRead, OrderRead, PAGE_ROWS, Page, Reader, SignalRead, Span,
+};
 pub use record::{Actor, Audit, OrderChange, OrderRow, Record, SubBookRow};
 pub use retain::Retention;
 pub use snapshot::{Contents, Snapshot};

@@ -94,6 +94,37 @@ pub struct AuditRead {
     pub detail: String,
 }
 
+const AUDIT_LINES: &str = "SELECT COUNT(*) AS rows FROM audit";
+const AUDIT_MISSING: &str =
+    "SELECT COALESCE(MAX(sequence) - MIN(sequence) + 1, 0) - COUNT(*) AS rows FROM audit";
+/// Legs are the broker's, and adopted orders have no strategy's id. What is older than the log was forgotten
+/// together with it.
+const AUDITED_ORDERS: &str = "SELECT COUNT(*) AS rows FROM orders WHERE leg_of IS NULL AND strategy_id IS \
+                              NOT NULL AND recorded_at >= (SELECT MIN(time) FROM audit)";
+const ORDERS_WITHOUT: &str = "SELECT COUNT(*) AS rows FROM orders WHERE leg_of IS NULL AND strategy_id IS \
+                              NOT NULL AND recorded_at >= (SELECT MIN(time) FROM audit) AND NOT EXISTS \
+                              (SELECT 1 FROM audit WHERE audit.client_id = orders.client_id AND action IN \
+                              ('submit', 'replace'))";
+const FILLS_WITHOUT: &str = "SELECT COUNT(*) AS rows FROM fills WHERE time >= (SELECT MIN(time) FROM audit) \
+                             AND NOT EXISTS (SELECT 1 FROM audit WHERE audit.client_id = fills.client_id AND \
+                             action = 'fill')";
+
+/// How complete the audit log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditHoles {
+    /// How many lines there are.
+    pub lines: u64,
+    /// How many lines are missing between the first and the last, by their numbers; always 0 on a server,
+    /// whose numbers have gaps by nature.
+    pub missing: u64,
+    /// Orders of strategies that are as old as the log, or newer.
+    pub orders: u64,
+    /// How many of them no line tells of.
+    pub orders_without: u64,
+    /// Fills whose order no line of a fill tells of.
+    pub fills_without: u64,
+}
+
 /// A way to read, and nothing else.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -235,6 +266,30 @@ impl Reader {
             })
         };
         self.page(AUDIT, span, after, &FIRST, read, |_, row| numbered(row)).await
+    }
+
+    /// Whether anything is missing in the audit log.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub async fn audit_holes(&self) -> Result<AuditHoles, StoreError> {
+        let count = async |ask| {
+            let rows = self.readers.rows(ask, &[]).await?;
+            let count = rows.first().map(|row| row.int("rows")).transpose()?.flatten();
+            Ok::<_, StoreError>(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        };
+        let missing = match &self.readers {
+            Readers::Sqlite(_) => count(AUDIT_MISSING).await?,
+            // Its numbers have gaps by nature: what was rolled back keeps its number.
+            Readers::Postgres(_) => 0,
+        };
+        Ok(AuditHoles {
+            lines: count(AUDIT_LINES).await?,
+            missing,
+            orders: count(AUDITED_ORDERS).await?,
+            orders_without: count(ORDERS_WITHOUT).await?,
+            fills_without: count(FILLS_WITHOUT).await?,
+        })
     }
 
     /// How many rows each table has.

@@ -127,18 +127,23 @@ const SENDERS: [&str; 8] =
     ["hyper", "hyper-util", "isahc", "reqwest", "tokio-tungstenite", "tungstenite", "ureq", "curl"];
 
 /// Who may use them: the adapter behind its gate, the watchdog with a quota of its own, the simulated broker,
-/// what only tests, and two of which an operator's commands are made: `host/records` talks to the bucket that
-/// he names for backups, never to the broker and never from a host that trades; `host/control` connects to a
-/// socket file and to this machine's own addresses.
-const MAY_SEND: [&str; 7] = [
+/// what only tests, and three of which an operator's commands are made, never a host that trades: `host/records`
+/// talks to the bucket that he names for backups, `host/operator` asks the broker whether it accepts the keys,
+/// `host/control` connects to a socket file and to this machine's own addresses.
+const MAY_SEND: [&str; 8] = [
     "host/brokers/alpaca",
     "host/records",
     "host/control",
+    "host/operator",
     "watchdog/daemon",
     "sim/server",
     "xtask",
     "tests/",
 ];
+
+/// The folder of the host whose HTTP client may only ask, and the words by which it would do more.
+const ONLY_ASKS: (&str, [&str; 6]) =
+    ("host/operator/", [".post(", ".put(", ".patch(", ".delete(", ".send_json(", "Request::builder"]);
 
 /// The files in which words of other HTTP clients may stand (see `MAY_SEND`).
 const OTHERS: [(&str, &[&str]); 2] = [
@@ -199,6 +204,10 @@ pub fn ways_around_the_gate(name: &str, text: &str) -> Vec<String> {
             SENDING.iter().filter(|(word, place)| line.contains(word) && !is_allowed(word, place))
         {
             found.push(format!("{name}:{}: `{word}` may stand in {place} only", at + 1));
+        }
+        if name.starts_with(ONLY_ASKS.0) {
+            let more = ONLY_ASKS.1.iter().filter(|word| line.contains(**word));
+            found.extend(more.map(|word| format!("{name}:{}: `{word}`: it may only ask", at + 1)));
         }
         let is_new_function = line.trim_start().split(' ').any(|word| word == "fn");
         has_asked =
@@ -350,6 +359,8 @@ mod tests {
         check("host/control/src/client.rs", "    TcpStream::connect(http1::handshake(own));\n", 0);
         check("host/control/src/server.rs", "    TcpStream::connect(address);\n", 1);
         check("host/control/src/server.rs", "    http1::handshake(stream);\n", 1);
+        check("host/operator/src/ask.rs", "    agent.get(url).call()\n", 0);
+        check("host/operator/src/ask.rs", "    agent.post(url).send_empty()\n", 1);
         check("host/x/src/a.rs", "    // TcpStream\n#[cfg(test)]\nuse TcpStream;\n", 0);
         check("host/x/src/a.rs", "#[cfg(test)]\nmod tests {\n    TcpStream\n}\n", 0);
         check("host/x/src/a.rs", "#[cfg(test)]\nmod tests {\n    x\n}\nuse TcpStream;\n", 1);

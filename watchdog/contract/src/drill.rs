@@ -5,6 +5,14 @@ use serde::{Deserialize, Serialize};
 /// A drill's text is never longer, characters.
 pub const MAX_DRILL_TEXT: usize = 600;
 
+/// In the watchdog's state directory: one line of JSON for each drill, the newest last. A line is a
+/// [`DrillNote`] and more.
+pub const DRILLS_FILE: &str = "drills.jsonl";
+
+/// In the watchdog's state directory: one [`AlertTest`] as a line of JSON for each test of the alerts, the
+/// newest last.
+pub const ALERT_TESTS_FILE: &str = "alert-tests.jsonl";
+
 /// How a drill ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -37,6 +45,26 @@ pub struct DrillStatus {
     pub outcome: DrillOutcome,
     /// In words: the figures, the slow steps or the failure. At most [`MAX_DRILL_TEXT`] characters.
     pub text: String,
+}
+
+/// What an operator's checklist wants to know of a drill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillNote {
+    /// When it ended, Unix seconds.
+    pub at_unix_s: u64,
+    /// How.
+    pub outcome: DrillOutcome,
+}
+
+/// A test of the alerts: to whom it was sent, and whether it arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertTest {
+    /// When, Unix seconds.
+    pub at_unix_s: u64,
+    /// Names of the sinks that took it.
+    pub delivered: Vec<String>,
+    /// Names of those that did not.
+    pub failed: Vec<String>,
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ mod message;
 mod status;
 mod time;
 
-pub use drill::{DrillOutcome, DrillStatus, MAX_DRILL_TEXT};
+pub use drill::{
+    ALERT_TESTS_FILE, AlertTest, DRILLS_FILE, DrillNote, DrillOutcome, DrillStatus, MAX_DRILL_TEXT,
+};
 pub use event::Event;
 pub use exit::Exit;
 pub use journal::{

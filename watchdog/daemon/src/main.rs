@@ -9,6 +9,7 @@ mod addresses;
 mod admin;
 mod alerts;
 mod ambient;
+mod arguments;
 mod broker;
 mod chat;
 mod config;
@@ -39,7 +40,7 @@ mod starvation;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
@@ -51,6 +52,7 @@ use rustix::{
 use sandpit_contract::Exit;
 
 use crate::{
+    arguments::{Arguments, Command},
     broker::Client,
     config::{Config, Credentials},
     daemon::Daemon,
@@ -61,76 +63,6 @@ use crate::{
 
 /// Stack of each worker thread; TLS needs most of it.
 pub(crate) const STACK_BYTES: usize = 512 * 1024;
-
-/// Grants the host its right to trade, and takes it away.
-#[derive(Parser)]
-#[command(name = "sandpit-watchdog")]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Watch the host until stopped.
-    Run {
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Allow trading; after a kill, allow it again.
-    Arm {
-        /// Why, for the record.
-        #[arg(long)]
-        reason: String,
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Show how a running watchdog stands.
-    Status {
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-        /// One JSON object.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Send a test to every sink of alerts.
-    AlertTest {
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Kill: no lease, no host, no open order, until `arm`.
-    Kill {
-        /// Why, for the record.
-        #[arg(long)]
-        reason: String,
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Rehearse the whole kill on an account that is not traded, and measure it.
-    Drill {
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-        /// One JSON object.
-        #[arg(long)]
-        json: bool,
-        /// Begun by the watchdog itself.
-        #[arg(long, hide = true)]
-        scheduled: bool,
-    },
-    /// The host of a drill.
-    #[command(hide = true)]
-    DrillHost {
-        /// What it is to do.
-        #[arg(long)]
-        plan: PathBuf,
-    },
-}
 
 fn main() -> ExitCode {
     // Half a watchdog is worse than none: without it the host has no lease, and whoever supervises us starts

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
-use sandpit_contract::{Armed, Exit, State, Status, ToObserver, ToWatchdog};
+use sandpit_contract::{ALERT_TESTS_FILE, AlertTest, Armed, Exit, State, Status, ToObserver, ToWatchdog};
 
 use crate::{
     alerts, ambient,
@@ -20,6 +20,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(2);
 const SEAL_WAIT: Duration = Duration::from_secs(3);
 /// Between two questions whether it is.
 const SEAL_PAUSE: Duration = Duration::from_millis(50);
+
+/// Tests of the alerts that are remembered.
+const MAX_TESTS: usize = 100;
 
 /// Arms, whether or not a watchdog runs; a running one notices. Lifts a suspension that our kill put there.
 ///
@@ -134,7 +137,33 @@ pub(crate) fn alert_test(config: &Config) -> Result<Exit, Error> {
     }
     let (lines, all) = alerts::test(&sinks, &config.alerts.name(), &alerts::Post::new());
     println!("{}", lines.join("\n"));
+    record_test(&config.state_dir, &lines)?;
     Ok(if all { Exit::Ok } else { Exit::Incomplete })
+}
+
+/// For `sandpit golive`, which wants to know that somebody would be told.
+fn record_test(state_dir: &Path, lines: &[String]) -> Result<(), Error> {
+    let unusable = |cause| Error::StateUnusable { path: state_dir.into(), cause };
+    let names = |was_sent: bool| {
+        let named = lines.iter().filter_map(|line| line.split_once(": "));
+        named.filter(|(_, how)| (*how == "sent") == was_sent).map(|(name, _)| name.to_owned()).collect()
+    };
+    let test = AlertTest { at_unix_s: ambient::now().unix_s, delivered: names(true), failed: names(false) };
+    latch::create(state_dir)?;
+    let path = state_dir.join(ALERT_TESTS_FILE);
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    let kept: Vec<_> = before.lines().rev().take(MAX_TESTS - 1).collect();
+    let line = serde_json::to_string(&test).expect("plain words and numbers are JSON");
+    let all: Vec<_> = kept.into_iter().rev().chain([line.as_str()]).collect();
+    let write = || -> std::io::Result<()> {
+        let fresh = state_dir.join("alert-tests.new");
+        let mut file = fs::File::create(&fresh)?;
+        writeln!(file, "{}", all.join("\n"))?;
+        file.sync_all()?;
+        fs::rename(&fresh, &path)?;
+        fs::File::open(state_dir)?.sync_all()
+    };
+    write().map_err(unusable)
 }
 
 fn describe(status: &Status) -> String {

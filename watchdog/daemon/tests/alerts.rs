@@ -8,7 +8,7 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use bench::{Bench, bound, fake_host_main};
 use receiver::{Receiver, Reply, Request};
-use sandpit_contract::{Layer, State};
+use sandpit_contract::{ALERT_TESTS_FILE, AlertTest, Layer, State};
 use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -202,10 +202,19 @@ fn a_test_of_the_alerts_names_each_sink_and_no_secret() {
     let actions: Vec<_> =
         services.pagerduty.requests().iter().map(|r| r.json()["event_action"].clone()).collect();
     assert_eq!(actions, ["trigger", "resolve"], "nothing stays open");
+    let recorded = || {
+        let text = fs::read_to_string(bench.state(ALERT_TESTS_FILE)).expect("recorded");
+        assert!(!text.contains("hush"), "{text}");
+        text.lines().map(|line| serde_json::from_str(line).expect("a test")).collect::<Vec<AlertTest>>()
+    };
+    let all = ["discord", "telegram chat 77", "pagerduty", "webhook", "command"].map(String::from);
+    assert_eq!((&*recorded()[0].delivered, &*recorded()[0].failed), (&all[..], &[][..]));
     services.discord.reply("", Reply::Now(404, "", "hush".into()));
     let (code, text) = bench.command(&["alert-test"]);
     assert!(code == Some(16) && text.contains("discord: failed: status 404; check DISCORD_WEBHOOK_URL\n"));
     assert!(text.contains("webhook: sent\n") && !text.contains("hush"), "{text}");
+    let tests = recorded();
+    assert_eq!((tests.len(), &*tests[1].delivered, &*tests[1].failed), (2, &all[1..], &all[..1]));
 
     // The same from a running watchdog: every service refuses, and no line says how it was reached.
     for receiver in [&services.discord, &services.webhook, &services.pagerduty] {

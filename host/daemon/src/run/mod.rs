@@ -40,6 +40,12 @@ impl Failure {
     }
 }
 
+impl From<sandpit_operator::Failure> for Failure {
+    fn from(failure: sandpit_operator::Failure) -> Self {
+        Self { exit: failure.exit, sentence: failure.sentence }
+    }
+}
+
 /// Runs the host with a checked configuration.
 ///
 /// # Errors

@@ -24,6 +24,7 @@ use crate::{
     config::{Config, Encoding, MarketData},
     dry_run::DryRun,
     figures::Figures,
+    golive,
     lease::Lease,
     log,
     plugins::{Again, Folder, Refusals, Workshop, list, place, wanted_data},
@@ -100,6 +101,7 @@ pub(super) async fn prepare(
     service.step("compiling strategies", LOADED_WITHIN + STEP_WITHIN);
     let folder = usable_folder(&config)?;
     let lock = lock(&folder)?;
+    golive::note_paper_key(&config)?;
     let random = || ambient::fresh_u64().map_err(|error| Failure::new(Exit::Failed, error));
     let (epoch, seed) = (HostEpoch(random()?), random()?);
     log::set_epoch(epoch);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use sandpit_records::{Backup, BackupDone, Place, RecordsError, Restore, RestoreDone, backup, restore};
-use sandpit_store::{Database, OrderChange, OrderRow, Record, Store, SubBookRow};
+use sandpit_store::{Actor, Audit, Database, OrderChange, OrderRow, Record, Store, SubBookRow};
 use sandpit_types::{
     BrokerOrderId, ClientOrderId, ExecutionId, Fill, HostEpoch, Links, MarketTime, OrderClass, OrderKind,
     OrderRequest, Price, Pulse, Qty, Side, Signal, StopLoss, StrategyName, StrategyOrderId, Symbol,
@@ -99,6 +99,16 @@ fn trade(sequence: u64) -> Vec<Record> {
         Record::Equity { time: at(sequence), equity: usd("100000.5"), cash: usd("-12.000000001") },
         Record::Signal { time: at(sequence), strategy: name(), signal },
     ]
+}
+
+/// What the host says in its audit log of such a trade.
+pub(crate) fn audit_lines(sequence: u64) -> Vec<Record> {
+    let client_id = order(sequence, Qty::ZERO).request.client_id;
+    let line = |action| {
+        let (time, client_id, symbol) = (at(sequence), Some(client_id.clone()), None);
+        Record::Audit(Audit { time, actor: Actor::Host, action, client_id, symbol, detail: String::new() })
+    };
+    vec![line("submit"), line("fill")]
 }
 
 fn usd(text: &str) -> Usd {

@@ -4,10 +4,10 @@ use std::{fs, path::Path};
 
 use sandpit_postgres::{Options, PASSWORD, Server};
 use sandpit_records::{Manifest, Place, RecordsError, Restore, restore};
-use sandpit_store::{Database, Store, StoreError};
+use sandpit_store::{AuditHoles, Database, Store, StoreError};
 use tempfile::TempDir;
 
-use crate::common::{back_up, bring_back, env, fill_books, now, open, sound};
+use crate::common::{audit_lines, back_up, bring_back, env, fill_books, now, open, sound};
 
 /// Two empty places of the same kind, one after the other, and a folder.
 async fn on_both(test: impl AsyncFn(&Path, Database, Database)) {
@@ -154,6 +154,12 @@ async fn a_backup_that_was_changed_is_not_put_in_place() {
         fill_books(&store, 1, 20).await;
         let done = back_up(&from, &state, &place(&kept), None).await.expect("backed up");
         let file = kept.join(&done.manifest.file);
+        let work = folder.join("work");
+        let verify = async |mode: &str| sandpit_records::verify(&place(&kept), mode, &work).await;
+        fs::create_dir_all(&work).expect("a folder");
+        assert_eq!(verify("paper").await.expect("good").as_ref(), Some(&done.manifest));
+        assert_eq!(verify("live").await.expect("good"), None);
+        assert_eq!(names(&work), [""; 0], "nothing of it stays");
         let mut bytes = fs::read(&file).expect("there");
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -162,6 +168,8 @@ async fn a_backup_that_was_changed_is_not_put_in_place() {
         let refused = bring_back(&to, &state, &place(&kept), Some(&done.manifest.file)).await;
         let said = refused.expect_err("damaged").to_string();
         assert!(said.contains("is damaged") && said.contains("use another backup"), "{said}");
+        let said = verify("paper").await.expect_err("damaged").to_string();
+        assert!(said.contains("is damaged"), "{said}");
         fs::remove_file(kept.join(format!("{}.json", done.manifest.file))).expect("removed");
         let none = bring_back(&to, &state, &place(&kept), None).await.expect_err("no manifest").to_string();
         assert!(none.contains("has no backup of mode paper"), "{none}");
@@ -244,6 +252,48 @@ async fn rows_that_cannot_be_true_are_found() {
     )
     .await;
     check("UPDATE orders SET side = 'up' WHERE client_id LIKE '%-300'", &["\"up\" is no such word"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_log_with_holes_is_found() {
+    let check = async |statement: Option<&'static str>, expected: AuditHoles| {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("sandpit.db");
+        let database = Database::Sqlite(path.clone());
+        let store = open(&database).await;
+        fill_books(&store, 1, 5).await;
+        for sequence in 1..=5 {
+            store.commit(audit_lines(sequence)).await.expect("kept");
+        }
+        store.close().await;
+        if let Some(statement) = statement {
+            spoil(&path, statement).await;
+        }
+        let reader = Store::read_only(&database).await.expect("opens");
+        assert_eq!(reader.audit_holes().await.expect("readable"), expected, "{statement:?}");
+        reader.close().await;
+    };
+    let whole = AuditHoles { lines: 10, orders: 5, ..AuditHoles::default() };
+    check(None, whole).await;
+    check(
+        Some("DELETE FROM audit WHERE action = 'submit' AND client_id LIKE '%-3'"),
+        AuditHoles { lines: 9, missing: 1, orders_without: 1, ..whole },
+    )
+    .await;
+    check(
+        Some("UPDATE audit SET action = 'fall' WHERE action = 'fill' AND client_id LIKE '%-5'"),
+        AuditHoles { fills_without: 2, ..whole },
+    )
+    .await;
+    // Legs, and what was adopted, are no strategy's orders.
+    check(
+        Some(
+            "DELETE FROM audit WHERE sequence > 8; UPDATE orders SET strategy_id = NULL WHERE client_id LIKE \
+              '%-5'",
+        ),
+        AuditHoles { lines: 8, orders: 4, fills_without: 2, ..whole },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

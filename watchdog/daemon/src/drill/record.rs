@@ -1,4 +1,5 @@
-//! What a drill leaves behind: a line in `drills.jsonl`, a table for a human, a word for the watchdog.
+//! What a drill leaves behind: a line in `drills.jsonl`, of which `sandpit golive` reads time and outcome, a
+//! table for a human, a word for the watchdog.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -6,14 +7,12 @@ use std::{
     path::Path,
 };
 
-use sandpit_contract::{DrillOutcome, DrillStatus, MAX_DRILL_TEXT};
+use sandpit_contract::{DRILLS_FILE as FILE, DrillOutcome, DrillStatus, MAX_DRILL_TEXT};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Figures, Step, slow};
 use crate::error::Error;
 
-/// In the state directory.
-const FILE: &str = "drills.jsonl";
 /// Lines that are kept; the oldest are dropped.
 const MAX_LINES: usize = 1000;
 /// Of a file that is longer only the end is read.
@@ -228,6 +227,10 @@ mod tests {
         let path = dir.path().join(FILE);
         let text = fs::read_to_string(&path).expect("there");
         assert_eq!(text.lines().count(), MAX_LINES);
+        // What others read of it.
+        let note: sandpit_contract::DrillNote =
+            serde_json::from_str(text.lines().last().expect("a line")).expect("a note");
+        assert_eq!((note.at_unix_s, note.outcome), (MAX_LINES as u64 + 4, DrillOutcome::WithinBounds));
         let first: Record = serde_json::from_str(text.lines().next().expect("a line")).expect("a record");
         assert_eq!(first.at_unix_s, 5, "the oldest are gone");
         // A torn line hides neither the one before nor the one after.
