@@ -7,7 +7,7 @@ use clap::{CommandFactory, Subcommand};
 use sandpit_contract::Exit;
 use sandpit_operator::{docs, doctor, doctor::DoctorArgs, golive::GoliveArgs, setup, setup::SetupArgs};
 
-use crate::{Cli, ambient, golive, log_to_stderr, or_say, run::Failure};
+use crate::{Cli, ambient, golive, log::Log, or_say, run::Failure};
 
 /// What an operator does before and around trading.
 #[derive(Subcommand)]
@@ -37,7 +37,7 @@ pub(crate) fn operate(command: InstallationCommand) -> Exit {
             exit
         }
         InstallationCommand::Golive(args) => {
-            let _log = log_to_stderr("warn");
+            let _log = Log::start("warn");
             match golive::golive(&args) {
                 Ok((exit, said)) => {
                     println!("{said}");
