@@ -4,7 +4,7 @@
 use sandpit_systemd_tests::{HOST, Stage, WATCHDOG};
 
 /// What the host may use by its configuration, and by its unit, megabytes.
-const BUDGET_MB: u32 = 300;
+const BUDGET_MB: u32 = 200;
 const WALL_MB: u32 = 500;
 
 #[test]
@@ -53,7 +53,7 @@ fn leak(stage: &Stage, rate: u64) -> anyhow::Result<u32> {
 }
 
 fn leaking(stage: &Stage) -> anyhow::Result<()> {
-    let old = leak(stage, 15_000_000)?;
+    let old = leak(stage, 4_000_000)?;
     let took = stage.replaced(HOST, old);
     stage.await_state("leased");
     let said = stage.journal(&format!("-o cat -u {WATCHDOG}"))?;
