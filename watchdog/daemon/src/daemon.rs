@@ -4,6 +4,7 @@
 mod drills;
 mod peers;
 mod sampler;
+mod spawner;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,7 +19,11 @@ use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sandpit_contract::{BootTime, Exit, Latch, ToHost};
 
-use self::sampler::{Sample, Sampler};
+use self::{
+    peers::Hello,
+    sampler::{Sample, Sampler},
+    spawner::Spawner,
+};
 use crate::{
     admin::{Admin, Board},
     alerts::{Alerts, Post},
@@ -73,6 +78,9 @@ pub(crate) struct Daemon {
     host_peer: Option<u64>,
     /// The peer whose hello is being judged.
     candidate: Option<u64>,
+    /// Peers that said hello while a start is under way, and may be its host.
+    held: BTreeMap<u64, Hello>,
+    spawner: Spawner,
     host: Option<HostProcess>,
     host_rss: Option<u64>,
     last_refused: Option<u32>,
@@ -115,6 +123,7 @@ impl Daemon {
         admin.map_or(Ok(()), |admin| admin.start(Arc::clone(&board), mailbox.clone(), log.clone()))?;
         let latches = start_latch_thread(writer, mailbox.clone())?;
         let sampler = Sampler::start(config.budget_bytes())?;
+        let spawner = Spawner::start(config.host.command.clone(), mailbox.clone())?;
         let keeper = Keeper::start(&config.state_dir, log.clone())?;
         let (quarantines, condemned) = memory::Waiting::open(&config.state_dir, log.clone())?;
         let now = ambient::now();
@@ -142,6 +151,8 @@ impl Daemon {
             next_peer: 0,
             host_peer: None,
             candidate: None,
+            held: BTreeMap::new(),
+            spawner,
             host: None,
             host_rss: None,
             last_refused: None,
@@ -192,7 +203,8 @@ impl Daemon {
             PollFd::new(&self.inbox, PollFlags::IN),
         ];
         waiting.extend(self.host.iter().map(|host| PollFd::new(host, PollFlags::IN)));
-        waiting.extend(self.peers.values().map(|peer| PollFd::new(peer, PollFlags::IN)));
+        let heard = self.peers.iter().filter(|(id, _)| !self.held.contains_key(id));
+        waiting.extend(heard.map(|(_, peer)| PollFd::new(peer, PollFlags::IN)));
         let longest = Timespec::try_from(longest.min(TURN)).expect("a turn is short");
         // Interrupted or not: everything is looked at without waiting.
         let _: rustix::io::Result<usize> = poll(&mut waiting, Some(&longest));
@@ -205,6 +217,7 @@ impl Daemon {
         for input in self.inbox.take() {
             self.tell(input);
         }
+        self.welcome();
         // The host's last words come before its end: a trip must not be taken for a crash.
         self.hear_peers();
         self.reap();
@@ -273,9 +286,16 @@ impl Daemon {
                     self.refuse(id, reason);
                 }
             }
-            Output::SignalKill => self.signal(HostProcess::kill),
+            Output::SignalKill => {
+                self.spawner.take_back();
+                self.signal(HostProcess::kill);
+            }
             Output::SignalTerm => self.signal(HostProcess::terminate),
-            Output::StartHost => return Some(self.start_host()),
+            Output::StartHost => {
+                if !self.spawner.ask() {
+                    return Some(Input::SpawnFailed { cause: "its thread is gone".into() });
+                }
+            }
             Output::WriteLatch(latch) => {
                 if self.latches.try_send(latch).is_err() {
                     return Some(Input::LatchWritten(Err("the disk does not answer".into())));
@@ -304,16 +324,19 @@ impl Daemon {
         }
     }
 
-    fn start_host(&mut self) -> Input {
-        match HostProcess::spawn(&self.config.host.command) {
-            Ok(host) => {
+    /// Takes the host that was asked for, once it is there; a kill that came meanwhile ends it.
+    fn welcome(&mut self) {
+        match self.spawner.take() {
+            Some(Ok(host)) => {
                 let pid = host.pid();
                 self.log.write(Level::Notice, format!("host started pid={pid}"));
                 self.host = Some(host);
-                Input::HostSpawned { pid }
+                self.tell(Input::HostSpawned { pid });
             }
-            Err(error) => Input::SpawnFailed { cause: error.to_string() },
+            Some(Err(error)) => self.tell(Input::SpawnFailed { cause: error.to_string() }),
+            None => return,
         }
+        self.judge_held();
     }
 
     /// Every command is answered, also the one that finds its lane full.

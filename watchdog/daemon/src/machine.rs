@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod picture;
 mod senses;
+mod start;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -84,6 +85,8 @@ pub(crate) struct Machine {
     settings: Settings,
     state: State,
     host: Option<Host>,
+    /// A start was asked for, and is not answered yet.
+    is_spawning: bool,
     is_armed: bool,
     is_stopping: bool,
     /// It was asked to stop while something may be open at the broker: then it ends at the latest.
@@ -136,6 +139,7 @@ impl Machine {
             // A flag next to the latch of an earlier life is the one that put it there.
             flag: if kill.is_some() { Presence::Present } else { Presence::Absent },
             host: None,
+            is_spawning: false,
             is_armed: false,
             is_stopping: false,
             leave_by: None,
@@ -187,12 +191,13 @@ impl Machine {
             Action::Suspect => self.suspect(why, now),
             Action::Drain => self.drain(why, now),
             Action::LetGo => self.let_go(now),
+            Action::Replace if self.is_spawning => self.await_start(now),
             Action::Replace => self.replace(why, now),
             Action::SignalKill => self.signal_kill(why),
             Action::Schedule => self.schedule(now),
             Action::Restart => self.restart(now),
             Action::Rest => self.rest(now),
-            Action::RestIfGone if self.host.is_some() => {}
+            Action::RestIfGone if self.may_have_host() => {}
             Action::RestIfGone => self.rest(now),
             Action::Stop => self.stop(now),
             Action::StopAfterKill => self.stop_after_kill(now),
@@ -249,22 +254,16 @@ impl Machine {
 
     fn begin(&mut self, now: Now) {
         self.log(Level::Notice, "armed".into());
-        match (&self.host, self.settings.mode) {
-            (Some(_), _) => self.await_proof(now),
-            (None, HostMode::Spawn) => self.start(now),
-            (None, HostMode::Attach) => self.enter(State::Armed, now),
+        match (self.may_have_host(), self.settings.mode) {
+            (true, _) => self.await_proof(now),
+            (false, HostMode::Spawn) => self.start(now),
+            (false, HostMode::Attach) => self.enter(State::Armed, now),
         }
     }
 
     fn await_proof(&mut self, now: Now) {
         self.enter(State::Starting, now);
         self.deadline = Some(now.boot + self.settings.limits.start);
-    }
-
-    fn start(&mut self, now: Now) {
-        self.count_restart();
-        self.await_proof(now);
-        self.out.push(Output::StartHost);
     }
 
     fn count_restart(&mut self) {
@@ -340,17 +339,6 @@ impl Machine {
                 // The next turn at the earliest: a host that cannot be started must not deafen the loop.
                 self.deadline = Some(now.boot + delay);
             }
-        }
-    }
-
-    fn restart(&mut self, now: Now) {
-        if self.host.is_some() {
-            self.deadline = Some(now.boot + SIGNAL_AGAIN);
-            self.signal_kill("it did not end yet");
-        } else if self.is_armed {
-            self.start(now);
-        } else {
-            self.rest(now);
         }
     }
 

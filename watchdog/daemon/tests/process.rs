@@ -3,6 +3,7 @@
 mod bench;
 mod limits;
 mod memory;
+mod stuck;
 #[path = "bench/policies.rs"]
 mod policies;
 

@@ -64,11 +64,11 @@ impl Machine {
             policy: self.settings.terms.policy,
         };
         self.out.push(Output::WriteLatch(latch.clone()));
-        if self.host.is_some() {
+        if self.may_have_host() {
             self.out.push(Output::SignalKill);
         }
         self.deadline = Some(now.boot + if self.is_stopping { STOP_WAIT } else { SIGNAL_AGAIN });
-        let mut proof = Proof::of_kill(self.settings.terms, self.host.is_some(), now.boot);
+        let mut proof = Proof::of_kill(self.settings.terms, self.may_have_host(), now.boot);
         proof.owns_suspension(suspended);
         self.out.extend(proof.due(now.boot).into_iter().map(Output::Broker));
         self.kill = Some(Kill {

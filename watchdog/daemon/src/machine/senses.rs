@@ -31,14 +31,8 @@ impl Machine {
     pub(crate) fn on(&mut self, input: Input, now: Now) -> Vec<Output> {
         match input {
             Input::Files(files) => self.on_files(files, now),
-            Input::HostSpawned { pid } => self.host = Some(Host::new(pid, self.nonce + 1, now.boot)),
-            Input::SpawnFailed { cause } => {
-                self.why_gone = Some(format!("the host could not be started: {cause}"));
-                self.log(Level::Error, format!("the host could not be started: {cause}"));
-                self.leased_for = Duration::ZERO;
-                self.last_exit = None;
-                self.step(Event::EndedToRestart, "", now);
-            }
+            Input::HostSpawned { pid } => self.on_spawned(pid, now),
+            Input::SpawnFailed { cause } => self.on_spawn_failed(&cause, now),
             Input::HostJoined { pid, epoch, mode } => self.on_joined(pid, epoch, &mode, now),
             Input::HostLeft => self.on_left(),
             Input::Beat(beat) => self.on_beat(&beat, now),
@@ -222,9 +216,10 @@ impl Machine {
         }
     }
 
-    fn seal_if_done(&mut self, now: Now) {
+    /// Not as long as a start is under way: a host may appear.
+    pub(super) fn seal_if_done(&mut self, now: Now) {
         let is_written = self.kill.as_ref().is_some_and(|kill| kill.writing == Writing::Done);
-        if self.state == State::Killing && is_written && self.host.is_none() {
+        if self.state == State::Killing && is_written && !self.may_have_host() {
             self.step(Event::Sealed, "", now);
         }
     }

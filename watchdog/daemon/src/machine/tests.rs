@@ -7,6 +7,7 @@ mod limits;
 mod memory;
 mod pairs;
 mod policies;
+mod start;
 
 use std::collections::BTreeMap;
 
@@ -67,6 +68,8 @@ struct Bench {
     host_account: Option<String>,
     /// A host can be started.
     can_start: bool,
+    /// A start is answered when the test says so.
+    is_disk_stuck: bool,
     seen: Vec<Output>,
 }
 
@@ -88,6 +91,7 @@ impl Bench {
             reading: steady,
             host_account: None,
             can_start: true,
+            is_disk_stuck: false,
             seen: Vec::new(),
         }
     }
@@ -110,14 +114,12 @@ impl Bench {
                     let told = (self.reading)(&ask);
                     self.tell(Input::Broker(Report::Account { told: Box::new(told), requests: 1 }));
                 }
+                Output::StartHost if self.is_disk_stuck => {}
                 Output::StartHost if !self.can_start => {
                     assert!(self.seen.len() < 10_000, "it never comes back to the loop");
                     self.tell(Input::SpawnFailed { cause: "no such file".into() });
                 }
-                Output::StartHost => {
-                    self.pid += 1;
-                    self.tell(Input::HostSpawned { pid: self.pid });
-                }
+                Output::StartHost => self.spawned(),
                 Output::Drain { .. } | Output::Accept | Output::Refuse { .. } | Output::SignalKill => {}
                 Output::SignalTerm | Output::WriteLatch(_) | Output::Broker(_) | Output::Log(..) => {}
                 Output::Alert(alert) => {
@@ -129,6 +131,11 @@ impl Bench {
                 Output::Exit => {}
             }
         }
+    }
+
+    fn spawned(&mut self) {
+        self.pid += 1;
+        self.tell(Input::HostSpawned { pid: self.pid });
     }
 
     fn join(&mut self) {
