@@ -8,6 +8,7 @@ mod drills;
 mod kill;
 mod limits;
 mod memory;
+mod pause;
 mod picture;
 mod senses;
 mod start;

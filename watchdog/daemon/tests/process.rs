@@ -3,9 +3,9 @@
 mod bench;
 mod limits;
 mod memory;
-mod stuck;
 #[path = "bench/policies.rs"]
 mod policies;
+mod stuck;
 
 use std::{fs, time::Duration};
 

@@ -15,8 +15,6 @@ use crate::{
     starvation::PATIENCE,
 };
 
-/// A loop turn later than this means that the machine or the watchdog stood still.
-const PAUSE: Duration = Duration::from_secs(1);
 /// A latch that could not be written is tried again.
 const LATCH_AGAIN: Duration = Duration::from_secs(1);
 /// A kill without a latch is not left so for longer.
@@ -29,6 +27,7 @@ const WARM_AGAIN: Duration = Duration::from_secs(3);
 impl Machine {
     /// Takes one observation in; the answer is to be performed in order.
     pub(crate) fn on(&mut self, input: Input, now: Now) -> Vec<Output> {
+        self.notice_pause(now);
         match input {
             Input::Files(files) => self.on_files(files, now),
             Input::HostSpawned { pid } => self.on_spawned(pid, now),
@@ -304,9 +303,6 @@ impl Machine {
         let gap = now.boot.since(self.ticked_at);
         self.ticked_at = now.boot;
         self.starvation.turned(gap, now.boot);
-        if gap > PAUSE {
-            self.on_pause(gap);
-        }
         self.tick_limits(now);
         if self.deadline.is_some_and(|deadline| deadline <= now.boot) {
             self.step(Event::Overdue, "it did not do so in time", now);
@@ -347,22 +343,6 @@ impl Machine {
     /// The cancels' connection is kept warm, too; that of the reads the limits use all the time.
     fn touch_cancels(&mut self) {
         self.out.push(Output::Broker(Command::Touch));
-    }
-
-    /// Whoever slept with us is no suspect.
-    fn on_pause(&mut self, gap: Duration) {
-        let text = format!("the watchdog stood still for {} ms", gap.as_millis());
-        self.log(Level::Warning, text.clone());
-        self.raise("pause", text);
-        if let Some(host) = &mut self.host {
-            host.loops.rebase(gap);
-        }
-        self.starvation.rebase();
-        self.limits.slept(gap);
-        // A kill is not put off.
-        if self.kill.is_none() {
-            self.deadline = self.deadline.map(|deadline| deadline + gap);
-        }
     }
 
     /// The host is ready and we are not: that is no delay of its own.

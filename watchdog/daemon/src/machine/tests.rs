@@ -150,26 +150,31 @@ impl Bench {
             self.tell(Input::Files(self.files));
             self.tell(Input::Tick);
             if self.is_alive {
-                self.sequence += 1;
-                let one = |name: &str| LoopBeat {
-                    name: name.into(),
-                    progress: self.sequence,
-                    nonce: self.newest_nonce,
-                    memory_bytes: 0,
-                };
-                let mut loops = vec![one("execution"), one("ingest"), one("store")];
-                loops.extend(self.strategies.iter().map(|(name, memory_bytes)| LoopBeat {
-                    memory_bytes: *memory_bytes,
-                    ..one(&format!("strategy:{name}"))
-                }));
-                self.tell(Input::Beat(Beat {
-                    epoch: self.epoch,
-                    account: self.host_account.clone(),
-                    sequence: self.sequence,
-                    loops,
-                }));
+                self.beat();
             }
         }
+    }
+
+    /// Every loop has moved since the last one.
+    fn beat(&mut self) {
+        self.sequence += 1;
+        let one = |name: &str| LoopBeat {
+            name: name.into(),
+            progress: self.sequence,
+            nonce: self.newest_nonce,
+            memory_bytes: 0,
+        };
+        let mut loops = vec![one("execution"), one("ingest"), one("store")];
+        loops.extend(self.strategies.iter().map(|(name, memory_bytes)| LoopBeat {
+            memory_bytes: *memory_bytes,
+            ..one(&format!("strategy:{name}"))
+        }));
+        self.tell(Input::Beat(Beat {
+            epoch: self.epoch,
+            account: self.host_account.clone(),
+            sequence: self.sequence,
+            loops,
+        }));
     }
 
     /// A sample, of a limit of 1000 MB, now.

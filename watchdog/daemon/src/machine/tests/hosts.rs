@@ -70,6 +70,26 @@ fn a_pause_of_the_machine_is_no_hang() {
 }
 
 #[test]
+fn what_comes_after_a_pause_is_not_put_off_by_it() {
+    // A host that ended in its sleep is back at once.
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.is_alive = false;
+    bench.ms += 90_000;
+    bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+    bench.run(50);
+    bench.check(State::Starting, &["stood still", "StartHost"], &[]);
+    // One whose last beats are read after waking, and that hangs then, has its lease for 2 s and no more.
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.is_alive = false;
+    bench.ms += 90_000;
+    bench.beat();
+    bench.run(2100);
+    bench.check(State::Suspect, &["stood still", "Withhold"], &["SignalKill"]);
+    bench.run(1500);
+    bench.check(State::Restarting, &["SignalKill"], &["Grant"]);
+}
+
+#[test]
 fn a_crash_is_restarted_at_once_and_a_row_of_them_kills() {
     let mut bench = Bench::leased(HostMode::Spawn);
     let end = |bench: &mut Bench| bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));
