@@ -20,7 +20,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sandpit_contract::{BootTime, Exit, Latch, ToHost};
 
 use self::{
-    peers::Hello,
     sampler::{Sample, Sampler},
     spawner::Spawner,
 };
@@ -72,6 +71,9 @@ pub(crate) struct Daemon {
     keeper: Keeper,
     quarantines: memory::Waiting,
     log: Log,
+    /// Nobody can be taken in; tried again at the next turn, and said once.
+    is_deaf: bool,
+    said_short: bool,
     peers: BTreeMap<u64, Connection>,
     next_peer: u64,
     /// The peer that is the host.
@@ -79,7 +81,7 @@ pub(crate) struct Daemon {
     /// The peer whose hello is being judged.
     candidate: Option<u64>,
     /// Peers that said hello while a start is under way, and may be its host.
-    held: BTreeMap<u64, Hello>,
+    held: BTreeMap<u64, peers::Hello>,
     spawner: Spawner,
     host: Option<HostProcess>,
     host_rss: Option<u64>,
@@ -147,6 +149,8 @@ impl Daemon {
             keeper,
             quarantines,
             log,
+            is_deaf: false,
+            said_short: false,
             peers: BTreeMap::new(),
             next_peer: 0,
             host_peer: None,
@@ -185,6 +189,7 @@ impl Daemon {
 
     /// What happens every turn, whoever speaks. The flag is looked at before any lease is granted.
     fn turn(&mut self) {
+        self.is_deaf = false;
         let files = latch::look(&self.config.state_dir, &self.config.kill_switch_file);
         if let Some(arming) = saved::arming(&self.config.state_dir) {
             self.tell(Input::ArmedAs(arming));
@@ -197,11 +202,9 @@ impl Daemon {
     }
 
     fn wait(&self, longest: Duration) {
-        let mut waiting = vec![
-            PollFd::new(&self.listener, PollFlags::IN),
-            PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.inbox, PollFlags::IN),
-        ];
+        let mut waiting =
+            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.inbox, PollFlags::IN)];
+        waiting.extend((!self.is_deaf).then(|| PollFd::new(&self.listener, PollFlags::IN)));
         waiting.extend(self.host.iter().map(|host| PollFd::new(host, PollFlags::IN)));
         let heard = self.peers.iter().filter(|(id, _)| !self.held.contains_key(id));
         waiting.extend(heard.map(|(_, peer)| PollFd::new(peer, PollFlags::IN)));

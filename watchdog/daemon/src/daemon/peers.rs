@@ -27,7 +27,15 @@ pub(super) struct Hello {
 
 impl Daemon {
     pub(super) fn accept(&mut self) {
-        for connection in (0..MAX_CONNECTIONS).map_while(|_| self.listener.accept()) {
+        // Until the next turn: it would be the same again.
+        let most = if self.is_deaf { 0 } else { MAX_CONNECTIONS };
+        for _ in 0..most {
+            let connection = match self.listener.accept() {
+                Ok(Some(connection)) => connection,
+                Ok(None) => return,
+                Err(error) => return self.pause_listening(&error),
+            };
+            self.said_short = false;
             if self.peers.len() >= MAX_CONNECTIONS {
                 let oldest = self.peers.keys().copied().find(|id| Some(*id) != self.host_peer);
                 oldest.and_then(|id| self.peers.remove(&id));
@@ -35,6 +43,15 @@ impl Daemon {
             }
             self.peers.insert(self.next_peer, connection);
             self.next_peer += 1;
+        }
+    }
+
+    /// A caller that cannot be taken keeps the listener readable: until the next turn nobody waits for it.
+    fn pause_listening(&mut self, error: &std::io::Error) {
+        self.is_deaf = true;
+        if !std::mem::replace(&mut self.said_short, true) {
+            let text = format!("a caller at the socket cannot be taken, tried again every turn: {error}");
+            self.log.write(Level::Error, text);
         }
     }
 

@@ -10,11 +10,16 @@ use nix::{
     libc,
     sys::signal::{SigHandler, Signal, signal as handle},
 };
-use sandpit_contract::State;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{RecvFlags, SendFlags, recv, send},
+    process::{Pid, Resource, Rlimit, prlimit},
+};
+use sandpit_contract::{PROTOCOL, State, ToWatchdog, encode};
 
 use crate::{
     SECOND,
-    bench::{self, Bench, bound},
+    bench::{self, Bench, bound, host::dial},
 };
 
 /// Whoever executes `program` now stands still in `exec` until this is dropped.
@@ -56,4 +61,63 @@ fn a_host_that_hangs_in_exec_delays_no_kill_and_is_ended() {
     bench.wait(5 * SECOND, |status| status.state == State::Killed);
     let pid = line.rsplit("pid=").next().and_then(|pid| pid.trim().parse().ok()).expect("a number");
     assert!(!bound(5 * SECOND, || !bench::is_alive(pid)), "the host outlived the kill");
+}
+
+/// The lowest number that the process has not used for a descriptor, whatever it opens for a moment.
+fn free_descriptor(pid: u32) -> u64 {
+    let lowest = || (0..).find(|number| fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_err());
+    (0..200).filter_map(|_| lowest()).min().expect("there is one")
+}
+
+/// The process may use descriptors below `end` only.
+fn limit_descriptors(pid: u32, end: u64) -> u64 {
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let before = prlimit(process, Resource::Nofile, Rlimit { current: Some(end), maximum });
+    before.expect("ours").current.expect("a number")
+}
+
+/// Processor time so far, in ticks of the kernel's.
+fn ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let fields = stat.rsplit(')').next().expect("after the name").split_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
+#[test]
+fn a_caller_without_a_descriptor_keeps_the_loop_from_nothing() {
+    let bench = Bench::new("attach");
+    bench.arm();
+    let dog = bench.run();
+    bench.wait(5 * SECOND, |status| status.state == State::Armed);
+    let before = limit_descriptors(dog.pid(), free_descriptor(dog.pid()));
+    let _caller = dial(&bench.state("lease.sock"));
+    dog.line("a caller at the socket cannot be taken", 5 * SECOND);
+    let from = ticks(dog.pid());
+    assert!(bound(SECOND, || ticks(dog.pid()) - from > 40), "the loop spins");
+    limit_descriptors(dog.pid(), before);
+    bench.wait(5 * SECOND, |status| status.state == State::Armed);
+}
+
+#[test]
+fn a_host_that_cannot_be_held_is_cut_off_and_may_come_again() {
+    let bench = Bench::new("attach");
+    bench.arm();
+    let dog = bench.run();
+    bench.wait(5 * SECOND, |status| status.state == State::Armed);
+    // The last descriptor is for the connection, and none is left for the process behind it.
+    let before = limit_descriptors(dog.pid(), free_descriptor(dog.pid()) + 1);
+    let host = dial(&bench.state("lease.sock"));
+    let hello = ToWatchdog::Hello { protocol: PROTOCOL, epoch: 1, mode: "paper".into() };
+    // Cut off before or after it.
+    let _: rustix::io::Result<usize> = send(&host, &encode(&hello).expect("short"), SendFlags::NOSIGNAL);
+    let longest = Timespec { tv_sec: 5, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::new(&host, PollFlags::IN)], Some(&longest)), Ok(1));
+    let answer = recv(&host, &mut [0_u8; 1024][..], RecvFlags::empty());
+    assert!(!matches!(answer, Ok((bytes, _)) if bytes > 0), "it is spoken to as if it could be killed");
+    limit_descriptors(dog.pid(), before);
+    let mut host = bench.start_host();
+    assert_eq!(bench.leased(10 * SECOND).host_pid, Some(host.id()));
+    drop(dog);
+    host.wait().expect("it ends with its watchdog");
 }
