@@ -314,6 +314,7 @@ impl Daemon {
             Output::KeepQuarantines(waiting) => self.quarantines.keep(waiting),
             Output::Log(level, text) => self.log.write(level, text),
             Output::Exit => self.exit = true,
+            Output::Remain => self.exit = false,
         }
         None
     }

@@ -90,6 +90,8 @@ pub(crate) struct Machine {
     is_spawning: bool,
     is_armed: bool,
     is_stopping: bool,
+    /// The process was told to end; it may still hear something before it does.
+    has_left: bool,
     /// It was asked to stop while something may be open at the broker: then it ends at the latest.
     leave_by: Option<BootTime>,
     kill: Option<Kill>,
@@ -143,6 +145,7 @@ impl Machine {
             is_spawning: false,
             is_armed: false,
             is_stopping: false,
+            has_left: false,
             leave_by: None,
             kill,
             restarts: Restarts::new(settings.restart_backoff.clone()),
@@ -205,7 +208,7 @@ impl Machine {
             Action::Exit => self.leave(now),
             Action::KillAndExit => {
                 self.signal_kill("it did not stop in time");
-                self.out.push(Output::Exit);
+                self.end();
             }
         }
     }
@@ -350,7 +353,7 @@ impl Machine {
 
     fn stop(&mut self, now: Now) {
         if self.host.is_none() || self.settings.mode == HostMode::Attach {
-            self.out.push(Output::Exit);
+            self.end();
             return;
         }
         self.enter(State::Stopping, now);

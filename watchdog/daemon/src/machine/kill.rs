@@ -46,7 +46,8 @@ impl Machine {
         let Event::Kill(layer) = event else {
             return;
         };
-        self.is_stopping = self.state == State::Stopping;
+        let takes_back = self.take_back_end();
+        self.is_stopping = takes_back || self.state == State::Stopping;
         self.state = State::Killing;
         self.is_armed = false;
         self.pulse(now.boot);
@@ -116,7 +117,8 @@ impl Machine {
         }
         if self.state == State::Killed {
             self.state = State::Killing;
-            self.deadline = Some(now.boot + SIGNAL_AGAIN);
+            self.is_stopping |= self.take_back_end();
+            self.deadline = Some(now.boot + if self.is_stopping { STOP_WAIT } else { SIGNAL_AGAIN });
         }
     }
 
@@ -135,7 +137,7 @@ impl Machine {
     pub(super) fn kill_again(&mut self, now: Now) {
         if self.is_stopping && self.deadline.is_some_and(|deadline| deadline <= now.boot) {
             self.log(Level::Error, "[KILL] stopped before the kill was sealed".into());
-            self.out.push(Output::Exit);
+            self.end();
             return;
         }
         self.state = State::Killing;
@@ -162,13 +164,28 @@ impl Machine {
             );
             self.leave_by = Some(now.boot + STOP_WAIT);
         } else {
-            self.out.push(Output::Exit);
+            self.end();
         }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.has_left = true;
+        self.out.push(Output::Exit);
+    }
+
+    /// A kill that is heard while the process ends is on disk before it does. True when it was ending.
+    fn take_back_end(&mut self) -> bool {
+        let was_ending = std::mem::take(&mut self.has_left);
+        if was_ending {
+            self.leave_by = None;
+            self.out.push(Output::Remain);
+        }
+        was_ending
     }
 
     pub(super) fn tick_leave(&mut self, now: BootTime) {
         if self.leave_by.is_some_and(|by| by <= now || !self.is_pending()) {
-            self.out.push(Output::Exit);
+            self.end();
         }
     }
 

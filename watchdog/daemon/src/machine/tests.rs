@@ -128,7 +128,7 @@ impl Bench {
                 }
                 Output::Quarantine { .. } => {}
                 Output::StartDrill | Output::KeepLimits(_) | Output::KeepQuarantines(_) => {}
-                Output::Exit => {}
+                Output::Exit | Output::Remain => {}
             }
         }
     }

@@ -261,4 +261,6 @@ pub(crate) enum Output {
     Log(Level, String),
     /// End the process.
     Exit,
+    /// Do not end it yet: a kill has come, and `Exit` comes again once it is on disk, or too late.
+    Remain,
 }

@@ -211,6 +211,41 @@ fn stopping_takes_the_host_along_within_a_bound() {
 }
 
 #[test]
+fn a_kill_that_is_heard_with_the_stop_is_on_disk_before_the_end() {
+    let mut bench = Bench::leased(HostMode::Attach);
+    bench.is_alive = false;
+    bench.tell(Input::Stop);
+    bench.check(State::Leased, &["Exit"], &[]);
+    bench.tell(Input::Kill { layer: Layer::Operator, reason: "now".into() });
+    bench.check(State::Killing, &["Remain", "WriteLatch", "SignalKill"], &["Exit"]);
+    bench.tell(Input::HostEnded(Ending::default()));
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.check(State::Killed, &["sealed"], &["Exit"]);
+    bench.files = LATCHED;
+    bench.run(10_000);
+    bench.check(State::Killed, &["Exit"], &[]);
+    // A disk that does not answer keeps it for some seconds only.
+    let mut bench = Bench::new(HostMode::Attach, None);
+    bench.tell(Input::Stop);
+    bench.tell(Input::Kill { layer: Layer::Operator, reason: "now".into() });
+    bench.seen.clear();
+    bench.run(9_900);
+    bench.check(State::Killing, &[], &["Exit"]);
+    bench.run(100);
+    bench.check(State::Killing, &["Exit"], &[]);
+    // Another reason while it ends killed: the newer latch, too.
+    let mut bench = Bench::killed();
+    bench.tell(Input::Stop);
+    bench.tell(Input::Stop);
+    bench.check(State::Killed, &["Exit"], &[]);
+    bench.tell(Input::Kill { layer: Layer::Operator, reason: "now".into() });
+    bench.check(State::Killing, &["Remain", "WriteLatch"], &["Exit"]);
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.run(10_050);
+    bench.check(State::Killed, &["Exit"], &[]);
+}
+
+#[test]
 fn a_host_that_cannot_be_started_after_a_long_life_leaves_the_loop_alive() {
     let mut bench = Bench::leased(HostMode::Spawn);
     bench.run(40_000);
