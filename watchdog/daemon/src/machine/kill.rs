@@ -18,6 +18,8 @@ pub(super) enum Writing {
     Asked {
         /// Another reason has come since: one more is to be written after it.
         again: bool,
+        /// When.
+        since: BootTime,
     },
     /// It could not be written, and is tried again then.
     Due(BootTime),
@@ -74,7 +76,7 @@ impl Machine {
         self.out.extend(proof.due(now.boot).into_iter().map(Output::Broker));
         self.kill = Some(Kill {
             latch,
-            writing: Writing::Asked { again: false },
+            writing: Writing::Asked { again: false, since: now.boot },
             was_seen: false,
             lost_looks: 0,
             proof,
@@ -108,10 +110,10 @@ impl Machine {
         if let Some(kill) = &mut self.kill {
             kill.was_seen = false;
             kill.writing = match kill.writing {
-                Writing::Asked { .. } => Writing::Asked { again: true },
+                Writing::Asked { since, .. } => Writing::Asked { again: true, since },
                 Writing::Due(_) | Writing::Done => {
                     self.out.push(Output::WriteLatch(kill.latch.clone()));
-                    Writing::Asked { again: false }
+                    Writing::Asked { again: false, since: now.boot }
                 }
             };
         }

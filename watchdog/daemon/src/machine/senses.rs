@@ -227,7 +227,7 @@ impl Machine {
         let Some(kill) = &mut self.kill else {
             return;
         };
-        let again = kill.writing == Writing::Asked { again: true };
+        let again = matches!(kill.writing, Writing::Asked { again: true, .. });
         match result {
             Ok(()) => {
                 kill.writing = Writing::Done;
@@ -359,7 +359,7 @@ impl Machine {
         if let Writing::Due(at) = kill.writing
             && at <= now.boot
         {
-            kill.writing = Writing::Asked { again: false };
+            kill.writing = Writing::Asked { again: false, since: now.boot };
             self.out.push(Output::WriteLatch(kill.latch.clone()));
         }
         self.out.extend(kill.proof.due(now.boot).into_iter().map(Output::Broker));
