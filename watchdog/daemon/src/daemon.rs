@@ -4,6 +4,7 @@
 mod drills;
 mod peers;
 mod sampler;
+mod spawner;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,7 +19,10 @@ use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sandpit_contract::{BootTime, Event, Exit, Latch, ToHost};
 
-use self::sampler::{Sample, Sampler};
+use self::{
+    sampler::{Sample, Sampler},
+    spawner::Spawner,
+};
 use crate::{
     admin::{Admin, Board},
     alerts::{Alerts, Post, entry},
@@ -68,12 +72,18 @@ pub(crate) struct Daemon {
     keeper: Keeper,
     quarantines: memory::Waiting,
     log: Log,
+    /// Nobody can be taken in; tried again at the next turn, and said once.
+    is_deaf: bool,
+    said_short: bool,
     peers: BTreeMap<u64, Connection>,
     next_peer: u64,
     /// The peer that is the host.
     host_peer: Option<u64>,
     /// The peer whose hello is being judged.
     candidate: Option<u64>,
+    /// Peers that said hello while a start is under way, and may be its host.
+    held: BTreeMap<u64, peers::Hello>,
+    spawner: Spawner,
     host: Option<HostProcess>,
     host_rss: Option<u64>,
     last_refused: Option<u32>,
@@ -117,6 +127,7 @@ impl Daemon {
         admin.map_or(Ok(()), |admin| admin.start(Arc::clone(&board), mailbox.clone(), log.clone()))?;
         let latches = start_latch_thread(writer, mailbox.clone())?;
         let sampler = Sampler::start(config.budget_bytes())?;
+        let spawner = Spawner::start(config.host.command.clone(), mailbox.clone())?;
         let keeper = Keeper::start(&config.state_dir, log.clone())?;
         let (quarantines, condemned) = memory::Waiting::open(&config.state_dir, log.clone())?;
         let now = ambient::now();
@@ -140,10 +151,14 @@ impl Daemon {
             keeper,
             quarantines,
             log,
+            is_deaf: false,
+            said_short: false,
             peers: BTreeMap::new(),
             next_peer: 0,
             host_peer: None,
             candidate: None,
+            held: BTreeMap::new(),
+            spawner,
             host: None,
             host_rss: None,
             last_refused: None,
@@ -179,6 +194,7 @@ impl Daemon {
 
     /// What happens every turn, whoever speaks. The flag is looked at before any lease is granted.
     fn turn(&mut self, manager: &mut Option<Manager>) {
+        self.is_deaf = false;
         let files = latch::look(&self.config.state_dir, &self.config.kill_switch_file);
         if let Some(arming) = saved::arming(&self.config.state_dir) {
             self.tell(Input::ArmedAs(arming));
@@ -195,13 +211,12 @@ impl Daemon {
     }
 
     fn wait(&self, longest: Duration) {
-        let mut waiting = vec![
-            PollFd::new(&self.listener, PollFlags::IN),
-            PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.inbox, PollFlags::IN),
-        ];
+        let mut waiting =
+            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.inbox, PollFlags::IN)];
+        waiting.extend((!self.is_deaf).then(|| PollFd::new(&self.listener, PollFlags::IN)));
         waiting.extend(self.host.iter().map(|host| PollFd::new(host, PollFlags::IN)));
-        waiting.extend(self.peers.values().map(|peer| PollFd::new(peer, PollFlags::IN)));
+        let heard = self.peers.iter().filter(|(id, _)| !self.held.contains_key(id));
+        waiting.extend(heard.map(|(_, peer)| PollFd::new(peer, PollFlags::IN)));
         let longest = Timespec::try_from(longest.min(TURN)).expect("a turn is short");
         // Interrupted or not: everything is looked at without waiting.
         let _: rustix::io::Result<usize> = poll(&mut waiting, Some(&longest));
@@ -214,6 +229,7 @@ impl Daemon {
         for input in self.inbox.take() {
             self.tell(input);
         }
+        self.welcome();
         // The host's last words come before its end: a trip must not be taken for a crash.
         self.hear_peers();
         self.reap();
@@ -282,9 +298,16 @@ impl Daemon {
                     self.refuse(id, reason);
                 }
             }
-            Output::SignalKill => self.signal(HostProcess::kill),
+            Output::SignalKill => {
+                self.spawner.take_back();
+                self.signal(HostProcess::kill);
+            }
             Output::SignalTerm => self.signal(HostProcess::terminate),
-            Output::StartHost => return Some(self.start_host()),
+            Output::StartHost => {
+                if !self.spawner.ask() {
+                    return Some(Input::SpawnFailed { cause: "its thread is gone".into() });
+                }
+            }
             Output::WriteLatch(latch) => {
                 if self.latches.try_send(latch).is_err() {
                     return Some(Input::LatchWritten(Err("the disk does not answer".into())));
@@ -301,6 +324,7 @@ impl Daemon {
             Output::Log(level, text) => self.enter(Entry::new(level, text)),
             Output::Marked(event, level, text) => self.enter(Entry::of(event, level, text)),
             Output::Exit => self.exit = true,
+            Output::Remain => self.exit = false,
         }
         None
     }
@@ -309,27 +333,6 @@ impl Daemon {
     fn enter(&self, entry: Entry) {
         let (epoch, layer) = self.machine.stamp();
         self.log.enter(Entry { epoch, layer, ..entry });
-    }
-
-    fn signal(&self, signal: impl Fn(&HostProcess) -> std::io::Result<()>) {
-        if let Some(Err(error)) = self.host.as_ref().map(signal)
-            // Gone already: its end comes next.
-            && error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error())
-        {
-            self.log.write(Level::Error, format!("the host could not be signalled: {error}"));
-        }
-    }
-
-    fn start_host(&mut self) -> Input {
-        match HostProcess::spawn(&self.config.host.command) {
-            Ok(host) => {
-                let pid = host.pid();
-                self.log.write(Level::Notice, format!("host started pid={pid}"));
-                self.host = Some(host);
-                Input::HostSpawned { pid }
-            }
-            Err(error) => Input::SpawnFailed { cause: error.to_string() },
-        }
     }
 
     /// Every command is answered, also the one that finds its lane full.

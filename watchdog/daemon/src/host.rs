@@ -26,8 +26,8 @@ pub(crate) struct HostProcess {
 
 impl HostProcess {
     /// Starts `command` (program and arguments) as our child. It dies with us: an orphan would meet the host
-    /// that the next watchdog starts. The kernel binds that to the calling *thread*, so only the main thread
-    /// may call this.
+    /// that the next watchdog starts. The kernel binds that to the calling *thread*, so it must live as
+    /// long as we do. Waits until the program has been read from the disk.
     ///
     /// # Errors
     /// When the program cannot be started.

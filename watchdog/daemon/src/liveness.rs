@@ -126,11 +126,12 @@ impl Loops {
         }
     }
 
-    /// The watchdog itself did not run for `gap`: nobody ages by it.
-    pub(crate) fn rebase(&mut self, gap: Duration) {
-        self.heard_at = self.heard_at + gap;
+    /// The watchdog itself did not run for `gap`, until `now`: nobody ages by it, and nobody gets younger
+    /// than the moment.
+    pub(crate) fn rebase(&mut self, gap: Duration, now: BootTime) {
+        self.heard_at = (self.heard_at + gap).min(now);
         for seen in self.seen.values_mut() {
-            seen.moved_at = seen.moved_at + gap;
+            seen.moved_at = (seen.moved_at + gap).min(now);
         }
     }
 
@@ -380,9 +381,13 @@ mod tests {
         let mut loops = Loops::new(1, at(0));
         loops.issued(1);
         loops.on_beat(&beat(1, &[("execution", 1, 1), ("store", 1, 1)]), at(0));
-        loops.rebase(Duration::from_secs(10));
+        loops.rebase(Duration::from_secs(10), at(10_500));
         assert_eq!(loops.verdict(&LIMITS, 1, at(11_000)), Verdict::Advancing);
         assert!(matches!(loops.verdict(&LIMITS, 1, at(12_000)), Verdict::Stalled(_)));
+        // What was heard after most of the gap is not of the future.
+        loops.on_beat(&beat(2, &[("execution", 2, 1), ("store", 2, 1)]), at(12_000));
+        loops.rebase(Duration::from_secs(10), at(12_500));
+        assert!(matches!(loops.verdict(&LIMITS, 1, at(14_500)), Verdict::Stalled(_)));
     }
 
     proptest! {

@@ -8,8 +8,10 @@ mod drills;
 mod kill;
 mod limits;
 mod memory;
+mod pause;
 mod picture;
 mod senses;
+mod start;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -84,8 +86,12 @@ pub(crate) struct Machine {
     settings: Settings,
     state: State,
     host: Option<Host>,
+    /// A start was asked for, and is not answered yet.
+    is_spawning: bool,
     is_armed: bool,
     is_stopping: bool,
+    /// The process was told to end; it may still hear something before it does.
+    has_left: bool,
     /// It was asked to stop while something may be open at the broker: then it ends at the latest.
     leave_by: Option<BootTime>,
     kill: Option<Kill>,
@@ -136,8 +142,10 @@ impl Machine {
             // A flag next to the latch of an earlier life is the one that put it there.
             flag: if kill.is_some() { Presence::Present } else { Presence::Absent },
             host: None,
+            is_spawning: false,
             is_armed: false,
             is_stopping: false,
+            has_left: false,
             leave_by: None,
             kill,
             restarts: Restarts::new(settings.restart_backoff.clone()),
@@ -187,19 +195,20 @@ impl Machine {
             Action::Suspect => self.suspect(why, now),
             Action::Drain => self.drain(why, now),
             Action::LetGo => self.let_go(now),
+            Action::Replace if self.is_spawning => self.await_start(now),
             Action::Replace => self.replace(why, now),
             Action::SignalKill => self.signal_kill(why),
             Action::Schedule => self.schedule(now),
             Action::Restart => self.restart(now),
             Action::Rest => self.rest(now),
-            Action::RestIfGone if self.host.is_some() => {}
+            Action::RestIfGone if self.may_have_host() => {}
             Action::RestIfGone => self.rest(now),
             Action::Stop => self.stop(now),
             Action::StopAfterKill => self.stop_after_kill(now),
             Action::Exit => self.leave(now),
             Action::KillAndExit => {
                 self.signal_kill("it did not stop in time");
-                self.out.push(Output::Exit);
+                self.end();
             }
         }
     }
@@ -253,22 +262,16 @@ impl Machine {
 
     fn begin(&mut self, now: Now) {
         self.mark(Mark::Armed, Level::Notice, "armed".into());
-        match (&self.host, self.settings.mode) {
-            (Some(_), _) => self.await_proof(now),
-            (None, HostMode::Spawn) => self.start(now),
-            (None, HostMode::Attach) => self.enter(State::Armed, now),
+        match (self.may_have_host(), self.settings.mode) {
+            (true, _) => self.await_proof(now),
+            (false, HostMode::Spawn) => self.start(now),
+            (false, HostMode::Attach) => self.enter(State::Armed, now),
         }
     }
 
     fn await_proof(&mut self, now: Now) {
         self.enter(State::Starting, now);
         self.deadline = Some(now.boot + self.settings.limits.start);
-    }
-
-    fn start(&mut self, now: Now) {
-        self.count_restart();
-        self.await_proof(now);
-        self.out.push(Output::StartHost);
     }
 
     fn count_restart(&mut self) {
@@ -348,17 +351,6 @@ impl Machine {
         }
     }
 
-    fn restart(&mut self, now: Now) {
-        if self.host.is_some() {
-            self.deadline = Some(now.boot + SIGNAL_AGAIN);
-            self.signal_kill("it did not end yet");
-        } else if self.is_armed {
-            self.start(now);
-        } else {
-            self.rest(now);
-        }
-    }
-
     fn rest(&mut self, now: Now) {
         let state = if self.is_armed { State::Armed } else { State::Disarmed };
         self.enter(state, now);
@@ -366,7 +358,7 @@ impl Machine {
 
     fn stop(&mut self, now: Now) {
         if self.host.is_none() || self.settings.mode == HostMode::Attach {
-            self.out.push(Output::Exit);
+            self.end();
             return;
         }
         self.enter(State::Stopping, now);

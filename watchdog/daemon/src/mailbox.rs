@@ -28,9 +28,14 @@ impl Mailbox {
     /// Delivers; false when the main loop is gone.
     pub(crate) fn post(&self, input: Input) -> bool {
         let is_there = self.sender.send(input).is_ok();
+        self.wake();
+        is_there
+    }
+
+    /// Wakes the main loop, to look at what else has come.
+    pub(crate) fn wake(&self) {
         // Full or not, the counter is not zero, so the loop wakes.
         let _: rustix::io::Result<usize> = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
-        is_there
     }
 
     /// Delivers when there is room now.
@@ -42,7 +47,7 @@ impl Mailbox {
         self.sender.try_send(input).map_err(|error| match error {
             TrySendError::Full(input) | TrySendError::Disconnected(input) => input,
         })?;
-        let _: rustix::io::Result<usize> = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
+        self.wake();
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
     net::{
         AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
         connect, listen, recv, send, socket_with, sockopt::socket_peercred,
@@ -54,14 +55,33 @@ impl Listener {
     }
 
     /// The next connection, if one waits.
-    pub(crate) fn accept(&self) -> Option<Connection> {
-        let fd = accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()?;
-        let peer = socket_peercred(&fd).ok()?;
+    ///
+    /// # Errors
+    /// When a caller cannot be taken, or cannot be held because no descriptor is left: it still waits, or is
+    /// cut off and may come again.
+    pub(crate) fn accept(&self) -> io::Result<Option<Connection>> {
+        let fd = match accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(fd) => fd,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        let peer = socket_peercred(&fd)?;
         // The kernel's own handle on the peer, where it has one (6.5); else opened at once, by number.
         let pidfd = nix::sys::socket::getsockopt(&fd, nix::sys::socket::sockopt::PeerPidfd).ok();
-        let pidfd = pidfd.or_else(|| pidfd_open(peer.pid, PidfdFlags::empty()).ok());
-        let pid = u32::try_from(peer.pid.as_raw_nonzero().get()).ok()?;
-        Some(Connection { fd, pid, uid: peer.uid.as_raw(), pidfd })
+        let pidfd =
+            pidfd.map_or_else(|| held(pidfd_open(peer.pid, PidfdFlags::empty())), |fd| Ok(Some(fd)))?;
+        let pid = u32::try_from(peer.pid.as_raw_nonzero().get()).map_err(io::Error::other)?;
+        Ok(Some(Connection { fd, pid, uid: peer.uid.as_raw(), pidfd }))
+    }
+}
+
+/// A process that is gone has no handle, and may still have left a last word. One that lives and cannot be
+/// held is no peer: a kill could not end it.
+fn held(opened: rustix::io::Result<OwnedFd>) -> io::Result<Option<OwnedFd>> {
+    match opened {
+        Ok(pidfd) => Ok(Some(pidfd)),
+        Err(Errno::SRCH) => Ok(None),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -169,7 +189,7 @@ mod tests {
         let listener = Listener::bind(&path).expect("bound");
         let peer = new_socket(SocketFlags::CLOEXEC).expect("a socket");
         connect(&peer, &SocketAddrUnix::new(&path).expect("short")).expect("connected");
-        let connection = listener.accept().expect("it waits");
+        let connection = listener.accept().expect("descriptors are left").expect("it waits");
         (dir, connection, peer)
     }
 
@@ -189,6 +209,13 @@ mod tests {
         assert!(matches!(connection.receive(), Received::Garbage(_)));
         drop(peer);
         assert!(matches!(connection.receive(), Received::Closed));
+    }
+
+    #[test]
+    fn who_lives_and_cannot_be_held_is_not_taken_for_gone() {
+        let gone = held(Err(Errno::SRCH)).expect("its last words are heard");
+        assert!(gone.is_none());
+        assert!(held(Err(Errno::MFILE)).is_err() && held(Err(Errno::NFILE)).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod limits;
 mod memory;
 #[path = "bench/policies.rs"]
 mod policies;
+mod stuck;
 
 use std::{fs, time::Duration};
 

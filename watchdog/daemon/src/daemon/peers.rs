@@ -18,15 +18,40 @@ const MAX_MESSAGES_A_TURN: usize = 32;
 /// Messages read from a host that has ended: more than a socket's buffer holds, and no more can come.
 const MAX_LAST_MESSAGES: usize = 4096;
 
+/// Who a peer says that it is.
+pub(super) struct Hello {
+    pid: u32,
+    epoch: u64,
+    mode: String,
+}
+
 impl Daemon {
     pub(super) fn accept(&mut self) {
-        for connection in (0..MAX_CONNECTIONS).map_while(|_| self.listener.accept()) {
+        // Until the next turn: it would be the same again.
+        let most = if self.is_deaf { 0 } else { MAX_CONNECTIONS };
+        for _ in 0..most {
+            let connection = match self.listener.accept() {
+                Ok(Some(connection)) => connection,
+                Ok(None) => return,
+                Err(error) => return self.pause_listening(&error),
+            };
+            self.said_short = false;
             if self.peers.len() >= MAX_CONNECTIONS {
                 let oldest = self.peers.keys().copied().find(|id| Some(*id) != self.host_peer);
                 oldest.and_then(|id| self.peers.remove(&id));
+                self.held.retain(|id, _| self.peers.contains_key(id));
             }
             self.peers.insert(self.next_peer, connection);
             self.next_peer += 1;
+        }
+    }
+
+    /// A caller that cannot be taken keeps the listener readable: until the next turn nobody waits for it.
+    fn pause_listening(&mut self, error: &std::io::Error) {
+        self.is_deaf = true;
+        if !std::mem::replace(&mut self.said_short, true) {
+            let text = format!("a caller at the socket cannot be taken, tried again every turn: {error}");
+            self.log.write(Level::Error, text);
         }
     }
 
@@ -46,6 +71,9 @@ impl Daemon {
 
     fn hear_one(&mut self, id: u64, most: usize) {
         for _ in 0..most {
+            if self.held.contains_key(&id) {
+                return;
+            }
             match self.peers.get(&id).map_or(Received::Closed, Connection::receive) {
                 Received::Message(message) => self.hear(id, message),
                 Received::Garbage(why) => self.drop_peer(id, &why),
@@ -106,11 +134,25 @@ impl Daemon {
             );
         } else if uid != expected {
             self.refuse(id, format!("user {uid} is not the host's user {expected}: set `[host] user`"));
+        } else if self.spawner.is_under_way() {
+            // It may be the host itself, faster than the word that it was started.
+            self.held.insert(id, Hello { pid, epoch, mode });
         } else {
-            self.candidate = Some(id);
-            self.tell(Input::HostJoined { pid, epoch, mode });
-            self.candidate = None;
+            self.introduce(id, Hello { pid, epoch, mode });
         }
+    }
+
+    /// Whoever said hello during a start: now it is known who the host is.
+    pub(super) fn judge_held(&mut self) {
+        for (id, hello) in std::mem::take(&mut self.held) {
+            self.introduce(id, hello);
+        }
+    }
+
+    fn introduce(&mut self, id: u64, Hello { pid, epoch, mode }: Hello) {
+        self.candidate = Some(id);
+        self.tell(Input::HostJoined { pid, epoch, mode });
+        self.candidate = None;
     }
 
     /// A refused host comes again and again: it is named once.

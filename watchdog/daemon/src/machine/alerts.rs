@@ -10,6 +10,8 @@ use crate::proof::{Scope, Terms};
 
 /// Something may be open at the broker so long before a human is told, and is told of again as often.
 const PENDING_WAIT: Duration = Duration::from_secs(60);
+/// A latch is on its way to the disk for so long before a human is told.
+const LATCH_WAIT: Duration = Duration::from_secs(5);
 /// A connected host of an armed watchdog has no lease for so long before a human is told.
 const WITHHELD_WAIT: Duration = Duration::from_secs(60);
 /// The broker answers nothing for so long before a human is told.
@@ -157,7 +159,7 @@ impl Machine {
         }
         self.observe_arming();
         self.observe_proof(now.boot);
-        self.observe_latch();
+        self.observe_latch(now.boot);
         self.observe_broker(now.boot);
         self.observe_lease(now.boot);
     }
@@ -227,12 +229,20 @@ impl Machine {
         }
     }
 
-    fn observe_latch(&mut self) {
+    fn observe_latch(&mut self, now: BootTime) {
         let writing = self.kill.as_ref().map(|kill| kill.writing);
         let said = self.watch.said_unwritten;
-        if !said && matches!(writing, Some(Writing::Due(_))) {
+        let text = match writing {
+            Some(Writing::Due(_)) => {
+                Some("the latch cannot be written: the kill holds only as long as this watchdog lives")
+            }
+            Some(Writing::Asked { since, .. }) if now.since(since) >= LATCH_WAIT => {
+                Some("the disk does not take the latch: the kill holds only as long as this watchdog lives")
+            }
+            Some(Writing::Asked { .. } | Writing::Done) | None => None,
+        };
+        if let Some(text) = text.filter(|_| !said) {
             self.watch.said_unwritten = true;
-            let text = "the latch cannot be written: the kill holds only as long as this watchdog lives";
             self.raise("latch-unwritten", text.into());
         } else if said && matches!(writing, Some(Writing::Done) | None) {
             self.watch.said_unwritten = false;

@@ -18,6 +18,8 @@ pub(super) enum Writing {
     Asked {
         /// Another reason has come since: one more is to be written after it.
         again: bool,
+        /// When.
+        since: BootTime,
     },
     /// It could not be written, and is tried again then.
     Due(BootTime),
@@ -46,7 +48,8 @@ impl Machine {
         let Event::Kill(layer) = event else {
             return;
         };
-        self.is_stopping = self.state == State::Stopping;
+        let takes_back = self.take_back_end();
+        self.is_stopping = takes_back || self.state == State::Stopping;
         self.state = State::Killing;
         self.is_armed = false;
         self.pulse(now.boot);
@@ -64,16 +67,16 @@ impl Machine {
             policy: self.settings.terms.policy,
         };
         self.out.push(Output::WriteLatch(latch.clone()));
-        if self.host.is_some() {
+        if self.may_have_host() {
             self.out.push(Output::SignalKill);
         }
         self.deadline = Some(now.boot + if self.is_stopping { STOP_WAIT } else { SIGNAL_AGAIN });
-        let mut proof = Proof::of_kill(self.settings.terms, self.host.is_some(), now.boot);
+        let mut proof = Proof::of_kill(self.settings.terms, self.may_have_host(), now.boot);
         proof.owns_suspension(suspended);
         self.out.extend(proof.due(now.boot).into_iter().map(Output::Broker));
         self.kill = Some(Kill {
             latch,
-            writing: Writing::Asked { again: false },
+            writing: Writing::Asked { again: false, since: now.boot },
             was_seen: false,
             lost_looks: 0,
             proof,
@@ -108,16 +111,17 @@ impl Machine {
         if let Some(kill) = &mut self.kill {
             kill.was_seen = false;
             kill.writing = match kill.writing {
-                Writing::Asked { .. } => Writing::Asked { again: true },
+                Writing::Asked { since, .. } => Writing::Asked { again: true, since },
                 Writing::Due(_) | Writing::Done => {
                     self.out.push(Output::WriteLatch(kill.latch.clone()));
-                    Writing::Asked { again: false }
+                    Writing::Asked { again: false, since: now.boot }
                 }
             };
         }
         if self.state == State::Killed {
             self.state = State::Killing;
-            self.deadline = Some(now.boot + SIGNAL_AGAIN);
+            self.is_stopping |= self.take_back_end();
+            self.deadline = Some(now.boot + if self.is_stopping { STOP_WAIT } else { SIGNAL_AGAIN });
         }
     }
 
@@ -136,7 +140,7 @@ impl Machine {
     pub(super) fn kill_again(&mut self, now: Now) {
         if self.is_stopping && self.deadline.is_some_and(|deadline| deadline <= now.boot) {
             self.log(Level::Error, "[KILL] stopped before the kill was sealed".into());
-            self.out.push(Output::Exit);
+            self.end();
             return;
         }
         self.state = State::Killing;
@@ -165,13 +169,28 @@ impl Machine {
             );
             self.leave_by = Some(now.boot + STOP_WAIT);
         } else {
-            self.out.push(Output::Exit);
+            self.end();
         }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.has_left = true;
+        self.out.push(Output::Exit);
+    }
+
+    /// A kill that is heard while the process ends is on disk before it does. True when it was ending.
+    fn take_back_end(&mut self) -> bool {
+        let was_ending = std::mem::take(&mut self.has_left);
+        if was_ending {
+            self.leave_by = None;
+            self.out.push(Output::Remain);
+        }
+        was_ending
     }
 
     pub(super) fn tick_leave(&mut self, now: BootTime) {
         if self.leave_by.is_some_and(|by| by <= now || !self.is_pending()) {
-            self.out.push(Output::Exit);
+            self.end();
         }
     }
 

@@ -15,8 +15,6 @@ use crate::{
     starvation::PATIENCE,
 };
 
-/// A loop turn later than this means that the machine or the watchdog stood still.
-const PAUSE: Duration = Duration::from_secs(1);
 /// A latch that could not be written is tried again.
 const LATCH_AGAIN: Duration = Duration::from_secs(1);
 /// A kill without a latch is not left so for longer.
@@ -29,16 +27,11 @@ const WARM_AGAIN: Duration = Duration::from_secs(3);
 impl Machine {
     /// Takes one observation in; the answer is to be performed in order.
     pub(crate) fn on(&mut self, input: Input, now: Now) -> Vec<Output> {
+        self.notice_pause(now);
         match input {
             Input::Files(files) => self.on_files(files, now),
-            Input::HostSpawned { pid } => self.host = Some(Host::new(pid, self.nonce + 1, now.boot)),
-            Input::SpawnFailed { cause } => {
-                self.why_gone = Some(format!("the host could not be started: {cause}"));
-                self.mark(Mark::NotStarted, Level::Error, format!("the host could not be started: {cause}"));
-                self.leased_for = Duration::ZERO;
-                self.last_exit = None;
-                self.step(Event::EndedToRestart, "", now);
-            }
+            Input::HostSpawned { pid } => self.on_spawned(pid, now),
+            Input::SpawnFailed { cause } => self.on_spawn_failed(&cause, now),
             Input::HostJoined { pid, epoch, mode } => self.on_joined(pid, epoch, &mode, now),
             Input::HostLeft => self.on_left(),
             Input::Beat(beat) => self.on_beat(&beat, now),
@@ -225,9 +218,10 @@ impl Machine {
         }
     }
 
-    fn seal_if_done(&mut self, now: Now) {
+    /// Not as long as a start is under way: a host may appear.
+    pub(super) fn seal_if_done(&mut self, now: Now) {
         let is_written = self.kill.as_ref().is_some_and(|kill| kill.writing == Writing::Done);
-        if self.state == State::Killing && is_written && self.host.is_none() {
+        if self.state == State::Killing && is_written && !self.may_have_host() {
             self.step(Event::Sealed, "", now);
         }
     }
@@ -236,7 +230,7 @@ impl Machine {
         let Some(kill) = &mut self.kill else {
             return;
         };
-        let again = kill.writing == Writing::Asked { again: true };
+        let again = matches!(kill.writing, Writing::Asked { again: true, .. });
         match result {
             Ok(()) => {
                 kill.writing = Writing::Done;
@@ -314,9 +308,6 @@ impl Machine {
         let gap = now.boot.since(self.ticked_at);
         self.ticked_at = now.boot;
         self.starvation.turned(gap, now.boot);
-        if gap > PAUSE {
-            self.on_pause(gap);
-        }
         self.tick_limits(now);
         if self.deadline.is_some_and(|deadline| deadline <= now.boot) {
             self.step(Event::Overdue, "it did not do so in time", now);
@@ -359,22 +350,6 @@ impl Machine {
         self.out.push(Output::Broker(Command::Touch));
     }
 
-    /// Whoever slept with us is no suspect.
-    fn on_pause(&mut self, gap: Duration) {
-        let text = format!("the watchdog stood still for {} ms", gap.as_millis());
-        self.log(Level::Warning, text.clone());
-        self.raise("pause", text);
-        if let Some(host) = &mut self.host {
-            host.loops.rebase(gap);
-        }
-        self.starvation.rebase();
-        self.limits.slept(gap);
-        // A kill is not put off.
-        if self.kill.is_none() {
-            self.deadline = self.deadline.map(|deadline| deadline + gap);
-        }
-    }
-
     /// The host is ready and we are not: that is no delay of its own.
     fn wait_for_account(&mut self, now: Now) {
         if self.state == State::Starting {
@@ -389,7 +364,7 @@ impl Machine {
         if let Writing::Due(at) = kill.writing
             && at <= now.boot
         {
-            kill.writing = Writing::Asked { again: false };
+            kill.writing = Writing::Asked { again: false, since: now.boot };
             self.out.push(Output::WriteLatch(kill.latch.clone()));
         }
         self.out.extend(kill.proof.due(now.boot).into_iter().map(Output::Broker));

@@ -7,6 +7,7 @@ mod limits;
 mod memory;
 mod pairs;
 mod policies;
+mod start;
 
 use std::collections::BTreeMap;
 
@@ -67,6 +68,8 @@ struct Bench {
     host_account: Option<String>,
     /// A host can be started.
     can_start: bool,
+    /// A start is answered when the test says so.
+    is_disk_stuck: bool,
     seen: Vec<Output>,
 }
 
@@ -88,6 +91,7 @@ impl Bench {
             reading: steady,
             host_account: None,
             can_start: true,
+            is_disk_stuck: false,
             seen: Vec::new(),
         }
     }
@@ -110,14 +114,12 @@ impl Bench {
                     let told = (self.reading)(&ask);
                     self.tell(Input::Broker(Report::Account { told: Box::new(told), requests: 1 }));
                 }
+                Output::StartHost if self.is_disk_stuck => {}
                 Output::StartHost if !self.can_start => {
                     assert!(self.seen.len() < 10_000, "it never comes back to the loop");
                     self.tell(Input::SpawnFailed { cause: "no such file".into() });
                 }
-                Output::StartHost => {
-                    self.pid += 1;
-                    self.tell(Input::HostSpawned { pid: self.pid });
-                }
+                Output::StartHost => self.spawned(),
                 Output::Drain { .. } | Output::Accept | Output::Refuse { .. } | Output::SignalKill => {}
                 Output::SignalTerm | Output::WriteLatch(_) | Output::Broker(_) | Output::Log(..) => {}
                 Output::Marked(..) => {}
@@ -127,9 +129,14 @@ impl Bench {
                 }
                 Output::Quarantine { .. } => {}
                 Output::StartDrill | Output::KeepLimits(_) | Output::KeepQuarantines(_) => {}
-                Output::Exit => {}
+                Output::Exit | Output::Remain => {}
             }
         }
+    }
+
+    fn spawned(&mut self) {
+        self.pid += 1;
+        self.tell(Input::HostSpawned { pid: self.pid });
     }
 
     fn join(&mut self) {
@@ -144,26 +151,31 @@ impl Bench {
             self.tell(Input::Files(self.files));
             self.tell(Input::Tick);
             if self.is_alive {
-                self.sequence += 1;
-                let one = |name: &str| LoopBeat {
-                    name: name.into(),
-                    progress: self.sequence,
-                    nonce: self.newest_nonce,
-                    memory_bytes: 0,
-                };
-                let mut loops = vec![one("execution"), one("ingest"), one("store")];
-                loops.extend(self.strategies.iter().map(|(name, memory_bytes)| LoopBeat {
-                    memory_bytes: *memory_bytes,
-                    ..one(&format!("strategy:{name}"))
-                }));
-                self.tell(Input::Beat(Beat {
-                    epoch: self.epoch,
-                    account: self.host_account.clone(),
-                    sequence: self.sequence,
-                    loops,
-                }));
+                self.beat();
             }
         }
+    }
+
+    /// Every loop has moved since the last one.
+    fn beat(&mut self) {
+        self.sequence += 1;
+        let one = |name: &str| LoopBeat {
+            name: name.into(),
+            progress: self.sequence,
+            nonce: self.newest_nonce,
+            memory_bytes: 0,
+        };
+        let mut loops = vec![one("execution"), one("ingest"), one("store")];
+        loops.extend(self.strategies.iter().map(|(name, memory_bytes)| LoopBeat {
+            memory_bytes: *memory_bytes,
+            ..one(&format!("strategy:{name}"))
+        }));
+        self.tell(Input::Beat(Beat {
+            epoch: self.epoch,
+            account: self.host_account.clone(),
+            sequence: self.sequence,
+            loops,
+        }));
     }
 
     /// A sample, of a limit of 1000 MB, now.

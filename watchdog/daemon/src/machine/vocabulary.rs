@@ -239,11 +239,11 @@ pub(crate) enum Output {
         /// Why.
         reason: String,
     },
-    /// SIGKILL the host.
+    /// SIGKILL the host; one that was asked for and has not begun to start does not.
     SignalKill,
     /// SIGTERM the host.
     SignalTerm,
-    /// Start the host.
+    /// Start the host; answered by `HostSpawned` or `SpawnFailed`.
     StartHost,
     /// Put the latch on disk and remove `armed`; answered by `LatchWritten`.
     WriteLatch(Latch),
@@ -263,4 +263,6 @@ pub(crate) enum Output {
     Marked(Mark, Level, String),
     /// End the process.
     Exit,
+    /// Do not end it yet: a kill has come, and `Exit` comes again once it is on disk, or too late.
+    Remain,
 }

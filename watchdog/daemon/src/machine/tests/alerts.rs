@@ -77,6 +77,21 @@ fn a_kill_is_told_step_by_step() {
 }
 
 #[test]
+fn a_latch_that_hangs_on_the_disk_is_told() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::Kill { layer: Layer::Operator, reason: "now".into() });
+    bench.is_alive = false;
+    bench.run(4_950);
+    assert_eq!(told(&mut bench), ["kill"]);
+    bench.run(50);
+    assert_eq!(told(&mut bench), ["latch-unwritten"]);
+    bench.run(20_000);
+    assert_eq!(told(&mut bench), [""; 0]);
+    bench.tell(Input::LatchWritten(Ok(())));
+    assert_eq!(told(&mut bench), ["latch-written"]);
+}
+
+#[test]
 fn a_host_that_is_lost_is_told_and_so_is_the_next() {
     let mut bench = Bench::leased(HostMode::Spawn);
     bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));

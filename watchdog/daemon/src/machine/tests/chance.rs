@@ -19,6 +19,8 @@ enum Move {
     Fail,
     Stop,
     Pause(u64),
+    Disk(bool),
+    Answer(bool),
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -43,6 +45,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(Move::Fail),
         1 => Just(Move::Stop),
         1 => (0u64..20_000).prop_map(Move::Pause),
+        2 => any::<bool>().prop_map(Move::Disk),
+        2 => any::<bool>().prop_map(Move::Answer),
     ];
     proptest::collection::vec(one, 1..60)
 }
@@ -89,6 +93,12 @@ fn make(bench: &mut Bench, one: &Move) {
         Move::Fail => bench.tell(Input::Broker(Report::Cancelled(Err("5xx".into())))),
         Move::Stop => bench.tell(Input::Stop),
         Move::Pause(ms) => bench.ms += ms,
+        Move::Disk(is_stuck) => bench.is_disk_stuck = *is_stuck,
+        Move::Answer(true) if bench.machine.is_spawning => bench.spawned(),
+        Move::Answer(false) if bench.machine.is_spawning => {
+            bench.tell(Input::SpawnFailed { cause: "no such file".into() });
+        }
+        Move::Answer(_) => {}
     }
 }
 
@@ -101,6 +111,7 @@ proptest! {
             let was_killed = bench.machine.kill.is_some();
             // The key may be refused behind the last grant of one move.
             let was_read = bench.machine.account == Account::Read;
+            let was_spawning = bench.machine.is_spawning;
             bench.seen.clear();
             make(&mut bench, one);
             let granted = bench.saw("Grant {");
@@ -119,6 +130,14 @@ proptest! {
             }
             if re_armed {
                 prop_assert!(bench.files == ARMED);
+            }
+            let count = |word: &str| bench.seen.iter().filter(|o| format!("{o:?}").contains(word)).count();
+            let answered = matches!(one, Move::Answer(_)) || count("could not be started") > 0;
+            prop_assert!(!was_spawning || answered || !bench.saw("StartHost"), "two starts at a time");
+            let may_appear = bench.machine.is_spawning || bench.machine.host.is_some();
+            prop_assert!(!(bench.machine.state == State::Killed && bench.machine.is_spawning));
+            if matches!(one, Move::Answer(true)) && was_spawning && was_killed {
+                prop_assert!(may_appear && bench.saw("SignalKill"), "a host outlived the kill");
             }
             let state = bench.machine.state;
             prop_assert_eq!(bench.machine.kill.is_some(), matches!(state, State::Killing | State::Killed));

@@ -70,6 +70,26 @@ fn a_pause_of_the_machine_is_no_hang() {
 }
 
 #[test]
+fn what_comes_after_a_pause_is_not_put_off_by_it() {
+    // A host that ended in its sleep is back at once.
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.is_alive = false;
+    bench.ms += 90_000;
+    bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+    bench.run(50);
+    bench.check(State::Starting, &["stood still", "StartHost"], &[]);
+    // One whose last beats are read after waking, and that hangs then, has its lease for 2 s and no more.
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.is_alive = false;
+    bench.ms += 90_000;
+    bench.beat();
+    bench.run(2100);
+    bench.check(State::Suspect, &["stood still", "Withhold"], &["SignalKill"]);
+    bench.run(1500);
+    bench.check(State::Restarting, &["SignalKill"], &["Grant"]);
+}
+
+#[test]
 fn a_crash_is_restarted_at_once_and_a_row_of_them_kills() {
     let mut bench = Bench::leased(HostMode::Spawn);
     let end = |bench: &mut Bench| bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));
@@ -187,6 +207,41 @@ fn stopping_takes_the_host_along_within_a_bound() {
     bench.check(State::Killed, &[], &["Exit"]);
     (bench.files, bench.is_alive) = (LATCHED, false);
     bench.run(10_000);
+    bench.check(State::Killed, &["Exit"], &[]);
+}
+
+#[test]
+fn a_kill_that_is_heard_with_the_stop_is_on_disk_before_the_end() {
+    let mut bench = Bench::leased(HostMode::Attach);
+    bench.is_alive = false;
+    bench.tell(Input::Stop);
+    bench.check(State::Leased, &["Exit"], &[]);
+    bench.tell(Input::Kill { layer: Layer::Operator, reason: "now".into() });
+    bench.check(State::Killing, &["Remain", "WriteLatch", "SignalKill"], &["Exit"]);
+    bench.tell(Input::HostEnded(Ending::default()));
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.check(State::Killed, &["sealed"], &["Exit"]);
+    bench.files = LATCHED;
+    bench.run(10_000);
+    bench.check(State::Killed, &["Exit"], &[]);
+    // A disk that does not answer keeps it for some seconds only.
+    let mut bench = Bench::new(HostMode::Attach, None);
+    bench.tell(Input::Stop);
+    bench.tell(Input::Kill { layer: Layer::Operator, reason: "now".into() });
+    bench.seen.clear();
+    bench.run(9_900);
+    bench.check(State::Killing, &[], &["Exit"]);
+    bench.run(100);
+    bench.check(State::Killing, &["Exit"], &[]);
+    // Another reason while it ends killed: the newer latch, too.
+    let mut bench = Bench::killed();
+    bench.tell(Input::Stop);
+    bench.tell(Input::Stop);
+    bench.check(State::Killed, &["Exit"], &[]);
+    bench.tell(Input::Kill { layer: Layer::Operator, reason: "now".into() });
+    bench.check(State::Killing, &["Remain", "WriteLatch"], &["Exit"]);
+    bench.tell(Input::LatchWritten(Ok(())));
+    bench.run(10_050);
     bench.check(State::Killed, &["Exit"], &[]);
 }
 
