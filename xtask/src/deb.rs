@@ -47,7 +47,7 @@ const FILES: [(&str, &str); 9] = [
     ("LICENSE", "usr/share/doc/sandpit/copyright"),
 ];
 /// The catalog of the journal, if the repository has one.
-const CATALOG: (&str, &str) = ("systemd/sandpit.catalog", "usr/lib/systemd/catalog/sandpit.catalog");
+const CATALOG: (&str, &str) = ("systemd/catalog/sandpit.catalog", "usr/lib/systemd/catalog/sandpit.catalog");
 const ALERT: (&str, &str) = ("systemd/alert", "usr/lib/sandpit/alert");
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 /// Folders that are there though nothing of ours lies in them.

@@ -53,7 +53,12 @@ fn leak(stage: &Stage, rate: u64) -> anyhow::Result<u32> {
 }
 
 fn leaking(stage: &Stage) -> anyhow::Result<()> {
-    let old = leak(stage, 4_000_000)?;
+    // Near the mark at once, then so slowly that there is time for a drain.
+    let old = leak(stage, 40_000_000)?;
+    stage.eventually("a host near its mark", || {
+        (stage.status()?["strain"]["memory_used_bytes"].as_u64()? > 125_000_000).then_some(())
+    });
+    leak(stage, 1_500_000)?;
     let took = stage.replaced(HOST, old);
     stage.await_state("leased");
     let said = stage.journal(&format!("-o cat -u {WATCHDOG}"))?;
