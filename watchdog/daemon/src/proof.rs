@@ -49,6 +49,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 const OPEN_PER_MINUTE: u64 = 120;
 /// Single cancels in one round.
 const ROUND: usize = 20;
+/// A read waits at most so long for a round that waits for its credits.
+const HOLD: Duration = Duration::from_secs(15);
 /// A window must hold at least so many agreeing reads.
 const AGREE: u32 = 3;
 /// The cancel lane's connection is used at least so often once there is nothing to cancel.
@@ -77,6 +79,8 @@ pub(crate) struct Proof {
     targets: Vec<String>,
     failed: Vec<String>,
     rounds: u32,
+    /// Since when a read is held back for a round of single cancels or closes.
+    held: Option<BootTime>,
     agreed: u32,
     since: Option<BootTime>,
     /// The last line about what is open.
@@ -124,6 +128,7 @@ impl Proof {
             targets: Vec::new(),
             failed: Vec::new(),
             rounds: 0,
+            held: None,
             agreed: 0,
             since: None,
             said: String::new(),
@@ -180,7 +185,8 @@ impl Proof {
 
     /// What is to be sent now. Each command must be answered by one report.
     pub(crate) fn due(&mut self, now: BootTime) -> Vec<Command> {
-        let per_minute = if self.last.open() == 0 { self.terms.requests_per_minute } else { OPEN_PER_MINUTE };
+        let is_open = self.last.open() > 0 || !self.failed.is_empty();
+        let per_minute = if is_open { OPEN_PER_MINUTE } else { self.terms.requests_per_minute };
         self.budget.refill(per_minute, now);
         let mut commands = Vec::new();
         // One after the other on their lane.
@@ -204,11 +210,21 @@ impl Proof {
             self.touch.sent();
             commands.push(Command::Touch);
         }
-        if self.read.is_ready(now) && self.budget.take(self.read_requests()) {
+        if self.read.is_ready(now) && !self.is_held(now) && self.budget.take(self.read_requests()) {
             self.read.sent();
+            self.held = None;
             commands.push(Command::Read(self.terms.policy));
         }
         commands
+    }
+
+    /// A round goes out as a whole. Reads would take the credits that it waits for, one by one, and each is
+    /// worth three cancels; but no proof comes without reads, so they are not held back for ever.
+    fn is_held(&mut self, now: BootTime) -> bool {
+        let is_next = self.cancel.busy && self.targets.len() > ROUND && !self.budget.has(ROUND);
+        let is_close = self.closing.as_ref().is_some_and(|closing| closing.waits(now));
+        let is_awaited = is_next || is_close || self.cancel.is_ready(now);
+        is_awaited && now.since(*self.held.get_or_insert(now)) < HOLD
     }
 
     /// In bulk and one by one in turn: when one way does not help, the other may. What the broker failed on
@@ -231,9 +247,9 @@ impl Proof {
             }
             // Another slice each round, so that orders which cannot be cancelled do not shadow the rest.
             let skip = if failed { 0 } else { self.rounds as usize % from.len().div_ceil(ROUND) * ROUND };
-            let ids: Vec<_> = from.iter().skip(skip).take(ROUND.min(self.budget.left())).cloned().collect();
+            let ids: Vec<_> = from.iter().skip(skip).take(ROUND).cloned().collect();
             let requests = ids.len();
-            (Command::CancelEach(ids), requests.max(1))
+            (Command::CancelEach(ids), requests)
         };
         self.budget.take(requests).then(|| {
             self.failed.drain(..requests.min(self.failed.len()));

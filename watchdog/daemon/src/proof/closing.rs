@@ -80,13 +80,18 @@ impl Closing {
         self.close.busy || self.lift.busy
     }
 
+    /// Whether a close is due and only waits for its credits.
+    pub(super) fn waits(&self, now: BootTime) -> bool {
+        self.close.is_ready(now) && !self.lift.busy && self.lift.due.is_none()
+    }
+
     /// What is to be sent now.
     pub(super) fn due(&mut self, budget: &mut Budget, now: BootTime) -> Option<Command> {
         if self.lift.is_ready(now) && budget.take(1) {
             self.lift.sent();
             return Some(Command::Lift);
         }
-        if !self.close.is_ready(now) || self.lift.busy || self.lift.due.is_some() {
+        if !self.waits(now) {
             return None;
         }
         // Together and one by one in turn: when one way does not help, the other may.
@@ -98,8 +103,7 @@ impl Closing {
             return None;
         }
         let (command, requests) = if one_by_one {
-            let keys: Vec<_> = keys.into_iter().take(budget.left()).collect();
-            let requests = keys.len().max(1);
+            let requests = keys.len();
             (Command::CloseEach(keys), requests)
         } else {
             (Command::CloseAll, 1)

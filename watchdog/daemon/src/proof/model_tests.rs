@@ -11,6 +11,8 @@ use super::*;
 use broker::{Faults, Model, Working, failed, is_kept};
 
 const STEP_MS: u64 = 10;
+/// A single cancel of a round takes so much longer.
+const EACH_MS: u64 = 100;
 /// Orders come late, requests fail and orders cannot be cancelled until then.
 const CALM_MS: u64 = 60_000;
 /// The market touches nobody's price from then on.
@@ -100,7 +102,8 @@ impl World {
         self.sent.push((self.model.ms, command.clone()));
         assert!(self.lanes[lane].len() < 5, "the lane is full: {:?}", self.lanes[lane]);
         let is_slow = self.model.ms < CALM_MS && self.model.chance.hits(self.model.faults.silent / 2);
-        let lasts = if is_slow { 5000 } else { 30 + self.model.chance.below(self.delay_ms) };
+        let each = if let Command::CancelEach(ids) = &command { ids.len() as u64 * EACH_MS } else { 0 };
+        let lasts = each + if is_slow { 5000 } else { 30 + self.model.chance.below(self.delay_ms) };
         let (life, listed, report, is_done) = (self.life, None, None, false);
         self.lanes[lane].push_back(Flight { life, command, starts: 0, lasts, listed, report, is_done });
     }
@@ -285,6 +288,52 @@ fn every_policy_ends_in_its_word() {
             println!("{scope:?} {policy:?}: {what}");
             let model = Model::new(row as u64, faults, 12, scope == Scope::Ours);
             World::new(scope, policy, model, 200).check();
+        }
+    }
+}
+
+/// So many working entries, and a stop on each side of them that the policy may keep; nothing is executed.
+fn crowded(scope: Scope, policy: Policy, entries: usize, faults: Faults) -> World {
+    let mut model = Model::new(1, faults, 0, false);
+    model.opens_at = u64::MAX;
+    model.positions = BTreeMap::from([("L1".into(), 10), ("S1".into(), -10)]);
+    model.put("L1", Kind::Stop, false, 10, None);
+    for _ in 0..entries {
+        model.put("L2", Kind::Other, true, 1, None);
+    }
+    model.put("S1", Kind::Stop, true, 10, None);
+    World::new(scope, policy, model, 200)
+}
+
+/// Runs until only so many orders are open, and says when that was.
+fn emptied(world: &mut World, kept: usize, at_most_ms: u64) -> u64 {
+    while world.model.working.len() > kept {
+        assert!(world.model.ms < at_most_ms, "{} are open", world.model.working.len());
+        world.step();
+    }
+    world.model.ms
+}
+
+/// Where orders are cancelled one by one: scope, policy, and how many of a crowd stay.
+const SINGLE: [(Scope, Policy, usize); 3] = [
+    (Scope::Ours, Policy::Cancel, 0),
+    (Scope::Ours, Policy::CancelKeepStops, 2),
+    (Scope::Account, Policy::CancelKeepStops, 2),
+];
+
+#[test]
+fn single_cancels_use_what_the_broker_grants() {
+    for (scope, policy, kept) in SINGLE {
+        for (entries, seconds) in [(20, 4), (50, 9), (100, 38), (500, 280)] {
+            let mut world = crowded(scope, policy, entries, Faults::default());
+            let took = emptied(&mut world, kept, seconds * 1000);
+            let read = |(_, command): &&(u64, Command)| matches!(command, Command::Read(_));
+            let reads: Vec<u64> = world.sent.iter().filter(read).map(|(ms, _)| *ms).collect();
+            println!("{scope:?} {policy:?}: {entries} orders took {took} ms and {} reads", reads.len());
+            // They are not starved meanwhile.
+            let longest = reads.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+            assert!(longest <= 20_000, "{longest} ms without a read");
+            world.check();
         }
     }
 }
