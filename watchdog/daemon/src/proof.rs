@@ -27,7 +27,7 @@ mod pace;
 mod sighted;
 mod vocabulary;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_contract::{BootTime, BrokerProof, Policy};
 
@@ -78,6 +78,11 @@ pub(crate) struct Proof {
     /// What is to be cancelled: of the last sighting, and of the last bulk cancel.
     targets: Vec<String>,
     failed: Vec<String>,
+    /// Cancelled one by one, and when that was answered: a read that began before says nothing of them.
+    asked: BTreeMap<String, Option<BootTime>>,
+    /// Orders that have to go by the list of the read under way, and of the newest that failed later.
+    listed: Option<usize>,
+    known: usize,
     rounds: u32,
     /// Since when a read is held back for a round of single cancels or closes.
     held: Option<BootTime>,
@@ -127,6 +132,9 @@ impl Proof {
             last: Judged::default(),
             targets: Vec::new(),
             failed: Vec::new(),
+            asked: BTreeMap::new(),
+            listed: None,
+            known: 0,
             rounds: 0,
             held: None,
             agreed: 0,
@@ -185,7 +193,8 @@ impl Proof {
 
     /// What is to be sent now. Each command must be answered by one report.
     pub(crate) fn due(&mut self, now: BootTime) -> Vec<Command> {
-        let is_open = self.last.open() > 0 || !self.failed.is_empty();
+        let listed = self.known.max(self.listed.unwrap_or(0));
+        let is_open = self.last.open() > 0 || listed > 0 || !self.failed.is_empty();
         let per_minute = if is_open { OPEN_PER_MINUTE } else { self.terms.requests_per_minute };
         self.budget.refill(per_minute, now);
         let mut commands = Vec::new();
@@ -253,6 +262,9 @@ impl Proof {
         };
         self.budget.take(requests).then(|| {
             self.failed.drain(..requests.min(self.failed.len()));
+            if let Command::CancelEach(ids) = &command {
+                self.asked.extend(ids.iter().map(|id| (id.clone(), None)));
+            }
             self.cancel.sent();
             command
         })
@@ -273,18 +285,18 @@ impl Proof {
             Report::Cancelled(result) => self.cancelled(result, now),
             Report::Closed(result) => self.closed(&result, now),
             // Asked for by an earlier kill: it says nothing about this one.
-            Report::Read { started, .. } if started < self.began => Vec::new(),
+            Report::Read { started, .. } | Report::Listed { started, .. } if started < self.began => {
+                Vec::new()
+            }
+            Report::Listed { started, open } => {
+                self.listed(open, started, now);
+                Vec::new()
+            }
             Report::Read { result: Ok(sighting), started } => {
                 self.read.answered();
                 self.saw(sighting, started, now)
             }
-            Report::Read { result: Err(trouble), .. } => {
-                self.read.failed(trouble.pause, now);
-                if !is_final(self.level) {
-                    self.since = None;
-                }
-                vec![format!("{} read failed, tried again: {}", self.level.word(), trouble.cause)]
-            }
+            Report::Read { result: Err(trouble), .. } => self.unread(&trouble, now),
         }
     }
 

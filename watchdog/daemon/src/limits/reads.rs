@@ -109,7 +109,7 @@ impl Reads {
         if wants.hurry {
             self.account_due = self.account_due.min(self.account_at + self.every / 5);
         }
-        // The smallest shares have no room within a minute for the account and anything else: they take turns.
+        // The smallest shares have no room in a minute for the account and anything else: they take turns.
         let is_small = self.share <= ACCOUNT_REQUESTS;
         let is_accounts_turn = is_small && self.account_due <= now && self.account_at < self.other_at;
         let is_starved = is_small && self.orders_due + self.every * 2 <= now && !wants.hurry;

@@ -76,6 +76,11 @@ impl Closing {
         !self.is_unseen && self.at_work == 0
     }
 
+    /// So many orders are listed that may close a position; which is known only with the positions.
+    pub(super) fn may_be_at_work(&mut self, orders: usize) {
+        self.at_work = self.at_work.max(orders);
+    }
+
     pub(super) fn is_busy(&self) -> bool {
         self.close.busy || self.lift.busy
     }
