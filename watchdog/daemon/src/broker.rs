@@ -15,11 +15,11 @@ use ureq::{Agent, unversioned::transport::DefaultConnector};
 use crate::{
     addresses::{Addresses, Doubt},
     config::Credentials,
-    entries::Search,
+    entries::entries,
     error::Error,
-    proof::{Cancels, Closes, Scope, Sighting},
+    proof::{Cancels, Closes, Order, Scope, Sighting},
     replies::{answer, cancels, closes, count_close, market, page_end, suspension},
-    rows::{sighting, text},
+    rows::{open_orders, sighting, text},
 };
 
 /// A connection must stand within this time.
@@ -32,11 +32,9 @@ const ASK_WAIT: Duration = Duration::from_millis(200);
 /// Connections are kept warm at least so long.
 const IDLE: Duration = Duration::from_secs(90);
 /// The broker lists at most so many orders.
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 /// So many pages are read before the answer counts as no proof.
 const MAX_PAGES: usize = 10;
-/// So many pages of orders that are over are searched, the newest first.
-const MAX_CLOSED_PAGES: usize = 2;
 
 /// The client.
 pub(crate) struct Client {
@@ -177,14 +175,20 @@ impl Client {
     /// ones, and so do the legs of a parent that is over: they are listed only as rows of their own. That
     /// list is also read before it is said that nothing is open.
     ///
+    /// Orders are told as soon as they are listed: cancels need not wait for what comes behind, or fails.
+    ///
     /// # Errors
     /// When a read fails, is not a list, or does not end.
-    pub(crate) fn look(&self, policy: Policy) -> Result<Sighting, Error> {
+    pub(crate) fn look(&self, policy: Policy, tell: &mut dyn FnMut(Vec<Order>)) -> Result<Sighting, Error> {
         let scope = if policy == Policy::Flatten { Scope::Account } else { self.scope };
         let may_stay = scope == Scope::Ours || policy == Policy::CancelKeepStops;
         let mut nested =
             if may_stay { self.open_orders(true)? } else { self.page("open", "nested=true", None)? };
-        let positions = self.call("GET", "/v2/positions", None, CALL_WAIT)?;
+        tell(open_orders(&nested, &[], scope)?);
+        let positions = match self.call("GET", "/v2/positions", None, CALL_WAIT) {
+            Err(error) if !may_stay || matches!(error, Error::BrokerBusy { .. }) => return Err(error),
+            answered => answered,
+        };
         let flat = match (may_stay, nested.is_empty()) {
             (true, _) => self.open_orders(false)?,
             // What is reserved says nothing where the broker leaves it out, or nets it away.
@@ -192,8 +196,12 @@ impl Client {
             (false, false) => Vec::new(),
         };
         if may_stay {
-            nested.extend(self.entries(&nested, &flat)?);
+            nested.extend(entries(&nested, &flat, |of, until| self.page("closed", of, until))?);
         }
+        if positions.is_err() {
+            tell(open_orders(&nested, &flat, scope)?);
+        }
+        let positions = positions?;
         let mut seen = sighting(&nested, &flat, &positions, scope)?;
         if policy == Policy::Flatten && !seen.positions.is_empty() {
             // It only explains what is waited for, so a failure is no answer.
@@ -201,25 +209,6 @@ impl Client {
             seen.market = clock.as_ref().and_then(market);
         }
         Ok(seen)
-    }
-
-    /// The entries, with all their legs, of those legs in `flat` that are not in `nested`; asks nothing where
-    /// there are none. An exit whose entry is older than what is read stays a row by itself.
-    fn entries(&self, nested: &[Value], flat: &[Value]) -> Result<Vec<Value>, Error> {
-        let mut search = Search::new(nested, flat);
-        let mut until = None;
-        for _ in 0..MAX_CLOSED_PAGES {
-            let Some(symbols) = search.symbols() else {
-                break;
-            };
-            let page = self.page("closed", &format!("nested=true&symbols={symbols}"), until.as_deref())?;
-            until = if page.len() < PAGE { None } else { page_end(&page).ok() };
-            search.on(page);
-            if until.is_none() {
-                break;
-            }
-        }
-        Ok(search.found)
     }
 
     /// Every page, newest orders first.

@@ -76,7 +76,7 @@ fn requests_are_what_the_broker_documents() {
     assert!(!client.is_suspended().expect("answered"));
     assert_eq!(client.cancel_all().expect("taken").taken, 1);
     assert_eq!(client.cancel_each(&["x".into(), "y".into()]).expect("taken").taken, 1);
-    assert_eq!(client.look(Policy::Cancel).expect("read"), Sighting::default());
+    assert_eq!(client.look(Policy::Cancel, &mut |_| ()).expect("read"), Sighting::default());
     let requests: Vec<String> = told.iter().collect();
     assert_eq!(
         requests,
@@ -109,7 +109,7 @@ fn what_is_no_success_is_an_error() {
     assert!(matches!(client.suspend(true), Err(Error::BrokerUnproven(_))));
     assert!(matches!(client.cancel_all(), Err(Error::BrokerStatus { status: 500, .. })));
     assert!(matches!(client.cancel_all(), Err(Error::BrokerStatus { status: 307, .. })));
-    assert!(matches!(client.look(Policy::Cancel), Err(Error::BrokerUnproven(_))));
+    assert!(matches!(client.look(Policy::Cancel, &mut |_| ()), Err(Error::BrokerUnproven(_))));
     assert!(matches!(client.is_suspended(), Err(Error::BrokerUnproven(_))));
     assert!(matches!(client.cancel_each(&["x".into()]), Err(Error::BrokerBusy { pause: None })));
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
@@ -135,7 +135,7 @@ fn scope_ours_reads_every_page() {
     let answers =
         vec![(200, page(0, "2026T1", 3)), (200, rest.into()), (200, "[]".into()), (200, "[]".to_owned())];
     let (address, told) = serve(answers);
-    let seen = client_of(&address, Scope::Ours).look(Policy::Cancel).expect("read");
+    let seen = client_of(&address, Scope::Ours).look(Policy::Cancel, &mut |_| ()).expect("read");
     assert_eq!(seen.open.iter().map(|order| order.id.as_str()).collect::<Vec<_>>(), ["ours"]);
     let requests: Vec<String> = told.try_iter().collect();
     assert_eq!(
@@ -150,13 +150,33 @@ fn scope_ours_reads_every_page() {
 }
 
 #[test]
+fn orders_are_told_though_the_positions_or_a_later_list_fail() {
+    let entry = r#"[{"id":"o","status":"new","symbol":"A","client_order_id":"sp-1"}]"#;
+    let exit = r#"[{"id":"t","status":"new","symbol":"B","order_class":"bracket","client_order_id":"x"}]"#;
+    let closed =
+        r#"[{"id":"e","status":"filled","client_order_id":"sp-2","legs":[{"id":"t","status":"new"}]}]"#;
+    let check = |answers: Vec<(u16, &'static str)>, told: &[&[&str]]| {
+        let (address, _requests) = serve(answers);
+        let mut heard: Vec<Vec<String>> = Vec::new();
+        let mut tell = |open: Vec<Order>| heard.push(open.into_iter().map(|order| order.id).collect());
+        client_of(&address, Scope::Ours).look(Policy::Cancel, &mut tell).expect_err("one failed");
+        assert_eq!(heard, told);
+    };
+    // An exit of ours is known by the lists that answer.
+    check(vec![(200, entry), (503, ""), (200, exit), (200, closed)], &[&["o"], &["o", "t"]]);
+    check(vec![(200, entry), (200, "[]"), (200, exit), (503, "")], &[&["o"]]);
+    check(vec![(200, entry), (429, "")], &[&["o"]]);
+    check(vec![(503, "")], &[]);
+}
+
+#[test]
 fn pages_without_end_are_no_proof() {
     let answers = (0..MAX_PAGES).map(|n| (200, page(n * PAGE, &format!("2026T{n}"), 1))).collect();
     let (address, _told) = serve(answers);
-    let result = client_of(&address, Scope::Ours).look(Policy::Cancel);
+    let result = client_of(&address, Scope::Ours).look(Policy::Cancel, &mut |_| ());
     assert!(matches!(result, Err(Error::BrokerUnproven(text)) if text.contains("more pages")), "{result:?}");
     let (address, _told) = serve(vec![(200, page(0, "2026T1", PAGE))]);
-    let result = client_of(&address, Scope::Ours).look(Policy::Cancel);
+    let result = client_of(&address, Scope::Ours).look(Policy::Cancel, &mut |_| ());
     assert!(matches!(result, Err(Error::BrokerUnproven(text)) if text.contains("one moment")), "{result:?}");
 }
 
@@ -247,9 +267,9 @@ fn flatten_asks_for_the_clock_while_something_is_held() {
     // Positions are one pot: the scope is the account.
     let client = client_of(&address, Scope::Ours);
     let market = Market { is_open: false, next_open: "2026-11-23T09:30:00-05:00".into() };
-    assert_eq!(client.look(Policy::Flatten).expect("read").market, Some(market));
+    assert_eq!(client.look(Policy::Flatten, &mut |_| ()).expect("read").market, Some(market));
     // It explains only, so it may fail.
-    assert_eq!(client.look(Policy::Flatten).expect("read").market, None);
+    assert_eq!(client.look(Policy::Flatten, &mut |_| ()).expect("read").market, None);
     assert_eq!(told.iter().filter(|request| request == "GET /v2/clock").count(), 2);
 }
 
@@ -264,7 +284,7 @@ fn exits_of_an_entry_that_is_over_are_looked_for_in_the_flat_list() {
         "[]",
     ] {
         let (address, _told) = serve(vec![(200, "[]"), (200, position), (200, leg)]);
-        let seen = client(&address).look(Policy::Cancel).expect("read");
+        let seen = client(&address).look(Policy::Cancel, &mut |_| ()).expect("read");
         assert_eq!(seen.open.len(), 1, "{position}");
     }
 }

@@ -8,22 +8,56 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::rows::{lost_legs, text};
+use crate::{
+    broker::PAGE,
+    error::Error,
+    replies::page_end,
+    rows::{lost_legs, text},
+};
 
+/// So many pages of orders that are over are searched, the newest first.
+const MAX_PAGES: usize = 2;
 /// More symbols are not named in one request.
 const MAX_SYMBOLS: usize = 200;
 
+/// The entries, with all their legs, of those legs in `flat` that are not in `nested`; asks nothing where
+/// there are none. `page` reads closed orders: of which, and up to when. An exit whose entry is older than
+/// what is read stays a row by itself.
+///
+/// # Errors
+/// Those of `page`.
+pub(crate) fn entries(
+    nested: &[Value],
+    flat: &[Value],
+    page: impl Fn(&str, Option<&str>) -> Result<Vec<Value>, Error>,
+) -> Result<Vec<Value>, Error> {
+    let mut search = Search::new(nested, flat);
+    let mut until = None;
+    for _ in 0..MAX_PAGES {
+        let Some(symbols) = search.symbols() else {
+            break;
+        };
+        let page = page(&format!("nested=true&symbols={symbols}"), until.as_deref())?;
+        until = if page.len() < PAGE { None } else { page_end(&page).ok() };
+        search.on(page);
+        if until.is_none() {
+            break;
+        }
+    }
+    Ok(search.found)
+}
+
 /// The search for the entries of exits that are in no group.
-pub(crate) struct Search<'a> {
+struct Search<'a> {
     left: BTreeSet<&'a str>,
     symbols: String,
     /// The entries so far, with all their legs.
-    pub(crate) found: Vec<Value>,
+    found: Vec<Value>,
 }
 
 impl<'a> Search<'a> {
     /// For those legs in `flat` that are not in `nested`.
-    pub(crate) fn new(nested: &[Value], flat: &'a [Value]) -> Self {
+    fn new(nested: &[Value], flat: &'a [Value]) -> Self {
         let lost = lost_legs(nested, flat);
         let symbols: BTreeSet<&str> = lost.iter().filter_map(|leg| text(leg, "symbol")).collect();
         let symbols: Vec<String> = symbols.into_iter().take(MAX_SYMBOLS).map(in_query).collect();
@@ -32,12 +66,12 @@ impl<'a> Search<'a> {
     }
 
     /// Of which symbols more closed orders are to be read; `None` when all is found.
-    pub(crate) fn symbols(&self) -> Option<&str> {
+    fn symbols(&self) -> Option<&str> {
         (!self.left.is_empty()).then_some(self.symbols.as_str())
     }
 
     /// Takes a page of closed orders in.
-    pub(crate) fn on(&mut self, page: Vec<Value>) {
+    fn on(&mut self, page: Vec<Value>) {
         for entry in page {
             let legs = entry.get("legs").and_then(Value::as_array).into_iter().flatten();
             let found = legs.filter(|leg| text(leg, "id").is_some_and(|id| self.left.remove(id))).count();
@@ -85,7 +119,7 @@ mod tests {
                 (200, TAKE_PROFIT.into()),
                 (200, entry(client_id)),
             ]);
-            let seen = client_of(&address, Scope::Ours).look(Policy::Cancel).expect("read");
+            let seen = client_of(&address, Scope::Ours).look(Policy::Cancel, &mut |_| ()).expect("read");
             let ids: Vec<_> = seen.open.iter().map(|order| order.id.as_str()).collect();
             assert_eq!(ids, open, "{client_id}");
             assert!(seen.foreign.iter().eq(foreign), "{client_id}: {:?}", seen.foreign);
@@ -105,7 +139,8 @@ mod tests {
             (200, entry("x")),
         ];
         let (address, _told) = serve(answers);
-        let seen = client_of(&address, Scope::Account).look(Policy::CancelKeepStops).expect("read");
+        let seen =
+            client_of(&address, Scope::Account).look(Policy::CancelKeepStops, &mut |_| ()).expect("read");
         let groups: Vec<_> = seen.open.iter().map(|order| (order.id.as_str(), order.group)).collect();
         assert!(matches!(groups[..], [("t", one), ("s", other)] if one == other), "{groups:?}");
     }

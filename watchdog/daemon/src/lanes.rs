@@ -97,7 +97,11 @@ fn work(client: &Client, waiting: &Receiver<Command>, mailbox: &Mailbox) {
             Command::Account(ask) => client.account(&ask),
             Command::Read(policy) => {
                 let started = ambient::boot_time();
-                Report::Read { started, result: client.look(policy).map_err(Trouble::from) }
+                // When nobody hears it, the answer is not heard either, and that ends the thread.
+                let tell = &mut |open| {
+                    let _: bool = mailbox.post(Input::Broker(Report::Listed { started, open }));
+                };
+                Report::Read { started, result: client.look(policy, tell).map_err(Trouble::from) }
             }
         };
         if !mailbox.post(Input::Broker(report)) {

@@ -27,7 +27,7 @@ mod pace;
 mod sighted;
 mod vocabulary;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_contract::{BootTime, BrokerProof, Policy};
 
@@ -49,6 +49,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 const OPEN_PER_MINUTE: u64 = 120;
 /// Single cancels in one round.
 const ROUND: usize = 20;
+/// A read waits at most so long for a round that waits for its credits.
+const HOLD: Duration = Duration::from_secs(15);
 /// A window must hold at least so many agreeing reads.
 const AGREE: u32 = 3;
 /// The cancel lane's connection is used at least so often once there is nothing to cancel.
@@ -76,7 +78,14 @@ pub(crate) struct Proof {
     /// What is to be cancelled: of the last sighting, and of the last bulk cancel.
     targets: Vec<String>,
     failed: Vec<String>,
+    /// Cancelled one by one, and when that was answered: a read that began before says nothing of them.
+    asked: BTreeMap<String, Option<BootTime>>,
+    /// Orders that have to go by the list of the read under way, and of the newest that failed later.
+    listed: Option<usize>,
+    known: usize,
     rounds: u32,
+    /// Since when a read is held back for a round of single cancels or closes.
+    held: Option<BootTime>,
     agreed: u32,
     since: Option<BootTime>,
     /// The last line about what is open.
@@ -123,7 +132,11 @@ impl Proof {
             last: Judged::default(),
             targets: Vec::new(),
             failed: Vec::new(),
+            asked: BTreeMap::new(),
+            listed: None,
+            known: 0,
             rounds: 0,
+            held: None,
             agreed: 0,
             since: None,
             said: String::new(),
@@ -180,7 +193,9 @@ impl Proof {
 
     /// What is to be sent now. Each command must be answered by one report.
     pub(crate) fn due(&mut self, now: BootTime) -> Vec<Command> {
-        let per_minute = if self.last.open() == 0 { self.terms.requests_per_minute } else { OPEN_PER_MINUTE };
+        let listed = self.known.max(self.listed.unwrap_or(0));
+        let is_open = self.last.open() > 0 || listed > 0 || !self.failed.is_empty();
+        let per_minute = if is_open { OPEN_PER_MINUTE } else { self.terms.requests_per_minute };
         self.budget.refill(per_minute, now);
         let mut commands = Vec::new();
         // One after the other on their lane.
@@ -204,11 +219,21 @@ impl Proof {
             self.touch.sent();
             commands.push(Command::Touch);
         }
-        if self.read.is_ready(now) && self.budget.take(self.read_requests()) {
+        if self.read.is_ready(now) && !self.is_held(now) && self.budget.take(self.read_requests()) {
             self.read.sent();
+            self.held = None;
             commands.push(Command::Read(self.terms.policy));
         }
         commands
+    }
+
+    /// A round goes out as a whole. Reads would take the credits that it waits for, one by one, and each is
+    /// worth three cancels; but no proof comes without reads, so they are not held back for ever.
+    fn is_held(&mut self, now: BootTime) -> bool {
+        let is_next = self.cancel.busy && self.targets.len() > ROUND && !self.budget.has(ROUND);
+        let is_close = self.closing.as_ref().is_some_and(|closing| closing.waits(now));
+        let is_awaited = is_next || is_close || self.cancel.is_ready(now);
+        is_awaited && now.since(*self.held.get_or_insert(now)) < HOLD
     }
 
     /// In bulk and one by one in turn: when one way does not help, the other may. What the broker failed on
@@ -231,12 +256,15 @@ impl Proof {
             }
             // Another slice each round, so that orders which cannot be cancelled do not shadow the rest.
             let skip = if failed { 0 } else { self.rounds as usize % from.len().div_ceil(ROUND) * ROUND };
-            let ids: Vec<_> = from.iter().skip(skip).take(ROUND.min(self.budget.left())).cloned().collect();
+            let ids: Vec<_> = from.iter().skip(skip).take(ROUND).cloned().collect();
             let requests = ids.len();
-            (Command::CancelEach(ids), requests.max(1))
+            (Command::CancelEach(ids), requests)
         };
         self.budget.take(requests).then(|| {
             self.failed.drain(..requests.min(self.failed.len()));
+            if let Command::CancelEach(ids) = &command {
+                self.asked.extend(ids.iter().map(|id| (id.clone(), None)));
+            }
             self.cancel.sent();
             command
         })
@@ -257,18 +285,18 @@ impl Proof {
             Report::Cancelled(result) => self.cancelled(result, now),
             Report::Closed(result) => self.closed(&result, now),
             // Asked for by an earlier kill: it says nothing about this one.
-            Report::Read { started, .. } if started < self.began => Vec::new(),
+            Report::Read { started, .. } | Report::Listed { started, .. } if started < self.began => {
+                Vec::new()
+            }
+            Report::Listed { started, open } => {
+                self.listed(open, started, now);
+                Vec::new()
+            }
             Report::Read { result: Ok(sighting), started } => {
                 self.read.answered();
                 self.saw(sighting, started, now)
             }
-            Report::Read { result: Err(trouble), .. } => {
-                self.read.failed(trouble.pause, now);
-                if !is_final(self.level) {
-                    self.since = None;
-                }
-                vec![format!("{} read failed, tried again: {}", self.level.word(), trouble.cause)]
-            }
+            Report::Read { result: Err(trouble), .. } => self.unread(&trouble, now),
         }
     }
 

@@ -55,6 +55,14 @@ pub(crate) fn sighting(
     Ok(seen)
 }
 
+/// The open orders alone, when the positions are not known.
+///
+/// # Errors
+/// When one has no id that can be cancelled.
+pub(crate) fn open_orders(nested: &[Value], flat: &[Value], scope: Scope) -> Result<Vec<Order>, Error> {
+    sighting(nested, flat, &Value::Array(Vec::new()), scope).map(|seen| seen.open)
+}
+
 /// Whether an order that was open is over by now, or more of it is executed. A leg that is held may be left
 /// out of the flat list.
 fn has_moved(order: &Value, flat: &BTreeMap<&str, &Value>) -> bool {

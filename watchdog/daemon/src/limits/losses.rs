@@ -119,7 +119,7 @@ impl Losses {
         window: Duration,
         now: BootTime,
     ) -> (Lost, Option<String>) {
-        self.begin_day(close, seen.low);
+        let is_between = self.begin_day(close, seen.low);
         self.peak = self.peak.max(Some(seen.low));
         self.note_minute(seen.low, now);
         while self.minutes.front().is_some_and(|(at, _)| now.since(*at) > window) {
@@ -128,7 +128,7 @@ impl Losses {
         let highest = self.minutes.iter().map(|(_, highest)| *highest).max();
         let checks = [
             ("loss in 30 minutes", highest, terms.half_hour_loss),
-            ("loss of the day", self.start.filter(|_| self.candidate.is_none()), terms.day_loss),
+            ("loss of the day", self.start.filter(|_| !is_between), terms.day_loss),
             ("drawdown", self.peak, terms.drawdown),
         ];
         let lost = checks.map(|(_, from, _)| from.map_or(0, |from| terms.share_lost(from, seen.high)));
@@ -140,19 +140,20 @@ impl Losses {
         (Lost { half_hour: lost[0], day: lost[1], drawdown: lost[2] }, beyond)
     }
 
-    /// A new trading day is there when two readings show another close. In between nobody knows what the day
-    /// started from. Of a day that a human began anew the close says nothing.
-    fn begin_day(&mut self, close: Option<Close>, equity: Money) {
+    /// A new trading day is there when two readings show another close. True for the first of them: nobody
+    /// knows what the day started from. A reading without a close settles nothing, so the day is measured
+    /// from the start that is known. Of a day that a human began anew the close says nothing.
+    fn begin_day(&mut self, close: Option<Close>, equity: Money) -> bool {
         let close = close.filter(|close| close.equity.is_positive());
         if self.is_anew {
             self.start.get_or_insert(equity);
             self.is_anew = close.is_none();
             self.close = close;
-            return;
+            return false;
         }
         let Some(close) = close else {
             self.start.get_or_insert(equity);
-            return;
+            return false;
         };
         if self.close.as_ref() == Some(&close) {
             self.candidate = None;
@@ -162,6 +163,7 @@ impl Losses {
         } else {
             self.candidate = Some(close);
         }
+        self.candidate.is_some()
     }
 
     /// A move of a later day is not in the close. Of one of the same day nobody knows: then the start is what
@@ -331,6 +333,23 @@ mod tests {
         assert_eq!(on(&mut losses, 40, 98_700, close(98_700, "2026-03-03")), None);
         assert_eq!(on(&mut losses, 75, 97_900, close(98_700, "2026-03-03")), None);
         assert_eq!(losses.start, Some(Money::whole(98_700)));
+    }
+
+    #[test]
+    fn a_close_that_is_shown_once_and_no_more_turns_no_limit_off() {
+        for gone in [None, close(0, "2026-03-03")] {
+            let mut losses = Losses::default();
+            for minute in 0..2 {
+                assert_eq!(on(&mut losses, minute, 100_000, close(100_000, "2026-03-02")), None);
+            }
+            assert_eq!(on(&mut losses, 40, 99_500, close(99_500, "2026-03-03")), None);
+            assert_eq!(on(&mut losses, 75, 98_900, gone.clone()), None);
+            let text = on(&mut losses, 110, 98_000, gone);
+            assert!(text.as_ref().is_some_and(|text| text.contains("loss of the day")), "{text:?}");
+            // It is the new day once a second reading shows it, whatever came between.
+            assert_eq!(on(&mut losses, 145, 98_000, close(99_500, "2026-03-03")), None);
+            assert_eq!(losses.start, Some(Money::whole(99_500)));
+        }
     }
 
     #[test]

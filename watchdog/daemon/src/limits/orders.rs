@@ -117,11 +117,16 @@ pub(crate) fn nanos(stamp: &str) -> Option<i128> {
     let (hour, minute) = (parts.next()?.parse::<i64>().ok()?, parts.next()?.parse::<i64>().ok()?);
     let (second, fraction) = parts.next().map(|text| text.split_once('.').unwrap_or((text, "")))?;
     let fraction: i128 = format!("{:0<9}", fraction.get(..fraction.len().min(9))?).parse().ok()?;
-    let is_sane = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    let seconds =
-        (((days(year, month, day) * 24 + hour) * 60 + minute) * 60).checked_add(second.parse().ok()?)?;
-    let nanos = i128::from(seconds - offset_seconds(zone)?) * 1_000_000_000 + fraction;
-    is_sane.then_some(nanos)
+    // Before anything is reckoned: these are any numbers that somebody sent.
+    let is_day = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    let second = second.parse::<i64>().ok()?;
+    // A minute may end with a leap second.
+    let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
+    if !is_day || !is_time {
+        return None;
+    }
+    let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    Some(i128::from(seconds - offset_seconds(zone)?) * 1_000_000_000 + fraction)
 }
 
 fn offset_seconds(zone: &str) -> Option<i64> {
@@ -129,7 +134,11 @@ fn offset_seconds(zone: &str) -> Option<i64> {
         return Some(0);
     }
     let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
+    let (hours, minutes) = (hours.parse::<i64>().ok()?, minutes.parse::<i64>().ok()?);
+    if !(0..24).contains(&hours) || !(0..60).contains(&minutes) {
+        return None;
+    }
+    let seconds = (hours * 60 + minutes) * 60;
     Some(if zone.starts_with('-') { -seconds } else { seconds })
 }
 
@@ -219,6 +228,7 @@ mod tests {
         check("2024-02-29T12:00:00.000000001Z", Some(1_709_208_000_000_000_001));
         check("2026-11-22T09:30:00-05:00", Some(1_795_357_800_000_000_000));
         check("2026-11-22T14:30:00.5+00:00", Some(1_795_357_800_500_000_000));
+        check("2016-12-31T23:59:60Z", Some(1_483_228_800_000_000_000));
         for odd in [
             "",
             "x",
@@ -228,6 +238,18 @@ mod tests {
             "2026-11-22T14:30Z",
             "TZ",
             "a-b-cT1:2:3Z",
+            // Numbers that no reckoning holds, or that would be later than every other stamp.
+            "2026-01-01T9999999999999999:00:00Z",
+            "2026-01-01T00:9223372036854775807:00Z",
+            "2026-01-01T00:00:9223372036854775807Z",
+            "9223372036854775807-01-01T00:00:00Z",
+            "2026-01-01T00:00:00+9223372036854775807:00",
+            "2026-01-01T00:00:00-00:9223372036854775807",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+            "2026-01-01T00:00:61Z",
+            "2026-01-01T-1:00:00Z",
+            "2026-01-01T00:00:00+24:00",
         ] {
             check(odd, None);
         }

@@ -21,6 +21,8 @@ const WARM_SHARE: u64 = 2;
 /// The market's clock is compared with ours after so long, then after so many pauses between two readings.
 const CLOCK_FIRST: Duration = Duration::from_secs(5);
 const CLOCK_PAUSES: u32 = 6;
+/// One reading of the account.
+const ACCOUNT_REQUESTS: usize = 2;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is read.
@@ -59,6 +61,8 @@ pub(super) struct Reads {
     is_busy: bool,
     account_due: BootTime,
     account_at: BootTime,
+    /// When anything else was asked for.
+    other_at: BootTime,
     orders_due: BootTime,
     transfers_due: BootTime,
     clock_due: BootTime,
@@ -78,6 +82,7 @@ impl Reads {
             is_busy: false,
             account_due: now,
             account_at: now,
+            other_at: now,
             orders_due: now,
             transfers_due: now,
             clock_due: now,
@@ -104,16 +109,22 @@ impl Reads {
         if wants.hurry {
             self.account_due = self.account_due.min(self.account_at + self.every / 5);
         }
-        let ask = if wants.transfers && self.transfers_due <= now && self.has_room(1, now) {
+        // The smallest shares have no room in a minute for the account and anything else: they take turns.
+        let is_small = self.share <= ACCOUNT_REQUESTS;
+        let is_accounts_turn = is_small && self.account_due <= now && self.account_at < self.other_at;
+        let is_starved = is_small && self.orders_due + self.every * 2 <= now && !wants.hurry;
+        let ask = if is_accounts_turn && !self.has_room(ACCOUNT_REQUESTS, now) {
+            return None;
+        } else if is_accounts_turn {
+            Ask::Account
+        } else if wants.transfers && self.transfers_due <= now && self.has_room(1, now) {
             self.transfers_due = now + if wants.first_transfers { self.every / 2 } else { self.every * 2 };
             Ask::Transfers
         } else if wants.clock && self.clock_due <= now && self.has_room(1, now) {
             self.clocks = self.clocks.saturating_add(1);
             self.clock_due = now + if self.clocks == 1 { CLOCK_FIRST } else { self.every * CLOCK_PAUSES };
             Ask::Clock
-        } else if self.account_due <= now && self.has_room(2, now) {
-            self.account_at = now;
-            self.account_due = now + self.every;
+        } else if !is_starved && self.account_due <= now && self.has_room(ACCOUNT_REQUESTS, now) {
             Ask::Account
         } else if self.orders_due <= now && !wants.hurry && self.has_room(1, now) {
             self.orders_due = now + self.every * 2;
@@ -121,6 +132,12 @@ impl Reads {
         } else {
             return None;
         };
+        if ask == Ask::Account {
+            self.account_at = now;
+            self.account_due = now + self.every;
+        } else {
+            self.other_at = now;
+        }
         self.is_busy = true;
         Some(ask)
     }
@@ -191,6 +208,24 @@ mod tests {
         assert_eq!(accounts(40), 120);
         assert!((2..=4).contains(&accounts(1)), "{}", accounts(1));
         assert!(accounts(180) >= 400, "{}", accounts(180));
+    }
+
+    #[test]
+    fn no_share_starves_the_orders_or_the_account() {
+        for share in 1..=180 {
+            let sent = run(share, 3600, |_| wants(false, false));
+            let every = Reads::new(share, BootTime::from_nanos(0)).every().as_millis() as u64 / 100;
+            let longest = |wanted: fn(&Ask) -> bool| {
+                let at = sent.iter().filter(|(_, ask)| wanted(ask)).map(|(at, _)| *at);
+                let at: Vec<u64> = std::iter::once(0).chain(at).chain([36_000]).collect();
+                at.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+            };
+            let accounts = longest(|ask| *ask == Ask::Account);
+            // Before `limits-blind` has something to say.
+            assert!(accounts < 1200.max(every * 3), "{share}: {accounts} tenths without the account");
+            let orders = longest(|ask| matches!(ask, Ask::Orders(_)));
+            assert!(orders <= every * 6, "{share}: {orders} tenths without orders");
+        }
     }
 
     #[test]

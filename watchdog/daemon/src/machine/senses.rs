@@ -259,6 +259,7 @@ impl Machine {
             | Report::Touched
             | Report::Cancelled(_)
             | Report::Closed(_)
+            | Report::Listed { .. }
             | Report::Read { .. } => {
                 let Some(kill) = &mut self.kill else {
                     return;

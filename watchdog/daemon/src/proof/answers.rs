@@ -72,6 +72,9 @@ impl Proof {
         match result {
             Ok(Cancels { taken, failed }) => {
                 self.cancel.answered();
+                for answered in self.asked.values_mut() {
+                    answered.get_or_insert(now);
+                }
                 let also =
                     if failed.is_empty() { String::new() } else { format!(" failed={}", failed.len()) };
                 self.failed.extend(failed);
@@ -82,6 +85,7 @@ impl Proof {
             }
             Err(trouble) => {
                 self.cancel.failed(trouble.pause, now);
+                self.asked.retain(|_, answered| answered.is_some());
                 vec![format!("cancel failed, tried again: {}", trouble.cause)]
             }
         }

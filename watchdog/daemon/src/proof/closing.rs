@@ -76,8 +76,18 @@ impl Closing {
         !self.is_unseen && self.at_work == 0
     }
 
+    /// So many orders are listed that may close a position; which is known only with the positions.
+    pub(super) fn may_be_at_work(&mut self, orders: usize) {
+        self.at_work = self.at_work.max(orders);
+    }
+
     pub(super) fn is_busy(&self) -> bool {
         self.close.busy || self.lift.busy
+    }
+
+    /// Whether a close is due and only waits for its credits.
+    pub(super) fn waits(&self, now: BootTime) -> bool {
+        self.close.is_ready(now) && !self.lift.busy && self.lift.due.is_none()
     }
 
     /// What is to be sent now.
@@ -86,7 +96,7 @@ impl Closing {
             self.lift.sent();
             return Some(Command::Lift);
         }
-        if !self.close.is_ready(now) || self.lift.busy || self.lift.due.is_some() {
+        if !self.waits(now) {
             return None;
         }
         // Together and one by one in turn: when one way does not help, the other may.
@@ -98,8 +108,7 @@ impl Closing {
             return None;
         }
         let (command, requests) = if one_by_one {
-            let keys: Vec<_> = keys.into_iter().take(budget.left()).collect();
-            let requests = keys.len().max(1);
+            let requests = keys.len();
             (Command::CloseEach(keys), requests)
         } else {
             (Command::CloseAll, 1)

@@ -98,6 +98,18 @@ pub(super) fn judge(policy: Policy, seen: &Sighting) -> Judged {
     judged
 }
 
+/// Ids of orders that have to go whatever is held, in the order seen.
+pub(super) fn certain(policy: Policy, open: Vec<Order>) -> Vec<String> {
+    let seen = Sighting { open, ..Sighting::default() };
+    let judged = judge(policy, &seen);
+    let may_close = |order: &&Order| policy == Policy::Flatten && order.kind == Kind::Market;
+    let closing: BTreeSet<&str> = seen.open.iter().filter(may_close).map(|order| order.id.as_str()).collect();
+    let is_certain = |id: &String| {
+        !judged.doubtful.contains_key(id) && !judged.legs.contains(id) && !closing.contains(id.as_str())
+    };
+    judged.unwanted.iter().filter(|id| is_certain(id)).cloned().collect()
+}
+
 /// What is left of the positions beside the orders that stay.
 struct Room<'a> {
     /// Signed size, and how much of it orders take.

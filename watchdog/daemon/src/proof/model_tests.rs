@@ -11,6 +11,8 @@ use super::*;
 use broker::{Faults, Model, Working, failed, is_kept};
 
 const STEP_MS: u64 = 10;
+/// A single cancel of a round takes so much longer.
+const EACH_MS: u64 = 100;
 /// Orders come late, requests fail and orders cannot be cancelled until then.
 const CALM_MS: u64 = 60_000;
 /// The market touches nobody's price from then on.
@@ -32,6 +34,8 @@ struct Flight {
     /// Orders that were open when they were listed, listed or not, and the list.
     listed: Option<(BTreeSet<String>, Sighting)>,
     report: Option<Report>,
+    /// It fails before anything is listed.
+    is_lost: bool,
     is_done: bool,
 }
 
@@ -100,9 +104,19 @@ impl World {
         self.sent.push((self.model.ms, command.clone()));
         assert!(self.lanes[lane].len() < 5, "the lane is full: {:?}", self.lanes[lane]);
         let is_slow = self.model.ms < CALM_MS && self.model.chance.hits(self.model.faults.silent / 2);
-        let lasts = if is_slow { 5000 } else { 30 + self.model.chance.below(self.delay_ms) };
-        let (life, listed, report, is_done) = (self.life, None, None, false);
-        self.lanes[lane].push_back(Flight { life, command, starts: 0, lasts, listed, report, is_done });
+        let each = if let Command::CancelEach(ids) = &command { ids.len() as u64 * EACH_MS } else { 0 };
+        let lasts = each + if is_slow { 5000 } else { 30 + self.model.chance.below(self.delay_ms) };
+        let (life, listed, report, is_lost, is_done) = (self.life, None, None, false, false);
+        self.lanes[lane].push_back(Flight {
+            life,
+            command,
+            starts: 0,
+            lasts,
+            listed,
+            report,
+            is_lost,
+            is_done,
+        });
     }
 
     /// Orders are listed at a third of the way, everything else happens at two thirds.
@@ -110,7 +124,15 @@ impl World {
         let gone = self.model.ms - flight.starts;
         let is_read = matches!(flight.command, Command::Read(_));
         if is_read && flight.listed.is_none() && gone >= flight.lasts / 3 {
-            flight.listed = Some(self.list());
+            let (all, seen) = self.list();
+            // As the lane does, which may fail before.
+            let odds = self.model.faults.broken + self.model.faults.busy;
+            flight.is_lost = self.model.ms < CALM_MS && self.model.chance.hits(odds);
+            if !flight.is_lost && flight.life == self.life {
+                let report = Report::Listed { started: at(flight.starts), open: seen.open.clone() };
+                self.lines.extend(self.proof.on(report, at(self.model.ms)));
+            }
+            flight.listed = Some((all, seen));
         }
         if flight.is_done || gone < flight.lasts * 2 / 3 {
             return;
@@ -127,8 +149,9 @@ impl World {
                 seen.positions = positions.collect();
                 let is_open = self.model.opens_at <= self.model.ms;
                 seen.market = Some(Market { is_open, next_open: "T".into() });
-                let odds = self.model.faults.broken + self.model.faults.busy;
-                let fails = self.model.ms < CALM_MS && self.model.chance.hits(odds);
+                let Faults { blind, blind_until, .. } = self.model.faults;
+                let is_blind = self.model.ms < blind_until && self.model.chance.hits(blind);
+                let fails = flight.is_lost || is_blind;
                 let result = if fails { Err("429".into()) } else { Ok(seen.clone()) };
                 Some(Report::Read { started: at(flight.starts), result })
             }
@@ -274,6 +297,7 @@ fn table() -> Vec<(&'static str, Faults)> {
         ("bulk requests are done in part, and orders are not listed", Faults { row: 300, ..none }),
         ("429", Faults { busy: 300, ..none }),
         ("5xx", Faults { broken: 300, ..none }),
+        ("positions fail", Faults { blind: 1000, blind_until: CALM_MS, row: 100, dying: 100, ..none }),
         ("no answers", Faults { silent: 300, ..none }),
     ]
 }
@@ -286,6 +310,84 @@ fn every_policy_ends_in_its_word() {
             let model = Model::new(row as u64, faults, 12, scope == Scope::Ours);
             World::new(scope, policy, model, 200).check();
         }
+    }
+}
+
+/// So many working entries, and a stop on each side of them that the policy may keep; nothing is executed.
+fn crowded(scope: Scope, policy: Policy, entries: usize, faults: Faults) -> World {
+    let mut model = Model::new(1, faults, 0, false);
+    model.opens_at = u64::MAX;
+    model.positions = BTreeMap::from([("L1".into(), 10), ("S1".into(), -10)]);
+    model.put("L1", Kind::Stop, false, 10, None);
+    for _ in 0..entries {
+        model.put("L2", Kind::Other, true, 1, None);
+    }
+    model.put("S1", Kind::Stop, true, 10, None);
+    World::new(scope, policy, model, 200)
+}
+
+/// Runs until only so many orders are open, and says when that was.
+fn emptied(world: &mut World, kept: usize, at_most_ms: u64) -> u64 {
+    while world.model.working.len() > kept {
+        assert!(world.model.ms < at_most_ms, "{} are open", world.model.working.len());
+        world.step();
+    }
+    world.model.ms
+}
+
+/// Where orders are cancelled one by one: scope, policy, and how many of a crowd stay.
+const SINGLE: [(Scope, Policy, usize); 3] = [
+    (Scope::Ours, Policy::Cancel, 0),
+    (Scope::Ours, Policy::CancelKeepStops, 2),
+    (Scope::Account, Policy::CancelKeepStops, 2),
+];
+
+#[test]
+fn single_cancels_use_what_the_broker_grants() {
+    for (scope, policy, kept) in SINGLE {
+        for (entries, seconds) in [(20, 4), (50, 9), (100, 38), (500, 280)] {
+            let mut world = crowded(scope, policy, entries, Faults::default());
+            let took = emptied(&mut world, kept, seconds * 1000);
+            let read = |(_, command): &&(u64, Command)| matches!(command, Command::Read(_));
+            let reads: Vec<u64> = world.sent.iter().filter(read).map(|(ms, _)| *ms).collect();
+            println!("{scope:?} {policy:?}: {entries} orders took {took} ms and {} reads", reads.len());
+            // They are not starved meanwhile.
+            let longest = reads.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+            assert!(longest <= 20_000, "{longest} ms without a read");
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn what_is_listed_is_cancelled_though_the_positions_fail() {
+    let blind = Faults { blind: 1000, blind_until: 300_000, ..Faults::default() };
+    for (scope, policy, kept) in SINGLE {
+        for (entries, seconds) in [(1, 1), (20, 4), (100, 50), (500, 300)] {
+            let mut world = crowded(scope, policy, entries, blind);
+            let took = emptied(&mut world, kept, seconds * 1000);
+            println!("{scope:?} {policy:?}: {entries} orders took {took} ms without the positions");
+            // And nothing is called zero before they are read.
+            world.run_to(300_000);
+            assert_eq!(world.proof.level(), BrokerProof::PendingAtBroker, "{}", world.story());
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn a_bulk_cancel_that_was_lost_is_repeated_though_the_positions_fail() {
+    let blind = Faults { blind: 1000, blind_until: 300_000, ..Faults::default() };
+    // Closing orders wait for the market.
+    for (policy, kept) in [(Policy::Cancel, 0), (Policy::Flatten, 2)] {
+        let mut world = crowded(Scope::Account, policy, 3, blind);
+        let one = world.model.working[1].clone();
+        world.run_to(2000);
+        // It was taken, and the broker lost it.
+        world.model.working.push(one);
+        assert_eq!(world.model.working.len(), kept + 1, "{}", world.story());
+        emptied(&mut world, kept, 17_000);
+        assert_eq!(world.proof.level(), BrokerProof::PendingAtBroker, "{}", world.story());
     }
 }
 
@@ -371,13 +473,14 @@ proptest! {
         way in 0..WAYS.len(),
         orders in 0u64..40,
         odds in proptest::array::uniform6(0u64..200),
+        blind in 0u64..=1000,
         deaths in proptest::collection::vec(0u64..80_000, 0..4),
         delay_ms in 1u64..800,
         opens_at in prop_oneof![Just(0u64), 0u64..100_000],
     ) {
         let (scope, policy) = WAYS[way];
         let [silent, busy, broken, row, late, dying] = odds;
-        let faults = Faults { silent, busy, broken, row, late, dying };
+        let faults = Faults { silent, busy, broken, row, late, dying, blind, blind_until: CALM_MS };
         let mut model = Model::new(seed, faults, orders, scope == Scope::Ours);
         model.opens_at = opens_at;
         let mut world = World::new(scope, policy, model, delay_ms);

@@ -80,8 +80,8 @@ impl Budget {
         }
     }
 
-    pub(super) fn left(&self) -> usize {
-        usize::try_from(self.credits / CREDITS).unwrap_or(usize::MAX)
+    pub(super) fn has(&self, requests: usize) -> bool {
+        self.credits >= requests as u64 * CREDITS
     }
 
     pub(super) fn take(&mut self, requests: usize) -> bool {

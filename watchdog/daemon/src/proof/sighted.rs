@@ -6,12 +6,63 @@ use super::{
     AGREE, Proof,
     closing::Closing,
     is_final,
-    judge::{Judged, judge},
+    judge::{Judged, certain, judge},
     pace::backoff,
-    vocabulary::{Scope, Sighting},
+    vocabulary::{Kind, Order, Scope, Sighting, Trouble},
 };
 
 impl Proof {
+    /// A read lists orders, and goes on. What has to go whatever it finds is cancelled at once: it may fail.
+    pub(super) fn listed(&mut self, open: Vec<Order>, started: BootTime, now: BootTime) {
+        if let Some(closing) = &mut self.closing {
+            closing.may_be_at_work(open.iter().filter(|order| order.kind == Kind::Market).count());
+        }
+        let ids = certain(self.terms.policy, open);
+        self.listed = Some(ids.len());
+        if ids.is_empty() {
+            return;
+        }
+        self.since = None;
+        self.level = BrokerProof::PendingAtBroker;
+        self.targets = self.unasked(ids, started);
+        if !self.targets.is_empty() && !self.is_bulk() {
+            self.cancel.by(if self.rounds <= 1 { now } else { now + backoff(self.rounds) });
+        }
+    }
+
+    /// A read failed, after it listed the orders or before. It proves nothing, but cancels go on.
+    pub(super) fn unread(&mut self, trouble: &Trouble, now: BootTime) -> Vec<String> {
+        self.read.failed(trouble.pause, now);
+        if !is_final(self.level) {
+            self.since = None;
+        }
+        let listed = self.listed.take();
+        if let Some(is) = listed {
+            let was = if self.known > 0 { self.known } else { self.last.unwanted.len() };
+            self.rounds = if is == 0 || is < was { 1 } else { self.rounds.saturating_add(1) };
+            self.known = is;
+        }
+        // A cancel that was lost is not seen: it is repeated as often as the read.
+        if self.is_bulk() && self.level == BrokerProof::PendingAtBroker && !self.cancel.busy {
+            let again = self.read.due.unwrap_or(now);
+            self.cancel.due.get_or_insert(again);
+        }
+        let open = listed.map_or(String::new(), |open| format!(" listed={open}"));
+        vec![format!("{}{open} read failed, tried again: {}", self.level.word(), trouble.cause)]
+    }
+
+    /// Without those whose cancel the list may not show yet.
+    fn unasked(&mut self, mut ids: Vec<String>, started: BootTime) -> Vec<String> {
+        self.asked.retain(|_, answered| answered.is_none_or(|answered| answered > started));
+        ids.retain(|id| !self.asked.contains_key(id));
+        ids
+    }
+
+    /// Elsewhere each sighting that shows progress is acted upon at once.
+    fn is_bulk(&self) -> bool {
+        self.terms.scope == Scope::Account && self.terms.policy != Policy::CancelKeepStops
+    }
+
     pub(super) fn saw(&mut self, sighting: Sighting, started: BootTime, now: BootTime) -> Vec<String> {
         let mut judged = judge(self.terms.policy, &sighting);
         // One that came between the lists holds nothing yet.
@@ -23,7 +74,9 @@ impl Proof {
             closing.saw(&mut judged, sighting.market, started, next, now);
         }
         let before = std::mem::replace(&mut self.last, judged);
-        self.targets = self.to_cancel(&before);
+        let ids = self.to_cancel(&before);
+        self.targets = self.unasked(ids, started);
+        (self.listed, self.known) = (None, 0);
         self.failed.clear();
         if is == 0 { self.saw_zero(started, now) } else { self.saw_open(now) }
     }
@@ -47,12 +100,10 @@ impl Proof {
         self.since = None;
         self.level = BrokerProof::PendingAtBroker;
         let later = now + backoff(self.rounds);
-        // Nothing can be cancelled in bulk there, so each sighting that shows progress is acted upon at once.
-        let is_bulk = self.terms.scope == Scope::Account && self.terms.policy != Policy::CancelKeepStops;
         if self.terms.policy == Policy::Flatten && self.targets.is_empty() {
             self.cancel.due = None;
         } else {
-            self.cancel.by(if self.rounds == 1 && !is_bulk { now } else { later });
+            self.cancel.by(if self.rounds == 1 && !self.is_bulk() { now } else { later });
         }
         self.read.by(later);
         if self.terms.policy == Policy::Flatten {

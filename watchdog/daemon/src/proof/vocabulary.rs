@@ -215,6 +215,13 @@ pub(crate) enum Report {
     Cancelled(Result<Cancels, Trouble>),
     /// Closes were asked for.
     Closed(Result<Closes, Trouble>),
+    /// Of a read that began at `started` and goes on: what it knows already. It answers no command.
+    Listed {
+        /// Before its first request was written.
+        started: BootTime,
+        /// Open orders in scope; there may be more.
+        open: Vec<Order>,
+    },
     /// A read that began at `started`.
     Read {
         /// Before its first request was written.

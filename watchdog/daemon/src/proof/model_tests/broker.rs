@@ -38,6 +38,10 @@ pub(super) struct Faults {
     pub(super) late: u64,
     /// A cancel that takes seconds.
     pub(super) dying: u64,
+    /// Reads whose orders are listed, and which fail then.
+    pub(super) blind: u64,
+    /// And so long.
+    pub(super) blind_until: u64,
 }
 
 #[derive(Clone, Debug)]
