@@ -127,9 +127,9 @@ const SENDERS: [&str; 8] =
     ["hyper", "hyper-util", "isahc", "reqwest", "tokio-tungstenite", "tungstenite", "ureq", "curl"];
 
 /// Who may use them: the adapter behind its gate, the watchdog with a quota of its own, the simulated broker,
-/// what only tests, and three of which an operator's commands are made, never a host that trades: `host/records`
-/// talks to the bucket that he names for backups, `host/operator` asks the broker whether it accepts the keys,
-/// `host/control` connects to a socket file and to this machine's own addresses.
+/// what only tests, and three of which an operator's commands are made, never a host that trades:
+/// `host/records` talks to the bucket that he names for backups, `host/operator` asks the broker whether it
+/// accepts the keys, `host/control` connects to a socket file and to this machine's own addresses.
 const MAY_SEND: [&str; 8] = [
     "host/brokers/alpaca",
     "host/records",
