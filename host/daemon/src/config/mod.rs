@@ -168,6 +168,8 @@ impl Config {
     pub(crate) fn without_keys(path: &Path, env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let mut env = env.clone();
         for key in KEYS {
+            // Nor is their file looked at: it may be for another user only.
+            env.remove(&format!("{key}_FILE"));
             if variable(&env, key).is_none() {
                 env.insert(key.to_owned(), "none".to_owned());
             }

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Map, Value};
 
-use super::{Config, ConfigError, KEYS, database, error::invalid, read, variable};
+use super::{
+    Config, ConfigError, KEYS, Unusable, bad_variable, database, error::invalid, read, variable, with_files,
+};
 
 /// One value in force.
 #[derive(Debug, PartialEq)]
@@ -44,8 +46,10 @@ pub(crate) fn show(path: &Path, env: &BTreeMap<String, String>) -> Result<Vec<Sh
     let value = serde_json::to_value(&file).expect("what was read from text can be written as text");
     let mut shown = Vec::new();
     flatten("", &value, &written, &mut shown);
+    let unusable = |Unusable { variable, message }| bad_variable(variable, message);
+    let read = with_files(env, ["DATABASE_URL"]).map_err(unusable)?;
     for one in &mut shown {
-        in_force(one, &config, env);
+        in_force(one, &config, env, &read);
     }
     for name in KEYS.into_iter().chain([PANEL_TOKEN]) {
         let file = format!("{name}_FILE");
@@ -57,13 +61,19 @@ pub(crate) fn show(path: &Path, env: &BTreeMap<String, String>) -> Result<Vec<Sh
     Ok(shown)
 }
 
-/// What the environment and built-in rules make of a value.
-fn in_force(one: &mut Shown, config: &Config, env: &BTreeMap<String, String>) {
-    let over = OVER.iter().find(|(name, key)| *key == one.key && variable(env, name).is_some());
+/// What the environment and built-in rules make of a value; `read` is the environment with what its files hold.
+fn in_force(
+    one: &mut Shown,
+    config: &Config,
+    env: &BTreeMap<String, String>,
+    read: &BTreeMap<String, String>,
+) {
+    let over = OVER.iter().find(|(name, key)| *key == one.key && variable(read, name).is_some());
     if let Some((name, _)) = over {
-        one.from = format!("environment {name}");
+        let file = if variable(env, name).is_none() { "_FILE" } else { "" };
+        one.from = format!("environment {name}{file}");
         if *name == "DATABASE_URL" {
-            one.value = variable(env, name).map(database::shown).into();
+            one.value = variable(read, name).map(database::shown).into();
         }
     }
     match one.key.as_str() {
@@ -143,6 +153,13 @@ mod tests {
         assert!(!format!("{all:?}").contains("hunter2"), "{all:?}");
         let in_file = format!("{GOOD}[database]\nurl = \"postgres://u:hunter2@db/books\"\n");
         assert!(!format!("{:?}", shown(&in_file, &[])).contains("hunter2"));
+        let secret = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(secret.path(), "postgres://u:hunter2@db/books\n").expect("written");
+        let path = secret.path().display().to_string();
+        let all = shown(GOOD, &[("DATABASE_URL_FILE", path.as_str())]);
+        let one = all.iter().find(|one| one.key == "database.url").expect("shown");
+        assert_eq!(one.value.to_string(), "\"postgres://db:5432/books\"");
+        assert_eq!(one.from, "environment DATABASE_URL_FILE");
     }
 
     /// The file's reader names the keys of a section when it meets a strange one: each has to be shown.
