@@ -239,10 +239,8 @@ fn take(parts: &LeaseParts, packet: &[u8]) {
     match decode(packet) {
         Ok(ToHost::Lease { epoch, deadline, nonce }) => {
             // A grant to another life is not ours, however it got here.
-            if epoch == parts.epoch.0 {
-                if parts.lease.grant(deadline) {
-                    tracing::info!(event = "lease-granted", "the watchdog grants the right to trade");
-                }
+            if epoch == parts.epoch.0 && parts.lease.grant(deadline) {
+                tracing::info!(event = "lease-granted", "the watchdog grants the right to trade");
             }
             parts.loops.probe(nonce);
         }

@@ -193,7 +193,8 @@ fn run_config(config: Config, service: &Service) -> Result<Exit, Failure> {
         if let Some(record) = signed {
             golive::stay_in_use(config.state_dir.clone(), record);
         }
-        run::run(config, service).await
+        // It is large: not on the stack of the thread that waits for it.
+        Box::pin(run::run(config, service)).await
     });
     // What is still waiting for a peer that never answers must not keep the process.
     runtime.shutdown_background();
