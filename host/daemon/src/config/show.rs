@@ -61,7 +61,8 @@ pub(crate) fn show(path: &Path, env: &BTreeMap<String, String>) -> Result<Vec<Sh
     Ok(shown)
 }
 
-/// What the environment and built-in rules make of a value; `read` is the environment with what its files hold.
+/// What the environment and built-in rules make of a value; `read` is the environment with what its files
+/// hold.
 fn in_force(
     one: &mut Shown,
     config: &Config,
