@@ -107,7 +107,10 @@ pub(crate) fn tell(told: Result<Told, Failure>, is_json: bool) -> Exit {
         }
     };
     if is_json {
-        println!("{json}");
+        // What another program has shown needs nothing more.
+        if !json.is_null() {
+            println!("{json}");
+        }
     } else if !text.is_empty() {
         println!("{}", text.trim_end());
     }

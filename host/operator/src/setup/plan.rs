@@ -175,7 +175,11 @@ fn folders(args: &SetupArgs, there: &Settings) -> Vec<Folder> {
 fn credentials(args: &SetupArgs, answers: &Answers, world: &World) -> Result<Vec<Planned>, Failure> {
     let mut files = Vec::new();
     let mut plan = |name: &str, secret: &Secret| {
-        let (path, bytes) = (args.place.credential(name), format!("{}\n", secret.expose()).into_bytes());
+        let (path, encrypted) = (args.place.credential(name), args.place.encrypted(name));
+        if encrypted.exists() && !path.exists() {
+            return keep(&encrypted, args.place.secret(name).as_ref() == Some(secret));
+        }
+        let bytes = format!("{}\n", secret.expose()).into_bytes();
         let rights = Rights { mode: 0o600, owner: root() };
         if !is_there(&path, &bytes, rights) {
             files.push(Planned {
@@ -185,22 +189,36 @@ fn credentials(args: &SetupArgs, answers: &Answers, world: &World) -> Result<Vec
                 words: vec!["a secret, readable by root alone".into()],
             });
         }
+        Ok(())
     };
     let pairs = [(HOST_KEY, &answers.host_keys), (WATCHDOG_KEY, &answers.watchdog_keys)];
     for ([id, secret], keys) in pairs {
         if let Some(KeyPair { id: own, secret: key }) = keys {
-            plan(id, own);
-            plan(secret, key);
+            plan(id, own)?;
+            plan(secret, key)?;
         }
     }
     let token = args.place.credential(PANIC_TOKEN);
-    if !token.exists() {
+    if !token.exists() && !args.place.encrypted(PANIC_TOKEN).exists() {
         let mut bytes = [0; TOKEN_BYTES];
         (world.random)(&mut bytes).map_err(|error| Failure::new(Exit::Failed, error))?;
         let token = Secret::new(&hex(&bytes)).expect("hex is one word");
-        plan(PANIC_TOKEN, &token);
+        plan(PANIC_TOKEN, &token)?;
     }
     Ok(files)
+}
+
+/// What is encrypted is the operator's: it stays, and is not laid beside itself in the clear.
+fn keep(encrypted: &Path, is_same: bool) -> Result<(), Failure> {
+    if is_same {
+        return Ok(());
+    }
+    let what = format!(
+        "{} holds another key, encrypted: encrypt the new one with systemd-creds as its drop-in says; \
+         nothing was written",
+        encrypted.display()
+    );
+    Err(Failure::new(Exit::Config, what))
 }
 
 /// A file's text, or the one it begins with.
@@ -259,12 +277,13 @@ fn watchdog_file(args: &SetupArgs, answers: &Answers) -> Result<Option<Planned>,
     let attaches = Settings::read(&args.place).watchdog(&["host", "mode"]).unwrap_or("attach") == "attach";
     changed(&path, WATCHDOG_TEMPLATE, |edit| {
         edit.set("broker", "trading_url", &*answers.trading_url);
-        // It lets nobody but its own user connect, unless told of the host's.
+        // It lets nobody but its own user connect, unless told of the host's; by name or by number, not both.
         if let (Some((host, _)), Some((watchdog, _))) = (host, watchdog)
             && host != watchdog
             && attaches
         {
-            edit.set("host", "uid", i64::from(host.as_raw()));
+            edit.remove("host", "uid");
+            edit.set("host", "user", &*args.place.host_user);
         }
     })
 }
