@@ -58,11 +58,6 @@ impl KeyPair {
         Some(Self { id: read("APCA_API_KEY_ID")?, secret: read("APCA_API_SECRET_KEY")? })
     }
 
-    /// From the two files of a service's credentials.
-    pub(crate) fn of_files(id: &Path, secret: &Path) -> Option<Self> {
-        Some(Self { id: secret_of(id)?, secret: secret_of(secret)? })
-    }
-
     /// From a file of two lines, the key id and the secret key; `-` is standard input.
     ///
     /// # Errors

@@ -5,17 +5,25 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
 use nix::unistd::{Gid, Uid, User};
 
-use crate::{World, keys::KeyPair};
+use crate::{
+    World,
+    child::Program,
+    keys::{KeyPair, Secret, secret_of},
+};
 
 /// Names of the credential files.
 pub(crate) const HOST_KEY: [&str; 2] = ["host-key-id", "host-secret-key"];
 pub(crate) const WATCHDOG_KEY: [&str; 2] = ["watchdog-key-id", "watchdog-secret-key"];
 pub(crate) const PANIC_TOKEN: &str = "panic-token";
+
+/// A machine whose key is in a chip takes its time.
+const DECRYPT_WAIT: Duration = Duration::from_secs(10);
 
 /// Where units are looked for, the first that has one counts.
 const UNIT_FOLDERS: [&str; 4] =
@@ -55,6 +63,16 @@ impl PlaceArgs {
         self.credentials().join(name)
     }
 
+    /// The same, encrypted to this machine (systemd-creds(1)).
+    pub(crate) fn encrypted(&self, name: &str) -> PathBuf {
+        self.credentials().join(format!("{name}.cred"))
+    }
+
+    /// What is in a credential file, or as root in the encrypted one.
+    pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
+        secret_of(&self.credential(name)).or_else(|| decrypted(name, &self.encrypted(name)))
+    }
+
     /// The folder of all of them.
     pub(crate) fn credentials(&self) -> PathBuf {
         self.credentials.clone().unwrap_or_else(|| self.config.with_file_name("credentials"))
@@ -75,9 +93,9 @@ impl PlaceArgs {
         self.key_files(WATCHDOG_KEY)
     }
 
-    /// A pair of credential files.
+    /// A pair of credential files, plain or encrypted.
     pub(crate) fn key_files(&self, [id, secret]: [&str; 2]) -> Option<KeyPair> {
-        KeyPair::of_files(&self.credential(id), &self.credential(secret))
+        Some(KeyPair { id: self.secret(id)?, secret: self.secret(secret)? })
     }
 
     /// A unit's file.
@@ -86,6 +104,16 @@ impl PlaceArgs {
         let folders: Vec<PathBuf> = if self.unit_dir.is_empty() { standard() } else { self.unit_dir.clone() };
         folders.into_iter().map(|folder| folder.join(name)).find(|path| path.exists())
     }
+}
+
+fn decrypted(name: &str, file: &Path) -> Option<Secret> {
+    if !file.is_file() {
+        return None;
+    }
+    let decrypt =
+        Program::new("systemd-creds").args(["decrypt", "--name", name]).args([file, Path::new("-")]);
+    let ended = decrypt.run(DECRYPT_WAIT).ok()?;
+    Secret::new(&ended.out).filter(|_| ended.code == Some(0))
 }
 
 /// A user's numbers; `None` when there is no such user.

@@ -17,6 +17,35 @@ fn each_service_has_what_it_needs_and_nothing_else() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn keys_encrypted_to_the_machine_serve_as_well() -> anyhow::Result<()> {
+    let Some(stage) = Stage::set()? else { return Ok(()) };
+    stage.arm()?;
+    for who in ["host", "watchdog"] {
+        let example = format!("/usr/share/doc/sandpit/examples/encrypted-{who}.conf");
+        // The commands in its head, as they stand there.
+        stage
+            .lab
+            .must(&format!("sed -n 's/^#   //p' {example} >/lab/encrypt; bash -euo pipefail /lab/encrypt"))?;
+    }
+    let plain =
+        stage.lab.run(&format!("ls /etc/sandpit/credentials; grep -r {SECRET} /etc/sandpit /etc/systemd"))?;
+    assert!(plain.code == 1 && plain.text.lines().all(|line| line.ends_with(".cred")), "{}", plain.text);
+    stage.start()?;
+    secrets(&stage)?;
+    let again = stage.lab.must("sandpit setup --yes")?;
+    assert!(again.contains("nothing to change"), "{again}");
+    let other = stage.lab.run("printf 'other\\nother\\n' | sandpit setup --yes --key-file -")?;
+    assert!(other.code == 10 && other.text.contains("host-key-id.cred holds another key"), "{other:?}");
+    stage.lab.must("test ! -e /etc/sandpit/credentials/host-key-id")?;
+    let found = stage.lab.run("sandpit doctor --json")?;
+    let found: serde_json::Value = serde_json::from_str(&found.text)?;
+    let checks = found["checks"].as_array().into_iter().flatten();
+    let failed: Vec<_> = checks.filter(|check| check["level"] == "fail").collect();
+    assert_eq!(failed, Vec::<&serde_json::Value>::new(), "it reads them, too");
+    Ok(())
+}
+
 /// No user but its own and root reads a service's keys, and nothing shows them.
 fn secrets(stage: &Stage) -> anyhow::Result<()> {
     for (unit, user) in USERS {

@@ -68,8 +68,9 @@ fn credentials(site: &Site, found: &mut Vec<Finding>) {
     if !may_look(&folder) {
         return found.push(Finding::unseen(name, format!("{path} is root's"), AS_ROOT));
     }
-    for file in HOST_KEY.iter().chain(&WATCHDOG_KEY).chain([&PANIC_TOKEN]) {
-        let file = folder.join(file);
+    for name_of in HOST_KEY.iter().chain(&WATCHDOG_KEY).chain([&PANIC_TOKEN]) {
+        let (plain, encrypted) = (site.place.credential(name_of), site.place.encrypted(name_of));
+        let file = if encrypted.exists() && !plain.exists() { encrypted } else { plain };
         let path = file.display();
         match fs::metadata(&file) {
             Ok(of) if of.mode() & 0o077 != 0 => {
@@ -80,8 +81,8 @@ fn credentials(site: &Site, found: &mut Vec<Finding>) {
                 let what = format!("{path} is not root's (user {})", of.uid());
                 found.push(Finding::fail(name, what, format!("chown root:root {path}")));
             }
-            Ok(_) if crate::keys::secret_of(&file).is_none() => {
-                let what = format!("{path} holds no secret: one word is expected");
+            Ok(_) if site.place.secret(name_of).is_none() => {
+                let what = format!("{path} holds no secret that can be read here: one word is expected");
                 found.push(Finding::fail(name, what, "sandpit setup"));
             }
             Ok(_) => {}
