@@ -1,5 +1,4 @@
-//! `cargo xtask deb`: the Debian package, from what is already built. What lies where is a table here; the
-//! rest, such as man pages and completions, is whatever lies below the folder `deb-root` of the target.
+//! `cargo xtask deb`: the Debian package, from what is already built. What lies where is a table here.
 
 use std::{
     fs,
@@ -17,10 +16,6 @@ pub(crate) struct Options {
     /// Where the binaries are [default: target/release]
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
-    /// Whose files are copied into the package, as they lie below it: man pages, completions [default:
-    /// target/deb-root]
-    #[arg(long, value_name = "DIR")]
-    extra: Option<PathBuf>,
     /// The package's version [default: that of the workspace]
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
@@ -35,21 +30,29 @@ pub(crate) struct Options {
 /// Programs of the package.
 const PROGRAMS: [&str; 3] = ["sandpit", "sandpit-watchdog", "sandpit-sim"];
 /// From where in the repository, to where in the package. What is configuration is said by its place, `etc`.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("systemd/sandpit-host.service", "lib/systemd/system/sandpit-host.service"),
     ("systemd/sandpit-watchdog.service", "lib/systemd/system/sandpit-watchdog.service"),
     ("systemd/sandpit-alert@.service", "lib/systemd/system/sandpit-alert@.service"),
     ("systemd/sysusers.conf", "usr/lib/sysusers.d/sandpit.conf"),
     ("systemd/tmpfiles.conf", "usr/lib/tmpfiles.d/sandpit.conf"),
+    ("systemd/catalog/sandpit.catalog", "usr/lib/systemd/catalog/sandpit.catalog"),
+    ("systemd/examples/encrypted-host.conf", "usr/share/doc/sandpit/examples/encrypted-host.conf"),
+    ("systemd/examples/encrypted-watchdog.conf", "usr/share/doc/sandpit/examples/encrypted-watchdog.conf"),
     ("systemd/config/sandpit.toml", "etc/sandpit/sandpit.toml"),
     ("systemd/config/watchdog.toml", "etc/sandpit/watchdog.toml"),
     ("README.md", "usr/share/doc/sandpit/README.md"),
     ("LICENSE", "usr/share/doc/sandpit/copyright"),
 ];
-/// The catalog of the journal, if the repository has one.
-const CATALOG: (&str, &str) = ("systemd/catalog/sandpit.catalog", "usr/lib/systemd/catalog/sandpit.catalog");
 const ALERT: (&str, &str) = ("systemd/alert", "usr/lib/sandpit/alert");
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+/// From where below what `cargo xtask docs` makes, to where in the package; the pages first.
+const MANUALS: [(&str, &str); 4] = [
+    ("man1", "usr/share/man/man1"),
+    ("completions/bash", "usr/share/bash-completion/completions"),
+    ("completions/zsh", "usr/share/zsh/vendor-completions"),
+    ("completions/fish", "usr/share/fish/vendor_completions.d"),
+];
 /// Folders that are there though nothing of ours lies in them.
 const FOLDERS: [&str; 2] = ["etc/sandpit/plugins", "etc/sandpit/credentials"];
 
@@ -70,7 +73,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<PathBuf> {
         put(&file, &stage.join("usr/bin").join(program), 0o755)?;
         strip(&stage.join("usr/bin").join(program));
     }
-    for (from, to) in FILES.into_iter().chain(root.join(CATALOG.0).exists().then_some(CATALOG)) {
+    for (from, to) in FILES {
         put(&root.join(from), &stage.join(to), 0o644)?;
     }
     put(&root.join(ALERT.0), &stage.join(ALERT.1), 0o755)?;
@@ -79,8 +82,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<PathBuf> {
     }
     mode(&stage.join("etc/sandpit/credentials"), 0o700)?;
     examples(root, &target.join("plugins"), stage)?;
-    let extra = options.extra.clone().unwrap_or_else(|| target.join("deb-root"));
-    copy_tree(&extra, stage)?;
+    manuals(&binaries, stage)?;
     control(root, stage, &version)?;
     let architecture = output(Command::new("dpkg").arg("--print-architecture"))?;
     let folder = options.out.clone().unwrap_or(target);
@@ -105,6 +107,26 @@ fn examples(root: &Path, plugins: &Path, stage: &Path) -> Result<()> {
         mode(&to.join(format!("{name}.toml")), 0o644)?;
     }
     Ok(())
+}
+
+/// Manual pages, compressed as Debian wants them, and the completions of three shells.
+fn manuals(binaries: &Path, stage: &Path) -> Result<()> {
+    let made = tempfile::tempdir().context("no room for manual pages")?;
+    crate::docs::write(binaries, made.path())?;
+    let mut compress = Command::new("gzip");
+    compress.arg("-9n");
+    for (from, to) in MANUALS {
+        let folder = made.path().join(from);
+        let files = fs::read_dir(&folder).with_context(|| format!("{} was not made", folder.display()))?;
+        for file in files {
+            let (file, to) = (file?, stage.join(to));
+            put(&file.path(), &to.join(file.file_name()), 0o644)?;
+            if from == MANUALS[0].0 {
+                compress.arg(to.join(file.file_name()));
+            }
+        }
+    }
+    output(&mut compress).map(drop)
 }
 
 /// The manifest that a plugin's page shows: the block that begins with the name of its file.
@@ -173,17 +195,6 @@ fn put(from: &Path, to: &Path, permissions: u32) -> Result<()> {
 
 fn mode(path: &Path, permissions: u32) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(permissions))?;
-    Ok(())
-}
-
-/// Everything below `from`, if it is there.
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
-    for entry in entries {
-        let entry = entry?;
-        let (file, to) = (entry.path(), to.join(entry.file_name()));
-        if file.is_dir() { copy_tree(&file, &to)? } else { put(&file, &to, 0o644)? }
-    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, ensure};
@@ -23,17 +23,25 @@ pub(crate) struct Options {
     no_build: bool,
 }
 
-/// Writes them. Those of `sandpit` are made by the program itself.
+/// Builds what they are made by, and writes them.
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     if !options.no_build {
         crate::cargo(root, ["build", "--workspace", "--bins"])?;
     }
-    let sandpit = crate::binaries(root).join("sandpit");
-    let status = Command::new(&sandpit).args(["docs", "--out"]).arg(&options.out).status();
-    let status = status.with_context(|| format!("cannot run {}", sandpit.display()))?;
-    ensure!(status.success(), "{} docs ended with {status}", sandpit.display());
-    sandpit_operator::docs::write(watchdog::Arguments::command(), &options.out)
-        .map_err(|failure| anyhow::anyhow!(failure.sentence))?;
+    write(&crate::binaries(root), &options.out)?;
     println!("{}", options.out.display());
     Ok(())
+}
+
+/// Writes them into this folder. Those of `sandpit` are made by the program itself, which lies in `binaries`.
+///
+/// # Errors
+/// When it is not there, or a file cannot be written.
+pub(crate) fn write(binaries: &Path, out: &Path) -> anyhow::Result<()> {
+    let sandpit = binaries.join("sandpit");
+    let status = Command::new(&sandpit).args(["docs", "--out"]).arg(out).stdout(Stdio::null()).status();
+    let status = status.with_context(|| format!("cannot run {}", sandpit.display()))?;
+    ensure!(status.success(), "{} docs ended with {status}", sandpit.display());
+    sandpit_operator::docs::write(watchdog::Arguments::command(), out)
+        .map_err(|failure| anyhow::anyhow!(failure.sentence))
 }

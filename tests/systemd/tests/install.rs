@@ -35,7 +35,25 @@ fn an_installation_is_whole_and_starts_nothing() -> anyhow::Result<()> {
     let examples = stage.lab.must("ls /usr/share/sandpit/plugins")?;
     assert_eq!(examples.lines().filter(|name| name.ends_with(".wasm")).count(), 6, "{examples}");
     assert_eq!(examples.lines().filter(|name| name.ends_with(".toml")).count(), 6, "{examples}");
+    manuals(&stage)?;
     removed_and_purged(&stage)
+}
+
+/// Each command has a page, and each shell knows them all.
+fn manuals(stage: &Stage) -> anyhow::Result<()> {
+    for page in ["sandpit", "sandpit-golive", "sandpit-watchdog", "sandpit-watchdog-arm"] {
+        let said =
+            stage.lab.must(&format!("MANPAGER=cat MANWIDTH=80 man -l /usr/share/man/man1/{page}.1.gz"))?;
+        assert!(said.contains("SYNOPSIS"), "{said}");
+    }
+    stage.lab.must(
+        "cd /usr/share; bash -n bash-completion/completions/sandpit
+         . bash-completion/completions/sandpit; . bash-completion/completions/sandpit-watchdog
+         test -s zsh/vendor-completions/_sandpit -a -s zsh/vendor-completions/_sandpit-watchdog
+         test -s fish/vendor_completions.d/sandpit.fish -a -s fish/vendor_completions.d/sandpit-watchdog.fish
+         COMP_WORDS=(sandpit go) COMP_CWORD=1; _sandpit sandpit go; test \"${COMPREPLY[*]}\" = golive",
+    )?;
+    Ok(())
 }
 
 /// Configuration and state outlive a removal, and nothing but the users a purge.
