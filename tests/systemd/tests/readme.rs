@@ -26,7 +26,8 @@ fn ten_commands_make_a_service() -> anyhow::Result<()> {
     // What a user types goes into one shell, one line after the other.
     let mut lines = String::from("set -e; cd /lab; export DEBIAN_FRONTEND=noninteractive\n");
     for command in &commands {
-        lines += &format!("echo '$ {command}'\n{command}\n");
+        let shown = command.replace('\'', r"'\''");
+        lines += &format!("echo '$ {shown}'\n{command}\n");
     }
     assert!(commands[0].contains(package.trim_start_matches("/lab/")), "{package} is named: {commands:?}");
     eprintln!("{}", stage.lab.must(&lines)?);
