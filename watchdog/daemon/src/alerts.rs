@@ -21,7 +21,7 @@ use sandpit_contract::{BootTime, Event, State};
 
 use self::queue::{Letter, Queue};
 pub(crate) use self::{
-    post::Post,
+    post::{Post, is_safe},
     queue::{Failure, Rules},
     settings::AlertsConfig,
     sink::{Bot, Sink},

@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub(crate) use crate::secret::secret;
 use crate::{
     admin::AdminConfig,
-    alerts::AlertsConfig,
+    alerts::{AlertsConfig, is_safe},
     drill::DrillConfig,
     error::Error,
     liveness::{Limits, LoopLimits},
@@ -268,9 +268,9 @@ impl Config {
                 "`[host] restart_backoff_ms` holds a step outside 1..=600000",
             ),
             (
-                self.broker.trading_url.starts_with("http://")
-                    || self.broker.trading_url.starts_with("https://"),
-                "`[broker] trading_url` must begin with http:// or https://",
+                is_safe(&self.broker.trading_url),
+                "`[broker] trading_url` must begin with https://, or with http:// and this machine \
+                 (127.0.0.1, ::1, localhost): keys do not go unencrypted over a network",
             ),
             (
                 (1..=180).contains(&self.broker.requests_per_minute),
@@ -426,6 +426,8 @@ trading_url = "http://127.0.0.1:1"
         check(("kill_switch_file = \"/s/KILL\"\n", ""), Some("KILL_SWITCH_FILE"));
         check(("command = [\"sandpit\", \"run\"]\n", ""), Some("`[host] command` is missing"));
         check(("http://", "ftp://"), Some("trading_url"));
+        check(("http://127.0.0.1:1", "http://sim:8090"), Some("unencrypted"));
+        check(("http://127.0.0.1:1", "https://sim:8090"), None);
         for policy in ["cancel", "cancel-keep-stops", "flatten"] {
             let both = |scope: &str| format!("[kill]\nscope = \"{scope}\"\npolicy = \"{policy}\"\n[broker]");
             check(("[broker]", &both("account")), None);
