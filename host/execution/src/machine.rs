@@ -17,6 +17,7 @@ mod hearing;
 mod intents;
 mod ledger;
 mod legs;
+mod log;
 mod operator;
 mod plan;
 mod polls;

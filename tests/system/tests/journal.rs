@@ -1,7 +1,7 @@
 //! What host and watchdog tell systemd and journald, which this test plays: and no secret is in any of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead, BufReader},
     os::unix::net::UnixDatagram,
@@ -215,6 +215,11 @@ fn the_manager_and_the_journal_are_told_what_is_true_and_no_secret() {
     }
     let order = bench.journal.hears(&["EVENT=order-sent\n", "STRATEGY=churn\n", "PRIORITY=6\n"]);
     assert!(order.contains("CLIENT_ORDER_ID=") && order.contains("SYMBOL="), "{order}");
+    // A strategy that cancels as it likes. Of each of its orders the end is said at most once.
+    let over = bench.journal.hears(&["EVENT=order-cancelled\n", "STRATEGY=churn\n", "PRIORITY=6\n"]);
+    assert!(over.contains("CLIENT_ORDER_ID=") && over.contains("SYMBOL=SPY\n"), "{over}");
+    let refused = bench.journal.hears(&["EVENT=order-refused\n", "STRATEGY=churn\n", "SYMBOL="]);
+    assert!(refused.contains("SYMBOL=SPY\n") && refused.contains("PRIORITY=6\n"), "{refused}");
     let watchdog_is = "SYSLOG_IDENTIFIER=sandpit-watchdog\n";
     bench.journal.hears(&[watchdog_is, "EVENT=lease-granted\n", "PRIORITY=5\n", "EPOCH="]);
 
@@ -233,6 +238,15 @@ fn the_manager_and_the_journal_are_told_what_is_true_and_no_secret() {
     watchdog.stop();
     bench.watchdog.hears(&["STOPPING=1"]);
 
+    let names = |text: &String| {
+        let ends = ["order-cancelled", "order-expired", "order-replaced", "order-never-arrived"];
+        let is_end = ends.iter().any(|end| text.contains(&format!("EVENT={end}\n")));
+        let id = text.lines().find(|line| line.starts_with("CLIENT_ORDER_ID=")).map(str::to_owned);
+        is_end.then(|| id.unwrap_or_else(|| panic!("no order: {text}")))
+    };
+    let ended: Vec<String> = bench.journal.texts().iter().filter_map(names).collect();
+    let each: BTreeSet<&String> = ended.iter().collect();
+    assert_eq!(each.len(), ended.len(), "the end of an order is said twice");
     assert_hushed("arm", &armed);
     for (name, ear) in [("host", &bench.host), ("watchdog", &bench.watchdog), ("journal", &bench.journal)] {
         assert!(!ear.texts().is_empty(), "{name}");
@@ -274,6 +288,18 @@ fn no_sentence_about_a_secret_has_it() {
     let file = path("database");
     fs::write(&file, format!("{database}\n")).expect("written");
     let both = [("APCA_API_SECRET_KEY", "hush-too")];
+    let show: [&str; 4] = ["config", "show", "--config", &host];
+    let as_json: [&str; 5] = ["config", "show", "--json", "--config", &host];
+    // As values of the environment instead of files; an empty one says nothing.
+    let plain = [
+        ("APCA_API_KEY_ID_FILE", ""),
+        ("APCA_API_KEY_ID", "hush-key"),
+        ("APCA_API_SECRET_KEY_FILE", ""),
+        ("APCA_API_SECRET_KEY", "hush-secret"),
+        ("PANEL_TOKEN_FILE", ""),
+        ("PANEL_TOKEN", "hush-0123456789abcdef"),
+        ("DATABASE_URL", &database[..]),
+    ];
     let said = [
         ("check", bench.says("sandpit", &check, &[]), "valid"),
         ("both", bench.says("sandpit", &check, &both), "and so is APCA_API_SECRET_KEY_FILE"),
@@ -282,6 +308,15 @@ fn no_sentence_about_a_secret_has_it() {
             bench.says("sandpit", &check, &[("PANEL_TOKEN_FILE", ""), ("PANEL_TOKEN", MARK)]),
             "shorter",
         ),
+        (
+            "show",
+            bench.says("sandpit", &show, &[("DATABASE_URL", &database[..])]),
+            "APCA_API_SECRET_KEY_FILE",
+        ),
+        ("show --json", bench.says("sandpit", &as_json, &[("DATABASE_URL", &database[..])]), "\"values\""),
+        ("show both", bench.says("sandpit", &show, &both), ""),
+        ("show plainly", bench.says("sandpit", &as_json, &plain), "\"values\""),
+        ("show wrong", bench.says("sandpit", &show, &[("DATABASE_URL", &wrong[..])]), ""),
         ("database", bench.says("sandpit", &check, &[("DATABASE_URL", &database[..])]), ""),
         ("wrong", bench.says("sandpit", &check, &[("DATABASE_URL", &wrong[..])]), "DATABASE_URL"),
         (

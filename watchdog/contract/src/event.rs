@@ -60,6 +60,14 @@ pub enum Event {
     OrderRefused,
     /// The broker rejected an order.
     OrderRejected,
+    /// An order is over by a cancel; it may have filled in part.
+    OrderCancelled,
+    /// The time of an order ran out.
+    OrderExpired,
+    /// Another order took its place.
+    OrderReplaced,
+    /// An order of unknown outcome never came to the broker.
+    OrderNeverArrived,
     /// Nobody knows whether an order arrived.
     OrderUnknown,
     /// The database or its disk takes no records.
@@ -82,7 +90,7 @@ pub enum Event {
 
 impl Event {
     /// Every one.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 41] = [
         Self::Started,
         Self::Stopped,
         Self::NotStarted,
@@ -111,6 +119,10 @@ impl Event {
         Self::OrderFilled,
         Self::OrderRefused,
         Self::OrderRejected,
+        Self::OrderCancelled,
+        Self::OrderExpired,
+        Self::OrderReplaced,
+        Self::OrderNeverArrived,
         Self::OrderUnknown,
         Self::RecordsRefused,
         Self::DiskFull,
@@ -139,7 +151,16 @@ impl Event {
 
     /// Whether it is the daily business, and no change of state.
     pub const fn is_routine(self) -> bool {
-        matches!(self, Self::OrderSent | Self::OrderFilled | Self::OrderRefused)
+        matches!(
+            self,
+            Self::OrderSent
+                | Self::OrderFilled
+                | Self::OrderRefused
+                | Self::OrderCancelled
+                | Self::OrderExpired
+                | Self::OrderReplaced
+                | Self::OrderNeverArrived
+        )
     }
 
     const fn row(self) -> (&'static str, &'static str) {
@@ -172,6 +193,10 @@ impl Event {
             Self::OrderFilled => ("order-filled", "39b5b6c28fd14b47b388505f946f1a2c"),
             Self::OrderRefused => ("order-refused", "18ae4ecc462e446ea21149f4ea86ecb6"),
             Self::OrderRejected => ("order-rejected", "2d559b94be544e92aee3e8c08c4fe540"),
+            Self::OrderCancelled => ("order-cancelled", "dc84f49c245941e3b32b1468a6dafb5c"),
+            Self::OrderExpired => ("order-expired", "f3d6bd037356436eb3e2e0dd869159ba"),
+            Self::OrderReplaced => ("order-replaced", "242ab6acdfa9444c80348f11bc2f2b05"),
+            Self::OrderNeverArrived => ("order-never-arrived", "d951f1b9ccd240f8ba7fe642327fd676"),
             Self::OrderUnknown => ("order-unknown", "e8fe587fd0384697ba9fb28276e21e73"),
             Self::RecordsRefused => ("records-refused", "6f99119e39184241ad9f79497e09298f"),
             Self::DiskFull => ("disk-full", "bdf72a02863c4419a4c8f38d1164f18e"),

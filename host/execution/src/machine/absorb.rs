@@ -62,7 +62,7 @@ impl<R: Review> Machine<R> {
                 }
                 self.tend(id, now);
                 if let Some(stood) = stood.filter(OrderState::is_open) {
-                    self.after_end(id, &stood, now);
+                    self.after_end(id, &stood, event, now);
                 }
                 if let Some(old) = applied.followed {
                     self.hand_wish_on(&old, now);
@@ -132,11 +132,12 @@ impl<R: Review> Machine<R> {
     }
 
     /// An order that was open is over, if it is.
-    fn after_end(&mut self, id: &ClientOrderId, stood: &OrderState, now: MarketTime) {
+    fn after_end(&mut self, id: &ClientOrderId, stood: &OrderState, event: &OrderEvent, now: MarketTime) {
         if self.books.order(id).is_none_or(|order| order.state().is_open()) {
             return;
         }
         self.audit_end(id, stood, now);
+        self.log_end(id, stood, event);
         self.hand_wish_on(id, now);
         self.ended_in_family(id, now);
         if let Some(old) = self.books.order(id).and_then(|order| order.links.replaces.clone()) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandpit_broker::{BrokerError, GateError};
 use sandpit_cores::orders::{INCONCLUSIVE, OrderEvent, OrderState};
 use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime, Refusal};
-use tracing::{info, warn};
+use tracing::{field::display, info, warn};
 
 use super::{ASK_AGAIN, Action, Machine, errands::Errand};
 use crate::Review;
@@ -46,7 +46,8 @@ impl<R: Review> Machine<R> {
                 }
             }
             Err(error @ (BrokerError::Rejected { .. } | BrokerError::NotFound { .. })) => {
-                info!(order = %id, strategy = %id.strategy, %error, event = "order-rejected", "rejected");
+                let (strategy, symbol) = (&id.strategy, self.symbol_of(id).map(display));
+                warn!(order = %id, %strategy, symbol, %error, event = "order-rejected", "rejected");
                 self.stats.write(|counts| counts.rejected += 1);
                 self.absorb(id, &OrderEvent::Rejected, now, &error.to_string());
             }
@@ -71,7 +72,9 @@ impl<R: Review> Machine<R> {
     }
 
     fn unknown(&mut self, id: &ClientOrderId, now: MarketTime, note: &str) {
-        warn!(order = %id, note, event = "order-unknown", "the outcome is unknown; the broker is asked");
+        let (strategy, symbol) = (&id.strategy, self.symbol_of(id).map(display));
+        let text = "the outcome is unknown; the broker is asked";
+        warn!(order = %id, %strategy, symbol, note, event = "order-unknown", "{text}");
         self.stats.write(|counts| counts.unknown += 1);
         self.absorb(id, &OrderEvent::OutcomeUnknown { at: now }, now, note);
     }

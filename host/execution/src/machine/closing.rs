@@ -109,27 +109,27 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) {
         if let Err(refusal) = self.may_begin(strategy, id) {
-            return self.refuse(strategy, id, refusal, now);
+            return self.refuse(strategy, (id, &symbol), refusal, now);
         }
         if self.closings.0.contains_key(&(strategy.clone(), symbol.clone())) {
             // It is being left already, under the other id.
-            return self.refuse(strategy, id, Refusal::DuplicateId, now);
+            return self.refuse(strategy, (id, &symbol), Refusal::DuplicateId, now);
         }
         if self.closings.0.len() >= MAX_CLOSINGS {
-            return self.refuse(strategy, id, Refusal::OrderRate, now);
+            return self.refuse(strategy, (id, &symbol), Refusal::OrderRate, now);
         }
         // Before anything is cancelled: what protects the position stays while the exit cannot leave.
         if let Some(exit) = self.exit_of(strategy, &symbol, id)
             && let Err(refusal) = self.review.may_leave(strategy, &exit, &self.books, now)
         {
-            return self.refuse(strategy, id, refusal, now);
+            return self.refuse(strategy, (id, &symbol), refusal, now);
         }
         let withdrawn = self.planning.take(strategy, |submit| submit.symbol == symbol);
         self.withdraw(withdrawn, now);
         let orders = self.to_end(strategy, Some(&symbol));
         let is_flat = self.books.sub_book(strategy, &symbol).qty.is_zero();
         if orders.is_empty() && is_flat {
-            return self.refuse(strategy, id, Refusal::NoPosition, now);
+            return self.refuse(strategy, (id, &symbol), Refusal::NoPosition, now);
         }
         self.end_orders(strategy, &orders, now);
         let leaving = Leaving { id, incarnation, until: now + CANCELS_WITHIN, orders };
@@ -214,11 +214,11 @@ impl<R: Review> Machine<R> {
                      the exit has not left"
                 );
                 self.alert(text, now);
-                self.refuse(&strategy, leaving.id, Refusal::Frozen, now);
+                self.refuse(&strategy, (leaving.id, &symbol), Refusal::Frozen, now);
             } else if leaving.orders.is_empty() {
                 self.exit(&strategy, symbol, &leaving, now);
             } else if now > leaving.until {
-                self.refuse(&strategy, leaving.id, Refusal::Late, now);
+                self.refuse(&strategy, (leaving.id, &symbol), Refusal::Late, now);
             } else {
                 self.closings.0.insert((strategy, symbol), leaving);
             }
@@ -227,7 +227,7 @@ impl<R: Review> Machine<R> {
 
     fn exit(&mut self, strategy: &StrategyName, symbol: Symbol, leaving: &Leaving, now: MarketTime) {
         let Some(exit) = self.exit_of(strategy, &symbol, leaving.id) else {
-            return self.refuse(strategy, leaving.id, Refusal::NoPosition, now);
+            return self.refuse(strategy, (leaving.id, &symbol), Refusal::NoPosition, now);
         };
         let planned = self.planned(strategy, leaving.incarnation, exit, now);
         self.plan(vec![Planned { ends_begun: true, ..planned }], now);

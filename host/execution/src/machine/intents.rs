@@ -7,9 +7,12 @@ use sandpit_cores::{
 use sandpit_risk::Approved;
 use sandpit_store::{Actor, Record};
 use sandpit_types::{ClientOrderId, Intent, MarketTime, Refusal, StrategyName, StrategyOrderId, Submit};
-use tracing::info;
 
-use super::{ALL_ORDERS, Action, Machine, Mode, audit, story::Kind};
+use super::{
+    ALL_ORDERS, Action, Machine, Mode, audit,
+    log::{Known, Refused, known, log_refusal},
+    story::Kind,
+};
 use crate::{DeskOutput, Review};
 
 impl<R: Review> Machine<R> {
@@ -46,19 +49,22 @@ impl<R: Review> Machine<R> {
             Intent::Submit(submit) => {
                 let is_twin = batch.iter().any(|planned| planned.submit.id == submit.id);
                 match self.may_begin(strategy, submit.id) {
-                    Ok(()) if is_twin => self.refuse(strategy, submit.id, Refusal::DuplicateId, now),
+                    Ok(()) if is_twin => self.refuse(strategy, &submit, Refusal::DuplicateId, now),
                     Ok(()) if self.closings.is_leaving(strategy, &submit.symbol) => {
-                        self.refuse(strategy, submit.id, Refusal::Closing, now);
+                        self.refuse(strategy, &submit, Refusal::Closing, now);
                     }
                     Ok(()) => batch.push(self.planned(strategy, incarnation, submit, now)),
-                    Err(refusal) => self.refuse(strategy, submit.id, refusal, now),
+                    Err(refusal) => self.refuse(strategy, &submit, refusal, now),
                 }
             }
             Intent::Replace(replace) => {
-                let waits = |planned: &Planned| planned.submit.id == replace.id;
-                if batch.iter().any(waits) || self.planning.holds(strategy, replace.id) {
+                let waits = |planned: &&Planned| planned.submit.id == replace.id;
+                let own = self.planning.all().filter(|planned| planned.strategy == *strategy);
+                let waiting =
+                    batch.iter().chain(own).find(waits).map(|planned| planned.submit.symbol.clone());
+                if let Some(symbol) = waiting {
                     // It is no order yet.
-                    self.refuse(strategy, replace.new_id, Refusal::NotReplaceable, now);
+                    self.refuse(strategy, (replace.new_id, &symbol), Refusal::NotReplaceable, now);
                 } else {
                     self.replace(strategy, incarnation, &replace, now);
                 }
@@ -111,16 +117,17 @@ impl<R: Review> Machine<R> {
         self.review.review(strategy, submit, replaces, &self.books, now)
     }
 
-    pub(super) fn refuse(
+    pub(super) fn refuse<'a>(
         &mut self,
         strategy: &StrategyName,
-        id: StrategyOrderId,
+        refused: impl Into<Refused<'a>>,
         refusal: Refusal,
         now: MarketTime,
     ) {
-        self.note_refusal(strategy, id, refusal, now);
+        let refused = refused.into();
+        self.note_refusal(strategy, refused, refusal, now);
         let strategy = strategy.clone();
-        let output = DeskOutput::Refused { strategy, id, refusal };
+        let output = DeskOutput::Refused { strategy, id: refused.id, refusal };
         if self.ledger.takes_orders() {
             self.tell(output);
         } else {
@@ -133,13 +140,13 @@ impl<R: Review> Machine<R> {
     pub(super) fn note_refusal(
         &mut self,
         strategy: &StrategyName,
-        id: StrategyOrderId,
+        refused: Refused<'_>,
         refusal: Refusal,
         now: MarketTime,
     ) {
-        let record = Record::Refusal { time: now, strategy: strategy.clone(), id, refusal };
+        let record = Record::Refusal { time: now, strategy: strategy.clone(), id: refused.id, refusal };
         if self.keep_story(strategy, Kind::Refusal, record, now) {
-            info!(%strategy, id = id.0, reason = %refusal, event = "order-refused", "refused");
+            log_refusal(strategy, refused, refusal);
         }
         self.stats.write(|counts| {
             *counts.refused.entry(refusal).or_default() += 1;
@@ -164,13 +171,11 @@ impl<R: Review> Machine<R> {
         if !given_up.is_empty() {
             return self.tell_given_up(strategy, given_up, now);
         }
-        let order = self.books.find(self.config.epoch, strategy, incarnation, id);
-        let client_id = order.map(|order| order.client_id().clone());
+        let order = self.books.find(self.config.epoch, strategy, incarnation, id).map(known);
         let actor = audit::strategy(strategy);
-        let has_open =
-            |client_id: ClientOrderId| !self.cancel_with_kin(&client_id, &actor, "", now).is_empty();
-        if !client_id.is_some_and(has_open) {
-            self.refuse(strategy, id, Refusal::UnknownOrder, now);
+        let has_open = |(order, _): &Known| !self.cancel_with_kin(order, &actor, "", now).is_empty();
+        if !order.as_ref().is_some_and(has_open) {
+            self.refuse(strategy, Refused::about(id, order.as_ref()), Refusal::UnknownOrder, now);
         }
     }
 
@@ -237,9 +242,8 @@ impl<R: Review> Machine<R> {
     ) {
         self.stats.write(|counts| counts.not_sent += 1);
         self.absorb(id, &OrderEvent::NotSent, now, note);
-        let strategy_id = self.books.order(id).and_then(|order| order.strategy_id);
-        if let (Some(refusal), Some(strategy_id)) = (refusal, strategy_id) {
-            self.refuse(&id.strategy, strategy_id, refusal, now);
+        if let Some(refusal) = refusal {
+            self.refuse_order(id, refusal, now);
         }
     }
 
@@ -254,8 +258,14 @@ impl<R: Review> Machine<R> {
             // Another one may have taken its place, and was not asked for because of this one.
             self.tend(&old, now);
         }
-        if let Some(strategy_id) = self.books.order(id).and_then(|order| order.strategy_id) {
-            self.refuse(&id.strategy, strategy_id, Refusal::NotRecorded, now);
-        }
+        self.refuse_order(id, Refusal::NotRecorded, now);
+    }
+
+    /// Refuses what was an order already, to the strategy that began it.
+    fn refuse_order(&mut self, id: &ClientOrderId, refusal: Refusal, now: MarketTime) {
+        let Some(order) = self.books.order(id) else { return };
+        let Some(strategy_id) = order.strategy_id else { return };
+        let order = known(order);
+        self.refuse(&id.strategy, Refused::about(strategy_id, Some(&order)), refusal, now);
     }
 }

@@ -82,7 +82,7 @@ impl<R: Review> Machine<R> {
             return batch.pop().into_iter().for_each(|only| self.turn_of(only, now));
         }
         for full in self.planning.plan.add(batch) {
-            self.refuse(&full.strategy, full.submit.id, Refusal::OrderRate, now);
+            self.refuse(&full.strategy, &full.submit, Refusal::OrderRate, now);
         }
         self.pump(now);
     }
@@ -117,7 +117,7 @@ impl<R: Review> Machine<R> {
         };
         dropped.extend(frozen.into_iter().map(|planned| (planned, Refusal::Frozen)));
         for (planned, refusal) in dropped {
-            self.refuse(&planned.strategy, planned.submit.id, refusal, now);
+            self.refuse(&planned.strategy, &planned.submit, refusal, now);
         }
     }
 
@@ -135,7 +135,7 @@ impl<R: Review> Machine<R> {
                 let whose = (incarnation, reduces);
                 self.record_order(&approved, submit.qty, Links::default(), whose, now);
             }
-            Err(refusal) => self.refuse(&strategy, submit.id, refusal, now),
+            Err(refusal) => self.refuse(&strategy, &submit, refusal, now),
         }
     }
 

@@ -35,7 +35,7 @@ impl<R: Review> Machine<R> {
         let is_replacement = links.replaces.is_some();
         let new = NewOrder { request, strategy_id: submit.id, links, incarnation };
         if self.books.record(new, now).is_err() {
-            return self.refuse(strategy, submit.id, Refusal::DuplicateId, now);
+            return self.refuse(strategy, submit, Refusal::DuplicateId, now);
         }
         self.is_changed = true;
         let order = self.books.order(&client_id).expect("it was recorded a moment ago");

@@ -14,7 +14,11 @@ use sandpit_types::{
     Submit,
 };
 
-use super::{Action, Machine, sends::Terms};
+use super::{
+    Action, Machine,
+    log::{Refused, known},
+    sends::Terms,
+};
 use crate::Review;
 
 impl<R: Review> Machine<R> {
@@ -27,7 +31,8 @@ impl<R: Review> Machine<R> {
         now: MarketTime,
     ) {
         if let Err(refusal) = self.try_replace(strategy, incarnation, replace, now) {
-            self.refuse(strategy, replace.new_id, refusal, now);
+            let old = self.books.find(self.config.epoch, strategy, incarnation, replace.id).map(known);
+            self.refuse(strategy, Refused::about(replace.new_id, old.as_ref()), refusal, now);
         }
     }
 

@@ -6,6 +6,7 @@ mod commits;
 mod facts;
 mod hearing;
 mod leaving;
+mod lines;
 mod lives;
 mod lost;
 mod operator;
