@@ -141,3 +141,24 @@ async fn a_living_socket_and_a_file_are_left_alone() {
     drop(std::os::unix::net::UnixListener::bind(&stale).expect("bound"));
     bind(stale).await.expect("nobody lives there");
 }
+
+#[tokio::test]
+async fn one_caller_too_many_is_cut_off_and_there_is_room_when_others_go() {
+    let bench = Bench::start(None, || 1_000).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(tokio::net::UnixStream::connect(bench.socket()).await.expect("it listens"));
+    }
+    // They are taken in the order in which they came.
+    let cut = bench.freeze(bench.folder.path(), "r").await;
+    assert!(matches!(cut, Err(AskError::Cut { .. })), "{cut:?}");
+    assert_eq!(bench.obeyed(), 0);
+    drop(silent);
+    let has_room = async {
+        while bench.freeze(bench.folder.path(), "r").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), has_room).await.expect("a place");
+    assert_eq!(bench.obeyed(), 1);
+}

@@ -165,3 +165,35 @@ fn done(answer: Answer) -> Done {
         Answer::StaysFrozen { reason } => Done::StaysFrozen { reason },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A wish for one must never become one for all.
+    #[test]
+    fn what_is_wanted_is_what_the_desk_is_told() {
+        let cancel = |scope: Scope| deed(&Deed::Cancel(scope));
+        let (strategy, id) = ("sma", "sp-sma-00000000000000aa-77");
+        let check = |scope: Scope, expected: CancelScope| {
+            assert_eq!(cancel(scope).expect("well formed"), execution::Deed::Cancel(expected));
+        };
+        check(Scope::All, CancelScope::All);
+        check(
+            Scope::Strategy(strategy.into()),
+            CancelScope::Strategy(StrategyName::parse(strategy).expect("a name")),
+        );
+        check(Scope::Symbol("SPY".into()), CancelScope::Symbol(Symbol::new("SPY")));
+        check(Scope::Order(id.into()), CancelScope::Order(id.parse().expect("an id")));
+        assert_eq!(deed(&Deed::Freeze).expect("well formed"), execution::Deed::Freeze);
+        assert_eq!(deed(&Deed::Unfreeze).expect("well formed"), execution::Deed::Unfreeze);
+        for wrong in [
+            Scope::Order("all".into()),
+            Scope::Strategy("not a name!".into()),
+            Scope::Symbol("X".repeat(MAX_SYMBOL_CHARS + 1)),
+        ] {
+            let refused = cancel(wrong.clone()).expect_err("not well formed");
+            assert!(matches!(refused, Refused::Wrong(_)), "{wrong:?}: {refused:?}");
+        }
+    }
+}

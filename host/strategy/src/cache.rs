@@ -349,6 +349,24 @@ mod tests {
         assert!(COMPILE_TIMEOUT >= 2 * COMPILE_PROCESSOR_TIME);
     }
 
+    /// Neither keys nor the way to our manager: the child reads files that nobody trusts.
+    #[test]
+    fn the_child_has_nothing_of_our_environment() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let script = "read -r _; /bin/cat /proc/$$/environ > \"$2\"";
+        let command = ["/bin/sh", "-c", script, "child"].map(OsString::from).to_vec();
+        let cache_dir = dir.path().to_owned();
+        let compiler = Compiler { command, cache_dir, memory_cap_bytes: COMPILE_MEMORY_BYTES };
+        let output = dir.path().join("environment");
+        assert!(std::env::vars_os().next().is_some(), "there is something to have");
+        compiler.run_child("plugin.wasm", &dir.path().join("copy"), &output).expect("it is good");
+        let environment = fs::read_to_string(&output).expect("written");
+        // Names alone: what a failure prints may be read by anybody.
+        let name = |variable: &str| variable.split('=').next().map(str::to_owned);
+        let names: Vec<_> = environment.split_terminator('\0').filter_map(name).collect();
+        assert_eq!(names, ["RAYON_NUM_THREADS"]);
+    }
+
     #[test]
     fn old_entries_go_first() {
         let dir = tempfile::tempdir().expect("a folder");

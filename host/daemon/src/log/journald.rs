@@ -376,9 +376,18 @@ mod tests {
         let queue = journald.layer();
         let text = "x".repeat(1000);
         let many = MAX_BYTES / 1000 + 1000;
-        for number in 0..many {
-            // Urgent ones are tried at once: the socket is full after some, and nobody waits for it.
-            queue.add(JournalEntry::new(PROGRAM, 3, &format!("{number} {text}")), true);
+        let (own, (done, is_done)) = (queue.clone(), channel());
+        thread::spawn(move || {
+            for number in 0..many {
+                // Urgent ones are tried at once: the socket is full after some, and nobody waits for it.
+                own.add(JournalEntry::new(PROGRAM, 3, &format!("{number} {text}")), true);
+            }
+            done.send(()).expect("it is waited for");
+        });
+        if is_done.recv_timeout(Duration::from_secs(20)).is_err() {
+            // Its end would wait, too.
+            std::mem::forget(journald);
+            panic!("somebody waits for the journal");
         }
         assert!(lock(&queue.0.waiting).bytes <= MAX_BYTES);
         let reader = thread::spawn(move || {

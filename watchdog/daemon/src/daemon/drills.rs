@@ -39,8 +39,8 @@ impl Daemon {
     }
 }
 
-/// In words how it ended. It has our environment, and with it the key of the drill account.
-fn hold(config: &Path) -> io::Result<String> {
+/// A drill has our environment, and with it the key of the drill account, but not our manager.
+fn command(config: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     command.arg0("sandpit-watchdog").args(["drill", "--scheduled", "--config"]).arg(config);
     // What it has to say comes over the socket; in a group of its own, all of it can be ended at once.
@@ -48,7 +48,12 @@ fn hold(config: &Path) -> io::Result<String> {
     for name in MANAGER_VARIABLES {
         command.env_remove(name);
     }
-    let mut child = command.spawn()?;
+    command
+}
+
+/// In words how it ended.
+fn hold(config: &Path) -> io::Result<String> {
+    let mut child = command(config).spawn()?;
     let ended = watch(child.id());
     if !matches!(ended, Ok(true)) {
         // Not reaped yet, so the number is still its own; its children die with it.
@@ -80,4 +85,19 @@ fn watch(number: u32) -> io::Result<bool> {
 
 fn pid(number: u32) -> Option<Pid> {
     i32::try_from(number).ok().and_then(Pid::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drill_does_not_speak_to_our_manager() {
+        let command = command(Path::new("watchdog.toml"));
+        let removed = |name: &str| command.get_envs().any(|(own, value)| own == name && value.is_none());
+        for name in MANAGER_VARIABLES {
+            assert!(removed(name), "{name}");
+        }
+        assert_eq!(command.get_envs().count(), MANAGER_VARIABLES.len(), "it has our environment else");
+    }
 }

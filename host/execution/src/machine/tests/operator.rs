@@ -215,15 +215,20 @@ fn a_hand_does_not_lift_what_cash_froze_nor_forget_what_was_agreed_upon() {
 /// Else a freeze and its end would have missing money forgotten.
 #[test]
 fn a_freeze_by_hand_and_its_end_hide_no_missing_cash() {
-    let mut world = settled();
-    world.venue.unexplained = Usd::new((-101).into());
-    world.calm_for(secs(30));
-    answered(&mut world, 1, Deed::Freeze);
-    world.calm_for(secs(30));
-    answered(&mut world, 2, Deed::Unfreeze);
-    world.calm_for(secs(330));
-    let frozen = world.machine.books.frozen().expect("cash is missing all the same");
-    assert!(frozen.contains("-101 USD are not explained"), "{frozen}");
+    for dies in [false, true] {
+        let mut world = settled();
+        world.venue.unexplained = Usd::new((-101).into());
+        world.calm_for(secs(30));
+        answered(&mut world, 1, Deed::Freeze);
+        world.calm_for(secs(30));
+        answered(&mut world, 2, Deed::Unfreeze);
+        if dies {
+            world.crash();
+        }
+        world.calm_for(secs(330));
+        let frozen = world.machine.books.frozen().expect("cash is missing all the same");
+        assert!(frozen.contains("-101 USD are not explained"), "{frozen}");
+    }
 }
 
 #[test]
