@@ -182,6 +182,29 @@ fn assert_hushed(what: &str, text: &str) {
     }
 }
 
+/// What happened to orders, by its fields.
+fn orders_are_found(journal: &Ear) {
+    let order = journal.hears(&["EVENT=order-sent\n", "STRATEGY=churn\n", "PRIORITY=6\n"]);
+    assert!(order.contains("CLIENT_ORDER_ID=") && order.contains("SYMBOL="), "{order}");
+    // A strategy that cancels as it likes. Of each of its orders the end is said at most once.
+    let over = journal.hears(&["EVENT=order-cancelled\n", "STRATEGY=churn\n", "PRIORITY=6\n"]);
+    assert!(over.contains("CLIENT_ORDER_ID=") && over.contains("SYMBOL=SPY\n"), "{over}");
+    let refused = journal.hears(&["EVENT=order-refused\n", "STRATEGY=churn\n", "SYMBOL="]);
+    assert!(refused.contains("SYMBOL=SPY\n") && refused.contains("PRIORITY=6\n"), "{refused}");
+}
+
+fn no_end_is_said_twice(journal: &Ear) {
+    let names = |text: &String| {
+        let ends = ["order-cancelled", "order-expired", "order-replaced", "order-never-arrived"];
+        let is_end = ends.iter().any(|end| text.contains(&format!("EVENT={end}\n")));
+        let id = text.lines().find(|line| line.starts_with("CLIENT_ORDER_ID=")).map(str::to_owned);
+        is_end.then(|| id.unwrap_or_else(|| panic!("no order: {text}")))
+    };
+    let ended: Vec<String> = journal.texts().iter().filter_map(names).collect();
+    let each: BTreeSet<&String> = ended.iter().collect();
+    assert_eq!(each.len(), ended.len(), "the end of an order is said twice");
+}
+
 #[test]
 fn the_manager_and_the_journal_are_told_what_is_true_and_no_secret() {
     let bench = Bench::new();
@@ -213,13 +236,7 @@ fn the_manager_and_the_journal_are_told_what_is_true_and_no_secret() {
     for event in ["reconciled", "started", "stream-up", "lease-granted"] {
         bench.journal.hears(&[host_is, &format!("EVENT={event}\n"), "MESSAGE_ID=", "PRIORITY=5\n", "EPOCH="]);
     }
-    let order = bench.journal.hears(&["EVENT=order-sent\n", "STRATEGY=churn\n", "PRIORITY=6\n"]);
-    assert!(order.contains("CLIENT_ORDER_ID=") && order.contains("SYMBOL="), "{order}");
-    // A strategy that cancels as it likes. Of each of its orders the end is said at most once.
-    let over = bench.journal.hears(&["EVENT=order-cancelled\n", "STRATEGY=churn\n", "PRIORITY=6\n"]);
-    assert!(over.contains("CLIENT_ORDER_ID=") && over.contains("SYMBOL=SPY\n"), "{over}");
-    let refused = bench.journal.hears(&["EVENT=order-refused\n", "STRATEGY=churn\n", "SYMBOL="]);
-    assert!(refused.contains("SYMBOL=SPY\n") && refused.contains("PRIORITY=6\n"), "{refused}");
+    orders_are_found(&bench.journal);
     let watchdog_is = "SYSLOG_IDENTIFIER=sandpit-watchdog\n";
     bench.journal.hears(&[watchdog_is, "EVENT=lease-granted\n", "PRIORITY=5\n", "EPOCH="]);
 
@@ -238,15 +255,7 @@ fn the_manager_and_the_journal_are_told_what_is_true_and_no_secret() {
     watchdog.stop();
     bench.watchdog.hears(&["STOPPING=1"]);
 
-    let names = |text: &String| {
-        let ends = ["order-cancelled", "order-expired", "order-replaced", "order-never-arrived"];
-        let is_end = ends.iter().any(|end| text.contains(&format!("EVENT={end}\n")));
-        let id = text.lines().find(|line| line.starts_with("CLIENT_ORDER_ID=")).map(str::to_owned);
-        is_end.then(|| id.unwrap_or_else(|| panic!("no order: {text}")))
-    };
-    let ended: Vec<String> = bench.journal.texts().iter().filter_map(names).collect();
-    let each: BTreeSet<&String> = ended.iter().collect();
-    assert_eq!(each.len(), ended.len(), "the end of an order is said twice");
+    no_end_is_said_twice(&bench.journal);
     assert_hushed("arm", &armed);
     for (name, ear) in [("host", &bench.host), ("watchdog", &bench.watchdog), ("journal", &bench.journal)] {
         assert!(!ear.texts().is_empty(), "{name}");

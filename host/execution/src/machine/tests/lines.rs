@@ -19,8 +19,8 @@ thread_local! {
     static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// Keeps the lines of orders as `LEVEL event field=...`. There is one for all threads: one a thread would miss
-/// lines that another thread was the first to say.
+/// Keeps the lines of orders as `LEVEL event field=...`. There is one for all threads: one a thread would
+/// miss lines that another thread was the first to say.
 struct Ear;
 
 /// The fields of one line.
