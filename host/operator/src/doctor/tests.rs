@@ -3,12 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     os::unix::fs::{PermissionsExt, chown},
     path::PathBuf,
 };
 
 use super::*;
+use crate::golive;
 
 /// An installation in a folder, all of it good as far as files go.
 struct Bench {
@@ -296,4 +298,182 @@ fn a_check_that_hangs_costs_its_own_line_and_no_more() {
         shown["checks"][2],
         serde_json::json!({ "check": "good", "level": "ok", "found": "all well" })
     );
+}
+
+/// A broker on loopback that answers everybody with these header lines and this account; its address.
+fn broker_that_says(status: &'static str, date: &'static str, account: fn(&str) -> String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut key = String::new();
+            for line in BufReader::new(&stream).lines().map_while(Result::ok) {
+                if line.is_empty() {
+                    break;
+                }
+                if let Some((name, value)) = line.split_once(": ")
+                    && name.eq_ignore_ascii_case("APCA-API-KEY-ID")
+                {
+                    key = value.to_owned();
+                }
+            }
+            let body = account(&key);
+            let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{date}");
+            let _ = write!(&stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    format!("http://{address}")
+}
+
+/// The bench's clock stands there.
+const DATE: &str = "Date: Thu, 01 Jan 1970 00:16:40 GMT\r\n";
+
+fn one_account(_: &str) -> String {
+    "{\"id\":\"one\"}".into()
+}
+
+impl Bench {
+    /// Both configurations name this broker.
+    fn trade_at(&self, url: &str) {
+        for name in ["sandpit.toml", "watchdog.toml"] {
+            let text = fs::read_to_string(self.path(name)).expect("there");
+            let (head, rest) = text.split_once("url = \"").expect("an address");
+            let (_, rest) = rest.split_once('"').expect("its end");
+            self.write(name, &format!("{head}url = {url:?}{rest}"));
+        }
+    }
+}
+
+#[test]
+fn a_clock_is_held_against_the_brokers() {
+    let bench = Bench::new();
+    let check = |date: &'static str, level: Level, words: &str| {
+        bench.trade_at(&broker_that_says("200 OK", date, one_account));
+        bench.check(account::clock, level, words);
+    };
+    check(DATE, Level::Ok, "it agrees with the one of http://127.0.0.1");
+    check("Date: Thu, 01 Jan 1970 00:16:30 GMT\r\n", Level::Fail, "is 9 s ahead of the broker's");
+    check("Date: Thu, 01 Jan 1970 00:16:50 GMT\r\n", Level::Fail, "is 10 s behind the broker's");
+    check("", Level::Warn, "answers without a date");
+}
+
+#[test]
+fn both_keys_are_tried_at_the_broker() {
+    let bench = Bench::new();
+    let check = |status: &'static str, account: fn(&str) -> String, level: Level, words: &str| {
+        bench.trade_at(&broker_that_says(status, DATE, account));
+        bench.check(account::broker, level, words);
+    };
+    check("200 OK", one_account, Level::Ok, "answers and accepts the keys");
+    bench.write("credentials/watchdog-key-id", "other\n");
+    check("200 OK", one_account, Level::Ok, "answers and accepts the keys");
+    let by_key = |key: &str| format!("{{\"id\":{key:?}}}");
+    check("200 OK", by_key, Level::Fail, "open different accounts");
+    let blocked = |_: &str| "{\"id\":\"one\",\"trading_blocked\":true}".into();
+    check("200 OK", blocked, Level::Fail, "says trading_blocked");
+    check("403 Forbidden", one_account, Level::Fail, "does not accept the key of the watchdog (403)");
+    check("404 Not Found", one_account, Level::Fail, "is no broker");
+    check("500 Oh", one_account, Level::Fail, "answers with status 500");
+    fs::remove_file(bench.path("credentials/watchdog-key-id")).expect("there");
+    check("200 OK", one_account, Level::Warn, "the watchdog's key cannot be read");
+}
+
+#[test]
+fn what_our_programs_say_is_believed() {
+    let bench = Bench::new();
+    let program = |name: &str, script: &str| {
+        bench.write(name, &format!("#!/bin/sh\n{script}\n"));
+        bench.chmod(name, 0o755);
+        bench.path(name)
+    };
+    let mut site = bench.site();
+    site.sandpit = program("sandpit", "exit 0");
+    let own = env!("CARGO_PKG_VERSION");
+    site.watchdog = program("guard.sh", &format!("echo sandpit-watchdog {own}"));
+    let check = |look: fn(&Site) -> Vec<Finding>, words: &str| {
+        let found = look(&site);
+        let is_good = found.iter().all(|one| one.level == Level::Ok);
+        assert!(is_good && found.iter().any(|one| one.found.contains(words)), "{words}: {found:?}");
+    };
+    check(programs::configuration, "every plugin is valid");
+    check(programs::database, "it opens");
+    check(programs::versions, own);
+    let mut site = bench.site();
+    site.watchdog = program("guard.sh", "echo '{\"state\":\"leased\",\"lease_ms_left\":900}'");
+    let found = programs::watchdog(&site);
+    assert!(found.iter().any(|one| one.level == Level::Ok && one.found == "it answers: leased"), "{found:?}");
+    site.sandpit = program("sandpit", "echo 'error: there is no database yet' >&2; exit 12");
+    assert_eq!(programs::database(&site)[0].level, Level::Ok, "before the first start");
+}
+
+#[test]
+fn a_program_that_runs_from_a_replaced_file_is_found() {
+    let bench = Bench::new();
+    let mut site = bench.site();
+    site.sandpit = bench.path("sandpit");
+    fs::copy("/bin/sleep", &site.sandpit).expect("a program");
+    let mut old = std::process::Command::new(&site.sandpit).arg("600").spawn().expect("it starts");
+    let waits = |site: &Site| {
+        machine::restart(site).iter().any(|one| one.found.contains("an upgrade waits for a restart"))
+    };
+    let before = waits(&site);
+    fs::remove_file(&site.sandpit).expect("there");
+    let after = waits(&site);
+    old.kill().and_then(|()| old.wait()).expect("our own child");
+    assert_eq!((before, after), (false, true));
+    if is_root() {
+        bench.check(machine::restart, Level::Ok, "nothing waits for a restart");
+    }
+}
+
+#[test]
+fn the_budget_of_memory_is_held_against_the_machine() {
+    let bench = Bench::new();
+    bench.check(machine::memory, Level::Ok, "192 MiB needed at most");
+    let text = fs::read_to_string(bench.path("watchdog.toml")).expect("there");
+    bench.write("watchdog.toml", &format!("{text}[memory]\nbudget_mb = 99999999\n"));
+    bench.check(machine::memory, Level::Fail, "the host may use 99999999 MiB");
+    bench.write("watchdog.toml", &format!("{text}[memory]\nbudget_mb = 300\n"));
+    bench.check(machine::memory, Level::Ok, "drained at 240");
+    bench.write("plugins/one.wasm", "");
+    bench.check(machine::memory, Level::Warn, "may need 256 MiB together");
+    bench.write("watchdog.toml", &format!("{text}[memory]\nbudget_mb = 400\n"));
+    bench.write("units/sandpit-host.service", "[Service]\nMemoryMax=350M\n");
+    bench.check(machine::memory, Level::Warn, "less than the budget of 400");
+}
+
+#[test]
+fn a_sign_off_that_holds_is_found_and_one_that_does_not() {
+    let bench = Bench::new();
+    let text = fs::read_to_string(bench.path("sandpit.toml")).expect("there");
+    bench.write("sandpit.toml", &text.replace("paper", "live"));
+    let signed = |key: &str, drill: u64| {
+        let proof = |at_unix_s| golive::Proof { at_unix_s, words: "good".into() };
+        let record = golive::Record {
+            signed_unix_s: 1_000,
+            operator: "Kim".into(),
+            login: "kim".into(),
+            salt: "salt".into(),
+            key: crate::keys::salted("salt", key),
+            drill: proof(drill),
+            alert_test: proof(drill),
+            backup: proof(drill),
+            host_limits: String::new(),
+            watchdog_config: bench.path("watchdog.toml"),
+            watchdog_limits: String::new(),
+        };
+        golive::sign(&bench.path("state"), &record).expect("written");
+    };
+    signed("word", 900);
+    bench.check(programs::golive, Level::Ok, "signed off by Kim");
+    signed("another", 900);
+    bench.check(programs::golive, Level::Fail, "the key is not the one that was signed off");
+    let later = |site: &mut Site| site.world.now_unix_s = || 1_000 + 8 * 86_400;
+    signed("word", 900);
+    let mut site = bench.site();
+    later(&mut site);
+    let found = programs::golive(&site);
+    assert!(found[0].level == Level::Fail && found[0].found.contains("8 days old"), "{found:?}");
+    fs::remove_file(bench.path("credentials/host-key-id")).expect("there");
+    bench.check(programs::golive, Level::Warn, "the key cannot be read");
 }
