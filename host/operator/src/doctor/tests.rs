@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::{PermissionsExt, chown},
     path::PathBuf,
+    process::{Command, Stdio},
 };
 
 use super::*;
@@ -237,6 +238,9 @@ fn missing_files_and_programs_are_found() {
     check(programs::versions, &site, "is 0.0.9");
     site.sandpit = program("sandpit", "echo 'error: no plugin' >&2; exit 11");
     check(programs::configuration, &site, "no plugin");
+    let found = programs::configuration(&site);
+    let levels: Vec<_> = found.iter().map(|one| (one.check, one.level)).collect();
+    assert_eq!(levels, [("configuration", Level::Ok), ("plugins", Level::Fail)], "{found:?}");
     site.sandpit = program("sandpit", "echo 'error: bad key' >&2; exit 10");
     check(programs::configuration, &site, "bad key");
     site.sandpit = program("sandpit", "echo 'error: it is damaged' >&2; exit 14");
@@ -411,8 +415,15 @@ fn a_program_that_runs_from_a_replaced_file_is_found() {
     let bench = Bench::new();
     let mut site = bench.site();
     site.sandpit = bench.path("sandpit");
-    fs::copy("/bin/sleep", &site.sandpit).expect("a program");
-    let mut old = std::process::Command::new(&site.sandpit).arg("600").spawn().expect("it starts");
+    // Not by this process: a test beside it that starts a program would keep the file open for writing.
+    let copied = Command::new("cp").arg("/bin/cat").arg(&site.sandpit).status();
+    assert!(copied.expect("cp runs").success());
+    let mut old = Command::new(&site.sandpit);
+    let mut old = old.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    // A process has the name of its program a little later than it is there: it has to answer first.
+    old.stdin.as_mut().expect("piped").write_all(b"there\n").expect("it reads");
+    let mut line = String::new();
+    BufReader::new(old.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it answers");
     let waits = |site: &Site| {
         machine::restart(site).iter().any(|one| one.found.contains("an upgrade waits for a restart"))
     };

@@ -104,6 +104,10 @@ fn a_host_in_mode_live_needs_a_sign_off_that_holds() {
     let guard = fs::read_to_string(bench.folder.path().join("watchdog.toml")).expect("there");
     bench.write("watchdog.toml", &guard.replace("= 8", "= 9"));
     bench.refused("LIVEKEY", LIMITS, NOW, "a limit of the watchdog was changed");
+    for section in ["[kill]\npolicy = \"flatten\"\n", "[memory]\nbudget_mb = 900\n"] {
+        bench.write("watchdog.toml", &format!("{guard}{section}"));
+        bench.refused("LIVEKEY", LIMITS, NOW, "a limit of the watchdog was changed");
+    }
     bench.write("watchdog.toml", &format!("{guard}[alerts]\nrepeat_minutes = 5\n"));
     bench.pass("LIVEKEY", LIMITS, NOW).expect("no limit was changed");
     note_paper_key(&bench.state(), "LIVEKEY", random).expect("noted");
@@ -192,6 +196,17 @@ fn each_item_that_is_missing_says_what_to_do() {
     check("drill", false, "the newest ended failed");
     drill(NOW - 10, "slow");
     check("drill", false, "the newest ended slow");
+    // A later failure is not made up for by an earlier success, nor hidden by half a line behind it.
+    bench.write(
+        "guard/drills.jsonl",
+        &format!(
+            "{{\"at_unix_s\":{0},\"outcome\":\"within-bounds\"}}\n\
+             {{\"at_unix_s\":{1},\"outcome\":\"failed\"}}\n{{\"at_unix_s\":",
+            NOW - 20,
+            NOW - 10
+        ),
+    );
+    check("drill", false, "the newest ended failed");
     drill(NOW - VALID_S - 1, "within-bounds");
     check("drill", false, "is 7 days old, 7 days are allowed");
     drill(NOW - VALID_S, "within-bounds");
@@ -244,4 +259,42 @@ fn a_sign_off_is_the_owners_alone() {
     let found = Path::new(&file(&bench.state())).metadata().expect("there");
     assert_eq!(found.mode() & 0o7777, 0o600);
     assert_eq!(signed(&bench.state()).expect("good"), bench.record());
+}
+
+/// A broker on loopback, whose clock is that of the tests or a minute off, and which may refuse the key.
+fn broker(status: &'static str, at: &'static str) -> String {
+    use std::io::BufRead;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let lines = io::BufReader::new(&stream).lines().map_while(Result::ok);
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 2\r\n");
+            let _ = write!(&stream, "{head}Date: Fri, 15 Jan 2027 {at} GMT\r\n\r\n{{}}");
+        }
+    });
+    url
+}
+
+#[test]
+fn keys_and_clock_are_held_against_the_broker() {
+    let bench = Bench::new();
+    note_paper_key(&bench.state(), "PAPERKEY", random).expect("noted");
+    let (args, world) = (args(&bench), world());
+    let check = |url: &str, name: &str, good: bool, words: &str| {
+        let config = format!("mode = \"live\"\nstate_dir = {:?}\n[broker]\nurl = {url:?}\n", bench.state());
+        bench.write("sandpit.toml", &config);
+        let items = Look::new(&args, LIMITS, &world).items();
+        let item = items.iter().find(|item| item.name == name).expect(name);
+        let said = item.proof.clone().unwrap_or_else(|missing| missing);
+        assert_eq!(item.proof.is_ok(), good, "{name}: {said}");
+        assert!(said.contains(words), "{name}: {said}");
+    };
+    let url = broker("200 OK", "08:00:00");
+    check(&url, "keys", true, "accepts it, and no paper host has used it");
+    check(&url, "clock", true, "it agrees");
+    check(&broker("200 OK", "08:01:00"), "clock", false, "it is off by 60 s");
+    check(&broker("403 Forbidden", "08:00:00"), "keys", false, "does not accept the key (403)");
+    check(&broker("500 Oh", "08:00:00"), "keys", false, "answers with status 500");
 }
