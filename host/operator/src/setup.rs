@@ -9,12 +9,14 @@ mod edit;
 mod plan;
 
 use std::{
+    fs,
     io::{self, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::{Args, ValueEnum};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use sandpit_contract::Exit;
 
 use self::{answers::Answers, plan::Plan};
@@ -26,6 +28,8 @@ use crate::{
 
 /// `sandpit-watchdog arm` may have to lift a suspension at the broker.
 const ARM_WAIT: Duration = Duration::from_secs(30);
+/// The package's configuration files, as dpkg keeps their names.
+const CONFFILES: &str = "/var/lib/dpkg/info/sandpit.conffiles";
 /// The longest reason.
 const MAX_REASON_CHARS: usize = 1_000;
 
@@ -147,9 +151,11 @@ pub fn setup(args: &SetupArgs, world: &World) -> Result<(), Failure> {
         if human.asks() && !human.yes("Write this?", true)? {
             return Err(Failure::new(Exit::Usage, "nothing was written, as you said"));
         }
-        for path in plan.write()? {
-            say(&format!("wrote {}", path.display()));
-        }
+        let written = plan.write()?;
+        written.iter().for_each(|path| say(&format!("wrote {}", path.display())));
+        upgrade_note(&written, &fs::read_to_string(CONFFILES).unwrap_or_default())
+            .iter()
+            .for_each(|note| say(note));
     }
     if let Some(path) = args.key_file.iter().chain(&args.watchdog_key_file).find(|path| path.is_file()) {
         say(&format!("note: {} is not needed any more: remove it", path.display()));
@@ -161,6 +167,20 @@ pub fn setup(args: &SetupArgs, world: &World) -> Result<(), Failure> {
     };
     say(next);
     Ok(())
+}
+
+/// What the next version of the package will ask when one of its own files, the `conffiles`, was changed.
+fn upgrade_note(written: &[PathBuf], conffiles: &str) -> Option<String> {
+    let is_packaged =
+        |path: &&PathBuf| conffiles.lines().any(|line| Path::new(line.trim()) == path.as_path());
+    let changed: Vec<_> = written.iter().filter(is_packaged).map(|path| path.display().to_string()).collect();
+    (!changed.is_empty()).then(|| {
+        format!(
+            "note: {} came with the package: should an upgrade ask, keep your version (N, or unattended \
+             -o Dpkg::Options::=--force-confold)",
+            changed.join(" and ")
+        )
+    })
 }
 
 /// Never by itself: a reason has to come from a human.
@@ -217,24 +237,47 @@ impl Human {
         self.asks
     }
 
+    /// # Errors
+    /// [`Exit::Usage`] when there is no answer: the end of the input is none, or it would agree to anything.
     fn text(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure> {
         let shown = default.map(|text| format!(" [{text}]")).unwrap_or_default();
         print!("{question}{shown}: ");
+        let unanswered =
+            |why: &str| Failure::new(Exit::Usage, format!("no answer could be read to {question:?}: {why}"));
         let mut line = String::new();
-        let read = io::stdout().flush().and_then(|()| io::stdin().read_line(&mut line));
-        read.map_err(|error| Failure::new(Exit::Usage, format!("no answer could be read: {error}")))?;
+        match io::stdout().flush().and_then(|()| io::stdin().read_line(&mut line)) {
+            Ok(0) => return Err(unanswered("the input has ended")),
+            Ok(_) => {}
+            Err(error) => return Err(unanswered(&error.to_string())),
+        }
         let line = line.trim();
         Ok(if line.is_empty() { default.unwrap_or_default().to_owned() } else { line.to_owned() })
     }
 
+    /// Asks until the answer is one of the two.
     fn yes(&mut self, question: &str, default: bool) -> Result<bool, Failure> {
-        let answer = self.text(&format!("{question} (yes/no)"), Some(if default { "yes" } else { "no" }))?;
-        Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
+        let question = format!("{question} (yes/no)");
+        loop {
+            let answer = self.text(&question, Some(if default { "yes" } else { "no" }))?;
+            match answer.to_lowercase().as_str() {
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => {}
+            }
+        }
     }
 
     fn hidden(&mut self, question: &str) -> Result<String, Failure> {
-        rpassword::prompt_password(format!("{question} (not shown): "))
-            .map_err(|error| Failure::new(Exit::Usage, format!("no answer could be read: {error}")))
+        let failed = |why: &dyn std::fmt::Display| {
+            Failure::new(Exit::Usage, format!("no answer could be read to {question:?}: {why}"))
+        };
+        // At Ctrl-C the library ends the process while the terminal still hides what is typed: the signal
+        // has to wait until it shows it again.
+        let held = SigSet::from(Signal::SIGINT).thread_swap_mask(SigmaskHow::SIG_BLOCK);
+        let mask = held.map_err(|error| failed(&error))?;
+        let answer = rpassword::prompt_password(format!("{question} (not shown): "));
+        mask.thread_set_mask().map_err(|error| failed(&error))?;
+        answer.map_err(|error| failed(&error))
     }
 }
 

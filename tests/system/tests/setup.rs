@@ -3,11 +3,15 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,23 +53,71 @@ struct Bench {
     sim: String,
     listen: String,
     _sim: Running,
+    /// The account that is not traded: a sim with another seed has another account.
+    drill: String,
+    _drill: Running,
+}
+
+/// A sim that listens, and its address.
+fn start_sim(log: &Path, seed: &str, speed: &str) -> (String, Running) {
+    let mut sim = Command::new(binary("sandpit-sim"))
+        .args(["--listen", "127.0.0.1:0", "--symbols", "SPY,IBM", "--speed", speed, "--sessions", "9"])
+        .args(["--always-open", "--rpm", "1000000", "--seed", seed])
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(log).expect("a log"))
+        .spawn()
+        .expect("sandpit-sim starts");
+    let mut line = String::new();
+    BufReader::new(sim.stdout.take().expect("piped")).read_line(&mut line).expect("it says something");
+    let address = line.trim().strip_prefix("listening ").expect("an address").to_owned();
+    (address, Running(sim))
+}
+
+/// A service on loopback that takes alerts, or refuses them, and keeps what came.
+struct AlertSink {
+    url: String,
+    takes: Arc<AtomicBool>,
+    came: Arc<Mutex<Vec<String>>>,
+}
+
+impl AlertSink {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
+        let (takes, came) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (own_takes, own_came) = (Arc::clone(&takes), Arc::clone(&came));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut reader = BufReader::new(&stream);
+                let (mut bytes, mut line) = (0, String::new());
+                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                    let length = line.to_ascii_lowercase();
+                    let length = length.strip_prefix("content-length:").map(|text| text.trim().parse());
+                    bytes = length.map_or(bytes, |length| length.expect("a length"));
+                    line.clear();
+                }
+                let mut body = vec![0; bytes];
+                if reader.read_exact(&mut body).is_ok() {
+                    own_came.lock().expect("whole").push(String::from_utf8_lossy(&body).into_owned());
+                }
+                let status = if own_takes.load(Ordering::Relaxed) { "200 OK" } else { "404 Not Found" };
+                let _ = write!(
+                    &stream,
+                    "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+                );
+            }
+        });
+        Self { url, takes, came }
+    }
 }
 
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut sim = Command::new(binary("sandpit-sim"))
-            .args(["--listen", "127.0.0.1:0", "--symbols", "SPY,IBM", "--speed", "195", "--sessions", "9"])
-            .args(["--always-open", "--rpm", "1000000", "--seed", "7"])
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(folder.path().join("sim.log")).expect("a log"))
-            .spawn()
-            .expect("sandpit-sim starts");
-        let mut line = String::new();
-        BufReader::new(sim.stdout.take().expect("piped")).read_line(&mut line).expect("it says something");
-        let address = line.trim().strip_prefix("listening ").expect("an address").to_owned();
+        let (sim, running) = start_sim(&folder.path().join("sim.log"), "7", "195");
+        let (drill, second) = start_sim(&folder.path().join("drill-sim.log"), "8", "1");
         let free = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
-        let bench = Self { folder, sim: address, listen: free.to_string(), _sim: Running(sim) };
+        let bench = Self { folder, sim, listen: free.to_string(), _sim: running, drill, _drill: second };
         bench.write_configurations();
         bench
     }
@@ -189,11 +241,6 @@ fn good(output: &Output) -> String {
     said
 }
 
-fn now_unix_s() -> u64 {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).expect("a clock");
-    u64::try_from(now.tv_sec()).expect("after 1970")
-}
-
 /// The state of one item of the list.
 fn item<'a>(said: &'a Value, name: &str) -> &'a Value {
     let items = said["items"].as_array().unwrap_or_else(|| panic!("no list: {said}"));
@@ -264,18 +311,13 @@ fn go_live(bench: &Bench) {
     bench.write_keys("LIVEKEY");
     good(&bench.setup(&["--mode", "live", "--overwrite-live"]));
     missing("alert test", "there was none");
-    good(&bench.command("sandpit-watchdog", &["alert-test"]).output().expect("it runs"));
-    missing("drill", "there was none");
-    let drill = |at: u64| {
-        let line = json!({ "at_unix_s": at, "outcome": "within-bounds" });
-        fs::write(bench.path("guard/drills.jsonl"), format!("{line}\n")).expect("written");
-    };
-    drill(now_unix_s() - 7 * DAY_S - 60);
-    missing("drill", "7 days are allowed");
-    drill(now_unix_s() - 60);
+    alert_test(bench, &missing);
+    missing("drill", "there was none: give watchdog.toml a [drill]");
+    drill(bench, &missing);
     fs::rename(bench.path("backups"), bench.path("elsewhere")).expect("ours");
     missing("backup", "");
     fs::rename(bench.path("elsewhere"), bench.path("backups")).expect("ours");
+    audit_log(bench, &missing);
     let (code, said) = bench.golive(&["--check"]);
     assert_eq!(code, Some(0), "{said}");
     bench.refused("nothing is signed off yet");
@@ -289,6 +331,83 @@ fn go_live(bench: &Bench) {
     });
     assert_eq!(host.end(), Some(0), "{}", bench.log("live.log"));
     voids(bench);
+}
+
+/// A test that a sink refuses is none; one that it takes arrives there.
+fn alert_test(bench: &Bench, missing: &dyn Fn(&str, &str)) {
+    let sink = AlertSink::new();
+    let test = || {
+        let mut command = bench.command("sandpit-watchdog", &["alert-test"]);
+        command.env("ALERT_WEBHOOK_URL", &sink.url).output().expect("it runs")
+    };
+    assert_eq!(test().status.code(), Some(INCOMPLETE));
+    missing("alert test", "did not arrive (webhook)");
+    sink.takes.store(true, Ordering::Relaxed);
+    assert_eq!(good(&test()), "webhook: sent\ncommand: sent\n");
+    let came = sink.came.lock().expect("whole");
+    assert!(came.len() == 2 && came[1].contains("a test of the alerts"), "{came:?}");
+    let (_, said) = bench.golive(&["--check"]);
+    assert_eq!(item(&said, "alert test")["ok"], true, "{said}");
+}
+
+/// Real drills, on the account that is not traded: one that is too slow for its bounds, then a good one.
+fn drill(bench: &Bench, missing: &dyn Fn(&str, &str)) {
+    let guard = bench.log("watchdog.toml");
+    let drill = |bound_ms: u32| {
+        // A busy machine is slow: where the bounds are not the matter, they are wide.
+        let names = ["fenced", "host_dead", "latched", "suspended", "first_cancel", "zero_seen", "resume"];
+        let bounds = names.map(|name| format!("{name}_ms = {bound_ms}\n")).concat();
+        let url = format!("http://{}", bench.drill);
+        let section = format!("[drill]\ntrading_url = {url:?}\norders = 3\n[drill.bounds]\n{bounds}");
+        fs::write(bench.path("watchdog.toml"), format!("{guard}\n{section}")).expect("written");
+        let mut command = bench.with_keys("sandpit-watchdog", &["drill", "--json"]);
+        command.env("DRILL_APCA_API_KEY_ID", "DRILLKEY").env("DRILL_APCA_API_SECRET_KEY", SECRET);
+        let output = command.output().expect("it runs");
+        let said = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned());
+        (output.status.code(), said.concat())
+    };
+    let (code, said) = drill(1);
+    assert_eq!(code, Some(INCOMPLETE), "{said}");
+    missing("drill", "the newest ended slow");
+    let (code, said) = drill(20_000);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains(SECRET), "{said}");
+    let (_, found) = bench.golive(&["--check"]);
+    assert_eq!(item(&found, "drill")["ok"], true, "{found}");
+    // Its own record, as it would be read eight days later.
+    let (file, records) = (bench.path("guard/drills.jsonl"), bench.log("guard/drills.jsonl"));
+    let mut last: Value = serde_json::from_str(records.lines().last().expect("a record")).expect("JSON");
+    let at = last["at_unix_s"].as_u64().expect("a time");
+    last["at_unix_s"] = json!(at - 8 * DAY_S);
+    fs::write(&file, format!("{last}\n")).expect("written");
+    missing("drill", "7 days are allowed");
+    fs::write(&file, records).expect("written");
+}
+
+/// An audit log that lost a line is not complete.
+fn audit_log(bench: &Bench, missing: &dyn Fn(&str, &str)) {
+    let file = bench.path("state/paper/sandpit.db");
+    let whole = fs::read(&file).expect("there");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        use sqlx::{Connection, Executor};
+        let url = format!("sqlite://{}", file.display());
+        let mut database = sqlx::SqliteConnection::connect(&url).await.expect("it opens");
+        let drop_guards = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'";
+        let guards: Vec<String> =
+            sqlx::query_scalar(drop_guards).fetch_all(&mut database).await.expect("read");
+        for guard in guards {
+            let drop = format!("DROP TRIGGER {guard}");
+            database.execute(sqlx::AssertSqlSafe(drop)).await.expect("dropped");
+        }
+        let lose =
+            "DELETE FROM audit WHERE rowid = (SELECT rowid FROM audit ORDER BY rowid LIMIT 1 OFFSET 1)";
+        let lost = database.execute(lose).await.expect("deleted");
+        assert_eq!(lost.rows_affected(), 1);
+        database.close().await.expect("closed");
+    });
+    missing("audit log", "sandpit db check");
+    fs::write(&file, whole).expect("written");
 }
 
 fn voids(bench: &Bench) {
@@ -311,12 +430,15 @@ fn voids(bench: &Bench) {
     bench.refused("the key is not the one that was signed off");
 }
 
-/// Every file with its bytes and mode.
+/// Every file with its bytes and mode, but for the logs of the sims.
 fn picture(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.expect("an entry").path();
         let mode = path.metadata().expect("there").mode();
+        if path.extension().is_some_and(|ending| ending == "log") {
+            continue;
+        }
         if path.is_dir() {
             found.extend(picture(&path));
         } else {
@@ -361,9 +483,7 @@ fn a_setup_that_dies_leaves_whole_files_and_goes_on_the_next_time() {
     assert_eq!(left.count(), 0, "nothing beside the files is left");
     let done = picture(bench.folder.path());
     good(&bench.setup(&["--mode", "paper", "--symbols", "SPY"]));
-    let sim_log = |(path, ..): &(PathBuf, u32, Vec<u8>)| !path.ends_with("sim.log");
-    let same = |all: Vec<_>| all.into_iter().filter(sim_log).collect::<Vec<_>>();
-    assert_eq!(same(picture(bench.folder.path())), same(done));
+    assert_eq!(picture(bench.folder.path()), done);
 }
 
 #[test]
@@ -413,4 +533,164 @@ fn a_doctor_without_anything_to_look_at_ends_and_says_so() {
             .iter()
             .all(|one| { one["level"] == "ok" || one["mend"].as_str().is_some_and(|mend| !mend.is_empty()) })
     );
+}
+
+/// `sandpit setup` at a terminal of its own: `script` makes the terminal, its controlling one, and types.
+struct Terminal {
+    script: Running,
+    keys: ChildStdin,
+    screen: Arc<Mutex<String>>,
+    /// Of the screen, what has been looked at.
+    seen: usize,
+    tty: PathBuf,
+}
+
+impl Terminal {
+    fn new(bench: &Bench, config: &str) -> Self {
+        let tty = bench.path("tty.log");
+        let _ = fs::remove_file(&tty);
+        let user = User::from_uid(geteuid()).expect("known").expect("there").name;
+        let url = format!("http://{}", bench.sim);
+        // A shell that is not interactive leaves the terminal as the program did.
+        let line = format!(
+            "trap : INT; tty > {tty:?}; {:?} setup --config {:?} --broker sim --url {url} --host-user {user} \
+             --watchdog-user {user}; code=$?; stty -a; echo ended $code",
+            binary("sandpit"),
+            bench.path(config),
+        );
+        let mut command = Command::new("script");
+        command.args(["-q", "-E", "always", "-c", &line, "/dev/null"]).env("SHELL", "/bin/sh");
+        for name in ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY"] {
+            command.env_remove(name).env_remove(format!("{name}_FILE"));
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut script = command.spawn().expect("util-linux is there");
+        let (keys, mut shown) = (script.stdin.take().expect("piped"), script.stdout.take().expect("piped"));
+        let screen = Arc::new(Mutex::new(String::new()));
+        let own = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(read @ 1..) = shown.read(&mut bytes) {
+                own.lock().expect("whole").push_str(&String::from_utf8_lossy(&bytes[..read]));
+            }
+        });
+        Self { script: Running(script), keys, screen, seen: 0, tty }
+    }
+
+    /// Waits for this on the screen, behind what was waited for before.
+    fn shows(&mut self, words: &str) {
+        let found = wait_for(words, Duration::from_secs(20), || {
+            let screen = self.screen.lock().expect("whole");
+            screen[self.seen..].find(words).map(|at| self.seen + at + words.len())
+        });
+        self.seen = found.0;
+    }
+
+    fn types(&mut self, text: &str) {
+        self.keys.write_all(text.as_bytes()).and_then(|()| self.keys.flush()).expect("it reads");
+    }
+
+    fn answers(&mut self, question: &str, answer: &str) {
+        self.shows(question);
+        self.types(&format!("{answer}\n"));
+    }
+
+    /// Types what must not be seen, once the terminal hides it.
+    fn hides(&mut self, question: &str, answer: &str) {
+        self.shows(question);
+        let tty = fs::read_to_string(&self.tty).expect("it is named before anything is asked");
+        wait_for("a terminal without echo", Duration::from_secs(20), || {
+            let output = Command::new("stty").args(["-a", "-F", tty.trim()]).output().ok()?;
+            String::from_utf8_lossy(&output.stdout).contains("-echo ").then_some(())
+        });
+        self.types(answer);
+    }
+
+    /// Its end: the exit code as a shell gives it, and all that the screen showed. The terminal shows what is
+    /// typed, as before.
+    fn ended(mut self) -> (i32, String) {
+        self.shows("ended ");
+        let code = wait_for("its code", Duration::from_secs(20), || {
+            let screen = self.screen.lock().expect("whole");
+            let (line, _) = screen[self.seen..].split_once('\n')?;
+            line.trim().parse::<i32>().ok()
+        });
+        let screen = self.screen.lock().expect("whole").clone();
+        assert!(!screen.contains(SECRET) && !screen.contains("PAPERKEY"), "a secret was shown: {screen}");
+        let words: Vec<_> = screen.split_whitespace().collect();
+        for word in ["echo", "icanon", "isig"] {
+            assert!(words.contains(&word), "{word} is off: {screen}");
+        }
+        drop(self.keys);
+        wait_for("the end of script", Duration::from_secs(20), || self.script.0.try_wait().ok().flatten());
+        (code.0, screen)
+    }
+}
+
+#[test]
+fn setup_asks_at_a_terminal_until_the_answer_fits() {
+    let bench = Bench::new();
+    let mut terminal = Terminal::new(&bench, "sandpit.toml");
+    terminal.answers("Mode (dry-run, paper, live) [dry-run]: ", "papyrus");
+    terminal.answers("Mode (dry-run, paper, live) [dry-run]: ", "paper");
+    terminal.hides("Key id of the paper account (not shown): ", "PAPERKEY two words\n");
+    terminal.shows("that is no key: one word is expected");
+    terminal.hides("Key id of the paper account (not shown): ", "PAPERKEY\n");
+    terminal.hides("Secret key (not shown): ", &format!("{SECRET}\n"));
+    terminal.answers("Write this? (yes/no) [yes]: ", "perhaps");
+    terminal.answers("Write this? (yes/no) [yes]: ", "y");
+    terminal.answers("Arm the watchdog now, so that trading may begin? (yes/no) [no]: ", "yes");
+    terminal.answers("Why (it is kept): ", "first run");
+    let (code, screen) = terminal.ended();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("armed: first run"), "{screen}");
+    assert_eq!(bench.log("credentials/host-key-id"), "PAPERKEY\n");
+    assert_eq!(bench.log("credentials/host-secret-key"), format!("{SECRET}\n"));
+    assert!(bench.log("sandpit.toml").contains("mode = \"paper\""));
+
+    // Without a configuration, broker and symbols are asked for as well; nothing is written after a no.
+    let mut terminal = Terminal::new(&bench, "new/sandpit.toml");
+    terminal.answers("Mode (dry-run, paper, live) [dry-run]: ", "paper");
+    terminal.answers("Symbols, with commas between them [SPY]: ", "SPY,I B M");
+    terminal.shows("\"I B M\" is no symbol such as SPY");
+    terminal.answers("Symbols, with commas between them [SPY]: ", "SPY,IBM");
+    terminal.hides("Key id of the paper account (not shown): ", "PAPERKEY\n");
+    terminal.hides("Secret key (not shown): ", &format!("{SECRET}\n"));
+    terminal.answers("Write this? (yes/no) [yes]: ", "no");
+    let (code, screen) = terminal.ended();
+    assert!(code == 2 && screen.contains("nothing was written, as you said"), "{screen}");
+    assert!(!bench.path("new").exists());
+}
+
+/// Ctrl-C and the end of the input at each question: neither is an answer.
+#[test]
+fn a_setup_that_is_left_in_the_middle_writes_nothing() {
+    let bench = Bench::new();
+    let before = picture(bench.folder.path());
+    for (key, left) in [("\u{3}", 130), ("\u{4}", 2)] {
+        for question in 0..4 {
+            let mut terminal = Terminal::new(&bench, "sandpit.toml");
+            let asked = "Mode (dry-run, paper, live) [dry-run]: ";
+            if question == 0 {
+                terminal.shows(asked);
+                terminal.types(key);
+            } else {
+                terminal.answers(asked, "paper");
+                let text =
+                    |own: u8, text: &str| if question == own { key.into() } else { format!("{text}\n") };
+                terminal.hides("Key id of the paper account (not shown): ", &text(1, "PAPERKEY"));
+                if question > 1 {
+                    terminal.hides("Secret key (not shown): ", &text(2, SECRET));
+                }
+                if question > 2 {
+                    terminal.shows("Write this? (yes/no) [yes]: ");
+                    terminal.types(key);
+                }
+            }
+            let (code, screen) = terminal.ended();
+            assert_eq!(code, left, "{question}: {screen}");
+            assert!(left == 130 || screen.contains("no answer could be read"), "{question}: {screen}");
+            assert!(picture(bench.folder.path()) == before, "{question}: something was written: {screen}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sandpit_contract::Exit;
 
-use super::{Human, SetupArgs};
+use super::{Human, SetupArgs, say};
 use crate::{
     Failure, World,
     files::{Settings, trading_url},
@@ -16,6 +16,9 @@ use crate::{
 const MAX_SYMBOLS: usize = 100;
 /// The longest symbol.
 const MAX_SYMBOL_CHARS: usize = 16;
+
+/// How often a key is asked for.
+const MAX_TRIES: u32 = 3;
 
 /// What is to be.
 #[derive(Debug)]
@@ -111,23 +114,31 @@ fn is_address(url: &str) -> bool {
 }
 
 fn symbols(args: &SetupArgs, human: &mut Human, is_configured: bool) -> Result<Vec<String>, Failure> {
-    let text = if !args.symbols.is_empty() {
-        args.symbols.join(",")
-    } else if human.asks() && !is_configured {
-        human.text("Symbols, with commas between them", Some("SPY"))?
-    } else {
+    if !args.symbols.is_empty() {
+        let odd = |why| Failure::new(Exit::Usage, format!("--symbols: {why}"));
+        return parsed_symbols(&args.symbols.join(",")).map_err(odd);
+    }
+    if !human.asks() || is_configured {
         return Ok(Vec::new());
-    };
+    }
+    loop {
+        match parsed_symbols(&human.text("Symbols, with commas between them", Some("SPY"))?) {
+            Ok(symbols) => return Ok(symbols),
+            Err(why) => say(&why),
+        }
+    }
+}
+
+/// Symbols with commas between them; why not, in words.
+fn parsed_symbols(text: &str) -> Result<Vec<String>, String> {
     let symbols: Vec<String> = text.split(',').map(|symbol| symbol.trim().to_uppercase()).collect();
     let plain = |symbol: &String| {
         let fits = (1..=MAX_SYMBOL_CHARS).contains(&symbol.len());
         fits && symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'.')
     };
     match symbols.iter().find(|symbol| !plain(symbol)) {
-        Some(odd) => Err(Failure::new(Exit::Usage, format!("--symbols: {odd:?} is no symbol such as SPY"))),
-        None if symbols.len() > MAX_SYMBOLS => {
-            Err(Failure::new(Exit::Usage, format!("--symbols names more than {MAX_SYMBOLS}")))
-        }
+        Some(odd) => Err(format!("{odd:?} is no symbol such as SPY")),
+        None if symbols.len() > MAX_SYMBOLS => Err(format!("more than {MAX_SYMBOLS} symbols are named")),
         None => Ok(symbols),
     }
 }
@@ -156,8 +167,14 @@ fn host_keys(
         return Err(Failure::new(Exit::Usage, what));
     }
     let mut word = |question: &str| -> Result<Secret, Failure> {
-        let text = human.hidden(question)?;
-        Secret::new(&text).ok_or_else(|| Failure::new(Exit::Usage, format!("{question}: that is no key")))
+        // Bounded: a terminal that has gone answers with nothing, for ever.
+        for _ in 0..MAX_TRIES {
+            match Secret::new(&human.hidden(question)?) {
+                Some(secret) => return Ok(secret),
+                None => say("that is no key: one word is expected"),
+            }
+        }
+        Err(Failure::new(Exit::Usage, format!("{question}: no key was given; nothing was written")))
     };
     let id = word(&format!("Key id of the {mode} account"))?;
     Ok(Some(KeyPair { id, secret: word("Secret key")? }))

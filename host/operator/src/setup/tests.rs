@@ -52,22 +52,17 @@ impl Bench {
     }
 
     fn run(&self, more: &[&str]) -> Result<(), Failure> {
+        let all: Vec<_> = ["--offline"].into_iter().chain(more.iter().copied()).collect();
+        self.run_online(&all)
+    }
+
+    fn run_online(&self, more: &[&str]) -> Result<(), Failure> {
         let config = self.path("sandpit.toml").display().to_string();
         let keys = self.path("keys").display().to_string();
         let examples = self.path("examples").display().to_string();
+        let mut line = vec!["setup", "--yes", "--config", &config, "--key-file", &keys];
         // Users that every machine has.
-        let mut line = vec![
-            "setup",
-            "--yes",
-            "--offline",
-            "--config",
-            &config,
-            "--key-file",
-            &keys,
-            "--examples",
-            &examples,
-        ];
-        line.extend(["--host-user", "root", "--watchdog-user", "root"]);
+        line.extend(["--examples", &examples, "--host-user", "root", "--watchdog-user", "root"]);
         line.extend(more);
         setup(&Line::try_parse_from(line).expect("a command line").setup, &world())
     }
@@ -186,6 +181,9 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     };
     refused(&["--url", "ftp://x"], Exit::Usage, "is no address");
     refused(&["--symbols", "SP Y"], Exit::Usage, "is no symbol");
+    refused(&["--symbols", "ABCDEFGHIJKLMNOPQ"], Exit::Usage, "is no symbol");
+    let many = vec!["SPY"; 101].join(",");
+    refused(&["--symbols", &many], Exit::Usage, "more than 100 symbols");
     refused(&["--symbols", "SPY", "--strategy", "../x"], Exit::Usage, "is no name of a strategy");
     fs::write(bench.path("keys"), "AKLIVE\nhush\n").expect("written");
     refused(&["--broker", "alpaca", "--mode", "paper"], Exit::Config, "is one of a live account");
@@ -214,4 +212,76 @@ fn without_files_there_are_those_of_the_package() {
     let plan = Plan::make(&args, &answers, &world()).expect("a plan").describe().join("\n");
     assert!(plan.contains("etc/sandpit.toml: a new file") && plan.contains("etc/watchdog.toml: a new file"));
     assert!(!plan.contains("hush") && !plan.contains("KEYID"), "{plan}");
+}
+
+#[test]
+fn an_upgrade_that_will_ask_is_told_of_before() {
+    let conffiles = "/etc/sandpit/sandpit.toml\n/etc/sandpit/watchdog.toml\n";
+    let check = |written: &[&str], conffiles: &str, expected: Option<&str>| {
+        let written: Vec<_> = written.iter().map(PathBuf::from).collect();
+        let note = upgrade_note(&written, conffiles);
+        assert_eq!(note.is_some(), expected.is_some(), "{note:?}");
+        assert!(note.unwrap_or_default().contains(expected.unwrap_or_default()));
+    };
+    let both = ["/etc/sandpit/watchdog.toml", "/etc/sandpit/sandpit.toml"];
+    check(&both, conffiles, Some("watchdog.toml and /etc/sandpit/sandpit.toml came with the package"));
+    check(&both, "", None);
+    check(&["/etc/sandpit/credentials/host-key-id", "/srv/sandpit.toml"], conffiles, None);
+}
+
+/// Two accounts, keys that are not accepted, symbols that are not traded: seen before a byte is written.
+#[test]
+fn what_the_broker_says_is_looked_at_before_anything_is_written() {
+    let bench = Bench::new();
+    fs::write(bench.path("other"), "OTHER\nhush\n").expect("written");
+    let other = bench.path("other").display().to_string();
+    let refused = |args: &[&str], exit: Exit, words: &str| {
+        let url = broker();
+        let before = bench.picture();
+        let all: Vec<_> = ["--url", &url].into_iter().chain(args.iter().copied()).collect();
+        let failure = bench.run_online(&all).expect_err(words);
+        assert_eq!(failure.exit, exit, "{}", failure.sentence);
+        assert!(failure.sentence.contains(words), "{}", failure.sentence);
+        assert!(!failure.sentence.contains("hush"), "{}", failure.sentence);
+        assert_eq!(bench.picture(), before, "nothing was written");
+    };
+    refused(&["--watchdog-key-file", &other], Exit::Config, "both have to be of the account that is traded");
+    refused(&["--symbols", "HALT"], Exit::Config, "does not trade HALT");
+    refused(&["--symbols", "SPY,NOPE"], Exit::Config, "does not know NOPE");
+    fs::write(bench.path("keys"), "WRONG\nhush\n").expect("written");
+    refused(&[], Exit::Broker, "does not accept the key of the host (403)");
+    fs::write(bench.path("keys"), "LATE\nhush\n").expect("written");
+    refused(&[], Exit::Config, "the machine's clock is 60 s behind the broker's");
+    fs::write(bench.path("keys"), "KEYID\nhush\n").expect("written");
+    let url = broker();
+    bench.run_online(&["--url", &url, "--symbols", "SPY"]).expect("nothing is wrong with it");
+}
+
+/// A broker on loopback: each key has an account of its own, `WRONG` none, and `LATE` another clock.
+fn broker() -> String {
+    use std::io::{BufRead, BufReader};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let has = |words: &str| head.iter().any(|line| line.contains(words));
+            let key = head.iter().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("APCA-API-KEY-ID").then_some(value)
+            });
+            let (status, body) = match key {
+                Some("WRONG") => ("403 Forbidden", "{}".to_owned()),
+                _ if has("/assets/NOPE") => ("404 Not Found", "{}".to_owned()),
+                _ if has("/assets/") => ("200 OK", format!("{{\"tradable\":{}}}", !has("/assets/HALT"))),
+                key => ("200 OK", format!("{{\"id\":\"{}\"}}", key.unwrap_or_default())),
+            };
+            let minute = if key == Some("LATE") { 17 } else { 16 };
+            let date = format!("Date: Thu, 01 Jan 1970 00:{minute}:40 GMT\r\nConnection: close\r\n");
+            let _ = write!(&stream, "HTTP/1.1 {status}\r\n{date}Content-Length: {}\r\n\r\n", body.len())
+                .and_then(|()| (&stream).write_all(body.as_bytes()));
+        }
+    });
+    format!("http://{address}")
 }
