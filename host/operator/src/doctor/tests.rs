@@ -291,7 +291,13 @@ fn a_check_that_hangs_costs_its_own_line_and_no_more() {
         Check { name: "good", look: good, bound: Duration::from_secs(60) },
         Check { name: "hangs", look: hangs, bound },
     ];
+    let seconds = || {
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+        now.expect("a clock").tv_sec()
+    };
+    let begun = seconds();
     let found = examine(&checks, &Arc::new(Bench::new().site()));
+    assert!(seconds() - begun < 15, "a bound of 100 ms is none");
     let levels: Vec<_> = found.iter().map(|finding| finding.level).collect();
     assert_eq!(levels, [Level::Fail, Level::Fail, Level::Ok, Level::Fail], "{found:?}");
     assert_eq!(verdict(&found), Exit::Incomplete);

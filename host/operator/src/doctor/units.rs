@@ -92,5 +92,8 @@ mod tests {
         check("inactive", "enabled", Some(Level::Fail));
         check("failed", "enabled", Some(Level::Fail));
         check("", "", Some(Level::Fail));
+        let found = judge("x.service", "Result=exit-code\nActiveState=failed\n").expect("a finding");
+        assert!(found.found.contains("has failed (exit-code)"), "{found:?}");
+        assert!(found.mend.is_some_and(|mend| mend.contains("systemctl reset-failed x.service")));
     }
 }
