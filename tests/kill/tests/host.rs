@@ -204,6 +204,29 @@ fn a_host_that_is_started_after_the_kill_dies() {
     scenario(setup, act, Expect::killed(&["operator"]));
 }
 
+/// The clock answers and the account does not: no host can start, and that is nobody's crash.
+#[test]
+fn a_broker_that_half_works_lets_no_host_start_and_kills_nobody() {
+    let setup = Setup { mode: Mode::Attach, ..Setup::default() };
+    let act = |rig: &mut Rig| {
+        let mark = rig.story.mark();
+        rig.signal_host(Signal::SIGTERM)?;
+        rig.said(mark, "the host has said goodbye", BOUND)?;
+        rig.sim.fault(&json!({"kind": "server_error", "status": 503, "path": "/v2/account"}))?;
+        for _ in 0..2 {
+            let mark = rig.story.mark();
+            rig.start_host()?;
+            rig.said(mark, "host connected", BOUND)?;
+            rig.said(mark, "the host has said goodbye", BOUND)?;
+        }
+        rig.sim.heal()?;
+        rig.start_host()?;
+        rig.sent_orders(rig.story.mark(), 3)?;
+        rig.put_flag().map(drop)
+    };
+    scenario(setup, act, Expect::flagged());
+}
+
 /// A second host asks for the lease that the first one holds.
 fn two(mode: Mode) {
     let act = |rig: &mut Rig| {

@@ -1,11 +1,14 @@
 //! A service that starts, and one that stays down.
 
+use anyhow::Context;
 use sandpit_systemd_tests::{HOST, Stage, WATCHDOG};
+use serde_json::json;
 
 /// Ready, not merely started: the broker's truth is known, and the watchdog has its socket.
 fn is_up(stage: &Stage) -> anyhow::Result<()> {
     stage.await_state("leased");
-    for unit in [HOST, WATCHDOG] {
+    for (unit, watched) in [(HOST, "1min"), (WATCHDOG, "15s")] {
+        assert_eq!(stage.property(unit, "WatchdogUSec")?, watched, "{unit}");
         assert_eq!(stage.property(unit, "ActiveState")?, "active", "{unit}");
         assert_eq!(stage.property(unit, "Type")?, "notify", "{unit}");
         assert_ne!(stage.property(unit, "StatusText")?, "", "{unit} says how it stands");
@@ -28,6 +31,34 @@ fn enabled_it_is_back_after_a_reboot_and_a_power_cut() -> anyhow::Result<()> {
     is_up(&stage)?;
     stage.lab.cut_power()?;
     is_up(&stage)
+}
+
+/// A breaker that trips at the very first reading is heard, whoever is there to hear it.
+#[test]
+fn a_loss_that_a_start_finds_kills_with_a_watchdog_and_without() -> anyhow::Result<()> {
+    let Some(stage) = Stage::set()? else { return Ok(()) };
+    stage.start()?;
+    stage.trade(3)?;
+    stage.lab.must(&format!(
+        "systemctl stop {HOST}
+         sed -i 's/^\\[limits\\].*/&\\ndrawdown_percent = 0.2/' /etc/sandpit/sandpit.toml"
+    ))?;
+    // Far less than the watchdog's own limits.
+    stage.tell("faults", &json!({"kind": "equity", "factor": 0.995, "path": "/v2/account"}))?;
+    stage.lab.run(&format!("systemctl start {HOST}"))?;
+    stage.await_state("killed");
+    let layer = stage.status().context("a status")?["kill"]["layer"].clone();
+    assert_eq!(layer, "trip");
+    stage.arm()?;
+    stage.lab.must(&format!("systemctl stop {WATCHDOG}"))?;
+    stage.lab.run(&format!("systemctl mask --runtime {WATCHDOG}; systemctl start {HOST}"))?;
+    stage.eventually("the kill switch", || {
+        let said = stage.lab.run("stat -c %U /run/sandpit/kill").ok()?;
+        (said.text == "sandpit").then_some(())
+    });
+    stage.lab.must(&format!("systemctl unmask --runtime {WATCHDOG}; systemctl start {WATCHDOG}"))?;
+    stage.await_state("killed");
+    Ok(())
 }
 
 #[test]

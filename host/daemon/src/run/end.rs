@@ -30,11 +30,14 @@ use crate::{
     recording::Recording,
 };
 
-/// How long strategies, and then desk and store, may take to end; real time. The watchdog waits for 10 s in
+/// How long strategies, and then desk and store, may take to end; real time. The watchdog waits for 15 s in
 /// all.
 const STRATEGIES_LIMIT: Duration = Duration::from_secs(3);
 const DESK_LIMIT: Duration = Duration::from_secs(5);
 const STORE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Of why a start failed, the watchdog's log has room for so much.
+const MAX_GOODBYE_CHARS: usize = 300;
 
 /// What has to be ended.
 pub(super) struct Host {
@@ -147,9 +150,17 @@ impl Host {
     }
 }
 
-/// A kill before the host stood: a breaker may trip at the very first reading. Nobody may have told the
-/// watchdog that a host is there, so the flag is the way to reach it.
-pub(super) fn killed_at_start(kill_switch_file: &Path, reason: &str) {
+/// A start that came to nothing, though the watchdog may have seen it: without a goodbye it would count as a
+/// crash, and a broker that half works for long enough as a crash loop, which is a kill.
+pub(super) fn goodbye(to_watchdog: Option<LeaseClient>, why: &str) {
+    if let Some(lease) = to_watchdog {
+        lease.leave(&ToWatchdog::Bye { reason: why.chars().take(MAX_GOODBYE_CHARS).collect() });
+    }
+}
+
+/// A kill before the host stood: a breaker may trip at the very first reading. Where the watchdog does not
+/// hear of it, the flag is the way to reach it.
+pub(super) fn killed_at_start(to_watchdog: Option<LeaseClient>, kill_switch_file: &Path, reason: &str) {
     tracing::error!(
         kill_layer = layer(kill_switch_file),
         event = "killed",
@@ -157,7 +168,11 @@ pub(super) fn killed_at_start(kill_switch_file: &Path, reason: &str) {
          it measured \
          anew: `sandpit unfreeze --rebase`"
     );
-    if matches!(flag::look(kill_switch_file), Flag::Absent) {
+    if matches!(flag::look(kill_switch_file), Flag::Present) {
+        return;
+    }
+    let trip = ToWatchdog::Trip { reason: reason.into() };
+    if !to_watchdog.is_some_and(|lease| lease.finish(&trip)) {
         raise(kill_switch_file, reason);
     }
 }
@@ -196,9 +211,9 @@ mod tests {
     fn a_kill_at_the_start_raises_the_flag_and_leaves_one_that_is_there() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("kill");
-        killed_at_start(&file, "loss of the day");
+        killed_at_start(None, &file, "loss of the day");
         assert_eq!(std::fs::read_to_string(&file).expect("raised"), "loss of the day\n");
-        killed_at_start(&file, "another");
+        killed_at_start(None, &file, "another");
         assert_eq!(std::fs::read_to_string(&file).expect("still there"), "loss of the day\n");
     }
 }

@@ -3,7 +3,11 @@
 //! A variable that was lost in a deploy would else start the host on an empty file, silently: without the
 //! freeze, the peak of the equity and what the strategies hold.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
 
 use sandpit_contract::Exit;
 use sandpit_store::Database;
@@ -20,6 +24,8 @@ const FILE: &str = "database";
 pub(crate) fn check(folder: &Path, database: &Database) -> Result<(), Failure> {
     let path = folder.join(FILE);
     let last = match fs::read_to_string(&path) {
+        // What a power cut has left of it says nothing.
+        Ok(last) if last.trim().is_empty() => return Ok(()),
         Ok(last) => last,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => {
@@ -45,8 +51,16 @@ pub(crate) fn check(folder: &Path, database: &Database) -> Result<(), Failure> {
 /// # Errors
 /// [`Exit::State`] when the marker cannot be written.
 pub(super) fn keep(folder: &Path, database: &Database) -> Result<(), Failure> {
-    let path = folder.join(FILE);
-    fs::write(&path, format!("{}\n", kind(database))).map_err(|error| {
+    let (path, fresh) = (folder.join(FILE), folder.join(".database"));
+    let text = format!("{}\n", kind(database));
+    if fs::read_to_string(&path).is_ok_and(|last| last == text) {
+        return Ok(());
+    }
+    let written = File::create(&fresh).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&fresh, &path)).map_err(|error| {
         let what = format!("cannot write {}: {error}", path.display());
         Failure::new(Exit::State, what)
     })
@@ -61,6 +75,8 @@ const fn kind(database: &Database) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
@@ -79,5 +95,13 @@ mod tests {
         check(folder.path(), &file).expect("it is meant");
         keep(folder.path(), &file).expect("written");
         check(folder.path(), &server).expect_err("another kind again");
+        // A full disk, or a power cut.
+        fs::write(folder.path().join(FILE), "").expect("torn");
+        check(folder.path(), &server).expect("nothing is known any more");
+        keep(folder.path(), &server).expect("written");
+        let inode = || fs::metadata(folder.path().join(FILE)).expect("there").ino();
+        let before = inode();
+        keep(folder.path(), &server).expect("nothing to write");
+        assert_eq!(inode(), before, "what is right already is left alone");
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::{
     config::{Config, Mode},
     flag::{self, Flag},
-    lease::Lease,
+    lease::{Lease, LeaseClient},
     service::Service,
 };
 
@@ -72,11 +72,12 @@ pub(crate) async fn run(config: Config, service: &Service) -> Result<Exit, Failu
     let kill_switch_file = config.kill_switch_file.clone();
     endings.watch_flag(kill_switch_file.clone());
     // A start may take long; it can be ended at any point, because nothing was sent yet.
+    let mut to_watchdog = None;
     let started = tokio::select! {
         biased;
-        ending = next(&mut reasons) => Err(ending),
-        host = start(config, lease, &endings, service) => match host {
-            Err(failure) => Err(of_failed_start(failure, &mut reasons)?),
+        ending = next(&mut reasons) => Err(Ok(ending)),
+        host = start(config, lease, &endings, service, &mut to_watchdog) => match host {
+            Err(failure) => Err(of_failed_start(failure, &mut reasons)),
             Ok(host) => match reasons.try_recv() {
                 Ok(ending) => return Ok(end(host, ending, &mut reasons, service).await),
                 Err(_) => Ok(host),
@@ -85,12 +86,17 @@ pub(crate) async fn run(config: Config, service: &Service) -> Result<Exit, Failu
     };
     let host = match started {
         Ok(host) => host,
-        Err(ending) => {
+        Err(Err(failure)) => {
+            end::goodbye(to_watchdog, &failure.sentence);
+            return Err(failure);
+        }
+        Err(Ok(ending)) => {
             service.stopping(&ending.text());
             match &ending {
-                Ending::Kill { reason } => end::killed_at_start(&kill_switch_file, reason),
+                Ending::Kill { reason } => end::killed_at_start(to_watchdog, &kill_switch_file, reason),
                 Ending::Asked | Ending::Drain { .. } | Ending::Broken { .. } => {
                     tracing::warn!(reason = ending.text(), event = "stopped", "ended while it started");
+                    end::goodbye(to_watchdog, &ending.text());
                 }
             }
             return Ok(ending.exit());
@@ -118,6 +124,7 @@ async fn start(
     lease: Arc<Lease>,
     endings: &Endings,
     service: &Service,
+    to_watchdog: &mut Option<LeaseClient>,
 ) -> Result<end::Host, Failure> {
     let mode = config.mode;
     let prepared = prepare::prepare(config, lease, service).await?;
@@ -125,11 +132,11 @@ async fn start(
         Mode::DryRun => {
             let dry_run = prepared.parts.dry_run();
             let (broker, orders) = (Arc::new(dry_run.clone()), Arc::new(dry_run.clone()));
-            start::start(prepared, broker, orders, Some(dry_run), endings, service).await
+            start::start(prepared, broker, orders, Some(dry_run), endings, service, to_watchdog).await
         }
         Mode::Paper | Mode::Live => {
             let alpaca = prepared.parts.alpaca.clone();
-            start::start(prepared, alpaca.clone(), alpaca, None, endings, service).await
+            start::start(prepared, alpaca.clone(), alpaca, None, endings, service, to_watchdog).await
         }
     }
 }

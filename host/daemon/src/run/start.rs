@@ -13,7 +13,7 @@ use sandpit_cores::reconcile::Claim;
 use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, DeskStats, Reconciled};
 use sandpit_ingest::{IngestStats, Resubscription};
 use sandpit_risk::Gates;
-use sandpit_store::{Database, Store};
+use sandpit_store::{Database, Store, StoreError};
 use sandpit_types::{Bar, MarketClock, MarketTime, Pulse, Symbol};
 use tokio::{
     runtime::Handle,
@@ -48,7 +48,8 @@ pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 /// Inputs that may wait for the desk.
 const DESK_INPUTS: usize = 4_096;
 
-/// Reconciles and starts every loop. `dry_run` is given when the venue in this process is the broker.
+/// Reconciles and starts every loop. `dry_run` is given when the venue in this process is the broker. The way
+/// to the watchdog is left to the caller, who says goodbye should this fail or be cut short.
 ///
 /// # Errors
 /// When the store cannot be opened, the broker does not answer, or a strategy does not start.
@@ -59,13 +60,14 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     dry_run: Option<DryRun>,
     endings: &Endings,
     service: &Service,
+    to_watchdog: &mut Option<LeaseClient>,
 ) -> Result<Host, Failure> {
     let (stop, stopped) = watch::channel(false);
     endings.watch_task("monitor", tokio::spawn(prepared.monitor.serve(stopped.clone())));
     let mut prepared = prepared.parts;
     let quarantines = in_folder(&prepared, Quarantines::FOLDER, Quarantines::start)?;
     let account = Arc::new(OnceLock::new());
-    let lease = start_lease(&prepared, endings, quarantines.clone(), account.clone())?;
+    *to_watchdog = Some(start_lease(&prepared, endings, quarantines.clone(), account.clone())?);
     let store_pulse = Arc::new(Pulse::default());
     service.step("opening the records", STEP_WITHIN);
     let store = open_store(&prepared, store_pulse.clone()).await?;
@@ -127,7 +129,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let kill_switch_file = config.kill_switch_file.clone();
     Ok(Host {
         kill_switch_file,
-        lease,
+        lease: to_watchdog.take().expect("it was started above"),
         keeper,
         crew,
         snapshots,
@@ -195,7 +197,11 @@ async fn open_store(prepared: &Parts, pulse: Arc<Pulse>) -> Result<Store, Failur
     }
     marker::check(&prepared.folder, &database)?;
     let opened = Store::open_patiently(&database, pulse).await;
-    let store = opened.map_err(|error| Failure::new(Exit::State, error))?;
+    let store = opened.map_err(|error| {
+        // A server that is being started, or moved, is tried again, as a broker is.
+        let passes = matches!(error, StoreError::Open { may_pass: true, .. });
+        Failure::new(if passes { Exit::Broker } else { Exit::State }, error)
+    })?;
     tracing::info!(%database, "records");
     marker::keep(&prepared.folder, &database)?;
     Ok(store)

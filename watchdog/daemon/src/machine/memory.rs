@@ -135,7 +135,9 @@ impl Machine {
     ) -> bool {
         let was_trading = matches!(self.state, State::Starting | State::Leased | State::Suspect);
         let is_full = last.is_some_and(|usage| usage.percent() >= self.settings.drain_percent);
-        if !was_trading || !is_full || ending.signal != Some(9) {
+        // Of a host that others run nobody tells how it ended: it has said no goodbye, and that has to do.
+        let is_killed = ending.signal == Some(9) || ending == Ending::default();
+        if !was_trading || !is_full || !is_killed {
             return false;
         }
         let percent = last.map_or(0, Usage::percent);

@@ -174,6 +174,12 @@ impl Machine {
             self.seal_if_done(now);
             return;
         }
+        // Without a code, after a goodbye, the host's last word stands.
+        let said_bye = host.is_some_and(|host| host.said_bye) && ending.code.is_none();
+        if said_bye && self.settings.mode == HostMode::Attach {
+            self.ended_in_order(now);
+            return;
+        }
         self.mark(Mark::HostEnded, Level::Warning, format!("host ended {how}"));
         if self.ended_for_memory(ending, last_usage, &largest, now) {
             return;
@@ -183,8 +189,6 @@ impl Machine {
             self.step(Event::Kill(Layer::Trip), "the host ended with the code of a kill", now);
             return;
         }
-        // Without a code, after a goodbye, the host's last word stands.
-        let said_bye = host.is_some_and(|host| host.said_bye) && ending.code.is_none();
         self.is_retry = !said_bye && self.may_restart(exit, leased_since.is_some());
         self.last_exit = exit;
         if self.is_retry {
@@ -206,6 +210,15 @@ impl Machine {
             );
             self.step(Event::EndedForGood, "", now);
         }
+    }
+
+    /// After a goodbye. Whether it comes again is for whoever runs it to know, who tells when it does not.
+    fn ended_in_order(&mut self, now: Now) {
+        (self.is_retry, self.last_exit, self.why_gone) = (false, None, None);
+        self.memory.took_host();
+        let text = "the host has said goodbye and ended; its orders stay as they are";
+        self.mark(Mark::HostEnded, Level::Notice, text.into());
+        self.step(Event::EndedForGood, "", now);
     }
 
     /// The watchdog started this one after another that ended: an address may not be free yet.

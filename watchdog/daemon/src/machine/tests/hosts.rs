@@ -168,7 +168,7 @@ fn a_host_that_said_goodbye_is_waited_for_and_not_started_again() {
         bench.tell(Input::Bye { reason: "as asked".into() });
         bench.tell(Input::HostLeft);
         bench.is_alive = false;
-        bench.run(9000);
+        bench.run(14_000);
         bench.check(State::Draining, &["Withhold"], &["Grant", "SignalKill", "Drain {"]);
         bench.run(1000);
         bench.check(State::Restarting, &["SignalKill"], &[]);
@@ -176,6 +176,24 @@ fn a_host_that_said_goodbye_is_waited_for_and_not_started_again() {
         bench.run(20_000);
         bench.check(State::Armed, &["not restarted"], &["StartHost", "impossible"]);
     }
+}
+
+/// A broker that half works lets no host start, for hours: whoever runs it starts it again and again.
+#[test]
+fn starts_that_come_to_nothing_are_no_crash_loop() {
+    let mut bench = Bench::leased(HostMode::Attach);
+    for _ in 0..200 {
+        bench.tell(Input::Bye { reason: "the broker does not answer".into() });
+        bench.tell(Input::HostLeft);
+        bench.tell(Input::HostEnded(Ending::default()));
+        bench.run(15_000);
+        bench.check(State::Armed, &["said goodbye"], &["[KILL]", "host-ended", "not restarted"]);
+        bench.pid += 1;
+        bench.join();
+        bench.run(100);
+    }
+    bench.run(1000);
+    bench.check(State::Leased, &["Grant"], &[]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn memory_drains_then_kills_the_process_not_the_trading() {
     // One that does not drain in time: one breach.
     let mut bench = Bench::leased(HostMode::Spawn);
     bench.memory(&[90; 5]);
-    bench.run(10_000);
+    bench.run(15_000);
     bench.check(State::Restarting, &["Drain", "SignalKill"], &["2. time"]);
 }
 
@@ -249,6 +249,19 @@ fn a_kill_from_outside_with_full_memory_is_a_breach() {
         assert_eq!(end(&mut bench, percent, signal), expected, "{percent} {signal}");
         bench.check(State::Leased, &["StartHost"], &["impossible"]);
     }
+    // How a host ended that somebody else runs is not told: without a goodbye it was ended.
+    for (percent, said_bye, expected) in [(85, false, 1), (79, false, 0), (85, true, 0)] {
+        let mut bench = Bench::leased(HostMode::Attach);
+        bench.memory(&[percent]);
+        if said_bye {
+            bench.tell(Input::Bye { reason: "as asked".into() });
+        }
+        bench.is_alive = false;
+        bench.tell(Input::HostEnded(Ending::default()));
+        bench.run(50);
+        let breaches = bench.machine.strain(bench.now().boot).memory_breaches;
+        assert_eq!(breaches, expected, "{percent} {said_bye}");
+    }
     let mut bench = Bench::leased(HostMode::Spawn);
     (0..3).for_each(|_| {
         end(&mut bench, 85, 9);
@@ -374,7 +387,7 @@ fn a_pause_of_everything_is_nobodys_fault() {
     bench.memory(&[85; 5]);
     bench.check(State::Draining, &["Drain"], &[]);
     bench.ms += 60_000;
-    bench.run(9000);
+    bench.run(14_000);
     bench.check(State::Draining, &["stood still"], &["SignalKill"]);
     bench.run(1500);
     bench.check(State::Restarting, &["SignalKill"], &[]);
