@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{Read, stdin},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -20,8 +20,9 @@ use crate::{
     stopped::with_records,
 };
 
-/// A live host notes so often that it runs on its sign-off, real time.
-const NOTE_EVERY: Duration = Duration::from_secs(3_600);
+/// A live host notes so often that it runs on its sign-off, and looks whether it would start again; real
+/// time.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// A sign-off is never longer.
 const MAX_RECORD_BYTES: u64 = 256 * 1024;
 
@@ -66,25 +67,57 @@ pub(crate) fn gate(config: &Config) -> Result<Option<Record>, Failure> {
     if config.mode != Mode::Live {
         return Ok(None);
     }
-    let gate = Gate {
-        state_dir: &config.state_dir,
-        key_id: config.key_id.expose(),
-        limits: &config.limits.lines(),
-        now_unix_s: ambient::unix_s(),
-    };
-    gate.pass().map(Some).map_err(|why| Failure::new(Exit::Config, why))
+    let limits = config.limits.lines();
+    gate_of(config, &limits).pass().map(Some).map_err(|why| Failure::new(Exit::Config, why))
 }
 
-/// As long as the host runs, its sign-off is in use.
-pub(crate) fn stay_in_use(state_dir: PathBuf, record: Record) {
+fn gate_of<'a>(config: &'a Config, limits: &'a str) -> Gate<'a> {
+    let key_id = config.key_id.expose();
+    Gate { state_dir: &config.state_dir, key_id, limits, now_unix_s: ambient::unix_s() }
+}
+
+/// As long as the host runs, its sign-off is in use. What was changed since would keep its successor down, at
+/// night perhaps: that is said while somebody is awake who has changed it.
+pub(crate) fn stay_in_use(path: PathBuf, state_dir: PathBuf, record: Record) {
+    let mut told = None;
+    let mut look = move || {
+        if let Err(error) = golive::keep_in_use(&state_dir, &record, ambient::unix_s()) {
+            tracing::warn!(%error, "cannot note that the sign-off is in use");
+        }
+        let refused = would_start(&path).err();
+        match &refused {
+            Some(why) if told != refused => tracing::error!(
+                event = "not-started",
+                "this host would not start again, and does not as long as that is so: {why}"
+            ),
+            None if told.is_some() => tracing::info!("this host would start again"),
+            Some(_) | None => {}
+        }
+        told = refused;
+    };
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(NOTE_EVERY).await;
-            if let Err(error) = golive::keep_in_use(&state_dir, &record, ambient::unix_s()) {
-                tracing::warn!(%error, "cannot note that the sign-off is in use");
-            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Ok(next) = tokio::task::spawn_blocking(move || {
+                look();
+                look
+            })
+            .await
+            else {
+                return;
+            };
+            look = next;
         }
     });
+}
+
+/// Whether the configuration as it is now would pass.
+fn would_start(path: &Path) -> Result<(), String> {
+    let config = Config::load(path, &ambient::environment()).map_err(|error| error.to_string())?;
+    if config.mode != Mode::Live {
+        return Ok(());
+    }
+    gate_of(&config, &config.limits.lines()).judge().map(drop)
 }
 
 /// A paper host leaves a salted hash of its key's id, so that the key is not taken for live.

@@ -175,14 +175,14 @@ fn load_without_keys(path: &Path) -> Result<Config, Failure> {
 
 fn run(path: &Path) -> Result<Exit, Failure> {
     let service = Service::of(&ambient::environment());
-    let outcome = load(path).and_then(|config| run_config(config, &service));
+    let outcome = load(path).and_then(|config| run_config(path, config, &service));
     if let Err(failure) = &outcome {
         service.stopping(&failure.sentence);
     }
     outcome
 }
 
-fn run_config(config: Config, service: &Service) -> Result<Exit, Failure> {
+fn run_config(path: &Path, config: Config, service: &Service) -> Result<Exit, Failure> {
     let signed = golive::gate(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -191,7 +191,7 @@ fn run_config(config: Config, service: &Service) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let ending = runtime.block_on(async {
         if let Some(record) = signed {
-            golive::stay_in_use(config.state_dir.clone(), record);
+            golive::stay_in_use(path.to_owned(), config.state_dir.clone(), record);
         }
         // It is large: not on the stack of the thread that waits for it.
         Box::pin(run::run(config, service)).await

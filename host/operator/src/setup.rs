@@ -9,9 +9,8 @@ mod edit;
 mod plan;
 
 use std::{
-    fs,
     io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -28,8 +27,8 @@ use crate::{
 
 /// `sandpit-watchdog arm` may have to lift a suspension at the broker.
 const ARM_WAIT: Duration = Duration::from_secs(30);
-/// The package's configuration files, as dpkg keeps their names.
-const CONFFILES: &str = "/var/lib/dpkg/info/sandpit.conffiles";
+/// Asking the service manager takes no longer, else it is not asked.
+const ASK_WAIT: Duration = Duration::from_secs(5);
 /// The longest reason.
 const MAX_REASON_CHARS: usize = 1_000;
 
@@ -144,6 +143,7 @@ pub fn setup(args: &SetupArgs, world: &World) -> Result<(), Failure> {
     }
     let plan = Plan::make(args, &answers, world)?;
     plan.refuse_live(args, &mut human)?;
+    let has_changed = !plan.is_empty();
     if plan.is_empty() {
         say("nothing to change: it is set up as asked for");
     } else {
@@ -151,36 +151,32 @@ pub fn setup(args: &SetupArgs, world: &World) -> Result<(), Failure> {
         if human.asks() && !human.yes("Write this?", true)? {
             return Err(Failure::new(Exit::Usage, "nothing was written, as you said"));
         }
-        let written = plan.write()?;
-        written.iter().for_each(|path| say(&format!("wrote {}", path.display())));
-        upgrade_note(&written, &fs::read_to_string(CONFFILES).unwrap_or_default())
-            .iter()
-            .for_each(|note| say(note));
+        plan.write()?.iter().for_each(|path| say(&format!("wrote {}", path.display())));
     }
     if let Some(path) = args.key_file.iter().chain(&args.watchdog_key_file).find(|path| path.is_file()) {
         say(&format!("note: {} is not needed any more: remove it", path.display()));
     }
     arm(args, &answers, world, &mut human)?;
-    let next = match answers.mode.as_str() {
-        "live" => "next: sandpit golive, then start the services",
-        _ => "next: sandpit doctor, then start the services",
-    };
-    say(next);
+    say(&next_step(&answers.mode, has_changed && runs()));
     Ok(())
 }
 
-/// What the next version of the package will ask when one of its own files, the `conffiles`, was changed.
-fn upgrade_note(written: &[PathBuf], conffiles: &str) -> Option<String> {
-    let is_packaged =
-        |path: &&PathBuf| conffiles.lines().any(|line| Path::new(line.trim()) == path.as_path());
-    let changed: Vec<_> = written.iter().filter(is_packaged).map(|path| path.display().to_string()).collect();
-    (!changed.is_empty()).then(|| {
-        format!(
-            "note: {} came with the package: should an upgrade ask, keep your version (N, or unattended \
-             -o Dpkg::Options::=--force-confold)",
-            changed.join(" and ")
-        )
-    })
+/// What is to be done now. A service that runs goes on with what it has read at its start.
+fn next_step(mode: &str, runs: bool) -> String {
+    let check = if mode == "live" { "sandpit golive" } else { "sandpit doctor" };
+    let start = if runs {
+        "systemctl restart sandpit-watchdog sandpit-host: what runs has the old keys and configuration"
+    } else {
+        "start the services"
+    };
+    format!("next: {check}, then {start}")
+}
+
+/// Whether systemd runs one of the services.
+fn runs() -> bool {
+    let asked =
+        Program::new("systemctl").args(["is-active", "sandpit-host.service", "sandpit-watchdog.service"]);
+    asked.run(ASK_WAIT).is_ok_and(|ended| ended.out.lines().any(|line| line == "active"))
 }
 
 /// Never by itself: a reason has to come from a human.

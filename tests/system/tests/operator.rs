@@ -500,8 +500,11 @@ fn the_configuration_and_the_log_are_shown() {
         eprintln!("SKIPPED: this machine has a journal, which is looked at instead of the host's file");
         return;
     }
-    let log = desk.ask(&["logs", "-n", "3", "--grep", "operators are heard"]).good();
-    assert_eq!(log["lines"].as_array().map(Vec::len), Some(1), "{log}");
+    // The socket is made beside the start, and may be later than what `start` waits for.
+    wait_for("the line", Duration::from_secs(20), || {
+        let log = desk.ask(&["logs", "-n", "3", "--grep", "operators are heard"]).good();
+        (log["lines"].as_array().map(Vec::len) == Some(1)).then_some(())
+    });
     let log = sandpit(&desk.config(), &["logs", "-n", "2"]);
     assert_eq!((log.code, log.text.lines().count()), (Some(0), 2), "{log:?}");
 }

@@ -633,6 +633,7 @@ fn setup_asks_at_a_terminal_until_the_answer_fits() {
     let mut terminal = Terminal::new(&bench, "sandpit.toml");
     terminal.answers("Mode (dry-run, paper, live) [dry-run]: ", "papyrus");
     terminal.answers("Mode (dry-run, paper, live) [dry-run]: ", "paper");
+    terminal.answers("Symbols, with commas between them [SPY]: ", "");
     terminal.hides("Key id of the paper account (not shown): ", "PAPERKEY two words\n");
     terminal.shows("that is no key: one word is expected");
     terminal.hides("Key id of the paper account (not shown): ", "PAPERKEY\n");
@@ -648,7 +649,7 @@ fn setup_asks_at_a_terminal_until_the_answer_fits() {
     assert_eq!(bench.log("credentials/host-secret-key"), format!("{SECRET}\n"));
     assert!(bench.log("sandpit.toml").contains("mode = \"paper\""));
 
-    // Without a configuration, broker and symbols are asked for as well; nothing is written after a no.
+    // Nothing is written after a no.
     let mut terminal = Terminal::new(&bench, "new/sandpit.toml");
     terminal.answers("Mode (dry-run, paper, live) [dry-run]: ", "paper");
     terminal.answers("Symbols, with commas between them [SPY]: ", "SPY,I B M");
@@ -676,6 +677,7 @@ fn a_setup_that_is_left_in_the_middle_writes_nothing() {
                 terminal.types(key);
             } else {
                 terminal.answers(asked, "paper");
+                terminal.answers("Symbols, with commas between them [SPY]: ", "SPY");
                 let text =
                     |own: u8, text: &str| if question == own { key.into() } else { format!("{text}\n") };
                 terminal.hides("Key id of the paper account (not shown): ", &text(1, "PAPERKEY"));

@@ -3,14 +3,19 @@
 use std::{
     fs,
     io::ErrorKind,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    time::Duration,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use nix::sys::statvfs::statvfs;
+use socket2::{Domain, Socket, Type};
 
 use super::{AS_ROOT, Finding, site::Site};
+use crate::{
+    child::Program,
+    place::{HOST_KEY, PANIC_TOKEN, WATCHDOG_KEY},
+};
 
 const MIB: u64 = 1 << 20;
 /// Less than this, and the journal of sessions gives way.
@@ -23,6 +28,11 @@ const INODES_FAIL_PERCENT: u64 = 1;
 /// What the host needs beside its strategies.
 const HOST_MB: u64 = 192;
 const HEALTH_WAIT: Duration = Duration::from_secs(3);
+const SYSTEMCTL_WAIT: Duration = Duration::from_secs(5);
+/// Ticks a second of `/proc/PID/stat`: the kernel's own, the same on every Linux.
+const TICKS: u64 = 100;
+/// A file that is written while a process starts is read by it.
+const START_SLACK: Duration = Duration::from_secs(2);
 
 /// Whether there is room where records are kept.
 pub(super) fn disk(site: &Site) -> Vec<Finding> {
@@ -58,7 +68,8 @@ fn judge(name: &'static str, what: String, free: u64, inodes_percent: u64) -> Fi
 /// Whether the limits on memory fit each other, the machine and the strategies.
 pub(super) fn memory(site: &Site) -> Vec<Finding> {
     let unit = site.place.unit("sandpit-host.service");
-    let unit_mb = unit.and_then(|path| directive_mb(&fs::read_to_string(path).ok()?, "MemoryMax"));
+    let of_file = || directive_mb(&fs::read_to_string(unit?).ok()?, "MemoryMax");
+    let unit_mb = manager_mb().or_else(of_file);
     let machine_mb = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_mb(&text));
     let folder = crate::files::Settings::path(site.settings.host(&["plugins_dir"]), "/etc/sandpit/plugins");
     let plugins = fs::read_dir(folder).map_or(0, |entries| {
@@ -73,6 +84,16 @@ pub(super) fn memory(site: &Site) -> Vec<Finding> {
         strategies_mb: plugins * site.settings.host_number(&["strategies", "memory_mb"]).unwrap_or(64),
     };
     vec![limits.judge()]
+}
+
+/// What systemd holds the host to, drop-ins included; `None` where it is not asked or has no limit.
+fn manager_mb() -> Option<u64> {
+    if !Path::new("/run/systemd/system").exists() {
+        return None;
+    }
+    let asked = Program::new("systemctl").args(["show", "-P", "MemoryMax", "sandpit-host.service"]);
+    let bytes: u64 = asked.run(SYSTEMCTL_WAIT).ok()?.out.trim().parse().ok()?;
+    Some(bytes / MIB)
 }
 
 /// What was found of memory, all in MiB.
@@ -144,13 +165,13 @@ fn total_mb(meminfo: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib >> 10)
 }
 
-/// Whether a process of ours runs a program whose file is another one by now.
+/// Whether a process of ours runs a program, a configuration or keys that are others by now.
 pub(super) fn restart(site: &Site) -> Vec<Finding> {
     let name = "restart";
     let Ok(processes) = fs::read_dir("/proc") else {
         return vec![Finding::unseen(name, "there is no /proc", AS_ROOT)];
     };
-    let (mut old, mut hidden) = (Vec::new(), false);
+    let (mut old, mut changed, mut hidden) = (Vec::new(), Vec::new(), false);
     for process in processes.flatten() {
         let Ok(comm) = fs::read_to_string(process.path().join("comm")) else { continue };
         // The kernel keeps 15 characters.
@@ -159,6 +180,12 @@ pub(super) fn restart(site: &Site) -> Vec<Finding> {
         }
         match fs::read_link(process.path().join("exe")) {
             Ok(program) => {
+                let is_ours = [&site.sandpit, &site.watchdog].contains(&&program);
+                if let Some(file) =
+                    is_ours.then(|| changed_since(site, comm.trim(), &process.path())).flatten()
+                {
+                    changed.push(format!("{} (of {})", file.display(), comm.trim()));
+                }
                 let program = program.display().to_string();
                 let replaced = program.strip_suffix(" (deleted)");
                 if replaced.is_some_and(|path| [&site.sandpit, &site.watchdog].contains(&&path.into())) {
@@ -174,6 +201,11 @@ pub(super) fn restart(site: &Site) -> Vec<Finding> {
         let mend = "systemctl restart sandpit-watchdog, then sandpit-host, outside market hours if you can";
         found.push(Finding::warn(name, what, mend));
     }
+    if !changed.is_empty() {
+        let what = format!("changed after the start, and not in force: {}", changed.join(", "));
+        let mend = "systemctl restart sandpit-watchdog sandpit-host, while somebody looks";
+        found.push(Finding::warn(name, what, mend));
+    }
     if hidden {
         found.push(Finding::unseen(name, "what other users' processes run", AS_ROOT));
     }
@@ -181,6 +213,28 @@ pub(super) fn restart(site: &Site) -> Vec<Finding> {
         found.push(Finding::ok(name, "nothing waits for a restart"));
     }
     found
+}
+
+/// A file that a running program has read at its start and that is another one by now.
+fn changed_since(site: &Site, comm: &str, process: &Path) -> Option<PathBuf> {
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let up_s: u64 = uptime.split('.').next()?.parse().ok()?;
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // Behind the name, which may have anything in it: the twentieth is the start, in ticks since the boot.
+    let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let age = Duration::from_secs(up_s.saturating_sub(ticks / TICKS));
+    let started = SystemTime::UNIX_EPOCH + Duration::from_secs((site.world.now_unix_s)()) - age;
+    let (config, keys) = if comm == "sandpit" {
+        (site.place.config.clone(), HOST_KEY.to_vec())
+    } else {
+        (site.place.watchdog_config(), [&WATCHDOG_KEY[..], &[PANIC_TOKEN]].concat())
+    };
+    let keys = keys.into_iter().flat_map(|name| [site.place.credential(name), site.place.encrypted(name)]);
+    let is_newer = |path: &PathBuf| {
+        let changed = fs::metadata(path).and_then(|found| found.modified());
+        changed.is_ok_and(|changed| changed > started + START_SLACK)
+    };
+    [config].into_iter().chain(keys).find(is_newer)
 }
 
 /// Whether the addresses to listen on are free, or taken by ourselves.
@@ -200,13 +254,20 @@ fn port(of: &str, address: &str, runs: bool) -> Finding {
     let Ok(parsed) = address.parse::<SocketAddr>() else {
         return Finding::fail(name, format!("{address:?} of {of} is no address"), mend);
     };
-    match TcpListener::bind(parsed) {
-        Ok(_) => Finding::ok(name, format!("{address} is free for {of}")),
+    match try_bind(parsed) {
+        Ok(()) => Finding::ok(name, format!("{address} is free for {of}")),
         Err(error) if error.kind() == ErrorKind::AddrInUse && (runs || answers_health(address)) => {
             Finding::ok(name, format!("{address} is taken by the service itself"))
         }
         Err(error) => Finding::fail(name, format!("{address} of {of} cannot be listened on: {error}"), mend),
     }
+}
+
+/// Whether somebody could listen there. It does not listen itself: a service that starts in this moment may.
+fn try_bind(address: SocketAddr) -> std::io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
 }
 
 /// Whether what listens there is one of ours.

@@ -92,6 +92,18 @@ impl Gate<'_> {
     /// # Errors
     /// Why it does not, in one sentence.
     pub fn pass(&self) -> Result<Record, String> {
+        let record = self.judge()?;
+        Use::note(self.state_dir, &record, self.now_unix_s).map_err(|error| {
+            format!("mode live is not accepted: {} cannot be written: {error}", self.state_dir.display())
+        })?;
+        Ok(record)
+    }
+
+    /// The same without a note: whether a host would start.
+    ///
+    /// # Errors
+    /// Why it would not, in one sentence.
+    pub fn judge(&self) -> Result<Record, String> {
         let refused = |why: String| format!("mode live is not accepted: {why} (sandpit golive)");
         let record = signed(self.state_dir).map_err(refused)?;
         let watchdog = watchdog_limits(&record.watchdog_config).map_err(refused)?;
@@ -101,8 +113,6 @@ impl Gate<'_> {
             .and_then(|()| record.judge_limits(self.limits, &watchdog))
             .and_then(|()| self.was_not_used_in_paper())
             .map_err(refused)?;
-        Use::note(self.state_dir, &record, self.now_unix_s)
-            .map_err(|error| refused(format!("{} cannot be written: {error}", self.state_dir.display())))?;
         Ok(record)
     }
 

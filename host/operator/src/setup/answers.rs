@@ -1,6 +1,6 @@
 //! What is to be set up: from the flags, from what is there, from the human.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use sandpit_contract::Exit;
 
@@ -41,11 +41,10 @@ impl Answers {
     /// [`Exit::Usage`] and [`Exit::Config`] when they cannot be.
     pub(super) fn gather(args: &SetupArgs, world: &World, human: &mut Human) -> Result<Self, Failure> {
         let there = Settings::read(&args.place);
-        let is_configured = args.place.config.exists();
         let current = there.host(&["broker", "name"]).unwrap_or("sim");
         let broker = match args.broker {
             Some(broker) => broker.word().to_owned(),
-            None if human.asks() && !is_configured => one_of(human, "Broker", &["sim", "alpaca"], current)?,
+            None if human.asks() => one_of(human, "Broker", &["sim", "alpaca"], current)?,
             None => current.to_owned(),
         };
         let mode = match args.mode {
@@ -60,7 +59,7 @@ impl Answers {
             let what = format!("--url {url:?} is no address: http:// or https:// and a host, no path");
             return Err(Failure::new(Exit::Usage, what));
         }
-        let symbols = symbols(args, human, is_configured)?;
+        let symbols = symbols(args, human, has_strategies(&there))?;
         let host_keys = host_keys(args, world, human, &mode)?;
         let watchdog_keys = match &args.watchdog_key_file {
             Some(path) => Some(KeyPair::of_two_lines(path)?),
@@ -113,12 +112,19 @@ fn is_address(url: &str) -> bool {
     })
 }
 
-fn symbols(args: &SetupArgs, human: &mut Human, is_configured: bool) -> Result<Vec<String>, Failure> {
+/// Whether a strategy has its symbols already.
+fn has_strategies(there: &Settings) -> bool {
+    let folder = Settings::path(there.host(&["plugins_dir"]), "/etc/sandpit/plugins");
+    let is_manifest = |path: &Path| path.extension().is_some_and(|ending| ending == "toml");
+    fs::read_dir(folder).is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(|one| is_manifest(&one.path()))))
+}
+
+fn symbols(args: &SetupArgs, human: &mut Human, has_strategies: bool) -> Result<Vec<String>, Failure> {
     if !args.symbols.is_empty() {
         let odd = |why| Failure::new(Exit::Usage, format!("--symbols: {why}"));
         return parsed_symbols(&args.symbols.join(",")).map_err(odd);
     }
-    if !human.asks() || is_configured {
+    if !human.asks() || has_strategies {
         return Ok(Vec::new());
     }
     loop {

@@ -150,8 +150,12 @@ fn folders(args: &SetupArgs, there: &Settings) -> Vec<Folder> {
     let etc = args.place.config.parent().map(Path::to_owned);
     let plugins = Settings::path(there.host(&["plugins_dir"]), "/etc/sandpit/plugins");
     let ours = etc.into_iter().chain([plugins]).map(|path| Folder { path, mode: 0o755, owner: root() });
-    let kill = there.kill_file().parent().map(Path::to_owned);
-    let kill = kill.into_iter().map(|path| Folder { path, mode: 0o755, owner: root() });
+    // The host may pull its own kill switch; nobody but root removes what is not his own.
+    let host = user(&args.place.host_user).filter(|_| nix::unistd::geteuid().is_root());
+    let kill = there.kill_file().parent().map(|path| match host {
+        Some((_, group)) => Folder { path: path.into(), mode: 0o1775, owner: Some((0, group.as_raw())) },
+        None => Folder { path: path.into(), mode: 0o755, owner: root() },
+    });
     let services =
         [(there.state_dir(), &args.place.host_user), (there.watchdog_dir(), &args.place.watchdog_user)];
     let services = services.into_iter().filter_map(|(path, name)| {

@@ -215,18 +215,10 @@ fn without_files_there_are_those_of_the_package() {
 }
 
 #[test]
-fn an_upgrade_that_will_ask_is_told_of_before() {
-    let conffiles = "/etc/sandpit/sandpit.toml\n/etc/sandpit/watchdog.toml\n";
-    let check = |written: &[&str], conffiles: &str, expected: Option<&str>| {
-        let written: Vec<_> = written.iter().map(PathBuf::from).collect();
-        let note = upgrade_note(&written, conffiles);
-        assert_eq!(note.is_some(), expected.is_some(), "{note:?}");
-        assert!(note.unwrap_or_default().contains(expected.unwrap_or_default()));
-    };
-    let both = ["/etc/sandpit/watchdog.toml", "/etc/sandpit/sandpit.toml"];
-    check(&both, conffiles, Some("watchdog.toml and /etc/sandpit/sandpit.toml came with the package"));
-    check(&both, "", None);
-    check(&["/etc/sandpit/credentials/host-key-id", "/srv/sandpit.toml"], conffiles, None);
+fn what_runs_has_to_be_restarted() {
+    assert_eq!(next_step("paper", false), "next: sandpit doctor, then start the services");
+    let live = next_step("live", true);
+    assert!(live.starts_with("next: sandpit golive, then systemctl restart sandpit-watchdog"), "{live}");
 }
 
 /// Two accounts, keys that are not accepted, symbols that are not traded: seen before a byte is written.
