@@ -30,7 +30,7 @@ pub(crate) struct Options {
 /// Programs of the package.
 const PROGRAMS: [&str; 3] = ["sandpit", "sandpit-watchdog", "sandpit-sim"];
 /// From where in the repository, to where in the package. What is configuration is said by its place, `etc`.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 14] = [
     ("systemd/sandpit-host.service", "lib/systemd/system/sandpit-host.service"),
     ("systemd/sandpit-watchdog.service", "lib/systemd/system/sandpit-watchdog.service"),
     ("systemd/sandpit-alert@.service", "lib/systemd/system/sandpit-alert@.service"),
@@ -39,12 +39,17 @@ const FILES: [(&str, &str); 12] = [
     ("systemd/catalog/sandpit.catalog", "usr/lib/systemd/catalog/sandpit.catalog"),
     ("systemd/examples/encrypted-host.conf", "usr/share/doc/sandpit/examples/encrypted-host.conf"),
     ("systemd/examples/encrypted-watchdog.conf", "usr/share/doc/sandpit/examples/encrypted-watchdog.conf"),
-    ("systemd/config/sandpit.toml", "etc/sandpit/sandpit.toml"),
-    ("systemd/config/watchdog.toml", "etc/sandpit/watchdog.toml"),
+    ("systemd/sandpit-watch.service", "lib/systemd/system/sandpit-watch.service"),
+    ("systemd/sandpit-watch.timer", "lib/systemd/system/sandpit-watch.timer"),
+    ("systemd/config/sandpit.toml", "usr/share/sandpit/config/sandpit.toml"),
+    ("systemd/config/watchdog.toml", "usr/share/sandpit/config/watchdog.toml"),
     ("README.md", "usr/share/doc/sandpit/README.md"),
     ("LICENSE", "usr/share/doc/sandpit/copyright"),
 ];
-const ALERT: (&str, &str) = ("systemd/alert", "usr/lib/sandpit/alert");
+/// Scripts that units run.
+const HELPERS: [(&str, &str); 2] =
+    [("systemd/alert", "usr/lib/sandpit/alert"), ("systemd/watch", "usr/lib/sandpit/watch")];
+/// Of the package itself.
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 /// From where below what `cargo xtask docs` makes, to where in the package; the pages first.
 const MANUALS: [(&str, &str); 4] = [
@@ -66,7 +71,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<PathBuf> {
     let version = options.version.clone().unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
     let stage = tempfile::tempdir_in(&target).context("no room beside what is built")?;
     let stage = stage.path();
-    mode(stage, 0o755)?;
     for program in PROGRAMS {
         let file = binaries.join(program);
         ensure!(file.exists(), "{} is not built: run cargo build --release --bins", file.display());
@@ -76,14 +80,18 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<PathBuf> {
     for (from, to) in FILES {
         put(&root.join(from), &stage.join(to), 0o644)?;
     }
-    put(&root.join(ALERT.0), &stage.join(ALERT.1), 0o755)?;
+    for (from, to) in HELPERS {
+        put(&root.join(from), &stage.join(to), 0o755)?;
+    }
     for folder in FOLDERS {
         fs::create_dir_all(stage.join(folder))?;
     }
-    mode(&stage.join("etc/sandpit/credentials"), 0o700)?;
     examples(root, &target.join("plugins"), stage)?;
     manuals(&binaries, stage)?;
     control(root, stage, &version)?;
+    // Whatever the umask of who builds it.
+    open_folders(stage)?;
+    mode(&stage.join("etc/sandpit/credentials"), 0o700)?;
     let architecture = output(Command::new("dpkg").arg("--print-architecture"))?;
     let folder = options.out.clone().unwrap_or(target);
     let package = folder.join(format!("sandpit_{version}_{architecture}.deb"));
@@ -136,7 +144,8 @@ fn manifest<'t>(page: &'t str, name: &str) -> Option<&'t str> {
     Some(&page[begin..end])
 }
 
-/// What `dpkg` is told: who it is, what it needs, which files an operator may have changed, what to run when.
+/// What `dpkg` is told: who it is, what it needs, what to run when. Nothing is a conffile: the configuration
+/// is edited by `sandpit setup`, and dpkg would ask about that at every upgrade.
 fn control(root: &Path, stage: &Path, version: &str) -> Result<()> {
     let folder = stage.join("DEBIAN");
     fs::create_dir_all(&folder)?;
@@ -155,8 +164,6 @@ fn control(root: &Path, stage: &Path, version: &str) -> Result<()> {
          broker. Nothing is started by the installation.\n"
     );
     fs::write(folder.join("control"), text)?;
-    let conffiles = FILES.iter().filter(|(_, to)| to.starts_with("etc/")).map(|(_, to)| format!("/{to}\n"));
-    fs::write(folder.join("conffiles"), conffiles.collect::<String>())?;
     for script in SCRIPTS {
         put(&root.join("systemd/deb").join(script), &folder.join(script), 0o755)?;
     }
@@ -193,6 +200,18 @@ fn put(from: &Path, to: &Path, permissions: u32) -> Result<()> {
     mode(to, permissions)
 }
 
+/// Every folder below may be entered by everybody.
+fn open_folders(folder: &Path) -> Result<()> {
+    mode(folder, 0o755)?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            open_folders(&path)?;
+        }
+    }
+    Ok(())
+}
+
 fn mode(path: &Path, permissions: u32) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(permissions))?;
     Ok(())
@@ -226,7 +245,7 @@ mod tests {
     #[test]
     fn every_file_of_the_table_is_there() {
         let root = crate::root();
-        for (from, _) in FILES.into_iter().chain([ALERT]) {
+        for (from, _) in FILES.into_iter().chain(HELPERS) {
             assert!(root.join(from).exists(), "{from}");
         }
         for script in SCRIPTS {

@@ -7,7 +7,7 @@ use sandpit_systemd_tests::Stage;
 
 /// One process tree of user 10001, as compose.yaml hardens it.
 const WALLS: &str = "-p User=10001 -p Group=10001 -p UMask=0077 -p CapabilityBoundingSet= \
-    -p NoNewPrivileges=yes -p ProtectSystem=strict -p PrivateTmp=yes -p MemorySwapMax=0 -p MemoryMax=1280M \
+    -p NoNewPrivileges=yes -p ProtectSystem=strict -p PrivateTmp=yes -p MemorySwapMax=0 -p MemoryMax=1792M \
     -p TasksMax=512 -p TimeoutStopSec=30 -p KillMode=mixed \
     -p ReadWritePaths='/var/lib/sandpit /var/lib/sandpit-watchdog /run/sandpit /run/sandpit-watchdog' \
     -E APCA_API_KEY_ID_FILE=/run/secrets/key-id -E APCA_API_SECRET_KEY_FILE=/run/secrets/secret-key \

@@ -9,7 +9,10 @@ fn an_installation_is_whole_and_starts_nothing() -> anyhow::Result<()> {
         assert_eq!(stage.property(unit, "ActiveState")?, "inactive", "{unit}");
         assert_eq!(stage.property(unit, "UnitFileState")?, "disabled", "{unit}");
     }
-    let said = stage.lab.run(&format!("systemd-analyze verify {HOST} {WATCHDOG} sandpit-alert@x.service"))?;
+    let said = stage.lab.run(&format!(
+        "systemd-analyze verify {HOST} {WATCHDOG} sandpit-alert@x.service \
+         sandpit-watch.service sandpit-watch.timer"
+    ))?;
     assert_eq!((said.code, said.text.as_str()), (0, ""), "systemd-analyze verify");
     for unit in [HOST, WATCHDOG] {
         let said = stage.lab.run(&format!("systemd-analyze security --no-pager --threshold=15 {unit}"))?;
@@ -20,7 +23,7 @@ fn an_installation_is_whole_and_starts_nothing() -> anyhow::Result<()> {
         "stat -c '%n %U:%G %a' /run/sandpit /var/lib/sandpit /var/lib/sandpit-watchdog \
          /etc/sandpit/credentials /etc/sandpit/credentials/* /etc/sandpit/*.toml",
     )?;
-    let expected = "/run/sandpit root:root 755
+    let expected = "/run/sandpit root:sandpit 1775
 /var/lib/sandpit sandpit:sandpit 700
 /var/lib/sandpit-watchdog sandpit-watchdog:sandpit 700
 /etc/sandpit/credentials root:root 700

@@ -75,9 +75,9 @@ fn upgrade_and_downgrade(stage: &Stage) -> anyhow::Result<()> {
         let (host, watchdog) = (stage.process(HOST), stage.process(WATCHDOG));
         stage.work(true)?;
         let package = stage.package(version)?;
-        stage.install(&package)?;
+        let said = stage.install(&package)?;
         assert_eq!(stage.lab.must("dpkg-query -W -f '${Version}' sandpit")?, version);
-        assert!(![0, host].contains(&stage.process(HOST)), "another host");
+        assert!(![0, host].contains(&stage.process(HOST)), "another host: {said}");
         assert!(![0, watchdog].contains(&stage.process(WATCHDOG)), "another watchdog");
         stage.await_state("leased");
         stage.trade(3)?;
@@ -92,5 +92,18 @@ fn upgrade_and_downgrade(stage: &Stage) -> anyhow::Result<()> {
         });
         eprintln!("{version}: installed while orders were sent; {open} open ones, host and broker agree");
     }
-    Ok(())
+    a_version_that_would_not_start(stage)
+}
+
+/// What runs is not restarted into a refusal.
+fn a_version_that_would_not_start(stage: &Stage) -> anyhow::Result<()> {
+    let (host, watchdog) = (stage.process(HOST), stage.process(WATCHDOG));
+    stage.lab.must("sed -i 's/^mode = .*/mode = \"papper\"/' /etc/sandpit/sandpit.toml")?;
+    let said = stage.install(&stage.package("1.2.0")?)?;
+    assert!(said.contains("sandpit-host.service GOES ON WITH THE OLD VERSION"), "{said}");
+    assert!(said.contains("papper"), "and why: {said}");
+    assert_eq!(stage.process(HOST), host);
+    assert!(![0, watchdog].contains(&stage.process(WATCHDOG)), "another watchdog");
+    stage.await_state("leased");
+    stage.trade(3)
 }

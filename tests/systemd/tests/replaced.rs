@@ -107,10 +107,43 @@ fn crashing(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One that is started again for ever never fails: somebody has to look.
+#[test]
+fn a_watchdog_that_does_not_come_up_is_told() -> anyhow::Result<()> {
+    let Some(stage) = Stage::set()? else { return Ok(()) };
+    stage.edit("sandpit-watch.service", "[Service]\\nEnvironment=SANDPIT_DOWN_S=0\\n")?;
+    stage.start()?;
+    assert_eq!(stage.property("sandpit-watch.timer", "ActiveState")?, "active");
+    let told = |stage: &Stage| -> anyhow::Result<usize> {
+        stage.lab.must("systemctl start sandpit-watch.service")?;
+        let said = stage.journal(&format!("-o cat -p alert -u sandpit-alert@{WATCHDOG}.service"))?;
+        Ok(said.matches(&format!("[ALERT] {WATCHDOG} does not come up")).count())
+    };
+    assert_eq!(told(&stage)?, 0, "both are up");
+    stage.lab.must(
+        "echo 'unknown = 1' >/lab/head; cat /lab/head /etc/sandpit/watchdog.toml >/lab/new
+         cp /lab/new /etc/sandpit/watchdog.toml",
+    )?;
+    stage.lab.run(&format!("systemctl restart {WATCHDOG}"))?;
+    stage.eventually("an alert", || (told(&stage).ok()? == 1).then_some(()));
+    assert_eq!(told(&stage)?, 1, "once an hour");
+    stage.lab.must("sed -i 1d /etc/sandpit/watchdog.toml")?;
+    stage.await_state("leased");
+    assert_eq!(told(&stage)?, 1);
+    stage.lab.must("test ! -e /run/sandpit-watch/sandpit-watchdog.service")?;
+    stage.lab.must(&format!("systemctl stop {WATCHDOG}"))?;
+    assert_eq!(told(&stage)?, 1, "somebody has stopped it");
+    Ok(())
+}
+
 /// The second net: systemd counts what each of the two says of its own progress.
 #[test]
 fn systemd_replaces_what_stands_still_by_itself() -> anyhow::Result<()> {
     let Some(stage) = Stage::set()? else { return Ok(()) };
+    // Sooner than the units say, for the test alone.
+    for unit in [HOST, WATCHDOG] {
+        stage.edit(unit, "[Service]\\nWatchdogSec=4\\n")?;
+    }
     stage.start()?;
     let old = signal(&stage, "STOP", WATCHDOG)?;
     let took = stage.replaced(WATCHDOG, old);

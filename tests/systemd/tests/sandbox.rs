@@ -43,6 +43,11 @@ fn keys_encrypted_to_the_machine_serve_as_well() -> anyhow::Result<()> {
     let checks = found["checks"].as_array().into_iter().flatten();
     let failed: Vec<_> = checks.filter(|check| check["level"] == "fail").collect();
     assert_eq!(failed, Vec::<&serde_json::Value>::new(), "it reads them, too");
+    let waits = || stage.lab.run("sandpit doctor").map(|said| said.text.contains("and not in force"));
+    assert!(!waits()?);
+    // As if it was changed long after the start.
+    stage.lab.must("touch -d '1 hour' /etc/sandpit/credentials/host-key-id.cred")?;
+    assert!(waits()?, "what runs has another key");
     Ok(())
 }
 

@@ -23,6 +23,12 @@ pub(crate) enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Say whether a configuration is valid; nothing else is done.
+    Check {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Allow trading; after a kill, allow it again.
     Arm {
         /// Why, for the record.

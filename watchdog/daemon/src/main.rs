@@ -81,6 +81,7 @@ fn main() -> ExitCode {
         Command::Arm { reason, config } => {
             load(&config).and_then(|config| say(operator::arm(&config, &reason)))
         }
+        Command::Check { config } => load(&config).and_then(|_| say(Ok("valid".into()))),
         Command::Status { config, json } => {
             load(&config).and_then(|config| say(operator::status(&config, json)))
         }
