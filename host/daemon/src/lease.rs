@@ -65,9 +65,23 @@ impl Lease {
         self.deadline.swap(deadline.as_nanos(), Ordering::AcqRel) == 0
     }
 
+    /// Forgets a right that has run out; says whether there was one.
+    fn lapse(&self, now: BootTime) -> bool {
+        let deadline = self.deadline.load(Ordering::Acquire);
+        deadline != 0 && deadline <= now.as_nanos() && self.withdraw()
+    }
+
     /// Takes the right away until the next grant; says whether there was one.
     fn withdraw(&self) -> bool {
         self.deadline.swap(0, Ordering::AcqRel) != 0
+    }
+}
+
+/// Says it when the right has run out because nobody renews it.
+fn look_at_the_end(lease: &Lease) {
+    if lease.lapse(ambient::boot_now()) {
+        let reason = "the watchdog is away, or says nothing";
+        tracing::warn!(reason, event = "lease-lost", "the right to trade has run out");
     }
 }
 
@@ -178,6 +192,7 @@ fn run(parts: &LeaseParts, stop: &AtomicBool) -> Option<OwnedFd> {
         if standing.is_none() {
             let _ = poll(&mut [], PollTimeout::from(BEAT_MS));
         }
+        look_at_the_end(&parts.lease);
     }
     parts.lease.revoke();
     standing
@@ -218,6 +233,7 @@ fn serve(parts: &LeaseParts, fd: OwnedFd, stop: &AtomicBool, sequence: &mut u64)
         if !read_all(parts, &fd, &mut packet) {
             return None;
         }
+        look_at_the_end(&parts.lease);
     }
     Some(fd)
 }
@@ -324,6 +340,16 @@ mod tests {
             let packet = encode(message).expect("short");
             send(self.watchdog, &packet, MsgFlags::empty()).expect("it listens");
         }
+    }
+
+    #[test]
+    fn a_right_that_runs_out_is_told_once() {
+        let at = BootTime::from_nanos;
+        let lease = Lease::default();
+        assert!(!lease.lapse(at(9)), "there was none");
+        assert!(lease.grant(at(5)));
+        assert!(!lease.lapse(at(4)) && lease.lapse(at(5)) && !lease.lapse(at(6)));
+        assert!(lease.grant(at(9)), "the next one is told again");
     }
 
     #[test]

@@ -51,7 +51,7 @@ const SIGNAL_AGAIN: Duration = Duration::from_secs(2);
 /// Why there is no lease while the broker refuses us.
 const KEY_REFUSED: &str =
     "the broker refuses the watchdog's key: check APCA_API_KEY_ID and APCA_API_SECRET_KEY";
-/// A stopping watchdog waits so long for its host, or for its latch.
+/// A stopping watchdog goes on with a kill, or waits for its latch, for so long.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -362,7 +362,7 @@ impl Machine {
             return;
         }
         self.enter(State::Stopping, now);
-        self.deadline = Some(now.boot + STOP_WAIT);
+        self.deadline = Some(now.boot + DRAIN_WAIT);
         self.out.push(Output::SignalTerm);
     }
 }

@@ -155,7 +155,7 @@ fn say(found: &Reconciled) {
 
 fn exit_of(error: &DeskError) -> Exit {
     match error {
-        DeskError::Broker(_) => Exit::Broker,
+        DeskError::Broker(_) | DeskError::Store(StoreError::Open { may_pass: true, .. }) => Exit::Broker,
         DeskError::Store(_) | DeskError::Stored { .. } | DeskError::OtherAccount { .. } => Exit::State,
     }
 }

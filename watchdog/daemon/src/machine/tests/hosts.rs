@@ -205,7 +205,9 @@ fn stopping_takes_the_host_along_within_a_bound() {
     bench.check(State::Stopping, &["Exit"], &["StartHost"]);
     let mut bench = Bench::leased(HostMode::Spawn);
     bench.tell(Input::Stop);
-    bench.run(10_000);
+    bench.run(14_000);
+    bench.check(State::Stopping, &[], &["SignalKill"]);
+    bench.run(1000);
     bench.check(State::Stopping, &["SignalKill", "Exit"], &[]);
     let mut bench = Bench::leased(HostMode::Attach);
     bench.tell(Input::Stop);
