@@ -5,6 +5,9 @@ mod page;
 use self::page::Page;
 use crate::{BudgetFigures, Snapshot, StreamFigures};
 
+/// Positions that are shown.
+const MAX_POSITIONS: usize = 100;
+
 /// Whether the reader may know what is money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Money {
@@ -149,6 +152,25 @@ fn money(page: &mut Page, snapshot: &Snapshot) {
         let help = "Unrealised profit and loss of a strategy's position";
         page.gauge("sandpit_strategy_unrealised_usd", help, &[(&labels, strategy.unrealised_usd)]);
     }
+    if snapshot.reconciled {
+        positions(page, snapshot);
+    }
+}
+
+/// The largest positions, and the sum of all without their signs. Symbols are as many as the universe has, so
+/// the number of series is bounded here.
+fn positions(page: &mut Page, snapshot: &Snapshot) {
+    let valued = snapshot.positions.iter();
+    let mut valued: Vec<_> =
+        valued.filter_map(|held| Some((held.symbol.as_str(), held.value_usd?))).collect();
+    let gross: f64 = valued.iter().map(|(_, value)| value.abs()).sum();
+    let help = "What all positions with a price are worth, long and short added up";
+    page.gauge("sandpit_gross_exposure_usd", help, &[(&[], gross)]);
+    valued.sort_by(|(_, left), (_, right)| right.abs().total_cmp(&left.abs()));
+    for (symbol, value) in valued.into_iter().take(MAX_POSITIONS) {
+        let help = "What a position is worth, negative when short; the 100 largest";
+        page.gauge("sandpit_position_value_usd", help, &[(&[("symbol", symbol)], value)]);
+    }
 }
 
 fn sequence(page: &mut Page, snapshot: &Snapshot) {
@@ -247,8 +269,8 @@ fn flag(on: bool) -> f64 {
 mod tests {
     use super::*;
     use crate::{
-        HistogramFigures, JournalFigures, LoopFigures, OrderFigures, PriorityFigures, RecordFigures,
-        StrategyFigures, WindowFigures,
+        HistogramFigures, JournalFigures, LoopFigures, OrderFigures, PositionFigures, PriorityFigures,
+        RecordFigures, StrategyFigures, WindowFigures,
     };
 
     #[test]
@@ -321,6 +343,25 @@ mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");
         }
+    }
+
+    #[test]
+    fn the_largest_positions_are_shown_to_who_may_know() {
+        let held = |at: u32| PositionFigures {
+            symbol: format!("S{at}"),
+            value_usd: (at > 0).then(|| if at.is_multiple_of(2) { f64::from(at) } else { -f64::from(at) }),
+            ..PositionFigures::default()
+        };
+        let positions = (0..=150).map(held).collect();
+        let snapshot = Snapshot { reconciled: true, positions, ..Snapshot::default() };
+        let text = render(&snapshot, Money::Told);
+        assert!(text.contains("sandpit_gross_exposure_usd 11325\n"), "{text}");
+        assert!(text.contains("sandpit_position_value_usd{symbol=\"S149\"} -149\n"), "{text}");
+        assert_eq!(text.matches("sandpit_position_value_usd{").count(), MAX_POSITIONS, "{text}");
+        assert!(!text.contains("symbol=\"S50\""), "{text}");
+        assert!(!render(&snapshot, Money::LeftOut).contains("_usd"));
+        let snapshot = Snapshot { reconciled: false, ..snapshot };
+        assert!(!render(&snapshot, Money::Told).contains("exposure"), "the books are not known yet");
     }
 
     #[test]
