@@ -6,6 +6,7 @@
 mod health;
 mod http;
 mod metrics;
+pub mod rules;
 mod snapshot;
 
 pub use http::{Monitor, Source};
