@@ -17,6 +17,7 @@
 
 mod judge;
 mod phase;
+pub mod prometheus;
 mod reading;
 mod sample;
 mod sentence;

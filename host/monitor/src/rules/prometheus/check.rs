@@ -1,0 +1,116 @@
+//! Checks the generated files, with promtool where it is installed.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use super::*;
+use crate::{
+    HistogramFigures, LoopFigures, PositionFigures, StepFigures, StrategyFigures, StreamFigures,
+    WindowFigures, metrics,
+    snapshot::{BudgetFigures, Snapshot},
+};
+
+/// A snapshot that shows every family that a rule uses.
+fn everything() -> Snapshot {
+    let times = HistogramFigures { count: 1, sum_secs: 0.1, within_secs: vec![(0.5, 1)] };
+    Snapshot {
+        reconciled: true,
+        lease_ms_left: Some(1),
+        equity_usd: Some(1.0),
+        loops: vec![LoopFigures::default()],
+        strategies: vec![StrategyFigures::default()],
+        streams: vec![StreamFigures::default()],
+        budgets: vec![BudgetFigures { windows: vec![WindowFigures::default()], ..BudgetFigures::default() }],
+        steps: vec![StepFigures { step: "answer", times }],
+        positions: vec![PositionFigures { value_usd: Some(1.0), ..PositionFigures::default() }],
+        ..Snapshot::default()
+    }
+}
+
+fn words(text: &str) -> BTreeSet<&str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    text.split(|c| !is_part(c)).filter(|word| word.starts_with("sandpit_")).collect()
+}
+
+#[test]
+fn every_metric_of_a_rule_exists() {
+    let page = metrics::render(&everything(), metrics::Money::Told);
+    let shown: BTreeSet<_> = page.lines().filter(|line| !line.starts_with('#')).flat_map(words).collect();
+    let rules = rules();
+    let used: BTreeSet<_> =
+        rules.lines().filter(|line| line.trim_start().starts_with("expr:")).flat_map(words).collect();
+    assert!(used.len() > 20, "{used:?}");
+    let missing: Vec<_> = used.difference(&shown).collect();
+    assert_eq!(missing, [&"sandpit_watchdog_host_memory_used_ratio"]);
+    let watchdog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../watchdog/daemon/src/admin/metrics.rs");
+    let watchdog = fs::read_to_string(watchdog).expect("the watchdog's metrics");
+    assert!(watchdog.contains("\"host_memory_used_ratio\""), "the watchdog has another name for it");
+}
+
+#[test]
+fn what_is_left_out_is_said() {
+    let doc = include_str!("../prometheus.rs");
+    let head: String = doc.lines().take_while(|line| line.starts_with("//!")).collect();
+    let list = head.split("Left out of it").nth(1).and_then(|rest| rest.split(": the evaluator").next());
+    let said: BTreeSet<_> = list.expect("a list").split('`').skip(1).step_by(2).collect();
+    let said: BTreeSet<_> = said.into_iter().filter(|name| *name != "/metrics").collect();
+    let only = table::signals().filter(|signal| signal.source == Source::BuiltInOnly);
+    assert_eq!(said, only.map(|signal| signal.name).collect());
+}
+
+#[test]
+fn every_rule_has_its_two_cases() {
+    let exported = table::signals().filter(|signal| signal.source != Source::BuiltInOnly);
+    let exported: BTreeSet<_> = exported.map(|signal| signal.id).collect();
+    assert_eq!(CASES.iter().map(|case| case.id).collect::<BTreeSet<_>>(), exported);
+    assert_eq!(CASES.len(), exported.len());
+}
+
+#[test]
+fn thresholds_within_conditions_are_those_of_the_table() {
+    for signal in table::signals() {
+        let Source::Condition(condition) = signal.source else { continue };
+        match signal.test {
+            Test::Stall => {
+                assert!(condition.contains(&format!("[{}]", span(Duration::from_secs_f64(signal.limit)))))
+            }
+            Test::Surge { at_least } => {
+                assert!(condition.contains(&format!("> {} * quantile_over_time(0.5", signal.limit)));
+                assert!(condition.contains(&format!("> {at_least} and")), "{condition}");
+                assert!(condition.contains(&format!(">= {HOURS_AT_LEAST}")));
+            }
+            other => panic!("{other:?} can be given as a value"),
+        }
+    }
+}
+
+#[test]
+fn promtool_accepts_the_rules_and_their_tests() {
+    if Command::new("promtool").arg("--version").output().is_err() {
+        // On the real standard error: what a passing test prints is not shown.
+        use std::io::Write as _;
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "SKIPPED, promtool is not on the PATH: the rules for Prometheus were NOT checked; it comes with \
+             the package prometheus"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path
+    };
+    let check = |arguments: &[&str], path: &Path| {
+        let out = Command::new("promtool").args(arguments).arg(path).output().expect("promtool");
+        let told = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(out.status.success(), "promtool {arguments:?} {}:\n{told}", path.display());
+        told
+    };
+    let told = check(&["check", "rules"], &write("rules.yml", rules()));
+    let count = rules().matches("- alert:").count() + rules().matches("- record:").count();
+    assert!(told.contains(&format!("{count} rules found")), "{told}");
+    for (name, pace) in [("minutes.yml", Pace::Minutes), ("days.yml", Pace::Days)] {
+        check(&["test", "rules"], &write(name, tests("rules.yml", pace)));
+    }
+}
