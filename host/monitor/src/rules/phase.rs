@@ -136,6 +136,7 @@ mod tests {
         check(123, Verdict::Good, None);
         check(182, Verdict::Unknown, None);
         check(183, Verdict::Good, None);
+        check(242, Verdict::Good, None);
         check(243, Verdict::Good, Some(Turn::Resolves(Duration::from_secs(61))));
         check(244, Verdict::Between, None);
     }

@@ -380,6 +380,29 @@ fn missing_data_fires_nothing_ends_nothing_and_is_told() {
 }
 
 #[test]
+fn a_loss_is_not_measured_by_next_to_no_equity() {
+    let mut rules = Rules::default();
+    for (secs, pnl_usd) in [(0, 0.0), (10, -1e6)] {
+        let reading = Reading { equity_usd: Some(1e-300), ..strategy(true, 0, pnl_usd) };
+        assert_eq!(rules.observe(at(secs), &reading), []);
+    }
+}
+
+#[test]
+fn nothing_is_usual_before_a_day_has_passed() {
+    let surges = |hours: u64| {
+        let mut rules = Rules::default();
+        let orders =
+            |tick: u64| if tick < hours * 6 { tick * 4 } else { hours * 24 + (tick - hours * 6) * 30 };
+        let ticks = 0..hours * 6 + 12;
+        let changes =
+            ticks.flat_map(|tick| rules.observe(at(tick * 600), &strategy(true, orders(tick), 0.0)));
+        changes.filter(|change| change.signal == "order-surge").count()
+    };
+    assert_eq!((surges(20), surges(26)), (0, 1));
+}
+
+#[test]
 fn what_was_never_known_is_not_missed() {
     assert_eq!(told(&mut Rules::default(), "blind", 0..3_600, &none()), []);
 }
