@@ -1,4 +1,4 @@
-//! `cargo xtask deb`: the Debian package, from what is already built. What lies where is a table here.
+//! `cargo xtask deb`: the Debian package. What lies where is a table here.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use clap::Args;
 /// What to build it from.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Options {
-    /// Where the binaries are [default: target/release]
+    /// Where the binaries are, built already, as are the plugins [default: both are built, for target/release]
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
     /// The package's version [default: that of the workspace]
@@ -67,13 +67,17 @@ const FOLDERS: [&str; 2] = ["etc/sandpit/plugins", "etc/sandpit/credentials"];
 /// When a binary or an example is not built, or `dpkg-deb` is missing or refuses.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<PathBuf> {
     let target = crate::target_dir(root);
+    if options.binaries.is_none() {
+        crate::cargo(root, ["build", "--release", "--bins"])?;
+        crate::plugins::build_all(root, &target)?;
+    }
     let binaries = options.binaries.clone().unwrap_or_else(|| target.join("release"));
     let version = options.version.clone().unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
     let stage = tempfile::tempdir_in(&target).context("no room beside what is built")?;
     let stage = stage.path();
     for program in PROGRAMS {
         let file = binaries.join(program);
-        ensure!(file.exists(), "{} is not built: run cargo build --release --bins", file.display());
+        ensure!(file.exists(), "{} is not built", file.display());
         put(&file, &stage.join("usr/bin").join(program), 0o755)?;
         strip(&stage.join("usr/bin").join(program));
     }

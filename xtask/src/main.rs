@@ -47,7 +47,7 @@ enum Task {
         #[arg(long, conflicts_with = "all_langs")]
         c_bindings: bool,
     },
-    /// Build the Debian package from binaries and example plugins that are already built.
+    /// Build the Debian package.
     Deb(deb::Options),
     /// Write manual pages and completions of both programs.
     Docs(docs::Options),

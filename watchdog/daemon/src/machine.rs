@@ -45,7 +45,7 @@ const LEASE: Duration = Duration::from_secs(2);
 /// Between two grants.
 const GRANT_EVERY: Duration = Duration::from_millis(250);
 /// A host that is asked to save and end has so long.
-const DRAIN_WAIT: Duration = Duration::from_secs(15);
+const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// A host that does not die of a SIGKILL gets another one.
 const SIGNAL_AGAIN: Duration = Duration::from_secs(2);
 /// Why there is no lease while the broker refuses us.

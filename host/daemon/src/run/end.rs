@@ -30,10 +30,10 @@ use crate::{
     recording::Recording,
 };
 
-/// How long strategies, and then desk and store, may take to end; real time. The watchdog waits for 15 s in
-/// all.
+/// How long strategies, what they keep (as long as the store), and then desk and store may take to end; real
+/// time. All together less than the 10 s that the watchdog waits.
 const STRATEGIES_LIMIT: Duration = Duration::from_secs(3);
-const DESK_LIMIT: Duration = Duration::from_secs(5);
+const DESK_LIMIT: Duration = Duration::from_secs(4);
 const STORE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Of why a start failed, the watchdog's log has room for so much.
@@ -111,10 +111,9 @@ impl Host {
         let recording = self.recording;
         let recorded = tokio::task::spawn_blocking(move || recording.close());
         let (snapshots, quarantines) = (self.snapshots, self.quarantines);
-        let kept = tokio::task::spawn_blocking(move || {
-            (snapshots.flush(STORE_LIMIT), quarantines.flush(STORE_LIMIT))
-        });
-        let (is_saved, is_noted) = kept.await.unwrap_or_default();
+        let saved = tokio::task::spawn_blocking(move || snapshots.flush(STORE_LIMIT));
+        let noted = tokio::task::spawn_blocking(move || quarantines.flush(STORE_LIMIT));
+        let (is_saved, is_noted) = (saved.await.unwrap_or_default(), noted.await.unwrap_or_default());
         if !is_saved {
             tracing::warn!("not all that the strategies saved is on the disk");
         }

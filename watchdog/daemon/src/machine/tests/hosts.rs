@@ -168,7 +168,7 @@ fn a_host_that_said_goodbye_is_waited_for_and_not_started_again() {
         bench.tell(Input::Bye { reason: "as asked".into() });
         bench.tell(Input::HostLeft);
         bench.is_alive = false;
-        bench.run(14_000);
+        bench.run(9000);
         bench.check(State::Draining, &["Withhold"], &["Grant", "SignalKill", "Drain {"]);
         bench.run(1000);
         bench.check(State::Restarting, &["SignalKill"], &[]);
@@ -205,7 +205,7 @@ fn stopping_takes_the_host_along_within_a_bound() {
     bench.check(State::Stopping, &["Exit"], &["StartHost"]);
     let mut bench = Bench::leased(HostMode::Spawn);
     bench.tell(Input::Stop);
-    bench.run(14_000);
+    bench.run(9000);
     bench.check(State::Stopping, &[], &["SignalKill"]);
     bench.run(1000);
     bench.check(State::Stopping, &["SignalKill", "Exit"], &[]);

@@ -50,7 +50,7 @@ fn memory_drains_then_kills_the_process_not_the_trading() {
     // One that does not drain in time: one breach.
     let mut bench = Bench::leased(HostMode::Spawn);
     bench.memory(&[90; 5]);
-    bench.run(15_000);
+    bench.run(10_000);
     bench.check(State::Restarting, &["Drain", "SignalKill"], &["2. time"]);
 }
 
@@ -387,7 +387,7 @@ fn a_pause_of_everything_is_nobodys_fault() {
     bench.memory(&[85; 5]);
     bench.check(State::Draining, &["Drain"], &[]);
     bench.ms += 60_000;
-    bench.run(14_000);
+    bench.run(9000);
     bench.check(State::Draining, &["stood still"], &["SignalKill"]);
     bench.run(1500);
     bench.check(State::Restarting, &["SignalKill"], &[]);
