@@ -13,7 +13,7 @@ use clap::Args;
 /// What to build it from.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Options {
-    /// Where the binaries are, built already, as are the plugins [default: both are built, for target/release]
+    /// Where the binaries are, built already, as are the plugins [default: both are built first]
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
     /// The package's version [default: that of the workspace]
