@@ -3,6 +3,7 @@
 //!
 //! The two processes share no other code: a fault in the host's half cannot reach the half that stops it.
 
+mod alarm;
 mod drill;
 mod event;
 mod exit;
@@ -13,6 +14,7 @@ mod message;
 mod status;
 mod time;
 
+pub use alarm::{Alarm, AlarmSeverity, AlarmStanding, MAX_ALARM_KEY, MAX_ALARM_TEXT};
 pub use drill::{
     ALERT_TESTS_FILE, AlertTest, DRILLS_FILE, DrillNote, DrillOutcome, DrillStatus, MAX_DRILL_TEXT,
 };

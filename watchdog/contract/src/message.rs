@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{BootTime, DrillStatus};
+use crate::{Alarm, BootTime, DrillStatus};
 
 /// Version of these messages. A peer with another one is refused at `Hello`.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// A packet is never longer than this; a longer one is an error.
 pub const MAX_MESSAGE_BYTES: usize = 24 * 1024;
@@ -75,6 +75,8 @@ pub enum ToWatchdog {
     },
     /// A report.
     Beat(Beat),
+    /// A signal of the host's own rules began to fire or is over: a human is to be told.
+    Alarm(Alarm),
     /// The host found a reason to be killed, and is about to end.
     Trip {
         /// Which flag or limit.
@@ -159,6 +161,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{AlarmSeverity, AlarmStanding, MAX_ALARM_TEXT};
 
     #[test]
     fn the_largest_beat_fits_a_packet() {
@@ -171,6 +174,27 @@ mod tests {
             loops: vec![one; MAX_LOOPS],
         };
         encode(&ToWatchdog::Beat(beat)).expect("fits");
+    }
+
+    #[test]
+    fn the_longest_alarm_fits_a_packet_and_a_longer_one_is_cut_at_a_character() {
+        let longest = |bytes: usize| "\u{1}".repeat(bytes);
+        let alarm = |bytes| Alarm {
+            key: longest(bytes),
+            severity: AlarmSeverity::Critical,
+            standing: AlarmStanding::Firing,
+            text: longest(bytes),
+            remedy: longest(bytes),
+            since_unix_s: u64::MAX,
+        };
+        let cut = alarm(10_000).bounded();
+        assert!(cut.is_bounded() && cut.text.len() == MAX_ALARM_TEXT && !alarm(10_000).is_bounded());
+        let packet = encode(&ToWatchdog::Alarm(cut)).expect("six bytes a character at the most");
+        assert!(packet.len() > 6 * 2 * MAX_ALARM_TEXT, "it was the worst case: {}", packet.len());
+        let wide = Alarm { text: "ä".repeat(MAX_ALARM_TEXT), ..alarm(0) }.bounded();
+        assert_eq!(wide.text.len(), MAX_ALARM_TEXT);
+        let odd = Alarm { text: format!("x{}", "ä".repeat(MAX_ALARM_TEXT)), ..alarm(0) }.bounded();
+        assert_eq!(odd.text.len(), MAX_ALARM_TEXT - 1);
     }
 
     proptest! {

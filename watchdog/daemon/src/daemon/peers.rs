@@ -101,7 +101,11 @@ impl Daemon {
             ToWatchdog::Beat(beat) if is_host => self.tell(Input::Beat(beat)),
             ToWatchdog::Trip { reason } if is_host => self.tell(Input::Trip { reason }),
             ToWatchdog::Bye { reason } if is_host => self.tell(Input::Bye { reason }),
-            ToWatchdog::Beat(_) | ToWatchdog::Trip { .. } | ToWatchdog::Bye { .. } => {
+            // The host's own alarms: they stand in the log until a human is told of them, too.
+            ToWatchdog::Alarm(alarm) if is_host && alarm.is_bounded() => {
+                self.log.write(Level::Warning, format!("the host says: {}: {}", alarm.key, alarm.text));
+            }
+            ToWatchdog::Beat(_) | ToWatchdog::Trip { .. } | ToWatchdog::Bye { .. } | ToWatchdog::Alarm(_) => {
                 self.drop_peer(id, "it is not the host");
             }
             ToWatchdog::Status => self.answer_status(id),
