@@ -1,6 +1,11 @@
 //! The package on the machine: built, installed, given keys, a broker and a strategy.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use sandpit_system_tests::{binary, test_plugin, wait_for};
@@ -64,14 +69,15 @@ impl Stage {
         Ok(Some(stage))
     }
 
-    /// Builds the package under this version; its path inside.
+    /// Builds the package under this version, of the programs that the tests use or of those in the folder
+    /// `SANDPIT_LAB_BINARIES` (`target/release`: what users install); its path inside.
     ///
     /// # Errors
     /// When it cannot be built.
     pub fn package(&self, version: &str) -> anyhow::Result<String> {
         let mut command = Command::new(binary("xtask"));
-        let binaries = binary("sandpit");
-        let binaries = binaries.parent().unwrap_or(Path::new("/"));
+        let built = binary("sandpit").parent().map(Path::to_owned).unwrap_or_default();
+        let binaries = std::env::var_os("SANDPIT_LAB_BINARIES").map_or(built, PathBuf::from);
         command.args(["deb", "--quick", "--version", version, "--binaries"]).arg(binaries);
         let output = command.arg("--out").arg(self.lab.share()).output()?;
         ensure!(output.status.success(), "xtask deb: {}", String::from_utf8_lossy(&output.stderr));
