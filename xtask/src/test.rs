@@ -4,6 +4,15 @@ use std::path::Path;
 
 use clap::Args;
 
+/// What runs by itself, and the profile that says how: nothing else may disturb what it measures.
+const SUITES: [(&str, &str); 5] = [
+    ("whole systems", "system"),
+    ("faults", "faults"),
+    ("crashes", "crash"),
+    ("kills", "kill"),
+    ("services", "systemd"),
+];
+
 /// Which checks to run.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Options {
@@ -36,15 +45,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         }
     }
     crate::cargo(root, tests)?;
-    step("faults");
     // Their profiles choose the package: with `-p` dependencies would be built again, with fewer features.
-    crate::cargo(root, ["nextest", "run", "--profile", "faults", "--workspace", "--no-fail-fast"])?;
-    step("crashes");
-    crate::cargo(root, ["nextest", "run", "--profile", "crash", "--workspace", "--no-fail-fast"])?;
-    step("kills");
-    crate::cargo(root, ["nextest", "run", "--profile", "kill", "--workspace", "--no-fail-fast"])?;
-    step("services");
-    crate::cargo(root, ["nextest", "run", "--profile", "systemd", "--workspace", "--no-fail-fast"])?;
+    for (name, profile) in SUITES {
+        step(name);
+        crate::cargo(root, ["nextest", "run", "--profile", profile, "--workspace", "--no-fail-fast"])?;
+    }
     step("documentation examples");
     crate::cargo(root, ["test", "--workspace", "--doc", "--quiet"])?;
     if !options.tests_only {
