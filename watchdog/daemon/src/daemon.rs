@@ -25,7 +25,7 @@ use self::{
 };
 use crate::{
     admin::{Admin, Board},
-    alerts::{Alerts, Post, entry},
+    alerts::{Alarms, Alerts, News, Post, entry, entry_of_host},
     ambient,
     broker::Client,
     chat,
@@ -67,6 +67,7 @@ pub(crate) struct Daemon {
     lanes: Lanes,
     latches: SyncSender<Latch>,
     alerts: Alerts,
+    alarms: Alarms,
     /// Ends the chat's thread when dropped.
     _chat: Option<SyncSender<()>>,
     keeper: Keeper,
@@ -147,6 +148,7 @@ impl Daemon {
             lanes,
             latches,
             alerts,
+            alarms: Alarms::default(),
             _chat: chat,
             keeper,
             quarantines,
@@ -203,6 +205,9 @@ impl Daemon {
         self.measure();
         self.tell(Input::Tick);
         let now = ambient::boot_time();
+        for news in self.alarms.turn(now) {
+            self.pass_on(news);
+        }
         let status = self.machine.status(self.host_rss, now);
         if let Some(manager) = manager {
             manager.turn(&status, now);
@@ -250,6 +255,7 @@ impl Daemon {
                 self.peers.remove(&id);
             }
             self.host_rss = None;
+            self.alarms.left();
             self.tell(Input::HostEnded(host.ending()));
         }
     }
@@ -329,6 +335,13 @@ impl Daemon {
         None
     }
 
+    /// What the host says to humans.
+    fn pass_on(&self, news: News) {
+        let now = ambient::now();
+        self.enter(entry_of_host(&news));
+        self.alerts.pass(news, self.machine.status(None, now.boot).state, now.unix_s);
+    }
+
     /// With what every line of the machine carries.
     fn enter(&self, entry: Entry) {
         let (epoch, layer) = self.machine.stamp();
@@ -366,7 +379,7 @@ fn open_alerts(
     let names: Vec<_> = sinks.iter().map(|(sink, _)| sink.name()).collect();
     let names = if names.is_empty() { "nobody: no sink is configured".into() } else { names.join(", ") };
     log.write(Level::Notice, format!("alerts go to {names}"));
-    let alerts = Alerts::start(sinks, &config.alerts.name(), &post, log)?;
+    let alerts = Alerts::start(sinks, config.alerts.quiet().as_ref(), &config.alerts.name(), &post, log)?;
     let bot = config.alerts.bot(ambient::variable)?;
     let chat = bot.map(|bot| chat::start(bot, &post, config, mailbox, log)).transpose()?;
     Ok((alerts, chat))

@@ -5,12 +5,20 @@
 //! is never held back: so a second kill after an `arm` is told at once. What comes and goes is told, at the
 //! end of the window, as it then stands. The worst leaves first, among equals the
 //! oldest.
+//!
+//! In quiet hours what is not worse than their severity is kept, and leaves at their end as one digest; to a
+//! sink that resolves, what still stands leaves by itself then, and what is over is said at once: that wakes
+//! nobody.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sandpit_contract::{BootTime, State};
+use sandpit_contract::BootTime;
 
-use crate::machine::{Kind, Severity};
+use super::{
+    digest::Kept,
+    letter::{Letter, Matter, Topic},
+};
+use crate::machine::Severity;
 
 /// Letters that wait for a sink. In a full queue the least severe gives way, the oldest of those first; a
 /// letter that is less severe than all that wait does not come in. Each is counted, and the first is said.
@@ -23,22 +31,6 @@ pub(crate) const GIVE_UP: Duration = Duration::from_secs(3600);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause that is not the service's own wish.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// One alert on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Letter {
-    pub(crate) severity: Severity,
-    pub(crate) key: &'static str,
-    pub(crate) text: String,
-    /// How the watchdog stood.
-    pub(crate) state: State,
-    /// When it was raised.
-    pub(crate) at_unix_s: u64,
-    /// How many alerts it stands for.
-    pub(crate) count: u64,
-    /// The kinds that are over.
-    pub(crate) ends: Vec<&'static str>,
-}
 
 /// What a sink takes.
 #[derive(Clone, Copy, Debug)]
@@ -86,13 +78,16 @@ struct Window {
 pub(crate) struct Queue {
     rules: Rules,
     waiting: Vec<Waiting>,
-    windows: BTreeMap<&'static str, Window>,
+    windows: BTreeMap<Topic, Window>,
     next_number: u64,
     /// Failures in a row.
     failures: u32,
     not_before: BootTime,
     /// The part of it that the service itself asked for.
     wished: BootTime,
+    /// Up to which severity it is quiet, and until when.
+    quiet: Option<(Severity, BootTime)>,
+    kept: Kept,
     /// In this row of failures it was said that letters are lost.
     said_lost: bool,
     lost: u64,
@@ -110,6 +105,8 @@ impl Queue {
             failures: 0,
             not_before: BootTime::default(),
             wished: BootTime::default(),
+            quiet: None,
+            kept: Kept::default(),
             said_lost: false,
             lost: 0,
             lines: Vec::new(),
@@ -121,28 +118,63 @@ impl Queue {
         self.close_windows(now);
         self.outdate(&letter);
         let is_end = self.rules.resolves && !letter.ends.is_empty();
+        if letter.matter == Matter::Unheard && !is_end {
+            return;
+        }
         if letter.severity < self.rules.min_severity && !is_end {
             // Not told here, but what a human has seen to and comes again is news.
-            if Kind::is_act(letter.key) {
-                self.windows.retain(|open, _| !letter.ends.contains(open));
+            if letter.is_act() {
+                self.close_ended(&letter);
             }
             return;
         }
-        if let Some(window) = self.windows.get_mut(letter.key)
+        if let Some(window) = self.windows.get_mut(&letter.topic())
             && letter.severity <= window.severity
-            && !Kind::is_act(letter.key)
+            && !letter.is_act()
         {
             window.held += letter.count;
             window.newest = Some(letter);
             return;
         }
-        self.windows.retain(|open, _| !letter.ends.contains(open));
+        if self.is_quiet_for(&letter) {
+            if letter.is_act() {
+                self.close_ended(&letter);
+            }
+            return self.kept.keep(letter);
+        }
+        self.kept.over_by(&letter);
+        self.close_ended(&letter);
         self.open_window(&letter, now);
         if letter.severity == Severity::Critical {
             // News of this kind is worth a try of its own, unless the service forbade it.
             self.not_before = self.not_before.min(self.wished.max(now));
         }
         self.put(letter, now);
+    }
+
+    /// Up to which severity it is quiet now, and until when; to be said before anything else is asked.
+    pub(crate) fn set_quiet(&mut self, quiet: Option<(Severity, BootTime)>, now: BootTime) {
+        let was_quiet = std::mem::replace(&mut self.quiet, quiet).is_some();
+        if quiet.is_some() && !was_quiet {
+            // What could not leave before the night waits for its end, too.
+            let (quiet, loud) =
+                std::mem::take(&mut self.waiting).into_iter().partition(|one| self.is_quiet_for(&one.letter));
+            self.waiting = loud;
+            let quiet: Vec<Waiting> = quiet;
+            quiet.into_iter().for_each(|one| self.kept.keep(one.letter));
+        } else if quiet.is_none() && !self.kept.is_empty() {
+            let letters =
+                if self.rules.resolves { self.kept.take() } else { self.kept.digest().into_iter().collect() };
+            for letter in letters {
+                self.open_window(&letter, now);
+                self.put(letter, now);
+            }
+        }
+    }
+
+    fn is_quiet_for(&self, letter: &Letter) -> bool {
+        let is_end = self.rules.resolves && !letter.ends.is_empty();
+        !is_end && self.quiet.is_some_and(|(max_severity, _)| letter.severity <= max_severity)
     }
 
     /// What is to be sent now; to be answered by [`Self::answered`] before the next is asked for.
@@ -191,7 +223,8 @@ impl Queue {
     pub(crate) fn deadline(&self) -> Option<BootTime> {
         let windows = self.windows.values().filter(|window| window.newest.is_some());
         let ends = windows.map(|window| window.began + self.rules.repeat);
-        ends.chain((!self.waiting.is_empty()).then_some(self.not_before)).min()
+        let quiet = self.quiet.filter(|_| !self.kept.is_empty()).map(|(_, until)| until);
+        ends.chain(quiet).chain((!self.waiting.is_empty()).then_some(self.not_before)).min()
     }
 
     /// Whether nothing is to be sent but what failed.
@@ -212,38 +245,49 @@ impl Queue {
     /// What begins again is not over, and what is over is not told as if it were not. The act of a human
     /// stays told, as no end of what came after it.
     fn outdate(&mut self, letter: &Letter) {
-        self.waiting.retain(|one| Kind::is_act(one.letter.key) || !one.letter.ends.contains(&letter.key));
+        self.waiting.retain(|one| one.letter.is_act() || !one.letter.does_end(&letter.key));
         for waiting in &mut self.waiting {
             waiting.letter.ends.retain(|key| *key != letter.key);
         }
-        for (key, window) in &mut self.windows {
-            let is_over = letter.ends.contains(key);
-            window.newest.take_if(|newest| is_over || newest.ends.contains(&letter.key));
+        for ((key, _), window) in &mut self.windows {
+            let is_over = letter.does_end(key);
+            window.newest.take_if(|newest| is_over || newest.does_end(&letter.key));
         }
+    }
+
+    /// What begins again after its end is news; what comes and goes is held back by the window of its end.
+    fn close_ended(&mut self, letter: &Letter) {
+        self.windows.retain(|(key, is_over), _| *is_over || !letter.does_end(key));
     }
 
     fn close_windows(&mut self, now: BootTime) {
         let repeat = self.rules.repeat;
-        let over: Vec<_> =
-            self.windows.iter().filter(|(_, w)| w.began + repeat <= now).map(|(key, _)| *key).collect();
-        for key in over {
-            if let Some(window) = self.windows.remove(key)
+        let over =
+            self.windows.iter().filter(|(_, w)| w.began + repeat <= now).map(|(topic, _)| topic.clone());
+        let over: Vec<_> = over.collect();
+        for topic in over {
+            if let Some(window) = self.windows.remove(&topic)
                 && let Some(newest) = window.newest
             {
                 let letter = Letter { count: window.held, ..newest };
-                self.open_window(&letter, now);
-                self.put(letter, now);
+                if self.is_quiet_for(&letter) {
+                    self.kept.keep(letter);
+                } else {
+                    self.open_window(&letter, now);
+                    self.put(letter, now);
+                }
             }
         }
     }
 
     fn open_window(&mut self, letter: &Letter, now: BootTime) {
         if self.windows.len() >= MAX_WINDOWS {
-            let first = self.windows.iter().min_by_key(|(_, window)| window.began).map(|(key, _)| *key);
-            self.windows.retain(|key, _| Some(*key) != first);
+            let first =
+                self.windows.iter().min_by_key(|(_, window)| window.began).map(|(topic, _)| topic.clone());
+            first.and_then(|topic| self.windows.remove(&topic));
         }
         let window = Window { began: now, severity: letter.severity, held: 0, newest: None };
-        self.windows.insert(letter.key, window);
+        self.windows.insert(letter.topic(), window);
     }
 
     fn put(&mut self, letter: Letter, now: BootTime) {

@@ -1,6 +1,12 @@
 use proptest::prelude::*;
 
+use sandpit_contract::State;
+
 use super::*;
+use crate::{
+    alerts::letter::Key,
+    machine::{Alert, Kind},
+};
 
 const REPEAT: Duration = Duration::from_secs(900);
 
@@ -10,8 +16,7 @@ fn at(s: u64) -> BootTime {
 
 fn letter(key: &'static str) -> Letter {
     let severity = Kind::of(key).map_or(Severity::Warning, |kind| kind.severity);
-    let ends = Kind::ends(key).to_vec();
-    Letter { severity, key, text: key.into(), state: State::Leased, at_unix_s: 1, count: 1, ends }
+    Letter::own(&Alert { severity, key, text: key.into() }, State::Leased, 1)
 }
 
 fn queue(min_severity: Severity, resolves: bool) -> Queue {
@@ -22,12 +27,20 @@ fn later(wait_s: Option<u64>) -> Result<(), Failure> {
     Err(Failure::Later { why: "no answer".into(), wait: wait_s.map(Duration::from_secs) })
 }
 
+/// Tests have written all keys down.
+fn word(key: &Key) -> &'static str {
+    match key {
+        Key::Borrowed(word) => word,
+        Key::Owned(_) => "another",
+    }
+}
+
 /// Sends everything that is due; keys with their counts.
 fn send(queue: &mut Queue, s: u64) -> Vec<(&'static str, u64)> {
     let mut sent = Vec::new();
     while let Some((number, letter)) = queue.due(at(s)) {
         queue.answered(number, Ok(()), at(s));
-        sent.push((letter.key, letter.count));
+        sent.push((word(&letter.key), letter.count));
     }
     sent
 }
@@ -110,7 +123,7 @@ fn an_end_is_no_end_of_what_began_again() {
     assert_eq!(first.key, "kill");
     queue.answered(number, Ok(()), at(3));
     let (_, end) = queue.due(at(3)).expect("due");
-    assert!(!end.ends.contains(&"kill") && end.ends.contains(&"pending"), "{end:?}");
+    assert!(!end.does_end(&"kill".into()) && end.does_end(&"pending".into()), "{end:?}");
     // Another that ends nothing stays below.
     queue.raise(letter("started"), at(3));
     assert_eq!(send(&mut queue, 3), [("re-armed", 1)]);
@@ -210,7 +223,7 @@ proptest! {
                     not_before = now + 60;
                 }
                 _ => {
-                    *left.entry(next.key).or_default() += next.count;
+                    *left.entry(word(&next.key)).or_default() += next.count;
                     queue.answered(number, Ok(()), at(now));
                 }
             }
@@ -237,5 +250,122 @@ proptest! {
             kept.push(letter.severity);
         }
         prop_assert_eq!(kept, best);
+    }
+}
+
+const NIGHT: Option<(Severity, BootTime)> =
+    Some((Severity::Warning, BootTime::from_nanos(3600 * 1_000_000_000)));
+
+fn of_host(key: &'static str, severity: Severity, matter: Matter) -> Letter {
+    let ends = if matter == Matter::Firing { Vec::new() } else { vec![key.into()] };
+    Letter { key: key.into(), severity, matter, ends, ..letter("pause") }
+}
+
+#[test]
+fn a_signal_of_the_host_ends_by_its_own_key() {
+    let (firing, over) = ("host:a", "host:a");
+    let raise = |queue: &mut Queue, matter, s| {
+        let key = if matter == Matter::Firing { firing } else { over };
+        queue.raise(of_host(key, Severity::Warning, matter), at(s));
+        send(queue, s).len()
+    };
+    let mut queue = queue(Severity::Warning, false);
+    assert_eq!(raise(&mut queue, Matter::Firing, 0), 1);
+    assert_eq!(raise(&mut queue, Matter::Over, 10), 1, "as severe as it was, so it is told");
+    assert_eq!(raise(&mut queue, Matter::Firing, 20), 1);
+    assert_eq!(raise(&mut queue, Matter::Over, 30), 0, "what comes and goes is held back");
+    assert_eq!(raise(&mut queue, Matter::Firing, 40), 0);
+    assert_eq!(send(&mut queue, 930), [("host:a", 1)], "and told as it stands");
+    assert_eq!(raise(&mut queue, Matter::Unheard, 2000), 0, "nobody was told");
+    // One that was not sent yet is not told after its end as if it fired.
+    let mut queue = super::tests::queue(Severity::Info, true);
+    queue.raise(of_host("host:a", Severity::Info, Matter::Unheard), at(0));
+    assert_eq!(send(&mut queue, 0), [("host:a", 1)], "for those who resolve");
+}
+
+#[test]
+fn quiet_hours_hold_back_up_to_their_severity_and_end_in_one_digest() {
+    let mut queue = queue(Severity::Info, false);
+    queue.raise(letter("host-crashed"), at(0));
+    let (number, _) = queue.due(at(0)).expect("due");
+    queue.answered(number, later(None), at(0));
+    queue.set_quiet(NIGHT, at(1));
+    assert_eq!(queue.due(at(5)), None, "what could not leave waits for the end, too");
+    for key in ["pause", "host-replaced", "host-back", "pause", "kill", "re-armed"] {
+        queue.raise(letter(key), at(6));
+        queue.set_quiet(NIGHT, at(7));
+    }
+    queue.raise(of_host("host:a", Severity::Warning, Matter::Firing), at(8));
+    queue.raise(of_host("host:b", Severity::Warning, Matter::Firing), at(8));
+    queue.raise(of_host("host:b", Severity::Warning, Matter::Over), at(9));
+    queue.raise(of_host("host:old", Severity::Warning, Matter::Over), at(9));
+    assert_eq!(send(&mut queue, 10), [("kill", 1)], "what is critical leaves");
+    queue.raise(letter("kill"), at(20));
+    assert_eq!(send(&mut queue, 20), [("kill", 1)], "a human has armed since");
+    assert_eq!(queue.deadline(), Some(at(3600)));
+    queue.set_quiet(None, at(3600));
+    let (number, digest) = queue.due(at(3600)).expect("the end");
+    assert_eq!((digest.matter, digest.severity, digest.count), (Matter::Digest, Severity::Warning, 9));
+    assert_eq!(
+        digest.text,
+        "9 alerts in the quiet hours, 3 of them over again\n- warning pause (2 times): pause\n- warning host:a: \
+         pause\n- warning over: host:old: pause\n- info host-back: host-back\n- info re-armed: re-armed"
+    );
+    queue.answered(number, Ok(()), at(3600));
+    assert_eq!((send(&mut queue, 9000), queue.deadline()), (vec![], None));
+}
+
+#[test]
+fn who_resolves_is_told_what_stands_at_the_end_of_the_quiet_hours() {
+    let mut queue = queue(Severity::Warning, true);
+    queue.raise(letter("host-crashed"), at(0));
+    assert_eq!(send(&mut queue, 0), [("host-crashed", 1)]);
+    queue.set_quiet(NIGHT, at(1));
+    queue.raise(letter("host-back"), at(2));
+    assert_eq!(send(&mut queue, 2), [("host-back", 1)], "an end wakes nobody");
+    queue.raise(of_host("host:a", Severity::Warning, Matter::Firing), at(3));
+    queue.raise(of_host("host:b", Severity::Warning, Matter::Firing), at(3));
+    queue.raise(of_host("host:b", Severity::Warning, Matter::Over), at(4));
+    assert_eq!(send(&mut queue, 5), [("host:b", 1)], "resolved, if it was ever told");
+    queue.set_quiet(None, at(3600));
+    assert_eq!(send(&mut queue, 3600), [("host:a", 1)]);
+}
+
+proptest! {
+    /// By day or night, whatever comes: nothing critical is kept, what is kept is bounded, and each alert
+    /// leaves or is counted.
+    #[test]
+    fn a_night_loses_nothing_and_delays_nothing_critical(
+        script in proptest::collection::vec((0..KEYS.len(), 0_u64..90, 0..5_u8), 1..200),
+    ) {
+        let mut queue = queue(Severity::Info, false);
+        let (mut now, mut is_night) = (0, false);
+        let (mut raised, mut left) = (0, 0);
+        for (key, wait, toggle) in script {
+            now += wait;
+            is_night ^= toggle == 0;
+            queue.set_quiet(is_night.then_some((Severity::Warning, at(now + 60))), at(now));
+            let letter = letter(KEYS[key]);
+            let (is_critical, is_new) = (letter.severity == Severity::Critical, letter.clone());
+            raised += 1;
+            let was_held = queue.windows.contains_key(&letter.topic());
+            queue.raise(letter, at(now));
+            let mut sent = Vec::new();
+            while let Some((number, letter)) = queue.due(at(now)) {
+                queue.answered(number, Ok(()), at(now));
+                prop_assert!(!is_night || letter.severity == Severity::Critical, "{} at night", letter.key);
+                left += letter.count;
+                sent.push(letter.key);
+            }
+            prop_assert!(!is_critical || was_held || sent.contains(&is_new.key), "{} waits", is_new.key);
+        }
+        queue.set_quiet(None, at(now));
+        for s in [now, now + 900, now + 1800] {
+            while let Some((number, letter)) = queue.due(at(s)) {
+                queue.answered(number, Ok(()), at(s));
+                left += letter.count;
+            }
+        }
+        prop_assert!(left <= raised && queue.kept.is_empty());
     }
 }

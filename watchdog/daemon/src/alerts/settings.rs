@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{
     post::is_safe,
     queue::Rules,
+    quiet::{Quiet, QuietConfig},
     sink::{Bot, Sink},
 };
 use crate::{
@@ -33,6 +34,7 @@ pub(crate) struct AlertsConfig {
     command: Vec<String>,
     telegram_url: String,
     pagerduty_url: String,
+    quiet: Option<QuietConfig>,
 }
 
 /// Of each sink.
@@ -63,6 +65,7 @@ impl Default for AlertsConfig {
             command: Vec::new(),
             telegram_url: "https://api.telegram.org".into(),
             pagerduty_url: "https://events.pagerduty.com".into(),
+            quiet: None,
         }
     }
 }
@@ -92,7 +95,14 @@ impl AlertsConfig {
                 "`[alerts] command` must begin with an absolute path",
             ),
         ];
-        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err((*sentence).into()))
+        let broken = rules.iter().find(|(holds, _)| !holds);
+        broken.map_or(Ok(()), |(_, sentence)| Err((*sentence).to_owned()))?;
+        self.quiet.as_ref().map_or(Ok(()), |quiet| quiet.hours().map(drop))
+    }
+
+    /// When only what is critical is told.
+    pub(crate) fn quiet(&self) -> Option<Quiet> {
+        self.quiet.as_ref().and_then(|quiet| quiet.hours().ok())
     }
 
     /// Every sink whose secret, or command, is there.

@@ -6,8 +6,9 @@ use ring::hmac;
 use serde_json::Value;
 
 use super::{
+    letter::Letter,
     post::{CALL_WAIT, Post},
-    queue::{Failure, Letter},
+    queue::Failure,
     runner, wording,
 };
 use crate::{machine::Severity, secret::Secret};
@@ -109,7 +110,7 @@ impl Sink {
                 post.send(url.expose(), None, &body, CALL_WAIT, "check DISCORD_WEBHOOK_URL")?;
             }
             Self::Telegram { bot, chat } => {
-                let is_silent = letter.severity == Severity::Info;
+                let is_silent = letter.severity == Severity::Info || letter.is_over();
                 let body = wording::telegram(*chat, &wording::lines(letter, host), is_silent);
                 bot.call(post, "sendMessage", &body, CALL_WAIT)?;
             }

@@ -22,8 +22,8 @@ fn hush(text: &str) -> Secret {
 
 fn letter(key: &'static str, text: &str) -> Letter {
     let kind = Kind::of(key).expect("of the table");
-    let (severity, ends, state) = (kind.severity, kind.ends.to_vec(), State::Killing);
-    Letter { severity, key, text: text.into(), state, at_unix_s: 1_772_461_800, count: 2, ends }
+    let alert = Alert { severity: kind.severity, key, text: text.into() };
+    Letter { count: 2, ..Letter::own(&alert, State::Killing, 1_772_461_800) }
 }
 
 /// Every service at `url`.
@@ -175,8 +175,8 @@ fn one_that_hangs_delays_no_other_and_one_that_fails_is_tried_again() {
     let rules = Rules { min_severity: Severity::Info, repeat: Duration::from_secs(60), resolves: false };
     let of = |at: usize, receiver: &Receiver| (services(&receiver.url)[at].clone(), rules);
     let sinks = vec![of(0, &hangs), of(1, &fails), of(3, &fine)];
-    let alerts =
-        Alerts::start(sinks, "box", &Post::new(), &Log::start(None).expect("a thread")).expect("threads");
+    let alerts = Alerts::start(sinks, None, "box", &Post::new(), &Log::start(None).expect("a thread"))
+        .expect("threads");
     let alert = Alert { severity: Severity::Critical, key: "kill", text: "killed".into() };
     alerts.raise(&alert, State::Killing, 1);
     hangs.request(|_| true);

@@ -1,18 +1,25 @@
 //! What each service is told: texts and JSON. Nothing in a reason, which a host or a stranger may have
 //! chosen, can format, mention, link or end anything.
 
+use ring::digest::{SHA256, digest};
 use sandpit_contract::State;
 use serde_json::{Value, json};
 
-use super::queue::Letter;
-use crate::machine::{Kind, Severity};
+use super::letter::{HOST_PREFIX, Key, Letter, Matter};
+use crate::machine::Severity;
 
 /// Characters of an alert's own text; the rest is cut.
 const MAX_TEXT: usize = 800;
 /// Discord refuses a longer `content`. Counted here in UTF-16 units, of which there are never fewer.
 pub(crate) const MAX_DISCORD: usize = 2000;
+/// Telegram refuses a longer `text`; counted as for Discord.
+pub(crate) const MAX_TELEGRAM: usize = 4096;
 /// PagerDuty refuses a longer `summary`.
 pub(crate) const MAX_SUMMARY: usize = 1024;
+/// PagerDuty refuses a longer `dedup_key`.
+pub(crate) const MAX_DEDUP_KEY: usize = 255;
+/// Characters of the name and key before the digest of a long one.
+const SHORT_DEDUP_KEY: usize = 40;
 
 /// One line of plain characters: no control, nothing invisible that turns or hides text.
 pub(crate) fn plain(text: &str) -> String {
@@ -35,19 +42,45 @@ pub(crate) fn state(state: State) -> String {
     serde_json::to_value(state).ok().and_then(|word| word.as_str().map(String::from)).unwrap_or_default()
 }
 
-/// A few lines for a human.
+/// What it says: one line, or that of a digest and one for each that it stands for.
+pub(crate) fn body(letter: &Letter) -> String {
+    match letter.matter {
+        Matter::Own => plain(&letter.text),
+        // A host names its signals; what it says of one is a sentence about it.
+        Matter::Firing => format!("{}: {}", name(letter), plain(&letter.text)),
+        Matter::Over | Matter::Unheard => format!("over: {}: {}", name(letter), plain(&letter.text)),
+        Matter::Digest => letter.text.lines().map(plain).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+/// Of a signal of the host's.
+pub(crate) fn name(letter: &Letter) -> &str {
+    letter.key.strip_prefix(HOST_PREFIX).unwrap_or(&letter.key)
+}
+
+/// Whose alert it is.
+fn source(letter: &Letter) -> &'static str {
+    match letter.matter {
+        Matter::Own | Matter::Digest => "sandpit-watchdog",
+        Matter::Firing | Matter::Over | Matter::Unheard => "sandpit-host",
+    }
+}
+
+/// A few lines for a human; one for what is over.
 pub(crate) fn lines(letter: &Letter, host: &str) -> String {
+    if letter.is_over() {
+        return format!("{} (on {host})", body(letter));
+    }
     let severity = severity(letter.severity).to_uppercase();
-    let mut text = format!(
-        "{severity} on {host}: {}\n{}, watchdog {}",
-        plain(&letter.text),
-        utc(letter.at_unix_s),
-        state(letter.state)
-    );
+    let (at, state) = (utc(letter.at_unix_s), state(letter.state));
+    let mut text = format!("{severity} on {host}: {}\n{at}, watchdog {state}", body(letter));
+    if letter.matter == Matter::Digest {
+        return text;
+    }
     if letter.count > 1 {
         text += &format!("\n{} times since the last message about it", letter.count);
     }
-    if let Some(remedy) = remedy(letter.key) {
+    if let Some(remedy) = remedy(letter) {
         text += &format!("\nTo do: {remedy}");
     }
     text
@@ -56,22 +89,26 @@ pub(crate) fn lines(letter: &Letter, host: &str) -> String {
 /// A code block: there no mark-up, mention, link or emoji is read, and only backticks end it.
 pub(crate) fn discord(letter: &Letter, host: &str) -> Value {
     let inert = lines(letter, host).replace('`', "'");
-    let mut content = String::from("```text\n");
-    let mut left = MAX_DISCORD - 16;
-    content.extend(inert.chars().take_while(|c| {
+    let content = format!("```text\n{}\n```", cut(&inert, MAX_DISCORD - 16));
+    json!({ "content": content, "allowed_mentions": { "parse": [] } })
+}
+
+/// The beginning of a text, at most so many UTF-16 units.
+fn cut(text: &str, most: usize) -> &str {
+    let mut left = most;
+    let end = text.char_indices().find(|(_, c)| {
         let fits = c.len_utf16() <= left;
         left = left.saturating_sub(c.len_utf16());
-        fits
-    }));
-    content += "\n```";
-    json!({ "content": content, "allowed_mentions": { "parse": [] } })
+        !fits
+    });
+    &text[..end.map_or(text.len(), |(at, _)| at)]
 }
 
 /// Without `parse_mode` a text is plain.
 pub(crate) fn telegram(chat: i64, text: &str, is_silent: bool) -> Value {
     json!({
         "chat_id": chat,
-        "text": text,
+        "text": cut(text, MAX_TELEGRAM),
         "disable_notification": is_silent,
         "link_preview_options": { "is_disabled": true },
     })
@@ -79,31 +116,31 @@ pub(crate) fn telegram(chat: i64, text: &str, is_silent: bool) -> Value {
 
 /// Events v2: a resolve for each kind that is over, or else a trigger.
 pub(crate) fn pagerduty(letter: &Letter, host: &str, routing_key: &str) -> Vec<Value> {
-    let dedup_key = |key: &str| format!("sandpit-watchdog/{host}/{key}");
+    let dedup_key = |key: &str| dedup_key(host, key);
     if !letter.ends.is_empty() {
-        let resolve = |key: &&str| {
+        let resolve = |key: &Key| {
             let dedup_key = dedup_key(key);
             json!({ "routing_key": routing_key, "event_action": "resolve", "dedup_key": dedup_key })
         };
         return letter.ends.iter().map(resolve).collect();
     }
-    let summary: String = format!("{host}: {}", plain(&letter.text)).chars().take(MAX_SUMMARY).collect();
+    let summary: String = format!("{host}: {}", body(letter)).chars().take(MAX_SUMMARY).collect();
     vec![json!({
         "routing_key": routing_key,
         "event_action": "trigger",
-        "dedup_key": dedup_key(letter.key),
+        "dedup_key": dedup_key(&letter.key),
         "client": "sandpit-watchdog",
         "payload": {
             "summary": summary,
             "source": host,
             "severity": severity(letter.severity),
-            "component": "sandpit-watchdog",
+            "component": source(letter),
             "class": letter.key,
             "timestamp": utc(letter.at_unix_s),
             "custom_details": {
                 "state": state(letter.state),
                 "count": letter.count,
-                "to_do": remedy(letter.key),
+                "to_do": remedy(letter),
             },
         },
     })]
@@ -112,12 +149,12 @@ pub(crate) fn pagerduty(letter: &Letter, host: &str, routing_key: &str) -> Vec<V
 /// For the generic webhook and for commands.
 pub(crate) fn generic(letter: &Letter, host: &str) -> Value {
     json!({
-        "source": "sandpit-watchdog",
+        "source": source(letter),
         "host": host,
         "severity": severity(letter.severity),
         "key": letter.key,
-        "text": plain(&letter.text),
-        "to_do": remedy(letter.key),
+        "text": body(letter),
+        "to_do": remedy(letter),
         "state": state(letter.state),
         "at_unix_s": letter.at_unix_s,
         "count": letter.count,
@@ -125,8 +162,24 @@ pub(crate) fn generic(letter: &Letter, host: &str) -> Value {
     })
 }
 
-fn remedy(key: &str) -> Option<&'static str> {
-    Kind::of(key).map(|kind| kind.remedy).filter(|remedy| !remedy.is_empty())
+fn remedy(letter: &Letter) -> Option<String> {
+    Some(plain(&letter.remedy)).filter(|remedy| !remedy.is_empty())
+}
+
+/// The same for the same key, and never too long.
+fn dedup_key(host: &str, key: &str) -> String {
+    let whole = format!("sandpit-watchdog/{host}/{key}");
+    if whole.len() <= MAX_DEDUP_KEY {
+        return whole;
+    }
+    let beginning: String = key.chars().take(SHORT_DEDUP_KEY).collect();
+    format!("sandpit-watchdog/{}/{beginning}", hex(&whole))
+}
+
+/// The beginning of a text's SHA-256.
+pub(crate) fn hex(text: &str) -> String {
+    let bytes = digest(&SHA256, text.as_bytes());
+    bytes.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// As `2026-03-02T14:30:00Z`. The civil date by Howard Hinnant's `civil_from_days`.
@@ -149,10 +202,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::machine::Alert;
 
     fn letter(text: &str) -> Letter {
         let (severity, state) = (Severity::Critical, State::Killing);
-        Letter { severity, key: "kill", text: text.into(), state, at_unix_s: 0, count: 1, ends: Vec::new() }
+        let alert = Alert { severity, key: "kill", text: text.into() };
+        Letter { ends: Vec::new(), ..Letter::own(&alert, state, 0) }
     }
 
     #[test]

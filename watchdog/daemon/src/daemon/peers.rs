@@ -90,6 +90,7 @@ impl Daemon {
         }
         if self.host_peer == Some(id) {
             self.host_peer = None;
+            self.alarms.left();
             self.tell(Input::HostLeft);
         }
     }
@@ -101,12 +102,13 @@ impl Daemon {
             ToWatchdog::Beat(beat) if is_host => self.tell(Input::Beat(beat)),
             ToWatchdog::Trip { reason } if is_host => self.tell(Input::Trip { reason }),
             ToWatchdog::Bye { reason } if is_host => self.tell(Input::Bye { reason }),
-            // The host's own alarms: they stand in the log until a human is told of them, too.
             ToWatchdog::Alarm(alarm) if is_host && alarm.is_bounded() => {
-                self.log.write(Level::Warning, format!("the host says: {}: {}", alarm.key, alarm.text));
+                if let Some(news) = self.alarms.on(&alarm, ambient::boot_time()) {
+                    self.pass_on(news);
+                }
             }
             ToWatchdog::Beat(_) | ToWatchdog::Trip { .. } | ToWatchdog::Bye { .. } | ToWatchdog::Alarm(_) => {
-                self.drop_peer(id, "it is not the host");
+                self.drop_peer(id, "it is not the host, or says more than a host does");
             }
             ToWatchdog::Status => self.answer_status(id),
             ToWatchdog::Kill { reason } => {
@@ -178,6 +180,7 @@ impl Daemon {
         if let Some(old) = self.host_peer.replace(id).filter(|old| *old != id) {
             self.peers.remove(&old);
         }
+        self.alarms.joined(ambient::boot_time());
         if self.host.is_none() {
             let pidfd = self.peers.get_mut(&id).and_then(|peer| Some((peer.pid(), peer.take_pidfd()?)));
             match pidfd {
