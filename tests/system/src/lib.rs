@@ -5,11 +5,13 @@
 mod agree;
 mod books;
 mod demo;
+mod desk;
 
 use std::path::PathBuf;
 
 pub use books::{differences, doubled, recorded};
 pub use demo::{Demo, Ended, get_json, monotonic_ms, wait_for};
+pub use desk::{Desk, Running, Said, command, said, sandpit};
 
 /// The binary `name` as the workspace's build left it beside this test.
 ///
