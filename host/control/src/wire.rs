@@ -45,6 +45,16 @@ pub enum Deed {
     Freeze,
     /// Lift what `Freeze` began.
     Unfreeze,
+    /// Send nothing of one strategy but orders that reduce.
+    Pause {
+        /// Its name.
+        strategy: String,
+    },
+    /// Lift what `Pause` began.
+    Resume {
+        /// Its name.
+        strategy: String,
+    },
 }
 
 /// Which orders.
@@ -95,6 +105,20 @@ pub enum Done {
     },
     /// Nothing was frozen.
     NotFrozen,
+    /// The strategy is paused.
+    Paused {
+        /// What it was paused for already.
+        before: Option<String>,
+        /// Entries of it that are cancelled because of it.
+        orders: Vec<String>,
+    },
+    /// Paused no longer.
+    Resumed {
+        /// What it was paused for.
+        was: String,
+    },
+    /// The strategy was not paused.
+    NotPaused,
     /// Frozen over cash that nothing explains, which a running host cannot lift.
     StaysFrozen {
         /// What it is frozen for.
@@ -141,7 +165,7 @@ impl Wish {
     ///
     /// # Errors
     /// A sentence.
-    pub(crate) fn check(&self) -> Result<(), Refused> {
+    pub fn check(&self) -> Result<(), Refused> {
         let is_plain = |text: &str| !text.chars().any(char::is_control);
         let (reason, name) = (self.reason.trim(), self.operator.as_deref());
         if !(1..=MAX_REASON_CHARS).contains(&reason.chars().count()) || !is_plain(reason) {

@@ -37,7 +37,7 @@ impl Bench {
             count.fetch_add(1, Ordering::Relaxed);
             let done = match wish.deed {
                 Deed::Cancel(Scope::Order(order)) => Done::Cancelling { orders: vec![order], withdrawn: 0 },
-                Deed::Cancel(_) | Deed::Freeze | Deed::Unfreeze => Done::NotFrozen,
+                _ => Done::NotFrozen,
             };
             Box::pin(async move { Ok(serde_json::to_string(&done).expect("JSON")) })
         });

@@ -4,7 +4,10 @@ mod books;
 mod line;
 mod streams;
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock, PoisonError, RwLock, atomic::Ordering},
+};
 
 use sandpit_alpaca::Alpaca;
 use sandpit_budget::Budget;
@@ -17,7 +20,7 @@ use sandpit_monitor::{
     BudgetFigures, DataFigures, HistogramFigures, JournalFigures, LatencyFigures, LoopFigures, OrderFigures,
     PriorityFigures, RecordFigures, RefusedFigures, Snapshot, StepFigures, StrategyFigures, WindowFigures,
 };
-use sandpit_types::{HostEpoch, MarketClock, MarketTime, Symbol, Times, Usd};
+use sandpit_types::{HostEpoch, MarketClock, MarketTime, StrategyName, Symbol, Times, Usd};
 
 use crate::{
     ambient,
@@ -117,6 +120,16 @@ impl Figures {
         *pair = Some((pair.map_or(equity, |(start, _)| start), equity));
     }
 
+    /// The strategies that are there.
+    pub(crate) fn strategy_names(&self) -> BTreeSet<StrategyName> {
+        self.roster.members().iter().map(|strategy| strategy.name.clone()).collect()
+    }
+
+    /// The strategies that operators have paused, there or not, and why.
+    pub(crate) fn paused(&self) -> BTreeMap<StrategyName, String> {
+        self.running.get().map(|running| running.desk.read().paused).unwrap_or_default()
+    }
+
     /// Everything at this moment.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();
@@ -132,6 +145,7 @@ impl Figures {
             pid: std::process::id(),
             reconciled: running.is_some(),
             frozen: desk.frozen.clone(),
+            paused: desk.paused.iter().map(|(name, why)| (name.to_string(), why.clone())).collect(),
             lease_ms_left: self.lease.as_ref().map(|lease| lease.left_nanos(ambient::boot_now()) / 1_000_000),
             equity_usd: equity.map(|(_, now)| now.to_f64()),
             equity_start_usd: equity.map(|(start, _)| start.to_f64()),
@@ -211,6 +225,7 @@ impl Figures {
             name: strategy.name.to_string(),
             state: strategy.counters.state(now).to_owned(),
             reason: strategy.counters.reason(),
+            paused: desk.paused.get(&strategy.name).cloned(),
             last_error: strategy.counters.last_error(),
             symbols: strategy.instruments.iter().map(Symbol::to_string).collect(),
             events: strategy.counters.events.load(Ordering::Relaxed),

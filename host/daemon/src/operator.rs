@@ -66,7 +66,28 @@ pub(crate) enum OperatorCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Send nothing of one strategy but orders that reduce, over restarts, until `resume`.
+    ///
+    /// The strategy runs on: it is told of everything, may cancel, and may reduce what it holds; what opens
+    /// or adds is refused as `paused`. Its entries that rest at the broker are cancelled; exits and stops
+    /// stay. A new version of its plugin stays paused.
+    Pause(PauseArgs),
+    /// Lift the pause of a strategy.
+    Resume(PauseArgs),
     Logs(LogsArgs),
+}
+
+/// Which strategy, and why.
+#[derive(Args)]
+pub(crate) struct PauseArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The strategy, as `sandpit strategies` shows it.
+    #[arg(value_name = "NAME")]
+    strategy: String,
+    /// Why; it is kept in the audit log with your name.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
 }
 
 /// What came of a command.
@@ -92,6 +113,8 @@ pub(crate) fn operate(command: &OperatorCommand) -> Exit {
         OperatorCommand::Strategies(common) => (common, show(common, show::strategies)),
         OperatorCommand::Cancel(args) => (&args.common, change::cancel(args)),
         OperatorCommand::Freeze { common, reason } => (common, change::freeze(common, reason)),
+        OperatorCommand::Pause(args) => (&args.common, change::pause(args)),
+        OperatorCommand::Resume(args) => (&args.common, change::resume(args)),
     };
     tell(told, common.json)
 }

@@ -176,6 +176,7 @@ impl Reviewer {
                 || self.losses.is_tripped()
                 || disputed.is_some()
                 || books.frozen().is_some(),
+            paused: books.paused(strategy).is_some(),
             lease: self.lease.as_ref().is_none_or(|lease| lease.holds(ambient::boot_now())),
             reconciled: books.is_reconciled(),
             order_stream_up: books.is_order_stream_up(),

@@ -19,6 +19,7 @@ mod ledger;
 mod legs;
 mod log;
 mod operator;
+mod pause;
 mod plan;
 mod polls;
 mod recording;

@@ -41,6 +41,8 @@ pub struct DeskCounts {
     pub differences: u64,
     /// Why only orders that reduce are sent until an operator lifts it; `None` when nothing is frozen.
     pub frozen: Option<String>,
+    /// Strategies that operators have paused, there or not, and why.
+    pub paused: BTreeMap<StrategyName, String>,
     /// Times that the order stream was suspected of not telling.
     pub suspicions: u64,
     /// Alerts raised.

@@ -1,9 +1,13 @@
 //! Everything worth showing, at one moment. `/status` is this as JSON; `/metrics` and `/health` are made from
 //! it.
 
+mod times;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+pub use self::times::{HistogramFigures, StepFigures};
 
 /// The figures of the host. Times are RFC 3339 in market time, money is US dollars.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -20,6 +24,9 @@ pub struct Snapshot {
     pub reconciled: bool,
     /// Why only orders that reduce are sent until an operator lifts it; `None` when nothing is frozen.
     pub frozen: Option<String>,
+    /// Strategies of which only orders that reduce are sent until an operator lifts it, those included that
+    /// are not there now: by name, who paused it and why.
+    pub paused: BTreeMap<String, String>,
     /// Real time the right to trade still lasts, milliseconds; `None` in a mode that needs none.
     pub lease_ms_left: Option<u64>,
     /// Equity as the broker last said.
@@ -198,6 +205,8 @@ pub struct StrategyFigures {
     pub state: String,
     /// Why it is quarantined; `None` when it is not.
     pub reason: Option<String>,
+    /// Who has paused it, and why: only its orders that reduce are sent; `None` when nobody has.
+    pub paused: Option<String>,
     /// How it failed last in this life of the host, be it back since; `None` when it has not.
     pub last_error: Option<String>,
     /// The symbols that it trades.
@@ -364,28 +373,6 @@ pub struct PriorityFigures {
     pub late: u64,
     /// Requests not taken because the queue was full.
     pub full: u64,
-}
-
-/// A step on the way from a market event to the broker's answer, real time: `strategy` from the event's
-/// coming to the intents, `decide` to the begin of their record, `record` to its end, `send` to the permit,
-/// after which the bytes are written, `answer` to the answer.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct StepFigures {
-    /// Which.
-    pub step: &'static str,
-    /// How long it took.
-    pub times: HistogramFigures,
-}
-
-/// A distribution of durations.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct HistogramFigures {
-    /// How many there were.
-    pub count: u64,
-    /// Their sum.
-    pub sum_secs: f64,
-    /// Bounds, ascending, and how many were no longer than each.
-    pub within_secs: Vec<(f64, u64)>,
 }
 
 /// One loop.

@@ -22,6 +22,7 @@ mod order_notional;
 mod order_rate;
 mod order_stream;
 mod ownership;
+mod paused;
 mod position_limit;
 mod price_collar;
 mod protective;
@@ -43,12 +44,13 @@ type Gate = fn(&Case<'_>) -> Result<(), Refusal>;
 
 /// In the order in which they are asked: first what is wrong with the order itself, last what it costs
 /// others.
-const GATES: [Gate; 22] = [
+const GATES: [Gate; 23] = [
     shape::check,
     supported::check,
     duplicate_id::check,
     ownership::check,
     frozen::check,
+    paused::check,
     lease::check,
     reconciled::check,
     order_stream::check,

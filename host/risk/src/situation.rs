@@ -54,6 +54,8 @@ pub struct DayTrading {
 pub struct Situation {
     /// Trading is frozen: only risk-reducing orders pass.
     pub frozen: bool,
+    /// The strategy is paused: only its risk-reducing orders pass.
+    pub paused: bool,
     /// The watchdog's lease is valid.
     pub lease: bool,
     /// The books agree with the broker.

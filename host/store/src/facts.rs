@@ -12,6 +12,8 @@ pub const REBASED: &str = "rebased";
 pub const FREEZE: &str = "freeze";
 /// Who froze trading, and why; there is none when nobody did.
 pub const OPERATOR_FREEZE: &str = "operator-freeze";
+/// Which strategies operators have paused, and why: an object of JSON; there is none when no one is.
+pub const PAUSED: &str = "paused";
 /// The newest account activity applied.
 pub const LAST_ACTIVITY: &str = "last-activity";
 /// Cash at the last reading that agreed with the books.

@@ -125,6 +125,9 @@ pub enum Refusal {
     /// Trading is frozen; only risk-reducing orders pass.
     #[error("frozen")]
     Frozen,
+    /// An operator has paused the strategy; only its risk-reducing orders pass.
+    #[error("paused")]
+    Paused,
     /// There is no valid lease from the watchdog.
     #[error("no-lease")]
     NoLease,

@@ -50,6 +50,10 @@ pub enum Event {
     Quarantined,
     /// A strategy failed and rests.
     StrategyRests,
+    /// An operator has paused a strategy.
+    StrategyPaused,
+    /// An operator has lifted the pause of a strategy.
+    StrategyResumed,
     /// A plugin is not used.
     PluginRefused,
     /// An order goes to the broker.
@@ -90,7 +94,7 @@ pub enum Event {
 
 impl Event {
     /// Every one.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::Started,
         Self::Stopped,
         Self::NotStarted,
@@ -114,6 +118,8 @@ impl Event {
         Self::Frozen,
         Self::Quarantined,
         Self::StrategyRests,
+        Self::StrategyPaused,
+        Self::StrategyResumed,
         Self::PluginRefused,
         Self::OrderSent,
         Self::OrderFilled,
@@ -188,6 +194,8 @@ impl Event {
             Self::Frozen => ("frozen", "c3e0e8f19b5d44ec8bd195178e77962b"),
             Self::Quarantined => ("strategy-quarantined", "8e3c4eda3f374b3ebd331b617e4c805d"),
             Self::StrategyRests => ("strategy-rests", "84aa43cadb754cb593dcc7dd8474cc78"),
+            Self::StrategyPaused => ("strategy-paused", "a237cd68a0b14b6b8bd7223a674f732b"),
+            Self::StrategyResumed => ("strategy-resumed", "c41a09a3a4524771abf147679d7fc1c7"),
             Self::PluginRefused => ("plugin-refused", "3fd049215976436ebdf44c800a8bb78f"),
             Self::OrderSent => ("order-sent", "a66ea6d731934509bc7acaa5dbd907fb"),
             Self::OrderFilled => ("order-filled", "39b5b6c28fd14b47b388505f946f1a2c"),

@@ -124,6 +124,8 @@ pub struct Books {
     pub(super) disputed: BTreeMap<Symbol, Qty>,
     /// Why nothing may add risk, if so.
     pub(super) frozen: Option<String>,
+    /// Strategies that may add no risk, and why.
+    pub(super) paused: BTreeMap<StrategyName, String>,
     pub(super) reconciled: bool,
     pub(super) order_stream_up: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sandpit_types::{Qty, Symbol};
+use sandpit_types::{Qty, StrategyName, Symbol};
 
 use super::Books;
 
@@ -25,6 +25,29 @@ impl Books {
     /// Freezes for this reason, or ends the freeze.
     pub fn set_frozen(&mut self, reason: Option<String>) {
         self.frozen = reason;
+    }
+
+    /// Why only orders of this strategy that reduce may leave; `None` while nobody has paused it.
+    pub fn paused(&self, strategy: &StrategyName) -> Option<&str> {
+        self.paused.get(strategy).map(String::as_str)
+    }
+
+    /// Every strategy that is paused, there or not, and why.
+    pub const fn pauses(&self) -> &BTreeMap<StrategyName, String> {
+        &self.paused
+    }
+
+    /// Pauses a strategy for this reason, or ends its pause. Why it was paused before.
+    pub fn set_paused(&mut self, strategy: &StrategyName, reason: Option<String>) -> Option<String> {
+        match reason {
+            Some(reason) => self.paused.insert(strategy.clone(), reason),
+            None => self.paused.remove(strategy),
+        }
+    }
+
+    /// Whether an order of this strategy has to reduce to leave, and an entry of it that rests to go.
+    pub fn is_held_back(&self, strategy: &StrategyName) -> bool {
+        self.frozen.is_some() || self.paused.contains_key(strategy)
     }
 
     /// Whether fills are seen as they happen: the order stream is up, and what it missed was asked for.

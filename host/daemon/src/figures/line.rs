@@ -17,7 +17,7 @@ impl Figures {
             None => "",
         };
         let streams = self.running.get().map(streams).unwrap_or_default();
-        format!("{}; {}; {}{lease}{streams}", self.stance(&desk), self.who_runs(), orders(&desk))
+        format!("{}; {}; {}{lease}{streams}", self.stance(&desk), self.who_runs(&desk), orders(&desk))
     }
 
     fn stance(&self, desk: &DeskCounts) -> String {
@@ -27,7 +27,7 @@ impl Figures {
         }
     }
 
-    fn who_runs(&self) -> String {
+    fn who_runs(&self, desk: &DeskCounts) -> String {
         let now = sandpit_types::MarketClock::now(&*self.clock);
         let strategies = self.roster.members();
         let others: Vec<String> = strategies
@@ -35,6 +35,7 @@ impl Figures {
             .map(|strategy| (strategy, strategy.counters.state(now)))
             .filter(|(_, state)| *state != "running")
             .map(|(strategy, state)| format!("{} {state}", strategy.name))
+            .chain(desk.paused.keys().map(|name| format!("{name} PAUSED")))
             .chain(self.refusals.all().into_iter().map(|(plugin, _)| format!("{plugin} refused")))
             .collect();
         let running = strategies.iter().filter(|strategy| strategy.counters.state(now) == "running").count();

@@ -1,11 +1,11 @@
-//! Commands that change something: cancel, freeze, unfreeze.
+//! Commands that change something: cancel, freeze, unfreeze, pause, resume.
 
 use clap::Args;
 use sandpit_contract::Exit;
 use sandpit_control::{Deed, Done, Scope, Wish};
 use serde_json::{Value, json};
 
-use super::{Common, Told, ask, config, show};
+use super::{Common, PauseArgs, Told, ask, config, show};
 use crate::{
     ambient,
     config::Config,
@@ -98,6 +98,24 @@ pub(super) fn freeze(common: &Common, reason: &str) -> Result<Told, Failure> {
     Ok(told(&ask::wish(&config(common)?, &wish(Deed::Freeze, reason))?))
 }
 
+/// Pauses a strategy.
+///
+/// # Errors
+/// Those of [`ask::wish`]; [`Exit::Usage`] for a strategy that is not known.
+pub(super) fn pause(args: &PauseArgs) -> Result<Told, Failure> {
+    let deed = Deed::Pause { strategy: args.strategy.clone() };
+    Ok(told(&ask::wish(&config(&args.common)?, &wish(deed, &args.reason))?))
+}
+
+/// Lifts the pause of a strategy.
+///
+/// # Errors
+/// Those of [`pause`].
+pub(super) fn resume(args: &PauseArgs) -> Result<Told, Failure> {
+    let deed = Deed::Resume { strategy: args.strategy.clone() };
+    Ok(told(&ask::wish(&config(&args.common)?, &wish(deed, &args.reason))?))
+}
+
 /// Lifts a freeze: through the host while one runs, else in its records.
 ///
 /// # Errors
@@ -137,6 +155,14 @@ fn told(done: &Done) -> Told {
         }
         Done::Unfrozen { was } => format!("no longer frozen; it was: {was}"),
         Done::NotFrozen => "nothing was frozen".to_owned(),
+        Done::Paused { before: Some(before), orders } => {
+            format!("paused, as it was already: {before}{}", also(orders))
+        }
+        Done::Paused { before: None, orders } => {
+            format!("paused: only its orders that reduce are sent, until `sandpit resume`{}", also(orders))
+        }
+        Done::Resumed { was } => format!("no longer paused; it was: {was}"),
+        Done::NotPaused => "it was not paused".to_owned(),
         Done::StaysFrozen { reason } => {
             exit = Exit::State;
             format!(

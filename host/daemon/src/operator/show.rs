@@ -26,10 +26,11 @@ const ORDER: [&str; 12] = [
     "age_secs",
 ];
 const POSITION: [&str; 5] = ["symbol", "qty", "value_usd", "unrealised_usd", "holdings"];
-const STRATEGY: [&str; 13] = [
+const STRATEGY: [&str; 14] = [
     "name",
     "state",
     "reason",
+    "paused",
     "last_error",
     "strikes",
     "symbols",
@@ -41,13 +42,14 @@ const STRATEGY: [&str; 13] = [
     "realised_usd",
     "unrealised_usd",
 ];
-const STATUS: [&str; 10] = [
+const STATUS: [&str; 11] = [
     "mode",
     "epoch",
     "pid",
     "market_time",
     "reconciled",
     "frozen",
+    "paused",
     "lease_ms_left",
     "equity_usd",
     "equity_start_usd",
@@ -103,6 +105,7 @@ fn status_rows(host: &Value) -> Vec<(&'static str, String)> {
         ("so far", format!("{sent} sent, {fills} fills, {rejected} rejected, {refused} refused by a gate")),
         ("strategies", states),
     ];
+    rows.extend(pauses(host).map(|(name, why)| ("paused", format!("{name}: {}", text(why)))));
     rows.extend(
         entries(host, "refused").map(|refused| {
             ("not used", format!("{}: {}", text(&refused["plugin"]), text(&refused["reason"])))
@@ -193,7 +196,11 @@ pub(super) fn strategies(host: &Value) -> Told {
     ];
     let row = |strategy: &Value| {
         let cell = |name: &str| text(&strategy[name]);
-        let [name, state, strikes, orders, fills] = ["name", "state", "strikes", "orders", "fills"].map(cell);
+        let [name, mut state, strikes, orders, fills] =
+            ["name", "state", "strikes", "orders", "fills"].map(cell);
+        if strategy["paused"].is_string() {
+            state = format!("{state}, paused");
+        }
         let (won, open) = (money(&strategy["realised_usd"]), money(&strategy["unrealised_usd"]));
         vec![name, state, strikes, orders, fills, won, open, cell("last_error")]
     };
@@ -201,9 +208,10 @@ pub(super) fn strategies(host: &Value) -> Told {
     let mut shown = if rows.is_empty() { "no strategy runs".to_owned() } else { table(&heads, &rows) };
     let refused = entries(host, "refused")
         .map(|refused| ("not used", format!("{}: {}", text(&refused["plugin"]), text(&refused["reason"]))));
-    let refused: Vec<_> = refused.collect();
-    if !refused.is_empty() {
-        shown = format!("{shown}\n{}", facts(&refused));
+    let paused = pauses(host).map(|(name, why)| ("paused", format!("{name}: {}", text(why))));
+    let below: Vec<_> = paused.chain(refused).collect();
+    if !below.is_empty() {
+        shown = format!("{shown}\n{}", facts(&below));
     }
     let json = json!({
         "strategies": list(host, "strategies", &STRATEGY),
@@ -223,6 +231,11 @@ fn told(text: String, json: Value) -> Told {
 
 fn in_state(host: &Value, state: &str) -> usize {
     entries(host, "strategies").filter(|strategy| strategy["state"] == state).count()
+}
+
+/// The strategies that are paused, there or not, and why.
+fn pauses(host: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    host["paused"].as_object().into_iter().flatten()
 }
 
 fn entries<'a>(of: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {

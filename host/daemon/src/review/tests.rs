@@ -175,6 +175,24 @@ fn a_breaker_that_trips_freezes_at_once_and_says_so_once() {
 }
 
 #[test]
+fn a_pause_is_of_one_strategy_and_lets_its_exits_pass() {
+    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    let mut books = books();
+    work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
+    reviewer.account(&account(100_000), Standing::Explained, now());
+    let other = StrategyName::new("other");
+    books.set_paused(&strategy(), Some("ann paused it".to_owned()));
+    let mut ask = |of: &StrategyName, id, side, books: &Books| {
+        reviewer.review(of, &submit(id, side, 10), None, books, now()).map(drop)
+    };
+    assert_eq!(ask(&strategy(), 2, Side::Buy, &books), Err(Refusal::Paused));
+    assert_eq!(ask(&strategy(), 3, Side::Sell, &books), Ok(()));
+    assert_ne!(ask(&other, 4, Side::Buy, &books), Err(Refusal::Paused));
+    books.set_paused(&strategy(), None);
+    assert_eq!(ask(&strategy(), 5, Side::Buy, &books), Ok(()));
+}
+
+#[test]
 fn an_equity_that_jumped_lets_only_exits_pass() {
     let (mut reviewer, ..) = reviewer(Limits::default(), false);
     let mut books = books();

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     ambient,
-    control::{self, Control, Tickets},
+    control::{self, Clerk, Control, Tickets},
     dry_run::DryRun,
     fan_out::fan_out,
     plugins::{Said, wanted_data, wanted_news},
@@ -168,7 +168,8 @@ impl Spawner<'_> {
         let environment = ambient::environment();
         let socket = control::place(config, environment.get("RUNTIME_DIRECTORY").map(String::as_str));
         let (state_dir, inputs) = (config.state_dir.clone(), self.inputs.clone());
-        let control = Control { state_dir, socket, figures, inputs, tickets };
+        let clerk = Arc::new(Clerk { figures, inputs, tickets });
+        let control = Control { state_dir, socket, clerk };
         tokio::spawn(control.serve(self.stopped.clone()));
     }
 

@@ -24,6 +24,11 @@ pub enum Deed {
     Freeze,
     /// Lift what [`Deed::Freeze`] began. A freeze over cash that nothing explains is not lifted by it.
     Unfreeze,
+    /// Send nothing of this strategy but orders that reduce, over restarts and new versions of its plugin,
+    /// until a person lifts it. Its entries that rest are cancelled; it is told everything as before.
+    Pause(StrategyName),
+    /// Lift what [`Deed::Pause`] began.
+    Resume(StrategyName),
 }
 
 /// Which orders a person wants cancelled.
@@ -72,6 +77,20 @@ pub enum Answer {
     },
     /// Nothing was frozen.
     NotFrozen,
+    /// The strategy is paused.
+    Paused {
+        /// What it was paused for already.
+        before: Option<String>,
+        /// Entries that are being cancelled because of it.
+        orders: Vec<ClientOrderId>,
+    },
+    /// Paused no longer.
+    Resumed {
+        /// What it was paused for.
+        was: String,
+    },
+    /// The strategy was not paused.
+    NotPaused,
     /// Cash does not agree: what was agreed upon has to be forgotten, which a host that trades cannot do.
     StaysFrozen {
         /// What it is frozen for.

@@ -34,6 +34,7 @@ impl<R: Review> Machine<R> {
         self.rows.known.clone_from(&self.written.rows);
         self.rows.start = newest.unwrap_or(now) - activities::BEFORE_START;
         self.restore_freezes(stored, now);
+        self.restore_pauses(fact(stored, facts::PAUSED)?);
         Ok(())
     }
 
@@ -106,7 +107,7 @@ impl<R: Review> Machine<R> {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> String {
+pub(super) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("numbers, times and texts, which JSON can hold")
 }
 

@@ -91,11 +91,11 @@ impl<R: Review> Machine<R> {
         Answer::Unfrozen { was }
     }
 
-    /// While frozen, what rests at the broker and would add when it fills is cancelled. Exits stay, and so
-    /// does an entry that has filled in part and brings exits along: they would go with it. Which are
-    /// cancelled.
+    /// While it is frozen or its strategy is paused, what rests at the broker and would add when it fills is
+    /// cancelled. Exits stay, and so does an entry that has filled in part and brings exits along: they would
+    /// go with it. Which are cancelled.
     pub(super) fn cancel_entries(&mut self, now: MarketTime) -> Vec<ClientOrderId> {
-        if self.books.frozen().is_none() {
+        if self.books.frozen().is_none() && self.books.pauses().is_empty() {
             return Vec::new();
         }
         let adds = |order: &&Order| {
@@ -104,13 +104,18 @@ impl<R: Review> Machine<R> {
             let takes =
                 !held.is_zero() && request.side.signed(request.qty).is_positive() != held.is_positive();
             let brings = !request.class.legs().is_empty() && !order.filled().qty().is_zero();
-            order.links.leg_of.is_none() && !takes && !brings
+            let is_held_back = self.books.is_held_back(order.strategy());
+            is_held_back && order.links.leg_of.is_none() && !takes && !brings
         };
         let is_new = |id: &ClientOrderId| !self.errands.is_wanted(Errand::Cancel, id);
         let entries = self.books.open_orders().filter(adds).map(|order| order.client_id().clone());
         let entries: Vec<ClientOrderId> = entries.filter(is_new).collect();
         for id in &entries {
-            self.ask_cancel(id, &audit::host(), "it would add risk while frozen", now);
+            let why = match self.books.frozen() {
+                Some(_) => "it would add risk while frozen",
+                None => "it would add risk while its strategy is paused",
+            };
+            self.ask_cancel(id, &audit::host(), why, now);
         }
         entries
     }

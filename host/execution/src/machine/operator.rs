@@ -53,6 +53,8 @@ impl<R: Review> Machine<R> {
             Deed::Cancel(scope) => self.cancel_many(&scope, operator, &reason, now),
             Deed::Freeze => self.freeze_by_hand(&operator, &reason, now),
             Deed::Unfreeze => self.unfreeze_by_hand(&operator, &reason, now),
+            Deed::Pause(strategy) => self.pause(&strategy, operator, &reason, now),
+            Deed::Resume(strategy) => self.resume(&strategy, operator, &reason, now),
         };
         self.tell(DeskOutput::Answer { ticket, answer });
     }

@@ -116,6 +116,9 @@ impl<R: Review> Machine<R> {
             Mode::Open => Vec::new(),
         };
         dropped.extend(frozen.into_iter().map(|planned| (planned, Refusal::Frozen)));
+        let books = &self.books;
+        let paused = plan.take(|planned| !planned.reduces && books.paused(&planned.strategy).is_some());
+        dropped.extend(paused.into_iter().map(|planned| (planned, Refusal::Paused)));
         for (planned, refusal) in dropped {
             self.refuse(&planned.strategy, &planned.submit, refusal, now);
         }

@@ -12,6 +12,7 @@ mod lost;
 mod operator;
 mod pace;
 mod pacing;
+mod pause;
 mod storm;
 mod venue;
 mod world;

@@ -37,7 +37,7 @@ fn the_default_world_lets_nothing_pass() {
 fn the_first_gate_that_objects_names_the_reason() {
     type Break = (fn(&mut World), Refusal);
     /// Each breaks one thing more, from the last gate to the first.
-    const BREAKS: [Break; 16] = [
+    const BREAKS: [Break; 17] = [
         (|w| w.situation.open_order_count = 500, Refusal::OpenOrders),
         (|w| w.open("b", Side::Sell, "1", "100"), Refusal::SelfCross),
         (|w| w.situation.buying_power = None, Refusal::BuyingPower),
@@ -50,6 +50,7 @@ fn the_first_gate_that_objects_names_the_reason() {
         (|w| w.situation.session_open = false, Refusal::SessionClosed),
         (|w| w.situation.order_stream_up = false, Refusal::OrderStreamDown),
         (|w| w.situation.lease = false, Refusal::NoLease),
+        (|w| w.situation.paused = true, Refusal::Paused),
         (|w| w.situation.frozen = true, Refusal::Frozen),
         (|w| w.situation.known_id = true, Refusal::DuplicateId),
         (|w| w.submit.time_in_force = TimeInForce::Ioc, Refusal::UnsupportedOrder),
@@ -145,7 +146,7 @@ proptest! {
         }
     }
 
-    /// A freeze, a missing equity and a broken order stream never keep anybody in.
+    /// A freeze, a pause, a missing equity and a broken order stream never keep anybody in.
     #[test]
     fn the_way_out_is_always_open(held in 1_i64..1_000_000, part in 1_i64..1_000_000) {
         let sold = part.min(held);
@@ -153,6 +154,7 @@ proptest! {
             w.hold(&held.to_string());
             w.sell(&sold.to_string(), "");
             w.situation.frozen = true;
+            w.situation.paused = true;
             w.situation.order_stream_up = false;
             w.situation.equity = None;
             w.situation.buying_power = None;

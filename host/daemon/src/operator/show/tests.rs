@@ -37,6 +37,7 @@ fn snapshot() -> Value {
         last_error: error,
         strikes: 3,
         realised_usd: -12.5,
+        paused: (name == "sma_cross").then(|| "ann paused it: the spread".to_owned()),
         ..StrategyFigures::default()
     };
     let stream = |name: &str, health: &str| StreamFigures {
@@ -52,6 +53,7 @@ fn snapshot() -> Value {
         pid: 4321,
         reconciled: true,
         frozen: Some("ann froze it: a look".into()),
+        paused: [("sma_cross".to_owned(), "ann paused it: the spread".to_owned())].into(),
         lease_ms_left: Some(1_840),
         equity_usd: Some(100_012.0),
         equity_start_usd: Some(100_000.0),
@@ -107,6 +109,7 @@ equity       100012.00 USD, +12.00 in this life of the host
 orders       2 open, 0 waiting, 0 of unknown outcome
 so far       40 sent, 38 fills, 0 rejected, 0 refused by a gate
 strategies   1 running, 1 quarantined
+paused       sma_cross: ann paused it: the spread
 not used     bad: it is no component
 stream       market-data live, data live
 stream       trade-updates live
@@ -116,8 +119,8 @@ memory       64 MiB
     );
     assert_eq!(
         fields(&told.json),
-        "budgets epoch equity_start_usd equity_usd frozen lease_ms_left market_time mode orders pid \
-         reconciled refused_plugins rss_bytes strategies streams"
+        "budgets epoch equity_start_usd equity_usd frozen lease_ms_left market_time mode orders \
+         paused pid reconciled refused_plugins rss_bytes strategies streams"
     );
     assert_eq!(fields(&told.json["orders"]), "cancels fills open planned refused rejected submitted unknown");
     assert_eq!(fields(&told.json["strategies"]), "quarantined resting running stopped");
@@ -173,18 +176,19 @@ fn a_strategys_last_error_is_cut_off_for_people_only() {
     assert_eq!(
         lines[..2],
         [
-            "STRATEGY   STATE        STRIKES  ORDERS  FILLS  REALISED  UNREALISED  LAST ERROR",
-            "sma_cross  running            3       0      0    -12.50        0.00  -",
+            "STRATEGY   STATE            STRIKES  ORDERS  FILLS  REALISED  UNREALISED  LAST ERROR",
+            "sma_cross  running, paused        3       0      0    -12.50        0.00  -",
         ]
     );
     assert!(lines[2].contains("quarantined") && lines[2].ends_with('…'), "{}", lines[2]);
+    assert_eq!(lines[3], "paused    sma_cross: ann paused it: the spread");
     assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{}", told.text);
     let pairs = &told.json["strategies"][1];
     assert_eq!(pairs["last_error"].as_str().map(str::len), Some(212));
     assert_eq!(
         fields(pairs),
-        "events fills intents last_error name orders realised_usd reason refused state strikes symbols \
-         unrealised_usd"
+        "events fills intents last_error name orders paused realised_usd reason refused state strikes \
+         symbols unrealised_usd"
     );
     assert_eq!(strategy_names(&snapshot()), ["sma_cross", "pairs"]);
 }

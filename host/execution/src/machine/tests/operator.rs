@@ -18,7 +18,7 @@ fn limit(usd: i64) -> OrderKind {
     OrderKind::Limit { limit_price: Price::new(usd.into()) }
 }
 
-fn instruct(world: &mut World, ticket: u64, deed: Deed) {
+pub(super) fn instruct(world: &mut World, ticket: u64, deed: Deed) {
     let (operator, reason) = ("ann".to_owned(), "a look".to_owned());
     let wish = Instruction { ticket, operator, reason, deed };
     world.machine.input(DeskInput::Instruction(wish), world.now);
@@ -31,14 +31,14 @@ fn answer(world: &World, ticket: u64) -> Option<&Answer> {
     })
 }
 
-fn answered(world: &mut World, ticket: u64, deed: Deed) -> Answer {
+pub(super) fn answered(world: &mut World, ticket: u64, deed: Deed) -> Answer {
     instruct(world, ticket, deed);
     world.calm();
     answer(world, ticket).expect("answered").clone()
 }
 
 /// A strategy's order that rests.
-fn rests(world: &mut World, strategy: &str, id: u64, symbol: &str) {
+pub(super) fn rests(world: &mut World, strategy: &str, id: u64, symbol: &str) {
     let strategy = StrategyName::parse(strategy).expect("a name");
     let submit = sandpit_types::Submit {
         symbol: Symbol::new(symbol),

@@ -101,6 +101,7 @@ impl Review for Calm {
             session_open: true,
             quote: Some(quote(&submit.symbol, now)),
             frozen: books.frozen().is_some(),
+            paused: books.paused(strategy).is_some(),
             equity: rich,
             buying_power: rich,
             // Long enough that every sale is one of shares held.
