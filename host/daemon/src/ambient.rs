@@ -1,6 +1,6 @@
 //! The only place in the host that reads the world: clocks, chance, environment.
 
-use std::{collections::BTreeMap, fs::File, io::Read};
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
 use sandpit_contract::BootTime;
@@ -42,6 +42,23 @@ pub(crate) fn fill(bytes: &mut [u8]) -> std::io::Result<()> {
 pub(crate) fn unix_s() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_REALTIME).expect("every Linux has CLOCK_REALTIME");
     u64::try_from(time.tv_sec()).unwrap_or(0)
+}
+
+/// The wall clock, since the Unix epoch.
+pub(crate) fn since_epoch() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME).expect("every Linux has CLOCK_REALTIME");
+    let secs = u64::try_from(time.tv_sec()).unwrap_or(0);
+    Duration::new(secs, u32::try_from(time.tv_nsec()).unwrap_or(0))
+}
+
+/// What the memory of this process is limited to, bytes: the smallest `memory.max` of its control group and
+/// those above it; `None` where there is none.
+pub(crate) fn memory_limit_bytes() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let limit = |folder: &Path| std::fs::read_to_string(folder.join("memory.max")).ok()?.trim().parse().ok();
+    let root = Path::new("/sys/fs/cgroup");
+    root.join(own).ancestors().take_while(|folder| folder.starts_with(root)).filter_map(limit).min()
 }
 
 /// What an operator's commands may read of the world.

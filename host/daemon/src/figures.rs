@@ -2,6 +2,7 @@
 
 mod books;
 mod line;
+mod quality;
 mod streams;
 
 use std::{
@@ -23,6 +24,7 @@ use sandpit_monitor::{
 use sandpit_types::{HostEpoch, MarketClock, MarketTime, StrategyName, Symbol, Times, Usd};
 
 use crate::{
+    alarms::Alarms,
     ambient,
     budgets::Budgets,
     clock::BrokerClock,
@@ -54,6 +56,9 @@ pub(crate) struct Figures {
     pub(crate) loops: Arc<Loops>,
     /// Market data delivered.
     pub(crate) data: Arc<DataCounts>,
+    /// What fires.
+    pub(crate) alarms: Arc<Alarms>,
+    memory_limit_bytes: Option<u64>,
     equity: RwLock<Option<(Usd, Usd)>>,
     journal: OnceLock<Arc<Counters>>,
     running: OnceLock<Running>,
@@ -96,6 +101,8 @@ impl Figures {
             tape: Arc::default(),
             loops: Arc::default(),
             data: Arc::default(),
+            alarms: Arc::default(),
+            memory_limit_bytes: ambient::memory_limit_bytes(),
             equity: RwLock::new(None),
             journal: OnceLock::new(),
             running: OnceLock::new(),
@@ -175,6 +182,8 @@ impl Figures {
                 .into_iter()
                 .map(|beat| LoopFigures { name: beat.name, progress: beat.progress })
                 .collect(),
+            quality: quality::quality(running, &desk, self.memory_limit_bytes),
+            alerts: self.alarms.firing(),
         }
     }
 

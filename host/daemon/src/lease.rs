@@ -19,10 +19,12 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, socket},
 };
-use sandpit_contract::{Beat, BootTime, MAX_MESSAGE_BYTES, PROTOCOL, ToHost, ToWatchdog, decode, encode};
+use sandpit_contract::{
+    Alarm, Beat, BootTime, MAX_MESSAGE_BYTES, PROTOCOL, ToHost, ToWatchdog, decode, encode,
+};
 use sandpit_types::{HostEpoch, StrategyName};
 
-use crate::{ambient, loops::Loops};
+use crate::{alarms::Alarms, ambient, loops::Loops};
 
 /// How often progress is reported, milliseconds of real time.
 const BEAT_MS: u16 = 100;
@@ -122,6 +124,8 @@ pub(crate) struct LeaseParts {
     pub(crate) loops: Arc<Loops>,
     /// The broker's id of the account that is traded, once it is read; never in a dry run.
     pub(crate) account: Arc<OnceLock<String>>,
+    /// What the watchdog is to tell a human.
+    pub(crate) alarms: Arc<Alarms>,
     /// Takes the watchdog's orders; must not block.
     pub(crate) orders: Box<dyn Fn(Order) + Send>,
 }
@@ -219,13 +223,18 @@ fn write(fd: &OwnedFd, message: &ToWatchdog) -> nix::Result<bool> {
 
 /// Beats and listens until the connection breaks, or until it is time to stop: then it is given back.
 fn serve(parts: &LeaseParts, fd: OwnedFd, stop: &AtomicBool, sequence: &mut u64) -> Option<OwnedFd> {
-    let mut packet = vec![0; MAX_MESSAGE_BYTES];
+    let (mut packet, mut is_new) = (vec![0; MAX_MESSAGE_BYTES], true);
     while !stop.load(Ordering::Acquire) {
         *sequence += 1;
         let loops = parts.loops.beats();
         let account = parts.account.get().cloned();
         let beat = Beat { epoch: parts.epoch.0, account, sequence: *sequence, loops };
         if write(&fd, &ToWatchdog::Beat(beat)).is_err() {
+            return None;
+        }
+        // After the beat, a few at a time: they never keep one waiting.
+        let tell = |alarm: &Alarm| write(&fd, &ToWatchdog::Alarm(alarm.clone()));
+        if parts.alarms.post.deliver(&mut is_new, tell).is_err() {
             return None;
         }
         let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
@@ -283,9 +292,11 @@ mod tests {
     };
 
     use nix::sys::socket::{Backlog, accept, bind, listen};
+    use sandpit_contract::{AlarmSeverity, AlarmStanding, MAX_ALARM_TEXT};
     use sandpit_types::Pulse;
 
     use super::*;
+    use crate::alarms::MOST_A_BEAT;
 
     /// A watchdog of this test's own, the host's end of it, and what it orders.
     struct Bench {
@@ -294,7 +305,9 @@ mod tests {
         client: LeaseClient,
         account: Arc<OnceLock<String>>,
         pulse: Arc<Pulse>,
+        alarms: Arc<Alarms>,
         orders: Receiver<Order>,
+        listener: OwnedFd,
         _dir: tempfile::TempDir,
     }
 
@@ -310,6 +323,7 @@ mod tests {
                 (Arc::default(), Arc::new(Pulse::default()), Arc::new(Loops::default()));
             loops.add("strategy:a", pulse.clone(), Box::new(drop));
             let (told, orders) = channel();
+            let alarms = Arc::<Alarms>::default();
             let parts = LeaseParts {
                 socket: socket_path,
                 epoch: HostEpoch(7),
@@ -317,11 +331,12 @@ mod tests {
                 lease: Arc::default(),
                 loops,
                 account: Arc::clone(&account),
+                alarms: Arc::clone(&alarms),
                 orders: Box::new(move |order| told.send(order).expect("the test listens")),
             };
             let client = LeaseClient::start(parts).expect("a thread");
             let watchdog = accept(listener.as_raw_fd()).expect("the host comes");
-            Self { watchdog, client, account, pulse, orders, _dir: dir }
+            Self { watchdog, client, account, pulse, alarms, orders, listener, _dir: dir }
         }
 
         fn hear(&self) -> ToWatchdog {
@@ -360,6 +375,60 @@ mod tests {
         bench.account.set("abc".into()).expect("once");
         bench.pulse.hold(5 << 20);
         bench.beat(|beat| beat.account.as_deref() == Some("abc") && beat.loops[0].memory_bytes == 5 << 20);
+        bench.client.leave(&ToWatchdog::Bye { reason: "over".into() });
+    }
+
+    fn alarm(at: usize, standing: AlarmStanding) -> Alarm {
+        let severity = AlarmSeverity::Warning;
+        let (text, remedy) = (format!("s{at} fires. {}", "x".repeat(MAX_ALARM_TEXT)), "look".to_owned());
+        Alarm { key: format!("s{at}"), severity, standing, text, remedy, since_unix_s: 7 }.bounded()
+    }
+
+    #[test]
+    fn alarms_reach_the_watchdog_and_again_whoever_comes_after_it() {
+        let bench = Bench::new();
+        bench.alarms.post.tell(alarm(1, AlarmStanding::Firing));
+        bench.alarms.post.tell(alarm(2, AlarmStanding::Firing));
+        let next_alarm = |bench: &Bench| {
+            let heard = (0..100).map(|_| bench.hear());
+            let alarms = heard.filter_map(|message| match message {
+                ToWatchdog::Alarm(alarm) => Some((alarm.key.clone(), alarm.standing)),
+                _ => None,
+            });
+            alarms.take(1).next().expect("an alarm")
+        };
+        assert_eq!(next_alarm(&bench), ("s1".to_owned(), AlarmStanding::Firing));
+        assert_eq!(next_alarm(&bench), ("s2".to_owned(), AlarmStanding::Firing));
+        // The watchdog is started anew, and meanwhile one ends.
+        nix::unistd::close(bench.watchdog).expect("open");
+        bench.alarms.post.tell(alarm(1, AlarmStanding::Over));
+        let watchdog = accept(bench.listener.as_raw_fd()).expect("the host comes again");
+        let bench = Bench { watchdog, ..bench };
+        let both = [next_alarm(&bench), next_alarm(&bench)];
+        assert!(both.contains(&("s1".to_owned(), AlarmStanding::Over)), "{both:?}");
+        assert!(both.contains(&("s2".to_owned(), AlarmStanding::Firing)), "{both:?}");
+        bench.client.leave(&ToWatchdog::Bye { reason: "over".into() });
+    }
+
+    #[test]
+    fn a_flood_of_alarms_keeps_no_beat_waiting() {
+        let bench = Bench::new();
+        for at in 0..400 {
+            assert!(bench.alarms.post.tell(alarm(at, AlarmStanding::Firing)));
+        }
+        // Between two beats there are a few alarms at the most, and no beat is left out.
+        let (mut between, mut alarms, mut last) = (0, 0, None);
+        while alarms < 60 {
+            match bench.hear() {
+                ToWatchdog::Alarm(_) => (between, alarms) = (between + 1, alarms + 1),
+                ToWatchdog::Beat(beat) => {
+                    assert!(last.is_none_or(|last| beat.sequence == last + 1), "a beat is lost");
+                    (between, last) = (0, Some(beat.sequence));
+                }
+                other => assert!(matches!(other, ToWatchdog::Hello { .. }), "{other:?}"),
+            }
+            assert!(between <= MOST_A_BEAT, "{between} alarms between two beats");
+        }
         bench.client.leave(&ToWatchdog::Bye { reason: "over".into() });
     }
 

@@ -1,6 +1,7 @@
 //! `sandpit`: runs trading strategies. Configuration and wiring; every decision is made in a crate of its
 //! own.
 
+mod alarms;
 mod ambient;
 mod backfill;
 mod budgets;

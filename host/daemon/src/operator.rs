@@ -3,6 +3,7 @@
 //! Reading goes to the monitor's port, like any other reader; what changes something goes over the control
 //! socket, where the kernel says who asks.
 
+mod alerts;
 mod ask;
 mod change;
 mod effective;
@@ -17,7 +18,7 @@ use sandpit_contract::Exit;
 use serde_json::{Value, json};
 
 pub(crate) use self::change::unfreeze;
-use self::{change::CancelArgs, logs::LogsArgs};
+use self::{alerts::AlertsArgs, change::CancelArgs, logs::LogsArgs};
 use crate::{ambient, config::Config, run::Failure};
 
 /// Where the configuration of an installed host is.
@@ -54,6 +55,7 @@ pub(crate) enum OperatorCommand {
     Positions(Common),
     /// The strategies: state, orders, profit and loss, last error.
     Strategies(Common),
+    Alerts(AlertsArgs),
     Cancel(CancelArgs),
     /// Send nothing but orders that reduce, over restarts, until `unfreeze`.
     ///
@@ -104,6 +106,7 @@ pub(crate) struct Told {
 pub(crate) fn operate(command: &OperatorCommand) -> Exit {
     let (common, told) = match command {
         OperatorCommand::Logs(args) => (&args.common, logs::logs(args)),
+        OperatorCommand::Alerts(args) => (&args.common, alerts::alerts(args)),
         OperatorCommand::Status(common) => (common, show(common, show::status)),
         OperatorCommand::Orders { common, strategy, symbol } => {
             let (strategy, symbol) = (strategy.as_deref(), symbol.as_deref());

@@ -23,6 +23,7 @@ use sandpit_types::{
 };
 
 use crate::{
+    alarms::Alarms,
     ambient,
     lease::Lease,
     losses::Losses,
@@ -66,6 +67,8 @@ pub(crate) struct Reviewer {
     pub(crate) lease: Option<Arc<Lease>>,
     /// Market time.
     pub(crate) clock: Arc<dyn MarketClock>,
+    /// Whether a signal wants no entries.
+    pub(crate) alarms: Arc<Alarms>,
     /// Where a breaker that trips says so.
     pub(crate) endings: Endings,
     /// The newest reading of the account.
@@ -177,6 +180,7 @@ impl Reviewer {
                 || disputed.is_some()
                 || books.frozen().is_some(),
             paused: books.paused(strategy).is_some(),
+            entries_stopped: self.alarms.entries_stopped(),
             lease: self.lease.as_ref().is_none_or(|lease| lease.holds(ambient::boot_now())),
             reconciled: books.is_reconciled(),
             order_stream_up: books.is_order_stream_up(),

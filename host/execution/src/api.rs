@@ -118,6 +118,11 @@ pub enum DeskInput {
     Claims(Vec<Claim>),
     /// A person wants something, and is told what came of it: [`DeskOutput::Answer`].
     Instruction(Instruction),
+    /// A signal of the host's rules wants nothing sent that adds risk until a person lifts it.
+    Freeze {
+        /// Which, in one sentence.
+        reason: String,
+    },
     /// Answer this nonce by the pulse.
     Probe(u64),
     /// Take no more orders, resolve what is open-ended, save, and end.

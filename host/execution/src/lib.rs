@@ -23,4 +23,6 @@ pub use api::{
     KnownOrder, Reconciled, Review, introduction,
 };
 pub use desk::Desk;
-pub use stats::{DeskCounts, DeskStats, OpenOrder, Steps, StrategyCounts};
+pub use stats::{
+    DeskCounts, DeskStats, LATENCY_BOUNDS_MS, Latencies, OpenOrder, QualityCounts, Steps, StrategyCounts,
+};

@@ -22,6 +22,7 @@ mod operator;
 mod pause;
 mod plan;
 mod polls;
+mod quality;
 mod recording;
 mod replace;
 mod sends;
@@ -59,6 +60,7 @@ use self::{
     ledger::{Ledger, Next, Then},
     plan::Planning,
     polls::{Poll, Sync},
+    quality::Quality,
     sends::Sends,
     shares::Shares,
     story::Story,
@@ -123,6 +125,7 @@ pub(crate) struct Machine<R> {
     /// How many times the order stream has come up.
     connection: u64,
     story: Story,
+    quality: Quality,
     said: BTreeSet<String>,
     /// Whether the books changed since they were published.
     is_changed: bool,
@@ -164,6 +167,7 @@ impl<R: Review> Machine<R> {
             shares: Shares::default(),
             connection: 0,
             story: Story::default(),
+            quality: Quality::default(),
             said: BTreeSet::new(),
             is_changed: true,
             chance: Chance(seed),
@@ -197,6 +201,7 @@ impl<R: Review> Machine<R> {
             DeskInput::Introduce(strategy) => self.tell(introduction(&self.books, &strategy)),
             DeskInput::Claims(claims) => self.config.claims = claims,
             DeskInput::Instruction(instruction) => self.instructed(instruction, now),
+            DeskInput::Freeze { reason } => self.freeze_by_rule(&reason, now),
             DeskInput::Drain => self.mode = Mode::Draining,
             DeskInput::Stop => self.mode = Mode::Stopping,
             DeskInput::Probe(_) => {}
@@ -229,6 +234,7 @@ impl<R: Review> Machine<R> {
         }
         self.close_positions(now);
         self.pump(now);
+        self.watch_overdue(now);
         self.close_story(now, self.mode == Mode::Stopping);
         self.settle(now);
         self.publish();

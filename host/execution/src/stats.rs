@@ -1,5 +1,7 @@
 //! What the monitor shows of the desk.
 
+mod quality;
+
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -10,6 +12,8 @@ use sandpit_cores::orders::OrderState;
 use sandpit_types::{
     ClientOrderId, MarketTime, OrderKind, Price, Qty, Refusal, Side, StrategyName, Symbol, Times, Usd,
 };
+
+pub use self::quality::{LATENCY_BOUNDS_MS, Latencies, QualityCounts};
 
 /// Counts since the start of this life of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +73,8 @@ pub struct DeskCounts {
     pub submit_max: Duration,
     /// How long the steps of orders take.
     pub steps: Steps,
+    /// How well orders fill.
+    pub quality: QualityCounts,
     /// Refusals by reason.
     pub refused: BTreeMap<Refusal, u64>,
     /// Orders that may still fill, just now.

@@ -3,12 +3,14 @@
 //!
 //! It reads; it never decides and never touches an order.
 
+mod alerts;
 mod health;
 mod http;
 mod metrics;
 pub mod rules;
 mod snapshot;
 
+pub use alerts::{AlertFigures, QualityFigures};
 pub use http::{Monitor, Source};
 pub use snapshot::{
     BudgetFigures, DataFigures, HistogramFigures, HoldingFigures, JournalFigures, LatencyFigures,

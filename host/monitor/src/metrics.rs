@@ -1,6 +1,7 @@
 //! `/metrics`: the snapshot in Prometheus' text format. Base units, `_total` for counters, bounded labels.
 
 mod page;
+mod quality;
 
 use self::page::Page;
 use crate::{BudgetFigures, Snapshot, StreamFigures};
@@ -22,6 +23,7 @@ pub(crate) fn render(snapshot: &Snapshot, money: Money) -> String {
     let mut page = Page::default();
     process(&mut page, snapshot);
     orders(&mut page, snapshot);
+    quality::quality(&mut page, snapshot, money);
     records(&mut page, snapshot);
     journal(&mut page, snapshot);
     strategies(&mut page, snapshot);

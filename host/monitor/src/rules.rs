@@ -15,7 +15,9 @@
 //! **Bounds.** At most [`MAX_SERIES`] series a signal; of further ones none is judged, and how often that
 //! happened is counted. Windows are rings of buckets.
 
+pub mod documents;
 mod judge;
+mod limits;
 mod phase;
 pub mod prometheus;
 mod reading;
@@ -39,6 +41,7 @@ use self::{
     window::Memory,
 };
 pub use self::{
+    limits::{LimitError, Own, Table},
     reading::{AnswerCounts, BudgetReading, CostCounts, FillCounts, OrderCounts, Reading, StrategyReading},
     sample::Labels,
     signal::{Action, Departure, HOURS_AT_LEAST, Hour, Id, Severity, Side, Signal, Source, Test, Unit},
@@ -107,6 +110,7 @@ pub struct State {
 /// The evaluator.
 #[derive(Debug, Default)]
 pub struct Rules {
+    table: Table,
     /// By signal; what has nothing to remember is left out when the state is written.
     series: BTreeMap<Id, BTreeMap<Labels, Series>>,
     /// When each signal had all its figures last, in this life of the host.
@@ -138,6 +142,14 @@ impl Rules {
         rules
     }
 
+    /// The same rules by other thresholds. What `table` leaves out does not fire any more.
+    #[must_use]
+    pub fn by(mut self, table: Table) -> Self {
+        self.series.retain(|id, _| table.signals().any(|signal| signal.id == *id));
+        self.table = table;
+        self
+    }
+
     /// What has to be kept for [`Rules::resume`].
     pub fn state(&self) -> State {
         let of = |signal: &Signal| {
@@ -147,7 +159,7 @@ impl Rules {
             let kept: Vec<_> = kept.map(|(labels, series)| (labels.clone(), series.clone())).collect();
             (!kept.is_empty()).then(|| (signal.name.to_owned(), kept))
         };
-        State { series: table::signals().filter_map(of).collect() }
+        State { series: self.table.signals().filter_map(of).collect() }
     }
 
     /// Judges a reading. `now` is real time since the Unix epoch, so that what is usual outlives a restart; a
@@ -156,7 +168,8 @@ impl Rules {
     pub fn observe(&mut self, now: Duration, reading: &Reading) -> Vec<Change> {
         self.now = self.now.max(now);
         let mut changes = Vec::new();
-        for signal in table::signals().filter(|signal| signal.id != Id::Blind) {
+        let table = self.table.clone();
+        for signal in table.signals().filter(|signal| signal.id != Id::Blind) {
             let samples = samples(signal.id, reading);
             self.note_known(signal.id, &samples);
             self.judge_all(signal, samples, &mut changes);
@@ -165,15 +178,17 @@ impl Rules {
             let labels = Labels::of(&[("signal", table::signal(*id).name)]);
             (labels, Some(Sample::Level(self.now.saturating_sub(*at).as_secs_f64())))
         };
-        let ages = self.known.iter().map(age).collect();
-        self.judge_all(table::signal(Id::Blind), Some(ages), &mut changes);
+        let ages: Vec<_> = self.known.iter().map(age).collect();
+        if let Some(blind) = table.signals().find(|signal| signal.id == Id::Blind) {
+            self.judge_all(blind, Some(ages), &mut changes);
+        }
         changes
     }
 
     /// What fires now: signal, labels and since when.
-    pub fn firing(&self) -> impl Iterator<Item = (&'static Signal, &Labels, Duration)> {
-        let of = |signal: &'static Signal| self.series.get(&signal.id).map(|own| (signal, own));
-        table::signals().filter_map(of).flat_map(|(signal, own)| {
+    pub fn firing(&self) -> impl Iterator<Item = (&Signal, &Labels, Duration)> {
+        let of = |signal| self.own(signal);
+        self.table.signals().filter_map(of).flat_map(|(signal, own)| {
             own.iter()
                 .filter_map(move |(labels, series)| Some((signal, labels, series.phase.firing_since()?)))
         })
@@ -189,6 +204,10 @@ impl Rules {
         self.left_out
     }
 
+    fn own<'a>(&'a self, signal: &'a Signal) -> Option<(&'a Signal, &'a BTreeMap<Labels, Series>)> {
+        self.series.get(&signal.id).map(|own| (signal, own))
+    }
+
     fn note_known(&mut self, id: Id, samples: &Samples) {
         let is_known = |samples: &Vec<(Labels, Option<Sample>)>| samples.iter().all(|(_, one)| one.is_some());
         if samples.as_ref().is_some_and(is_known) {
@@ -196,7 +215,7 @@ impl Rules {
         }
     }
 
-    fn judge_all(&mut self, signal: &'static Signal, samples: Samples, changes: &mut Vec<Change>) {
+    fn judge_all(&mut self, signal: &Signal, samples: Samples, changes: &mut Vec<Change>) {
         let now = self.now;
         let own = self.series.entry(signal.id).or_default();
         let Some(samples) = samples else {
@@ -233,12 +252,7 @@ fn make_room(own: &mut BTreeMap<Labels, Series>, now: Duration) -> bool {
 }
 
 /// Ends what is not in the newest reading, and forgets it once its memory is of no use any more.
-fn end_gone(
-    own: &mut BTreeMap<Labels, Series>,
-    signal: &'static Signal,
-    now: Duration,
-    changes: &mut Vec<Change>,
-) {
+fn end_gone(own: &mut BTreeMap<Labels, Series>, signal: &Signal, now: Duration, changes: &mut Vec<Change>) {
     own.retain(|labels, series| {
         if series.seen >= now {
             return true;
@@ -254,13 +268,7 @@ fn end_gone(
     });
 }
 
-fn change(
-    signal: &'static Signal,
-    labels: Labels,
-    turn: Turn,
-    judgement: &Judgement,
-    now: Duration,
-) -> Change {
+fn change(signal: &Signal, labels: Labels, turn: Turn, judgement: &Judgement, now: Duration) -> Change {
     let (standing, since) = match turn {
         Turn::Fires => (Standing::Firing, now),
         Turn::Resolves(since) => (Standing::Resolved, since),

@@ -19,7 +19,7 @@ mod write;
 
 use std::{collections::BTreeMap, fmt, io};
 
-pub use place::PlaceArgs;
+pub use place::{PlaceArgs, program};
 use sandpit_contract::Exit;
 
 /// What of the world these commands may read, handed in by the binary: this crate reads no clock and draws no

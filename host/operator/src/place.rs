@@ -127,7 +127,7 @@ pub(crate) fn owner(path: &Path) -> Option<(u32, u32)> {
 }
 
 /// One of our programs: beside this one, else on the PATH.
-pub(crate) fn program(name: &str, environment: &BTreeMap<String, String>) -> PathBuf {
+pub fn program(name: &str, environment: &BTreeMap<String, String>) -> PathBuf {
     let own = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(name)));
     let beside = own.filter(|path| path.is_file());
     let path = environment.get("PATH").map_or("", String::as_str);

@@ -14,6 +14,7 @@ mod budget_share;
 mod buying_power;
 mod day_trades;
 mod duplicate_id;
+mod entries_stopped;
 mod frozen;
 mod gross_exposure;
 mod lease;
@@ -44,13 +45,14 @@ type Gate = fn(&Case<'_>) -> Result<(), Refusal>;
 
 /// In the order in which they are asked: first what is wrong with the order itself, last what it costs
 /// others.
-const GATES: [Gate; 23] = [
+const GATES: [Gate; 24] = [
     shape::check,
     supported::check,
     duplicate_id::check,
     ownership::check,
     frozen::check,
     paused::check,
+    entries_stopped::check,
     lease::check,
     reconciled::check,
     order_stream::check,

@@ -4,16 +4,16 @@
 //! objects names the reason. What passes all of them becomes an [`Approved`], which nothing else can make: an
 //! order that no gate has passed cannot be submitted, because it does not type-check.
 //!
-//! Order of the gates: shape, supported, duplicate id, ownership, frozen, paused, lease, reconciled, order
-//! stream, session, stale data, protective, price collar, order notional, position limit, gross exposure,
-//! budget share, buying power, shorts, day trades, self-cross, order rate, open orders.
+//! Order of the gates: shape, supported, duplicate id, ownership, frozen, paused, entries stopped, lease,
+//! reconciled, order stream, session, stale data, protective, price collar, order notional, position limit,
+//! gross exposure, budget share, buying power, shorts, day trades, self-cross, order rate, open orders.
 //!
 //! Beside the limits of all, a strategy may have a [`Grant`] with tighter ones of its own.
 //!
 //! An exit, that is an order that takes from what is held and cannot turn it round, passes every gate that
-//! bounds risk: frozen, paused, order stream, stale data, order notional, position limit, gross exposure,
-//! budget share, buying power, and the price collar unless it is a limit far through the market. What may
-//! stop an exit, and why:
+//! bounds risk: frozen, paused, entries stopped, order stream, stale data, order notional, position limit,
+//! gross exposure, budget share, buying power, and the price collar unless it is a limit far through the
+//! market. What may stop an exit, and why:
 //!
 //! | gate | because |
 //! |---|---|

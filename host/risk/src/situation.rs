@@ -56,6 +56,8 @@ pub struct Situation {
     pub frozen: bool,
     /// The strategy is paused: only its risk-reducing orders pass.
     pub paused: bool,
+    /// A signal of the rules stops entries for now: only risk-reducing orders pass.
+    pub entries_stopped: bool,
     /// The watchdog's lease is valid.
     pub lease: bool,
     /// The books agree with the broker.

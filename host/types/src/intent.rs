@@ -128,6 +128,9 @@ pub enum Refusal {
     /// An operator has paused the strategy; only its risk-reducing orders pass.
     #[error("paused")]
     Paused,
+    /// A signal of the host's rules stops entries for now; only risk-reducing orders pass.
+    #[error("entries-stopped")]
+    EntriesStopped,
     /// There is no valid lease from the watchdog.
     #[error("no-lease")]
     NoLease,

@@ -88,13 +88,17 @@ pub enum Event {
     DrillFailed,
     /// A human is told.
     Alert,
+    /// A signal of the host's rules began to fire.
+    Alarm,
+    /// A signal of the host's rules is over.
+    AlarmOver,
     /// Nobody read the log in time.
     LinesDropped,
 }
 
 impl Event {
     /// Every one.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::Started,
         Self::Stopped,
         Self::NotStarted,
@@ -137,6 +141,8 @@ impl Event {
         Self::DrillPassed,
         Self::DrillFailed,
         Self::Alert,
+        Self::Alarm,
+        Self::AlarmOver,
         Self::LinesDropped,
     ];
 
@@ -213,6 +219,8 @@ impl Event {
             Self::DrillPassed => ("drill-passed", "409800bf23174d8bab2be02415654a9d"),
             Self::DrillFailed => ("drill-failed", "0c43720e14ad4665805a605e4864efa5"),
             Self::Alert => ("alert", "56b8f2e1041c4e98a1d8e0187e252990"),
+            Self::Alarm => ("alarm", "6aebf7f1875c443d8f1673e9d0193b17"),
+            Self::AlarmOver => ("alarm-over", "24f0e28a12b1429a98de688e0bab187b"),
             Self::LinesDropped => ("log-lines-dropped", "a74a05f3780c4337b7233cb34cf88d05"),
         }
     }

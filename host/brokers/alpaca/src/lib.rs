@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod activities;
+mod answered;
 mod archive;
 mod body;
 mod broker;
@@ -34,6 +35,7 @@ mod wire;
 
 use std::sync::Arc;
 
+pub use answered::AnsweredCounts;
 pub use config::{AlpacaConfig, ConfigError, Encoding, Secret};
 pub use data_stream::{AlpacaData, AlpacaNews};
 pub use decode::DataFrames;
@@ -41,7 +43,7 @@ pub use oddities::OddityCounts;
 pub use order_stream::AlpacaOrders;
 use sandpit_broker::Gate;
 
-use crate::{oddities::Oddities, rest::Rest, socket::Endpoint};
+use crate::{answered::Answered, oddities::Oddities, rest::Rest, socket::Endpoint};
 
 /// Alpaca, as [`sandpit_broker::Broker`], [`sandpit_broker::History`], [`sandpit_broker::NewsHistory`],
 /// [`sandpit_broker::DataFeed`] and [`sandpit_broker::OrderFeed`]. Share it in an `Arc`.
@@ -52,6 +54,7 @@ pub struct Alpaca {
     data_stream: Endpoint,
     news_stream: Endpoint,
     oddities: Arc<Oddities>,
+    answered: Arc<Answered>,
     feed: String,
     key_id: Secret,
     secret: Secret,
@@ -80,13 +83,15 @@ impl Alpaca {
             gate: Arc::clone(gate),
             timeout: config.timeout,
         };
+        let answered = Arc::<Answered>::default();
         Ok(Self {
             order_stream: stream(config.trading_stream_url, Encoding::Json, &gate),
             data_stream: stream(config.data_stream_url, config.encoding, &data_gate),
             news_stream: stream(news_stream_url, config.encoding, &data_gate),
             oddities: Arc::default(),
-            trading: Rest::new(client.clone(), &config.trading_url, gate),
-            data: Rest::new(client, &config.data_url, data_gate),
+            trading: Rest::new(client.clone(), &config.trading_url, gate, answered.clone()),
+            data: Rest::new(client, &config.data_url, data_gate, answered.clone()),
+            answered,
             feed: config.feed,
             key_id: config.key_id,
             secret: config.secret,
@@ -96,5 +101,10 @@ impl Alpaca {
     /// What the streams and the rows of activities said so far that nobody uses.
     pub fn oddities(&self) -> OddityCounts {
         self.oddities.counts()
+    }
+
+    /// How it answered requests over REST so far, trading and market data together.
+    pub fn answered(&self) -> AnsweredCounts {
+        self.answered.counts()
     }
 }

@@ -13,6 +13,7 @@ use sandpit_types::{MarketTime, StrategyName};
 use tokio::time::Instant;
 
 use crate::{
+    answered::Answered,
     body::{Fate, OrderBody, Written},
     config::{AlpacaConfig, ConfigError, Secret},
     limits,
@@ -33,6 +34,7 @@ pub(crate) struct Rest {
     client: Client,
     base: String,
     gate: Arc<dyn Gate>,
+    answered: Arc<Answered>,
 }
 
 /// How a request asks at the gate.
@@ -54,9 +56,9 @@ impl Ask<'_> {
 }
 
 impl Rest {
-    /// Requests to `base` with `client`, each of which passes `gate`.
-    pub(crate) fn new(client: Client, base: &str, gate: Arc<dyn Gate>) -> Self {
-        Self { client, base: base.trim_end_matches('/').to_owned(), gate }
+    /// Requests to `base` with `client`, each of which passes `gate` and is counted when it has ended.
+    pub(crate) fn new(client: Client, base: &str, gate: Arc<dyn Gate>, answered: Arc<Answered>) -> Self {
+        Self { client, base: base.trim_end_matches('/').to_owned(), gate, answered }
     }
 
     /// A request that may be repeated: whatever goes wrong on the way is `Unavailable`.
@@ -67,9 +69,12 @@ impl Rest {
         query: &[(&str, &str)],
         ask: Ask<'_>,
     ) -> Result<Answer, BrokerError> {
-        let request = self.client.request(method, format!("{}{path}", self.base)).query(query);
+        let request = self.client.request(method.clone(), format!("{}{path}", self.base)).query(query);
         self.gate.acquire(ask.class, ask.strategy, ask.deadline).await?;
-        self.exchange(request).await.map_err(|message| BrokerError::Unavailable { message })
+        self.exchange(&method, request).await.map_err(|message| {
+            self.answered.silence();
+            BrokerError::Unavailable { message }
+        })
     }
 
     /// An order, new (`POST`) or in the place of another (`PATCH`). It must not be repeated: once its bytes
@@ -87,19 +92,25 @@ impl Rest {
         let body = OrderBody::new(Bytes::from(json), terms.permit, fate.clone());
         let request = self
             .client
-            .request(method, format!("{}{path}", self.base))
+            .request(method.clone(), format!("{}{path}", self.base))
             .header("content-type", "application/json")
             .body(reqwest::Body::wrap(body));
-        self.exchange(request).await.map_err(|message| match fate.abandon() {
-            Written::Yes => BrokerError::OutcomeUnknown { message },
-            Written::Refused(error) => BrokerError::NotSent(error),
-            Written::Abandoned => BrokerError::Unavailable { message },
+        self.exchange(&method, request).await.map_err(|message| {
+            let written = fate.abandon();
+            if !matches!(written, Written::Refused(_)) {
+                self.answered.silence();
+            }
+            match written {
+                Written::Yes => BrokerError::OutcomeUnknown { message },
+                Written::Refused(error) => BrokerError::NotSent(error),
+                Written::Abandoned => BrokerError::Unavailable { message },
+            }
         })
     }
 
     /// The gate hears how long it took, and what the answer says of the limit: of a 429 the count first, so
     /// that one without `Retry-After` pauses until the reset.
-    async fn exchange(&self, request: RequestBuilder) -> Result<Answer, String> {
+    async fn exchange(&self, method: &Method, request: RequestBuilder) -> Result<Answer, String> {
         let under_way = UnderWay { gate: &*self.gate, since: Instant::now() };
         let sent = request.send().await;
         drop(under_way);
@@ -112,7 +123,9 @@ impl Rest {
         if status == 429 {
             self.gate.observe(RateHint::TooMany { after: retry_after });
         }
-        Ok(Answer { status, retry_after, body: collect(response).await? })
+        let body = collect(response).await?;
+        self.answered.answer(method, status);
+        Ok(Answer { status, retry_after, body })
     }
 }
 

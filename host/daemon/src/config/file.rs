@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Mode,
+    alerts::AlertsSection,
     budget::{DATA_DEFAULT, TRADING_CEILING},
     database::{self, DatabaseSection},
     journal::JournalSection,
@@ -45,6 +46,8 @@ pub(super) struct File {
     pub(super) strategies: StrategiesSection,
     #[serde(default)]
     pub(super) limits: Overrides,
+    #[serde(default)]
+    pub(super) alerts: AlertsSection,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -12,11 +12,13 @@ use std::{
 
 use sandpit_alpaca::Secret;
 use sandpit_journal::Retention;
+use sandpit_monitor::rules::Table;
 use sandpit_risk::Limits;
 use sandpit_strategy::Trust;
 use sandpit_types::Usd;
 use serde::{Deserialize, Serialize};
 
+mod alerts;
 mod budget;
 mod database;
 mod endpoints;
@@ -118,6 +120,8 @@ pub(crate) struct Config {
     pub(crate) journal: Option<Retention>,
     /// The risk limits in force.
     pub(crate) limits: Limits,
+    /// The signals that are judged, with their thresholds.
+    pub(crate) alerts: Table,
     /// How long one event may take a strategy.
     pub(crate) event_deadline: Duration,
     /// How much memory one strategy may use.
@@ -200,6 +204,7 @@ impl Config {
         let claims = orders::claims(&file.orders).map_err(not_allowed)?;
         let records = Records::check(&file.database, env)?.map_err(not_allowed)?;
         let journal = journal::check(&file.journal).map_err(not_allowed)?;
+        let alerts = alerts::check(&file.alerts).map_err(not_allowed)?;
         let mut overrides = file.limits;
         if let Some(text) = variable(env, "NAV_USD") {
             let amount: Usd =
@@ -228,6 +233,7 @@ impl Config {
             records,
             journal,
             limits,
+            alerts,
             event_deadline: Duration::from_millis(deadline_ms),
             strategy_memory_bytes: usize::try_from(memory_mb << 20).unwrap_or(usize::MAX),
             trust,

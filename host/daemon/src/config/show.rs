@@ -42,6 +42,7 @@ pub(crate) fn show(path: &Path, env: &BTreeMap<String, String>) -> Result<Vec<Sh
     file.mode = config.mode;
     file.kill_switch_file.clone_from(&config.kill_switch_file);
     file.limits = config.limits.in_force();
+    file.alerts = config.alerts.in_force();
     file.database.keep_days = Some(config.records.retention.keep_days);
     let value = serde_json::to_value(&file).expect("what was read from text can be written as text");
     let mut shown = Vec::new();
@@ -117,8 +118,8 @@ mod tests {
         show(&path, &env).expect("good")
     }
 
-    const GOOD: &str =
-        "state_dir = \"s\"\nplugins_dir = \"p\"\n[budget]\ndata_per_minute = 90\n[limits]\nopen_orders = 7\n";
+    const GOOD: &str = "state_dir = \"s\"\nplugins_dir = \"p\"\n[budget]\ndata_per_minute = 90\n[limits]\nopen_orders = 7\n\
+     [alerts]\nslippage = { threshold = 0.001 }\n";
 
     #[test]
     fn every_value_has_its_source_and_secrets_are_not_shown() {
@@ -148,6 +149,9 @@ mod tests {
         check("database.url", "\"postgres://db:5432/books\"", "environment DATABASE_URL");
         check("strategies.memory_mb", "64", "default");
         check("database.keep_days", "90", "default");
+        check("alerts.slippage.threshold", "0.001", "file");
+        check("alerts.slippage.enabled", "true", "default");
+        check("alerts.stream-down.enabled", "true", "default");
         check("APCA_API_KEY_ID", "\"set, not shown\"", "environment APCA_API_KEY_ID");
         check("APCA_API_SECRET_KEY", "\"set, not shown\"", "environment APCA_API_SECRET_KEY_FILE");
         check("PANEL_TOKEN", "\"set, not shown\"", "environment PANEL_TOKEN");

@@ -38,13 +38,16 @@ const MAX_BYTES: usize = 1 << 20;
 /// How often a journald that does not read is waited for at the end, twice [`WAIT`] each.
 const LAST_WAITS: usize = 50;
 /// What tracing's fields are called in the journal.
-const NAMES: [(&str, &str); 7] = [
+const NAMES: [(&str, &str); 10] = [
     ("strategy", "STRATEGY"),
     ("plugin", "STRATEGY"),
     ("symbol", "SYMBOL"),
     ("order", "CLIENT_ORDER_ID"),
     ("stream", "STREAM"),
     ("kill_layer", "KILL_LAYER"),
+    ("signal", "SIGNAL"),
+    ("series", "SERIES"),
+    ("severity", "SEVERITY"),
     ("epoch", "EPOCH"),
 ];
 

@@ -59,6 +59,7 @@ fn reviewer(limits: Limits, leased: bool) -> (Reviewer, Arc<Lease>, UnboundedRec
         owners: Arc::default(),
         lease: leased.then(|| lease.clone()),
         clock: Arc::new(Fixed(now())),
+        alarms: Arc::default(),
         endings,
         account: None,
         day_trades: DayTrades::default(),
@@ -190,6 +191,33 @@ fn a_pause_is_of_one_strategy_and_lets_its_exits_pass() {
     assert_ne!(ask(&other, 4, Side::Buy, &books), Err(Refusal::Paused));
     books.set_paused(&strategy(), None);
     assert_eq!(ask(&strategy(), 5, Side::Buy, &books), Ok(()));
+}
+
+#[test]
+fn a_signal_stops_entries_and_not_exits_until_it_is_over() {
+    let (mut reviewer, ..) = reviewer(Limits::default(), true);
+    reviewer.account(&account(100_000), Standing::Explained, now());
+    let mut books = books();
+    work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
+    let bid = Submit { kind: OrderKind::Limit { limit_price: price(100) }, ..submit(2, Side::Buy, 1) };
+    let enter = |reviewer: &Reviewer, books: &Books| {
+        let situation = reviewer.situation(&strategy(), &bid, None, books, now());
+        reviewer.gates.would_pass(&strategy(), &bid, &situation, now()).map(drop)
+    };
+    let before = enter(&reviewer, &books);
+    assert_ne!(before, Err(Refusal::EntriesStopped));
+    reviewer.alarms.set_entries_stopped(true);
+    assert_eq!(enter(&reviewer, &books), Err(Refusal::EntriesStopped));
+    let exit = reviewer.review(&strategy(), &submit(3, Side::Sell, 10), None, &books, now());
+    assert!(exit.is_ok_and(|approved| approved.reduces()), "what is held can be left");
+    reviewer.alarms.set_entries_stopped(false);
+    assert_eq!(enter(&reviewer, &books), before, "as before");
+    // What else forbids an entry forbids it still.
+    reviewer.alarms.set_entries_stopped(true);
+    books.set_frozen(Some("cash".into()));
+    assert_eq!(enter(&reviewer, &books), Err(Refusal::Frozen));
+    reviewer.alarms.set_entries_stopped(false);
+    assert_eq!(enter(&reviewer, &books), Err(Refusal::Frozen));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use sandpit_strategy::Runner;
 use tokio::{
     sync::{
         mpsc::{Sender, UnboundedReceiver},
-        watch,
+        oneshot, watch,
     },
     task::JoinHandle,
     time::timeout,
@@ -54,6 +54,8 @@ pub(super) struct Host {
     pub(super) stop: watch::Sender<bool>,
     pub(super) store: Store,
     pub(super) recording: Arc<Recording>,
+    /// Comes when the state of the rules is on the disk.
+    pub(super) alarms_kept: oneshot::Receiver<()>,
     /// Goes with the process: no other host may use the folder before.
     pub(super) _lock: Flock<File>,
 }
@@ -141,7 +143,9 @@ impl Host {
         // An error means that nobody is left to be stopped.
         let _ = self.stop.send(true);
         self.budgets.stop();
-        if timeout(STORE_LIMIT, self.store.close()).await.is_err() {
+        let (closed, _) =
+            tokio::join!(timeout(STORE_LIMIT, self.store.close()), timeout(STORE_LIMIT, self.alarms_kept));
+        if closed.is_err() {
             tracing::warn!("the database did not close in time; what was committed is safe");
         }
         // It has a bound of its own, and ran beside the desk.

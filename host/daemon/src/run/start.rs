@@ -29,6 +29,7 @@ use super::{
     strategies::start_strategies,
 };
 use crate::{
+    alarms::Watch,
     config::ClaimRule,
     control::Tickets,
     dry_run::DryRun,
@@ -90,6 +91,11 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let world =
         World { account: found.account.id.clone(), epoch: prepared.epoch, lives: found.lives.clone() };
     let outlets = outlets(&prepared, &inputs, quarantines.clone(), world)?;
+    // Before anybody trades: what stopped entries in the life before stops them still.
+    let place = (prepared.folder.as_path(), prepared.config.mode.posts());
+    let (figures, table) = (prepared.figures.clone(), prepared.config.alerts.clone());
+    let watch = Watch::new(figures, place, table, inputs.clone(), &store, prepared.clock.clone());
+    let alarms_kept = watch.start(endings, stopped.clone());
     start_strategies(&mut prepared, &crew, &desk, &found.account, &warmup, &outlets);
 
     let held = desk.books().sub_books().filter(|(.., book)| !book.qty.is_zero());
@@ -140,6 +146,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
         stop,
         store,
         recording,
+        alarms_kept,
         _lock: lock,
     })
 }
@@ -175,6 +182,7 @@ fn start_lease(
         lease: prepared.lease.clone(),
         loops: prepared.figures.loops.clone(),
         account,
+        alarms: prepared.figures.alarms.clone(),
         orders: Box::new(move |order| match order {
             Order::Drain { reason } => endings.give(Ending::Drain { reason }),
             Order::Quarantine { strategy, reason } => quarantines.condemn(strategy, reason),
@@ -250,6 +258,7 @@ fn desk<B: Broker>(
         owners: prepared.plugins.owners.clone(),
         lease,
         clock: prepared.clock.clone(),
+        alarms: prepared.figures.alarms.clone(),
         endings: endings.clone(),
         account: None,
         day_trades: Default::default(),

@@ -1,7 +1,7 @@
 //! From an event to the books, the ledger, the strategy, and what has to be done next.
 
 use sandpit_cores::orders::{Applied, BookError, INCONCLUSIVE, Order, OrderEvent, OrderState, StoredOrder};
-use sandpit_types::{ClientOrderId, MarketTime};
+use sandpit_types::{ClientOrderId, MarketTime, OrderStatus};
 use tracing::info;
 
 use super::{ASK_AGAIN, Machine, errands::Errand};
@@ -119,6 +119,8 @@ impl<R: Review> Machine<R> {
             }
             self.audit_fill(fill, now);
         }
+        let is_whole = self.books.order(id).is_some_and(|order| order.rest().is_zero());
+        self.watch_fills(id, &applied.fills, is_whole, now);
         if applied.fills.iter().any(|fill| self.books.disputed(&fill.symbol).is_some()) {
             self.positions.hurry(now);
         }
@@ -137,6 +139,15 @@ impl<R: Review> Machine<R> {
             return;
         }
         self.audit_end(id, stood, now);
+        let state = self.books.order(id).map(|order| order.state().clone());
+        let is_ours = stood.is_unwanted()
+            || !matches!(
+                state,
+                Some(OrderState::Terminal(
+                    OrderStatus::Canceled | OrderStatus::Expired | OrderStatus::DoneForDay
+                ))
+            );
+        self.watch_end(id, is_ours);
         self.log_end(id, stood, event);
         self.hand_wish_on(id, now);
         self.ended_in_family(id, now);

@@ -286,6 +286,9 @@ impl<R: Review> Machine<R> {
         // Such rows have a date only, so nobody knows whether the last reading contains it.
         self.cash.flow_alone(moved.net, now);
         self.stats.write(|counts| counts.activities += 1);
+        if kind == "FEE" {
+            self.fee_paid(moved.net);
+        }
         let is_transfer = row.deed.is_transfer();
         if is_transfer {
             self.review.transfer(moved.net, self.dated(row, moved.net, is_new, now), now);

@@ -31,6 +31,7 @@ impl<R: Review> Machine<R> {
         match result {
             Ok(order) if order.ours().as_ref() == Some(id) => {
                 self.see(id, &order, now);
+                self.watch_taken(id, now);
                 self.absorb(id, &OrderEvent::Accepted(order), now, "accepted");
             }
             Ok(order) => {

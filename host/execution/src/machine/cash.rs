@@ -70,6 +70,12 @@ impl<R: Review> Machine<R> {
             self.list.hurry(now);
         }
         self.obey_cash(verdict, now);
+        let is_apart = self.cash.is_doubtful() || self.is_frozen_for_cash();
+        let unexplained = self
+            .cash
+            .agreed()
+            .map(|agreed| if is_apart { account.cash - agreed.expected } else { Usd::ZERO });
+        self.stats.write(|counts| counts.quality.unexplained = unexplained);
     }
 
     pub(super) fn obey_cash(&mut self, verdict: CashVerdict, now: MarketTime) {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use sandpit_cores::orders::Order;
 use sandpit_store::{Actor, Audit, Record, facts};
 use sandpit_types::{ClientOrderId, MarketTime};
+use tracing::error;
 
 use super::{Machine, audit, errands::Errand};
 use crate::{Answer, Review};
@@ -20,7 +21,7 @@ use crate::{Answer, Review};
 pub(super) struct Freezes {
     /// Cash that nothing explains.
     cash: Option<String>,
-    /// A person, with the name and the reason.
+    /// A person, with the name and the reason, or a signal of the rules, which a person lifts, too.
     operator: Option<String>,
 }
 
@@ -76,6 +77,27 @@ impl<R: Review> Machine<R> {
             self.raise(told, now);
         }
         Answer::Frozen { before, orders: self.cancel_entries(now) }
+    }
+
+    /// A signal wants nothing sent that adds risk, until a person has looked. What is frozen already stays
+    /// frozen for its own reason.
+    pub(super) fn freeze_by_rule(&mut self, signal: &str, now: MarketTime) {
+        if self.freezes.reason().is_some() {
+            return;
+        }
+        let text = format!("a signal fired: {signal}");
+        error!(event = "frozen", "{text}");
+        self.audit_freeze(Actor::Host, "freeze", text.clone(), now);
+        self.freezes.operator = Some(text.clone());
+        self.show_freeze();
+        self.ledger.record(Record::Fact { name: facts::OPERATOR_FREEZE, value: Some(text.clone()) });
+        self.cancel_entries(now);
+        self.raise(format!("frozen, only orders that reduce are sent until `sandpit unfreeze`: {text}"), now);
+    }
+
+    /// Whether it is frozen over cash.
+    pub(super) const fn is_frozen_for_cash(&self) -> bool {
+        self.freezes.cash.is_some()
     }
 
     /// A person lifts what a person froze.

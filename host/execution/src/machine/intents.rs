@@ -53,7 +53,10 @@ impl<R: Review> Machine<R> {
                     Ok(()) if self.closings.is_leaving(strategy, &submit.symbol) => {
                         self.refuse(strategy, &submit, Refusal::Closing, now);
                     }
-                    Ok(()) => batch.push(self.planned(strategy, incarnation, submit, now)),
+                    Ok(()) => {
+                        self.hear_intent(strategy, &submit, now);
+                        batch.push(self.planned(strategy, incarnation, submit, now));
+                    }
                     Err(refusal) => self.refuse(strategy, &submit, refusal, now),
                 }
             }

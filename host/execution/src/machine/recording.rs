@@ -49,6 +49,7 @@ impl<R: Review> Machine<R> {
             self.record_legs(&client_id, submit.class, now);
         }
         self.audit_order(&client_id, now);
+        self.watch_order(&client_id, submit, now);
         let terms = Terms { deadline: now + submit.time_to_live, reduces: approved.reduces(), as_exit };
         self.sends.admit(client_id.clone(), terms);
         self.ledger.then(Then::Send { id: client_id, update });

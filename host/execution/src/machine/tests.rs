@@ -13,6 +13,7 @@ mod operator;
 mod pace;
 mod pacing;
 mod pause;
+mod quality;
 mod storm;
 mod venue;
 mod world;

@@ -88,7 +88,7 @@ fn alert(out: &mut String, signal: &Signal, condition: &str) {
 }
 
 /// When it fires; `None` when only the evaluator knows.
-fn condition(signal: &Signal) -> Option<String> {
+pub(super) fn condition(signal: &Signal) -> Option<String> {
     let window = span(signal.window());
     let fill = |text: &str| text.replace("{window}", &window);
     match signal.source {
@@ -119,7 +119,7 @@ fn limit(signal: &Signal) -> String {
 }
 
 /// The hour's value, as a series of its own: what is usual is made of it.
-fn record(signal: &Signal) -> String {
+pub(super) fn record(signal: &Signal) -> String {
     format!("sandpit:{}:1h", signal.name.replace('-', "_"))
 }
 
@@ -145,7 +145,7 @@ fn value(signal: &Signal) -> String {
     format!("{{{{ $value | {how} }}}}")
 }
 
-fn threshold(signal: &Signal) -> String {
+pub(super) fn threshold(signal: &Signal) -> String {
     match signal.test {
         Test::Usual(Departure { spreads, share, floor, .. }) => format!(
             "the median of 7 days, {spreads} interquartile ranges, {} % of the median and {} away",
@@ -192,7 +192,7 @@ fn test(out: &mut String, case: &Case, series: &[(&str, &str)], expected: u8) {
 }
 
 /// A span in the largest unit that it is a whole number of.
-fn span(span: Duration) -> String {
+pub(super) fn span(span: Duration) -> String {
     let secs = span.as_secs();
     let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
     let whole = units.into_iter().find(|(unit, _)| secs >= *unit && secs.is_multiple_of(*unit));

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::{HistogramFigures, Snapshot};
 
 /// Figures at one moment. `None` is "not known now": nothing fires on it and nothing is resolved by it.
 /// Counters only grow within a life of the host, and begin at zero in each.
 ///
-/// [`Reading::of`] fills the first part from a [`Snapshot`]; the second is the daemon's to fill, and the
-/// signals of what it leaves `None` are silent.
+/// [`Reading::of`] fills all of it from a [`Snapshot`].
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Progress of every loop.
@@ -39,22 +40,22 @@ pub struct Reading {
     /// Resident memory of the host, bytes.
     pub rss_bytes: Option<u64>,
 
-    /// Answers of the broker's so far, by class. The daemon's to fill.
+    /// Answers of the broker's so far, by class.
     pub answered: Option<AnswerCounts>,
     /// Orders that had to fill, so far: market orders and those whose limit was marketable when they were
     /// sent, counted once 30 s have passed since the broker took them or they are filled, whichever comes
-    /// first. The daemon's to fill.
+    /// first.
     pub fills: Option<FillCounts>,
     /// From a strategy's signal to the whole fill, of orders that had to fill. Its bounds have to reach
-    /// beyond 15 s, the highest limit. The daemon's to fill.
+    /// beyond 15 s, the highest limit.
     pub fill_latency: Option<HistogramFigures>,
-    /// What fills cost so far. The daemon's to fill.
+    /// What fills cost so far.
     pub costs: Option<CostCounts>,
     /// Cash at the broker that the books do not explain, US dollars of either sign; zero while all is
-    /// explained. The daemon's to fill.
+    /// explained.
     pub unexplained_usd: Option<f64>,
     /// What the host's memory is limited to, bytes: `memory.max` of its control group or the smallest other
-    /// limit. The daemon's to fill.
+    /// limit.
     pub memory_limit_bytes: Option<u64>,
 }
 
@@ -91,7 +92,7 @@ pub struct BudgetReading {
 
 /// Answers of the broker's to requests over REST, so far. A request that nobody answered counts as one of
 /// 5xx.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AnswerCounts {
     /// All.
     pub all: u64,
@@ -105,7 +106,7 @@ pub struct AnswerCounts {
 }
 
 /// Orders that had to fill, so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FillCounts {
     /// All of which it is known whether they were in time.
     pub due: u64,
@@ -114,7 +115,7 @@ pub struct FillCounts {
 }
 
 /// What fills cost, so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct CostCounts {
     /// How many fills.
     pub fills: u64,
@@ -133,6 +134,7 @@ impl Reading {
         let books = snapshot.reconciled;
         let orders = snapshot.orders;
         let records = snapshot.records;
+        let quality = &snapshot.quality;
         let answers = snapshot.steps.iter().find(|step| step.step == "answer");
         Self {
             loops: Some(snapshot.loops.iter().map(|one| (one.name.clone(), one.progress)).collect()),
@@ -157,7 +159,12 @@ impl Reading {
             polls_failed: books.then(|| snapshot.streams.iter().map(|stream| stream.polls_failed).sum()),
             answers: answers.filter(|_| books).map(|step| step.times.clone()),
             rss_bytes: Some(snapshot.rss_bytes),
-            ..Self::default()
+            answered: quality.answered,
+            fills: quality.fills.filter(|_| books),
+            fill_latency: quality.fill_latency.clone().filter(|_| books),
+            costs: quality.costs.filter(|_| books),
+            unexplained_usd: quality.unexplained_usd.filter(|_| books),
+            memory_limit_bytes: quality.memory_limit_bytes,
         }
     }
 }

@@ -76,6 +76,17 @@ pub enum Action {
     Freeze,
 }
 
+impl Action {
+    /// Its name, as in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tell => "tell",
+            Self::StopEntries => "stop-entries",
+            Self::Freeze => "freeze",
+        }
+    }
+}
+
 /// The unit of values and thresholds. Prometheus' base units, so ratios are fractions of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

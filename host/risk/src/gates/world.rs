@@ -70,6 +70,7 @@ impl World {
             },
             situation: Situation {
                 frozen: false,
+                entries_stopped: false,
                 lease: true,
                 reconciled: true,
                 order_stream_up: true,

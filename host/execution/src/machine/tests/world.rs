@@ -102,6 +102,7 @@ impl Review for Calm {
             quote: Some(quote(&submit.symbol, now)),
             frozen: books.frozen().is_some(),
             paused: books.paused(strategy).is_some(),
+            entries_stopped: false,
             equity: rich,
             buying_power: rich,
             // Long enough that every sale is one of shares held.
