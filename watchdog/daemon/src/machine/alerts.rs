@@ -14,6 +14,13 @@ const PENDING_WAIT: Duration = Duration::from_secs(60);
 const LATCH_WAIT: Duration = Duration::from_secs(5);
 /// A connected host of an armed watchdog has no lease for so long before a human is told.
 const WITHHELD_WAIT: Duration = Duration::from_secs(60);
+/// An armed watchdog has had no host for so long before a human is told.
+const MISSING_WAIT: Duration = Duration::from_secs(60);
+/// The host's memory is above the first, in per cent of its limit, for so long before a human is told; it is
+/// over below the second.
+const FULL_PERCENT: u32 = 85;
+const FULL_WAIT: Duration = Duration::from_secs(15);
+const ROOMY_PERCENT: u32 = 80;
 /// The broker answers nothing for so long before a human is told.
 const SILENT_WAIT: Duration = Duration::from_secs(120);
 
@@ -56,6 +63,17 @@ static KINDS: &[Kind] = &[
     kind("latch-unwritten", Critical, "free or mend the disk of `state_dir`; until then do not restart us"),
     kind("started-killed", Critical, "it is still killed; find out why, then re-arm"),
     kind("key-refused", Critical, "check APCA_API_KEY_ID and APCA_API_SECRET_KEY of the watchdog"),
+    kind(
+        "host-missing",
+        Critical,
+        "nobody trades and nobody guards stops: see the host's log, then start it",
+    ),
+    kind(
+        "memory-full",
+        Critical,
+        "the host is not drained for it: see `status`, remove the strategy that grows",
+    ),
+    kind("ping-lost", Warning, "a dead machine would not be noticed: look at the network and ALERT_PING_URL"),
     kind("broker-silent", Warning, "a kill would have to wait too: look at the network and the broker"),
     kind("lease-withheld", Warning, LOOK),
     kind("host-replaced", Warning, LOOK),
@@ -91,6 +109,9 @@ static KINDS: &[Kind] = &[
     end("broker-back", &["broker-silent", "key-refused"]),
     end("host-back", &["host-replaced", "host-crashed", "host-drained", "host-ended", "memory"]),
     end("limits-clear", &["limits-unknown", "limits-account", "limits-blind"]),
+    end("host-seen", &["host-missing"]),
+    end("memory-roomy", &["memory-full"]),
+    end("ping-back", &["ping-lost"]),
     end("lease-back", &["lease-withheld"]),
     end("admin-back", &["admin-taken"]),
     end("drill-passed", &["drill-slow", "drill-failed", "drill-overdue"]),
@@ -127,6 +148,12 @@ pub(super) struct Watch {
     said_silent: bool,
     said_refused: bool,
     said_withheld: bool,
+    missing_since: Option<BootTime>,
+    said_missing: bool,
+    full_since: Option<BootTime>,
+    said_full: bool,
+    /// The last host has ended in order, or by our will, and whoever runs it knows.
+    pub(super) is_host_excused: bool,
     /// A host was lost, and none has had a lease since.
     pub(super) is_host_missed: bool,
 }
@@ -152,6 +179,14 @@ impl Machine {
         }
     }
 
+    /// Whether a dead machine would be noticed.
+    pub(super) fn on_ping(&mut self, lost: Option<String>) {
+        match lost {
+            Some(why) => self.raise("ping-lost", why),
+            None => self.raise("ping-back", "pings arrive at the check-in service again".into()),
+        }
+    }
+
     /// Looks at how the machine stands after an observation.
     pub(super) fn observe(&mut self, now: Now) {
         if !self.watch.has_started {
@@ -162,6 +197,8 @@ impl Machine {
         self.observe_latch(now.boot);
         self.observe_broker(now.boot);
         self.observe_lease(now.boot);
+        self.observe_host(now.boot);
+        self.observe_memory(now.boot);
     }
 
     /// The first turn, in which the files have been looked at.
@@ -289,6 +326,41 @@ impl Machine {
         {
             let text = format!("no lease for a minute: {}", self.why_withheld());
             self.raise("lease-withheld", text);
+        }
+    }
+}
+
+impl Machine {
+    /// What the host's own rules would say, had they not gone with it.
+    fn observe_host(&mut self, now: BootTime) {
+        let is_there = self.host.as_ref().is_some_and(|host| host.is_connected);
+        self.watch.is_host_excused &= !is_there;
+        let is_wanted = self.is_armed && self.kill.is_none() && !self.is_stopping;
+        if is_there || !is_wanted || self.watch.is_host_excused {
+            self.watch.missing_since = None;
+            if std::mem::take(&mut self.watch.said_missing) {
+                let how = if is_there { "a host is connected again" } else { "no host is wanted any more" };
+                self.raise("host-seen", how.into());
+            }
+        } else if now.since(*self.watch.missing_since.get_or_insert(now)) >= MISSING_WAIT
+            && !std::mem::replace(&mut self.watch.said_missing, true)
+        {
+            let why = self.why_gone.as_ref().map_or(String::new(), |why| format!("; the last one: {why}"));
+            self.raise("host-missing", format!("armed, and no host is connected for a minute{why}"));
+        }
+    }
+
+    fn observe_memory(&mut self, now: BootTime) {
+        let percent = self.memory.percent().unwrap_or_default();
+        if percent <= FULL_PERCENT {
+            self.watch.full_since = None;
+            if percent < ROOMY_PERCENT && std::mem::take(&mut self.watch.said_full) {
+                self.raise("memory-roomy", "the host's memory is below 80 % of its limit again".into());
+            }
+        } else if now.since(*self.watch.full_since.get_or_insert(now)) >= FULL_WAIT
+            && !std::mem::replace(&mut self.watch.said_full, true)
+        {
+            self.raise("memory-full", format!("the host's memory is at {percent} % of its limit for 15 s"));
         }
     }
 }

@@ -51,6 +51,7 @@ impl Machine {
             Input::Drilled(drill) => self.on_drilled(drill, now),
             Input::DrillEnded(how) => self.on_drill_ended(&how, now),
             Input::AdminPort(taken) => self.on_admin_port(taken),
+            Input::Ping(lost) => self.on_ping(lost),
             Input::Stop => self.step(Event::Stop, "", now),
             Input::Tick => self.on_tick(now),
         }
@@ -199,6 +200,7 @@ impl Machine {
             self.step(Event::EndedToRestart, "", now);
         } else {
             self.why_gone = None;
+            self.watch.is_host_excused = exit == Some(Exit::Ok);
             if exit != Some(Exit::Ok) {
                 self.miss_host("host-ended", format!("the host ended {how} and is not restarted after that"));
             }
@@ -215,6 +217,7 @@ impl Machine {
     /// After a goodbye. Whether it comes again is for whoever runs it to know, who tells when it does not.
     fn ended_in_order(&mut self, now: Now) {
         (self.is_retry, self.last_exit, self.why_gone) = (false, None, None);
+        self.watch.is_host_excused = true;
         self.memory.took_host();
         let text = "the host has said goodbye and ended; its orders stay as they are";
         self.mark(Mark::HostEnded, Level::Notice, text.into());

@@ -172,6 +172,8 @@ pub(crate) enum Input {
     DrillEnded(String),
     /// The admin port cannot be had, and why; or it can be at last.
     AdminPort(Option<String>),
+    /// The check-in service has not had a ping for long, and why; or it has at last.
+    Ping(Option<String>),
     /// The watchdog is to stop.
     Stop,
     /// A turn has come.

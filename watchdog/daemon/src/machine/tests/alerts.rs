@@ -183,3 +183,80 @@ fn a_pause_of_the_machine_is_told() {
     bench.run(50);
     assert_eq!(told(&mut bench), ["pause"]);
 }
+
+#[test]
+fn a_host_that_does_not_come_back_is_told_after_a_minute() {
+    let mut bench = Bench::leased(HostMode::Attach);
+    bench.tell(Input::HostEnded(Ending { code: Some(101), signal: None }));
+    assert_eq!(told(&mut bench), ["host-crashed"]);
+    bench.run(59_000);
+    assert_eq!(told(&mut bench), [""; 0]);
+    bench.run(2000);
+    assert_eq!(told(&mut bench), ["host-missing"]);
+    bench.run(600_000);
+    assert_eq!(told(&mut bench), [""; 0], "once");
+    bench.join();
+    bench.run(1000);
+    assert_eq!(told(&mut bench), ["host-seen", "host-back"]);
+    // One that hung and was killed, and is not back; its connection ends with it.
+    bench.is_alive = false;
+    bench.run(4000);
+    bench.tell(Input::HostEnded(Ending { code: None, signal: Some(9) }));
+    bench.run(61_000);
+    assert_eq!(told(&mut bench), ["host-replaced", "host-missing"]);
+    bench.files = DISARMED;
+    bench.run(100);
+    assert_eq!(told(&mut bench), ["host-seen", "disarmed"][..].iter().rev().copied().collect::<Vec<_>>());
+
+    // One that never came since the machine has booted.
+    let mut bench = Bench::new(HostMode::Attach, None);
+    bench.files = ARMED;
+    bench.run(61_000);
+    assert_eq!(told(&mut bench), ["started", "host-missing"]);
+
+    // Whoever ends it in order knows; nor is one missed that is not wanted.
+    let mut bench = Bench::leased(HostMode::Attach);
+    bench.tell(Input::Bye { reason: "SIGTERM".into() });
+    bench.tell(Input::HostEnded(Ending::default()));
+    bench.run(120_000);
+    assert_eq!(told(&mut bench), [""; 0]);
+    bench.join();
+    bench.run(1000);
+    bench.tell(Input::HostEnded(Ending::default()));
+    bench.run(61_000);
+    assert_eq!(told(&mut bench), ["host-crashed", "host-missing"], "the next one is not excused");
+    let mut bench = Bench::new(HostMode::Attach, None);
+    bench.run(200_000);
+    assert_eq!(told(&mut bench), ["started"]);
+}
+
+#[test]
+fn memory_that_is_full_and_not_drained_is_told() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.machine.settings.drain_percent = 98;
+    bench.machine.settings.kill_percent = 99;
+    let hold = |bench: &mut Bench, percent: u32, seconds: u64| {
+        (0..seconds).for_each(|_| {
+            bench.memory(&[percent]);
+            bench.run(750);
+        });
+    };
+    hold(&mut bench, 85, 60);
+    assert_eq!(told(&mut bench), [""; 0]);
+    hold(&mut bench, 86, 14);
+    assert_eq!(told(&mut bench), [""; 0]);
+    hold(&mut bench, 86, 20);
+    assert_eq!(told(&mut bench), ["memory-full"]);
+    hold(&mut bench, 82, 20);
+    assert_eq!(told(&mut bench), [""; 0], "not yet");
+    hold(&mut bench, 79, 2);
+    assert_eq!(told(&mut bench), ["memory-roomy"]);
+}
+
+#[test]
+fn pings_that_are_lost_are_told() {
+    let mut bench = Bench::leased(HostMode::Spawn);
+    bench.tell(Input::Ping(Some("no answer".into())));
+    bench.tell(Input::Ping(None));
+    assert_eq!(told(&mut bench), ["ping-lost", "ping-back"]);
+}
