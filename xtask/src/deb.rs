@@ -30,13 +30,14 @@ pub(crate) struct Options {
 /// Programs of the package.
 const PROGRAMS: [&str; 3] = ["sandpit", "sandpit-watchdog", "sandpit-sim"];
 /// From where in the repository, to where in the package. What is configuration is said by its place, `etc`.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("systemd/sandpit-host.service", "lib/systemd/system/sandpit-host.service"),
     ("systemd/sandpit-watchdog.service", "lib/systemd/system/sandpit-watchdog.service"),
     ("systemd/sandpit-alert@.service", "lib/systemd/system/sandpit-alert@.service"),
     ("systemd/sysusers.conf", "usr/lib/sysusers.d/sandpit.conf"),
     ("systemd/tmpfiles.conf", "usr/lib/tmpfiles.d/sandpit.conf"),
     ("systemd/catalog/sandpit.catalog", "usr/lib/systemd/catalog/sandpit.catalog"),
+    ("systemd/examples/alerts-watchdog.conf", "usr/share/doc/sandpit/examples/alerts-watchdog.conf"),
     ("systemd/examples/encrypted-host.conf", "usr/share/doc/sandpit/examples/encrypted-host.conf"),
     ("systemd/examples/encrypted-watchdog.conf", "usr/share/doc/sandpit/examples/encrypted-watchdog.conf"),
     ("systemd/sandpit-watch.service", "lib/systemd/system/sandpit-watch.service"),

@@ -25,6 +25,8 @@ use std::{
 
 use tokio::runtime::{Builder, Runtime};
 
+#[cfg(test)]
+pub(crate) use self::board::tests::plain as plain_status;
 pub(crate) use self::{board::Board, config::AdminConfig};
 use self::{button::Button, gate::Gate, routes::Shared, server::Places};
 use crate::{

@@ -3,13 +3,17 @@
 
 mod alarms;
 mod digest;
+mod email;
 mod letter;
+mod mail;
+mod ping;
 mod post;
 mod queue;
 mod quiet;
 mod runner;
 mod settings;
 mod sink;
+mod smtp;
 mod wording;
 
 use std::{

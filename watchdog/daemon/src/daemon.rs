@@ -2,6 +2,7 @@
 //! decides, and nothing here waits for anybody.
 
 mod drills;
+mod mouth;
 mod peers;
 mod sampler;
 mod spawner;
@@ -20,15 +21,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sandpit_contract::{BootTime, Event, Exit, Latch, ToHost};
 
 use self::{
+    mouth::Mouth,
     sampler::{Sample, Sampler},
     spawner::Spawner,
 };
 use crate::{
     admin::{Admin, Board},
-    alerts::{Alarms, Alerts, News, Post, entry, entry_of_host},
+    alerts::entry,
     ambient,
     broker::Client,
-    chat,
     config::Config,
     drill,
     error::Error,
@@ -66,10 +67,7 @@ pub(crate) struct Daemon {
     board: Arc<Board>,
     lanes: Lanes,
     latches: SyncSender<Latch>,
-    alerts: Alerts,
-    alarms: Alarms,
-    /// Ends the chat's thread when dropped.
-    _chat: Option<SyncSender<()>>,
+    mouth: Mouth,
     keeper: Keeper,
     quarantines: memory::Waiting,
     log: Log,
@@ -121,11 +119,11 @@ impl Daemon {
         let address = |cause| Error::Address { path: config.socket.clone(), cause };
         let listener = Listener::bind(&config.socket).map_err(address)?;
         let (mailbox, inbox) = mailbox()?;
-        let (alerts, chat) = open_alerts(&config, &mailbox, &log)?;
         let lanes = Lanes::start(&client, &mailbox)?;
         let board = Arc::new(Board::default());
         let admin = Admin::new(&config.admin, token);
         admin.map_or(Ok(()), |admin| admin.start(Arc::clone(&board), mailbox.clone(), log.clone()))?;
+        let mouth = Mouth::open(&config, &board, &mailbox, &log)?;
         let latches = start_latch_thread(writer, mailbox.clone())?;
         let sampler = Sampler::start(config.budget_bytes())?;
         let spawner = Spawner::start(config.host.command.clone(), mailbox.clone())?;
@@ -147,9 +145,7 @@ impl Daemon {
             board,
             lanes,
             latches,
-            alerts,
-            alarms: Alarms::default(),
-            _chat: chat,
+            mouth,
             keeper,
             quarantines,
             log,
@@ -189,7 +185,7 @@ impl Daemon {
         }
         self.log.enter(Entry::of(Event::Stopped, Level::Notice, "stopped: no lease is granted".into()));
         manager.iter_mut().for_each(Manager::stopping);
-        self.alerts.finish();
+        self.mouth.alerts.finish();
         self.log.flush();
         Exit::Ok
     }
@@ -205,7 +201,7 @@ impl Daemon {
         self.measure();
         self.tell(Input::Tick);
         let now = ambient::boot_time();
-        for news in self.alarms.turn(now) {
+        for news in self.mouth.alarms.turn(now) {
             self.pass_on(news);
         }
         let status = self.machine.status(self.host_rss, now);
@@ -255,7 +251,7 @@ impl Daemon {
                 self.peers.remove(&id);
             }
             self.host_rss = None;
-            self.alarms.left();
+            self.mouth.alarms.left();
             self.tell(Input::HostEnded(host.ending()));
         }
     }
@@ -323,7 +319,7 @@ impl Daemon {
             Output::StartDrill => return self.start_drill(),
             Output::Alert(alert) => {
                 self.enter(entry(&alert));
-                self.alerts.raise(&alert, self.machine.status(None, now.boot).state, now.unix_s);
+                self.mouth.alerts.raise(&alert, self.machine.status(None, now.boot).state, now.unix_s);
             }
             Output::KeepLimits(saved) => self.keeper.keep(*saved),
             Output::KeepQuarantines(waiting) => self.quarantines.keep(waiting),
@@ -333,13 +329,6 @@ impl Daemon {
             Output::Remain => self.exit = false,
         }
         None
-    }
-
-    /// What the host says to humans.
-    fn pass_on(&self, news: News) {
-        let now = ambient::now();
-        self.enter(entry_of_host(&news));
-        self.alerts.pass(news, self.machine.status(None, now.boot).state, now.unix_s);
     }
 
     /// With what every line of the machine carries.
@@ -366,23 +355,6 @@ impl Daemon {
         };
         (!self.lanes.send(command)).then_some(Input::Broker(report))
     }
-}
-
-/// The ways out to humans, and the one way in.
-fn open_alerts(
-    config: &Config,
-    mailbox: &Mailbox,
-    log: &Log,
-) -> Result<(Alerts, Option<SyncSender<()>>), Error> {
-    let post = Post::new();
-    let sinks = config.alerts.sinks(ambient::variable)?;
-    let names: Vec<_> = sinks.iter().map(|(sink, _)| sink.name()).collect();
-    let names = if names.is_empty() { "nobody: no sink is configured".into() } else { names.join(", ") };
-    log.write(Level::Notice, format!("alerts go to {names}"));
-    let alerts = Alerts::start(sinks, config.alerts.quiet().as_ref(), &config.alerts.name(), &post, log)?;
-    let bot = config.alerts.bot(ambient::variable)?;
-    let chat = bot.map(|bot| chat::start(bot, &post, config, mailbox, log)).transpose()?;
-    Ok((alerts, chat))
 }
 
 /// A disk may hang for ever: it gets a thread of its own.

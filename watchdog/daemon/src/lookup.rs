@@ -58,6 +58,11 @@ impl Resolver for Lookup {
 }
 
 impl Lookup {
+    /// The addresses of `name:port`; `None` when there are none, or none in time.
+    pub(crate) fn addresses(&self, name: String, wait: Duration) -> Option<Vec<SocketAddr>> {
+        self.ask(name, wait, || Error::HostNotFound).ok().filter(|found| !found.is_empty())
+    }
+
     fn ask(&self, name: String, wait: Duration, late: impl Fn() -> Error) -> Result<Vec<SocketAddr>, Error> {
         let place = Place::take(&self.under_way).ok_or_else(&late)?;
         let (tell, told) = sync_channel(1);

@@ -131,11 +131,19 @@ pub(crate) fn status(config: &Config, json: bool) -> Result<String, Error> {
 /// When a secret is none, or there is no sink.
 pub(crate) fn alert_test(config: &Config) -> Result<Exit, Error> {
     let sinks = config.alerts.sinks(ambient::variable)?;
-    if sinks.is_empty() {
-        let text = "no sink of alerts is configured: set the secret of one, or `[alerts] command`";
+    let ping = config.alerts.ping(ambient::variable)?;
+    if sinks.is_empty() && ping.is_none() {
+        let text = "no sink of alerts is configured: set the secret of one, `[alerts.email]` or \
+                    `[alerts] command`";
         return Err(Error::Config(text.into()));
     }
-    let (lines, all) = alerts::test(&sinks, &config.alerts.name(), &alerts::Post::new());
+    let post = alerts::Post::new();
+    let (mut lines, mut all) = alerts::test(&sinks, &config.alerts.name(), &post);
+    if let Some(ping) = ping {
+        let (line, has_arrived) = ping.test(&config.alerts.name(), &post);
+        lines.push(line);
+        all &= has_arrived;
+    }
     println!("{}", lines.join("\n"));
     record_test(&config.state_dir, &lines)?;
     Ok(if all { Exit::Ok } else { Exit::Incomplete })

@@ -8,13 +8,16 @@ use crate::error::Error;
 const MAX_SECRET_BYTES: u64 = 4096;
 
 /// Secrets that are no business of the host's: it is started without them.
-pub(crate) const OURS_ALONE: [&str; 8] = [
+pub(crate) const OURS_ALONE: [&str; 11] = [
     "PANIC_TOKEN",
     "TELEGRAM_BOT_TOKEN",
     "DISCORD_WEBHOOK_URL",
     "PAGERDUTY_ROUTING_KEY",
     "ALERT_WEBHOOK_URL",
     "ALERT_WEBHOOK_SECRET",
+    "ALERT_PING_URL",
+    "SMTP_USERNAME",
+    "SMTP_PASSWORD",
     "DRILL_APCA_API_KEY_ID",
     "DRILL_APCA_API_SECRET_KEY",
 ];

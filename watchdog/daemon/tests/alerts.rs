@@ -1,14 +1,17 @@
-//! The real binary and what it tells: five sinks and a chat that may kill.
+//! The real binary and what it tells: six sinks, a check-in service, and a chat that may kill.
 
 mod bench;
+#[expect(dead_code, reason = "unit tests use the rest")]
+mod mail_server;
 #[expect(dead_code, reason = "unit tests use the rest")]
 mod receiver;
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use bench::{Bench, bound, fake_host_main};
+use mail_server::{Cover, MailServer};
 use receiver::{Receiver, Reply, Request};
-use sandpit_contract::{ALERT_TESTS_FILE, AlertTest, Layer, State};
+use sandpit_contract::{ALERT_TESTS_FILE, Alarm, AlarmSeverity, AlarmStanding, AlertTest, Layer, State};
 use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,6 +30,8 @@ struct Services {
     telegram: Receiver,
     pagerduty: Receiver,
     webhook: Receiver,
+    check_in: Receiver,
+    mail: MailServer,
 }
 
 impl Services {
@@ -38,6 +43,9 @@ impl Services {
             ("PAGERDUTY_ROUTING_KEY", "hush".into()),
             ("ALERT_WEBHOOK_URL", format!("{}/hook/hush", services.webhook.url)),
             ("ALERT_WEBHOOK_SECRET", "hush".into()),
+            ("ALERT_PING_URL", format!("{}/ping/hush", services.check_in.url)),
+            ("SMTP_USERNAME", "me".into()),
+            ("SMTP_PASSWORD", "hush".into()),
         ];
         bench.variables.extend(set.map(|(name, text)| (name.to_owned(), text)));
         let script = bench.state("told.sh");
@@ -46,17 +54,21 @@ impl Services {
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
         bench.write_config(&format!(
             "{}[alerts]\ntelegram_chat_ids = [{CHAT}]\ntelegram_url = {:?}\npagerduty_url = {:?}\ncommand = \
-             [{script:?}]\n",
+             [{script:?}]\n[alerts.email]\nserver = \"127.0.0.1:{}\"\ntls = \"implicit\"\nca_file = {:?}\nfrom = \
+             \"dog@box.example\"\nto = [\"you@home.example\"]\n",
             bench.config_text(),
             services.telegram.url,
             services.pagerduty.url,
+            services.mail.port,
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail_server/ca.pem"),
         ));
         services
     }
 
     fn closed() -> Self {
         let new = || Receiver::new([]);
-        Self { discord: new(), telegram: new(), pagerduty: new(), webhook: new() }
+        let mail = MailServer::new(Cover::Implicit, &[]);
+        Self { discord: new(), telegram: new(), pagerduty: new(), webhook: new(), check_in: new(), mail }
     }
 
     /// A message to the bot, for its next poll.
@@ -108,7 +120,7 @@ fn has_key(key: &'static str) -> impl Fn(&Request) -> bool {
 }
 
 #[test]
-fn a_kill_and_its_end_reach_all_five_sinks() {
+fn a_kill_and_its_end_reach_all_six_sinks() {
     let mut bench = Bench::new("spawn");
     let services = Services::of(&mut bench);
     bench.arm();
@@ -130,8 +142,17 @@ fn a_kill_and_its_end_reach_all_five_sinks() {
     assert!(!bound(10 * SECOND, || told().contains("SANDPIT_ALERT_KEY=kill\n")), "{}", told());
     assert!(!told().contains("hush") && !told().contains("APCA"), "{}", told());
 
+    let is_kill = |mail: &str| mail.contains("\r\nSubject: [CRITICAL] ") && mail.contains(": kill\r\n");
+    let has_mail = || services.mail.talks(1).iter().filter_map(|talk| talk.mail.as_deref()).any(is_kill);
+    assert!(!bound(10 * SECOND, has_mail), "{:?}", services.mail.talks(1));
+    let ping = services.check_in.request(|request| request.line == "POST /ping/hush");
+    assert!(ping.text.contains(" state=") && !ping.text.contains("hush"), "{}", ping.text);
+
     let status = fs::read_to_string(format!("/proc/{}/status", dog.pid())).unwrap_or_default();
-    println!("with five sinks and the bot: {:?}", status.lines().find(|line| line.starts_with("VmRSS")));
+    println!(
+        "with six sinks, pings and the bot: {:?}",
+        status.lines().find(|line| line.starts_with("VmRSS"))
+    );
 
     fs::remove_file(bench.flag()).expect("ours");
     let (code, text) = bench.command(&["arm", "--reason", "checked"]);
@@ -197,7 +218,8 @@ fn a_test_of_the_alerts_names_each_sink_and_no_secret() {
     let mut bench = Bench::new("spawn");
     let services = Services::of(&mut bench);
     let (code, text) = bench.command(&["alert-test"]);
-    let expected = "discord: sent\ntelegram chat 77: sent\npagerduty: sent\nwebhook: sent\ncommand: sent\n";
+    let expected = "discord: sent\ntelegram chat 77: sent\npagerduty: sent\ne-mail to \
+                    you@home.example: sent\nwebhook: sent\ncommand: sent\nping: sent\n";
     assert_eq!((code, text.as_str()), (Some(0), expected));
     let actions: Vec<_> =
         services.pagerduty.requests().iter().map(|r| r.json()["event_action"].clone()).collect();
@@ -207,7 +229,9 @@ fn a_test_of_the_alerts_names_each_sink_and_no_secret() {
         assert!(!text.contains("hush"), "{text}");
         text.lines().map(|line| serde_json::from_str(line).expect("a test")).collect::<Vec<AlertTest>>()
     };
-    let all = ["discord", "telegram chat 77", "pagerduty", "webhook", "command"].map(String::from);
+    let mail = "e-mail to you@home.example";
+    let all = ["discord", "telegram chat 77", "pagerduty", mail, "webhook", "command", "ping"];
+    let all = all.map(String::from);
     assert_eq!((&*recorded()[0].delivered, &*recorded()[0].failed), (&all[..], &[][..]));
     services.discord.reply("", Reply::Now(404, "", "hush".into()));
     let (code, text) = bench.command(&["alert-test"]);
@@ -232,6 +256,91 @@ fn a_test_of_the_alerts_names_each_sink_and_no_secret() {
     let mut sinks: Vec<_> = lines.iter().filter_map(|line| line.split(' ').nth(3)).collect();
     sinks.sort_unstable();
     assert_eq!(sinks, ["discord", "pagerduty", "webhook"]);
+}
+
+fn alarm(key: &str, standing: AlarmStanding) -> Alarm {
+    Alarm {
+        key: key.into(),
+        severity: AlarmSeverity::Warning,
+        standing,
+        text: "is 130 s, at most 120".into(),
+        remedy: "look at the network".into(),
+        since_unix_s: 1,
+    }
+}
+
+/// What the host says next.
+fn say(bench: &Bench, alarms: &[Alarm]) {
+    let lines: Vec<_> = alarms.iter().map(|alarm| serde_json::to_string(alarm).expect("JSON")).collect();
+    fs::write(bench.state("alarms.new"), lines.join("\n")).expect("written");
+    fs::rename(bench.state("alarms.new"), bench.state("alarms")).expect("ours");
+}
+
+#[test]
+fn what_the_host_says_is_told_once_and_its_end_once_over_the_death_of_hosts() {
+    let mut bench = Bench::new("spawn");
+    let services = Services::of(&mut bench);
+    bench.arm();
+    let dog = bench.run();
+    let pid = bench.leased(10 * SECOND).host_pid.expect("a host");
+    let key = "stream-down{stream=\"market\"}";
+    say(&bench, &[alarm(key, AlarmStanding::Firing), alarm(key, AlarmStanding::Firing)]);
+    let own = "host:stream-down{stream=\"market\"}";
+    let firing = services.webhook.request(has_key(own)).json();
+    assert_eq!(
+        (&firing["source"], &firing["to_do"]),
+        (&json!("sandpit-host"), &json!("look at the network"))
+    );
+    services.said("WARNING on ");
+    services.said("stream-down{stream=\"market\"}: is 130 s, at most 120");
+    dog.line("alert host:stream-down", 10 * SECOND);
+
+    // The host dies; the next says that it fires on, and what has begun and is over since.
+    bench::signal(pid, "KILL");
+    let next = bench.wait(10 * SECOND, |status| {
+        status.state == State::Leased && status.host_pid.is_some_and(|next| next != pid)
+    });
+    assert!(next.host_pid.is_some());
+    let other = "fills";
+    say(&bench, &[alarm(key, AlarmStanding::Firing), alarm(other, AlarmStanding::Over)]);
+    let resolves = |key: &'static str| {
+        move |request: &Request| {
+            let json = request.json();
+            json["event_action"] == "resolve"
+                && json["dedup_key"].as_str().is_some_and(|dedup_key| dedup_key.ends_with(key))
+        }
+    };
+    services.pagerduty.request(resolves("host:fills"));
+    say(&bench, &[alarm(key, AlarmStanding::Over)]);
+    services.pagerduty.request(resolves(own));
+    let over = services.webhook.request(|request| request.json()["ends"] == json!([own]));
+    assert!(over.json()["text"].as_str().is_some_and(|text| text.starts_with("over: stream-down")));
+    services.said("over: stream-down");
+    let told = services.webhook.requests();
+    let told: Vec<_> = told.iter().map(|request| request.json()["key"].clone()).collect();
+    assert_eq!(told.iter().filter(|key| **key == own).count(), 2, "{told:?}");
+    assert!(!told.contains(&json!("host:fills")), "nobody had heard of it");
+}
+
+#[test]
+fn a_mad_host_is_bounded_and_delays_no_kill() {
+    let mut bench = Bench::new("spawn");
+    let services = Services::of(&mut bench);
+    bench.arm();
+    let dog = bench.run();
+    bench.leased(10 * SECOND);
+    let flood: Vec<_> = (0..5000).map(|n| alarm(&format!("k{}", n % 700), AlarmStanding::Firing)).collect();
+    say(&bench, &flood);
+    services.webhook.request(has_key("host:k0"));
+    fs::write(bench.flag(), b"").expect("a flag");
+    let is_told = || services.webhook.requests().iter().any(has_key("kill"));
+    assert!(!bound(5 * SECOND, is_told), "the kill waits for the host's letters");
+    let summary = services.webhook.request(has_key("host-flood")).json();
+    assert!(summary["text"].as_str().is_some_and(|text| text.contains("held back of the host: ")));
+    let letters = services.webhook.requests();
+    let letters = letters.iter().filter(|request| request.json()["source"] == "sandpit-host").count();
+    assert!(letters <= 24, "{letters}");
+    drop(dog);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::{
-    Agent, Error as Fault,
+    Agent, Body, Error as Fault,
     http::{Response, Uri},
     unversioned::transport::DefaultConnector,
 };
@@ -60,7 +60,27 @@ impl Post {
             request = request.header(name, value);
         }
         let request = request.config().timeout_global(Some(wait)).build();
-        let mut response = request.send(body).map_err(|fault| later(silence(&fault)))?;
+        Self::judge(request.send(body), hint)
+    }
+
+    /// Says to a check-in service that we are there: a POST of a line, or a GET where that is not taken.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub(crate) fn check_in(&self, url: &str, line: &str) -> Result<(), Failure> {
+        let hint = "check ALERT_PING_URL";
+        let request = self.agent.post(url).header("Content-Type", "text/plain; charset=utf-8");
+        match request.send(line) {
+            Ok(response) if matches!(response.status().as_u16(), 405 | 501) => {
+                Self::judge(self.agent.get(url).call(), hint)?;
+            }
+            result => drop(Self::judge(result, hint)?),
+        }
+        Ok(())
+    }
+
+    fn judge(result: Result<Response<Body>, Fault>, hint: &str) -> Result<Value, Failure> {
+        let mut response = result.map_err(|fault| later(silence(&fault)))?;
         let retry_after = seconds_of_header(&response);
         let read = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_string();
         let text = read.map_err(|fault| later(silence(&fault)))?;
@@ -98,7 +118,7 @@ fn silence(fault: &Fault) -> String {
     }
 }
 
-fn seconds_of_header(response: &Response<ureq::Body>) -> Option<Duration> {
+fn seconds_of_header(response: &Response<Body>) -> Option<Duration> {
     seconds(response.headers().get("Retry-After")?.to_str().ok()?.trim().parse().ok()?)
 }
 

@@ -5,6 +5,8 @@ use std::{ffi::OsString, time::Duration};
 use serde::Deserialize;
 
 use super::{
+    email::EmailConfig,
+    ping::Ping,
     post::is_safe,
     queue::Rules,
     quiet::{Quiet, QuietConfig},
@@ -35,6 +37,7 @@ pub(crate) struct AlertsConfig {
     telegram_url: String,
     pagerduty_url: String,
     quiet: Option<QuietConfig>,
+    email: Option<EmailConfig>,
 }
 
 /// Of each sink.
@@ -44,6 +47,7 @@ struct MinSeverity {
     discord: Severity,
     telegram: Severity,
     pagerduty: Severity,
+    email: Severity,
     webhook: Severity,
     command: Severity,
 }
@@ -51,7 +55,7 @@ struct MinSeverity {
 impl Default for MinSeverity {
     fn default() -> Self {
         let (all, urgent) = (Severity::Info, Severity::Warning);
-        Self { discord: all, telegram: all, pagerduty: urgent, webhook: all, command: all }
+        Self { discord: all, telegram: all, pagerduty: urgent, email: all, webhook: all, command: all }
     }
 }
 
@@ -66,6 +70,7 @@ impl Default for AlertsConfig {
             telegram_url: "https://api.telegram.org".into(),
             pagerduty_url: "https://events.pagerduty.com".into(),
             quiet: None,
+            email: None,
         }
     }
 }
@@ -97,6 +102,7 @@ impl AlertsConfig {
         ];
         let broken = rules.iter().find(|(holds, _)| !holds);
         broken.map_or(Ok(()), |(_, sentence)| Err((*sentence).to_owned()))?;
+        self.email.as_ref().map_or(Ok(()), EmailConfig::check)?;
         self.quiet.as_ref().map_or(Ok(()), |quiet| quiet.hours().map(drop))
     }
 
@@ -125,6 +131,13 @@ impl AlertsConfig {
         }
         if let Some(routing_key) = secret(&variable, "PAGERDUTY_ROUTING_KEY")? {
             sinks.push((Sink::PagerDuty { url: self.pagerduty_url.clone(), routing_key }, least.pagerduty));
+        }
+        if let Some(email) = &self.email {
+            let mail = |(server, envelope)| (Sink::Email { server, envelope }, least.email);
+            sinks.extend(email.mails(&variable)?.into_iter().map(mail));
+        } else if secret(&variable, "SMTP_PASSWORD")?.is_some() {
+            let text = "SMTP_PASSWORD is set, but there is no section `[alerts.email]`";
+            return Err(Error::Config(text.into()));
         }
         if let Some(url) = address(&variable, "ALERT_WEBHOOK_URL")? {
             let signing_key = secret(&variable, "ALERT_WEBHOOK_SECRET")?;
@@ -159,6 +172,14 @@ impl AlertsConfig {
             return Err(Error::Config(text));
         }
         Ok(Some(Bot { url: self.telegram_url.clone(), token }))
+    }
+
+    /// The check-in service, when there is an address of one.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the address is none.
+    pub(crate) fn ping(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<Ping>, Error> {
+        Ok(address(variable, "ALERT_PING_URL")?.map(|url| Ping { url }))
     }
 
     /// What this watchdog is called; the machine's name, unless the file says another.
@@ -200,20 +221,23 @@ mod tests {
         let none: Vec<String> = Vec::new();
         assert_eq!(sinks("", &[]), Ok(none.clone()));
         assert_eq!(sinks("telegram_chat_ids = [5]", &[]), Ok(none));
-        let text =
-            "telegram_chat_ids = [5, -6]\ncommand = [\"/bin/x\"]\nmin_severity = { webhook = \"critical\" }";
+        let text = "telegram_chat_ids = [5, -6]\ncommand = [\"/bin/x\"]\nmin_severity = { webhook = \"critical\" }\n\
+             [email]\nserver = \"a.b:25\"\nfrom = \"c@d\"\nto = [\"e@f\"]";
         let all = [
             ("DISCORD_WEBHOOK_URL", "https://discord.com/api/webhooks/1/hush"),
             ("TELEGRAM_BOT_TOKEN", "1:hush"),
             ("PAGERDUTY_ROUTING_KEY", "hush"),
             ("ALERT_WEBHOOK_URL", "http://127.0.0.1:1/hush"),
             ("ALERT_WEBHOOK_SECRET", "hush"),
+            ("SMTP_USERNAME", "hush"),
+            ("SMTP_PASSWORD", "hush"),
         ];
         let expected = [
             "discord Info",
             "telegram chat 5 Info",
             "telegram chat -6 Info",
             "pagerduty Warning",
+            "e-mail to e@f Info",
             "webhook Critical",
             "command Info",
         ];
@@ -232,6 +256,9 @@ mod tests {
         refused("telegram_url = \"http://a.b\"", &[], "telegram_url");
         refused("pagerduty_url = \"http://a.b\"", &[], "pagerduty_url");
         refused("command = [\"x\"]", &[], "absolute");
+        refused("", &[("SMTP_PASSWORD", "hush")], "no section `[alerts.email]`");
+        refused("[email]\nserver = \"a:1\"\nfrom = \"x\"\nto = []", &[], "[alerts.email] from");
+        refused("[quiet]\nfrom = \"1\"\nto = \"2\"\nzone = \"UTC\"", &[], "[alerts.quiet] from");
         refused("", &[("DISCORD_WEBHOOK_URL", "http://a.b/hush")], "DISCORD_WEBHOOK_URL must");
         refused("", &[("ALERT_WEBHOOK_URL", "hush")], "ALERT_WEBHOOK_URL must");
         refused("", &[("TELEGRAM_BOT_TOKEN", "1:hush")], "names no chat");

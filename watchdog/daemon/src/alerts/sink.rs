@@ -1,15 +1,18 @@
-//! The five ways out.
+//! The six ways out.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use ring::hmac;
 use serde_json::Value;
 
 use super::{
     letter::Letter,
+    mail::Envelope,
     post::{CALL_WAIT, Post},
     queue::Failure,
-    runner, wording,
+    runner,
+    smtp::{self, Server},
+    wording,
 };
 use crate::{machine::Severity, secret::Secret};
 
@@ -34,6 +37,13 @@ pub(crate) enum Sink {
         url: String,
         /// The integration's key.
         routing_key: Secret,
+    },
+    /// An e-mail to one human.
+    Email {
+        /// Who takes it.
+        server: Arc<Server>,
+        /// From whom and to whom.
+        envelope: Envelope,
     },
     /// Somebody's own endpoint.
     Webhook {
@@ -84,6 +94,7 @@ impl Sink {
             Self::Discord { .. } => "discord".into(),
             Self::Telegram { chat, .. } => format!("telegram chat {chat}"),
             Self::PagerDuty { .. } => "pagerduty".into(),
+            Self::Email { envelope, .. } => format!("e-mail to {}", envelope.to),
             Self::Webhook { .. } => "webhook".into(),
             Self::Command { .. } => "command".into(),
         }
@@ -93,9 +104,8 @@ impl Sink {
     pub(crate) fn resolves(&self) -> bool {
         match self {
             Self::PagerDuty { .. } => true,
-            Self::Discord { .. } | Self::Telegram { .. } | Self::Webhook { .. } | Self::Command { .. } => {
-                false
-            }
+            Self::Discord { .. } | Self::Telegram { .. } | Self::Email { .. } => false,
+            Self::Webhook { .. } | Self::Command { .. } => false,
         }
     }
 
@@ -119,6 +129,9 @@ impl Sink {
                 for event in wording::pagerduty(letter, host, routing_key.expose()) {
                     post.send(&url, None, &event.to_string(), CALL_WAIT, "check PAGERDUTY_ROUTING_KEY")?;
                 }
+            }
+            Self::Email { server, envelope } => {
+                server.send(envelope, &envelope.message(letter, host), smtp::SESSION_WAIT)?;
             }
             Self::Webhook { url, signing_key } => {
                 let body = wording::generic(letter, host).to_string();

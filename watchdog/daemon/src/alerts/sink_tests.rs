@@ -3,14 +3,13 @@ use std::{ffi::OsString, time::Duration};
 use sandpit_contract::State;
 use serde_json::json;
 
-#[expect(dead_code, reason = "process tests use the rest")]
 #[path = "../../tests/receiver/mod.rs"]
 mod receiver;
 
 use self::receiver::{Receiver, Reply, Request};
 use super::*;
 use crate::{
-    alerts::{Alerts, Rules},
+    alerts::{Alerts, News, Rules, letter::Matter},
     log::Log,
     machine::{Alert, Kind},
     secret::secret,
@@ -195,4 +194,132 @@ fn one_that_hangs_delays_no_other_and_one_that_fails_is_tried_again() {
     alerts.finish();
     let keys: Vec<_> = fine.requests().iter().map(|request| request.json()["key"].clone()).collect();
     assert_eq!(keys, ["kill", "re-armed"]);
+}
+
+fn news(key: &str, matter: Matter) -> News {
+    News {
+        matter,
+        severity: Severity::Critical,
+        key: format!("host:{key}"),
+        text: "is 120 s, at most 60".into(),
+        remedy: "look at `it`".into(),
+    }
+}
+
+#[test]
+fn each_service_gets_what_the_host_says_and_its_end_by_the_same_key() {
+    let key = "stream-down{stream=\"market\"}";
+    let firing = news(key, Matter::Firing).letter(State::Leased, 1_772_461_800);
+    let over = news(key, Matter::Over).letter(State::Leased, 1_772_461_800);
+    let lines = format!(
+        "CRITICAL on box: {key}: is 120 s, at most 60\n2026-03-02T14:30:00Z, watchdog leased\nTo do: look at `it`"
+    );
+    let block = format!("```text\n{}\n```", lines.replace('`', "'"));
+    check(
+        0,
+        "POST /api/webhooks/1/hush",
+        &firing,
+        &json!({ "content": block, "allowed_mentions": { "parse": [] } }),
+    );
+    let end = format!("over: {key}: is 120 s, at most 60 (on box)");
+    let block = format!("```text\n{end}\n```");
+    check(
+        0,
+        "POST /api/webhooks/1/hush",
+        &over,
+        &json!({ "content": block, "allowed_mentions": { "parse": [] } }),
+    );
+    let body = json!({
+        "chat_id": -5, "text": end, "disable_notification": true, "link_preview_options": { "is_disabled": true },
+    });
+    check(1, "POST /bot1:hush/sendMessage", &over, &body);
+
+    let dedup_key = format!("sandpit-watchdog/box/host:{key}");
+    let body = json!({
+        "routing_key": "hush-key", "event_action": "trigger", "dedup_key": dedup_key,
+        "client": "sandpit-watchdog",
+        "payload": {
+            "summary": format!("box: {key}: is 120 s, at most 60"), "source": "box", "severity": "critical",
+            "component": "sandpit-host", "class": format!("host:{key}"), "timestamp": "2026-03-02T14:30:00Z",
+            "custom_details": { "state": "leased", "count": 1, "to_do": "look at `it`" },
+        },
+    });
+    check(2, "POST /v2/enqueue", &firing, &body);
+    let body = json!({ "routing_key": "hush-key", "event_action": "resolve", "dedup_key": dedup_key });
+    check(2, "POST /v2/enqueue", &over, &body);
+
+    let body = json!({
+        "source": "sandpit-host", "host": "box", "severity": "critical", "key": format!("host:{key}"),
+        "text": end.trim_end_matches(" (on box)"), "to_do": "look at `it`", "state": "leased",
+        "at_unix_s": 1_772_461_800, "count": 1, "ends": [format!("host:{key}")],
+    });
+    check(3, "POST /hook?hush", &over, &body);
+}
+
+#[test]
+fn what_is_longest_is_within_the_limits_of_every_service() {
+    let wide = |count: usize| "\u{1f600}".repeat(count);
+    let name = "n".repeat(64);
+    let long = News { text: wide(800), remedy: wide(800), ..news(&"k".repeat(256), Matter::Firing) };
+    let letter = long.letter(State::Killing, 1);
+    let units = |text: &serde_json::Value| text.as_str().expect("a text").encode_utf16().count();
+    assert!(units(&wording::discord(&letter, &name)["content"]) <= wording::MAX_DISCORD);
+    let text = wording::lines(&letter, &name);
+    assert!(text.contains(&wide(790)), "a chat gets nearly all of it");
+    let units_said = units(&wording::telegram(1, &text, false)["text"]);
+    assert!((3000..=wording::MAX_TELEGRAM).contains(&units_said), "{units_said}");
+    assert!(units(&wording::telegram(1, &wide(5000), false)["text"]) == wording::MAX_TELEGRAM);
+    let event = &wording::pagerduty(&letter, &name, "k")[0];
+    assert!(event["payload"]["summary"].as_str().is_some_and(|text| text.chars().count() <= 1024));
+    let dedup_key = event["dedup_key"].as_str().expect("a text");
+    assert!(dedup_key.len() <= wording::MAX_DEDUP_KEY, "{dedup_key}");
+    let other = news(&format!("{}x", "k".repeat(255)), Matter::Over).letter(State::Killing, 1);
+    assert_ne!(wording::pagerduty(&other, &name, "k")[0]["dedup_key"], dedup_key, "another is another");
+}
+
+/// A letter of the host's that hangs at the service, and a flood behind it: the kill leaves at once, by a
+/// connection of its own.
+#[test]
+fn nothing_of_the_host_delays_a_kill_or_takes_its_place() {
+    let receiver = Receiver::new([]);
+    let rules = Rules { min_severity: Severity::Info, repeat: Duration::from_secs(60), resolves: false };
+    let sinks = vec![(services(&receiver.url)[3].clone(), rules)];
+    let log = Log::start(None).expect("a thread");
+    let alerts = Alerts::start(sinks, None, "box", &Post::new(), &log).expect("threads");
+    receiver.reply("/hook", Reply::Never);
+    alerts.pass(news("first", Matter::Firing), State::Leased, 1);
+    receiver.request(|request| request.json()["key"] == "host:first");
+    for n in 0..10_000 {
+        alerts.pass(news(&format!("n{n}"), Matter::Firing), State::Leased, 1);
+    }
+    let started = crate::ambient::boot_time();
+    alerts.raise(
+        &Alert { severity: Severity::Critical, key: "kill", text: "killed".into() },
+        State::Killing,
+        1,
+    );
+    receiver.request(|request| request.json()["key"] == "kill");
+    let took = crate::ambient::boot_time().since(started);
+    assert!(took < CALL_WAIT / 2, "it waited {took:?} for a letter of the host");
+    let keys: Vec<_> = receiver.requests().iter().map(|request| request.json()["key"].clone()).collect();
+    assert_eq!(keys, ["host:first", "kill"], "the host's lane hangs, and only that");
+}
+
+#[test]
+fn a_check_in_service_gets_a_line_or_is_asked_where_it_takes_none() {
+    let receiver = Receiver::new([]);
+    let url = format!("{}/ping/hush", receiver.url);
+    Post::new().check_in(&url, "box state=leased").expect("taken");
+    let request = receiver.requests().remove(0);
+    assert_eq!((&*request.line, &*request.text), ("POST /ping/hush", "box state=leased"));
+    receiver.reply("POST", Reply::Now(405, "", String::new()));
+    Post::new().check_in(&url, "box state=leased").expect("taken");
+    assert_eq!(receiver.requests()[2].line, "GET /ping/hush");
+    receiver.reply("", Reply::Now(404, "", "hush".into()));
+    let refused = Post::new().check_in(&url, "x").expect_err("refused");
+    assert_eq!(refused, Failure::Refused("status 404; check ALERT_PING_URL".into()));
+    receiver.reply("", Reply::Now(503, "Retry-After: 7\r\n", "hush".into()));
+    let why = "status 503".into();
+    let wait = Some(Duration::from_secs(7));
+    assert_eq!(Post::new().check_in(&url, "x"), Err(Failure::Later { why, wait }));
 }

@@ -47,8 +47,8 @@ pub(crate) fn body(letter: &Letter) -> String {
     match letter.matter {
         Matter::Own => plain(&letter.text),
         // A host names its signals; what it says of one is a sentence about it.
-        Matter::Firing => format!("{}: {}", name(letter), plain(&letter.text)),
-        Matter::Over | Matter::Unheard => format!("over: {}: {}", name(letter), plain(&letter.text)),
+        Matter::Firing => format!("{}: {}", plain(name(letter)), plain(&letter.text)),
+        Matter::Over | Matter::Unheard => format!("over: {}: {}", plain(name(letter)), plain(&letter.text)),
         Matter::Digest => letter.text.lines().map(plain).collect::<Vec<_>>().join("\n"),
     }
 }
@@ -68,6 +68,7 @@ fn source(letter: &Letter) -> &'static str {
 
 /// A few lines for a human; one for what is over.
 pub(crate) fn lines(letter: &Letter, host: &str) -> String {
+    let host = plain(host);
     if letter.is_over() {
         return format!("{} (on {host})", body(letter));
     }

@@ -90,7 +90,7 @@ impl Daemon {
         }
         if self.host_peer == Some(id) {
             self.host_peer = None;
-            self.alarms.left();
+            self.mouth.alarms.left();
             self.tell(Input::HostLeft);
         }
     }
@@ -103,7 +103,7 @@ impl Daemon {
             ToWatchdog::Trip { reason } if is_host => self.tell(Input::Trip { reason }),
             ToWatchdog::Bye { reason } if is_host => self.tell(Input::Bye { reason }),
             ToWatchdog::Alarm(alarm) if is_host && alarm.is_bounded() => {
-                if let Some(news) = self.alarms.on(&alarm, ambient::boot_time()) {
+                if let Some(news) = self.mouth.alarms.on(&alarm, ambient::boot_time()) {
                     self.pass_on(news);
                 }
             }
@@ -180,7 +180,7 @@ impl Daemon {
         if let Some(old) = self.host_peer.replace(id).filter(|old| *old != id) {
             self.peers.remove(&old);
         }
-        self.alarms.joined(ambient::boot_time());
+        self.mouth.alarms.joined(ambient::boot_time());
         if self.host.is_none() {
             let pidfd = self.peers.get_mut(&id).and_then(|peer| Some((peer.pid(), peer.take_pidfd()?)));
             match pidfd {

@@ -13,7 +13,9 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send,
     socket_with,
 };
-use sandpit_contract::{Beat, LoopBeat, MAX_MESSAGE_BYTES, PROTOCOL, ToHost, ToWatchdog, decode, encode};
+use sandpit_contract::{
+    Alarm, Beat, LoopBeat, MAX_MESSAGE_BYTES, PROTOCOL, ToHost, ToWatchdog, decode, encode,
+};
 
 use super::signal;
 
@@ -47,6 +49,7 @@ pub(crate) fn fake_host_main() {
             }
         };
         leak(&state);
+        alarms(&state).iter().for_each(|alarm| say(&ToWatchdog::Alarm(alarm.clone())));
         if state.join("trip").exists() {
             say(&ToWatchdog::Trip { reason: "loss limit".into() });
             std::process::exit(20);
@@ -68,6 +71,15 @@ pub(crate) fn fake_host_main() {
         }
         say(&beat);
     }
+}
+
+/// What the file `alarms` holds, once, one a line.
+fn alarms(state: &Path) -> Vec<Alarm> {
+    let Ok(text) = fs::read_to_string(state.join("alarms")) else {
+        return Vec::new();
+    };
+    fs::remove_file(state.join("alarms")).expect("it was there");
+    text.lines().map(|line| serde_json::from_str(line).expect("an alarm")).collect()
 }
 
 /// Names and bytes from the file `strategies`, each line a name and megabytes, without those that it was told
