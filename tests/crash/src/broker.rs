@@ -1,6 +1,7 @@
 //! The broker of a rig: a running `sandpit-sim`, and everything it ever took from us.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader},
     path::Path,
@@ -24,6 +25,8 @@ pub const CASH: u64 = 10_000_000;
 const SESSIONS: &str = "250";
 /// Market time after the open at which a run begins.
 const AFTER_OPEN: &str = "2026-03-16T13:31:00Z";
+/// Requests under one key of ours: each key has a quota, and none is free again while the clock stands.
+const REQUESTS_A_KEY: u64 = 150;
 /// A page of orders.
 const PAGE: usize = 500;
 /// Our own questions meet the faults, too: they are asked again so many times.
@@ -55,12 +58,13 @@ impl Taken {
     }
 }
 
-/// The real program on a port of its own; it ends when this is dropped.
+/// The real program on a port of its own; it ends when this is dropped, if it was started here.
 pub struct Broker {
-    child: Child,
+    child: Option<Child>,
     /// Where it listens.
     pub address: String,
     agent: ureq::Agent,
+    asked: Cell<u64>,
     orders: Vec<Taken>,
     lines_read: u64,
     sent: BTreeSet<String>,
@@ -89,17 +93,23 @@ impl Broker {
             let status = child.wait()?;
             bail!("sandpit-sim said {line:?} and ended with {status}");
         };
+        let mut broker = Self::at(address);
+        broker.child = Some(child);
+        broker.control("clock", &json!({"advance_to": AFTER_OPEN}))?;
+        broker.control("clock", &json!({"resume": true}))?;
+        Ok(broker)
+    }
+
+    /// One that somebody else has started, at `ADDR:PORT`.
+    pub fn at(address: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))
             .proxy(None)
             .http_status_as_error(false)
             .build();
-        let address = address.to_owned();
         let (orders, sent) = Default::default();
-        let broker = Self { child, address, agent: config.into(), orders, lines_read: 0, sent };
-        broker.control("clock", &json!({"advance_to": AFTER_OPEN}))?;
-        broker.control("clock", &json!({"resume": true}))?;
-        Ok(broker)
+        let (address, asked) = (address.to_owned(), Cell::default());
+        Self { child: None, address, agent: config.into(), asked, orders, lines_read: 0, sent }
     }
 
     /// A GET.
@@ -114,7 +124,9 @@ impl Broker {
         let url = format!("http://{}{path}", self.address);
         let mut last = String::new();
         for _ in 0..TRIES {
-            let request = self.agent.get(&url).header("APCA-API-KEY-ID", "eye");
+            self.asked.set(self.asked.get() + 1);
+            let key = format!("eye-{}", self.asked.get() / REQUESTS_A_KEY);
+            let request = self.agent.get(&url).header("APCA-API-KEY-ID", key);
             match request.header("APCA-API-SECRET-KEY", "s").call() {
                 Ok(mut answer) if answer.status().is_success() => {
                     return Ok(answer.body_mut().with_config().limit(64 << 20).read_to_string()?);
@@ -260,7 +272,8 @@ fn sent(line: &Value) -> Option<String> {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let Some(child) = &mut self.child else { return };
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
