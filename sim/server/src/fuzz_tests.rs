@@ -1,5 +1,5 @@
 //! What strangers write: order bodies and stream messages, half right, half nonsense. Ten seconds each here,
-//! as long as one likes with `cargo xtask soak`. A failure prints the input and the seed, and
+//! as long as one likes with `cargo xtask soak fuzz`. A failure prints the input and the seed, and
 //! `BOLERO_RANDOM_SEED` repeats it.
 
 use std::{

@@ -14,6 +14,7 @@ use super::{
 
 /// Where everything of one demo lies.
 pub(crate) struct Layout {
+    folder: PathBuf,
     pub(crate) host_config: PathBuf,
     pub(crate) watchdog_config: PathBuf,
     pub(crate) kill_flag: PathBuf,
@@ -32,39 +33,56 @@ impl Layout {
         plugins: &[PathBuf],
         options: &Options,
     ) -> anyhow::Result<Self> {
-        let folder = fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
-        let folder = folder.context("the demo's folder cannot be made")?;
+        let mut layout = Self::folders(folder)?;
+        let guests = guests(&layout.plugins_dir)?;
+        let mut symbols: Vec<_> = sim.symbols()?.into_iter().filter(|it| !guests.contains(it)).collect();
+        layout.free = take_free(&mut symbols);
+        copy_plugins(plugins, &layout.plugins_dir, &symbols)?;
+        layout.configure(binaries, sim, options.speed, options.database_url.as_deref())?;
+        Ok(layout)
+    }
+
+    /// Makes the folders under `folder`, and finds an address for the host.
+    pub(crate) fn folders(folder: &Path) -> anyhow::Result<Self> {
+        let made = fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
+        let folder = made.with_context(|| format!("{} cannot be made", folder.display()))?;
         for name in ["plugins", "host", "watchdog"] {
             fs::create_dir_all(folder.join(name))?;
         }
-        let plugins_dir = folder.join("plugins");
-        let guests = guests(&plugins_dir)?;
-        let mut symbols: Vec<_> = sim.symbols()?.into_iter().filter(|it| !guests.contains(it)).collect();
-        let free = take_free(&mut symbols);
-        copy_plugins(plugins, &plugins_dir, &symbols)?;
-        let layout = Self {
+        Ok(Self {
             host_config: folder.join("host.toml"),
             watchdog_config: folder.join("watchdog.toml"),
             kill_flag: folder.join("kill"),
             host_address: free_address()?,
-            plugins_dir,
-            free,
-        };
-        fs::write(&layout.host_config, layout.host_text(&folder, sim, options))?;
-        fs::write(&layout.watchdog_config, layout.watchdog_text(&folder, binaries, sim))?;
-        let addresses = serde_json::json!({"sim": sim.address, "host": layout.host_address});
-        fs::write(folder.join("addresses.json"), addresses.to_string())?;
-        Ok(layout)
+            plugins_dir: folder.join("plugins"),
+            free: None,
+            folder,
+        })
     }
 
-    fn host_text(&self, folder: &Path, sim: &Sim, options: &Options) -> String {
-        let url = options.database_url.as_ref();
-        let database = url.map(|url| format!("\n[database]\nurl = {url:?}\n")).unwrap_or_default();
+    /// Writes both configurations, for a market at `speed` market seconds a real second. Without
+    /// `database_url` the records are a file.
+    pub(crate) fn configure(
+        &self,
+        binaries: &Binaries,
+        sim: &Sim,
+        speed: u32,
+        database_url: Option<&str>,
+    ) -> anyhow::Result<()> {
+        fs::write(&self.host_config, self.host_text(sim, speed, database_url))?;
+        fs::write(&self.watchdog_config, self.watchdog_text(binaries, sim))?;
+        let addresses = serde_json::json!({"sim": sim.address, "host": self.host_address});
+        fs::write(self.folder.join("addresses.json"), addresses.to_string())?;
+        Ok(())
+    }
+
+    fn host_text(&self, sim: &Sim, speed: u32, database_url: Option<&str>) -> String {
+        let folder = &self.folder;
+        let database = database_url.map(|url| format!("\n[database]\nurl = {url:?}\n")).unwrap_or_default();
         format!(
             "mode = \"paper\"\nstate_dir = {state:?}\nplugins_dir = {plugins:?}\nlisten = \"{listen}\"\n\
              kill_switch_file = {kill:?}\n\n[broker]\nurl = \"http://{sim}\"\nclock_speed = {speed}.0\n\n\
              [watchdog]\nsocket = {socket:?}\n{database}",
-            speed = options.speed,
             state = folder.join("host"),
             plugins = folder.join("plugins"),
             listen = self.host_address,
@@ -74,7 +92,8 @@ impl Layout {
         )
     }
 
-    fn watchdog_text(&self, folder: &Path, binaries: &Binaries, sim: &Sim) -> String {
+    fn watchdog_text(&self, binaries: &Binaries, sim: &Sim) -> String {
+        let folder = &self.folder;
         format!(
             "state_dir = {state:?}\nsocket = {socket:?}\nkill_switch_file = {kill:?}\n\n\
              [host]\nmode = \"spawn\"\ncommand = [{host:?}, \"run\", \"--config\", {config:?}]\n\n\

@@ -2,11 +2,12 @@
 //! only.
 
 mod figures;
-mod layout;
-mod process;
+pub(crate) mod layout;
+pub(crate) mod process;
 mod view;
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
@@ -68,6 +69,16 @@ pub(crate) struct Options {
     database_url: Option<String>,
 }
 
+impl Options {
+    /// The arguments of the broker.
+    fn of_sim(&self) -> Vec<OsString> {
+        let (speed, seed) = (self.speed.to_string(), self.seed.to_string());
+        let flags = ["--speed", &speed, "--sessions", &self.sessions, "--seed", &seed];
+        let data = self.data.iter().flat_map(|file| ["--data".into(), file.clone().into()]);
+        flags.into_iter().map(OsString::from).chain(data).collect()
+    }
+}
+
 /// Builds what is missing, runs the demo, prints its summary.
 pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let plugin_dir = crate::target_dir(root).join("plugins");
@@ -93,9 +104,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let mut view = view::Live::new(options.json);
     std::fs::create_dir_all(&folder).context("the demo's folder cannot be made")?;
     let log = if view.takes_terminal() { Log::File(folder.join("log")) } else { Log::Here };
-    let sim = binaries.start_sim(options, &log)?;
+    let sim = binaries.start_sim(options.of_sim(), &log)?;
     let layout = Layout::write(&folder, &binaries, &sim, &plugins, options)?;
-    let mut stack = Stack::start(binaries, layout, sim, log.clone())?;
+    let mut stack = Stack::start(binaries, layout, sim, None, log.clone())?;
     eprint!("{}", stack.invitation());
 
     let mut figures = Figures::default();

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use super::{Options, figures::Figures, layout::Layout};
+use super::{figures::Figures, layout::Layout};
 use crate::ambient;
 
 /// How long a process may take to end after it was asked to.
@@ -36,19 +36,23 @@ impl Binaries {
 
     /// The binaries as an earlier build left them.
     pub(crate) fn built(root: &Path) -> Self {
-        let folder = crate::binaries(root);
+        Self::of(&crate::binaries(root))
+    }
+
+    /// The binaries in `folder`.
+    pub(crate) fn of(folder: &Path) -> Self {
         let binary = |name: &str| folder.join(name);
         Self { host: binary("sandpit"), watchdog: binary("sandpit-watchdog"), sim: binary("sandpit-sim") }
     }
 
-    /// Starts the broker; its address is known when this returns.
-    pub(crate) fn start_sim(&self, options: &Options, log: &Log) -> anyhow::Result<Sim> {
+    /// Starts the broker with these arguments besides its address, which is known when this returns.
+    pub(crate) fn start_sim<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        log: &Log,
+    ) -> anyhow::Result<Sim> {
         let mut command = command(&self.sim, log)?;
-        command.args(["--listen", "127.0.0.1:0", "--speed", &options.speed.to_string()]);
-        command.args(["--sessions", &options.sessions, "--seed", &options.seed.to_string()]);
-        for file in &options.data {
-            command.arg("--data").arg(file);
-        }
+        command.args(["--listen", "127.0.0.1:0"]).args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start sandpit-sim")?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
@@ -71,7 +75,8 @@ pub(crate) enum Log {
 }
 
 impl Log {
-    fn stdio(&self) -> anyhow::Result<Stdio> {
+    /// Where a child writes.
+    pub(crate) fn stdio(&self) -> anyhow::Result<Stdio> {
         match self {
             Self::Here => Ok(std::io::stderr().into()),
             Self::File(path) => {
@@ -118,7 +123,13 @@ fn command(program: &Path, log: &Log) -> anyhow::Result<Command> {
 struct Process(&'static str, Child);
 
 impl Process {
-    fn start(name: &'static str, program: &Path, args: &[&OsStr], log: &Log) -> anyhow::Result<Self> {
+    fn start(
+        name: &'static str,
+        program: &Path,
+        args: &[&OsStr],
+        panel_token: Option<&str>,
+        log: &Log,
+    ) -> anyhow::Result<Self> {
         let child = command(program, log)?
             .args(args)
             .env("APCA_API_KEY_ID", "demo")
@@ -127,6 +138,7 @@ impl Process {
             .env_remove("DRY_RUN")
             .env_remove("NAV_USD")
             .env_remove("PANEL_TOKEN")
+            .envs(panel_token.map(|token| ("PANEL_TOKEN", token)))
             // Our own output is for the summary alone.
             .stdout(log.stdio()?)
             .spawn()
@@ -178,8 +190,14 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    fn status(&self) -> Option<Value> {
+    /// What it says of itself, if it answers.
+    pub(crate) fn status(&self) -> Option<Value> {
         get_json(&format!("http://{}/sim/status", self.address))
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.1.id()
     }
 
     /// The symbols of its market.
@@ -202,25 +220,28 @@ pub(crate) struct Stack {
     binaries: Binaries,
     layout: Layout,
     watchdog: Process,
-    sim: Sim,
+    pub(crate) sim: Sim,
     log: Log,
 }
 
 impl Stack {
     /// Arms, then starts the watchdog, which starts the host.
-    pub(crate) fn start(binaries: Binaries, layout: Layout, sim: Sim, log: Log) -> anyhow::Result<Self> {
+    /// With `panel_token` the host has a panel, and `/status` wants the token.
+    pub(crate) fn start(
+        binaries: Binaries,
+        layout: Layout,
+        sim: Sim,
+        panel_token: Option<&str>,
+        log: Log,
+    ) -> anyhow::Result<Self> {
         let config = layout.watchdog_config.as_os_str();
-        let arm = ["arm", "--reason", "cargo demo", "--config"].map(OsStr::new);
-        let mut arming = Process::start(
-            "sandpit-watchdog arm",
-            &binaries.watchdog,
-            &[&arm[..], &[config]].concat(),
-            &log,
-        )?;
+        let arm = ["arm", "--reason", "cargo xtask", "--config"].map(OsStr::new);
+        let start = |name, args: &[&OsStr]| {
+            Process::start(name, &binaries.watchdog, &[args, &[config]].concat(), panel_token, &log)
+        };
+        let mut arming = start("sandpit-watchdog arm", &arm)?;
         ensure!(arming.1.wait()?.success(), "sandpit-watchdog could not arm; {}", log.place());
-        let run = ["run", "--config"].map(OsStr::new);
-        let watchdog =
-            Process::start("sandpit-watchdog", &binaries.watchdog, &[&run[..], &[config]].concat(), &log)?;
+        let watchdog = start("sandpit-watchdog", &["run", "--config"].map(OsStr::new))?;
         Ok(Self { binaries, layout, watchdog, sim, log })
     }
 
@@ -249,7 +270,13 @@ impl Stack {
         figures.take_watchdog(self.watchdog_status());
     }
 
-    fn watchdog_status(&self) -> Option<Value> {
+    /// The watchdog's number.
+    pub(crate) fn watchdog_pid(&self) -> u32 {
+        self.watchdog.1.id()
+    }
+
+    /// What the watchdog says of itself and its host, if it answers.
+    pub(crate) fn watchdog_status(&self) -> Option<Value> {
         let config = self.layout.watchdog_config.as_os_str();
         let args = [OsStr::new("status"), OsStr::new("--json"), OsStr::new("--config"), config];
         let output = Command::new(&self.binaries.watchdog).args(args).stderr(Stdio::null()).output().ok()?;

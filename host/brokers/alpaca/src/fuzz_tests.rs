@@ -1,5 +1,5 @@
 //! What a broker may write, half right, half nonsense, at every decoder. Two seconds each here, as long as
-//! one likes with `cargo xtask soak`. A failure prints the input and the seed, and `BOLERO_RANDOM_SEED`
+//! one likes with `cargo xtask soak fuzz`. A failure prints the input and the seed, and `BOLERO_RANDOM_SEED`
 //! repeats it.
 
 use std::{

@@ -1,6 +1,6 @@
-//! `cargo xtask soak`: the checks that grow with time, for as long as one likes: fuzzing of everything that
-//! reads what a stranger wrote, and random order scripts against the reference model, with fresh seeds each
-//! round. `cargo xtask soak crash` kills the host instead.
+//! The checks that grow with time, for as long as one likes. `cargo xtask soak fuzz`: fuzzing of everything
+//! that reads what a stranger wrote, and random order scripts against the reference model, with fresh seeds
+//! each round. `cargo xtask soak crash`: the host is killed again and again.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use crate::ambient;
 
@@ -25,12 +25,9 @@ const FUZZ_PARTS: u32 = 10;
 /// Shortest and longest run of a fuzz target.
 const FUZZ_MS: (u64, u64) = (10_000, 600_000);
 
-/// How long, or what else.
+/// How long to fuzz.
 #[derive(Args, Debug, Clone)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Options {
-    #[command(subcommand)]
-    what: Option<What>,
+pub(crate) struct Fuzz {
     /// Minutes to run; the round that is under way at the end is finished
     #[arg(long, value_name = "N", default_value_t = 30,
         value_parser = clap::value_parser!(u32).range(1..=10_080))]
@@ -40,16 +37,9 @@ pub(crate) struct Options {
     seed: Option<u64>,
 }
 
-#[derive(Subcommand, Debug, Clone)]
-enum What {
-    /// Kill the host again and again, and compare it with its broker after every restart. It continues where
-    /// it ended.
-    Crash(Crash),
-}
-
 /// Passed on to the crash suite as it is.
 #[derive(Args, Debug, Clone)]
-struct Crash {
+pub(crate) struct Crash {
     /// How many kills there are to be in all, those of earlier runs included
     #[arg(long, value_name = "N", default_value_t = 500)]
     kills: u32,
@@ -65,10 +55,7 @@ struct Crash {
 }
 
 /// Runs rounds until the time is over; the first failure ends it.
-pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
-    if let Some(What::Crash(crash)) = &options.what {
-        return kill(root, crash);
-    }
+pub(crate) fn fuzz(root: &Path, options: &Fuzz) -> anyhow::Result<()> {
     let time = Duration::from_secs(60 * u64::from(options.minutes));
     let fuzz_ms =
         u64::try_from((time / FUZZ_PARTS).as_millis()).unwrap_or(u64::MAX).clamp(FUZZ_MS.0, FUZZ_MS.1);
@@ -80,7 +67,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         let seed = first.wrapping_add(round);
         let left = time.saturating_sub(ambient::now().duration_since(start));
         if left.is_zero() {
-            eprintln!("soak: {round} rounds, nothing found; the next seed would be {seed}");
+            eprintln!("soak fuzz: {round} rounds, nothing found; the next seed would be {seed}");
             return Ok(());
         }
         eprintln!("== round {}, seed {seed}, {} minutes left", round + 1, left.as_secs().div_ceil(60));
@@ -89,13 +76,16 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     unreachable!("there are more numbers than minutes")
 }
 
-fn kill(root: &Path, crash: &Crash) -> anyhow::Result<()> {
+/// Has the crash suite kill the host until there have been enough kills.
+pub(crate) fn crash(root: &Path, options: &Crash) -> anyhow::Result<()> {
     crate::plugins::build_all(root, &crate::target_dir(root))?;
     crate::cargo(root, ["build", "--workspace", "--bins"])?;
-    let state = crash.state.clone().unwrap_or_else(|| crate::target_dir(root).join("soak/crash.json"));
+    let state = options.state.clone().unwrap_or_else(|| crate::target_dir(root).join("soak/crash.json"));
     let mut command = Command::new(crate::binaries(root).join("sandpit-crash"));
-    command.args(["--kills", &crash.kills.to_string(), "--database", &crash.database, "--state"]).arg(state);
-    if let Some(seed) = crash.seed {
+    command
+        .args(["--kills", &options.kills.to_string(), "--database", &options.database, "--state"])
+        .arg(state);
+    if let Some(seed) = options.seed {
         command.args(["--seed", &seed.to_string()]);
     }
     let status = command.status().context("the crash suite cannot be started")?;
