@@ -1,12 +1,11 @@
 //! The [table] as a rule file for Prometheus, and unit tests of that file for `promtool`.
 //!
-//! Left out of it, because `/metrics` does not have their data, are `fill-rate`, `error-rate`, `key-rotated`,
-//! `broker-errors`, `fill-latency-p50`, `fill-latency-p95`, `fill-latency-p99`, `balance`, `slippage`,
-//! `unusual-cost` and `blind`: the evaluator in the host has them, a test here keeps this list true.
+//! Left out of it, because `/metrics` does not have its data, is `blind`: the evaluator in the host has it, a
+//! test here keeps this true.
 //!
 //! `memory` is taken from the watchdog's `/metrics`, which therefore has to be scraped as well. Where money
-//! is needed (`daily-loss`, `drawdown`, `inventory`, `gross-exposure`, `unusual-pnl`), Prometheus needs the
-//! panel's token, or the host shows none. Windows of a minute need a scrape every 15 seconds,
+//! is needed (`daily-loss`, `drawdown`, `inventory`, `gross-exposure`, `balance`, `slippage`, `unusual-pnl`,
+//! `unusual-cost`), Prometheus needs the panel's token, or the host shows none. Windows of a minute need a scrape every 15 seconds,
 //! `keep_firing_for` needs Prometheus 2.42. Prometheus has no second threshold: a signal of its ends at
 //! `limit`, not at `clears`.
 

@@ -219,7 +219,7 @@ const CASES: &[Case] = &[
     short(Id::BudgetUse, 125, |d| budget(0, d.of(20, 181)), |d| budget(0, d.of(20, 180))),
     short(
         Id::Balance,
-        15,
+        335,
         |d| Reading { unexplained_usd: Some(d.of(0.0, -1.01)), ..none() },
         |d| Reading { unexplained_usd: Some(d.of(0.0, 1.0)), ..none() },
     ),

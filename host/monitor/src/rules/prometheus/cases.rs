@@ -50,7 +50,81 @@ const ORDERS: &str = "sandpit_strategy_orders_total{strategy=\"a\"}";
 const BUDGET: &str = "sandpit_budget_used{source=\"trading\",unit=\"requests\",window_seconds=\"62\"}";
 const BUDGET_LIMIT: &str = "sandpit_budget_limit{source=\"trading\",unit=\"requests\",window_seconds=\"62\"}";
 
+const DUE: &str = "sandpit_orders_due_total";
+const IN_TIME: &str = "sandpit_orders_in_time_total";
+const ANSWERS: &str = "sandpit_rest_answers_total";
+const ERRORS_4XX: &str = "sandpit_rest_errors_total{class=\"4xx\"}";
+const ERRORS_5XX: &str = "sandpit_rest_errors_total{class=\"5xx\"}";
+const UNAUTHORISED: &str = "sandpit_rest_unauthorised_total";
+const FILLED: &str = "sandpit_fill_latency_seconds_count";
+const FILLED_ALL: (&str, &str) = ("sandpit_fill_latency_seconds_bucket{le=\"+Inf\"}", "0+10x60");
+const FILLED_2: &str = "sandpit_fill_latency_seconds_bucket{le=\"2\"}";
+const FILLED_10: &str = "sandpit_fill_latency_seconds_bucket{le=\"10\"}";
+const SLIPPED: &str = "sandpit_slippage_usd_total";
+const TRADED: &str = "sandpit_traded_usd_total";
+const PRICED: &str = "sandpit_fills_priced_total";
+const FEES: &str = "sandpit_fees_usd_total";
+
 pub(super) const CASES: &[Case] = &[
+    case(
+        Id::FillRate,
+        "70m",
+        &[(DUE, "0+1x300"), (IN_TIME, "0+0.9x300")],
+        &[(DUE, "0+1x300"), (IN_TIME, "0+0.97x300")],
+    ),
+    case(
+        Id::ErrorRate,
+        "10m",
+        &[(ANSWERS, "0+10x60"), (ERRORS_4XX, "0+1x60"), (ERRORS_5XX, "0+0.5x60")],
+        &[(ANSWERS, "0+10x60"), (ERRORS_4XX, "0+0.4x60"), (ERRORS_5XX, "0+0.5x60")],
+    ),
+    case(Id::KeyRotated, "5m", &[(UNAUTHORISED, "0x8 3x60")], &[(UNAUTHORISED, "0x8 1x60")]),
+    case(
+        Id::BrokerErrors,
+        "4m",
+        &[(ERRORS_4XX, "0x60"), (ERRORS_5XX, "0x8 20x60")],
+        &[(ERRORS_4XX, "0x8 20x60"), (ERRORS_5XX, "0x8 5x60")],
+    ),
+    case(
+        Id::FillLatencyP50,
+        "10m",
+        &[(FILLED_2, "0+2x60"), (FILLED_10, "0+10x60"), FILLED_ALL, (FILLED, "0+10x60")],
+        &[(FILLED_2, "0+10x60"), (FILLED_10, "0+10x60"), FILLED_ALL, (FILLED, "0+1x60")],
+    ),
+    case(
+        Id::FillLatencyP95,
+        "10m",
+        &[(FILLED_2, "0+9x60"), (FILLED_10, "0+10x60"), FILLED_ALL, (FILLED, "0+10x60")],
+        &[(FILLED_2, "0+10x60"), (FILLED_10, "0+10x60"), FILLED_ALL, (FILLED, "0+10x60")],
+    ),
+    case(
+        Id::FillLatencyP99,
+        "10m",
+        &[
+            (FILLED_10, "0+9x60"),
+            ("sandpit_fill_latency_seconds_bucket{le=\"30\"}", "0+10x60"),
+            FILLED_ALL,
+            (FILLED, "0+10x60"),
+        ],
+        &[
+            (FILLED_10, "0+10x60"),
+            ("sandpit_fill_latency_seconds_bucket{le=\"30\"}", "0+10x60"),
+            FILLED_ALL,
+            (FILLED, "0+10x60"),
+        ],
+    ),
+    case(
+        Id::Balance,
+        "10m",
+        &[("sandpit_unexplained_cash_usd", "-5x60")],
+        &[("sandpit_unexplained_cash_usd", "-5x16 0x60")],
+    ),
+    case(
+        Id::Slippage,
+        "70m",
+        &[(SLIPPED, "0+0.6x300"), (TRADED, "0+1000x300")],
+        &[(SLIPPED, "0+0.4x300"), (TRADED, "0+1000x300")],
+    ),
     case(
         Id::Heartbeat,
         "5m",
@@ -164,6 +238,13 @@ pub(super) const CASES: &[Case] = &[
         "51h",
         &[(TOOK, "0+0.5x288 144+3x60"), (ANSWERED, "0+10x400")],
         &[(TOOK, "0+0.5x288 144+1x60"), (ANSWERED, "0+10x400")],
+    ),
+    // Half a dollar a fill.
+    days(
+        Id::UsualCost,
+        "51h",
+        &[(SLIPPED, "0+5x288 1440+30x60"), (FEES, "0x400"), (PRICED, "0+10x400")],
+        &[(SLIPPED, "0+5x288 1440+7x60"), (FEES, "0x400"), (PRICED, "0+10x400")],
     ),
     days(
         Id::UsualErrors,

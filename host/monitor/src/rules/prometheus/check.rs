@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use super::*;
 use crate::{
-    HistogramFigures, LoopFigures, PositionFigures, StepFigures, StrategyFigures, StreamFigures,
-    WindowFigures, metrics,
+    HistogramFigures, LoopFigures, PositionFigures, QualityFigures, StepFigures, StrategyFigures,
+    StreamFigures, WindowFigures, metrics,
+    rules::{AnswerCounts, CostCounts, FillCounts},
     snapshot::{BudgetFigures, Snapshot},
 };
 
@@ -20,7 +21,15 @@ fn everything() -> Snapshot {
         strategies: vec![StrategyFigures::default()],
         streams: vec![StreamFigures::default()],
         budgets: vec![BudgetFigures { windows: vec![WindowFigures::default()], ..BudgetFigures::default() }],
-        steps: vec![StepFigures { step: "answer", times }],
+        steps: vec![StepFigures { step: "answer", times: times.clone() }],
+        quality: QualityFigures {
+            answered: Some(AnswerCounts::default()),
+            fills: Some(FillCounts::default()),
+            fill_latency: Some(times.clone()),
+            costs: Some(CostCounts::default()),
+            unexplained_usd: Some(0.0),
+            memory_limit_bytes: Some(1),
+        },
         positions: vec![PositionFigures { value_usd: Some(1.0), ..PositionFigures::default() }],
         ..Snapshot::default()
     }

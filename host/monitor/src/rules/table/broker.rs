@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How many fills were timed.
+const FILLS_TIMED: &str = "sum by (instance, job) (increase(sandpit_fill_latency_seconds_count[{window}]))";
+
 pub(super) const ROWS: &[Signal] = &[
     Signal {
         id: Id::FillRate,
@@ -13,6 +16,10 @@ pub(super) const ROWS: &[Signal] = &[
         limit: 0.95,
         clears: 0.97,
         to_do: "Look at `sandpit orders` for limits far from the market and for a halted symbol.",
+        source: Value(
+            "increase(sandpit_orders_in_time_total[{window}]) / increase(sandpit_orders_due_total[{window}])",
+            "increase(sandpit_orders_due_total[{window}])",
+        ),
         ..ROW
     },
     Signal {
@@ -24,6 +31,11 @@ pub(super) const ROWS: &[Signal] = &[
         limit: 0.10,
         clears: 0.05,
         to_do: "Read the log for the broker's words and its status page.",
+        source: Value(
+            "sum by (instance, job) (increase(sandpit_rest_errors_total[{window}])) \
+             / sum by (instance, job) (increase(sandpit_rest_answers_total[{window}]))",
+            "sum by (instance, job) (increase(sandpit_rest_answers_total[{window}]))",
+        ),
         ..ROW
     },
     Signal {
@@ -36,6 +48,7 @@ pub(super) const ROWS: &[Signal] = &[
         severity: Critical,
         action: StopEntries,
         to_do: "The key was rotated or withdrawn: put the new one in place and restart the host.",
+        source: Value("increase(sandpit_rest_unauthorised_total[{window}])", ""),
         ..ROW
     },
     Signal {
@@ -49,6 +62,7 @@ pub(super) const ROWS: &[Signal] = &[
         severity: Critical,
         action: StopEntries,
         to_do: "Entries wait until the broker answers again; read its status page.",
+        source: Value("increase(sandpit_rest_errors_total{class=\"5xx\"}[{window}])", ""),
         ..ROW
     },
     Signal {
@@ -85,6 +99,11 @@ pub(super) const ROWS: &[Signal] = &[
         test: quantile(0.50),
         limit: 1.0,
         clears: 0.8,
+        source: Value(
+            "histogram_quantile(0.5, sum by (instance, job, le) \
+             (increase(sandpit_fill_latency_seconds_bucket[{window}])))",
+            FILLS_TIMED,
+        ),
         ..SLOW
     },
     Signal {
@@ -94,6 +113,11 @@ pub(super) const ROWS: &[Signal] = &[
         test: quantile(0.95),
         limit: 5.0,
         clears: 4.0,
+        source: Value(
+            "histogram_quantile(0.95, sum by (instance, job, le) \
+             (increase(sandpit_fill_latency_seconds_bucket[{window}])))",
+            FILLS_TIMED,
+        ),
         ..SLOW
     },
     Signal {
@@ -103,6 +127,11 @@ pub(super) const ROWS: &[Signal] = &[
         test: quantile(0.99),
         limit: 15.0,
         clears: 12.0,
+        source: Value(
+            "histogram_quantile(0.99, sum by (instance, job, le) \
+             (increase(sandpit_fill_latency_seconds_bucket[{window}])))",
+            FILLS_TIMED,
+        ),
         ..SLOW
     },
     Signal {

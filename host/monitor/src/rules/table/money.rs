@@ -73,8 +73,10 @@ pub(super) const ROWS: &[Signal] = &[
         limit: 1.0,
         severity: Critical,
         action: Freeze,
-        hold: secs(10),
+        // The desk's own check, which knows what may still be under way, has five minutes.
+        hold: secs(330),
         to_do: "Compare the broker's activities with `sandpit db check`, then `sandpit unfreeze`.",
+        source: Value("abs(sandpit_unexplained_cash_usd)", ""),
         ..ROW
     },
     Signal {
@@ -97,6 +99,10 @@ pub(super) const ROWS: &[Signal] = &[
         limit: 0.000_5,
         clears: 0.000_4,
         to_do: "Use limits, trade smaller or later: the market moves away from the orders.",
+        source: Value(
+            "increase(sandpit_slippage_usd_total[{window}]) / increase(sandpit_traded_usd_total[{window}])",
+            "increase(sandpit_traded_usd_total[{window}])",
+        ),
         ..ROW
     },
     Signal {

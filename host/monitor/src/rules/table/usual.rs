@@ -51,6 +51,11 @@ pub(super) const ROWS: &[Signal] = &[
         unit: Unit::Usd,
         test: Usual(Departure { hour: Hour::Mean, floor: 0.10, ..DEPARTURE }),
         to_do: "Look at fees, spreads and sizes of the last fills.",
+        source: Value(
+            "(increase(sandpit_slippage_usd_total[1h]) + increase(sandpit_fees_usd_total[1h])) \
+             / (increase(sandpit_fills_priced_total[1h]) > 0)",
+            "",
+        ),
         ..UNUSUAL
     },
 ];
