@@ -54,8 +54,8 @@ impl Services {
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
         bench.write_config(&format!(
             "{}[alerts]\ntelegram_chat_ids = [{CHAT}]\ntelegram_url = {:?}\npagerduty_url = {:?}\ncommand = \
-             [{script:?}]\n[alerts.email]\nserver = \"127.0.0.1:{}\"\ntls = \"implicit\"\nca_file = {:?}\nfrom = \
-             \"dog@box.example\"\nto = [\"you@home.example\"]\n",
+             [{script:?}]\n[alerts.email]\nserver = \"127.0.0.1:{}\"\ntls = \"implicit\"\nca_file = {:?}\n\
+             from = \"dog@box.example\"\nto = [\"you@home.example\"]\n",
             bench.config_text(),
             services.telegram.url,
             services.pagerduty.url,

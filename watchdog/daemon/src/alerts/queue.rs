@@ -255,9 +255,9 @@ impl Queue {
         }
     }
 
-    /// What begins again after its end is news; what comes and goes is held back by the window of its end.
+    /// What begins again after its end is news. What comes and goes is held back by the window of its end.
     fn close_ended(&mut self, letter: &Letter) {
-        self.windows.retain(|(key, is_over), _| *is_over || !letter.does_end(key));
+        self.windows.retain(|(key, _), _| !letter.does_end(key));
     }
 
     fn close_windows(&mut self, now: BootTime) {
