@@ -363,7 +363,7 @@ mod tests {
         assert!(!text.contains("symbol=\"S50\""), "{text}");
         assert!(!render(&snapshot, Money::LeftOut).contains("_usd"));
         let snapshot = Snapshot { reconciled: false, ..snapshot };
-        assert!(!render(&snapshot, Money::Told).contains("exposure"), "the books are not known yet");
+        assert!(!render(&snapshot, Money::Told).contains("_exposure_usd"), "the books are not known yet");
     }
 
     #[test]

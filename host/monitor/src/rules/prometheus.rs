@@ -5,9 +5,9 @@
 //!
 //! `memory` is taken from the watchdog's `/metrics`, which therefore has to be scraped as well. Where money
 //! is needed (`daily-loss`, `drawdown`, `inventory`, `gross-exposure`, `balance`, `slippage`, `unusual-pnl`,
-//! `unusual-cost`), Prometheus needs the panel's token, or the host shows none. Windows of a minute need a scrape every 15 seconds,
-//! `keep_firing_for` needs Prometheus 2.42. Prometheus has no second threshold: a signal of its ends at
-//! `limit`, not at `clears`.
+//! `unusual-cost`), Prometheus needs the panel's token, or the host shows none. Windows of a minute need a
+//! scrape every 15 seconds, `keep_firing_for` needs Prometheus 2.42. Prometheus has no second threshold: a
+//! signal of its ends at `limit`, not at `clears`.
 
 mod cases;
 

@@ -479,7 +479,9 @@ fn actions_are_wanted_while_their_signal_fires() {
     }
     assert!(!rules.wants(Action::StopEntries));
     let books = Reading { unexplained_usd: Some(5.0), ..none() };
-    (600..620).for_each(|second| drop(rules.observe(at(second), &books)));
+    (600..929).for_each(|second| drop(rules.observe(at(second), &books)));
+    assert!(!rules.wants(Action::Freeze), "the desk decides first");
+    (929..935).for_each(|second| drop(rules.observe(at(second), &books)));
     assert!(rules.wants(Action::Freeze));
 }
 
