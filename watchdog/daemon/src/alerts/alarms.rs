@@ -18,8 +18,8 @@ use super::{
 };
 use crate::machine::Severity;
 
-/// Signals that are followed at a time. A further one takes the place of what nobody was told by itself and is
-/// less severe, or is only counted in the summary.
+/// Signals that are followed at a time. A further one takes the place of what nobody was told by itself and
+/// is less severe, or is only counted in the summary.
 pub(crate) const MAX_OPEN: usize = 256;
 /// Letters in a row; services take 20 a minute and more.
 pub(crate) const BURST: u32 = 12;

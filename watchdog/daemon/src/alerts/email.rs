@@ -71,7 +71,8 @@ impl EmailConfig {
     /// A mail for each human.
     ///
     /// # Errors
-    /// [`Error::Config`] when half of the log-in is missing, a secret is none, or `ca_file` holds no certificate.
+    /// [`Error::Config`] when half of the log-in is missing, a secret is none, or `ca_file` holds no
+    /// certificate.
     pub(crate) fn mails(
         &self,
         variable: impl Fn(&str) -> Option<OsString>,

@@ -1,5 +1,5 @@
-//! A dead man's switch: a check-in service elsewhere is told every minute that we are there, and tells a human
-//! when it hears nothing. So a dead machine is noticed, or one without a network.
+//! A dead man's switch: a check-in service elsewhere is told every minute that we are there, and tells a
+//! human when it hears nothing. So a dead machine is noticed, or one without a network.
 //!
 //! A ping says that the main loop turns, not that a thread does: when the loop hangs nothing leaves. A kill
 //! is no reason for silence; how we stand is in the text. One thread, which delays nobody.

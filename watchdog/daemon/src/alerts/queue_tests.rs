@@ -308,8 +308,9 @@ fn quiet_hours_hold_back_up_to_their_severity_and_end_in_one_digest() {
     assert_eq!((digest.matter, digest.severity, digest.count), (Matter::Digest, Severity::Warning, 9));
     assert_eq!(
         digest.text,
-        "9 alerts in the quiet hours, 3 of them over again\n- warning pause (2 times): pause\n- warning host:a: \
-         pause\n- warning over: host:old: pause\n- info host-back: host-back\n- info re-armed: re-armed"
+        "9 alerts in the quiet hours, 3 of them over again\n- warning pause (2 times): pause\n\
+         - warning host:a: pause\n- warning over: host:old: pause\n- info host-back: host-back\n\
+         - info re-armed: re-armed"
     );
     queue.answered(number, Ok(()), at(3600));
     assert_eq!((send(&mut queue, 9000), queue.deadline()), (vec![], None));

@@ -59,8 +59,8 @@ impl QuietConfig {
             );
         }
         if self.max_severity == Severity::Critical {
-            let text = "`[alerts.quiet] max_severity` must be \"info\" or \"warning\": what is critical leaves \
-                        at once";
+            let text = "`[alerts.quiet] max_severity` must be \"info\" or \"warning\": what is critical \
+                        leaves at once";
             return Err(text.into());
         }
         let zone = TimeZone::get(&self.zone).map_err(|_| {

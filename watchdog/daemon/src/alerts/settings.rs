@@ -221,8 +221,8 @@ mod tests {
         let none: Vec<String> = Vec::new();
         assert_eq!(sinks("", &[]), Ok(none.clone()));
         assert_eq!(sinks("telegram_chat_ids = [5]", &[]), Ok(none));
-        let text = "telegram_chat_ids = [5, -6]\ncommand = [\"/bin/x\"]\nmin_severity = { webhook = \"critical\" }\n\
-             [email]\nserver = \"a.b:25\"\nfrom = \"c@d\"\nto = [\"e@f\"]";
+        let text = "telegram_chat_ids = [5, -6]\ncommand = [\"/bin/x\"]\nmin_severity = { webhook = \
+             \"critical\" }\n[email]\nserver = \"a.b:25\"\nfrom = \"c@d\"\nto = [\"e@f\"]";
         let all = [
             ("DISCORD_WEBHOOK_URL", "https://discord.com/api/webhooks/1/hush"),
             ("TELEGRAM_BOT_TOKEN", "1:hush"),

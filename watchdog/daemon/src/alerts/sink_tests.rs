@@ -212,7 +212,8 @@ fn each_service_gets_what_the_host_says_and_its_end_by_the_same_key() {
     let firing = news(key, Matter::Firing).letter(State::Leased, 1_772_461_800);
     let over = news(key, Matter::Over).letter(State::Leased, 1_772_461_800);
     let lines = format!(
-        "CRITICAL on box: {key}: is 120 s, at most 60\n2026-03-02T14:30:00Z, watchdog leased\nTo do: look at `it`"
+        "CRITICAL on box: {key}: is 120 s, at most 60\n2026-03-02T14:30:00Z, watchdog leased\nTo do: \
+         look at `it`"
     );
     let block = format!("```text\n{}\n```", lines.replace('`', "'"));
     check(
@@ -230,7 +231,8 @@ fn each_service_gets_what_the_host_says_and_its_end_by_the_same_key() {
         &json!({ "content": block, "allowed_mentions": { "parse": [] } }),
     );
     let body = json!({
-        "chat_id": -5, "text": end, "disable_notification": true, "link_preview_options": { "is_disabled": true },
+        "chat_id": -5, "text": end, "disable_notification": true,
+        "link_preview_options": { "is_disabled": true },
     });
     check(1, "POST /bot1:hush/sendMessage", &over, &body);
 

@@ -1,7 +1,7 @@
 //! A mail server, asked to take one message: as much of RFC 5321 as that needs, and no more.
 //!
-//! A library for it costs the watchdog half a megabyte and ten packages, most of it for messages that we never
-//! write. The connection is encrypted before anything secret is said, or does not leave the machine.
+//! A library for it costs the watchdog half a megabyte and ten packages, most of it for messages that we
+//! never write. The connection is encrypted before anything secret is said, or does not leave the machine.
 
 use std::{
     fmt,
