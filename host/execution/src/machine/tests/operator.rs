@@ -24,7 +24,7 @@ pub(super) fn instruct(world: &mut World, ticket: u64, deed: Deed) {
     world.machine.input(DeskInput::Instruction(wish), world.now);
 }
 
-fn answer(world: &World, ticket: u64) -> Option<&Answer> {
+pub(super) fn answer(world: &World, ticket: u64) -> Option<&Answer> {
     world.told.iter().find_map(|told| match told {
         DeskOutput::Answer { ticket: of, answer } if *of == ticket => Some(answer),
         _ => None,
