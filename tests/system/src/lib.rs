@@ -6,12 +6,14 @@ mod agree;
 mod books;
 mod demo;
 mod desk;
+mod terminal;
 
 use std::path::PathBuf;
 
 pub use books::{differences, doubled, recorded};
 pub use demo::{Demo, Ended, get_json, monotonic_ms, wait_for};
 pub use desk::{Desk, Running, Said, command, said, sandpit};
+pub use terminal::OnTerminal;
 
 /// The binary `name` as the workspace's build left it beside this test.
 ///
