@@ -10,6 +10,7 @@ mod effective;
 mod logs;
 mod show;
 mod table;
+mod top;
 
 use std::path::PathBuf;
 
@@ -77,6 +78,7 @@ pub(crate) enum OperatorCommand {
     /// Lift the pause of a strategy.
     Resume(PauseArgs),
     Logs(LogsArgs),
+    Top(top::TopArgs),
 }
 
 /// Which strategy, and why.
@@ -107,6 +109,7 @@ pub(crate) fn operate(command: &OperatorCommand) -> Exit {
     let (common, told) = match command {
         OperatorCommand::Logs(args) => (&args.common, logs::logs(args)),
         OperatorCommand::Alerts(args) => (&args.common, alerts::alerts(args)),
+        OperatorCommand::Top(args) => return shown(top::top(args)),
         OperatorCommand::Status(common) => (common, show(common, show::status)),
         OperatorCommand::Orders { common, strategy, symbol } => {
             let (strategy, symbol) = (strategy.as_deref(), symbol.as_deref());
@@ -120,6 +123,14 @@ pub(crate) fn operate(command: &OperatorCommand) -> Exit {
         OperatorCommand::Resume(args) => (&args.common, change::resume(args)),
     };
     tell(told, common.json)
+}
+
+/// Says what a command has not said itself.
+fn shown(outcome: Result<Exit, Failure>) -> Exit {
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("error: {}", failure.sentence);
+        failure.exit
+    })
 }
 
 /// Says what came of a command.

@@ -134,14 +134,14 @@ pub(crate) fn unfreeze(args: &UnfreezeArgs) -> Result<Told, Failure> {
     Ok(Told { text: sentence, json, exit: Exit::Ok })
 }
 
-fn wish(deed: Deed, reason: &str) -> Wish {
+pub(super) fn wish(deed: Deed, reason: &str) -> Wish {
     // Behind `sudo` the kernel only knows root.
     let operator = ambient::environment().remove("SUDO_USER").filter(|name| !name.is_empty());
     Wish { deed, reason: reason.to_owned(), operator }
 }
 
 /// The answer in words.
-fn told(done: &Done) -> Told {
+pub(super) fn told(done: &Done) -> Told {
     let mut exit = Exit::Ok;
     let text = match done {
         Done::Cancelling { orders, withdrawn } => cancelling(orders, *withdrawn),
