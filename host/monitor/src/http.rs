@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -19,6 +19,7 @@ use crate::{
     Snapshot,
     health::Health,
     metrics::{self, Money},
+    panel::{self, Door, Panel, PanelParts, Verdict},
 };
 
 /// Takes a snapshot; cheap enough to be called several times a second.
@@ -27,13 +28,12 @@ pub type Source = Arc<dyn Fn() -> Snapshot + Send + Sync>;
 /// How often loops are looked at between requests.
 const SAMPLE: Duration = Duration::from_millis(500);
 
-/// The server of `/health`, `/metrics` and `/status`.
+/// The server of `/health`, `/metrics`, `/status` and the panel.
 pub struct Monitor {
     listener: TcpListener,
     source: Source,
     token: Option<String>,
-    start: Instant,
-    health: Mutex<Health>,
+    panel: Option<PanelParts>,
 }
 
 impl Monitor {
@@ -44,7 +44,13 @@ impl Monitor {
     /// When the address is taken or not ours.
     pub async fn bind(address: SocketAddr, source: Source, token: Option<String>) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, source, token, start: Instant::now(), health: Mutex::default() })
+        Ok(Self { listener, source, token, panel: None })
+    }
+
+    /// Serves the panel, too, if there is a token.
+    #[must_use]
+    pub fn with_panel(self, parts: PanelParts) -> Self {
+        Self { panel: Some(parts), ..self }
     }
 
     /// The address it listens on.
@@ -60,13 +66,24 @@ impl Monitor {
     /// # Errors
     /// When accepting fails for good.
     pub async fn serve(self, mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
-        let Self { listener, source, token, start, health } = self;
-        let shared = Arc::new(Shared { source, token, start, health });
-        let routes = Router::new()
+        let Self { listener, source, token, panel } = self;
+        let start = Instant::now();
+        let door = token.map(|token| Arc::new(door(&token, panel.as_ref(), start)));
+        let panel = door.clone().zip(panel);
+        let panel = panel.map(|(door, parts)| Arc::new(Panel::new(parts, door, stop.clone())));
+        let shared = Arc::new(Shared { source: source.clone(), door, start, health: Mutex::default() });
+        let mut routes = Router::new()
             .route("/health", get(health_page))
             .route("/metrics", get(metrics_page))
             .route("/status", get(status_page))
             .with_state(shared.clone());
+        if let Some(panel) = &panel {
+            routes = routes.merge(panel::routes(panel.clone()));
+        }
+        let feed = panel.map(|panel| {
+            let deeds = panel.deeds.clone();
+            tokio::spawn(async move { panel.feed.run(source, deeds).await })
+        });
         let sampler = tokio::spawn(async move {
             loop {
                 shared.sample();
@@ -77,15 +94,24 @@ impl Monitor {
             // An error means that the sender is gone, which is a stop too.
             let _ = stop.wait_for(|stop| *stop).await;
         };
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         let served = axum::serve(listener, routes).with_graceful_shutdown(stopped).await;
         sampler.abort();
+        feed.inspect(tokio::task::JoinHandle::abort);
         served
+    }
+}
+
+fn door(token: &str, panel: Option<&PanelParts>, start: Instant) -> Door {
+    match panel {
+        Some(parts) => Door::new(token, parts.ways(), parts.clock.clone()),
+        None => Door::new(token, Default::default(), Arc::new(move || start.elapsed())),
     }
 }
 
 struct Shared {
     source: Source,
-    token: Option<String>,
+    door: Option<Arc<Door>>,
     start: Instant,
     health: Mutex<Health>,
 }
@@ -100,17 +126,10 @@ impl Shared {
         (snapshot, ok, body)
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        given.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|given| same(given, token))
+    /// What is thought of the bearer token: right where none is wanted, `None` where none was given.
+    fn judge(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<Verdict> {
+        self.door.as_ref().map_or(Some(Verdict::Right), |door| door.bearer(peer.ip(), headers))
     }
-}
-
-/// Compares without telling by its duration how much was right.
-fn same(given: &str, wanted: &str) -> bool {
-    given.len() == wanted.len()
-        && given.bytes().zip(wanted.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
 }
 
 async fn health_page(State(shared): State<Arc<Shared>>) -> Response {
@@ -119,17 +138,34 @@ async fn health_page(State(shared): State<Arc<Shared>>) -> Response {
     (status, Json(body)).into_response()
 }
 
-async fn metrics_page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let money = if shared.admits(&headers) { Money::Told } else { Money::LeftOut };
+async fn metrics_page(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    let money = match shared.judge(peer, &headers) {
+        Some(Verdict::Right) => Money::Told,
+        Some(Verdict::Wrong | Verdict::Locked(_)) | None => Money::LeftOut,
+    };
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (content_type, metrics::render(&(shared.source)(), money)).into_response()
 }
 
-async fn status_page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if shared.admits(&headers) {
-        Json((shared.source)()).into_response()
-    } else {
-        (StatusCode::UNAUTHORIZED, "wants Authorization: Bearer PANEL_TOKEN\n").into_response()
+async fn status_page(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    match shared.judge(peer, &headers) {
+        Some(Verdict::Right) => Json((shared.source)()).into_response(),
+        Some(Verdict::Wrong) | None => {
+            (StatusCode::UNAUTHORIZED, "wants Authorization: Bearer PANEL_TOKEN\n").into_response()
+        }
+        Some(Verdict::Locked(left)) => {
+            let wait = [(header::RETRY_AFTER, (left.as_secs() + 1).to_string())];
+            let sentence = "too many wrong tokens came from this address: none is looked at for a while\n";
+            (StatusCode::TOO_MANY_REQUESTS, wait, sentence).into_response()
+        }
     }
 }
 

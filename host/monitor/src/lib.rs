@@ -7,11 +7,15 @@ mod alerts;
 mod health;
 mod http;
 mod metrics;
+mod panel;
 pub mod rules;
 mod snapshot;
 
 pub use alerts::{AlertFigures, QualityFigures};
 pub use http::{Monitor, Source};
+pub use panel::{
+    AuditLine, Clock, Deeds, Denied, EquityPoint, Fence, History, PanelParts, PanicStep, Promise,
+};
 pub use snapshot::{
     BudgetFigures, DataFigures, HistogramFigures, HoldingFigures, JournalFigures, LatencyFigures,
     LoopFigures, OpenOrderFigures, OrderFigures, PositionFigures, PriorityFigures, RecordFigures,

@@ -147,6 +147,8 @@ const SIGNALS: &str = "SELECT sequence, time, strategy, symbol, reason FROM sign
 const AUDIT: &str = "SELECT sequence, time, actor, name, action, client_id, symbol, detail FROM audit WHERE \
                      time >= $1 AND time < $2 AND (time, sequence) > ($3, $4) ORDER BY time, sequence LIMIT \
                      $5";
+const NEWEST_AUDIT: &str = "SELECT sequence, time, actor, name, action, client_id, symbol, detail FROM audit \
+                            ORDER BY sequence DESC LIMIT $1";
 
 const COUNTS: [(&str, &str); 15] = [
     ("activities", "SELECT COUNT(*) AS rows FROM activities"),
@@ -254,18 +256,17 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Read`].
     pub async fn audit(&self, span: Span, after: Option<&Cursor>) -> Result<Page<AuditRead>, StoreError> {
-        let read = |row: &Row| {
-            Ok(AuditRead {
-                time: rows::time(row, "time")?,
-                actor: required(row, "actor")?,
-                name: required(row, "name")?,
-                action: required(row, "action")?,
-                client_id: row.text("client_id")?,
-                symbol: row.text("symbol")?,
-                detail: required(row, "detail")?,
-            })
-        };
-        self.page(AUDIT, span, after, &FIRST, read, |_, row| numbered(row)).await
+        self.page(AUDIT, span, after, &FIRST, audit, |_, row| numbered(row)).await
+    }
+
+    /// The newest lines of the audit log, the newest first; at most so many, and never more than
+    /// [`PAGE_ROWS`].
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub async fn newest_audit(&self, lines: usize) -> Result<Vec<AuditRead>, StoreError> {
+        let lines = i64::try_from(lines.min(PAGE_ROWS)).expect("a page is small");
+        self.readers.rows(NEWEST_AUDIT, &[Value::Int(lines)]).await?.iter().map(audit).collect()
     }
 
     /// Whether anything is missing in the audit log.
@@ -331,6 +332,18 @@ impl Reader {
         };
         Ok(Page { rows, next })
     }
+}
+
+fn audit(row: &Row) -> Result<AuditRead, StoreError> {
+    Ok(AuditRead {
+        time: rows::time(row, "time")?,
+        actor: required(row, "actor")?,
+        name: required(row, "name")?,
+        action: required(row, "action")?,
+        client_id: row.text("client_id")?,
+        symbol: row.text("symbol")?,
+        detail: required(row, "detail")?,
+    })
 }
 
 /// Before the first row of a table that is numbered.
