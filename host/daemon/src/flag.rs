@@ -22,6 +22,17 @@ pub(crate) fn look(file: &Path) -> Flag {
     }
 }
 
+/// Raises the flag, so that the watchdog kills as soon as it looks. Whether it is there now.
+pub(crate) fn raise(file: &Path, reason: &str) -> bool {
+    match std::fs::write(file, format!("{reason}\n")) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!(%error, file = %file.display(), "[KILL] the kill switch file cannot be raised");
+            false
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,7 @@ mod log;
 mod loops;
 mod losses;
 mod operator;
+mod panel;
 mod permit;
 mod plugin;
 mod plugins;

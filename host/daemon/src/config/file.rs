@@ -12,6 +12,7 @@ use super::{
     database::{self, DatabaseSection},
     journal::JournalSection,
     market_data::{DEFAULT_CANARY, Encoding},
+    panel::PanelSection,
 };
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -42,6 +43,8 @@ pub(super) struct File {
     pub(super) database: DatabaseSection,
     #[serde(default)]
     pub(super) journal: JournalSection,
+    #[serde(default)]
+    pub(super) panel: PanelSection,
     #[serde(default)]
     pub(super) strategies: StrategiesSection,
     #[serde(default)]

@@ -27,6 +27,7 @@ mod file;
 mod journal;
 mod market_data;
 mod orders;
+mod panel;
 mod secrets;
 mod show;
 
@@ -37,6 +38,7 @@ pub(crate) use self::{
     error::ConfigError,
     market_data::{Encoding, MarketData},
     orders::ClaimRule,
+    panel::PanelSection,
     secrets::{Unusable, with_files},
     show::{Shown, show},
 };
@@ -96,6 +98,8 @@ pub(crate) struct Config {
     /// Bearer token of the panel, at least 16 characters; `/status` and money in `/metrics` need it when
     /// set.
     pub(crate) panel_token: Option<Secret>,
+    /// How the panel may be reached, and whether it may do anything.
+    pub(crate) panel: PanelSection,
     /// The watchdog's socket.
     pub(crate) watchdog_socket: PathBuf,
     /// Addresses of the broker.
@@ -205,6 +209,7 @@ impl Config {
         let records = Records::check(&file.database, env)?.map_err(not_allowed)?;
         let journal = journal::check(&file.journal).map_err(not_allowed)?;
         let alerts = alerts::check(&file.alerts).map_err(not_allowed)?;
+        panel::check(&file.panel).map_err(not_allowed)?;
         let mut overrides = file.limits;
         if let Some(text) = variable(env, "NAV_USD") {
             let amount: Usd =
@@ -221,6 +226,7 @@ impl Config {
             kill_switch_file,
             control_socket: file.control_socket,
             panel_token: panel_token(env)?,
+            panel: file.panel,
             watchdog_socket: file.watchdog.socket,
             endpoints: endpoints(&file.broker, mode),
             feed: file.broker.feed,

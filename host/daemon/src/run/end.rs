@@ -72,7 +72,7 @@ impl Host {
                     () = self.wind_down(&ending) => ending,
                     reason = killed(reasons) => {
                         // The watchdog was told goodbye already: the flag is the way that is left.
-                        raise(&file, &reason);
+                        flag::raise(&file, &reason);
                         Ending::Kill { reason }
                     }
                 }
@@ -86,7 +86,7 @@ impl Host {
         tracing::error!(kill_layer, event = "killed", "[KILL] {reason}: the host ends and is not restarted");
         if !self.lease.finish(&ToWatchdog::Trip { reason: reason.clone() }) {
             tracing::error!("[KILL] the watchdog does not hear the trip; raising the kill switch file");
-            raise(&self.kill_switch_file, &reason);
+            flag::raise(&self.kill_switch_file, &reason);
         }
         Ending::Kill { reason }
     }
@@ -176,7 +176,7 @@ pub(super) fn killed_at_start(to_watchdog: Option<LeaseClient>, kill_switch_file
     }
     let trip = ToWatchdog::Trip { reason: reason.into() };
     if !to_watchdog.is_some_and(|lease| lease.finish(&trip)) {
-        raise(kill_switch_file, reason);
+        flag::raise(kill_switch_file, reason);
     }
 }
 
@@ -196,13 +196,6 @@ async fn killed(reasons: &mut UnboundedReceiver<Ending>) -> String {
             Some(Ending::Asked | Ending::Drain { .. } | Ending::Broken { .. }) => {}
             None => std::future::pending().await,
         }
-    }
-}
-
-/// Raises the flag, so that the watchdog kills as soon as it looks.
-fn raise(file: &Path, reason: &str) {
-    if let Err(error) = std::fs::write(file, format!("{reason}\n")) {
-        tracing::error!(%error, file = %file.display(), "[KILL] the kill switch file cannot be raised");
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     golive,
     lease::Lease,
     log,
+    panel::{self, Hands},
     plugins::{Again, Folder, Refusals, Workshop, list, place, wanted_data},
     service::Service,
     sessions::Sessions,
@@ -68,6 +69,7 @@ pub(super) struct Parts {
     pub(super) alpaca: Arc<Alpaca>,
     pub(super) budgets: Arc<Budgets>,
     pub(super) figures: Arc<Figures>,
+    pub(super) hands: Arc<Hands>,
 }
 
 /// What comes of loading a plugin of the folder, by its name.
@@ -118,7 +120,8 @@ pub(super) async fn prepare(
     let figures = Arc::new(figures);
     #[cfg(debug_assertions)]
     crate::sabotage::watch(&ambient::environment(), &figures.loops);
-    let monitor = monitor(&config, &figures).await?;
+    let hands = Arc::new(Hands::new(&config, clock.clone()));
+    let monitor = monitor(&config, &figures, &hands).await?;
 
     let alpaca = Alpaca::new(alpaca_config(&config), budgets.trading.clone(), budgets.data.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
@@ -138,6 +141,7 @@ pub(super) async fn prepare(
         alpaca,
         budgets,
         figures,
+        hands,
     };
     Ok(Prepared { parts, monitor })
 }
@@ -271,11 +275,11 @@ fn say_what_comes_in(config: &Config) {
     tracing::info!(canary, ?encoding, news = text(news), address, "market data");
 }
 
-async fn monitor(config: &Config, figures: &Arc<Figures>) -> Result<Monitor, Failure> {
+async fn monitor(config: &Config, figures: &Arc<Figures>, hands: &Arc<Hands>) -> Result<Monitor, Failure> {
     let token = config.panel_token.as_ref().map(|token| token.expose().to_owned());
     let source = figures.clone();
     let monitor = Monitor::bind(config.listen, Arc::new(move || source.snapshot()), token).await;
-    monitor.map_err(|error| {
+    monitor.map(|monitor| monitor.with_panel(panel::parts(config, hands))).map_err(|error| {
         let what = format!("cannot listen on {}: {error}; name another address as `listen`", config.listen);
         Failure::new(Exit::Address, what)
     })

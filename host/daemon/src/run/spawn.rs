@@ -169,6 +169,7 @@ impl Spawner<'_> {
         let socket = control::place(config, environment.get("RUNTIME_DIRECTORY").map(String::as_str));
         let (state_dir, inputs) = (config.state_dir.clone(), self.inputs.clone());
         let clerk = Arc::new(Clerk { figures, inputs, tickets });
+        self.prepared.hands.set_clerk(clerk.clone());
         let control = Control { state_dir, socket, clerk };
         tokio::spawn(control.serve(self.stopped.clone()));
     }

@@ -64,6 +64,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     to_watchdog: &mut Option<LeaseClient>,
 ) -> Result<Host, Failure> {
     let (stop, stopped) = watch::channel(false);
+    prepared.parts.hands.set_endings(endings.clone());
     endings.watch_task("monitor", tokio::spawn(prepared.monitor.serve(stopped.clone())));
     let mut prepared = prepared.parts;
     let quarantines = in_folder(&prepared, Quarantines::FOLDER, Quarantines::start)?;
@@ -72,6 +73,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     let store_pulse = Arc::new(Pulse::default());
     service.step("opening the records", STEP_WITHIN);
     let store = open_store(&prepared, store_pulse.clone()).await?;
+    prepared.hands.set_records(store.reader());
     let mut desk = desk(&prepared, broker, store.clone(), endings)?;
     service.step("reconciling with the broker", STEP_WITHIN);
     let found = desk.reconcile().await.map_err(|error| Failure::new(exit_of(&error), error))?;
