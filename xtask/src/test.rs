@@ -5,12 +5,13 @@ use std::path::Path;
 use clap::Args;
 
 /// What runs by itself, and the profile that says how: nothing else may disturb what it measures.
-const SUITES: [(&str, &str); 5] = [
+const SUITES: [(&str, &str); 6] = [
     ("whole systems", "system"),
     ("faults", "faults"),
     ("crashes", "crash"),
     ("kills", "kill"),
     ("services", "systemd"),
+    ("the panel", "panel"),
 ];
 
 /// Which checks to run.
