@@ -110,11 +110,7 @@ impl Rig {
         command.output().expect("sandpit-watchdog runs")
     }
 
-    /// Starts a host, as the service manager does after each end of it.
-    ///
-    /// # Panics
-    /// When it does not come up.
-    pub fn start_host(&mut self) {
+    fn start_host(&mut self) {
         self.host = Some(self.spawn("sandpit", "sandpit.toml"));
         wait_for("a host that trades", START_BOUND, || (self.status()["reconciled"] == true).then_some(()));
     }

@@ -101,7 +101,9 @@ mod tests {
         let pairs =
             pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().expect("plain")));
         let mut map = HeaderMap::new();
-        pairs.for_each(|(name, value)| drop(map.append(name, value)));
+        pairs.for_each(|(name, value)| {
+            map.append(name, value);
+        });
         map
     }
 

@@ -178,7 +178,7 @@ function said(text, is_bad) {
 
 const once = (text) => at("kill-steps").lastChild?.textContent === text || said(text);
 
-const GONE = "The answer has ended, as it does when the host is gone: a kill ends it, and this page with it. The proof that nothing is open: “sandpit-watchdog status”, or the watchdog’s own page. If the service manager brings the host back, this page goes on by itself.";
+const GONE = "The answer has ended, as it does when the host is gone: a kill ends it, and the panel with it, until somebody arms again. Who killed, why, and the proof that nothing is open: the watchdog’s own page, or “sandpit-watchdog status” on the machine.";
 
 function on_step(told) {
   switch (told.step) {
