@@ -162,7 +162,8 @@ impl Browser {
     /// When there is nothing to press.
     pub fn holds_down(&self, selector: &str, span: Duration) {
         let element = self.element(selector);
-        let actions = json!([{"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": {ELEMENT: element}},
+        let actions = json!([
+            {"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": {ELEMENT: element}},
             {"type": "pointerDown", "button": 0}, {"type": "pause", "duration": span.as_millis()},
             {"type": "pointerUp", "button": 0}]);
         let finger = json!([{"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"},

@@ -69,7 +69,8 @@ impl Rig {
         let (kill, lease, broker) = (path("kill"), path("lease.sock"), &self.broker);
         let host = format!(
             "mode = \"paper\"\nstate_dir = {:?}\nplugins_dir = {:?}\nlisten = \"{}\"\n\
-             kill_switch_file = {kill:?}\n[broker]\nurl = \"http://{broker}\"\n[watchdog]\nsocket = {lease:?}\n\
+             kill_switch_file = {kill:?}\n[broker]\nurl = \"http://{broker}\"\n\
+             [watchdog]\nsocket = {lease:?}\n\
              [orders]\nclaim = [{{ client_id_prefix = \"hand-\", strategy = \"sma_cross\" }}]\n",
             path("state"),
             path("plugins"),

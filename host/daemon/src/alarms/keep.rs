@@ -51,8 +51,8 @@ impl Keep {
         };
         let path = path.display();
         tracing::warn!(
-            "what fired before this start, and what was usual, is not known: {path} cannot be read ({error}); \
-             {moved}; the rules begin anew"
+            "what fired before this start, and what was usual, is not known: {path} cannot be read \
+             ({error}); {moved}; the rules begin anew"
         );
         Kept::default()
     }

@@ -118,8 +118,8 @@ mod tests {
         show(&path, &env).expect("good")
     }
 
-    const GOOD: &str = "state_dir = \"s\"\nplugins_dir = \"p\"\n[budget]\ndata_per_minute = 90\n[limits]\nopen_orders = 7\n\
-     [alerts]\nslippage = { threshold = 0.001 }\n";
+    const GOOD: &str = "state_dir = \"s\"\nplugins_dir = \"p\"\n[budget]\ndata_per_minute = 90\n\
+     [limits]\nopen_orders = 7\n[alerts]\nslippage = { threshold = 0.001 }\n";
 
     #[test]
     fn every_value_has_its_source_and_secrets_are_not_shown() {

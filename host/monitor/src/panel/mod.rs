@@ -1,7 +1,8 @@
 //! The panel: what an operator sees and does from a browser, behind `PANEL_TOKEN`.
 //!
 //! The token is typed once and becomes a session, whose random id stands in a cookie that no script reads.
-//! A deed wants more: a page of ours by the browser's word, and the session's key, which only that page knows.
+//! A deed wants more: a page of ours by the browser's word, and the session's key, which only that page
+//! knows.
 //! The page is three kinds of files, compiled in; it loads nothing from elsewhere and is built by nothing.
 
 mod curve;

@@ -7,8 +7,8 @@ use axum::{
 
 /// The page behind the sign-in.
 const PANEL: &str = include_str!("page/panel.html");
-/// The sign-in page. What it says last stands for [`SAID`]. Its form says where it comes from: with the policy
-/// of the other answers, a browser would call that `null`.
+/// The sign-in page. What it says last stands for [`SAID`]. Its form says where it comes from: with the
+/// policy of the other answers, a browser would call that `null`.
 const SIGN_IN: &str = include_str!("page/sign-in.html");
 const SAID: &str = "<!-- said -->";
 

@@ -64,8 +64,8 @@ impl Ways {
     }
 }
 
-/// Whether a deed comes from a page of ours, by the browser's word: cookies do not know ports, so that another
-/// program on this machine shares ours.
+/// Whether a deed comes from a page of ours, by the browser's word: cookies do not know ports, so that
+/// another program on this machine shares ours.
 pub(crate) fn is_own_page(headers: &HeaderMap, way: Way) -> bool {
     let site = only(headers, &HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| site != "same-origin") {

@@ -15,13 +15,14 @@ use super::{
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Signals\n\n\
-         Made by `sandpit alerts --format markdown` from the one table of signals; do not edit it by hand.\n\n\
-         A signal fires when its value is beyond its threshold for as long as *held*, and is over when it has \
-         been good for as long as *settles*. What is not known fires nothing and ends \
+         Made by `sandpit alerts --format markdown` from the one table of signals; do not edit it by \
+         hand.\n\n\
+         A signal fires when its value is beyond its threshold for as long as *held*, and is over when it \
+         has been good for as long as *settles*. What is not known fires nothing and ends \
          nothing; a signal that had its figures and lacks them for ten minutes fires `blind`.\n\n\
          While a signal that *stops entries* fires, orders that add risk are refused as `entries-stopped`; \
-         exits and cancels go on, and entries are taken again when it is over. One that *freezes* freezes the \
-         host until an operator says `sandpit unfreeze`.\n\n\
+         exits and cancels go on, and entries are taken again when it is over. One that *freezes* freezes \
+         the host until an operator says `sandpit unfreeze`.\n\n\
          `[alerts]` in sandpit.toml changes a threshold or leaves a signal out, such as \
          `slippage = { threshold = 0.001 }` or `budget-use = { enabled = false }`, in the base units of the \
          table: 0.02 is 2 %, 0.0005 is 5 bp. One that stops entries or freezes can only be tightened.\n",
@@ -76,8 +77,9 @@ fn capital(text: &str) -> String {
 
 /// An example for Telegraf: both pages into InfluxDB.
 pub fn telegraf() -> String {
-    "# Made by `sandpit alerts --format telegraf`: the pages of the host and of the watchdog into InfluxDB 2.\n\
-     # Set PANEL_TOKEN (the host's, without which it shows no money) and INFLUX_TOKEN in Telegraf's environment.\n\
+    "# Made by `sandpit alerts --format telegraf`: the pages of host and watchdog into InfluxDB 2.\n\
+     # Set PANEL_TOKEN (the host's, without which it shows no money) and INFLUX_TOKEN in Telegraf's \
+     environment.\n\
      [agent]\n\
      \x20 interval = \"15s\"\n\n\
      [[inputs.prometheus]]\n\

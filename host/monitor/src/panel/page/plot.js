@@ -3,7 +3,7 @@
 import { make, usd, percent } from "./show.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const LEFT = 76, RIGHT = 12, TOP = 12, GAP = 26, BOTTOM = 22;
+const LEFT = 88, RIGHT = 12, TOP = 12, GAP = 26, BOTTOM = 22;
 
 function shape(name, attributes, text) {
   const made = document.createElementNS(SVG, name);
