@@ -200,7 +200,7 @@ fn sequence(page: &mut Page, snapshot: &Snapshot) {
     let unknown: Vec<_> = snapshot.unknown_messages.iter().map(|(what, n)| (what.as_str(), *n)).collect();
     counter("sandpit_unknown_messages_total", "What the broker sent and nobody knows", "what", &unknown);
     for (name, help, count) in [
-        ("sandpit_market_minutes_total", "Minutes of market data completed", sequence.minutes),
+        ("sandpit_bar_periods_total", "One-minute periods of market data completed", sequence.minutes),
         ("sandpit_market_audits_total", "Times a live stream was compared with REST", sequence.audits),
         ("sandpit_market_audit_finds_total", "Bars that only an audit found", sequence.audit_finds),
         ("sandpit_market_quiet_total", "Silences of the market, not of the stream", sequence.quiet),

@@ -190,7 +190,8 @@ fn a_pause_is_of_one_strategy_and_lets_its_exits_pass() {
     assert_eq!(ask(&strategy(), 3, Side::Sell, &books), Ok(()));
     assert_ne!(ask(&other, 4, Side::Buy, &books), Err(Refusal::Paused));
     books.set_paused(&strategy(), None);
-    assert_eq!(ask(&strategy(), 5, Side::Buy, &books), Ok(()));
+    let unpriced = Err(Refusal::StaleData);
+    assert_eq!(ask(&strategy(), 5, Side::Buy, &books), unpriced, "a later gate has no price to go by");
 }
 
 #[test]

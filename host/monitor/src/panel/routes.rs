@@ -1,4 +1,5 @@
 //! Who gets what: the paths, and what a request has to show for each.
+#![expect(clippy::result_large_err, reason = "a refusal is an answer, made once and moved once")]
 
 use std::{
     net::SocketAddr,
