@@ -61,8 +61,10 @@ fn an_operator_watches_cancels_and_pauses_and_gets_the_terminal_back() {
     assert_eq!(desk.open_at_broker(), 3);
     terminal.press("cy");
     wait_for("the cancel at the broker", SOON, || (desk.open_at_broker() == 2).then_some(()));
-    wait_for("its row to go", SOON, || (!terminal.seen().contains(&ids[1])).then_some(()));
+    // What was done is still said below, so the name alone does not tell whether its row is gone.
     sees(&terminal, "2 open, 0 waiting");
+    let rows = |id: &str| terminal.seen().matches(id).count();
+    wait_for("its row to go", SOON, || (rows(&ids[1]) < 2).then_some(()));
     assert!(terminal.seen().contains(&ids[0]) && terminal.seen().contains(&ids[2]));
 
     terminal.press("p");
@@ -111,7 +113,7 @@ fn one_picture_is_printed_and_what_cannot_be_shown_is_said() {
     let id = desk.rests("1", "SPY", "1.01");
     let picture = command(&desk.config(), &["top", "--once"]).output().expect("it runs");
     let text = String::from_utf8(picture.stdout).expect("text");
-    assert!(picture.status.success() && text.contains(&id) && text.contains("sma_cross"), "{text}");
+    assert!(picture.status.success() && text.contains(&id[..40]) && text.contains("sma_cross"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
     let said = sandpit(&desk.config(), &["top"]);
     assert_eq!(said.code, Some(2), "{said:?}");
