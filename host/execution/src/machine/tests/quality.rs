@@ -58,10 +58,10 @@ fn only_what_had_to_fill_is_judged_and_only_once() {
     assert_eq!(judged(OrderKind::Market, cancel), (0, 0), "we took it back in time");
     assert_eq!(judged(OrderKind::Market, expire), (1, 0), "the broker ended it");
     // The quote is 99.99 to 100.01.
-    assert_eq!(judged(limit(100_01), fill), (1, 1), "marketable");
-    assert_eq!(judged(limit(100_01), nothing), (1, 0), "marketable");
-    assert_eq!(judged(limit(100_00), nothing), (0, 0), "it rests");
-    assert_eq!(judged(limit(100_00), fill), (0, 0), "it rests");
+    assert_eq!(judged(limit(10_001), fill), (1, 1), "marketable");
+    assert_eq!(judged(limit(10_001), nothing), (1, 0), "marketable");
+    assert_eq!(judged(limit(10_000), nothing), (0, 0), "it rests");
+    assert_eq!(judged(limit(10_000), fill), (0, 0), "it rests");
     let stop = OrderKind::Stop { stop_price: Price::new(101.into()) };
     assert_eq!(judged(stop, nothing), (0, 0), "it waits for its price");
 }
