@@ -7,7 +7,6 @@
 use std::{
     fs,
     io::Write as _,
-    net::TcpListener,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -90,7 +89,7 @@ impl Rig {
         let folder = folder.canonicalize()?;
         let faults = setup.with_faults.then_some(include_str!("faults.toml"));
         let broker = Broker::start(&folder, setup.seed, setup.speed, faults)?;
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let listen = sandpit_ports::free_address()?;
         let mut rig = Self { setup, host: None, watchdog: None, broker, folder, listen, ends: 0 };
         rig.write_files()?;
         let config = rig.path("watchdog.toml");

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     time::Duration,
@@ -54,7 +53,7 @@ impl Rig {
     pub fn start(folder: &Path, setup: Setup) -> anyhow::Result<Self> {
         let folder = folder.canonicalize()?;
         let sim = Sim::start(&folder, setup.seed, setup.speed)?;
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let listen = sandpit_ports::free_address()?;
         let watchdog_dir = setup.watchdog_dir.clone().unwrap_or_else(|| folder.join("watchdog"));
         let places = Places { folder, watchdog_dir, broker: sim.address.clone(), listen };
         fs::write(places.path("speed"), setup.speed.to_string())?;
@@ -269,7 +268,7 @@ impl Rig {
     /// # Errors
     /// When they cannot be written.
     pub fn write_another(&self, name: &str, strategy: &str) -> anyhow::Result<()> {
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let listen = sandpit_ports::free_address()?;
         write_host(&self.places, name, &listen, &[strategy], true, 0)
     }
 

@@ -41,9 +41,7 @@ impl Rig {
         let mut line = String::new();
         BufReader::new(sim.stdout.take().expect("piped")).read_line(&mut line).expect("readable");
         let broker = line.trim().strip_prefix("listening ").expect("its address").to_owned();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let listen = free.local_addr().expect("an address").to_string();
-        drop(free);
+        let listen = sandpit_ports::free_address().expect("a port");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut rig = Self { host: None, watchdog: None, _sim: Running(sim), broker, listen, folder };
         rig.write_files(plugins);

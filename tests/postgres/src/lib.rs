@@ -8,7 +8,6 @@ mod install;
 
 use std::{
     fs, io,
-    net::TcpListener,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -116,7 +115,7 @@ impl Server {
         server.initialise()?;
         let mut tries = 1;
         loop {
-            server.port = free_port()?;
+            server.port = sandpit_ports::free_port().map_err(system("find a free port"))?;
             match server.start() {
                 Err(ServerError::Failed { output, .. })
                     if output.contains("Address already in use") && tries < MAX_PORTS =>
@@ -308,9 +307,4 @@ fn runs_as() -> Result<Option<(u32, u32)>, ServerError> {
     }
     let user = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten());
     user.map(|user| Some((user.uid.as_raw(), user.gid.as_raw()))).ok_or(ServerError::NobodyToRunIt)
-}
-
-fn free_port() -> Result<u16, ServerError> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(system("find a free port"))?;
-    listener.local_addr().map(|address| address.port()).map_err(system("find a free port"))
 }

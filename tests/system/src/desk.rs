@@ -138,9 +138,7 @@ impl Desk {
         BufReader::new(sim.stdout.take().expect("piped")).read_line(&mut line).expect("readable");
         let broker = line.trim().strip_prefix("listening ").expect("its address").to_owned();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let listen = free.local_addr().expect("an address").to_string();
-        drop(free);
+        let listen = sandpit_ports::free_address().expect("a port");
         let mut desk = Self { host: None, _sim: Running(sim), broker, folder, listen };
         let path = |name: &str| desk.path(name);
         fs::create_dir(path("plugins")).expect("made");

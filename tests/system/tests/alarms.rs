@@ -112,9 +112,7 @@ impl Bench {
         BufReader::new(sim.stdout.take().expect("piped")).read_line(&mut line).expect("readable");
         let broker = line.trim().strip_prefix("listening ").expect("its address").to_owned();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let listen = free.local_addr().expect("an address").to_string();
-        drop(free);
+        let listen = sandpit_ports::free_address().expect("a port");
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("plugins")).expect("made");
         fs::copy(test_plugin("churn"), path("plugins/churn.wasm")).expect("copied");

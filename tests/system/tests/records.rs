@@ -34,11 +34,6 @@ fn text(path: &Path) -> String {
     path.to_str().expect("a plain path").to_owned()
 }
 
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
-}
-
 /// Symbol to shares, and client ids of open orders, of a list with those names.
 fn rows(list: &Value, names: &[&str]) -> Vec<Vec<String>> {
     let row = |row: &Value| names.iter().map(|name| row[*name].as_str().unwrap_or("?").to_owned()).collect();
@@ -75,7 +70,7 @@ fn drill(demo: &Demo, new: Option<&str>) {
     let more = || (demo.sim_status()["fills"].as_u64() > filled.map(|filled| filled + 3)).then_some(());
     wait_for("fills after the backup", Duration::from_secs(60), more);
 
-    let (elsewhere, listen) = (demo.path("elsewhere"), free_address());
+    let (elsewhere, listen) = (demo.path("elsewhere"), sandpit_ports::free_address().expect("a port"));
     let start = monotonic_ms();
     let drill = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/recovery-drill.sh"))
         .args(new.iter().flat_map(|url| ["--database-url", url]))

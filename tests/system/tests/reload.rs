@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -161,9 +160,7 @@ impl DryRun {
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("plugins")).expect("made");
         plugins(&path("plugins"));
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let listen = free.local_addr().expect("bound").to_string();
-        drop(free);
+        let listen = sandpit_ports::free_address().expect("a port");
         let config = format!(
             "state_dir = {:?}\nplugins_dir = {:?}\nlisten = {listen:?}\nkill_switch_file = {:?}\n\
              [broker]\nurl = \"http://{address}\"\nclock_speed = 390.0\n",

@@ -116,8 +116,8 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (sim, running) = start_sim(&folder.path().join("sim.log"), "7", "195");
         let (drill, second) = start_sim(&folder.path().join("drill-sim.log"), "8", "1");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
-        let bench = Self { folder, sim, listen: free.to_string(), _sim: running, drill, _drill: second };
+        let listen = sandpit_ports::free_address().expect("a port");
+        let bench = Self { folder, sim, listen, _sim: running, drill, _drill: second };
         bench.write_configurations();
         bench
     }

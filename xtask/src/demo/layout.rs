@@ -53,7 +53,7 @@ impl Layout {
             host_config: folder.join("host.toml"),
             watchdog_config: folder.join("watchdog.toml"),
             kill_flag: folder.join("kill"),
-            host_address: free_address()?,
+            host_address: sandpit_ports::free_address()?,
             plugins_dir: folder.join("plugins"),
             free: None,
             folder,
@@ -167,12 +167,6 @@ fn copy_plugins(plugins: &[PathBuf], folder: &Path, symbols: &[String]) -> anyho
         fs::write(folder.join(format!("{name}.toml")), manifest)?;
     }
     Ok(())
-}
-
-/// An address of this machine with a port that was free a moment ago.
-fn free_address() -> anyhow::Result<String> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
-    Ok(listener.local_addr()?.to_string())
 }
 
 #[cfg(test)]
