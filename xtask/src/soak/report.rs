@@ -93,6 +93,7 @@ struct Answers {
     p99_ms: f64,
     max_ms: f64,
     answers: BTreeMap<u16, u64>,
+    useless: u64,
     timeouts: u64,
     refused: u64,
     while_replaced: u64,
@@ -120,6 +121,7 @@ impl Report {
                 p99_ms: ms(endpoint.latencies.percentile_us(99.0)),
                 max_ms: ms(Some(endpoint.latencies.max_us())),
                 answers: endpoint.answers.clone(),
+                useless: endpoint.useless,
                 timeouts: endpoint.timeouts,
                 refused: endpoint.refused,
                 while_replaced: endpoint.while_replaced,
@@ -176,7 +178,7 @@ fn goals(state: &State) -> Vec<Goal> {
         let p99 = endpoint.latencies.percentile_us(99.0);
         goals.push(Goal {
             name: format!("p99 of {path}"),
-            found: p99.map_or("not there".into(), |us| format!("{:.1} ms", us as f64 / 1_000.0)),
+            found: p99.map_or("not answered".into(), |us| format!("{:.1} ms", us as f64 / 1_000.0)),
             wanted: format!("at most {} ms", MAX_P99_US / 1_000),
             is_met: p99.map(|us| us <= MAX_P99_US),
         });
@@ -320,12 +322,13 @@ impl fmt::Display for Memory {
 
 impl fmt::Display for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, count, p50_ms, p99_ms, max_ms, answers, timeouts, refused, while_replaced } = self;
+        let Self { path, count, p50_ms, p99_ms, max_ms, answers, .. } = self;
+        let Self { useless, timeouts, refused, while_replaced, .. } = self;
         write!(
             f,
             "{path:<14} {count:>7} answers, p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, longest {max_ms:.1} ms; \
-             by status {answers:?}, {timeouts} timeouts, {refused} refused, {while_replaced} while the host \
-             was replaced"
+             by status {answers:?}, {useless} useless, {timeouts} timeouts, {refused} refused, \
+             {while_replaced} while the host was replaced"
         )
     }
 }

@@ -86,6 +86,10 @@ pub(crate) struct Endpoint {
     pub(crate) latencies: Latencies,
     /// HTTP status to how often.
     pub(crate) answers: BTreeMap<u16, u64>,
+    /// Answers of another kind than was asked for, such as the page to sign in: each counts as one that
+    /// never came.
+    #[serde(default)]
+    pub(crate) useless: u64,
     /// Answers that never came: the time that was waited is among the latencies.
     pub(crate) timeouts: u64,
     /// Connections that were refused or cut while the host was thought to run.
