@@ -8,7 +8,7 @@ use std::{collections::HashMap, collections::VecDeque, sync::Arc, time::Duration
 use sandpit_broker::{Broker, BrokerError, Class, Permit, SendTerms};
 use sandpit_cores::orders::Books;
 use sandpit_store::{Record, Store, StoreError};
-use sandpit_types::{ClientOrderId, MarketClock, MarketTime, Pulse};
+use sandpit_types::{BrokerOrderId, ClientOrderId, MarketClock, MarketTime, Pulse};
 use tokio::{
     sync::mpsc,
     task::{Id, JoinError, JoinSet},
@@ -20,7 +20,7 @@ use crate::{
     DeskConfig, DeskEnd, DeskInput, DeskOutput, DeskStats, Review,
     crash::{self, Point},
     desk::stopwatch::{Stopwatch, Timed},
-    machine::{Action, Machine, Mode, Outcome},
+    machine::{Action, Fetched, Machine, Mode, Outcome},
 };
 
 /// Outputs that may wait for whoever reads them. When full, the desk takes no inputs until some are read.
@@ -259,10 +259,16 @@ impl<B: Broker, R: Review> Desk<B, R> {
             Action::ReadPositions => {
                 self.tasks.spawn(async move { Outcome::Positions(broker.positions().await) });
             }
-            Action::Fetch(id) => {
+            Action::Fetch { id, broker_id } => {
                 self.tasks.spawn(async move {
-                    let result = store.order(&id).await;
+                    let result = stored(&store, &id, &broker_id).await;
                     Outcome::Fetched { id, result }
+                });
+            }
+            Action::Recall(broker_id) => {
+                self.tasks.spawn(async move {
+                    let result = store.order_at_broker(&broker_id).await;
+                    Outcome::Recalled { broker_id, result }
                 });
             }
         }
@@ -302,6 +308,14 @@ impl<B: Broker, R: Review> Desk<B, R> {
         if timeout(STOP_WITHIN, flush).await.is_err() {
             error!("not everything could be written before the stop; the next start asks the broker");
         }
+    }
+}
+
+/// An order of ours that the broker calls `broker_id`, under whatever name of ours it was recorded.
+async fn stored(store: &Store, id: &ClientOrderId, broker_id: &BrokerOrderId) -> Result<Fetched, StoreError> {
+    match store.order(id).await? {
+        None => store.order_at_broker(broker_id).await,
+        found => Ok(found),
     }
 }
 

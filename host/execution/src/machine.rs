@@ -23,6 +23,7 @@ mod pause;
 mod plan;
 mod polls;
 mod quality;
+mod recall;
 mod recording;
 mod replace;
 mod sends;
@@ -61,6 +62,7 @@ use self::{
     plan::Planning,
     polls::{Poll, Sync},
     quality::Quality,
+    recall::Recalls,
     sends::Sends,
     shares::Shares,
     story::Story,
@@ -117,6 +119,7 @@ pub(crate) struct Machine<R> {
     written: Written,
     sync: Option<Sync>,
     foreign: BTreeSet<BrokerOrderId>,
+    recalls: Recalls,
     /// Lives of the host that the store knows, or of which a human was told that it does not.
     lives: BTreeSet<HostEpoch>,
     disputes: Disputes,
@@ -162,6 +165,7 @@ impl<R: Review> Machine<R> {
             lacking_legs: BTreeMap::new(),
             sync: None,
             foreign: BTreeSet::new(),
+            recalls: Recalls::default(),
             lives: BTreeSet::new(),
             disputes: Disputes::default(),
             shares: Shares::default(),
@@ -222,6 +226,7 @@ impl<R: Review> Machine<R> {
             Outcome::Positions(result) => self.positions_read(result, now),
             Outcome::Activities(result) => self.activities_read(result, now),
             Outcome::Fetched { id, result } => self.fetched(&id, result, now),
+            Outcome::Recalled { broker_id, result } => self.recalled(&broker_id, result, now),
         }
     }
 
@@ -237,6 +242,9 @@ impl<R: Review> Machine<R> {
         self.watch_overdue(now);
         self.close_story(now, self.mode == Mode::Stopping);
         self.settle(now);
+        if self.ledger.is_idle() {
+            self.books.forget_old(now);
+        }
         self.publish();
         std::mem::take(&mut self.actions)
     }

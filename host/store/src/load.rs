@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sandpit_types::{ClientOrderId, ExecutionId, HostEpoch, MarketTime};
+use sandpit_types::{BrokerOrderId, ClientOrderId, ExecutionId, HostEpoch, MarketTime};
 
 use crate::{
     OrderRow, Store, StoreError, SubBookRow, facts,
@@ -25,6 +25,11 @@ const EPOCHS: &str = "SELECT epoch FROM host_starts ORDER BY time DESC LIMIT $1"
 const NEWEST: &str = "SELECT MAX(time) AS time FROM (SELECT MAX(recorded_at) AS time FROM orders UNION ALL \
                       SELECT MAX(time) FROM fills UNION ALL SELECT MAX(time) FROM equity) AS newest";
 const ORDER: &str = concat!("SELECT ", order_columns!(), " FROM orders WHERE client_id = $1");
+const ORDER_AT_BROKER: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM orders WHERE broker_id = $1 ORDER BY is_open DESC, recorded_at DESC LIMIT 1"
+);
 const FILLS: &str = "SELECT execution_id FROM fills WHERE client_id = $1";
 
 /// What a new life of the host needs of the earlier ones.
@@ -89,14 +94,33 @@ impl Store {
         &self,
         client_id: &ClientOrderId,
     ) -> Result<Option<(OrderRow, BTreeSet<ExecutionId>)>, StoreError> {
-        let id = [Value::Text(Some(client_id.to_string()))];
-        let found = self.readers.rows(ORDER, &id).await?;
-        let Some(row) = found.first() else {
+        self.one_order(ORDER, client_id.to_string()).await
+    }
+
+    /// The same of the order that the broker calls `broker_id`.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub async fn order_at_broker(
+        &self,
+        broker_id: &BrokerOrderId,
+    ) -> Result<Option<(OrderRow, BTreeSet<ExecutionId>)>, StoreError> {
+        self.one_order(ORDER_AT_BROKER, broker_id.to_string()).await
+    }
+
+    async fn one_order(
+        &self,
+        select: &'static str,
+        id: String,
+    ) -> Result<Option<(OrderRow, BTreeSet<ExecutionId>)>, StoreError> {
+        let found = self.readers.rows(select, &[Value::Text(Some(id))]).await?;
+        let Some(order) = found.first().map(rows::order).transpose()? else {
             return Ok(None);
         };
+        let id = [Value::Text(Some(order.request.client_id.to_string()))];
         let executions = self.readers.rows(FILLS, &id).await?;
         let execution = |row| required(row, "execution_id").map(ExecutionId::new);
-        Ok(Some((rows::order(row)?, executions.iter().map(execution).collect::<Result<_, _>>()?)))
+        Ok(Some((order, executions.iter().map(execution).collect::<Result<_, _>>()?)))
     }
 
     /// What a strategy gave to be kept, and the version of the strategy that wrote it.
@@ -124,11 +148,12 @@ mod tests {
     use crate::Database;
 
     /// What is read at a start, by the name of the index that it must be found by.
-    const FOUND_BY: [(&str, &str); 4] = [
+    const FOUND_BY: [(&str, &str); 5] = [
         (OPEN_ORDERS, "orders_open"),
         (OPEN_FILLS, "orders_open"),
         (NEWEST, "orders_recorded"),
         (NEWEST, "fills_time"),
+        (ORDER_AT_BROKER, "orders_broker"),
     ];
 
     #[tokio::test]
@@ -148,8 +173,9 @@ mod tests {
             let is_scan = |line: &str| line.starts_with("SCAN orders") && !line.contains("INDEX orders_open");
             assert!(plan.contains(index) && !plan.lines().any(is_scan), "{select}\n{plan}");
             // A table of a few rows is read as a whole if that is allowed.
-            let plan =
-                server.query(&format!("SET enable_seqscan = off; EXPLAIN {select}")).expect("explains");
+            let plan = server
+                .query(&format!("SET enable_seqscan = off; EXPLAIN {}", select.replace("$1", "'b'")))
+                .expect("explains");
             assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{select}\n{plan}");
         }
         store.close().await;

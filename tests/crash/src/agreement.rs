@@ -31,6 +31,10 @@ pub struct HostStory {
     pub positions: BTreeMap<String, Decimal>,
     /// Our ids of what is open.
     pub open: BTreeSet<String>,
+    /// Orders that it took for those of others. Nobody else trades here.
+    pub foreign: u64,
+    /// Why it only lets out what reduces, if so.
+    pub frozen: Option<String>,
 }
 
 impl HostStory {
@@ -40,7 +44,12 @@ impl HostStory {
         let held = |row: &Value| Some((text(row, "symbol")?, text(row, "qty")?.parse().ok()?));
         let positions = status["positions"].as_array()?.iter().map(held).collect::<Option<_>>()?;
         let open = status["open_orders"].as_array()?.iter();
-        Some(Self { positions, open: open.map(|row| text(row, "client_order_id")).collect::<Option<_>>()? })
+        Some(Self {
+            positions,
+            open: open.map(|row| text(row, "client_order_id")).collect::<Option<_>>()?,
+            foreign: status["orders"]["foreign"].as_u64()?,
+            frozen: text(status, "frozen"),
+        })
     }
 }
 
@@ -58,6 +67,10 @@ pub fn differences(broker: &BrokerStory<'_>, host: &HostStory, records: &Records
         let (theirs, ours) = (broker.cash_change, records.cash);
         found.push(format!("cash changed by {theirs} at the broker, by {ours} in the records"));
     }
+    if host.foreign > 0 {
+        found.push(format!("{} orders of ours were taken for those of others", host.foreign));
+    }
+    found.extend(host.frozen.iter().map(|why| format!("frozen: {why}")));
     found.extend(doubled(&records.orders));
     let book = Book::new(broker.orders, &records.orders);
     found.extend(broker.orders.iter().filter_map(|order| book.taken(order)));
@@ -175,7 +188,8 @@ mod tests {
     fn check(change: impl FnOnce(&mut Vec<Taken>, &mut HostStory, &mut Records), expected: &[&str]) {
         let held = BTreeMap::from([("SPY".to_owned(), Decimal::from(7))]);
         let mut orders = vec![taken(1, "filled", 7), taken(2, "new", 0)];
-        let mut host = HostStory { positions: held.clone(), open: ["sp-a-2".to_owned()].into() };
+        let open = ["sp-a-2".to_owned()].into();
+        let mut host = HostStory { positions: held.clone(), open, ..HostStory::default() };
         let mut records = Records {
             orders: vec![record(1, false, 7), record(2, true, 0)],
             positions: held.clone(),
@@ -199,6 +213,8 @@ mod tests {
         check(|_, host, _| host.open.clear(), &["in the records, not open at the host"]);
         check(|_, host, _| host.open.extend(["sp-a-9".into()]), &["sp-a-9 is open at the host"]);
         check(|_, host, _| host.positions.clear(), &["positions: the broker"]);
+        check(|_, host, _| host.foreign = 1, &["1 orders of ours were taken for those of others"]);
+        check(|_, host, _| host.frozen = Some("cash".into()), &["frozen: cash"]);
         check(|_, _, records| records.positions.clear(), &["positions: the broker"]);
         check(|_, _, records| records.orders[1].is_kept = false, &["the next life would not load it"]);
         check(|_, _, records| records.orders[0].is_kept = true, &[]);

@@ -87,8 +87,8 @@ fn out_of_memory(stage: &Stage) -> anyhow::Result<()> {
 }
 
 fn crashing(stage: &Stage) -> anyhow::Result<()> {
-    // Restarts so far were wanted by the test: neither systemd nor the watchdog, whose row of crashes would end in a
-    // kill at the seventh, may count them.
+    // Restarts so far were wanted by the test: neither systemd nor the watchdog, whose row of crashes would
+    // end in a kill at the seventh, may count them.
     stage.lab.must(&format!("systemctl reset-failed {HOST}; systemctl restart {WATCHDOG}"))?;
     stage.await_state("leased");
     let (_, took) = stage.eventually("a start limit", || {

@@ -1,6 +1,6 @@
 //! The books: every order, every sub-book, and whether they can be trusted just now.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sandpit_types::{
     BrokerOrder, BrokerOrderId, ClientOrderId, Fill, HostEpoch, Leg, Links, MarketTime, OrderRequest, Qty,
@@ -8,12 +8,9 @@ use sandpit_types::{
 };
 
 use super::{
-    ImpossiblePair, Order, OrderEvent, OrderState, StoredOrder, SubBook, advance::advance, line::Lines, step,
+    ImpossiblePair, Order, OrderEvent, OrderState, StoredOrder, SubBook, advance::advance, closed::Closed,
+    line::Lines, step,
 };
-
-/// Orders that are over and still remembered, for late and repeated events. Past it the oldest is forgotten
-/// here; the store still has it.
-pub const MAX_CLOSED: usize = 10_000;
 
 /// An order that a strategy asked for and no gate refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +106,7 @@ pub struct Books {
     pub(super) sub_books: BTreeMap<(StrategyName, Symbol), SubBook>,
     pub(super) keys: BTreeMap<Key, ClientOrderId>,
     pub(super) lives: BTreeMap<StrategyName, (HostEpoch, u32)>,
-    closed: VecDeque<ClientOrderId>,
+    pub(super) closed: Closed,
     pub(super) by_broker_id: BTreeMap<BrokerOrderId, ClientOrderId>,
     /// The legs of each order that has any.
     pub(super) legs: BTreeMap<ClientOrderId, Vec<ClientOrderId>>,
@@ -300,37 +297,7 @@ impl Books {
             self.close(client_id);
         } else if is_open && !was_open {
             self.open.insert(client_id.clone());
-            self.closed.retain(|closed| closed != client_id);
-        }
-    }
-
-    fn close(&mut self, client_id: &ClientOrderId) {
-        self.open.remove(client_id);
-        self.closed.push_back(client_id.clone());
-        if self.closed.len() > MAX_CLOSED
-            && let Some(oldest) = self.closed.pop_front()
-        {
-            if self.is_end_of_line(&oldest) && self.legs(&oldest).any(|leg| leg.state().is_open()) {
-                // Its legs go by its name, or live with it.
-                self.closed.push_back(oldest);
-            } else {
-                self.forget(&oldest);
-            }
-        }
-    }
-
-    fn forget(&mut self, client_id: &ClientOrderId) {
-        self.open.remove(client_id);
-        self.unsettled.remove(client_id);
-        self.legs.remove(client_id);
-        self.replacements.remove(client_id);
-        self.leave_line(client_id);
-        let Some(order) = self.orders.remove(client_id) else { return };
-        if let Some(id) = order.strategy_id {
-            self.keys.remove(&(client_id.epoch, client_id.strategy.clone(), order.incarnation, id));
-        }
-        if let Some(broker_id) = &order.broker_id {
-            self.by_broker_id.remove(broker_id);
+            self.closed.reopened(client_id);
         }
     }
 }

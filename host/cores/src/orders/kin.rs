@@ -12,6 +12,12 @@ use super::{BookError, Books, Order, OrderEvent, OrderState, Stage, advance, ste
 /// Legs of which we concluded that the broker did not make them are remembered so long.
 const CONCLUDED_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 
+/// Whether it is a leg of which we concluded, not long ago, that the broker did not make it.
+pub(super) fn was_not_made(leg: &Order, now: MarketTime) -> bool {
+    let is_concluded = leg.broker_id.is_none() && leg.state == OrderState::NotSent;
+    leg.is_leg() && is_concluded && now.since(leg.recorded_at) < CONCLUDED_WITHIN
+}
+
 impl Books {
     /// The order that has this id at the broker, open or over.
     pub fn by_broker_id(&self, id: &BrokerOrderId) -> Option<&ClientOrderId> {
@@ -82,10 +88,8 @@ impl Books {
     /// The orders of which an order that the broker shows, and that has no id of ours, may be a leg: the
     /// broker has not shown all of theirs, or we concluded not long ago that it did not make them.
     pub fn may_be_leg_of(&self, shown: &BrokerOrder) -> Vec<ClientOrderId> {
-        let is_young = |leg: &Order| shown.updated_at.since(leg.recorded_at) < CONCLUDED_WITHIN;
         let unseen = |leg: &&Order| {
-            leg.broker_id.is_none()
-                && (leg.state.is_open() || (leg.state == OrderState::NotSent && is_young(leg)))
+            leg.broker_id.is_none() && (leg.state.is_open() || was_not_made(leg, shown.updated_at))
         };
         let legs = self.legs.values().flatten().filter_map(|leg| self.orders.get(leg));
         let mut parents: Vec<ClientOrderId> = legs

@@ -8,7 +8,7 @@ use sandpit_types::{
 
 use super::*;
 
-fn at(secs: i64) -> MarketTime {
+pub(super) fn at(secs: i64) -> MarketTime {
     MarketTime::from_secs(secs)
 }
 
@@ -24,12 +24,12 @@ fn spy() -> Symbol {
     Symbol::new("SPY")
 }
 
-fn id(sequence: u64) -> ClientOrderId {
+pub(super) fn id(sequence: u64) -> ClientOrderId {
     let strategy = StrategyName::parse("sma").expect("a name");
     ClientOrderId { strategy, epoch: HostEpoch(7), sequence }
 }
 
-fn record(books: &mut Books, sequence: u64, class: OrderClass, replaces: Option<u64>) {
+pub(super) fn record(books: &mut Books, sequence: u64, class: OrderClass, replaces: Option<u64>) {
     let request = OrderRequest {
         client_id: id(sequence),
         symbol: spy(),
@@ -50,7 +50,7 @@ fn record(books: &mut Books, sequence: u64, class: OrderClass, replaces: Option<
     books.apply(&id(sequence), &OrderEvent::Sent).expect("recorded");
 }
 
-fn shown(name: &str, status: OrderStatus, filled: i64) -> BrokerOrder {
+pub(super) fn shown(name: &str, status: OrderStatus, filled: i64) -> BrokerOrder {
     BrokerOrder {
         id: BrokerOrderId::new(name),
         client_id: name.to_owned(),
@@ -206,12 +206,12 @@ fn activities_raise_the_same_watermark() {
     );
 }
 
-fn bracket() -> OrderClass {
+pub(super) fn bracket() -> OrderClass {
     let stop_loss = StopLoss { stop_price: price(98), limit_price: None };
     OrderClass::Bracket { take_profit: price(104), stop_loss }
 }
 
-fn leg(name: &str, role: Leg, status: OrderStatus, filled: i64) -> BrokerOrder {
+pub(super) fn leg(name: &str, role: Leg, status: OrderStatus, filled: i64) -> BrokerOrder {
     let mut leg = shown(name, status, filled);
     leg.side = Side::Sell;
     (leg.limit_price, leg.stop_price) = match role {

@@ -135,8 +135,10 @@ fn what_the_books_have_forgotten_leaves_no_gap() {
         see(&mut books, sequence, OrderStatus::New);
         see(&mut books, sequence - 1, OrderStatus::Replaced);
     }
-    assert!(books.order(&id(0)).is_none());
-    assert_eq!(books.line(&id(orders)).count(), 0, "it begins with the first, which is forgotten");
+    assert!(books.order(&id(1)).is_none() && books.order(&id(99)).is_none());
+    let last = id(orders);
+    let line: Vec<_> = books.line(&last).map(Order::client_id).collect();
+    assert_eq!((line[0], line[line.len() - 1]), (&id(0), &last), "both ends are needed");
     let old = books.order(&id(orders - MAX_CLOSED as u64)).expect("one of the last");
     assert_eq!(books.standing(old).client_id(), &id(orders));
 }

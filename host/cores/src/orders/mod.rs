@@ -6,6 +6,9 @@
 
 mod advance;
 mod books;
+mod closed;
+#[cfg(test)]
+mod closed_tests;
 mod event;
 mod exposure;
 mod fills;
@@ -27,7 +30,8 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
-pub use books::{Applied, BookError, Books, MAX_CLOSED, NewOrder};
+pub use books::{Applied, BookError, Books, NewOrder};
+pub use closed::{MAX_CLOSED, REMEMBERED};
 pub use event::OrderEvent;
 pub use fills::{Execution, Filled};
 pub use lifecycle::{INCONCLUSIVE, OrderState};

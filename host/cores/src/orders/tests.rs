@@ -283,18 +283,6 @@ fn a_dispute_counts_the_worse_of_both_words_and_follows_our_fills() {
     assert_eq!(books.worst_position(&spy), shares(10));
 }
 
-#[test]
-fn closed_orders_are_forgotten_past_the_bound() {
-    let mut books = Books::default();
-    for sequence in 0..=MAX_CLOSED as u64 {
-        let order = request(sequence, Side::Buy, 1);
-        books.record(new_order(order.clone()), at(0)).expect("fresh");
-        books.apply(&order.client_id, &OrderEvent::NotSent).expect("recorded");
-    }
-    assert!(books.order(&request(0, Side::Buy, 1).client_id).is_none());
-    assert!(books.order(&request(1, Side::Buy, 1).client_id).is_some());
-}
-
 /// What the broker does with one order: its executions, and whether the rest is cancelled at the end.
 #[derive(Clone, Debug)]
 struct Plan {

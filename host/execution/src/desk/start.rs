@@ -8,11 +8,11 @@ use sandpit_cores::{
     orders::{OrderEvent, SubBook},
     reconcile::{self, Difference},
 };
-use sandpit_store::Stored;
-use sandpit_types::{BrokerOrder, ClientOrderId};
+use sandpit_store::{OrderRow, Stored};
+use sandpit_types::{BrokerOrder, ClientOrderId, ExecutionId};
 use tokio::time::sleep;
 
-use super::Desk;
+use super::{Desk, stored};
 use crate::{
     DeskError, Reconciled, Review,
     machine::{Action, Outcome},
@@ -120,10 +120,7 @@ impl<B: Broker, R: Review> Desk<B, R> {
             match difference {
                 Difference::Known { client_id, shown } => self.seen(&client_id, shown),
                 Difference::Lost { client_id, shown } => self.lost(&client_id, shown, found).await?,
-                Difference::Foreign { shown } => {
-                    found.foreign += 1;
-                    self.machine.foreigner(&shown, self.clock.now());
-                }
+                Difference::Foreign { shown } => self.stranger(shown, found).await?,
                 Difference::Missing { client_id } => missing.push(client_id),
             }
         }
@@ -197,17 +194,40 @@ impl<B: Broker, R: Review> Desk<B, R> {
             self.seen(id, shown);
             return Ok(());
         }
-        match self.store.order(id).await? {
-            Some((row, executions)) => {
-                let order = rows::stored(row, executions)?;
-                self.machine.restore_late(order, self.clock.now())?;
-                self.seen(id, shown);
-            }
+        match stored(&self.store, id, &shown.id).await? {
+            Some(order) => self.recorded(order, shown)?,
             None => {
                 found.adopted += 1;
                 self.machine.adopt(id, &shown, self.clock.now());
             }
         }
+        Ok(())
+    }
+
+    /// The broker has an order open that does not say that it is ours: a leg, for one, has no name of ours.
+    async fn stranger(&mut self, shown: BrokerOrder, found: &mut Reconciled) -> Result<(), DeskError> {
+        match self.store.order_at_broker(&shown.id).await? {
+            Some(order) => self.recorded(order, shown)?,
+            None => {
+                found.foreign += 1;
+                self.machine.not_recorded(&shown.id, self.clock.now());
+                self.machine.foreigner(&shown, self.clock.now());
+            }
+        }
+        Ok(())
+    }
+
+    /// The store has it, under whatever name of ours.
+    fn recorded(
+        &mut self,
+        (row, executions): (OrderRow, BTreeSet<ExecutionId>),
+        shown: BrokerOrder,
+    ) -> Result<(), DeskError> {
+        let id = row.request.client_id.clone();
+        if self.machine.books.order(&id).is_none() {
+            self.machine.restore_late(rows::stored(row, executions)?, self.clock.now())?;
+        }
+        self.seen(&id, shown);
         Ok(())
     }
 

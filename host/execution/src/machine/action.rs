@@ -45,7 +45,13 @@ pub(crate) enum Action {
     ReadAccount,
     ReadPositions,
     ReadActivities(MarketTime),
-    Fetch(ClientOrderId),
+    /// An order by our id from the store, or by the broker's: it may be there under another name of ours.
+    Fetch {
+        id: ClientOrderId,
+        broker_id: BrokerOrderId,
+    },
+    /// An order from the store that only the broker's id is known of.
+    Recall(BrokerOrderId),
     Tell(DeskOutput),
 }
 
@@ -85,6 +91,10 @@ pub(crate) enum Outcome {
     Activities(Result<Vec<Activity>, BrokerError>),
     Fetched {
         id: ClientOrderId,
+        result: Result<Fetched, StoreError>,
+    },
+    Recalled {
+        broker_id: BrokerOrderId,
         result: Result<Fetched, StoreError>,
     },
 }

@@ -154,7 +154,10 @@ impl<R: Review> Machine<R> {
                 }
                 Deed::Fill { .. } if known.has(row) => true,
                 Deed::Fill { order, .. } => match self.books.by_broker_id(order).cloned() {
-                    Some(id) => self.take_fill(&id, row, now),
+                    Some(id) => {
+                        self.rows.others.remove(order);
+                        self.take_fill(&id, row, now)
+                    }
                     None => self.take_strange_fill(&mut known, row, &mut room, now),
                 },
             };
@@ -210,7 +213,7 @@ impl<R: Review> Machine<R> {
     ) -> bool {
         let Deed::Fill { order, symbol, side, qty, price, .. } = &row.deed else { return true };
         let Some(&since) = self.rows.others.get(order) else {
-            if *room > 0 && self.rows.asking.insert(order.clone()) {
+            if self.is_unrecorded(order, None, now) && *room > 0 && self.rows.asking.insert(order.clone()) {
                 *room -= 1;
                 self.rows.asked += 1;
                 self.actions.push(Action::Identify(order.clone()));

@@ -34,7 +34,10 @@ impl<R: Review> Machine<R> {
 
     /// Reports an order that is not ours, once, and leaves it alone.
     pub(crate) fn foreigner(&mut self, shown: &BrokerOrder, now: MarketTime) {
-        if self.may_be_leg(shown, now) || self.may_be_successor(shown) {
+        if self.may_be_leg(shown, now)
+            || self.may_be_successor(shown)
+            || !self.is_unrecorded(&shown.id, Some(shown), now)
+        {
             return;
         }
         if self.foreign.len() >= MAX_FOREIGN {
@@ -61,16 +64,14 @@ impl<R: Review> Machine<R> {
     }
 
     pub(super) fn stranger(&mut self, id: &ClientOrderId, event: &OrderEvent) {
-        if event.shown().is_none() {
-            return;
-        }
+        let Some(shown) = event.shown() else { return };
         if let Some(kept) = self.fetching.get_mut(id) {
             if kept.len() < MAX_KEPT {
                 kept.push(event.clone());
             }
         } else if self.fetching.len() < MAX_FETCHING {
             self.fetching.insert(id.clone(), vec![event.clone()]);
-            self.actions.push(Action::Fetch(id.clone()));
+            self.actions.push(Action::Fetch { id: id.clone(), broker_id: shown.id.clone() });
         }
     }
 
@@ -82,30 +83,27 @@ impl<R: Review> Machine<R> {
     ) {
         let events = self.fetching.remove(id).unwrap_or_default();
         let is_new = matches!(result, Ok(None));
-        let is_known = match result {
+        // Its name: the store may have it under another one.
+        let name = match result {
             // It came by another way meanwhile.
-            Ok(_) if self.books.order(id).is_some() => Ok(()),
-            Ok(Some((row, executions))) => match rows::stored(row, executions) {
-                Ok(stored) => self.restore_late(stored, now).map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            },
+            Ok(_) if self.books.order(id).is_some() => Some(id.clone()),
+            Ok(Some(found)) => self.take_recorded(found, now),
             Ok(None) => {
                 if let Some(shown) = events.iter().find_map(OrderEvent::shown) {
                     self.adopt(id, shown, now);
                 }
-                Ok(())
+                self.books.order(id).map(|_| id.clone())
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => {
+                self.alert(format!("order {id} cannot be taken into the books: {error}"), now);
+                None
+            }
         };
-        match is_known {
-            Ok(()) if self.books.order(id).is_some() => {
-                for event in &events {
-                    self.absorb(id, event, now, "found");
-                }
-                self.ask_for_legs(id, is_new, now);
+        if let Some(name) = name {
+            for event in &events {
+                self.absorb(&name, event, now, "found");
             }
-            Ok(()) => {}
-            Err(error) => self.alert(format!("order {id} cannot be taken into the books: {error}"), now),
+            self.ask_for_legs(&name, is_new, now);
         }
         self.fetching_legs.remove(id);
     }

@@ -14,6 +14,7 @@ mod pace;
 mod pacing;
 mod pause;
 mod quality;
+mod recall;
 mod storm;
 mod venue;
 mod world;

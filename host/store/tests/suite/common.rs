@@ -82,7 +82,7 @@ pub(crate) fn change(row: &OrderRow, state: &str, is_open: bool) -> OrderChange 
         client_id: row.request.client_id.clone(),
         state: state.into(),
         is_open,
-        broker_id: Some(BrokerOrderId::new("b1")),
+        broker_id: Some(BrokerOrderId::new(format!("b{}", row.request.client_id.sequence))),
         filled_qty: "4".parse().expect("qty"),
         filled_notional: "669.64".parse().expect("usd"),
         time: MarketTime::from_secs(1),

@@ -127,6 +127,11 @@ async fn what_is_committed_is_there_after_a_death() {
         let (closed, executions) =
             store.order(&second.request.client_id).await.expect("reads").expect("is there");
         assert!(!closed.is_open && executions.len() == 1);
+        let at_broker = closed.broker_id.clone().expect("the broker has it");
+        let found = store.order_at_broker(&at_broker).await.expect("reads");
+        assert_eq!(found, Some((closed, executions)), "by the broker's id");
+        let nobody = BrokerOrderId::new("somebody-else");
+        assert_eq!(store.order_at_broker(&nobody).await.expect("reads"), None);
         assert!(store.order(&order(3).request.client_id).await.expect("reads").is_none());
         store.close().await;
     })

@@ -253,6 +253,7 @@ fn agree(world: &World, may_miss: bool) -> Result<(), TestCaseError> {
     prop_assert_eq!(world.machine.books.open_count(), 0, "open in the books, over at the broker");
     prop_assert_eq!(world.machine.books.position(&spy()), world.venue.position());
     prop_assert_eq!(world.machine.books.disputed(&spy()), None);
+    prop_assert_eq!(world.machine.books.frozen(), None, "money that nothing explains");
     let stored = world.disk.sub_books.get(&(name(), spy())).map_or(Qty::ZERO, |row| row.qty);
     prop_assert_eq!(stored, world.venue.position(), "the disk is behind");
     let mut told = std::collections::BTreeMap::<_, Qty>::new();

@@ -21,10 +21,13 @@ use sandpit_types::{
 };
 
 use super::{
-    Action, Machine, Outcome,
+    Action, Fetched, Machine, Outcome,
     venue::{Sent, Venue},
 };
 use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review, machine::Books, rows};
+
+/// Orders are asked for from so long before the newest record.
+const LOST_BEFORE: Duration = secs(600);
 
 pub(super) const TIME_TO_LIVE: Duration = secs(30);
 
@@ -309,6 +312,20 @@ impl Disk {
         facts
     }
 
+    /// When the newest order, fill or equity was written.
+    fn newest(&self) -> MarketTime {
+        let orders = self.orders.values().map(|row| row.recorded_at);
+        let equity = self.story.iter().filter_map(|record| match record {
+            Record::Equity { time, .. } => Some(*time),
+            _ => None,
+        });
+        orders.chain(equity).max().unwrap_or(MarketTime::EPOCH)
+    }
+
+    fn at_broker(&self, broker_id: &BrokerOrderId) -> Option<&OrderRow> {
+        self.orders.values().find(|row| row.broker_id.as_ref() == Some(broker_id))
+    }
+
     pub(super) fn executions(&self, id: &ClientOrderId) -> BTreeSet<ExecutionId> {
         self.fills.iter().filter(|(owner, _)| owner == id).map(|(_, execution)| execution.clone()).collect()
     }
@@ -319,6 +336,8 @@ pub(super) struct World {
     pub(super) venue: Venue,
     pub(super) disk: Disk,
     pub(super) disk_works: bool,
+    /// Whether the store answers questions.
+    pub(super) reads_work: bool,
     pub(super) network_works: bool,
     pub(super) activities_work: bool,
     pub(super) positions_work: bool,
@@ -354,6 +373,7 @@ impl World {
             venue: Venue::default(),
             disk: Disk::default(),
             disk_works: true,
+            reads_work: true,
             network_works: true,
             activities_work: true,
             positions_work: true,
@@ -524,11 +544,16 @@ impl World {
 
     /// What the disk has lost the broker shows.
     fn adopt_forgotten(&mut self) {
+        let since = self.disk.newest() - LOST_BEFORE;
         for index in 0..self.venue.orders.len() {
             let shown = self.venue.whole(index);
+            if shown.status.is_terminal() && shown.submitted_at < since {
+                continue;
+            }
             let id = self.machine.name_of(&shown);
             let Some(id) = id else { continue };
-            match self.disk.orders.get(&id).cloned() {
+            let row = self.disk.orders.get(&id).or_else(|| self.disk.at_broker(&shown.id));
+            match row.cloned() {
                 _ if self.machine.books.order(&id).is_some() => {
                     self.machine.absorb(&id, &OrderEvent::Snapshot(shown), self.now, "seen");
                 }
@@ -616,12 +641,26 @@ impl World {
                 let works = asked().and(if self.positions_work { Ok(()) } else { Err(unavailable()) });
                 Outcome::Positions(works.map(|()| vec![self.position()]))
             }
-            Action::Fetch(id) => {
-                let row = self.disk.orders.get(&id).cloned();
-                let result = Ok(row.map(|row| (row, self.disk.executions(&id))));
+            Action::Fetch { id, broker_id } => {
+                let row = self.disk.orders.get(&id).or_else(|| self.disk.at_broker(&broker_id));
+                let result = self.read(row.cloned());
                 Outcome::Fetched { id, result }
             }
+            Action::Recall(broker_id) => {
+                let result = self.read(self.disk.at_broker(&broker_id).cloned());
+                Outcome::Recalled { broker_id, result }
+            }
         })
+    }
+
+    fn read(&self, row: Option<OrderRow>) -> Result<Fetched, StoreError> {
+        if !self.reads_work {
+            return Err(StoreError::Read { cause: "the server is away".into() });
+        }
+        Ok(row.map(|row| {
+            let executions = self.disk.executions(&row.request.client_id);
+            (row, executions)
+        }))
     }
 
     fn post(&mut self, request: &OrderRequest) -> Result<BrokerOrder, BrokerError> {
