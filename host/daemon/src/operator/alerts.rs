@@ -1,20 +1,23 @@
 //! `sandpit alerts`: what fires, the table of signals for other programs, and a test of the ways out.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::{Args, Subcommand, ValueEnum};
 use sandpit_contract::Exit;
-use sandpit_monitor::rules::{documents, prometheus};
+use sandpit_monitor::rules::{Table, documents, prometheus};
 use sandpit_types::MarketTime;
 use serde_json::{Value, json};
 
-use super::{Common, Told, ask, config};
+use super::{CONFIG, Common, Told, ask, config};
 use crate::{ambient, run::Failure};
 
 /// What fires of the rules of a running host.
 ///
-/// What fires reaches a human through the watchdog. `--format` needs no host: it prints the table of signals
-/// as a file for another program.
+/// What fires reaches a human through the watchdog. `--format` needs no host: it prints the table of signals,
+/// with the thresholds of `[alerts]` in the configuration if there is one, as a file for another program.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct AlertsArgs {
@@ -41,7 +44,8 @@ enum AlertsAction {
 enum Format {
     /// A rule file for Prometheus.
     Prometheus,
-    /// Unit tests of it for promtool; they look for it as `rules.yml` beside them.
+    /// Unit tests of it for promtool; they look for it as `rules.yml` beside them. Signals with a threshold
+    /// of your own are left out.
     PrometheusTests,
     /// A dashboard for Grafana.
     Grafana,
@@ -60,7 +64,7 @@ pub(super) fn alerts(args: &AlertsArgs) -> Result<Told, Failure> {
     match (&args.action, args.format) {
         (Some(AlertsAction::Test { config }), _) => test(config),
         (None, Some(format)) => {
-            let text = written(format);
+            let text = written(format, &in_force(&args.common)?);
             let json = json!({ "text": text });
             Ok(Told { text, json, exit: Exit::Ok })
         }
@@ -68,11 +72,19 @@ pub(super) fn alerts(args: &AlertsArgs) -> Result<Told, Failure> {
     }
 }
 
-fn written(format: Format) -> String {
+/// The thresholds of the configuration. Where none was installed and none is named, those of the program.
+fn in_force(common: &Common) -> Result<Table, Failure> {
+    if common.config == Path::new(CONFIG) && !common.config.exists() {
+        return Ok(Table::default());
+    }
+    Ok(config(common)?.alerts)
+}
+
+fn written(format: Format, table: &Table) -> String {
     match format {
-        Format::Prometheus => prometheus::rules(),
-        Format::PrometheusTests => prometheus::tests("rules.yml", prometheus::Pace::Minutes),
-        Format::Grafana => documents::dashboard(),
+        Format::Prometheus => prometheus::rules(table),
+        Format::PrometheusTests => prometheus::tests("rules.yml", prometheus::Pace::Minutes, table),
+        Format::Grafana => documents::dashboard(table),
         Format::Telegraf => documents::telegraf(),
         Format::Markdown => documents::markdown(),
     }
@@ -141,7 +153,7 @@ mod tests {
     #[test]
     fn every_format_is_something() {
         for format in Format::value_variants() {
-            assert!(written(*format).len() > 500);
+            assert!(written(*format, &Table::default()).len() > 500);
         }
     }
 }

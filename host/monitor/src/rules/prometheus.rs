@@ -16,19 +16,20 @@ use std::{fmt::Write, time::Duration};
 pub use self::cases::Pace;
 use self::cases::{CASES, Case};
 use super::{
+    Table,
     sentence::amount,
     signal::{Action, Departure, HOURS_AT_LEAST, Side, Signal, Source, Test, Unit},
     table,
 };
 
-/// The rule file, YAML.
-pub fn rules() -> String {
+/// The rule file, YAML: of the signals that are judged, with the thresholds in force.
+pub fn rules(table: &Table) -> String {
     let mut out = String::from(
         "# Made by `sandpit alerts --format prometheus` from the table of signals. Scrape the host and the\n\
          # watchdog every 15 s, the host with the panel's token: without it there is no money to judge.\n\
          groups:\n- name: sandpit\n  rules:\n",
     );
-    for signal in table::signals() {
+    for signal in table.signals() {
         if let (Test::Usual(_), Source::Value(value, _)) = (signal.test, signal.source) {
             let _ = writeln!(out, "  - record: {}\n    expr: {}", record(signal), quoted(value));
         }
@@ -40,14 +41,16 @@ pub fn rules() -> String {
 }
 
 /// Unit tests of the rule file that lies at `rules_file`, YAML: for each signal one case that fires and one
-/// that does not. Those of either pace make a file.
-pub fn tests(rules_file: &str, pace: Pace) -> String {
+/// that does not. Those of either pace make a file. Their figures are made for the thresholds that come
+/// with the program: signals that are judged by others are left out.
+pub fn tests(rules_file: &str, pace: Pace, table: &Table) -> String {
     let step = match pace {
         Pace::Minutes => "15s",
         Pace::Days => "1h",
     };
     let mut out = format!("rule_files:\n- {}\nevaluation_interval: {step}\ntests:\n", quoted(rules_file));
-    for case in CASES.iter().filter(|case| case.pace == pace) {
+    let is_as_it_came = |case: &&Case| table.signals().any(|signal| signal == table::signal(case.id));
+    for case in CASES.iter().filter(|case| case.pace == pace).filter(is_as_it_came) {
         test(&mut out, case, case.firing, 1);
         test(&mut out, case, case.quiet, 0);
     }
@@ -92,7 +95,7 @@ pub(super) fn condition(signal: &Signal) -> Option<String> {
     let fill = |text: &str| text.replace("{window}", &window);
     match signal.source {
         Source::BuiltInOnly => None,
-        Source::Condition(condition) => Some(fill(condition)),
+        Source::Condition(condition) => Some(condition.replace("{limit}", &limit_within(signal))),
         Source::Value(value, enough) => match signal.test {
             Test::Usual(departure) => Some(unusual(signal, departure)),
             Test::Share { at_least, .. } | Test::Quantile { at_least, .. } => {
@@ -106,6 +109,14 @@ pub(super) fn condition(signal: &Signal) -> Option<String> {
             | Test::Drawdown { .. }
             | Test::Surge { .. } => Some(format!("({}) {}", fill(value), limit(signal))),
         },
+    }
+}
+
+/// The threshold as a part of a condition: where that is how long something stands still, a span of time.
+fn limit_within(signal: &Signal) -> String {
+    match signal.test {
+        Test::Stall => span(Duration::from_secs_f64(signal.limit.ceil())),
+        _ => signal.limit.to_string(),
     }
 }
 

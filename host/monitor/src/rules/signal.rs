@@ -190,7 +190,8 @@ pub enum Hour {
     Mean,
 }
 
-/// Where Prometheus finds the same. `{window}` stands for the signal's window.
+/// Where Prometheus finds the same. `{window}` stands for the signal's window, in a condition `{limit}` for
+/// its threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// An expression of the value, and one of how much there is to judge, empty when it does not matter.

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::super::{
+    Table,
     prometheus::{record, span},
     signal::{Severity, Side, Signal, Source, Test, Unit},
-    table,
 };
 
 /// It never changes, so that a newer dashboard takes the older one's place.
@@ -14,10 +14,10 @@ const WIDTH: u64 = 8;
 const HEIGHT: u64 = 7;
 const COLUMNS: u64 = 3;
 
-/// The dashboard, JSON.
-pub fn dashboard() -> String {
+/// The dashboard, JSON: of the signals that are judged, with the thresholds in force.
+pub fn dashboard(table: &Table) -> String {
     let mut panels = vec![firing()];
-    panels.extend(table::signals().zip(0..).map(|(signal, at)| panel(signal, at)));
+    panels.extend(table.signals().zip(0..).map(|(signal, at)| panel(signal, at)));
     let dashboard = json!({
         "uid": UID,
         "title": "Sandpit: signals",
@@ -125,11 +125,21 @@ mod tests {
     use std::{collections::BTreeSet, fmt::Write as _, fs, process::Command};
 
     use super::*;
-    use crate::rules::prometheus::condition;
+    use crate::rules::{Own, prometheus::condition, table};
+
+    #[test]
+    fn a_threshold_of_an_operator_is_the_line_that_is_drawn() {
+        let own = Own { threshold: Some(0.001), enabled: None };
+        let table = Table::with(&[("slippage".to_owned(), own)].into()).expect("it may be");
+        let dashboard: Value = serde_json::from_str(&dashboard(&table)).expect("JSON");
+        let panels = dashboard["panels"].as_array().expect("panels");
+        let panel = panels.iter().find(|panel| panel["title"] == "slippage").expect("it is judged");
+        assert_eq!(panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"], 0.001);
+    }
 
     #[test]
     fn every_signal_has_its_panel_and_no_two_lie_on_each_other() {
-        let dashboard: Value = serde_json::from_str(&dashboard()).expect("JSON");
+        let dashboard: Value = serde_json::from_str(&dashboard(&Table::default())).expect("JSON");
         assert_eq!(dashboard["uid"], UID);
         let panels = dashboard["panels"].as_array().expect("panels");
         assert_eq!(panels.len(), table::signals().count() + 1);
@@ -162,7 +172,7 @@ mod tests {
             let _ = writeln!(std::io::stderr().lock(), "SKIPPED, promtool is not on the PATH");
             return;
         }
-        let dashboard: Value = serde_json::from_str(&dashboard()).expect("JSON");
+        let dashboard: Value = serde_json::from_str(&dashboard(&Table::default())).expect("JSON");
         let mut rules = String::from("groups:\n- name: panels\n  rules:\n");
         for (at, panel) in dashboard["panels"].as_array().expect("panels").iter().enumerate() {
             let expression = panel["targets"][0]["expr"].as_str().expect("an expression");

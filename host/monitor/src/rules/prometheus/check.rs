@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     HistogramFigures, LoopFigures, PositionFigures, QualityFigures, StepFigures, StrategyFigures,
     StreamFigures, WindowFigures, metrics,
-    rules::{AnswerCounts, CostCounts, FillCounts},
+    rules::{AnswerCounts, CostCounts, FillCounts, Own},
     snapshot::{BudgetFigures, Snapshot},
 };
 
@@ -44,7 +44,7 @@ fn words(text: &str) -> BTreeSet<&str> {
 fn every_metric_of_a_rule_exists() {
     let page = metrics::render(&everything(), metrics::Money::Told);
     let shown: BTreeSet<_> = page.lines().filter(|line| !line.starts_with('#')).flat_map(words).collect();
-    let rules = rules();
+    let rules = rules(&Table::default());
     let used: BTreeSet<_> =
         rules.lines().filter(|line| line.trim_start().starts_with("expr:")).flat_map(words).collect();
     assert!(used.len() > 20, "{used:?}");
@@ -75,20 +75,53 @@ fn every_rule_has_its_two_cases() {
 }
 
 #[test]
-fn thresholds_within_conditions_are_those_of_the_table() {
-    for signal in table::signals() {
-        let Source::Condition(condition) = signal.source else { continue };
-        match signal.test {
-            Test::Stall => {
-                assert!(condition.contains(&format!("[{}]", span(Duration::from_secs_f64(signal.limit)))))
+fn thresholds_within_conditions_are_those_in_force() {
+    for signal in table::signals().filter(|signal| matches!(signal.source, Source::Condition(_))) {
+        for limit in [signal.limit, 7.0] {
+            let signal = Signal { limit, ..*signal };
+            let condition = condition(&signal).expect("it has one");
+            match signal.test {
+                Test::Stall => {
+                    assert!(condition.contains(&format!("[{}]", span(Duration::from_secs_f64(limit)))))
+                }
+                Test::Surge { at_least } => {
+                    assert!(condition.contains(&format!("> {limit} * quantile_over_time(0.5")));
+                    assert!(condition.contains(&format!("> {at_least} and")), "{condition}");
+                    assert!(condition.contains(&format!(">= {HOURS_AT_LEAST}")));
+                }
+                other => panic!("{other:?} can be given as a value"),
             }
-            Test::Surge { at_least } => {
-                assert!(condition.contains(&format!("> {} * quantile_over_time(0.5", signal.limit)));
-                assert!(condition.contains(&format!("> {at_least} and")), "{condition}");
-                assert!(condition.contains(&format!(">= {HOURS_AT_LEAST}")));
-            }
-            other => panic!("{other:?} can be given as a value"),
         }
+    }
+}
+
+/// A threshold of its own for every signal that may have one, and one that is not judged.
+fn own() -> Table {
+    let own = Table::default().in_force().into_iter().filter_map(|(name, own)| {
+        let signal = table::signals().find(|signal| signal.name == name).expect("of the table");
+        // Of what fires above zero nothing is tighter.
+        let threshold = own.threshold.filter(|limit| *limit > 0.0).map(|limit| match signal.side {
+            Side::Above => limit * 0.5,
+            Side::Below => 1.0 - (1.0 - limit) * 0.5,
+        });
+        let enabled = Some(name != "budget-use");
+        threshold.map(|_| (name, Own { threshold, enabled }))
+    });
+    Table::with(&own.collect()).expect("all are tighter")
+}
+
+#[test]
+fn thresholds_of_an_operator_are_in_the_rules_and_their_cases_are_not() {
+    let (own, text) = (own(), rules(&own()));
+    assert!(!text.contains("SandpitBudgetUse"), "it is not judged");
+    for signal in own.signals() {
+        let Some(condition) = condition(signal) else { continue };
+        assert!(text.contains(&quoted(&condition)), "{}: {condition}", signal.name);
+        let moved = *signal != *table::signal(signal.id);
+        let is_told = condition != super::condition(table::signal(signal.id)).expect("the same");
+        assert_eq!(moved, is_told, "{}: {condition}", signal.name);
+        let tests = [Pace::Minutes, Pace::Days].map(|pace| tests("rules.yml", pace, &own)).concat();
+        assert_eq!(tests.contains(&format!("- name: {} fires", signal.name)), !moved, "{}", signal.name);
     }
 }
 
@@ -116,10 +149,13 @@ fn promtool_accepts_the_rules_and_their_tests() {
         assert!(out.status.success(), "promtool {arguments:?} {}:\n{told}", path.display());
         told
     };
-    let told = check(&["check", "rules"], &write("rules.yml", rules()));
-    let count = rules().matches("- alert:").count() + rules().matches("- record:").count();
-    assert!(told.contains(&format!("{count} rules found")), "{told}");
-    for (name, pace) in [("minutes.yml", Pace::Minutes), ("days.yml", Pace::Days)] {
-        check(&["test", "rules"], &write(name, tests("rules.yml", pace)));
+    for table in [own(), Table::default()] {
+        let rules = rules(&table);
+        let told = check(&["check", "rules"], &write("rules.yml", rules.clone()));
+        let count = rules.matches("- alert:").count() + rules.matches("- record:").count();
+        assert!(told.contains(&format!("{count} rules found")), "{told}");
+        for (name, pace) in [("minutes.yml", Pace::Minutes), ("days.yml", Pace::Days)] {
+            check(&["test", "rules"], &write(name, tests("rules.yml", pace, &table)));
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Signal] = &[
         severity: Critical,
         to_do: "Read `sandpit status` and the log of the host; the watchdog replaces a host that hangs.",
         source: Condition(
-            "increase(sandpit_loop_progress_total[1m]) == 0 or absent(sandpit_loop_progress_total)",
+            "increase(sandpit_loop_progress_total[{limit}]) == 0 or absent(sandpit_loop_progress_total)",
         ),
         ..ROW
     },

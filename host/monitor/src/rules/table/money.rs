@@ -114,7 +114,7 @@ pub(super) const ROWS: &[Signal] = &[
         clears: 2.5,
         to_do: "Look at what it does in `sandpit orders`, and pause it if nobody knows why.",
         source: Condition(
-            "increase(sandpit_strategy_orders_total[1h]) > 3 * quantile_over_time(0.5, \
+            "increase(sandpit_strategy_orders_total[1h]) > {limit} * quantile_over_time(0.5, \
              (increase(sandpit_strategy_orders_total[1h]) > 0)[7d:1h] offset 1h) \
              and increase(sandpit_strategy_orders_total[1h]) > 20 \
              and count_over_time((increase(sandpit_strategy_orders_total[1h]) > 0)[7d:1h] offset 1h) >= 24",
