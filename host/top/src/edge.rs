@@ -99,8 +99,9 @@ pub fn run(host: &Host, look: Look) -> io::Result<Ended> {
     }
 }
 
-/// One picture of what a host says of itself, as high as it has to be.
-pub fn picture(host: &Value, width: u16) -> String {
+/// One picture of what a host says of itself, as high as it has to be, and without a `width` (columns) as
+/// wide.
+pub fn picture(host: &Value, width: Option<u16>) -> String {
     let mut top = Top::default();
     top.on(Input::Shown(Ok(Box::new(Shown::read(host)))), 0);
     view::text(&top, 0, width)

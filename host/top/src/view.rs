@@ -26,6 +26,12 @@ const HEAD: u16 = 2;
 const FOOT: u16 = 1;
 /// Columns that a cell may take which is not the last of its row.
 const MAX_CELL: usize = 34;
+/// The same of a picture that is no screen.
+const MAX_TEXT: usize = 1_000;
+/// Columns between two cells.
+const GAP: u16 = 2;
+/// Columns that a picture has at least.
+const LEAST_WIDE: u16 = 100;
 
 /// What the keys do.
 const HELP: [&str; 12] = [
@@ -63,6 +69,11 @@ impl Look {
 
 /// Draws all of it as it is at `now_ms`, a moment of the clock that [`Top::on`] is told.
 pub fn draw(top: &Top, look: Look, now_ms: u64, area: Rect, buffer: &mut Buffer) {
+    draw_cut(top, look, now_ms, MAX_CELL, area, buffer);
+}
+
+/// The same with cells of at most so many columns.
+fn draw_cut(top: &Top, look: Look, now_ms: u64, most: usize, area: Rect, buffer: &mut Buffer) {
     for (at, (text, tone)) in top_lines(top, now_ms, area.width).into_iter().enumerate() {
         let row = area.y + u16::try_from(at).unwrap_or(u16::MAX);
         if row < area.bottom() {
@@ -75,7 +86,7 @@ pub fn draw(top: &Top, look: Look, now_ms: u64, area: Rect, buffer: &mut Buffer)
     for pane in Pane::ALL {
         let height = heights[pane.at()];
         if height > 0 {
-            draw_pane(top, pane, look, Rect { y: row, height, ..area }, buffer);
+            draw_pane(top, pane, look, most, Rect { y: row, height, ..area }, buffer);
         }
         row += height;
     }
@@ -90,7 +101,7 @@ pub fn draw(top: &Top, look: Look, now_ms: u64, area: Rect, buffer: &mut Buffer)
     }
 }
 
-fn draw_pane(top: &Top, pane: Pane, look: Look, area: Rect, buffer: &mut Buffer) {
+fn draw_pane(top: &Top, pane: Pane, look: Look, most: usize, area: Rect, buffer: &mut Buffer) {
     let rows = top.rows(pane);
     let is_focus = top.focus() == pane;
     let title = format!(" {} {} ({}) ", pane.at() + 1, pane.title(), rows.len());
@@ -111,8 +122,11 @@ fn draw_pane(top: &Top, pane: Pane, look: Look, area: Rect, buffer: &mut Buffer)
         TableRow::new(cells.map(|(text, head)| cell(text, head.starts_with(' ')))).style(look.tone(row.tone))
     });
     let mark = if is_focus { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
-    let table =
-        Table::new(body, widths(heads, rows)).header(head).column_spacing(2).row_highlight_style(mark);
+    let mut widths: Vec<_> = widths(heads, rows, most).into_iter().map(Constraint::Length).collect();
+    if let Some(last) = widths.last_mut() {
+        *last = Constraint::Fill(1);
+    }
+    let table = Table::new(body, widths).header(head).column_spacing(GAP).row_highlight_style(mark);
     let visible = usize::from(below.height).saturating_sub(1);
     let picked = top.picked(pane);
     let first = picked.unwrap_or(0).saturating_sub(visible / 2).min(rows.len().saturating_sub(visible));
@@ -125,18 +139,14 @@ fn cell(text: &str, is_number: bool) -> Cell<'static> {
     Cell::from(if is_number { line.right_aligned() } else { line })
 }
 
-/// As wide as their texts; the last one has what is left.
-fn widths(heads: &[&str], rows: &[Row]) -> Vec<Constraint> {
+/// As wide as their texts, but for those of more than `most` columns.
+fn widths(heads: &[&str], rows: &[Row], most: usize) -> Vec<u16> {
     let width = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.cells.get(at)).map(|text| Span::raw(text).width());
         let widest = cells.chain([heads[at].trim_start().len()]).max().unwrap_or(0);
-        u16::try_from(widest.min(MAX_CELL)).unwrap_or(u16::MAX)
+        u16::try_from(widest.min(most)).unwrap_or(u16::MAX)
     };
-    let mut widths: Vec<Constraint> = (0..heads.len()).map(|at| Constraint::Length(width(at))).collect();
-    if let Some(last) = widths.last_mut() {
-        *last = Constraint::Fill(1);
-    }
-    widths
+    (0..heads.len()).map(width).collect()
 }
 
 /// Before everything else, in the middle.
@@ -161,12 +171,19 @@ fn draw_box(title: &str, lines: &[String], look: Look, area: Rect, buffer: &mut 
     Paragraph::new(text).wrap(Wrap { trim: false }).block(block).render(place, buffer);
 }
 
-/// All of it as text, as high as it needs to be.
-pub(crate) fn text(top: &Top, now_ms: u64, width: u16) -> String {
-    let high = HEAD + FOOT + wanted(top).iter().sum::<u16>();
-    let area = Rect { x: 0, y: 0, width, height: high };
+/// All of it as text, as high as it needs to be, and without a `width` as wide: then nothing is cut.
+pub(crate) fn text(top: &Top, now_ms: u64, width: Option<u16>) -> String {
+    let height = HEAD + FOOT + wanted(top).iter().sum::<u16>();
+    let width = width.unwrap_or_else(|| {
+        let row = |pane: Pane| {
+            let widths = widths(pane.heads(), top.rows(pane), MAX_TEXT);
+            widths.iter().sum::<u16>() + GAP * u16::try_from(widths.len()).unwrap_or(0)
+        };
+        Pane::ALL.into_iter().map(row).max().unwrap_or(0).max(LEAST_WIDE)
+    });
+    let area = Rect { x: 0, y: 0, width, height };
     let mut buffer = Buffer::empty(area);
-    draw(top, Look { has_colour: false }, now_ms, area, &mut buffer);
+    draw_cut(top, Look { has_colour: false }, now_ms, MAX_TEXT, area, &mut buffer);
     lines(&buffer).join("\n")
 }
 

@@ -11,7 +11,7 @@ use sandpit_contract::Exit;
 use sandpit_control::{Deed, Scope};
 use sandpit_top::{Act, Ended, Host, Look};
 
-use super::{CONFIG, ask, change, table};
+use super::{CONFIG, ask, change};
 use crate::{ambient, config::Config, run::Failure};
 
 /// Columns of a picture whose width nobody says.
@@ -43,7 +43,7 @@ pub(super) fn top(args: &TopArgs) -> Result<Exit, Failure> {
         // Asked here, so that what a failure means is known.
         let host = ask::snapshot(&config)?;
         let width = environment.get("COLUMNS").and_then(|columns| columns.parse().ok());
-        let width = width.unwrap_or(u16::try_from(table::WIDTH).unwrap_or(LEAST_WIDTH)).max(LEAST_WIDTH);
+        let width = width.map(|width: u16| width.max(LEAST_WIDTH));
         println!("{}", sandpit_top::picture(&host, width));
         return Ok(Exit::Ok);
     }

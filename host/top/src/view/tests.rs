@@ -2,7 +2,7 @@ use ratatui::{Terminal, backend::TestBackend};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Input, Key, Shown};
+use crate::{Act, Effect, Input, Key, Shown};
 
 fn host() -> Value {
     let order = |number: u32| {
@@ -198,8 +198,55 @@ fn without_colours_nothing_is_coloured_and_what_matters_is_still_marked() {
 
 #[test]
 fn a_picture_has_every_row() {
-    let text = crate::picture(&host(), 100);
+    let text = crate::picture(&host(), Some(100));
     assert!(text.contains("sp-sma_cross-00000000000000ff-2") && text.contains("slippage"), "{text}");
-    let wide = crate::picture(&json!({"strategies": [{"name": "日本", "state": "running"}]}), 60);
+    let wide = crate::picture(&json!({"strategies": [{"name": "日本", "state": "running"}]}), Some(60));
     assert!(wide.contains("日本      running"), "wide letters take two columns:\n{wide}");
+}
+
+#[test]
+fn a_picture_of_no_width_cuts_nothing() {
+    let mut host = host();
+    let name = "a_strategy_whose_name_is_as_long_as_names_may_be";
+    let order = format!("sp-{name}-00000000000000ff-18446744073709551615");
+    let sentence = "It is as it is. ".repeat(20).trim().to_owned();
+    host["open_orders"][1]["client_order_id"] = order.clone().into();
+    host["strategies"][0]["name"] = name.into();
+    host["alerts"][0]["sentence"] = sentence.clone().into();
+    let text = crate::picture(&host, None);
+    for whole in [order.as_str(), name, sentence.as_str()] {
+        assert!(text.contains(whole), "{whole} is not whole in\n{text}");
+    }
+    assert!(!crate::picture(&host, Some(100)).contains(&order), "a width that is given is kept");
+}
+
+/// What the eye finds marked is what the key means: the row in reverse is the one that is asked about.
+#[test]
+fn the_row_that_is_marked_is_the_one_that_is_cancelled() {
+    let mut host = host();
+    let order = |number: u32| {
+        let mut order = host["open_orders"][0].clone();
+        order["client_order_id"] = format!("sp-sma_cross-00000000000000ff-{number}").into();
+        order
+    };
+    let orders: Vec<Value> = (1..=40).map(order).collect();
+    host["open_orders"] = orders.into();
+    for steps in [0, 1, 7, 25, 39, 60] {
+        let mut top = top(&host);
+        press(&mut top, "2");
+        for _ in 0..steps {
+            top.on(Input::Key(Key::Down), 10_000);
+        }
+        let screen = screen(&top, 10_400, 120, 30);
+        let buffer = screen.backend().buffer();
+        let is_marked =
+            |row: &u16| (0..60).all(|column| buffer[(column, *row)].modifier.contains(Modifier::REVERSED));
+        let marked: Vec<String> =
+            (0..30).filter(is_marked).map(|row| lines(buffer)[usize::from(row)].clone()).collect();
+        let [marked] = marked.as_slice() else { panic!("{steps}: {marked:?}") };
+        let (first, y) = (Input::Key(Key::Char('c')), Input::Key(Key::Char('y')));
+        top.on(first, 10_000);
+        let Effect::Do(Act::Cancel { order, .. }) = top.on(y, 10_000) else { panic!("{steps}: nothing") };
+        assert!(marked.split_whitespace().any(|word| word == order), "{steps}: {order} is not in {marked}");
+    }
 }
