@@ -29,7 +29,7 @@ use std::{
 use sandpit_contract::{BootTime, Event, State};
 
 pub(crate) use self::{
-    alarms::{Alarms, News},
+    alarms::{Alarms, Firing, News},
     post::{Post, is_safe},
     queue::{Failure, Rules},
     quiet::Quiet,

@@ -208,7 +208,7 @@ impl Daemon {
         if let Some(manager) = manager {
             manager.turn(&status, now);
         }
-        self.board.publish(now, status);
+        self.board.publish(now, status, self.mouth.alarms.firing());
     }
 
     fn wait(&self, longest: Duration) {

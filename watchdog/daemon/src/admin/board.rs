@@ -7,6 +7,8 @@ use std::sync::{
 
 use sandpit_contract::{BootTime, Status};
 
+use crate::alerts::Firing;
+
 /// The newest picture.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -14,6 +16,8 @@ pub(crate) struct View {
     pub(crate) status: Arc<Status>,
     /// When that was.
     pub(crate) published: BootTime,
+    /// Signals of the host.
+    pub(crate) firing: Firing,
     /// Counts pictures.
     pub(crate) number: u64,
 }
@@ -28,7 +32,7 @@ pub(crate) struct Board {
 impl Board {
     /// The main loop has come around, and stands like this. While a reader has the picture, it stays as it is
     /// until the next turn.
-    pub(crate) fn publish(&self, now: BootTime, status: Status) {
+    pub(crate) fn publish(&self, now: BootTime, status: Status, firing: Firing) {
         self.turned_nanos.store(now.as_nanos(), Ordering::Relaxed);
         let mut view = match self.view.try_lock() {
             Ok(view) => view,
@@ -36,7 +40,7 @@ impl Board {
             Err(TryLockError::WouldBlock) => return,
         };
         let number = view.as_ref().map_or(0, |view| view.number) + 1;
-        *view = Some(View { status: Arc::new(status), published: now, number });
+        *view = Some(View { status: Arc::new(status), published: now, firing, number });
     }
 
     /// When the main loop last came around.
@@ -79,14 +83,14 @@ pub(crate) mod tests {
     fn a_reader_keeps_nobody_waiting() {
         let board = Board::default();
         assert!(board.view().is_none());
-        board.publish(BootTime::from_nanos(5), plain(State::Armed));
+        board.publish(BootTime::from_nanos(5), plain(State::Armed), Firing::default());
         let held = board.view.lock().expect("free");
-        board.publish(BootTime::from_nanos(6), plain(State::Killed));
+        board.publish(BootTime::from_nanos(6), plain(State::Killed), Firing::default());
         drop(held);
         let view = board.view().expect("published");
         assert_eq!((view.status.state, view.published.as_nanos(), view.number), (State::Armed, 5, 1));
         assert_eq!(board.turned().as_nanos(), 6, "it has turned all the same");
-        board.publish(BootTime::from_nanos(7), plain(State::Killed));
+        board.publish(BootTime::from_nanos(7), plain(State::Killed), Firing::default());
         assert_eq!(board.view().expect("published").number, 2);
     }
 
@@ -99,7 +103,7 @@ pub(crate) mod tests {
             panic!("with the picture in its hand");
         });
         assert!(panicked.join().is_err());
-        board.publish(BootTime::from_nanos(5), plain(State::Armed));
+        board.publish(BootTime::from_nanos(5), plain(State::Armed), Firing::default());
         assert_eq!(board.view().expect("published").number, 1);
     }
 }

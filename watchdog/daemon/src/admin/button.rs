@@ -69,7 +69,7 @@ mod tests {
     use sandpit_contract::{BootTime, State};
 
     use super::*;
-    use crate::{admin::board::tests::plain, mailbox::mailbox};
+    use crate::{admin::board::tests::plain, alerts::Firing, mailbox::mailbox};
 
     fn killed_by(input: &Input) -> Option<&str> {
         match input {
@@ -103,15 +103,15 @@ mod tests {
     async fn the_answer_is_a_picture_drawn_after_the_mail_was_read() {
         let (mailbox, inbox) = mailbox().expect("descriptors");
         let board = Arc::new(Board::default());
-        board.publish(BootTime::from_nanos(1), plain(State::Leased));
+        board.publish(BootTime::from_nanos(1), plain(State::Leased), Firing::default());
         let button = Button::new(mailbox, Arc::clone(&board));
         let mut press = std::pin::pin!(button.press("fire".into()));
         let mut waits = async || time::timeout(3 * PAUSE, &mut press).await;
         assert!(waits().await.is_err());
-        board.publish(BootTime::from_nanos(2), plain(State::Leased));
+        board.publish(BootTime::from_nanos(2), plain(State::Leased), Firing::default());
         assert!(waits().await.is_err(), "this picture may have been drawn before the mail was read");
         assert_eq!(inbox.take().iter().filter_map(killed_by).collect::<Vec<_>>(), ["fire"]);
-        board.publish(BootTime::from_nanos(3), plain(State::Killing));
+        board.publish(BootTime::from_nanos(3), plain(State::Killing), Firing::default());
         let view = press.await.expect("taken");
         assert_eq!(view.status.state, State::Killing);
     }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use sandpit_contract::{BootTime, BrokerProof, State, Strain};
 
 use super::board::View;
+use crate::alerts::Firing;
 
 /// What a strategy's loop is called by the host.
 const STRATEGY: &str = "strategy:";
@@ -40,6 +41,10 @@ fn host(page: &mut Page, view: &View, now: BootTime) {
     let restarts = f64::from(status.host_restarts);
     let help = "Hosts started again since the watchdog started";
     page.counter("host_restarts_total", help, &[("", "", restarts)]);
+    let Firing { info, warning, critical } = view.firing;
+    let firing = [("info", info), ("warning", warning), ("critical", critical)];
+    let help = "Signals of the host that fire, by its last word";
+    page.gauge("host_signals_firing", help, &firing.map(|(how, count)| ("severity", how, count as f64)));
     let ages: Vec<_> =
         status.loops.iter().map(|one| ("loop", one.name.as_str(), one.age_ms as f64 / 1e3 + age)).collect();
     page.gauge("host_loop_age_seconds", "Time since a loop of the host last made progress", &ages);
@@ -191,7 +196,9 @@ mod tests {
         let mut status = plain(State::Leased);
         change(&mut status);
         let at = |seconds: u64| BootTime::from_nanos(seconds * 1_000_000_000);
-        render(&View { status: Arc::new(status), published: at(100), number: 1 }, at(101), at(103))
+        let firing = Firing { info: 0, warning: 1, critical: 3 };
+        let view = View { status: Arc::new(status), published: at(100), firing, number: 1 };
+        render(&view, at(101), at(103))
     }
 
     #[test]
@@ -202,7 +209,10 @@ mod tests {
         let text = rendered(|_| {});
         assert_eq!(text.matches("sandpit_watchdog_state{").count(), STATES.len());
         assert!(text.contains("sandpit_watchdog_state{state=\"leased\"} 1\n"), "{text}");
-        assert_eq!(text.matches("} 1\n").count(), 1, "one state, no proof: {text}");
+        assert_eq!(text.matches("state{").count() + text.matches("proof{").count(), 15, "{text}");
+        let is_on =
+            |line: &&str| (line.contains("state{") || line.contains("proof{")) && line.ends_with(" 1");
+        assert_eq!(text.lines().filter(is_on).count(), 1, "one state, no proof: {text}");
         let text = rendered(|status| status.broker = Some(BrokerProof::ZeroSeen));
         assert!(text.contains("sandpit_watchdog_kill_proof{proof=\"ZERO_SEEN\"} 1\n"), "{text}");
     }
@@ -226,6 +236,9 @@ mod tests {
             "sandpit_watchdog_host_memory_slope_bytes_per_second -2",
             "sandpit_watchdog_cpu_steal_ratio 0.025",
             "sandpit_watchdog_starved 0",
+            "sandpit_watchdog_host_signals_firing{severity=\"info\"} 0",
+            "sandpit_watchdog_host_signals_firing{severity=\"warning\"} 1",
+            "sandpit_watchdog_host_signals_firing{severity=\"critical\"} 3",
             "sandpit_watchdog_host_loop_age_seconds{loop=\"strategy:a\\\"\\\\\\nb\"} 3.25",
             "sandpit_watchdog_strategy_memory_bytes{strategy=\"a\\\"\\\\\\nb\"} 77",
         ] {

@@ -109,6 +109,14 @@ struct Flood {
     not_followed: u64,
 }
 
+/// How many signals of the host fire, by severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Firing {
+    pub(crate) info: usize,
+    pub(crate) warning: usize,
+    pub(crate) critical: usize,
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Alarms {
@@ -166,6 +174,15 @@ impl Alarms {
         }
         news.extend(self.summary(now));
         news
+    }
+
+    /// How many fire of each severity, by the host's last word.
+    pub(crate) fn firing(&self) -> Firing {
+        let of = |severity| {
+            let fires = self.open.values().filter(|open| open.severity == severity && open.due != Due::Over);
+            fires.count()
+        };
+        Firing { info: of(Severity::Info), warning: of(Severity::Warning), critical: of(Severity::Critical) }
     }
 
     fn fires(&mut self, news: News, now: BootTime) -> Option<News> {

@@ -103,7 +103,9 @@ fn an_end_that_finds_no_letter_waits_and_is_none_when_it_fires_again() {
         alarms.on(&fires(&format!("c{n}"), Critical), at(0));
     }
     assert_eq!((alarms.on(&over("a"), at(1)), alarms.on(&over("b"), at(1))), (None, None));
+    assert_eq!(alarms.firing(), Firing { info: 0, warning: 0, critical: BURST as usize });
     assert_eq!(alarms.on(&fires("b", Warning), at(2)), None, "it has not ended");
+    assert_eq!(alarms.firing().warning, 1);
     let told = turns(&mut alarms, 0, 200);
     let ends: Vec<_> = told.iter().filter(|(_, key, _)| key != FLOOD).collect();
     assert!(matches!(&ends[..], [(_, key, Matter::Over)] if key == "host:a"), "{told:?}");
@@ -117,10 +119,12 @@ fn a_host_that_ends_takes_no_alarm_along_and_the_next_says_what_fires_on() {
     alarms.on(&fires("b", Warning), at(0)).expect("told");
     alarms.left();
     assert_eq!(turns(&mut alarms, 0, 4000), [], "it is not over because nobody speaks");
+    assert_eq!(alarms.firing(), Firing { warning: 2, ..Firing::default() });
     alarms.joined(at(4_000_000));
     assert_eq!(alarms.on(&fires("a", Warning), at(4_001_000)), None, "retold");
     let told = turns(&mut alarms, 4000, 6000);
     assert_eq!(told, [(4600, "host:b".into(), Matter::Over)]);
+    assert_eq!(alarms.firing(), Firing { warning: 1, ..Firing::default() });
     // One that goes before it has said everything has left nothing out.
     alarms.joined(at(6_000_000));
     alarms.left();
