@@ -370,6 +370,37 @@ async fn pages_hold_everything_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn the_newest_lines_of_the_audit_log_come_first() {
+    on_both(async |database| {
+        let store = open(&database).await;
+        let line = |at: i64| Audit {
+            time: MarketTime::from_secs(at / 2),
+            actor: Actor::Operator("ann".into()),
+            action: "cancel",
+            client_id: None,
+            symbol: (at % 2 == 0).then(|| Symbol::new("SPY")),
+            detail: at.to_string(),
+        };
+        store.commit((0..9).map(|at| Record::Audit(line(at))).collect()).await.expect("writes");
+        let reader = Store::read_only(&database).await.expect("beside the host");
+        let newest = async |lines| {
+            let read = reader.newest_audit(lines).await.expect("reads");
+            read.into_iter().map(|read| read.detail).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            newest(3).await,
+            ["8", "7", "6"],
+            "two of one time in the order in which they were written"
+        );
+        assert_eq!(newest(usize::MAX).await.len(), 9);
+        assert!(newest(0).await.is_empty());
+        reader.close().await;
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn probes_go_through_the_queue() {
     on_both(async |database| {
         let pulse = Arc::new(Pulse::default());
