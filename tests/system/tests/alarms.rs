@@ -212,6 +212,9 @@ fn a_burst_of_5xx_stops_entries_until_the_broker_answers_again() {
     wait_for("refusals", SOON, || (bench.figure("/refusals/entries-stopped") > 0).then_some(()));
     bench.heal();
     wait_for("the watchdog's word", SOON, || bench.watchdog.heard("broker-errors", "firing").then_some(()));
+    let kept = bench.folder.path().join("state/paper/alarms.json");
+    let knows = || fs::read_to_string(&kept).ok()?.contains("broker-errors").then_some(());
+    wait_for("what a host that dies now is to know", SOON, knows);
     let told = bench.alerts(&["--json"]);
     let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
     let alert =
@@ -249,7 +252,7 @@ fn a_burst_of_5xx_stops_entries_until_the_broker_answers_again() {
     kill(pid, Signal::SIGTERM).expect("our own child");
     let (ended, _) = wait_for("the end", SOON, || bench.host.0.try_wait().expect("our own child"));
     assert_eq!(ended.code(), Some(0), "{}", bench.log());
-    let kept = fs::read_to_string(bench.folder.path().join("state/paper/alarms.json")).expect("kept");
+    let kept = fs::read_to_string(&kept).expect("kept");
     assert!(serde_json::from_str::<Value>(&kept).expect("JSON")["rules"]["series"].is_object());
 }
 

@@ -21,7 +21,8 @@ use crate::{ambient, figures::Figures, run::Endings};
 
 /// How often the figures are judged, real time.
 const EVERY: Duration = Duration::from_secs(1);
-/// How often what has to outlive the process is written, real time.
+/// How often what has to outlive the process is written, real time; and whenever a signal begins or ends to
+/// fire.
 const KEEP_EVERY: Duration = Duration::from_secs(300);
 
 /// The evaluator with its ways out.
@@ -67,7 +68,12 @@ impl Watch {
         let (mut keep_at, mut keeping) = (Instant::now() + KEEP_EVERY, None::<JoinHandle<()>>);
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.tick(),
+                _ = ticks.tick() => {
+                    if self.tick() {
+                        // A host that dies in the next minutes has to know what it had stopped.
+                        keep_at = Instant::now();
+                    }
+                }
                 // Also when the host is gone.
                 _ = stopped.wait_for(|stop| *stop) => break,
             }
@@ -85,11 +91,13 @@ impl Watch {
         let _ = kept.send(());
     }
 
-    fn tick(&mut self) {
+    /// Whether anything has changed.
+    fn tick(&mut self) -> bool {
         let snapshot = self.figures.snapshot();
         let alarms = self.figures.alarms.clone();
-        for change in self.evaluator.step(ambient::since_epoch(), &snapshot, &alarms) {
-            self.say(&change);
+        let changes = self.evaluator.step(ambient::since_epoch(), &snapshot, &alarms);
+        for change in &changes {
+            self.say(change);
         }
         if let Some(reason) = self.freeze.take()
             && let Err(mpsc::error::TrySendError::Full(DeskInput::Freeze { reason })) =
@@ -98,6 +106,7 @@ impl Watch {
             // The next tick finds room, or the one after.
             self.freeze = Some(reason);
         }
+        !changes.is_empty()
     }
 
     fn say(&mut self, change: &Change) {
