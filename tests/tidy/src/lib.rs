@@ -1,6 +1,9 @@
 //! The house rules that a machine checks: sizes of files and lines, who may import whom, documents that tell
 //! the truth about files. Function length is clippy's (`too-many-lines-threshold`).
 
+#[cfg(test)]
+mod builds;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
