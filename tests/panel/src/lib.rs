@@ -2,6 +2,8 @@
 
 mod browser;
 mod rig;
+mod stranger;
 
 pub use browser::{Browser, Size};
-pub use rig::{Rig, TOKEN};
+pub use rig::{Beside, Rig, TOKEN};
+pub use stranger::Stranger;

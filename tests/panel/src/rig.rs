@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sandpit_system_tests::{Running, binary, get_json, plugin, wait_for};
+use sandpit_system_tests::{Running, binary, get_json, plugin, test_plugin, wait_for};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -16,6 +16,17 @@ use tempfile::TempDir;
 pub const TOKEN: &str = "a-token-of-the-panel-tests";
 const START_BOUND: Duration = Duration::from_secs(120);
 const SOON: Duration = Duration::from_secs(30);
+
+/// What a rig has beside a strategy that trades SPY and QQQ.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// Names of further files in its plugins folder, which hold no plugin.
+    pub files: &'a [&'a str],
+    /// The strategy of harm, as this name and with this configuration.
+    pub hostile: Option<(&'a str, &'a str)>,
+    /// Whether the panel is read-only.
+    pub is_read_only: bool,
+}
 
 /// All that runs.
 pub struct Rig {
@@ -28,13 +39,21 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Broker, armed watchdog and a host that may trade. `plugins` are further files of its plugins folder.
+    /// Broker, armed watchdog and a host that may trade.
     ///
     /// # Panics
     /// When they do not come up.
-    pub fn start(plugins: &[&str]) -> Self {
+    pub fn start(beside: Beside<'_>) -> Self {
         let mut sim = Command::new(binary("sandpit-sim"))
-            .args(["--listen", "127.0.0.1:0", "--symbols", "SPY,QQQ", "--always-open", "--realism", "exact"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--symbols",
+                "SPY,QQQ,IWM",
+                "--always-open",
+                "--realism",
+                "exact",
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .expect("sandpit-sim starts");
@@ -44,7 +63,7 @@ impl Rig {
         let listen = sandpit_ports::free_address().expect("a port");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut rig = Self { host: None, watchdog: None, _sim: Running(sim), broker, listen, folder };
-        rig.write_files(plugins);
+        rig.write_files(beside);
         rig.watchdog = Some(rig.spawn("sandpit-watchdog", "watchdog.toml"));
         let answers = || (rig.watchdog_state() != Value::Null).then_some(());
         wait_for("a watchdog", START_BOUND, answers);
@@ -56,23 +75,29 @@ impl Rig {
         rig
     }
 
-    fn write_files(&self, plugins: &[&str]) {
+    fn write_files(&self, beside: Beside<'_>) {
         let path = |name: &str| self.path(name);
         fs::create_dir(path("plugins")).expect("made");
         fs::copy(plugin("sma_cross"), path("plugins/sma_cross.wasm")).expect("copied");
         fs::write(path("plugins/sma_cross.toml"), "instruments = [\"SPY\", \"QQQ\"]\n").expect("written");
-        for name in plugins {
+        for name in beside.files {
             fs::write(path("plugins").join(name), "no plugin").expect("written");
+        }
+        if let Some((name, text)) = beside.hostile {
+            let file = path("plugins").join(name);
+            fs::copy(test_plugin("hostile"), file.with_extension("wasm")).expect("copied");
+            fs::write(file.with_extension("toml"), text).expect("written");
         }
         let (kill, lease, broker) = (path("kill"), path("lease.sock"), &self.broker);
         let host = format!(
             "mode = \"paper\"\nstate_dir = {:?}\nplugins_dir = {:?}\nlisten = \"{}\"\n\
              kill_switch_file = {kill:?}\n[broker]\nurl = \"http://{broker}\"\n\
-             [watchdog]\nsocket = {lease:?}\n\
+             [watchdog]\nsocket = {lease:?}\n[panel]\nread_only = {}\n\
              [orders]\nclaim = [{{ client_id_prefix = \"hand-\", strategy = \"sma_cross\" }}]\n",
             path("state"),
             path("plugins"),
             self.listen,
+            beside.is_read_only,
         );
         fs::write(path("sandpit.toml"), host).expect("written");
         let watchdog = format!(
