@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sandpit_cores::reconcile::{Agreed, CashVerdict, Claim, KnownRows};
+use sandpit_cores::reconcile::{Agreed, CashVerdict, Claim, KnownRows, Standing};
 use sandpit_store::{Record, facts};
 use sandpit_types::{Account, Fill, MarketTime, Usd};
 use tracing::error;
@@ -70,12 +70,18 @@ impl<R: Review> Machine<R> {
             self.list.hurry(now);
         }
         self.obey_cash(verdict, now);
-        let is_apart = self.cash.is_doubtful() || self.is_frozen_for_cash();
-        let unexplained = self
-            .cash
-            .agreed()
-            .map(|agreed| if is_apart { account.cash - agreed.expected } else { Usd::ZERO });
+        let unexplained = self.unexplained(account, asked_at);
         self.stats.write(|counts| counts.quality.unexplained = unexplained);
+    }
+
+    /// What of this reading nothing explains; `None` while that is not certain.
+    fn unexplained(&self, account: &Account, asked_at: MarketTime) -> Option<Usd> {
+        self.cash.agreed()?;
+        match self.cash.standing(account, asked_at, self.books.is_order_stream_up()) {
+            Standing::Explained => Some(Usd::ZERO),
+            Standing::Unexplained(apart) => Some(apart),
+            Standing::Unclear | Standing::Doubtful(_) => None,
+        }
     }
 
     pub(super) fn obey_cash(&mut self, verdict: CashVerdict, now: MarketTime) {

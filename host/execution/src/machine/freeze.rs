@@ -95,11 +95,6 @@ impl<R: Review> Machine<R> {
         self.raise(format!("frozen, only orders that reduce are sent until `sandpit unfreeze`: {text}"), now);
     }
 
-    /// Whether it is frozen over cash.
-    pub(super) const fn is_frozen_for_cash(&self) -> bool {
-        self.freezes.cash.is_some()
-    }
-
     /// A person lifts what a person froze.
     pub(super) fn unfreeze_by_hand(&mut self, operator: &str, reason: &str, now: MarketTime) -> Answer {
         if let Some(cash) = &self.freezes.cash {

@@ -202,7 +202,10 @@ impl<R: Review> Machine<R> {
                 self.take_account(account, self.account.asked_at, now);
                 self.cancel_entries(now);
             }
-            Err(error) => warn!(%error, "the account cannot be read"),
+            Err(error) => {
+                warn!(%error, "the account cannot be read");
+                self.stats.write(|counts| counts.quality.unexplained = None);
+            }
         }
     }
 

@@ -27,6 +27,11 @@ fn standing(world: &World) -> Standing {
     world.machine.review.accounts.last().expect("it was told of one").1
 }
 
+/// What the monitor is shown of cash that nothing explains.
+fn shown(world: &World) -> Option<Usd> {
+    world.machine.stats.read().quality.unexplained
+}
+
 fn is_frozen(world: &World) -> bool {
     world.machine.books.frozen().is_some()
 }
@@ -59,12 +64,19 @@ fn cash_that_nothing_explains_is_in_doubt_at_once_and_freezes_after_minutes() {
     world.venue.unexplained = Usd::new((-101).into());
     world.calm_for(secs(11));
     assert_eq!(standing(&world), Standing::Doubtful(Usd::new(101.into())), "entries wait");
+    assert_eq!(shown(&world), None, "nobody else freezes for what may be a fill");
     world.calm_for(secs(280));
     let stays = Standing::Unexplained(Usd::new((-101).into()));
     assert_eq!(standing(&world), stays, "it stood over two readings");
     assert!(!is_frozen(&world), "its row may be late");
+    assert_eq!(shown(&world), Some(Usd::new((-101).into())));
+    world.network_works = false;
+    world.calm_for(secs(15));
+    assert_eq!(shown(&world), None, "an old reading says nothing");
+    world.network_works = true;
     world.calm_for(secs(31));
     assert!(is_frozen(&world));
+    assert_eq!(shown(&world), Some(Usd::new((-101).into())));
     assert_eq!(alerts(&world), 1);
     assert_eq!(world.disk.notices("freeze").len(), 1);
     let facts = world.disk.facts();
@@ -234,6 +246,7 @@ fn without_activities_nothing_is_believed_and_nothing_frozen() {
     assert_eq!(standing(&world), Standing::Doubtful(Usd::ZERO));
     assert_eq!(alerts(&world), 0);
     world.calm_for(secs(600));
+    assert_eq!(shown(&world), None, "however long");
     assert_eq!(alerts(&world), 1, "that they are missing is told once");
     let missed = |world: &World| {
         world.machine.stats.read().activities_missed_since.map(|since| world.now.since(since))
