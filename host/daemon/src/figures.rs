@@ -224,12 +224,15 @@ impl Figures {
 
     fn strategy(&self, strategy: &Strategy, desk: &DeskCounts, now: MarketTime) -> StrategyFigures {
         let counts = desk.strategies.get(&strategy.name).cloned().unwrap_or_default();
+        // Nothing is known of what is held without a price, as right after a start: then nobody has lost it.
         let gain = |symbol: &Symbol| {
-            let (qty, paid) = desk.sub_books.get(&(strategy.name.clone(), symbol.clone()))?;
+            let Some((qty, paid)) = desk.sub_books.get(&(strategy.name.clone(), symbol.clone())) else {
+                return Some(Usd::ZERO);
+            };
             let mark = self.tape.last(symbol).mark()?;
             Some(mark * *qty - *paid * *qty)
         };
-        let unrealised: Usd = strategy.instruments.iter().filter_map(gain).sum();
+        let unrealised = strategy.instruments.iter().map(gain).sum::<Option<Usd>>();
         StrategyFigures {
             name: strategy.name.to_string(),
             state: strategy.counters.state(now).to_owned(),
@@ -243,7 +246,7 @@ impl Figures {
             orders: counts.orders,
             fills: counts.fills,
             realised_usd: counts.realised.to_f64(),
-            unrealised_usd: unrealised.to_f64(),
+            unrealised_usd: unrealised.map(Usd::to_f64),
             strikes: strategy.counters.strikes.load(Ordering::Relaxed),
         }
     }

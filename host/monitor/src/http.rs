@@ -211,7 +211,7 @@ mod tests {
         assert_eq!((status, body.contains("sandpit_reconciled 1")), (200, true), "{body}");
         assert!(!body.contains("_usd"), "no money without the token: {body}");
         let (_, body) = get(address, "/metrics", Some("0123456789abcdef")).await;
-        for name in ["sandpit_equity_usd 1234.5", "sandpit_strategy_realised_usd", "_unrealised_usd"] {
+        for name in ["sandpit_equity_usd 1234.5", "sandpit_strategy_realised_usd"] {
             assert!(body.contains(name), "{name} is not in {body}");
         }
         assert_eq!(get(address, "/status", None).await.0, 401);

@@ -151,8 +151,10 @@ fn money(page: &mut Page, snapshot: &Snapshot) {
         let labels = [("strategy", strategy.name.as_str())];
         let help = "Realised profit and loss of a strategy's fills";
         page.gauge("sandpit_strategy_realised_usd", help, &[(&labels, strategy.realised_usd)]);
-        let help = "Unrealised profit and loss of a strategy's position";
-        page.gauge("sandpit_strategy_unrealised_usd", help, &[(&labels, strategy.unrealised_usd)]);
+        if let Some(unrealised) = strategy.unrealised_usd {
+            let help = "Unrealised profit and loss of a strategy's position";
+            page.gauge("sandpit_strategy_unrealised_usd", help, &[(&labels, unrealised)]);
+        }
     }
     if snapshot.reconciled {
         positions(page, snapshot);
@@ -214,7 +216,7 @@ fn sequence(page: &mut Page, snapshot: &Snapshot) {
 fn stream(page: &mut Page, stream: &StreamFigures) {
     let name = ("stream", stream.name.as_str());
     let mut gauge = |metric, help, value| page.gauge(metric, help, &[(&[name], value)]);
-    gauge("sandpit_stream_live", "1 while a stream delivers", flag(stream.state == "live"));
+    gauge("sandpit_stream_live", "1 while a stream delivers", flag(stream.delivers()));
     gauge("sandpit_stream_fallback", "1 while polls carry its data", flag(stream.health == "fallback"));
     gauge("sandpit_stream_silence_seconds", "The newest silence, when noticed", stream.silence_secs);
     gauge("sandpit_stream_fallback_seconds", "From a fall to the first data over REST", stream.fallback_secs);

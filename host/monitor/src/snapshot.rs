@@ -232,8 +232,8 @@ pub struct StrategyFigures {
     pub fills: u64,
     /// Realised profit and loss of its own fills.
     pub realised_usd: f64,
-    /// What its open position has gained since it was bought.
-    pub unrealised_usd: f64,
+    /// What its open position has gained since it was bought; `None` while a symbol of it has no price.
+    pub unrealised_usd: Option<f64>,
     /// Times its store was discarded.
     pub strikes: u64,
 }
@@ -325,6 +325,15 @@ pub struct StreamFigures {
     pub silence_secs: f64,
     /// From the newest notice of a fall to the first data over REST, seconds of real time.
     pub fallback_secs: f64,
+}
+
+impl StreamFigures {
+    /// Whether its data reaches us by it. A connection that is new proves itself by its first data, and
+    /// before the market wakes up there is none: where data has two ways, the way counts and not the
+    /// connection.
+    pub(crate) fn delivers(&self) -> bool {
+        if self.health.is_empty() { self.state == "live" } else { self.health == "live" }
+    }
 }
 
 /// One loop.

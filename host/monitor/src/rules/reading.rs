@@ -77,8 +77,9 @@ pub struct StrategyReading {
     pub is_running: bool,
     /// Orders the broker took, so far.
     pub orders: u64,
-    /// Realised and unrealised profit and loss over all lives of the host, US dollars.
-    pub pnl_usd: f64,
+    /// Realised and unrealised profit and loss over all lives of the host, US dollars; `None` while what is
+    /// held has no price.
+    pub pnl_usd: Option<f64>,
 }
 
 /// One request budget.
@@ -149,7 +150,7 @@ impl Reading {
                 snapshot.positions.iter().map(|held| (held.symbol.clone(), held.value_usd)).collect()
             }),
             streams: books.then(|| {
-                snapshot.streams.iter().map(|stream| (stream.name.clone(), stream.state == "live")).collect()
+                snapshot.streams.iter().map(|stream| (stream.name.clone(), stream.delivers())).collect()
             }),
             budgets: Some(snapshot.budgets.iter().map(budget).collect()),
             frozen: books.then_some(snapshot.frozen.is_some()),
@@ -173,7 +174,7 @@ fn strategies(snapshot: &Snapshot) -> BTreeMap<String, StrategyReading> {
     let one = |figures: &crate::StrategyFigures| StrategyReading {
         is_running: figures.state == "running",
         orders: figures.orders,
-        pnl_usd: figures.realised_usd + figures.unrealised_usd,
+        pnl_usd: figures.unrealised_usd.map(|unrealised| figures.realised_usd + unrealised),
     };
     snapshot.strategies.iter().map(|figures| (figures.name.clone(), one(figures))).collect()
 }

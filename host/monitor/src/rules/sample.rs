@@ -183,7 +183,7 @@ fn strategies(id: Id, reading: &Reading) -> Samples {
         let sample = match id {
             Id::StrategyDown => Some(Sample::Level(if strategy.is_running { 0.0 } else { 1.0 })),
             Id::OrderSurge => counts(&[strategy.orders]),
-            _ => reading.equity_usd.map(|equity| Sample::OfEquity(strategy.pnl_usd, equity)),
+            _ => strategy.pnl_usd.zip(reading.equity_usd).map(|(pnl, equity)| Sample::OfEquity(pnl, equity)),
         };
         (Labels::of(&[("strategy", name)]), sample)
     };

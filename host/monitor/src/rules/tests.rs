@@ -88,7 +88,7 @@ fn ordering(submitted: u64, rejected: u64, unknown_now: u64) -> Reading {
 }
 
 fn strategy(is_running: bool, orders: u64, pnl_usd: f64) -> Reading {
-    let strategies = map("a", StrategyReading { is_running, orders, pnl_usd });
+    let strategies = map("a", StrategyReading { is_running, orders, pnl_usd: Some(pnl_usd) });
     Reading { strategies, equity_usd: Some(100_000.0), ..none() }
 }
 
@@ -388,6 +388,22 @@ fn a_loss_is_not_measured_by_next_to_no_equity() {
     }
 }
 
+/// A start: what is held has no price for a while.
+#[test]
+fn what_nobody_can_value_is_not_lost() {
+    let mut rules = Rules::default();
+    let mut told = Vec::new();
+    for secs in 0..600 {
+        let mut reading = strategy(true, 0, 9_000.0);
+        if (100..400).contains(&secs) {
+            let strategies = reading.strategies.as_mut().expect("known");
+            strategies.get_mut("a").expect("it is there").pnl_usd = None;
+        }
+        told.extend(rules.observe(at(secs), &reading).into_iter().map(|change| change.signal));
+    }
+    assert_eq!(told, [""; 0]);
+}
+
 #[test]
 fn nothing_is_usual_before_a_day_has_passed() {
     let surges = |hours: u64| {
@@ -505,4 +521,19 @@ fn a_snapshot_tells_nothing_of_the_books_before_they_are_reconciled() {
     assert_eq!((reading.database_failures, reading.polls_failed), (Some(2), Some(7)));
     assert_eq!(reading.streams, map("news", false));
     assert_eq!(reading.frozen, Some(false));
+    // Where data has two ways, the way counts: at night an open connection owes nothing, by day one that
+    // brings a little and falls silent again and again delivers nothing.
+    for (state, health, delivers) in [
+        ("live", "", true),
+        ("proving", "", false),
+        ("proving", "live", true),
+        ("live", "fallback", false),
+        ("live", "stale", false),
+    ] {
+        (snapshot.streams[0].state, snapshot.streams[0].health) = (state.into(), health.into());
+        assert_eq!(Reading::of(&snapshot).streams, map("news", delivers), "{state} {health}");
+        let page = crate::metrics::render(&snapshot, crate::metrics::Money::LeftOut);
+        let line = format!("sandpit_stream_live{{stream=\"news\"}} {}", u8::from(delivers));
+        assert!(page.contains(&line), "{line} is not in {page}");
+    }
 }

@@ -37,6 +37,7 @@ fn snapshot() -> Value {
         last_error: error,
         strikes: 3,
         realised_usd: -12.5,
+        unrealised_usd: Some(5.0),
         paused: (name == "sma_cross").then(|| "ann paused it: the spread".to_owned()),
         ..StrategyFigures::default()
     };
@@ -177,7 +178,7 @@ fn a_strategys_last_error_is_cut_off_for_people_only() {
         lines[..2],
         [
             "STRATEGY   STATE            STRIKES  ORDERS  FILLS  REALISED  UNREALISED  LAST ERROR",
-            "sma_cross  running, paused        3       0      0    -12.50        0.00  -",
+            "sma_cross  running, paused        3       0      0    -12.50        5.00  -",
         ]
     );
     assert!(lines[2].contains("quarantined") && lines[2].ends_with('…'), "{}", lines[2]);

@@ -256,7 +256,8 @@ function strategies(view) {
     const is_paused = Boolean(one.paused);
     tags(element.name, one.name, is_paused ? "paused" : one.state);
     const is_refused = one.state === "refused";
-    const total = is_refused ? null : one.realised_usd + one.unrealised_usd;
+    // What is held without a price, as right after a start, is worth nobody knows what.
+    const total = one.unrealised_usd === null ? null : one.realised_usd + one.unrealised_usd;
     put(element.total, gain(total));
     tint(element.total, direction(total));
     put(element.parts, is_refused ? "" : gain(one.realised_usd) + " + " + gain(one.unrealised_usd));
@@ -276,9 +277,12 @@ function new_strategy(one) {
   made.parts = made.side.appendChild(make("small"));
   if (is_read_only || one.state === "refused") return made;
   made.act = made.acts.appendChild(button("Pause", async () => {
+    // What is asked is what is done, whatever somebody else does meanwhile.
     const is_paused = made.is_paused;
-    const is_meant = is_paused || await confirm({ title: "Pause " + one.name + "?", yes: "Pause", no: "Let it run",
-      text: "Its open entries are cancelled and only orders that reduce are sent, until you resume it.", facts: [] });
+    const is_meant = await confirm(is_paused
+      ? { title: "Resume " + one.name + "?", yes: "Resume", no: "Leave it paused", text: "It may open positions again.", facts: [] }
+      : { title: "Pause " + one.name + "?", yes: "Pause", no: "Let it run",
+        text: "Its open entries are cancelled and only orders that reduce are sent, until you resume it.", facts: [] });
     if (is_meant) await deed(is_paused ? "/panel/resume" : "/panel/pause", { strategy: one.name });
   }));
   made.act.setAttribute("aria-label", "Pause or resume " + one.name);
@@ -426,7 +430,16 @@ holding(at("panic"), pull);
 setInterval(look, LOOK_MS);
 setInterval(() => { if (!is_out) recall(); }, RECALL_MS);
 addEventListener("resize", plot);
-document.addEventListener("visibilitychange", () => { if (!document.hidden && !is_out) recall(); });
+// A tab that nobody sees holds no connection: a browser has six for a host, and a panic needs one.
+document.addEventListener("visibilitychange", () => {
+  if (is_out) return;
+  if (document.hidden) {
+    source?.close();
+  } else {
+    connect();
+    recall();
+  }
+});
 begin().catch((error) => {
   if (error instanceof SignedOut) return signed_out();
   toast("The host does not answer; trying again.", "bad");

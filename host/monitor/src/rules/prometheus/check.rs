@@ -18,7 +18,7 @@ fn everything() -> Snapshot {
         lease_ms_left: Some(1),
         equity_usd: Some(1.0),
         loops: vec![LoopFigures::default()],
-        strategies: vec![StrategyFigures::default()],
+        strategies: vec![StrategyFigures { unrealised_usd: Some(0.0), ..StrategyFigures::default() }],
         streams: vec![StreamFigures::default()],
         budgets: vec![BudgetFigures { windows: vec![WindowFigures::default()], ..BudgetFigures::default() }],
         steps: vec![StepFigures { step: "answer", times: times.clone() }],

@@ -30,7 +30,7 @@ prop_compose! {
         known in any::<[bool; 2]>(),
     ) -> Reading {
         let strategies = strategies.into_iter().map(|(name, (is_running, orders, pnl))| {
-            (name, StrategyReading { is_running, orders, pnl_usd: pnl.unwrap_or(f64::NAN) })
+            (name, StrategyReading { is_running, orders, pnl_usd: pnl })
         });
         let strategies = known[0].then(|| strategies.collect());
         Reading { strategies, positions: known[1].then_some(positions), equity_usd, ..none() }
@@ -123,7 +123,7 @@ fn memory_is_bounded_whatever_the_names_and_the_time() {
     for tick in 0..1_500_u64 {
         // New names all the time, and more at once than there is room for.
         let names = || (0..300).map(move |of| name(of % 2 * tick, of));
-        let strategy = StrategyReading { is_running: false, orders: tick * 9, pnl_usd: -(tick as f64) };
+        let strategy = StrategyReading { is_running: false, orders: tick * 9, pnl_usd: Some(-(tick as f64)) };
         let reading = Reading {
             loops: Some(names().map(|name| (name, tick)).collect()),
             positions: Some(names().map(|name| (name, Some(1e6))).collect()),
