@@ -66,7 +66,9 @@ impl Keep {
         let mut file = File::create(&new)?;
         file.write_all(&serde_json::to_vec(kept)?)?;
         file.sync_all()?;
-        fs::rename(&new, self.0.join(FILE))
+        fs::rename(&new, self.0.join(FILE))?;
+        // Else the old one may be back after a power cut.
+        File::open(&self.0)?.sync_all()
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Watch {
     inputs: mpsc::Sender<DeskInput>,
     records: mpsc::Sender<Vec<Record>>,
     clock: Arc<dyn MarketClock>,
+    /// When it began: since the Unix epoch, and by the clock that nobody sets.
+    began: (Duration, Instant),
     /// Why the desk has still to be told to freeze.
     freeze: Option<String>,
 }
@@ -51,8 +53,10 @@ impl Watch {
     ) -> Self {
         let keep = Keep::within(folder);
         let kept = if is_lasting { keep.read() } else { Kept::default() };
-        let evaluator = Evaluator::resume(kept, table, ambient::since_epoch(), &figures.alarms);
-        Self { figures, evaluator, keep, inputs, records: tell::writer(store.clone()), clock, freeze: None }
+        let began = (ambient::since_epoch(), Instant::now());
+        let evaluator = Evaluator::resume(kept, table, began.0, &figures.alarms);
+        let records = tell::writer(store.clone());
+        Self { figures, evaluator, keep, inputs, records, clock, began, freeze: None }
     }
 
     /// Judges until the host has `stopped`. What comes back says that the state is kept then.
@@ -95,7 +99,9 @@ impl Watch {
     fn tick(&mut self) -> bool {
         let snapshot = self.figures.snapshot();
         let alarms = self.figures.alarms.clone();
-        let changes = self.evaluator.step(ambient::since_epoch(), &snapshot, &alarms);
+        // A wall clock that is set back would have the rules stand still until it has caught up.
+        let now = self.began.0 + self.began.1.elapsed();
+        let changes = self.evaluator.step(now, &snapshot, &alarms);
         for change in &changes {
             self.say(change);
         }
