@@ -25,8 +25,12 @@ use crate::machine::Severity;
 pub(crate) const MAX_WAITING: usize = 64;
 /// Kinds whose windows are open; with more, the one that began first is forgotten.
 const MAX_WINDOWS: usize = 64;
-/// A letter that could not be sent for so long is given up.
+/// A letter that could not be sent for so long is given up...
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(3600);
+/// ...and a critical one after this: what it says is said once, and may be true for as long.
+const GIVE_UP_CRITICAL: Duration = Duration::from_secs(86_400);
+/// The longest pause that a service may wish for.
+pub(crate) const LONGEST_WISH: Duration = Duration::from_secs(600);
 /// After the first failure in a row; twice as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause that is not the service's own wish.
@@ -184,7 +188,7 @@ impl Queue {
         self.waiting.retain(|waiting| waiting.expires > now);
         let given_up = before - self.waiting.len();
         if given_up > 0 {
-            self.lose(given_up, "could not be sent for an hour and are given up");
+            self.lose(given_up, "could not be sent for too long and are given up");
         }
         if now < self.not_before {
             return None;
@@ -209,7 +213,7 @@ impl Queue {
                 }
                 let doubled = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(6));
                 self.failures = self.failures.saturating_add(1);
-                self.wished = now + wait.unwrap_or_default().min(GIVE_UP);
+                self.wished = now + wait.unwrap_or_default().min(LONGEST_WISH);
                 self.not_before = self.wished.max(now + doubled.min(LONGEST_PAUSE));
             }
             Err(Failure::Refused(why)) => {
@@ -303,7 +307,9 @@ impl Queue {
             }
         }
         self.next_number += 1;
-        self.waiting.push(Waiting { number: self.next_number, expires: now + GIVE_UP, letter });
+        let is_critical = letter.severity == Severity::Critical;
+        let expires = now + if is_critical { GIVE_UP_CRITICAL } else { GIVE_UP };
+        self.waiting.push(Waiting { number: self.next_number, expires, letter });
     }
 
     /// Said once until one arrives again.
