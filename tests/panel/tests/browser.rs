@@ -130,6 +130,11 @@ fn pauses(browser: &Browser, rig: &Rig) {
     browser.shows("strategies", "paused");
     browser.shows("strategies", "Resume");
     browser.click(button);
+    browser.shows("ask", "Resume sma_cross?");
+    browser.click("#ask-no");
+    paused(true);
+    browser.click(button);
+    browser.click("#ask-yes");
     paused(false);
     browser.shows("strategies", "running");
 }

@@ -4,7 +4,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -76,12 +76,16 @@ fn ask(path: &Path, question: &ToWatchdog, within: Duration) -> io::Result<ToObs
     connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     let packet = encode(question).map_err(io::Error::other)?;
     send(fd.as_raw_fd(), &packet, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)?;
-    let within = PollTimeout::try_from(within).map_err(io::Error::other)?;
-    match poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], within) {
-        Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-        Ok(_) => {}
-        Err(Errno::EINTR) => {}
-        Err(error) => return Err(error.into()),
+    let until = Instant::now() + within;
+    loop {
+        let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
+        match poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], left.map_err(io::Error::other)?) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => break,
+            // Somebody's signal is no answer: what was asked for may be done already.
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let mut packet = vec![0; MAX_MESSAGE_BYTES];
     let bytes = recv(fd.as_raw_fd(), &mut packet, MsgFlags::MSG_DONTWAIT)?;

@@ -41,7 +41,8 @@ struct Terms {
 /// Where a token was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// The sign-in page. Guesses of everybody together close it to addresses that never signed in.
+    /// The sign-in page. Guesses of everybody together close it to addresses that never signed in, but
+    /// never to this machine itself: its owner comes by a tunnel.
     SignIn,
     /// `Authorization: Bearer`. Only guesses from the same address close it.
     Bearer,
@@ -116,11 +117,13 @@ impl Guard {
 
     /// Judges a token that came from `address` at `now`, time since any fixed start.
     pub(crate) fn judge(&mut self, address: IpAddr, given: &str, door: Door, now: Duration) -> Verdict {
+        let is_local = address.to_canonical().is_loopback();
         let address = network(address);
         if let Some(left) = self.wrong.get(&address).and_then(|strikes| strikes.left(now)) {
             return Verdict::Locked(left);
         }
         if door == Door::SignIn
+            && !is_local
             && !self.known.contains(&address)
             && let Some(left) = self.all.left(now)
         {
@@ -228,6 +231,10 @@ mod tests {
         assert_eq!(ask(v4(201), Door::SignIn), Verdict::Locked(secs(60)));
         assert_eq!(ask(v4(201), Door::Bearer), Verdict::Right);
         assert_eq!(ask(v4(200), Door::SignIn), Verdict::Right);
+        for here in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            let here = here.parse().expect("an address");
+            assert_eq!(ask(here, Door::SignIn), Verdict::Right, "{here}: the owner comes by a tunnel");
+        }
         assert_eq!(guard.judge(v4(201), TOKEN, Door::SignIn, secs(60)), Verdict::Right);
     }
 

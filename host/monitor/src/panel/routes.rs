@@ -258,7 +258,7 @@ async fn events(State(panel): Shared, ConnectInfo(peer): Peer, headers: HeaderMa
         Ok(session) => session,
         Err(refusal) => return refusal,
     };
-    match panel.feed.watch() {
+    match panel.feed.watch(&session) {
         Some(watcher) => stream::live(panel, session, watcher),
         None => refuse(StatusCode::SERVICE_UNAVAILABLE, "too many pages look already: close one"),
     }
