@@ -130,6 +130,8 @@ fn journal(page: &mut Page, snapshot: &Snapshot) {
     }
 }
 
+const IS_RUNNING: &str = "1 while a strategy runs, 0 also for a plugin that is refused";
+
 fn strategies(page: &mut Page, snapshot: &Snapshot) {
     for strategy in &snapshot.strategies {
         let labels = [("strategy", strategy.name.as_str())];
@@ -139,7 +141,11 @@ fn strategies(page: &mut Page, snapshot: &Snapshot) {
         counter("sandpit_strategy_fills_total", "Fills of a strategy", strategy.fills);
         counter("sandpit_strategy_strikes_total", "Times a strategy's store was discarded", strategy.strikes);
         let running = flag(strategy.state == "running");
-        page.gauge("sandpit_strategy_running", "1 while a strategy runs", &[(&labels, running)]);
+        page.gauge("sandpit_strategy_running", IS_RUNNING, &[(&labels, running)]);
+    }
+    let is_listed = |name: &str| snapshot.strategies.iter().any(|strategy| strategy.name == name);
+    for refused in snapshot.refused.iter().filter(|refused| !is_listed(&refused.plugin)) {
+        page.gauge("sandpit_strategy_running", IS_RUNNING, &[(&[("strategy", &refused.plugin)], 0.0)]);
     }
 }
 

@@ -176,7 +176,11 @@ fn strategies(snapshot: &Snapshot) -> BTreeMap<String, StrategyReading> {
         orders: figures.orders,
         pnl_usd: figures.unrealised_usd.map(|unrealised| figures.realised_usd + unrealised),
     };
-    snapshot.strategies.iter().map(|figures| (figures.name.clone(), one(figures))).collect()
+    // One that is refused may hold what its life before has bought: it is down, and not gone.
+    let missing = StrategyReading { is_running: false, orders: 0, pnl_usd: None };
+    let refused = snapshot.refused.iter().map(|one| (one.plugin.clone(), missing));
+    let listed = snapshot.strategies.iter().map(|figures| (figures.name.clone(), one(figures)));
+    refused.chain(listed).collect()
 }
 
 fn budget(figures: &crate::BudgetFigures) -> (String, BudgetReading) {

@@ -521,6 +521,20 @@ fn a_snapshot_tells_nothing_of_the_books_before_they_are_reconciled() {
     assert_eq!((reading.database_failures, reading.polls_failed), (Some(2), Some(7)));
     assert_eq!(reading.streams, map("news", false));
     assert_eq!(reading.frozen, Some(false));
+    // What a restart does not bring back is down, not gone; one whose new file is refused goes on as it was.
+    let refused =
+        |plugin: &str| crate::RefusedFigures { plugin: plugin.into(), reason: "quarantined".into() };
+    snapshot.refused = vec![refused("lost"), refused("kept")];
+    let kept = crate::StrategyFigures { name: "kept".into(), state: "running".into(), ..Default::default() };
+    snapshot.strategies = vec![kept];
+    let running = Reading::of(&snapshot).strategies.expect("the books are reconciled");
+    let running: Vec<_> = running.iter().map(|(name, one)| (name.as_str(), one.is_running)).collect();
+    assert_eq!(running, [("kept", true), ("lost", false)]);
+    let page = crate::metrics::render(&snapshot, crate::metrics::Money::LeftOut);
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("sandpit_strategy_running{")).collect();
+    let expected =
+        ["kept\"} 1", "lost\"} 0"].map(|end| format!("sandpit_strategy_running{{strategy=\"{end}"));
+    assert_eq!(rows, expected);
     // Where data has two ways, the way counts: at night an open connection owes nothing, by day one that
     // brings a little and falls silent again and again delivers nothing.
     for (state, health, delivers) in [
