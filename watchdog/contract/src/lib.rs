@@ -26,7 +26,8 @@ pub use journal::{
 pub use latch::{ARMED_FILE, Armed, LATCH_FILE, Latch, LatchError, Layer, Policy};
 pub use manager::{Datagram, MANAGER_VARIABLES, ManagerAddress, ToManager, ping_every};
 pub use message::{
-    Beat, LoopBeat, MAX_LOOPS, MAX_MESSAGE_BYTES, MessageError, PROTOCOL, ToHost, ToWatchdog, decode, encode,
+    Beat, LoopBeat, MAX_LOOPS, MAX_MESSAGE_BYTES, MessageError, OLDEST_PROTOCOL, PROTOCOL, ToHost,
+    ToWatchdog, decode, encode,
 };
 pub use status::{BrokerProof, KillStatus, LimitsStatus, LoopStatus, State, Status, Strain, ToObserver};
 pub use time::BootTime;

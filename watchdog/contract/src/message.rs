@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Alarm, BootTime, DrillStatus};
 
-/// Version of these messages. A peer with another one is refused at `Hello`.
+/// Version of these messages.
 pub const PROTOCOL: u32 = 3;
+
+/// The oldest version whose hosts a watchdog of this one takes: 2 knows no [`ToWatchdog::Alarm`] and is equal
+/// otherwise. A peer of any other version is refused at `Hello`.
+pub const OLDEST_PROTOCOL: u32 = 2;
 
 /// A packet is never longer than this; a longer one is an error.
 pub const MAX_MESSAGE_BYTES: usize = 24 * 1024;

@@ -147,6 +147,24 @@ fn an_attached_host_is_held_by_its_connection() {
 }
 
 #[test]
+fn a_host_of_the_version_before_has_the_lease_and_one_of_another_never() {
+    let bench = Bench::new("attach");
+    bench.arm();
+    let dog = bench.run();
+    for (protocol, is_known) in [(1, false), (2, true), (4, false), (3, true)] {
+        fs::write(bench.state("protocol"), protocol.to_string()).expect("written");
+        let mut host = bench.start_host();
+        if is_known {
+            assert_eq!(bench.leased(10 * SECOND).host_pid, Some(host.id()), "protocol {protocol}");
+            host.kill().expect("it runs");
+        } else {
+            dog.line(&format!("it speaks protocol {protocol}, this watchdog 2 to 3"), 10 * SECOND);
+        }
+        host.wait().expect("it ends");
+    }
+}
+
+#[test]
 fn the_host_dies_with_the_watchdog_that_started_it() {
     let bench = Bench::new("spawn");
     bench.arm();

@@ -1,6 +1,6 @@
 //! Who is connected, and what they say.
 
-use sandpit_contract::{Layer, PROTOCOL, ToHost, ToObserver, ToWatchdog};
+use sandpit_contract::{Layer, OLDEST_PROTOCOL, PROTOCOL, ToHost, ToObserver, ToWatchdog};
 
 use super::Daemon;
 use crate::{
@@ -133,11 +133,9 @@ impl Daemon {
         };
         let expected = self.config.host.uid.unwrap_or_else(|| rustix::process::getuid().as_raw());
         let (pid, uid) = (peer.pid(), peer.uid());
-        if protocol != PROTOCOL {
-            self.refuse(
-                id,
-                format!("it speaks protocol {protocol}, this watchdog {PROTOCOL}: use one version"),
-            );
+        if !(OLDEST_PROTOCOL..=PROTOCOL).contains(&protocol) {
+            let known = format!("this watchdog {OLDEST_PROTOCOL} to {PROTOCOL}");
+            self.refuse(id, format!("it speaks protocol {protocol}, {known}: use one version"));
         } else if uid != expected {
             self.refuse(id, format!("user {uid} is not the host's user {expected}: set `[host] user`"));
         } else if self.spawner.is_under_way() {

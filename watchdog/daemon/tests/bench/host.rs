@@ -34,7 +34,9 @@ pub(crate) fn fake_host_main() {
         let packet = encode(message).expect("short");
         send(&socket, &packet, SendFlags::NOSIGNAL).expect("the watchdog is there");
     };
-    say(&ToWatchdog::Hello { protocol: PROTOCOL, epoch: u64::from(pid), mode: "paper".into() });
+    let protocol = fs::read_to_string(state.join("protocol"));
+    let protocol = protocol.map_or(PROTOCOL, |text| text.parse().expect("a number"));
+    say(&ToWatchdog::Hello { protocol, epoch: u64::from(pid), mode: "paper".into() });
     let mut packet = vec![0; MAX_MESSAGE_BYTES];
     for sequence in 1.. {
         let (bytes, _) = recv(&socket, &mut packet[..], RecvFlags::empty()).expect("the watchdog is there");
