@@ -30,7 +30,7 @@ const MAX_HANGING: usize = 8;
 const MAX_ADDRESSES: usize = 16;
 
 /// Asks the system.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Lookup {
     under_way: Arc<AtomicUsize>,
     stack_bytes: usize,

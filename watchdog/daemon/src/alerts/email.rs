@@ -17,7 +17,7 @@ use super::{
     mail::{Envelope, is_address},
     smtp::{Cover, Server},
 };
-use crate::{error::Error, secret::secret};
+use crate::{error::Error, lookup::Lookup, secret::secret};
 
 /// Humans; each is a sink with threads of its own.
 const MAX_HUMANS: usize = 8;
@@ -87,8 +87,8 @@ impl EmailConfig {
             }
         };
         let trust = Arc::new(trust(self.ca_file.as_deref())?);
-        let server = Server { host: host.into(), port, cover: self.cover(host, port), trust, login };
-        let server = Arc::new(server);
+        let (cover, lookup) = (self.cover(host, port), Lookup::default());
+        let server = Arc::new(Server { host: host.into(), port, cover, trust, login, lookup });
         let mail = |to: &String| {
             let envelope = Envelope { from: self.from.clone(), to: to.clone() };
             (Arc::clone(&server), envelope)

@@ -55,6 +55,8 @@ pub(crate) struct Server {
     pub(crate) trust: Arc<ClientConfig>,
     /// User and password.
     pub(crate) login: Option<(Secret, Secret)>,
+    /// Finds its addresses: one for all letters, as it bounds how many look-ups hang.
+    pub(crate) lookup: Lookup,
 }
 
 impl fmt::Debug for Server {
@@ -104,7 +106,8 @@ impl Server {
         let left = || end.since(ambient::boot_time());
         let addresses = match self.host.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, self.port)],
-            Err(_) => Lookup::default()
+            Err(_) => self
+                .lookup
                 .addresses(format!("{}:{}", self.host, self.port), left().min(CONNECT_WAIT))
                 .ok_or_else(|| later("the name of the mail server is not found"))?,
         };

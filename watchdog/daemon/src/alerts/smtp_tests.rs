@@ -30,6 +30,7 @@ fn client(cover: Cover, server: &MailServer, ca: &str, login: bool) -> Server {
         cover,
         trust: Arc::new(trust(Some(ca.as_ref())).expect("certificates")),
         login: login.then(|| (hush("me"), hush("hush"))),
+        lookup: Lookup::default(),
     }
 }
 
