@@ -13,6 +13,8 @@ use subtle::ConstantTimeEq;
 const MAX_ADDRESSES: usize = 1_024;
 /// Addresses that have signed in, which guesses of others do not lock out.
 const MAX_KNOWN: usize = 64;
+/// Wrong tokens of one address that may come again and again.
+const MAX_REPEATED: usize = 4;
 /// What one address may do.
 const OF_ONE: Terms = Terms {
     free: 5,
@@ -77,8 +79,8 @@ struct Strikes {
     count: u32,
     last: Duration,
     until: Duration,
-    /// The newest wrong token.
-    newest: Option<Print>,
+    /// The newest wrong tokens, the newest last: what only repeats itself does not guess.
+    newest: Vec<Print>,
 }
 
 impl Strikes {
@@ -152,10 +154,13 @@ impl Guard {
             least.and_then(|least| self.wrong.remove(&least));
         }
         let strikes = self.wrong.entry(address).or_default();
-        if strikes.newest.is_some_and(|newest| same(&newest, &given)) {
+        if strikes.newest.iter().any(|newest| same(newest, &given)) {
             return;
         }
-        strikes.newest = Some(given);
+        if strikes.newest.len() >= MAX_REPEATED {
+            strikes.newest.remove(0);
+        }
+        strikes.newest.push(given);
         strikes.strike(&OF_ONE, now);
         self.all.strike(&OF_ALL, now);
     }
@@ -213,8 +218,9 @@ mod tests {
     #[test]
     fn the_same_wrong_token_again_is_no_guess() {
         let mut guard = Guard::new(TOKEN);
-        for _ in 0..100 {
-            assert_eq!(guess(&mut guard, v4(1), 7, secs(0)), Verdict::Wrong);
+        for at in 0..100 {
+            // Scrapers with old tokens, behind one address.
+            assert_eq!(guess(&mut guard, v4(1), 7 + at % 4, secs(0)), Verdict::Wrong);
         }
         assert_eq!(guard.judge(v4(1), TOKEN, Door::Bearer, secs(0)), Verdict::Right);
     }
