@@ -54,7 +54,7 @@ pub(super) const ROWS: &[Signal] = &[
         clears: 0.80,
         hold: secs(15),
         severity: Critical,
-        to_do: "Look at which strategy grows in `sandpit-watchdog status`; the watchdog drains the host.",
+        to_do: "See in `sandpit-watchdog status` which strategy grows; the drain at 80 % did not help.",
         source: Value("sandpit_watchdog_host_memory_used_ratio", ""),
         ..ROW
     },
