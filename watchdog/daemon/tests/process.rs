@@ -151,11 +151,12 @@ fn a_host_of_the_version_before_has_the_lease_and_one_of_another_never() {
     let bench = Bench::new("attach");
     bench.arm();
     let dog = bench.run();
+    bench.wait(5 * SECOND, |status| status.state == State::Armed);
     for (protocol, is_known) in [(1, false), (2, true), (4, false), (3, true)] {
         fs::write(bench.state("protocol"), protocol.to_string()).expect("written");
         let mut host = bench.start_host();
         if is_known {
-            assert_eq!(bench.leased(10 * SECOND).host_pid, Some(host.id()), "protocol {protocol}");
+            bench.wait(10 * SECOND, |status| status.host_pid == Some(host.id()) && status.lease_ms_left > 0);
             host.kill().expect("it runs");
         } else {
             dog.line(&format!("it speaks protocol {protocol}, this watchdog 2 to 3"), 10 * SECOND);
