@@ -4,7 +4,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd},
     path::Path,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
@@ -15,6 +15,8 @@ use nix::{
 use sandpit_contract::{MAX_MESSAGE_BYTES, Status, ToObserver, ToWatchdog, decode, encode};
 use sandpit_monitor::{Fence, PanicStep};
 use tokio::sync::mpsc::Sender;
+
+use crate::ambient::boot_now;
 
 /// How long a kill may wait for its answer, real time: one that is late may have been taken all the same.
 const KILL_WITHIN: Duration = Duration::from_secs(2);
@@ -76,9 +78,9 @@ fn ask(path: &Path, question: &ToWatchdog, within: Duration) -> io::Result<ToObs
     connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     let packet = encode(question).map_err(io::Error::other)?;
     send(fd.as_raw_fd(), &packet, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)?;
-    let until = Instant::now() + within;
+    let asked_at = boot_now();
     loop {
-        let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
+        let left = PollTimeout::try_from(within.saturating_sub(boot_now().since(asked_at)));
         match poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], left.map_err(io::Error::other)?) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => break,
