@@ -4,15 +4,16 @@ use std::sync::{Arc, atomic::Ordering};
 
 use sandpit_fanout::{DataCounts, FanOut, Listener, Roster, Tape};
 use sandpit_ingest::MarketSink;
+use sandpit_local::LocalBroker;
 use sandpit_strategy::Inbox;
 use sandpit_types::{MarketEvent, MarketTime, Symbol};
 
-use crate::{clock::BrokerClock, dry_run::DryRun, strategies::Strategy};
+use crate::{clock::BrokerClock, strategies::Strategy};
 
 /// Where ingest puts what it has. `venue` is given in a dry run: it fills from the same data.
 pub(crate) fn fan_out(
     clock: Arc<BrokerClock>,
-    venue: Option<DryRun>,
+    venue: Option<LocalBroker>,
     tape: Arc<Tape>,
     counts: Arc<DataCounts>,
     roster: Arc<Roster<Strategy>>,

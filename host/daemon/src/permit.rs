@@ -33,15 +33,6 @@ impl Permit for TradePermit {
     }
 }
 
-/// In a dry run nothing leaves the process: there is nothing to ask.
-pub(crate) struct DryRunPermit;
-
-impl Permit for DryRunPermit {
-    fn check(&self) -> Result<(), GateError> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -7,7 +7,6 @@ mod held;
 mod letters;
 mod loading;
 mod mail;
-mod owners;
 mod swaps;
 
 use std::{
@@ -30,7 +29,6 @@ use self::swaps::Swaps;
 pub(crate) use self::{
     loading::{Loaded, Loader, StrategiesError, bounds, is_unbound},
     mail::{Arrival, Arrivals, Beginning, Mail},
-    owners::Owners,
 };
 use crate::{
     config::Config,

@@ -18,6 +18,8 @@ use sandpit_alpaca::Alpaca;
 use sandpit_execution::{DeskInput, DeskStats};
 use sandpit_fanout::Roster;
 use sandpit_ingest::{IngestStats, Resubscription};
+use sandpit_local::LocalBroker;
+use sandpit_review::{Owners, Sessions};
 use sandpit_strategy::{Failure, StrategyEvent};
 use sandpit_types::{MarketClock, MarketTime, StrategyName, Symbol};
 use tokio::{runtime::Handle, sync::mpsc as channel};
@@ -26,10 +28,8 @@ use super::{Again, Change, Crew, Folder, Hope, Looks, Refusals, late::Late, want
 use crate::{
     ambient,
     config::Config,
-    dry_run::DryRun,
     run::{Ending, Endings, Loading, claims},
-    sessions::Sessions,
-    strategies::{Arrivals, Counters, Loaded, Loader, Outlets, Owners, StrategiesError, Strategy, Totals},
+    strategies::{Arrivals, Counters, Loaded, Loader, Outlets, StrategiesError, Strategy, Totals},
 };
 
 /// How often the folder is looked at, real time. What is new is taken by the second look that sees it.
@@ -72,7 +72,7 @@ pub(crate) struct KeeperParts {
     pub(crate) runtime: Handle,
     pub(crate) sessions: Sessions,
     pub(crate) clock: Arc<dyn MarketClock>,
-    pub(crate) dry_run: Option<DryRun>,
+    pub(crate) dry_run: Option<LocalBroker>,
     pub(crate) endings: Endings,
     /// Told of each look.
     pub(crate) looks: Arc<Looks>,

@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use jiff::{civil::Date, tz::TimeZone};
 use sandpit_broker::{Broker, BrokerError};
+use sandpit_review::Sessions;
 use sandpit_types::{Clock, MarketTime, SessionDay};
-
-use crate::sessions::Sessions;
 
 /// With less of the calendar left the host asks to be restarted, market time.
 const LEFT: Duration = Duration::from_secs(3 * 86_400);

@@ -12,9 +12,12 @@ use sandpit_alpaca::{Alpaca, AlpacaConfig};
 use sandpit_broker::{Broker, BrokerError};
 use sandpit_contract::Exit;
 use sandpit_fanout::Roster;
+use sandpit_local::LocalBroker;
 use sandpit_monitor::Monitor;
+use sandpit_review::{Owners, Sessions};
 use sandpit_strategy::{PLUGINS_MAX, PluginError};
 use sandpit_types::{HostEpoch, MarketClock, MarketTime, Symbol};
+use sandpit_venue::VenueConfig;
 
 use super::{Failure, calendar};
 use crate::{
@@ -22,7 +25,6 @@ use crate::{
     budgets::Budgets,
     clock::BrokerClock,
     config::{Config, Encoding, MarketData},
-    dry_run::DryRun,
     figures::Figures,
     golive,
     lease::Lease,
@@ -30,8 +32,7 @@ use crate::{
     panel::{self, Hands},
     plugins::{Again, Folder, Refusals, Workshop, list, place, wanted_data},
     service::Service,
-    sessions::Sessions,
-    strategies::{Counters, Loaded, Loader, Owners, StrategiesError, Strategy, Totals},
+    strategies::{Counters, Loaded, Loader, StrategiesError, Strategy, Totals},
 };
 
 /// How long a request to the broker may take, real time.
@@ -148,8 +149,9 @@ pub(super) async fn prepare(
 
 impl Parts {
     /// The in-process broker of a dry run.
-    pub(super) fn dry_run(&self) -> DryRun {
-        DryRun::new(&wanted_data(&self.strategies(), []).bars, self.clock.clone(), self.seed)
+    pub(super) fn dry_run(&self) -> LocalBroker {
+        let config = VenueConfig { seed: self.seed, ..VenueConfig::default() };
+        LocalBroker::new(config, &wanted_data(&self.strategies(), []).bars, self.clock.clone())
     }
 
     /// The strategies that run now.

@@ -9,6 +9,7 @@ use sandpit_ingest::{
     Ingest, IngestConfig, IngestStats, MarketSink, NewsConfig, NewsLoop, NewsStats, Reins, Resubscription,
     Suspicion, UpdateLoop, UpdateSink, UpdateStats,
 };
+use sandpit_local::LocalBroker;
 use sandpit_store::Store;
 use sandpit_strategy::StrategyEvent;
 use sandpit_types::{Account, MarketClock, MarketTime, Pulse, Symbol, TradeUpdate};
@@ -26,10 +27,9 @@ use super::{
 use crate::{
     ambient,
     control::{self, Clerk, Control, Tickets},
-    dry_run::DryRun,
     fan_out::fan_out,
+    outside::HostReviewer,
     plugins::{Said, wanted_data, wanted_news},
-    review::Reviewer,
     strategies::{Arrivals, Mail},
 };
 
@@ -102,7 +102,7 @@ impl Spawner<'_> {
         &self,
         since: MarketTime,
         held: Vec<Symbol>,
-        dry_run: Option<DryRun>,
+        dry_run: Option<LocalBroker>,
     ) -> (Arc<IngestStats>, mpsc::Sender<Resubscription>) {
         let prepared = self.prepared;
         let subscription = wanted_data(&prepared.strategies(), held);
@@ -143,7 +143,7 @@ impl Spawner<'_> {
     }
 
     /// Where events go. The venue of a dry run has no use for news.
-    fn fan_out(&self, dry_run: Option<DryRun>) -> impl MarketSink + 'static {
+    fn fan_out(&self, dry_run: Option<LocalBroker>) -> impl MarketSink + 'static {
         let (prepared, figures) = (self.prepared, &self.prepared.figures);
         let (tape, counts) = (figures.tape.clone(), figures.data.clone());
         fan_out(prepared.clock.clone(), dry_run, tape, counts, prepared.plugins.roster.clone())
@@ -177,7 +177,7 @@ impl Spawner<'_> {
     /// Box 4, and the mail from it to the strategies, to the order stream and to operators.
     pub(super) fn desk<B: Broker>(
         &self,
-        desk: Desk<B, Reviewer>,
+        desk: Desk<B, HostReviewer>,
         inputs: mpsc::Receiver<DeskInput>,
         arrivals: Arc<Arrivals>,
         account: Account,

@@ -12,7 +12,7 @@ use sandpit_contract::Exit;
 use sandpit_cores::reconcile::Claim;
 use sandpit_execution::{Desk, DeskConfig, DeskError, DeskInput, DeskStats, Reconciled};
 use sandpit_ingest::{IngestStats, Resubscription};
-use sandpit_risk::Gates;
+use sandpit_local::{LocalBroker, LocalPermit};
 use sandpit_store::{Database, Store, StoreError};
 use sandpit_types::{Bar, MarketClock, MarketTime, Pulse, Symbol};
 use tokio::{
@@ -32,14 +32,12 @@ use crate::{
     alarms::Watch,
     config::ClaimRule,
     control::Tickets,
-    dry_run::DryRun,
     figures::Running,
     lease::{LeaseClient, LeaseParts, Order},
-    losses::Losses,
-    permit::{DryRunPermit, TradePermit},
+    outside::{HostReviewer, OfHost},
+    permit::TradePermit,
     plugins::{Crew, Keeper, KeeperParts, Quarantines, Snapshots, World, wanted_data},
     recording::Recording,
-    review::Reviewer,
     service::Service,
     strategies::{Arrivals, Outlets, Strategy},
 };
@@ -58,7 +56,7 @@ pub(super) async fn start<B: Broker, O: OrderFeed>(
     prepared: Prepared,
     broker: Arc<B>,
     orders: Arc<O>,
-    dry_run: Option<DryRun>,
+    dry_run: Option<LocalBroker>,
     endings: &Endings,
     service: &Service,
     to_watchdog: &mut Option<LeaseClient>,
@@ -246,26 +244,21 @@ fn desk<B: Broker>(
     broker: Arc<B>,
     store: Store,
     endings: &Endings,
-) -> Result<Desk<B, Reviewer>, Failure> {
+) -> Result<Desk<B, HostReviewer>, Failure> {
     let lease = prepared.figures.lease.clone();
     let permit: Arc<dyn Permit> = match &lease {
         Some(lease) => Arc::new(TradePermit::new(lease.clone(), prepared.config.kill_switch_file.clone())),
-        None => Arc::new(DryRunPermit),
+        None => Arc::new(LocalPermit),
     };
-    let review = Reviewer {
-        gates: Gates::new(prepared.config.limits.clone()),
-        losses: Losses::new(&prepared.config.limits, prepared.sessions.clone()),
-        tape: prepared.figures.tape.clone(),
-        sessions: prepared.sessions.clone(),
-        owners: prepared.plugins.owners.clone(),
-        lease,
-        clock: prepared.clock.clone(),
-        alarms: prepared.figures.alarms.clone(),
-        endings: endings.clone(),
-        account: None,
-        day_trades: Default::default(),
-        day_trades_given: String::new(),
-    };
+    let outside = OfHost { lease, alarms: prepared.figures.alarms.clone(), endings: endings.clone() };
+    let review = HostReviewer::new(
+        prepared.config.limits.clone(),
+        prepared.sessions.clone(),
+        prepared.figures.tape.clone(),
+        prepared.plugins.owners.clone(),
+        prepared.clock.clone(),
+        outside,
+    );
     let mut config = DeskConfig::new(prepared.epoch).at_speed(prepared.config.clock_speed);
     config.mode = prepared.config.mode.as_str();
     config.claims = claims(&prepared.config.claims, &prepared.strategies());
@@ -350,7 +343,7 @@ struct Feeds {
     data: Arc<IngestStats>,
     books: Arc<DeskStats>,
     arrivals: Arc<Arrivals>,
-    dry_run: Option<DryRun>,
+    dry_run: Option<LocalBroker>,
 }
 
 /// From here on, the plugins folder says who trades.

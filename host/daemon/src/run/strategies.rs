@@ -9,8 +9,8 @@ use sandpit_types::{Account, Bar, StrategyName};
 
 use super::prepare::{Parts, Plugins};
 use crate::{
+    outside::HostReviewer,
     plugins::Crew,
-    review::Reviewer,
     strategies::{Beginning, Outlets, StrategiesError, Strategy},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn start_strategies<B: Broker>(
     prepared: &mut Parts,
     crew: &Crew,
-    desk: &Desk<B, Reviewer>,
+    desk: &Desk<B, HostReviewer>,
     account: &Account,
     warmup: &[Bar],
     outlets: &Outlets,

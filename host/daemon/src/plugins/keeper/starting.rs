@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sandpit_broker::History;
 use sandpit_execution::DeskInput;
 use sandpit_ingest::IngestStats;
+use sandpit_review::Sessions;
 use sandpit_strategy::PLUGINS_MAX;
 use sandpit_types::{Bar, MarketClock, MarketEvent, MarketTime, StrategyName, Symbol};
 use tokio::{sync::oneshot, time::timeout};
@@ -13,7 +14,6 @@ use super::Keeping;
 use crate::{
     plugins::Version,
     run::SETTLE,
-    sessions::Sessions,
     strategies::{Arrival, Loaded, StrategiesError, Strategy},
 };
 

@@ -1,7 +1,10 @@
-//! The broker of a dry run: real market data, fills from the in-process venue, nothing leaves the process.
+//! The broker in this process: fills from the venue, nothing leaves. A dry run feeds it real market data, a
+//! backtest that of the past.
 //!
 //! `port` is the broker port over it, `words` its orders in the host's vocabulary, `ledger` what moved shares
 //! or money.
+
+#![forbid(unsafe_code)]
 
 mod ledger;
 mod port;
@@ -11,9 +14,9 @@ mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sandpit_broker::{OrderFeed, OrderSession, StreamError};
+use sandpit_broker::{GateError, OrderFeed, OrderSession, Permit, StreamError};
 use sandpit_types::{BarMark, MarketClock, MarketEvent, Symbol, TradeUpdate};
-use sandpit_venue::{Calendar, Realism, Venue, VenueConfig};
+use sandpit_venue::{Calendar, Venue, VenueConfig};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use self::ledger::Ledger;
@@ -23,7 +26,7 @@ const UPDATES: usize = 4_096;
 
 /// An in-process venue behind the broker port.
 #[derive(Clone)]
-pub(crate) struct DryRun {
+pub struct LocalBroker {
     account: Arc<Mutex<Account>>,
     calendar: Arc<Calendar>,
     clock: Arc<dyn MarketClock>,
@@ -37,10 +40,9 @@ struct Account {
     ledger: Ledger,
 }
 
-impl DryRun {
-    /// A fresh account with the venue's default cash.
-    pub(crate) fn new(symbols: &[Symbol], clock: Arc<dyn MarketClock>, seed: u64) -> Self {
-        let config = VenueConfig { seed, realism: Realism::exact(), ..VenueConfig::default() };
+impl LocalBroker {
+    /// A fresh account of this kind, at which these symbols trade.
+    pub fn new(config: VenueConfig, symbols: &[Symbol], clock: Arc<dyn MarketClock>) -> Self {
         let venue = Venue::new(config, symbols, clock.now());
         let account = Arc::new(Mutex::new(Account { venue, ledger: Ledger::default() }));
         let (sender, receiver) = mpsc::channel(UPDATES);
@@ -49,14 +51,14 @@ impl DryRun {
     }
 
     /// Trades these symbols, too, from now on.
-    pub(crate) fn list(&self, symbols: &[Symbol]) {
+    pub fn list(&self, symbols: &[Symbol]) {
         let mut account = self.lock();
         symbols.iter().for_each(|symbol| account.venue.list_symbol(symbol));
     }
 
     /// Lets the market move the venue. A late bar is a bar to it: it looks at the time itself, and an older
     /// one moves no price. One corrected has been for sale already: shown anew, it would be so twice.
-    pub(crate) fn on_market(&self, events: &[MarketEvent]) {
+    pub fn on_market(&self, events: &[MarketEvent]) {
         let mut account = self.lock();
         for event in events {
             match event {
@@ -91,20 +93,29 @@ impl DryRun {
     }
 }
 
-impl OrderFeed for DryRun {
-    type Session = DryRunUpdates;
+impl OrderFeed for LocalBroker {
+    type Session = LocalUpdates;
 
-    async fn open(&self) -> Result<DryRunUpdates, StreamError> {
-        Ok(DryRunUpdates(self.receiver.clone()))
+    async fn open(&self) -> Result<LocalUpdates, StreamError> {
+        Ok(LocalUpdates(self.receiver.clone()))
     }
 }
 
 /// The venue's events as a stream that never breaks.
-pub(crate) struct DryRunUpdates(Arc<AsyncMutex<mpsc::Receiver<TradeUpdate>>>);
+pub struct LocalUpdates(Arc<AsyncMutex<mpsc::Receiver<TradeUpdate>>>);
 
-impl OrderSession for DryRunUpdates {
+impl OrderSession for LocalUpdates {
     async fn next(&mut self) -> Result<Option<TradeUpdate>, StreamError> {
         let update = self.0.lock().await.recv().await;
-        update.map(Some).ok_or_else(|| StreamError::Down { message: "the dry run is over".into() })
+        update.map(Some).ok_or_else(|| StreamError::Down { message: "the venue is gone".into() })
+    }
+}
+
+/// Nothing leaves the process: there is nothing to ask.
+pub struct LocalPermit;
+
+impl Permit for LocalPermit {
+    fn check(&self) -> Result<(), GateError> {
+        Ok(())
     }
 }

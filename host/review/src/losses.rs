@@ -40,7 +40,7 @@ enum Has {
 }
 
 /// The breakers and the session they measure the day from.
-pub(crate) struct Losses {
+pub struct Losses {
     breaker: LossBreaker,
     sessions: Sessions,
     day: Option<MarketTime>,
@@ -56,7 +56,7 @@ pub(crate) struct Losses {
 
 impl Losses {
     /// Breakers with the limits in force.
-    pub(crate) fn new(limits: &Limits, sessions: Sessions) -> Self {
+    pub fn new(limits: &Limits, sessions: Sessions) -> Self {
         Self {
             breaker: LossBreaker::new(limits.loss()),
             sessions,
@@ -73,7 +73,7 @@ impl Losses {
     ///
     /// The day is measured from the equity at the close before it, which the broker knows: a restart in the
     /// middle of a losing day does not begin a new one. What the owner moved since that close is part of it.
-    pub(crate) fn on(&mut self, account: &Account, cash: Standing, now: MarketTime) -> Option<Trip> {
+    pub fn on(&mut self, account: &Account, cash: Standing, now: MarketTime) -> Option<Trip> {
         let (unexplained, is_sure) = match cash {
             Standing::Explained => (Usd::ZERO, true),
             Standing::Unexplained(unexplained) => (unexplained, true),
@@ -100,7 +100,7 @@ impl Losses {
     }
 
     /// The owner put money in, or took it out; the broker dates it `dated`, and it is learned now.
-    pub(crate) fn transfer(&mut self, net: Usd, dated: MarketTime, now: MarketTime) {
+    pub fn transfer(&mut self, net: Usd, dated: MarketTime, now: MarketTime) {
         let transfer = Transfer { dated, learned: now, net };
         self.transfers.push_back(transfer);
         if self.transfers.len() > MAX_TRANSFERS {
@@ -129,18 +129,18 @@ impl Losses {
     }
 
     /// Whether a limit was reached: no risk is added any more in this life.
-    pub(crate) const fn is_tripped(&self) -> bool {
+    pub const fn is_tripped(&self) -> bool {
         self.is_tripped
     }
 
     /// The equity that can be believed; `None` while a reading has jumped and no other agreed with it, and
     /// while cash is not explained.
-    pub(crate) fn equity(&self) -> Option<Usd> {
+    pub fn equity(&self) -> Option<Usd> {
         self.breaker.equity()
     }
 
     /// What earlier lives kept. What cannot be read is as if it were absent.
-    pub(crate) fn restore(&mut self, facts: &BTreeMap<String, String>) {
+    pub fn restore(&mut self, facts: &BTreeMap<String, String>) {
         if let Some(peak) = facts.get(PEAK_EQUITY).and_then(|text| text.parse().ok()) {
             self.breaker.remember_peak(peak);
         }
@@ -155,7 +155,7 @@ impl Losses {
     }
 
     /// What has to be kept and has changed.
-    pub(crate) fn facts(&mut self) -> Vec<(&'static str, String)> {
+    pub fn facts(&mut self) -> Vec<(&'static str, String)> {
         let peak = self.breaker.peak().map(|peak| (PEAK_EQUITY, peak.to_string()));
         let start = self.day.zip(self.breaker.day_start());
         let start = start.map(|(day, equity)| (DAY_START, format!("{day} {equity}")));

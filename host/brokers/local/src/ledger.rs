@@ -1,4 +1,4 @@
-//! What moved shares or money in a dry run, as the broker's activities tell it.
+//! What moved shares or money at the venue, as the broker's activities tell it.
 
 use std::collections::VecDeque;
 

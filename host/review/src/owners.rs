@@ -13,7 +13,7 @@ const GRANTS_MAX: usize = 1_024;
 
 /// One symbol has one owner. Written when strategies come and go, read with every order.
 #[derive(Debug, Default)]
-pub(crate) struct Owners(Mutex<Held>);
+pub struct Owners(Mutex<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -26,7 +26,7 @@ impl Owners {
     ///
     /// # Errors
     /// Gives back who owns one of them already, and which. Nothing changes then.
-    pub(crate) fn take(
+    pub fn take(
         &self,
         strategy: &StrategyName,
         symbols: &[Symbol],
@@ -50,18 +50,18 @@ impl Owners {
 
     /// The strategy owns nothing any more. What it was granted stays: orders of it may still be on their way
     /// to the gates.
-    pub(crate) fn release(&self, strategy: &StrategyName) {
+    pub fn release(&self, strategy: &StrategyName) {
         let mut held = self.lock();
         held.symbols.retain(|_, owner| owner != strategy);
     }
 
     /// Whose a symbol is.
-    pub(crate) fn of(&self, symbol: &Symbol) -> Option<StrategyName> {
+    pub fn of(&self, symbol: &Symbol) -> Option<StrategyName> {
         self.lock().symbols.get(symbol).cloned()
     }
 
     /// What a strategy is granted beside the limits of all.
-    pub(crate) fn grant(&self, strategy: &StrategyName) -> Grant {
+    pub fn grant(&self, strategy: &StrategyName) -> Grant {
         self.lock().grants.get(strategy).cloned().unwrap_or_default()
     }
 

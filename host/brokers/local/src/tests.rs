@@ -1,4 +1,4 @@
-//! The dry run, call by call.
+//! The broker, call by call.
 
 use std::{sync::atomic::AtomicI64, time::Duration};
 
@@ -10,7 +10,6 @@ use sandpit_types::{
 };
 
 use super::*;
-use crate::permit::DryRunPermit;
 
 struct Fixed(AtomicI64);
 
@@ -29,10 +28,10 @@ async fn an_order_fills_at_the_quote_and_the_stream_says_so() {
     let now = MarketTime::parse("2013-10-07T14:00:00Z").expect("a time");
     let spy = Symbol::new("SPY");
     let clock = Arc::new(Fixed(AtomicI64::new(now.as_nanos())));
-    let dry = DryRun::new(std::slice::from_ref(&spy), clock, 1);
+    let broker = LocalBroker::new(VenueConfig::default(), std::slice::from_ref(&spy), clock);
     let quote =
         Quote { symbol: spy.clone(), time: now, bid: 167.4, bid_size: 500, ask: 167.41, ask_size: 500 };
-    dry.on_market(&[MarketEvent::Quote(quote)]);
+    broker.on_market(&[MarketEvent::Quote(quote)]);
     let strategy = StrategyName::parse("a").expect("a name");
     let client_id = ClientOrderId { strategy, epoch: HostEpoch(1), sequence: 1 };
     let order = OrderRequest {
@@ -45,20 +44,20 @@ async fn an_order_fills_at_the_quote_and_the_stream_says_so() {
         extended_hours: false,
         class: OrderClass::Simple,
     };
-    let terms = SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(DryRunPermit) };
-    dry.submit(&order, terms.clone()).await.expect("taken");
-    let twin = dry.submit(&order, terms).await;
+    let terms = SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(LocalPermit) };
+    broker.submit(&order, terms.clone()).await.expect("taken");
+    let twin = broker.submit(&order, terms).await;
     assert!(matches!(twin, Err(BrokerError::Rejected { .. })), "a client id is used once: {twin:?}");
 
-    let found = dry.order_by_client_id(&client_id).await.expect("known");
+    let found = broker.order_by_client_id(&client_id).await.expect("known");
     assert_eq!(found.status, OrderStatus::Filled);
-    let mut session = OrderFeed::open(&dry).await.expect("never fails");
+    let mut session = OrderFeed::open(&broker).await.expect("never fails");
     let mut seen = Vec::new();
     while seen.last() != Some(&TradeEvent::Fill) {
         seen.extend(session.next().await.expect("never breaks").map(|update| update.event));
     }
     assert!(seen.contains(&TradeEvent::New), "{seen:?}");
-    let held = dry.positions().await.expect("readable");
+    let held = broker.positions().await.expect("readable");
     assert_eq!(held.iter().map(|held| held.qty.to_string()).collect::<Vec<_>>(), ["10"]);
 }
 
@@ -68,12 +67,12 @@ async fn what_a_bar_shows_is_for_sale_once() {
     let spy = Symbol::new("SPY");
     let minute = Duration::from_secs(60);
     let clock = Arc::new(Fixed(AtomicI64::new((start + minute).as_nanos())));
-    let dry = DryRun::new(std::slice::from_ref(&spy), clock, 1);
+    let broker = LocalBroker::new(VenueConfig::default(), std::slice::from_ref(&spy), clock);
     let bar = |start, close| {
         let symbol = spy.clone();
         Bar { symbol, start, open: close, high: close, low: close, close, volume: 100, vwap: close }
     };
-    dry.on_market(&[MarketEvent::Bar(bar(start, 167.4))]);
+    broker.on_market(&[MarketEvent::Bar(bar(start, 167.4))]);
     let strategy = StrategyName::parse("a").expect("a name");
     let client_id = ClientOrderId { strategy, epoch: HostEpoch(1), sequence: 1 };
     let order = OrderRequest {
@@ -86,20 +85,20 @@ async fn what_a_bar_shows_is_for_sale_once() {
         extended_hours: false,
         class: OrderClass::Simple,
     };
-    let terms = SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(DryRunPermit) };
-    dry.submit(&order, terms).await.expect("taken");
-    let filled = async || dry.order_by_client_id(&client_id).await.expect("known").filled_qty;
+    let terms = SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(LocalPermit) };
+    broker.submit(&order, terms).await.expect("taken");
+    let filled = async || broker.order_by_client_id(&client_id).await.expect("known").filled_qty;
     let first = filled().await;
     assert!(first.is_positive() && first < order.qty, "{first}");
-    dry.on_market(&[MarketEvent::MarkedBar(bar(start, 167.5), BarMark::Corrected)]);
+    broker.on_market(&[MarketEvent::MarkedBar(bar(start, 167.5), BarMark::Corrected)]);
     assert_eq!(filled().await, first);
-    dry.on_market(&[MarketEvent::MarkedBar(bar(start + minute, 167.5), BarMark::Late)]);
+    broker.on_market(&[MarketEvent::MarkedBar(bar(start + minute, 167.5), BarMark::Late)]);
     assert!(filled().await > first);
 }
 
-/// A dry run in which SPY stands at 167.40 and a position of ten shares is held, bought under number 1.
+/// A broker at which SPY stands at 167.40 and a position of ten shares is held, bought under number 1.
 struct Played {
-    dry: DryRun,
+    broker: LocalBroker,
     spy: Symbol,
     clock: Arc<Fixed>,
 }
@@ -109,7 +108,11 @@ impl Played {
         let now = MarketTime::parse("2013-10-07T14:00:00Z").expect("a time");
         let clock = Arc::new(Fixed(AtomicI64::new(now.as_nanos())));
         let spy = Symbol::new("SPY");
-        let played = Self { dry: DryRun::new(std::slice::from_ref(&spy), clock.clone(), 1), spy, clock };
+        let played = Self {
+            broker: LocalBroker::new(VenueConfig::default(), std::slice::from_ref(&spy), clock.clone()),
+            spy,
+            clock,
+        };
         played.quote(167.4);
         played.take(1, Side::Buy, OrderKind::Market, OrderClass::Simple).await;
         played
@@ -121,7 +124,7 @@ impl Played {
         let time = self.clock.now() + Duration::from_secs(1);
         self.clock.0.store(time.as_nanos(), std::sync::atomic::Ordering::Relaxed);
         let (bid, ask) = (price, price + 0.01);
-        self.dry.on_market(&[
+        self.broker.on_market(&[
             MarketEvent::Quote(Quote {
                 symbol: symbol.clone(),
                 time,
@@ -140,7 +143,7 @@ impl Played {
     }
 
     fn terms() -> SendTerms {
-        SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(DryRunPermit) }
+        SendTerms { class: Class::Enter, deadline: None, permit: Arc::new(LocalPermit) }
     }
 
     async fn take(&self, number: u64, side: Side, kind: OrderKind, class: OrderClass) -> BrokerOrder {
@@ -154,7 +157,7 @@ impl Played {
             extended_hours: false,
             class,
         };
-        self.dry.submit(&order, Self::terms()).await.expect("taken")
+        self.broker.submit(&order, Self::terms()).await.expect("taken")
     }
 }
 
@@ -181,7 +184,7 @@ async fn every_kind_and_class_is_taken_with_its_prices() {
         let order = played.take(number, Side::Sell, kind, OrderClass::Simple).await;
         assert_eq!((order.status.clone(), order.stop_price), (OrderStatus::New, stop.map(price)), "{kind:?}");
         assert_eq!(order.limit_price, kind.limit_price());
-        played.dry.cancel(&order.id, None).await.expect("open");
+        played.broker.cancel(&order.id, None).await.expect("open");
     };
     check(2, OrderKind::Stop { stop_price }, Some("160")).await;
     check(3, OrderKind::StopLimit { stop_price, limit_price }, Some("160")).await;
@@ -193,14 +196,14 @@ async fn every_kind_and_class_is_taken_with_its_prices() {
     let oco = OrderKind::Limit { limit_price: price("170") };
     let oco = played.take(6, Side::Sell, oco, OrderClass::Oco { stop_loss: loss }).await;
     assert_eq!(legs(&oco), [(Leg::StopLoss, Some(stop_price), OrderStatus::Held)]);
-    let open = played.dry.open_orders().await.expect("orders");
+    let open = played.broker.open_orders().await.expect("orders");
     assert_eq!(
         open.iter().map(|order| order.legs.len()).collect::<Vec<_>>(),
         [1, 0],
         "the leg is a row, too"
     );
-    played.dry.cancel(&oco.id, None).await.expect("open");
-    assert!(played.dry.open_orders().await.expect("orders").is_empty(), "its leg goes with it");
+    played.broker.cancel(&oco.id, None).await.expect("open");
+    assert!(played.broker.open_orders().await.expect("orders").is_empty(), "its leg goes with it");
     for (number, exit) in [(7, Exit::TakeProfit(price("180"))), (8, Exit::StopLoss(loss))] {
         let entry = OrderKind::Limit { limit_price: price("165") };
         let oto = played.take(number, Side::Buy, entry, OrderClass::Oto(exit)).await;
@@ -219,30 +222,30 @@ async fn the_exits_of_a_bracket_work_once_it_has_filled() {
     assert_eq!(legs(&entry), [held(Leg::TakeProfit, "170"), held(Leg::StopLoss, "160")]);
 
     played.quote(165.9);
-    let filled = played.dry.order(&entry.id, Class::Reduce).await.expect("known");
+    let filled = played.broker.order(&entry.id, Class::Reduce).await.expect("known");
     assert_eq!(filled.status, OrderStatus::Filled);
     let working = (Leg::TakeProfit, Some(price("170")), OrderStatus::New);
     assert_eq!(legs(&filled), [working.clone(), held(Leg::StopLoss, "160")]);
-    let by_client_id = played.dry.order_by_client_id(&Played::id(2)).await.expect("known");
+    let by_client_id = played.broker.order_by_client_id(&Played::id(2)).await.expect("known");
     assert_eq!(by_client_id, filled);
 
     // The stop-loss is replaced: whoever names the old one names the new one.
     let old = filled.legs[1].id.clone();
     let change = Change { stop_price: Some(price("161")), ..Change::default() };
-    let new = played.dry.replace(&old, &Played::id(3), &change, Played::terms()).await.expect("taken");
+    let new = played.broker.replace(&old, &Played::id(3), &change, Played::terms()).await.expect("taken");
     assert_eq!((new.ours(), new.replaces.clone()), (Some(Played::id(3)), Some(old.clone())));
-    let replaced = played.dry.order(&old, Class::Reduce).await.expect("known");
+    let replaced = played.broker.order(&old, Class::Reduce).await.expect("known");
     assert_eq!((replaced.status, replaced.replaced_by), (OrderStatus::Replaced, Some(new.id.clone())));
-    let filled = played.dry.order(&entry.id, Class::Reduce).await.expect("known");
+    let filled = played.broker.order(&entry.id, Class::Reduce).await.expect("known");
     assert_eq!(legs(&filled), [working, held(Leg::StopLoss, "161")]);
 
     played.quote(170.0);
-    let over = played.dry.order(&entry.id, Class::Reduce).await.expect("known");
+    let over = played.broker.order(&entry.id, Class::Reduce).await.expect("known");
     let states: Vec<_> = over.legs.iter().map(|leg| leg.status.clone()).collect();
     assert_eq!(states, [OrderStatus::Filled, OrderStatus::Canceled]);
-    let all = played.dry.orders_since(MarketTime::EPOCH).await.expect("orders");
+    let all = played.broker.orders_since(MarketTime::EPOCH).await.expect("orders");
     assert_eq!(all.len(), 1 + 3 + 1, "the first one, the bracket, the new stop-loss");
-    let later = played.dry.orders_since(new.submitted_at).await.expect("orders");
+    let later = played.broker.orders_since(new.submitted_at).await.expect("orders");
     assert_eq!(later.iter().map(|order| &order.id).collect::<Vec<_>>(), [&new.id]);
 }
 
@@ -260,7 +263,7 @@ async fn what_cannot_be_replaced_is_refused() {
     let limit = OrderKind::Limit { limit_price: price("160") };
     let old = played.take(2, Side::Buy, limit, OrderClass::Simple).await;
     let replace = async |id: &_, change: Change, terms| {
-        played.dry.replace(id, &Played::id(3), &change, terms).await.map(|order| order.limit_price)
+        played.broker.replace(id, &Played::id(3), &change, terms).await.map(|order| order.limit_price)
     };
     let lower = Change {
         limit_price: Some(price("159")),
@@ -278,17 +281,17 @@ async fn what_cannot_be_replaced_is_refused() {
     assert_eq!(replace(&old.id, lower, Played::terms()).await.expect("taken"), Some(price("159")));
     let twice = replace(&old.id, lower, Played::terms()).await;
     assert!(matches!(twice, Err(BrokerError::Rejected { http_status: 422, .. })), "{twice:?}");
-    let gone = played.dry.order(&nowhere(), Class::Reduce).await;
+    let gone = played.broker.order(&nowhere(), Class::Reduce).await;
     assert!(matches!(gone, Err(BrokerError::NotFound { .. })), "{gone:?}");
 }
 
 #[tokio::test]
 async fn activities_are_the_executions_oldest_first() {
     let played = Played::new().await;
-    let bought = played.dry.order_by_client_id(&Played::id(1)).await.expect("known");
+    let bought = played.broker.order_by_client_id(&Played::id(1)).await.expect("known");
     played.quote(168.0);
     let sold = played.take(2, Side::Sell, OrderKind::Market, OrderClass::Simple).await;
-    let rows = played.dry.activities(MarketTime::EPOCH).await.expect("rows");
+    let rows = played.broker.activities(MarketTime::EPOCH).await.expect("rows");
     let told = |row: &Activity| match &row.deed {
         Deed::Fill { order, side, qty, price, cumulative, .. } => {
             (order.clone(), *side, qty.to_string(), price.to_string(), *cumulative)
@@ -300,5 +303,5 @@ async fn activities_are_the_executions_oldest_first() {
         |order: &BrokerOrder, side, price: &str| (order.id.clone(), side, "10".into(), price.into(), ten);
     let expected = [row(&bought, Side::Buy, "167.41"), row(&sold, Side::Sell, "168")];
     assert_eq!(rows.iter().map(told).collect::<Vec<_>>(), expected);
-    assert_eq!(played.dry.activities(rows[1].time).await.expect("rows"), rows[1..]);
+    assert_eq!(played.broker.activities(rows[1].time).await.expect("rows"), rows[1..]);
 }

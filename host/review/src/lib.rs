@@ -1,5 +1,13 @@
 //! Between strategy and desk: what the world looks like to an order, and what the gates say of it.
+//!
+//! The same review stands in a host that trades and in a backtest. What differs between the two, the right to
+//! trade, real time and what becomes of a tripped limit, is behind [`Outside`].
 
+#![forbid(unsafe_code)]
+
+mod losses;
+mod owners;
+mod sessions;
 mod working;
 
 use std::{
@@ -9,28 +17,20 @@ use std::{
 };
 
 use rust_decimal::Decimal;
-use sandpit_contract::BootTime;
 use sandpit_cores::{
+    Trip,
     orders::{Books, Order},
     reconcile::Standing,
 };
 use sandpit_execution::Review;
 use sandpit_fanout::Tape;
-use sandpit_risk::{Approved, BUSINESS_DAYS, DayTradeRule, DayTrades, DayTrading, Gates, Situation};
+use sandpit_risk::{Approved, BUSINESS_DAYS, DayTradeRule, DayTrades, DayTrading, Gates, Limits, Situation};
 use sandpit_types::{
     Account, ClientOrderId, Fill, MarketClock, MarketTime, Price, Qty, Quote, Refusal, Side, StrategyName,
     Submit, Symbol, Usd,
 };
 
-use crate::{
-    alarms::Alarms,
-    ambient,
-    lease::Lease,
-    losses::Losses,
-    run::{Ending, Endings},
-    sessions::Sessions,
-    strategies::Owners,
-};
+pub use self::{losses::Losses, owners::Owners, sessions::Sessions};
 
 /// An account read longer ago than this, in market time and in real time both, is not known any more.
 const ACCOUNT_AGE: Duration = Duration::from_secs(60);
@@ -42,44 +42,72 @@ const DAY_TRADES: &str = "day-trades";
 /// A price that says so may be this far ahead: clocks differ. Further, it would never grow old.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
 
+/// What a review asks of whom it works for.
+pub trait Outside: Send + 'static {
+    /// Whether the right to trade is held; always in a mode that sends nothing.
+    fn may_trade(&self) -> bool;
+
+    /// Whether a signal wants no new entries.
+    fn entries_stopped(&self) -> bool;
+
+    /// Real time since any fixed moment.
+    fn real_now(&self) -> Duration;
+
+    /// A limit on losses was reached: said once, at once.
+    fn tripped(&self, trip: &Trip);
+}
+
 /// The account as the broker last reported it.
 #[derive(Debug)]
-pub(crate) struct Reading {
+struct Reading {
     account: Account,
     /// When it was asked for: orders recorded since may be missing in it.
     asked_at: MarketTime,
-    taken_at: BootTime,
+    taken_at: Duration,
 }
 
 /// The gates, and everything they look at besides the books.
-pub(crate) struct Reviewer {
-    /// The gates with the limits in force.
-    pub(crate) gates: Gates,
-    /// The loss breakers, and which equity can be believed.
-    pub(crate) losses: Losses,
-    /// Newest prices.
-    pub(crate) tape: Arc<Tape>,
-    /// When the market is open.
-    pub(crate) sessions: Sessions,
-    /// Who trades which symbol, and what each strategy is granted.
-    pub(crate) owners: Arc<Owners>,
-    /// The right to trade; `None` in a mode that sends nothing.
-    pub(crate) lease: Option<Arc<Lease>>,
-    /// Market time.
-    pub(crate) clock: Arc<dyn MarketClock>,
-    /// Whether a signal wants no entries.
-    pub(crate) alarms: Arc<Alarms>,
-    /// Where a breaker that trips says so.
-    pub(crate) endings: Endings,
-    /// The newest reading of the account.
-    pub(crate) account: Option<Reading>,
+pub struct Reviewer<O> {
+    gates: Gates,
+    losses: Losses,
+    tape: Arc<Tape>,
+    sessions: Sessions,
+    owners: Arc<Owners>,
+    clock: Arc<dyn MarketClock>,
+    outside: O,
+    account: Option<Reading>,
     /// The day trades of the last days; kept only while they are bounded.
-    pub(crate) day_trades: DayTrades,
+    day_trades: DayTrades,
     /// How the day trades were last given away.
-    pub(crate) day_trades_given: String,
+    day_trades_given: String,
 }
 
-impl Review for Reviewer {
+impl<O: Outside> Reviewer<O> {
+    /// Gates with these limits, over the newest prices of `tape`, in the market's time.
+    pub fn new(
+        limits: Limits,
+        sessions: Sessions,
+        tape: Arc<Tape>,
+        owners: Arc<Owners>,
+        clock: Arc<dyn MarketClock>,
+        outside: O,
+    ) -> Self {
+        Self {
+            losses: Losses::new(&limits, sessions.clone()),
+            gates: Gates::new(limits),
+            tape,
+            sessions,
+            owners,
+            clock,
+            outside,
+            account: None,
+            day_trades: DayTrades::default(),
+            day_trades_given: String::new(),
+        }
+    }
+}
+
+impl<O: Outside> Review for Reviewer<O> {
     fn review(
         &mut self,
         strategy: &StrategyName,
@@ -109,11 +137,11 @@ impl Review for Reviewer {
     }
 
     fn account(&mut self, account: &Account, cash: Standing, asked_at: MarketTime) {
-        let taken_at = ambient::boot_now();
+        let taken_at = self.outside.real_now();
         self.account = Some(Reading { account: account.clone(), asked_at, taken_at });
         if let Some(trip) = self.losses.on(account, cash, self.clock.now()) {
-            // From here on the gates are frozen and the lease is gone; the host's end tells the watchdog.
-            self.endings.give(Ending::Kill { reason: trip.to_string() });
+            // From here on the gates are frozen.
+            self.outside.tripped(&trip);
         }
     }
 
@@ -159,7 +187,7 @@ impl Review for Reviewer {
     }
 }
 
-impl Reviewer {
+impl<O: Outside> Reviewer<O> {
     fn situation(
         &self,
         strategy: &StrategyName,
@@ -180,8 +208,8 @@ impl Reviewer {
                 || disputed.is_some()
                 || books.frozen().is_some(),
             paused: books.paused(strategy).is_some(),
-            entries_stopped: self.alarms.entries_stopped(),
-            lease: self.lease.as_ref().is_none_or(|lease| lease.holds(ambient::boot_now())),
+            entries_stopped: self.outside.entries_stopped(),
+            lease: self.outside.may_trade(),
             reconciled: books.is_reconciled(),
             order_stream_up: books.is_order_stream_up(),
             session_open: self.sessions.is_open(now),
@@ -248,7 +276,7 @@ impl Reviewer {
     fn known_account(&self, now: MarketTime) -> Option<&Account> {
         let reading = self.account.as_ref()?;
         let old = now.since(reading.asked_at) > ACCOUNT_AGE;
-        let old_in_real_time = ambient::boot_now().since(reading.taken_at) > ACCOUNT_AGE_REAL;
+        let old_in_real_time = self.outside.real_now().saturating_sub(reading.taken_at) > ACCOUNT_AGE_REAL;
         (!(old && old_in_real_time)).then_some(&reading.account)
     }
 

@@ -8,11 +8,11 @@ use sandpit_types::{
 use sandpit_venue::{Replacement, Venue};
 
 use super::{
-    DryRun,
+    LocalBroker,
     words::{broker_order, new_order, position, refused, rejected},
 };
 
-impl Broker for DryRun {
+impl Broker for LocalBroker {
     async fn submit(&self, order: &OrderRequest, terms: SendTerms) -> Result<BrokerOrder, BrokerError> {
         terms.permit.check()?;
         let mut account = self.now();

@@ -1,10 +1,14 @@
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
 use sandpit_cores::orders::{NewOrder, OrderEvent};
 use sandpit_risk::{Limits, Overrides};
 use sandpit_types::{
     BrokerOrder, BrokerOrderId, HostEpoch, Leg, Links, OrderClass, OrderKind, OrderRequest, OrderStatus,
     SessionDay, StopLoss, StrategyOrderId, TimeInForce,
 };
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 
@@ -45,27 +49,45 @@ fn strategy() -> StrategyName {
     StrategyName::new("sma")
 }
 
-fn reviewer(limits: Limits, leased: bool) -> (Reviewer, Arc<Lease>, UnboundedReceiver<Ending>) {
+/// Who asks, and what it was told.
+#[derive(Debug, Default)]
+struct World {
+    may_trade: AtomicBool,
+    entries_stopped: AtomicBool,
+    tripped: Mutex<Vec<String>>,
+}
+
+impl World {
+    fn told(&self) -> Vec<String> {
+        self.tripped.lock().expect("nobody panics").clone()
+    }
+}
+
+impl Outside for Arc<World> {
+    fn may_trade(&self) -> bool {
+        self.may_trade.load(Ordering::Relaxed)
+    }
+
+    fn entries_stopped(&self) -> bool {
+        self.entries_stopped.load(Ordering::Relaxed)
+    }
+
+    fn real_now(&self) -> Duration {
+        Duration::from_secs(1_000)
+    }
+
+    fn tripped(&self, trip: &Trip) {
+        self.tripped.lock().expect("nobody panics").push(trip.to_string());
+    }
+}
+
+fn reviewer(limits: Limits) -> (Reviewer<Arc<World>>, Arc<World>) {
     let day = SessionDay { open: at("2013-10-07T13:30:00Z"), close: at("2013-10-07T20:00:00Z") };
     let sessions = Sessions::new(vec![day]);
-    let lease = Arc::new(Lease::default());
-    lease.grant(BootTime::from_nanos(u64::MAX));
-    let (endings, reasons) = Endings::new(lease.clone());
-    let reviewer = Reviewer {
-        losses: Losses::new(&limits, sessions.clone()),
-        gates: Gates::new(limits),
-        tape: Arc::default(),
-        sessions,
-        owners: Arc::default(),
-        lease: leased.then(|| lease.clone()),
-        clock: Arc::new(Fixed(now())),
-        alarms: Arc::default(),
-        endings,
-        account: None,
-        day_trades: DayTrades::default(),
-        day_trades_given: String::new(),
-    };
-    (reviewer, lease, reasons)
+    let world = Arc::new(World { may_trade: true.into(), ..World::default() });
+    let clock = Arc::new(Fixed(now()));
+    let reviewer = Reviewer::new(limits, sessions, Arc::default(), Arc::default(), clock, world.clone());
+    (reviewer, world)
 }
 
 fn account(equity: i64) -> Account {
@@ -145,24 +167,21 @@ fn work(books: &mut Books, sequence: u64, submit: &Submit, links: Links, filled:
 #[test]
 fn a_breaker_that_trips_freezes_at_once_and_says_so_once() {
     for leased in [true, false] {
-        let (mut reviewer, lease, mut reasons) = reviewer(Limits::default(), leased);
+        let (mut reviewer, world) = reviewer(Limits::default());
         let mut books = books();
         work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
-        let ask = |reviewer: &mut Reviewer, id, side| {
+        let ask = |reviewer: &mut Reviewer<_>, id, side| {
             reviewer.review(&strategy(), &submit(id, side, 10), None, &books, now()).map(drop)
         };
         reviewer.account(&account(100_000), Standing::Explained, now());
         assert_eq!(ask(&mut reviewer, 2, Side::Sell), Ok(()));
-        assert!(reasons.try_recv().is_err());
+        assert!(world.told().is_empty());
 
         reviewer.account(&account(98_900), Standing::Explained, now());
-        // The right to trade is gone before anybody is told, and no order is reviewed in between.
-        assert!(!lease.holds(BootTime::from_nanos(0)));
-        let reason = reasons.try_recv();
-        assert!(
-            matches!(&reason, Ok(Ending::Kill { reason }) if reason.contains("30 minutes")),
-            "{reason:?}"
-        );
+        // No order is reviewed before whoever is outside knows.
+        let told = world.told();
+        assert!(matches!(&*told, [reason] if reason.contains("30 minutes")), "{told:?}");
+        world.may_trade.store(!leased, Ordering::Relaxed);
         assert_eq!(ask(&mut reviewer, 3, Side::Buy), Err(Refusal::Frozen));
         // Where no lease is needed, what is held can still be left.
         assert_eq!(ask(&mut reviewer, 4, Side::Sell), if leased { Err(Refusal::NoLease) } else { Ok(()) });
@@ -170,14 +189,14 @@ fn a_breaker_that_trips_freezes_at_once_and_says_so_once() {
         for equity in [98_800, 97_000, 89_000, 100_000] {
             reviewer.account(&account(equity), Standing::Explained, now());
         }
-        assert!(reasons.try_recv().is_err(), "said twice");
+        assert_eq!(world.told().len(), 1, "said twice");
         assert_eq!(ask(&mut reviewer, 5, Side::Buy), Err(Refusal::Frozen), "a recovery does not thaw");
     }
 }
 
 #[test]
 fn a_pause_is_of_one_strategy_and_lets_its_exits_pass() {
-    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    let (mut reviewer, _) = reviewer(Limits::default());
     let mut books = books();
     work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
     reviewer.account(&account(100_000), Standing::Explained, now());
@@ -196,34 +215,34 @@ fn a_pause_is_of_one_strategy_and_lets_its_exits_pass() {
 
 #[test]
 fn a_signal_stops_entries_and_not_exits_until_it_is_over() {
-    let (mut reviewer, ..) = reviewer(Limits::default(), true);
+    let (mut reviewer, world) = reviewer(Limits::default());
     reviewer.account(&account(100_000), Standing::Explained, now());
     let mut books = books();
     work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
     let bid = Submit { kind: OrderKind::Limit { limit_price: price(100) }, ..submit(2, Side::Buy, 1) };
-    let enter = |reviewer: &Reviewer, books: &Books| {
+    let enter = |reviewer: &Reviewer<_>, books: &Books| {
         let situation = reviewer.situation(&strategy(), &bid, None, books, now());
         reviewer.gates.would_pass(&strategy(), &bid, &situation, now()).map(drop)
     };
     let before = enter(&reviewer, &books);
     assert_ne!(before, Err(Refusal::EntriesStopped));
-    reviewer.alarms.set_entries_stopped(true);
+    world.entries_stopped.store(true, Ordering::Relaxed);
     assert_eq!(enter(&reviewer, &books), Err(Refusal::EntriesStopped));
     let exit = reviewer.review(&strategy(), &submit(3, Side::Sell, 10), None, &books, now());
     assert!(exit.is_ok_and(|approved| approved.reduces()), "what is held can be left");
-    reviewer.alarms.set_entries_stopped(false);
+    world.entries_stopped.store(false, Ordering::Relaxed);
     assert_eq!(enter(&reviewer, &books), before, "as before");
     // What else forbids an entry forbids it still.
-    reviewer.alarms.set_entries_stopped(true);
+    world.entries_stopped.store(true, Ordering::Relaxed);
     books.set_frozen(Some("cash".into()));
     assert_eq!(enter(&reviewer, &books), Err(Refusal::Frozen));
-    reviewer.alarms.set_entries_stopped(false);
+    world.entries_stopped.store(false, Ordering::Relaxed);
     assert_eq!(enter(&reviewer, &books), Err(Refusal::Frozen));
 }
 
 #[test]
 fn an_equity_that_jumped_lets_only_exits_pass() {
-    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    let (mut reviewer, _) = reviewer(Limits::default());
     let mut books = books();
     work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
     reviewer.account(&account(100_000), Standing::Explained, now());
@@ -236,7 +255,7 @@ fn an_equity_that_jumped_lets_only_exits_pass() {
 
 #[test]
 fn a_symbol_may_be_left_as_if_its_own_orders_were_gone() {
-    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    let (mut reviewer, _) = reviewer(Limits::default());
     reviewer.account(&account(100_000), Standing::Explained, now());
     let mut books = books();
     work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
@@ -251,7 +270,7 @@ fn a_symbol_may_be_left_as_if_its_own_orders_were_gone() {
 
 #[test]
 fn exits_of_one_group_and_replacements_stand_for_the_same_shares() {
-    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    let (mut reviewer, _) = reviewer(Limits::default());
     reviewer.account(&account(100_000), Standing::Explained, now());
     let mut books = books();
     let stop_loss = StopLoss { stop_price: price(90), limit_price: None };
@@ -279,7 +298,7 @@ fn exits_of_one_group_and_replacements_stand_for_the_same_shares() {
     let open = seen(&filled, None);
     assert_eq!(open.iter().map(|order| order.dormant).collect::<Vec<_>>(), [false, false]);
     // Another exit is one too many; one in the place of an exit is not.
-    let ask = |reviewer: &mut Reviewer, books: &Books, submit: &Submit, replaces: Option<u64>| {
+    let ask = |reviewer: &mut Reviewer<_>, books: &Books, submit: &Submit, replaces: Option<u64>| {
         reviewer.review(&strategy(), submit, replaces.map(id).as_ref(), books, now()).map(drop)
     };
     let exit = Submit { kind: OrderKind::Limit { limit_price: price(120) }, ..submit(9, Side::Sell, 10) };
@@ -301,7 +320,7 @@ fn exits_of_one_group_and_replacements_stand_for_the_same_shares() {
 
 #[test]
 fn what_took_an_order_s_place_and_is_not_here_yet_keeps_its_shares() {
-    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    let (mut reviewer, _) = reviewer(Limits::default());
     reviewer.account(&account(100_000), Standing::Explained, now());
     let mut books = books();
     work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
@@ -347,7 +366,7 @@ fn shown_of(books: &Books, sequence: u64) -> BrokerOrder {
 fn the_fourth_day_trade_is_refused_on_request_and_over_a_restart() {
     let overrides = Overrides { day_trade_rule: Some(DayTradeRule::Legacy), ..Overrides::default() };
     let limits = Limits::tightened(&overrides).expect("tighter");
-    let (mut reviewer, ..) = reviewer(limits.clone(), false);
+    let (mut reviewer, _) = reviewer(limits.clone());
     let fill = |side, sequence: u64| Fill {
         client_id: id(sequence),
         execution_id: sandpit_types::ExecutionId::new(format!("x{sequence}")),
@@ -367,7 +386,7 @@ fn the_fourth_day_trade_is_refused_on_request_and_over_a_restart() {
     let kept: BTreeMap<String, String> =
         facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
 
-    let (mut reviewer, ..) = self::reviewer(limits, false);
+    let (mut reviewer, _) = self::reviewer(limits);
     reviewer.restore(&kept);
     reviewer.account(&poor, Standing::Explained, now());
     let mut books = books();
@@ -383,7 +402,7 @@ fn the_fourth_day_trade_is_refused_on_request_and_over_a_restart() {
 
 #[test]
 fn what_a_strategy_is_granted_and_owns_is_looked_up_with_each_order() {
-    let (mut reviewer, ..) = reviewer(Limits::default(), false);
+    let (mut reviewer, _) = reviewer(Limits::default());
     reviewer.account(&account(100_000), Standing::Explained, now());
     let mut books = books();
     let rests = |id| {
@@ -392,7 +411,7 @@ fn what_a_strategy_is_granted_and_owns_is_looked_up_with_each_order() {
     };
     work(&mut books, 1, &submit(1, Side::Buy, 10), Links::default(), 10);
     work(&mut books, 2, &rests(2), Links::default(), 0);
-    let situation = |reviewer: &Reviewer, of: &StrategyName| {
+    let situation = |reviewer: &Reviewer<_>, of: &StrategyName| {
         reviewer.situation(of, &submit(3, Side::Buy, 1), None, &books, now())
     };
     let other = StrategyName::new("other");

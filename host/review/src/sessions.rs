@@ -11,60 +11,61 @@ const AFTER_CLOSE: Duration = Duration::from_secs(4 * 3_600);
 
 /// The sessions the host knows of, oldest first.
 #[derive(Clone, Debug)]
-pub(crate) struct Sessions(Vec<SessionDay>);
+pub struct Sessions(Vec<SessionDay>);
 
 impl Sessions {
     /// From the broker's calendar.
-    pub(crate) fn new(mut days: Vec<SessionDay>) -> Self {
+    pub fn new(mut days: Vec<SessionDay>) -> Self {
         days.sort_by_key(|day| day.open);
         Self(days)
     }
 
     /// The days.
-    pub(crate) fn days(&self) -> &[SessionDay] {
+    pub fn days(&self) -> &[SessionDay] {
         &self.0
     }
 
     /// Whether the regular session is open at `now`.
-    pub(crate) fn is_open(&self, now: MarketTime) -> bool {
-        self.0.iter().any(|day| day.open <= now && now < day.close)
+    pub fn is_open(&self, now: MarketTime) -> bool {
+        self.current(now).is_some()
     }
 
     /// Whether orders for extended hours may fill at `now`.
-    pub(crate) fn is_extended_open(&self, now: MarketTime) -> bool {
-        self.0.iter().any(|day| day.open - BEFORE_OPEN <= now && now < day.close + AFTER_CLOSE)
+    pub fn is_extended_open(&self, now: MarketTime) -> bool {
+        let day = self.0.get(self.ended(now - AFTER_CLOSE));
+        day.is_some_and(|day| day.open - BEFORE_OPEN <= now)
     }
 
     /// The regular session that is open at `now`.
-    pub(crate) fn current(&self, now: MarketTime) -> Option<SessionDay> {
-        self.0.iter().find(|day| day.open <= now && now < day.close).copied()
+    pub fn current(&self, now: MarketTime) -> Option<SessionDay> {
+        self.0.get(self.ended(now)).filter(|day| day.open <= now).copied()
     }
 
     /// The start of the newest session that has begun by `now`.
-    pub(crate) fn last_open(&self, now: MarketTime) -> Option<MarketTime> {
-        self.0.iter().map(|day| day.open).rfind(|open| *open <= now)
+    pub fn last_open(&self, now: MarketTime) -> Option<MarketTime> {
+        Some(self.0[self.begun(now).checked_sub(1)?].open)
     }
 
     /// The trading day that `at` belongs to, extended hours included, by the start of its regular session:
     /// that of a night is the day to come. `None` when the calendar does not reach so far.
-    pub(crate) fn trading_day(&self, at: MarketTime) -> Option<MarketTime> {
-        self.0.iter().find(|day| at < day.close + AFTER_CLOSE).map(|day| day.open)
+    pub fn trading_day(&self, at: MarketTime) -> Option<MarketTime> {
+        self.0.get(self.ended(at - AFTER_CLOSE)).map(|day| day.open)
     }
 
     /// The first of the last `count` trading days up to `day`, by the start of its session.
-    pub(crate) fn days_back(&self, day: MarketTime, count: usize) -> Option<MarketTime> {
-        let mut back = self.0.iter().map(|known| known.open).rev().skip_while(|open| *open > day);
-        back.by_ref().take(count).last()
+    pub fn days_back(&self, day: MarketTime, count: usize) -> Option<MarketTime> {
+        let upto = &self.0[..self.begun(day)];
+        upto[upto.len().saturating_sub(count)..].first().map(|first| first.open)
     }
 
     /// The close of the session before the one that starts at `open`.
-    pub(crate) fn close_before(&self, open: MarketTime) -> Option<MarketTime> {
-        self.0.iter().map(|day| day.close).rfind(|close| *close <= open)
+    pub fn close_before(&self, open: MarketTime) -> Option<MarketTime> {
+        Some(self.0[self.ended(open).checked_sub(1)?].close)
     }
 
     /// The first of the last `minutes` minutes of regular sessions before `now`; as far back as the calendar
     /// goes when it knows fewer.
-    pub(crate) fn minutes_back(&self, now: MarketTime, minutes: u32) -> MarketTime {
+    pub fn minutes_back(&self, now: MarketTime, minutes: u32) -> MarketTime {
         let mut left = Duration::from_secs(u64::from(minutes) * 60);
         let mut start = now;
         for day in self.0.iter().rev().filter(|day| day.open < now) {
@@ -77,6 +78,16 @@ impl Sessions {
             start = day.open;
         }
         start
+    }
+
+    /// How many have ended by `now`. They never overlap.
+    fn ended(&self, now: MarketTime) -> usize {
+        self.0.partition_point(|day| day.close <= now)
+    }
+
+    /// How many have begun by `now`.
+    fn begun(&self, now: MarketTime) -> usize {
+        self.0.partition_point(|day| day.open <= now)
     }
 }
 
