@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rust_decimal::{Decimal, RoundingStrategy};
 use sandpit_types::{Bar, MarketTime, Price, Qty, Quote, Side, Symbol, Trade};
 
-use crate::Listing;
-
-/// Above this, a price of market data is nonsense and counts as none.
-const MAX_PRICE: f64 = 1e9;
+use crate::{
+    Listing,
+    tape::{is_price, made_offer, price},
+};
 
 /// The size shown by a quote that was made from a bar is its volume by this, at least [`MIN_BAR_SIZE`].
 const BAR_SIZE_DIVISOR: u64 = 10;
@@ -145,10 +145,11 @@ impl Book {
     pub(crate) fn on_trade(&mut self, trade: &Trade) -> Option<Price> {
         let is_newest = self.set_last(trade.time, trade.price);
         self.turn += 1;
-        let price = price(trade.price)?;
-        self.has_trades = true;
-        let counts = is_newest && !self.stops.is_empty() && self.is_inside(price);
-        counts.then_some(price)
+        self.has_trades |= is_price(trade.price);
+        if !is_newest || self.stops.is_empty() {
+            return None;
+        }
+        price(trade.price).filter(|&price| self.is_inside(price))
     }
 
     /// Whether a trade's price lies within the standing real quote, if there is one.
@@ -164,16 +165,13 @@ impl Book {
     pub(crate) fn on_bar(&mut self, bar: &Bar, end: MarketTime, spread_bp: u32) -> bool {
         self.set_last(end, bar.close);
         self.turn += 1;
-        let Some(close) = price(bar.close) else { return false };
-        if self.source == Source::Quotes || end < self.quote.time {
+        if self.source == Source::Quotes || end < self.quote.time || !is_price(bar.close) {
             return false;
         }
         let size = (bar.volume / BAR_SIZE_DIVISOR).max(MIN_BAR_SIZE);
-        let width = close.get() * Decimal::new(i64::from(spread_bp), 4);
-        let ask = up_to_tick(Price::new(close.get() + width)).max(close + close.tick());
         // The close is the bid: one tick wide at least, and never at zero.
         self.source = Source::Bars;
-        self.show(end, (bar.close, size), (ask.to_f64(), size));
+        self.show(end, (bar.close, size), (made_offer(bar.close, spread_bp), size));
         true
     }
 
@@ -206,7 +204,7 @@ impl Book {
     }
 
     fn set_last(&mut self, time: MarketTime, value: f64) -> bool {
-        let is_newest = self.last.is_none_or(|(newest, _)| newest <= time) && price(value).is_some();
+        let is_newest = self.last.is_none_or(|(newest, _)| newest <= time) && is_price(value);
         if is_newest {
             self.last = Some((time, value));
         }
@@ -349,39 +347,9 @@ pub(crate) fn to_tick(price: Price, strategy: RoundingStrategy) -> Price {
     Price::new(rounded.normalize())
 }
 
-/// A price of market data as money: whole cents as they are, anything else to six decimals; `None` for no
-/// price.
-pub(crate) fn price(value: f64) -> Option<Price> {
-    if !(value > 0.0 && value < MAX_PRICE) {
-        return None;
-    }
-    // Both products are below 10^15 and so exact in an i64.
-    let cents = (value * 1e2).round();
-    if (cents / 1e2 - value).abs() < 1e-9 {
-        return (cents > 0.0).then(|| Price::new(Decimal::new(cents as i64, 2)));
-    }
-    let micros = (value * 1e6).round();
-    (micros > 0.0).then(|| Price::new(Decimal::new(micros as i64, 6).normalize()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn prices_of_market_data() {
-        let check = |value: f64, expected: Option<&str>| {
-            assert_eq!(price(value).map(|price| price.to_string()), expected.map(str::to_owned), "{value}");
-        };
-        check(167.41, Some("167.41"));
-        check(0.1 + 0.2, Some("0.3"));
-        check(0.0001, Some("0.0001"));
-        check(12.345_678_9, Some("12.345679"));
-        check(999_999_999.99, Some("999999999.99"));
-        for bad in [0.0, -1.0, 1e-10, 1e9, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            check(bad, None);
-        }
-    }
 
     #[test]
     fn priority_is_market_then_price_then_time() {

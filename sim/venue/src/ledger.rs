@@ -21,6 +21,8 @@ pub(crate) struct Ledger {
     held_marginable: Usd,
     held_unmarginable: Usd,
     pub(crate) holdings: Vec<Holding>,
+    /// Of which symbols something is held, in their order.
+    held: Vec<usize>,
 }
 
 /// What is held of one symbol.
@@ -103,7 +105,14 @@ impl Ledger {
     pub(crate) fn new(cash: Usd, unmarginable: impl Iterator<Item = bool>) -> Self {
         let holdings =
             unmarginable.map(|is_unmarginable| Holding { is_unmarginable, ..Holding::default() }).collect();
-        Self { cash, realized: Usd::ZERO, held_marginable: Usd::ZERO, held_unmarginable: Usd::ZERO, holdings }
+        Self {
+            cash,
+            realized: Usd::ZERO,
+            held_marginable: Usd::ZERO,
+            held_unmarginable: Usd::ZERO,
+            holdings,
+            held: Vec::new(),
+        }
     }
 
     /// One symbol more.
@@ -124,8 +133,27 @@ impl Ledger {
         } else {
             holding.cost += amount;
         }
+        let was_flat = holding.qty.is_zero();
         holding.qty += qty;
-        holding.qty
+        let after = holding.qty;
+        if was_flat != after.is_zero() {
+            self.note_held(symbol, was_flat);
+        }
+        after
+    }
+
+    fn note_held(&mut self, symbol: usize, is_held: bool) {
+        let place = self.held.partition_point(|&other| other < symbol);
+        if is_held {
+            self.held.insert(place, symbol);
+        } else {
+            self.held.remove(place);
+        }
+    }
+
+    /// The symbols of which something is held, in their order.
+    pub(crate) fn held(&self) -> impl Iterator<Item = usize> {
+        self.held.iter().copied()
     }
 
     /// Something leaves the cash that is no execution.
@@ -151,9 +179,7 @@ impl Ledger {
     /// The worth of everything; `mark` prices a holding by its index.
     pub(crate) fn worth(&self, mark: impl Fn(usize, &Holding) -> Price) -> Worth {
         let mut worth = Worth::default();
-        for (symbol, holding) in
-            self.holdings.iter().enumerate().filter(|(_, holding)| !holding.qty.is_zero())
-        {
+        for (symbol, holding) in self.held().map(|symbol| (symbol, &self.holdings[symbol])) {
             let price = mark(symbol, holding);
             let value = price * holding.qty;
             if holding.qty.is_positive() {

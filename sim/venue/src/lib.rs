@@ -152,6 +152,7 @@ mod listing;
 mod order;
 mod realism;
 mod reject;
+mod tape;
 mod venue;
 
 pub use account::{VenueAccount, VenuePosition};

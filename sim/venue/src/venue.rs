@@ -14,12 +14,14 @@ mod power;
 mod questions;
 mod replace;
 mod walk;
+mod wishes;
 
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
+use foldhash::fast::FixedState;
 use rust_decimal::{Decimal, RoundingStrategy};
 use sandpit_types::{BrokerOrderId, MarketEvent, MarketTime, Price, Qty, Side, Symbol, Usd};
 use uuid::Uuid;
@@ -98,9 +100,12 @@ pub struct Venue {
     ids: Ids,
     chance: Chance,
     account_id: Arc<str>,
+    account_number: Arc<str>,
     created_at: MarketTime,
     now: MarketTime,
     phase: Phase,
+    /// When the phase began, as far as the venue was there.
+    phase_since: MarketTime,
     next_change: MarketTime,
     /// The next change of phase, task or booking of fees.
     next_due: MarketTime,
@@ -118,7 +123,7 @@ pub struct Venue {
     ledger: Ledger,
     fees: Fees,
     books: Vec<Book>,
-    by_symbol: HashMap<Symbol, usize>,
+    by_symbol: HashMap<Symbol, usize, FixedState>,
     /// In order of submission; an order's index is its name inside.
     entries: Vec<Entry>,
     groups: Vec<Group>,
@@ -151,7 +156,7 @@ impl Venue {
         let now = now.min(END_OF_TIME);
         let calendar = if config.always_open { Calendar::always_open() } else { Calendar::nyse() };
         let mut ids = Ids::new(config.seed);
-        let (mut books, mut by_symbol) = (Vec::new(), HashMap::new());
+        let (mut books, mut by_symbol) = (Vec::new(), HashMap::with_hasher(FixedState::default()));
         for listing in listings {
             by_symbol.entry(listing.symbol.clone()).or_insert_with(|| {
                 books.push(Book::new(listing.clone()));
@@ -159,12 +164,15 @@ impl Venue {
             });
         }
         let next_change = calendar.next_change(now);
+        let account_id: Arc<str> = ids.uuid().to_string().into();
         Self {
-            account_id: ids.uuid().to_string().into(),
+            account_number: format!("PA{}", account_id[..8].to_uppercase()).into(),
+            account_id,
             chance: Chance::new(config.seed),
             created_at: now,
             now,
             phase: calendar.phase(now),
+            phase_since: now,
             next_change,
             next_due: next_change,
             auctioned_at: MarketTime::from_nanos(i64::MIN),
@@ -237,7 +245,7 @@ impl Venue {
                 let spread_bp = self.config.realism.bar_spread_bp;
                 let is_new_quote = self.books[symbol].on_bar(bar, event.time(), spread_bp);
                 if let Some((low, high)) = self.books[symbol].bar_range(bar)
-                    && self.calendar.is_open(bar.start)
+                    && self.is_in_session(bar.start)
                 {
                     self.on_prices(symbol, low, high);
                 }
@@ -252,6 +260,13 @@ impl Venue {
             | MarketEvent::SessionClose(_)
             | MarketEvent::Health(..) => {}
         }
+    }
+
+    /// Whether a moment that is past lies in a regular session, while one is on. Nearly always it is this
+    /// one: no need to ask the calendar.
+    fn is_in_session(&self, start: MarketTime) -> bool {
+        let is_in_this = self.phase_since <= start && start < self.next_change;
+        self.phase == Phase::Open && (is_in_this || self.calendar.is_open(start))
     }
 
     fn advance_to(&mut self, event: &MarketEvent) {
@@ -320,45 +335,6 @@ impl Venue {
             position_intent: None,
         };
         self.submit(order, now)
-    }
-
-    /// The account configuration `suspend_trade`: while it is set, new orders are rejected.
-    pub fn set_suspended(&mut self, suspended: bool) {
-        self.suspended = suspended;
-    }
-
-    /// Whether new orders are rejected at the owner's wish.
-    pub const fn suspended(&self) -> bool {
-        self.suspended
-    }
-
-    /// The account configuration `no_shorting`: while it is set, short sales are rejected.
-    pub fn set_no_shorting(&mut self, no_shorting: bool) {
-        self.no_shorting = no_shorting;
-    }
-
-    /// The account configuration `max_margin_multiplier`: 1, 2 or 4, at first 4. With 1 there are neither
-    /// margin nor short sales.
-    pub fn set_margin_limit(&mut self, max_multiplier: u32) {
-        self.margin.limit = max_multiplier.max(1);
-    }
-
-    /// The account configuration `fractional_trading`, at first on.
-    pub fn set_fractional(&mut self, allowed: bool) {
-        self.no_fractions = !allowed;
-    }
-
-    /// The account configuration `pdt_check`, of use under the old rule only.
-    pub fn set_pdt_check(&mut self, check: PdtCheck) {
-        self.pdt_check = check;
-    }
-
-    /// Halts a symbol, or lets it trade again. While it is halted orders are taken, and nothing fills or is
-    /// elected; after it the next quote counts. A symbol that the venue does not know is passed over.
-    pub fn set_halted(&mut self, symbol: &Symbol, halted: bool) {
-        if let Some(&symbol) = self.by_symbol.get(symbol) {
-            self.books[symbol].set_halted(halted);
-        }
     }
 
     /// What happened since the last call, in order. Nothing is ever dropped: drain after every call.

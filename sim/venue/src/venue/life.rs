@@ -174,6 +174,7 @@ impl Venue {
             }
         }
         self.phase = self.calendar.phase(self.next_change);
+        self.phase_since = self.next_change;
         self.next_change = self.calendar.next_change(self.next_change);
         if self.phase == Phase::Pre || self.calendar.is_always_open() {
             self.day_trades.next_day();

@@ -30,7 +30,8 @@ impl Venue {
 
     /// Our orders of one side take what is shown, in their priority.
     pub(super) fn match_side(&mut self, symbol: usize, side: Side) {
-        if self.books[symbol].is_halted() {
+        let book = &self.books[symbol];
+        if book.is_halted() || book.open(side).is_empty() {
             return;
         }
         let Some(mut level) = self.books[symbol].level(side) else { return };

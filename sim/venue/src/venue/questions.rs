@@ -110,7 +110,7 @@ impl Venue {
         let power = self.power(&worth);
         VenueAccount {
             id: self.account_id.clone(),
-            account_number: format!("PA{}", self.account_id[..8].to_uppercase()).into(),
+            account_number: self.account_number.clone(),
             created_at: self.created_at,
             cash: self.ledger.cash,
             equity: worth.equity,
@@ -139,7 +139,7 @@ impl Venue {
 
     /// Everything that is held, in the order of the symbols.
     pub fn positions(&self) -> impl Iterator<Item = VenuePosition> {
-        (0..self.books.len()).filter_map(|symbol| self.position_at(symbol))
+        self.ledger.held().filter_map(|symbol| self.position_at(symbol))
     }
 
     /// What is held of one symbol; `None` when flat.
