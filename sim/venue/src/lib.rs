@@ -138,7 +138,8 @@
 //! * Initial margin above equity at five closes in a row (with intraday margin) restricts the account to
 //!   closing orders for 90 days; so do positions above six times the equity while they are.
 //! * Fees (live): SEC and TAF on sales, CAT on both sides, by a dated table, summed per New York day and
-//!   kind, rounded up to the cent, booked at the next midnight in New York.
+//!   kind, rounded up to the cent, booked at the next midnight in New York. The event of a fill says what
+//!   that execution adds, before the rounding.
 
 pub mod calendar;
 

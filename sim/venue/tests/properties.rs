@@ -650,6 +650,7 @@ impl Run {
         same(account.long_market_value + account.short_market_value, values);
         let fees: Usd = self.venue.fees().iter().map(|fee| fee.amount).sum();
         assert!(fees.is_zero() || self.realism.has_fees);
+        self.check_fees(fees + account.accrued_fees);
         let unrealized: Usd = self.venue.positions().map(|position| position.unrealized_pl).sum();
         let start = self.setup.config.cash;
         same(start + account.realized_pl + unrealized - fees, account.equity);
@@ -663,6 +664,14 @@ impl Run {
         let gross = account.long_market_value - account.short_market_value;
         let own = (account.equity - gross - account.held_for_orders).max(Usd::ZERO);
         same(account.non_marginable_buying_power, own);
+    }
+
+    /// What each execution accrued comes to what was booked and is to be, but for the rounding up.
+    fn check_fees(&self, asked: Usd) {
+        let accrued: Usd = self.events.iter().filter_map(|event| event.fees).sum();
+        let most = Decimal::new(self.venue.fees().len() as i64 + 3, 2);
+        let rounding = (asked - accrued).get();
+        assert!(rounding >= -self.setup.exactness.get() && rounding <= most + self.setup.exactness.get());
     }
 
     /// The replacement of an order that is under way.

@@ -1,6 +1,6 @@
 //! What happens to orders.
 
-use sandpit_types::{ExecutionId, MarketTime, Price, Qty, TradeEvent};
+use sandpit_types::{ExecutionId, MarketTime, Price, Qty, TradeEvent, Usd};
 
 use super::VenueOrder;
 
@@ -137,6 +137,10 @@ pub struct VenueEvent {
     pub qty: Option<Qty>,
     /// Shares held of the symbol after it, with sign, for fills.
     pub position_qty: Option<Qty>,
+    /// What this execution adds to the fees of its day, for fills: not rounded, zero where nobody asks for
+    /// any. The day's sums are rounded up by kind when they are booked, so that all of these together come to
+    /// less than what leaves the cash, by less than three cents a day.
+    pub fees: Option<Usd>,
     /// When.
     pub time: MarketTime,
     /// The order after it.

@@ -59,20 +59,24 @@ impl Fees {
 }
 
 impl Venue {
-    /// An execution pays its fees.
-    pub(super) fn accrue_fees(&mut self, side: Side, qty: Qty, price: Price) {
+    /// An execution pays its fees. Returns what they are, not rounded.
+    pub(super) fn accrue_fees(&mut self, side: Side, qty: Qty, price: Price) -> Usd {
         if !self.config.realism.has_fees {
-            return;
+            return Usd::ZERO;
         }
-        let (date, calendar, now) = (self.calendar.date(self.now), &self.calendar, self.now);
-        self.fees.day.get_or_insert_with(|| (date, calendar.days_later(now, 1, Time::midnight())));
+        let (calendar, now) = (&self.calendar, self.now);
+        let day = || (calendar.date(now), calendar.days_later(now, 1, Time::midnight()));
+        // A day that is over was booked before anything else.
+        let (date, _) = *self.fees.day.get_or_insert_with(day);
         let rates = RATES.iter().find(|rates| rates.since <= date).expect("the last row begins with time");
-        if side == Side::Sell {
-            self.fees.sums[0] += (price * qty * rates.sec).get();
-            self.fees.sums[1] += (qty.get() * rates.taf).min(rates.taf_cap);
-        }
-        self.fees.sums[2] += qty.get() * CAT_PER_SHARE;
+        let (sec, taf) = match side {
+            Side::Sell => ((price * qty * rates.sec).get(), (qty.get() * rates.taf).min(rates.taf_cap)),
+            Side::Buy => (Decimal::ZERO, Decimal::ZERO),
+        };
+        let own = [sec, taf, qty.get() * CAT_PER_SHARE];
+        self.fees.sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
         self.set_next_due();
+        own.into_iter().map(Usd::new).sum()
     }
 
     /// The day is over: its fees leave the cash.

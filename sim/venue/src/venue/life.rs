@@ -1,6 +1,6 @@
 //! An order's way from beginning to work to its end, and what the passing of time does to all of them.
 
-use sandpit_types::{ExecutionId, MarketTime, Price, Qty};
+use sandpit_types::{ExecutionId, MarketTime, Price, Qty, Usd};
 
 use super::{Entry, Task, Venue, admit::cost};
 use crate::{
@@ -13,6 +13,7 @@ pub(super) struct Execution {
     qty: Qty,
     price: Price,
     position_qty: Qty,
+    fees: Usd,
 }
 
 impl Venue {
@@ -41,12 +42,12 @@ impl Venue {
         let is_whole = order.remaining().is_zero();
         let position_qty = self.ledger.execute(symbol, side.signed(qty), price);
         self.day_trades.on_fill(symbol, intent);
-        self.accrue_fees(side, qty, price);
+        let fees = self.accrue_fees(side, qty, price);
         if is_whole {
             self.leave(ix);
         }
         let kind = if is_whole { EventKind::Fill } else { EventKind::PartialFill };
-        self.emit(ix, kind, Some(Execution { qty, price, position_qty }));
+        self.emit(ix, kind, Some(Execution { qty, price, position_qty, fees }));
         self.rehold(ix);
         self.after_fill(ix, is_whole);
     }
@@ -128,9 +129,9 @@ impl Venue {
             | EventKind::Stopped => {}
         }
         let (qty, price) = execution.as_ref().map(|fill| (fill.qty, fill.price)).unzip();
-        let position_qty = execution.map(|fill| fill.position_qty);
+        let (position_qty, fees) = execution.map(|fill| (fill.position_qty, fill.fees)).unzip();
         let order = order.clone();
-        self.events.push(VenueEvent { kind, execution_id, price, qty, position_qty, time, order });
+        self.events.push(VenueEvent { kind, execution_id, price, qty, position_qty, fees, time, order });
     }
 
     /// Does the one thing that falls due first, at `at`.

@@ -12,12 +12,12 @@
 //! cancel N        close SYM [QTY|PERCENT%]        suspend        resume        force N EVENT
 //! halt SYM        unhalt SYM        stick        unstick
 //! margin 1|2|4        whole-shares        pdt CHECK
-//! account FIELD        position SYM        order N        fees
+//! account FIELD        position SYM        order N        fees        accrued (of the last fill)
 //! ```
 
 use std::time::Duration;
 
-use sandpit_types::{Bar, BrokerOrderId, MarketEvent, MarketTime, Price, Quote, Side, Symbol, Trade};
+use sandpit_types::{Bar, BrokerOrderId, MarketEvent, MarketTime, Price, Quote, Side, Symbol, Trade, Usd};
 use sandpit_venue::{
     Amount, Calendar, Class, ClosePart, EventKind, Listing, NewOrder, OrderKind, PdtCheck, PositionIntent,
     Reject, Replacement, StopLoss, TimeInForce, Trail, Venue, VenueConfig, VenueEvent,
@@ -37,6 +37,8 @@ pub(crate) struct Bench {
     /// Orders and legs by name.
     ids: Vec<(String, BrokerOrderId)>,
     orders: usize,
+    /// What the last execution added to the fees.
+    accrued: Usd,
 }
 
 /// Runs a script on a venue that trades A and B, and compares the log: events as `N event [QTY@PRICE]`,
@@ -77,6 +79,7 @@ impl Bench {
             log: Vec::new(),
             ids: Vec::new(),
             orders: 0,
+            accrued: Usd::ZERO,
         }
     }
 
@@ -129,9 +132,11 @@ impl Bench {
                 let fees = self.venue.fees().iter();
                 self.log.extend(fees.map(|fee| format!("{} {} {}", fee.kind.as_str(), fee.date, fee.amount)));
             }
+            ["accrued"] => self.log.push(format!("accrued {}", self.accrued)),
             _ => self.configure(&words),
         }
         for event in self.venue.drain_events() {
+            self.accrued = event.fees.unwrap_or(self.accrued);
             let text = self.event_text(&event);
             self.log.push(text);
         }

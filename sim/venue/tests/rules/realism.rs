@@ -270,17 +270,21 @@ fn a_day_that_is_over_is_booked_before_anything_else() {
          quote A 100 100000 100 100000
          buy A 1000 100
          at 23:59:59.95
+         accrued
          sell A 1000 100
          at 1d 0:00
+         accrued
          fees
          at 2d 0:00
          fees",
         "1 pending_new
          1 new
          1 fill 1000@100
+         accrued 0.035
          2 pending_new
          2 new
          2 fill 1000@100
+         accrued 2.29
          CAT 2026-06-10 0.04
          CAT 2026-06-10 0.04
          REG 2026-06-11 2.06
