@@ -140,6 +140,13 @@
 //! * Fees (live): SEC and TAF on sales, CAT on both sides, by a dated table, summed per New York day and
 //!   kind, rounded up to the cent, booked at the next midnight in New York. The event of a fill says what
 //!   that execution adds, before the rounding.
+//!
+//! # Long runs
+//! The venue keeps every order until it is told to forget ([`Venue::forget_closed_before`]): the oldest that
+//! are over, up to the first that is open, too new or needed by an open one (of its group, about to be
+//! replaced by it, with a request under way). Asked about a forgotten one it knows of none, and its client
+//! order id is free again; ids never come twice. Nothing else changes. Booked fees are kept: at most three a
+//! day. An event of the market costs by the open orders of its symbol, the account by the open positions.
 
 pub mod calendar;
 
@@ -148,6 +155,7 @@ mod book;
 mod config;
 mod fee;
 mod ids;
+mod kept;
 mod ledger;
 mod listing;
 mod order;

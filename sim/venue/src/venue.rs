@@ -6,6 +6,7 @@ mod days;
 mod election;
 mod enter;
 mod fees;
+mod forget;
 mod form;
 mod legs;
 mod life;
@@ -32,11 +33,11 @@ use crate::{
     VenueConfig, VenueEvent, VenueOrder,
     book::{Book, OrderIx, Resting},
     ids::{Chance, Ids},
+    kept::Kept,
     ledger::{Hold, Ledger},
 };
 
-/// How many orders a venue takes in its life, legs and replacements included; client order ids are remembered
-/// for ever.
+/// How many orders a venue keeps, legs and replacements included: all that it ever took and did not forget.
 const MAX_ORDERS: usize = 1 << 20;
 
 /// Virtual time ends here (the year 2200): later stamps count as this one.
@@ -124,9 +125,9 @@ pub struct Venue {
     fees: Fees,
     books: Vec<Book>,
     by_symbol: HashMap<Symbol, usize, FixedState>,
-    /// In order of submission; an order's index is its name inside.
-    entries: Vec<Entry>,
-    groups: Vec<Group>,
+    /// In order of submission; an order's number is its name inside.
+    entries: Kept<Entry>,
+    groups: Kept<Group>,
     by_id: HashMap<Uuid, OrderIx>,
     by_client_id: HashMap<Arc<str>, OrderIx>,
     open: BTreeSet<OrderIx>,
@@ -188,8 +189,8 @@ impl Venue {
             fees: Fees::default(),
             books,
             by_symbol,
-            entries: Vec::new(),
-            groups: Vec::new(),
+            entries: Kept::new(),
+            groups: Kept::new(),
             by_id: HashMap::new(),
             by_client_id: HashMap::new(),
             open: BTreeSet::new(),
@@ -293,7 +294,14 @@ impl Venue {
         self.now = self.now.max(now);
     }
 
-    /// When [`Venue::advance`] has something to do next.
+    /// When [`Venue::advance`] has something to do next: the closing auction, the arrival of a request, the
+    /// end of an order, a change of phase, the booking of fees. Always later than [`Venue::now`].
+    ///
+    /// Exact in that nothing happens by itself before it, and that what happens then bears this time: a
+    /// caller that advances from one to the next sees each thing at its moment. A lower bound in that it may
+    /// bring no event: a phase changes over no order, a request arrives for an order that is over. Only a
+    /// call that changes orders moves it to an earlier time: ask again after each. One behind the year 2200
+    /// never comes.
     pub fn deadline(&self) -> MarketTime {
         self.next_due
     }
@@ -348,6 +356,12 @@ impl Venue {
 
     fn entry_mut(&mut self, ix: OrderIx) -> &mut Entry {
         &mut self.entries[ix as usize]
+    }
+
+    /// Whether so many orders more can be kept and numbered.
+    fn has_room(&self, more: usize) -> bool {
+        let numbers = OrderIx::try_from(self.entries.next_number() + more);
+        self.entries.len() + more <= MAX_ORDERS && numbers.is_ok()
     }
 
     fn index(&self, id: &BrokerOrderId) -> Option<OrderIx> {

@@ -54,7 +54,7 @@ impl Venue {
         }
         self.check_client_id_free(order.client_order_id.as_deref())?;
         // An order has at most two legs.
-        if self.entries.len() + 3 > MAX_ORDERS {
+        if !self.has_room(3) {
             return Err(Reject::Full { limit: MAX_ORDERS });
         }
         let symbol = self.listed(order)?;

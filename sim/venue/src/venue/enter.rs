@@ -37,7 +37,7 @@ impl Venue {
     /// Takes an order that was admitted: it works, is on its way, or is queued until its session.
     pub(super) fn take(&mut self, order: NewOrder, admitted: &Admitted) -> BrokerOrderId {
         let class = order.class;
-        let group = (class != Class::Simple).then_some(self.groups.len());
+        let group = (class != Class::Simple).then_some(self.groups.next_number());
         let ix = self.enter(Draft {
             client_order_id: order.client_order_id,
             symbol: admitted.symbol,
@@ -76,7 +76,7 @@ impl Venue {
 
     /// The legs of an order: held, on the other side (of an OCO, on the same), as many shares.
     fn hang_legs(&mut self, parent: OrderIx, class: Class) {
-        let group = self.groups.len();
+        let group = self.groups.next_number();
         let is_oco = matches!(class, Class::Oco { .. });
         let mut slots = Group::new(parent, is_oco);
         self.groups.push(slots);
@@ -121,7 +121,7 @@ impl Venue {
             Some(id) if !id.is_empty() => id.into(),
             Some(_) | None => uuid_text(self.ids.uuid()),
         };
-        let ix = OrderIx::try_from(self.entries.len()).expect("the number of orders is bounded");
+        let ix = OrderIx::try_from(self.entries.next_number()).expect("no order is taken without room");
         self.by_id.insert(uuid, ix);
         self.by_client_id.insert(client_order_id.clone(), ix);
         self.open.insert(ix);

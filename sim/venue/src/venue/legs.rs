@@ -63,6 +63,11 @@ impl Group {
         self.entry
     }
 
+    /// The orders that have a part in it now.
+    pub(super) fn members(&self) -> impl Iterator<Item = OrderIx> {
+        [self.entry, self.take_profit, self.stop_loss].into_iter().flatten()
+    }
+
     pub(super) const fn is_oco(&self) -> bool {
         self.entry.is_none()
     }

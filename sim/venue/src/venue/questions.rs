@@ -53,9 +53,9 @@ impl Venue {
         self.index(id).map(|ix| &self.entry(ix).order)
     }
 
-    /// The place of an order among [`Venue::orders`].
+    /// The place of an order among [`Venue::orders`]; a lower one after [`Venue::forget_closed_before`].
     pub fn place(&self, id: &BrokerOrderId) -> Option<usize> {
-        self.index(id).map(|ix| ix as usize)
+        self.index(id).map(|ix| ix as usize - self.entries.gone())
     }
 
     /// One order by its sender's id.
@@ -63,7 +63,7 @@ impl Venue {
         self.by_client_id.get(client_order_id).map(|&ix| &self.entry(ix).order)
     }
 
-    /// All orders ever taken, in order of submission.
+    /// All orders that were taken and not forgotten, in order of submission.
     pub fn orders(&self) -> impl DoubleEndedIterator<Item = &VenueOrder> + ExactSizeIterator {
         self.entries.iter().map(|entry| &entry.order)
     }
@@ -76,7 +76,7 @@ impl Venue {
         &self,
         places: std::ops::Range<usize>,
     ) -> impl DoubleEndedIterator<Item = &VenueOrder> + ExactSizeIterator {
-        self.entries[places].iter().map(|entry| &entry.order)
+        self.entries.at(places).map(|entry| &entry.order)
     }
 
     /// How many orders come before the first one submitted when it was not `early` any more.

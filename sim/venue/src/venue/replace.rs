@@ -67,9 +67,7 @@ impl Venue {
         }
         match entry.order.amount {
             Amount::Notional(_) => Err(ReplaceReject::Notional),
-            Amount::Qty(_) if self.entries.len() + 1 > super::MAX_ORDERS => {
-                Err(Reject::Full { limit: super::MAX_ORDERS }.into())
-            }
+            Amount::Qty(_) if !self.has_room(1) => Err(Reject::Full { limit: super::MAX_ORDERS }.into()),
             Amount::Qty(_) => Ok(()),
         }
     }
