@@ -22,7 +22,8 @@ fn main() {
     let symbols: Vec<_> = (0..SYMBOLS).map(|n| Symbol::new(format!("S{n}"))).collect();
     figure("venue_quotes", QUOTES, quotes(&symbols, 0));
     figure("venue_quotes_with_250_resting", QUOTES, quotes(&symbols, RESTING));
-    figure("venue_market_orders", ORDERS, orders(&symbols));
+    figure("venue_market_orders", ORDERS, orders(&symbols, false));
+    figure("venue_market_orders_forgotten", ORDERS, orders(&symbols, true));
     let bars = bars(&symbols);
     let trades: Vec<_> = bars.iter().map(traded).collect();
     let far = OrderKind::Limit { limit_price: Price::new(10.into()) };
@@ -37,6 +38,7 @@ fn main() {
     nanos("venue_trades", trades.len(), market(&symbols, &config, None, &trades));
     nanos("venue_trades_stop", trades.len(), market(&symbols, &config, Some(stop), &trades));
     nanos("venue_account", ACCOUNTS as usize, accounts(&symbols, 1));
+    nanos("venue_equity", ACCOUNTS as usize, equities(&symbols));
     let many: Vec<_> = (0..500).map(|n| Symbol::new(format!("S{n}"))).collect();
     nanos("venue_account_500_symbols", ACCOUNTS as usize, accounts(&many, 1));
     nanos("venue_account_10_positions", ACCOUNTS as usize, accounts(&many, 10));
@@ -97,12 +99,22 @@ fn market(
 }
 
 fn accounts(symbols: &[Symbol], positions: usize) -> Duration {
+    let venue = holding(symbols, positions);
+    timed(|| (0..ACCOUNTS).for_each(|_| drop(black_box(venue.account()))))
+}
+
+fn equities(symbols: &[Symbol]) -> Duration {
+    let venue = holding(symbols, 1);
+    timed(|| (0..ACCOUNTS).for_each(|_| _ = black_box(black_box(&venue).equity())))
+}
+
+fn holding(symbols: &[Symbol], positions: usize) -> Venue {
     let mut venue = venue(symbols);
     for symbol in symbols.iter().rev().take(positions) {
         let now = venue.now();
         venue.submit(order(symbol, Side::Buy, OrderKind::Market), now).expect("within the buying power");
     }
-    timed(|| (0..ACCOUNTS).for_each(|_| drop(black_box(venue.account()))))
+    venue
 }
 
 fn figure(name: &str, count: u64, took: Duration) {
@@ -157,7 +169,7 @@ fn quotes(symbols: &[Symbol], resting: usize) -> Duration {
     })
 }
 
-fn orders(symbols: &[Symbol]) -> Duration {
+fn orders(symbols: &[Symbol], forgets: bool) -> Duration {
     let mut venue = venue(symbols);
     timed(|| {
         for n in 0..ORDERS {
@@ -165,6 +177,9 @@ fn orders(symbols: &[Symbol]) -> Duration {
             let symbol = &symbols[(n / 2) as usize % symbols.len()];
             venue.submit(order(symbol, side, OrderKind::Market), open()).expect("bought before it is sold");
             drop(venue.drain_events());
+            if forgets {
+                venue.forget_closed_before(open() + Duration::from_secs(1));
+            }
         }
     })
 }

@@ -86,7 +86,11 @@ impl Worth {
 
     /// What the positions bind of a buying power that is so many times the equity.
     pub(crate) fn bound(&self, multiplier: u32) -> Usd {
-        self.gross() + self.unmarginable * Decimal::from(multiplier.saturating_sub(1))
+        let gross = self.gross();
+        if self.unmarginable.is_zero() {
+            return gross;
+        }
+        gross + self.unmarginable * Decimal::from(multiplier.saturating_sub(1))
     }
 
     /// What the positions demand to be opened: half of their worth, all of what is not marginable.
@@ -174,6 +178,16 @@ impl Ledger {
     /// as many times its worth.
     pub(crate) fn held_of(&self, times: u32) -> Usd {
         self.held_marginable + self.held_unmarginable * Decimal::from(times)
+    }
+
+    /// What [`Worth`] has as equity, and nothing else of it.
+    pub(crate) fn equity(&self, mark: impl Fn(usize, &Holding) -> Price) -> Usd {
+        let (mut long, mut short) = (Usd::ZERO, Usd::ZERO);
+        for (symbol, holding) in self.held().map(|symbol| (symbol, &self.holdings[symbol])) {
+            let value = mark(symbol, holding) * holding.qty;
+            *(if holding.qty.is_positive() { &mut long } else { &mut short }) += value;
+        }
+        self.cash + long + short
     }
 
     /// The worth of everything; `mark` prices a holding by its index.

@@ -647,6 +647,7 @@ impl Run {
             assert!(apart <= self.setup.exactness, "{one} is not {two}");
         };
         same(account.cash + values, account.equity);
+        assert_eq!(self.venue.equity(), account.equity);
         same(account.long_market_value + account.short_market_value, values);
         let fees: Usd = self.venue.fees().iter().map(|fee| fee.amount).sum();
         assert!(fees.is_zero() || self.realism.has_fees);

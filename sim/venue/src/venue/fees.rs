@@ -49,7 +49,7 @@ impl Fees {
 
     /// What the day has come to so far.
     pub(super) fn accrued(&self) -> Usd {
-        self.sums.iter().map(|&sum| in_cents(sum)).sum()
+        self.sums.iter().filter(|sum| !sum.is_zero()).map(|&sum| in_cents(sum)).sum()
     }
 
     /// When the day's fees are booked, if there are any.

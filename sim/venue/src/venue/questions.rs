@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandpit_types::{BrokerOrderId, MarketTime, Price, Quote, Side, Symbol};
+use sandpit_types::{BrokerOrderId, MarketTime, Price, Quote, Side, Symbol, Usd};
 use uuid::Uuid;
 
 use super::Venue;
@@ -104,10 +104,16 @@ impl Venue {
         self.books[*self.by_symbol.get(symbol)?].quote()
     }
 
+    /// The account's equity now, exactly that of [`Venue::account`] and several times as quick.
+    pub fn equity(&self) -> Usd {
+        self.ledger.equity(|symbol, holding| self.mark(symbol, holding))
+    }
+
     /// The account now.
     pub fn account(&self) -> VenueAccount {
         let worth = self.worth();
         let power = self.power(&worth);
+        let initial_margin = worth.initial_margin();
         VenueAccount {
             id: self.account_id.clone(),
             account_number: self.account_number.clone(),
@@ -117,10 +123,10 @@ impl Venue {
             last_equity: self.last_equity,
             long_market_value: worth.long,
             short_market_value: worth.short,
-            initial_margin: worth.initial_margin(),
+            initial_margin,
             maintenance_margin: worth.maintenance,
             last_maintenance_margin: self.margin.last_maintenance,
-            sma: (worth.equity - worth.initial_margin()).max(sandpit_types::Usd::ZERO),
+            sma: (worth.equity - initial_margin).max(Usd::ZERO),
             accrued_fees: self.fees.accrued(),
             buying_power: power.now,
             regt_buying_power: power.regt,
