@@ -1,5 +1,5 @@
 //! A venue that forgets what is over beside one that does not: the same calls, and the same of everything
-//! but the list of old orders.
+//! but the list of old orders. The one that keeps all is led from deadline to deadline besides.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -9,7 +9,7 @@ use sandpit_types::{
 };
 use sandpit_venue::{
     Amount, CancelReject, Class, ClassKind, ClosePart, EventKind, NewOrder, OrderKind, OrderState, Realism,
-    Replacement, StopLoss, TimeInForce, Trail, Venue, VenueConfig,
+    Replacement, StopLoss, TimeInForce, Trail, Venue, VenueConfig, VenueEvent,
 };
 
 const SCRIPTS: u64 = 1500;
@@ -43,6 +43,7 @@ struct Tally {
     exits: usize,
     late_cancels: usize,
     late_replaces: usize,
+    by_itself: usize,
 }
 
 struct Twins {
@@ -52,6 +53,8 @@ struct Twins {
     keeps: Venue,
     forgets: Venue,
     gone: usize,
+    /// What happened by itself to the one that keeps all.
+    by_itself: Vec<VenueEvent>,
 }
 
 fn cents(cents: u64) -> Price {
@@ -67,7 +70,7 @@ impl Twins {
             VenueConfig { seed, realism, always_open: draws.below(8) == 0, ..VenueConfig::default() };
         let symbols = SYMBOLS.map(Symbol::new);
         let venue = || Venue::new(config.clone(), &symbols, now);
-        Self { seed, draws, now, keeps: venue(), forgets: venue(), gone: 0 }
+        Self { seed, draws, now, keeps: venue(), forgets: venue(), gone: 0, by_itself: Vec::new() }
     }
 
     /// The same call to both.
@@ -83,6 +86,7 @@ impl Twins {
             _ => self.draws.one_of(&[1, 1, 2, 5, 20, 1000]),
         };
         self.now = self.now + Duration::from_millis(pause);
+        self.wait();
         match self.draws.below(10) {
             0..=3 => self.market(),
             4 => self.about_an_order(|venue, id, now| format!("{:?}", venue.cancel(id, now))),
@@ -114,6 +118,21 @@ impl Twins {
         }
         self.forget(tally);
         self.compare();
+    }
+
+    /// Nothing happens before the deadline, and what happens then bears its time.
+    fn wait(&mut self) {
+        while self.keeps.deadline() <= self.now {
+            let due = self.keeps.deadline();
+            self.keeps.advance(due - Duration::from_nanos(1));
+            assert_eq!(self.keeps.drain_events(), [], "seed {}: before {due}", self.seed);
+            self.keeps.advance(due);
+            assert_eq!(self.keeps.now(), due, "seed {}", self.seed);
+            let events = self.keeps.drain_events();
+            assert!(events.iter().all(|event| event.time == due), "seed {}: {events:?}", self.seed);
+            self.by_itself.extend(events);
+        }
+        self.both(|venue, now| venue.advance(now));
     }
 
     fn market(&mut self) {
@@ -221,7 +240,10 @@ impl Twins {
     }
 
     fn events(&mut self, tally: &mut Tally) {
-        let (kept, forgot) = (self.keeps.drain_events(), self.forgets.drain_events());
+        tally.by_itself += self.by_itself.len();
+        let mut kept = std::mem::take(&mut self.by_itself);
+        kept.extend(self.keeps.drain_events());
+        let forgot = self.forgets.drain_events();
         assert_eq!(kept, forgot, "seed {}", self.seed);
         for event in kept {
             tally.fills += usize::from(event.qty.is_some());
@@ -243,7 +265,7 @@ fn forgetting_changes_nothing_else() {
             twins.events(&mut tally);
         }
         twins.now = twins.now + Duration::from_secs(100 * 86_400);
-        twins.both(|venue, now| venue.advance(now));
+        twins.wait();
         twins.events(&mut tally);
         twins.forget(&mut tally);
         assert_eq!(twins.forgets.orders().len(), 0, "seed {seed}: nothing is open");
@@ -252,6 +274,7 @@ fn forgetting_changes_nothing_else() {
     assert!(tally.gone > 10_000 && tally.gone_with_open_ones > 2000, "{tally:?}");
     assert!(tally.fills > 5000 && tally.exits > 200, "{tally:?}");
     assert!(tally.late_cancels > 50 && tally.late_replaces > 5, "{tally:?}");
+    assert!(tally.by_itself > 5000, "{tally:?}");
 }
 
 /// The first order rests, the second is over, then the first one is.
