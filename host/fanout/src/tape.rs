@@ -69,6 +69,17 @@ impl Tape {
         Last { quote, price }
     }
 
+    /// Takes note of these events.
+    pub fn write(&self, events: &[MarketEvent]) {
+        let mut pen = self.pen();
+        for event in events {
+            if let Some(symbol) = event.symbol() {
+                let place = pen.place(symbol);
+                pen.note(place, event);
+            }
+        }
+    }
+
     /// The place of a symbol; made if there is none. There are as many as symbols subscribed to.
     pub(crate) fn place(&self, symbol: &Symbol) -> Place {
         self.pen().place(symbol)

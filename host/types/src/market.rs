@@ -126,6 +126,20 @@ pub enum MarketEvent {
 }
 
 impl MarketEvent {
+    /// The symbol that a bar, a quote or a trade is of.
+    pub const fn symbol(&self) -> Option<&Symbol> {
+        match self {
+            Self::Bar(bar) | Self::MarkedBar(bar, _) => Some(&bar.symbol),
+            Self::Quote(quote) => Some(&quote.symbol),
+            Self::Trade(trade) => Some(&trade.symbol),
+            Self::BarsComplete(_)
+            | Self::SessionOpen(_)
+            | Self::SessionClose(_)
+            | Self::News(_)
+            | Self::Health(..) => None,
+        }
+    }
+
     /// When the event became true in market time: for a bar, the end of its minute; for news, when
     /// this version of it came out.
     pub fn time(&self) -> MarketTime {

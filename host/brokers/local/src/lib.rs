@@ -58,8 +58,11 @@ impl LocalBroker {
 
     /// Lets the market move the venue. A late bar is a bar to it: it looks at the time itself, and an older
     /// one moves no price. One corrected has been for sale already: shown anew, it would be so twice.
-    pub fn on_market(&self, events: &[MarketEvent]) {
+    ///
+    /// Whether anything happened to an order.
+    pub fn on_market(&self, events: &[MarketEvent]) -> bool {
         let mut account = self.lock();
+        let mut has_moved = false;
         for event in events {
             match event {
                 MarketEvent::MarkedBar(bar, BarMark::Late) => {
@@ -68,8 +71,26 @@ impl LocalBroker {
                 MarketEvent::MarkedBar(_, BarMark::Corrected) => {}
                 event => account.venue.on_market(event),
             }
-            self.pass_on(&mut account);
+            has_moved |= self.pass_on(&mut account);
         }
+        has_moved
+    }
+
+    /// Lets happen what falls due until now. Whether anything happened to an order.
+    pub fn advance(&self) -> bool {
+        let mut account = self.lock();
+        account.venue.advance(self.clock.now());
+        self.pass_on(&mut account)
+    }
+
+    /// The account as it stands at the time of the venue's newest event.
+    pub fn reading(&self) -> sandpit_types::Account {
+        port::reading(&self.lock().venue)
+    }
+
+    /// Asks the venue, as it stands at the time of its newest event.
+    pub fn ask<T>(&self, question: impl FnOnce(&Venue) -> T) -> T {
+        question(&self.lock().venue)
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
@@ -83,13 +104,16 @@ impl LocalBroker {
         account
     }
 
-    fn pass_on(&self, account: &mut Account) {
+    fn pass_on(&self, account: &mut Account) -> bool {
+        let mut has_moved = false;
         for event in account.venue.drain_events() {
+            has_moved = true;
             account.ledger.on_event(&event);
             // A full queue drops the update: the desk polls its open orders and finds out.
             let _ = self.sender.try_send(words::update(event));
         }
         account.ledger.on_fees(account.venue.fees());
+        has_moved
     }
 }
 

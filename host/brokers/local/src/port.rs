@@ -88,15 +88,7 @@ impl Broker for LocalBroker {
     }
 
     async fn account(&self) -> Result<Account, BrokerError> {
-        let account = self.now().venue.account();
-        Ok(Account {
-            id: "dry-run".to_owned(),
-            equity: account.equity,
-            last_equity: account.last_equity,
-            cash: account.cash,
-            buying_power: account.buying_power,
-            trading_blocked: account.suspended,
-        })
+        Ok(reading(&self.now().venue))
     }
 
     async fn clock(&self) -> Result<Clock, BrokerError> {
@@ -113,6 +105,19 @@ impl Broker for LocalBroker {
     async fn calendar(&self, from: MarketTime, to: MarketTime) -> Result<Vec<SessionDay>, BrokerError> {
         let days = self.calendar.sessions(self.calendar.date(from), self.calendar.date(to));
         Ok(days.map(|day| SessionDay { open: day.open, close: day.close }).collect())
+    }
+}
+
+/// The account as it stands.
+pub(super) fn reading(venue: &Venue) -> Account {
+    let account = venue.account();
+    Account {
+        id: "dry-run".to_owned(),
+        equity: account.equity,
+        last_equity: account.last_equity,
+        cash: account.cash,
+        buying_power: account.buying_power,
+        trading_blocked: account.suspended,
     }
 }
 
