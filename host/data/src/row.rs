@@ -1,0 +1,86 @@
+//! One row as a file has it, and the event that it makes.
+
+use sandpit_types::{Bar, MarketEvent, MarketTime, Quote, Symbol, Trade};
+
+use crate::{Kind, Trouble};
+
+/// Figures of the widest row.
+pub(crate) const FIGURES: usize = 6;
+
+/// A minute, nanoseconds.
+pub(crate) const MINUTE: i64 = 60_000_000_000;
+
+/// One row. Figures are in the order of [`Kind::figures`]; NaN where there is none.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) symbol: Symbol,
+    pub(crate) stamp: MarketTime,
+    pub(crate) figures: [f64; FIGURES],
+    pub(crate) line: u64,
+}
+
+impl Row {
+    /// Whether it says the same as another one of its symbol and time.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+        self.figures.iter().zip(&other.figures).all(same)
+    }
+
+    /// What is impossible in it.
+    pub(crate) fn check(&self, kind: Kind) -> Result<(), Trouble> {
+        let names = kind.figures();
+        let wrong = |what: String| Err(Trouble::Impossible { what });
+        for (name, figure) in names.iter().zip(&self.figures) {
+            let is_absent = *name == "vwap" && figure.is_nan();
+            if !is_absent && (!figure.is_finite() || *figure < 0.0) {
+                return wrong(format!("{name} is {figure}"));
+            }
+        }
+        let [a, b, c, d, ..] = self.figures;
+        match kind {
+            // A side of a quote may be empty, which is a price of zero.
+            Kind::Quotes if a > 0.0 && c > 0.0 && a > c => {
+                wrong(format!("the bid {a} is above the offer {c}"))
+            }
+            Kind::Trades if a == 0.0 => wrong("price is 0".to_owned()),
+            Kind::Bars if [a, b, c, d].contains(&0.0) => wrong("a price is 0".to_owned()),
+            Kind::Bars if b < c => wrong(format!("high {b} is below low {c}")),
+            Kind::Bars if !(c..=b).contains(&a) => {
+                wrong(format!("open {a} is outside of low {c} to high {b}"))
+            }
+            Kind::Bars if !(c..=b).contains(&d) => {
+                wrong(format!("close {d} is outside of low {c} to high {b}"))
+            }
+            Kind::Bars | Kind::Quotes | Kind::Trades => Ok(()),
+        }
+    }
+
+    /// The event, at the time at which it is known; a sample is known at the end of its minute.
+    pub(crate) fn event(self, kind: Kind, is_sample: bool) -> MarketEvent {
+        let Self { symbol, stamp, figures: [a, b, c, d, e, f], .. } = self;
+        let shares = |figure: f64| figure as u64;
+        match kind {
+            Kind::Bars => {
+                let vwap = if f.is_nan() { (b + c + d) / 3.0 } else { f };
+                let (open, high, low, close) = (a, b, c, d);
+                MarketEvent::Bar(Bar {
+                    symbol,
+                    start: stamp,
+                    open,
+                    high,
+                    low,
+                    close,
+                    volume: shares(e),
+                    vwap,
+                })
+            }
+            Kind::Quotes => {
+                let time =
+                    if is_sample { MarketTime::from_nanos(stamp.as_nanos() + MINUTE - 1) } else { stamp };
+                let (bid_size, ask_size) = (shares(b), shares(d));
+                MarketEvent::Quote(Quote { symbol, time, bid: a, bid_size, ask: c, ask_size })
+            }
+            Kind::Trades => MarketEvent::Trade(Trade { symbol, time: stamp, price: a, size: shares(b) }),
+        }
+    }
+}
