@@ -1,6 +1,7 @@
-"""The EMA cross of peer.py on backtesting.py. Timed is `Backtest.run()`, averages and statistics included: it has no
-run without them. Fills are at the close of the bar that decided (`trade_on_close`), no commission, no spread. It fills
-an order when the next bar comes: a copy of the last bar is appended for that, at which nothing is decided.
+"""The EMA cross of peer.py on backtesting.py. Timed is `Backtest.run()`, averages and statistics included:
+it has no run without them. Fills are at the close of the bar that decided (`trade_on_close`), no
+commission, no spread. It fills an order when the next bar comes: a copy of the last bar is appended for
+that, at which nothing is decided.
 """
 
 import importlib.metadata

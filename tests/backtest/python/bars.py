@@ -2,13 +2,15 @@
 
     bars.py --bars 100000 [--symbols SPY,IBM] [--start 2010-01-04] [--seed 1] [--out FILE]
 
-The columns are those of the host's data files: timestamp,symbol,open,high,low,close,volume. A stamp is the start of its
-minute, RFC 3339 in UTC. Every day has 390 minutes from 9:30 in New York; weekends, holidays of NYSE and its short
-days are left out, so that the exchange's calendar has a whole session on each of the days. --bars counts the minutes: each has
-a bar of every symbol, in the order of the symbols. Closes are a geometric random walk between 20 and 500 USD, which is
-turned back at these ends; prices have two decimals; volumes are 1,000 to 20,000 shares.
+The columns are those of the host's data files: timestamp,symbol,open,high,low,close,volume. A stamp is
+the start of its minute, RFC 3339 in UTC. Every day has 390 minutes from 9:30 in New York; weekends,
+holidays of NYSE and its short days are left out, so that the exchange's calendar has a whole session on
+each of the days. --bars counts the minutes: each has a bar of every symbol, in the order of the symbols.
+Closes are a geometric random walk between 20 and 500 USD, which is turned back at these ends; prices have
+two decimals; volumes are 1,000 to 20,000 shares.
 
-Only `random.Random.random` is drawn from, whose values are promised to stay the same in every version of Python.
+Only `random.Random.random` is drawn from, whose values are promised to stay the same in every version of
+Python.
 """
 
 import argparse
@@ -52,7 +54,10 @@ def is_whole_day(day):
     year, month_day = day.year, (day.month, day.day)
     if day.weekday() >= 5 or day in CLOSED_ONCE:
         return False
-    fixed = {(1, 1), (1, 2), (6, 18), (6, 19), (6, 20), (7, 3), (7, 4), (7, 5), (12, 24), (12, 25), (12, 26), (12, 31)}
+    fixed = {
+        (1, 1), (1, 2), (6, 18), (6, 19), (6, 20), (7, 3), (7, 4), (7, 5),
+        (12, 24), (12, 25), (12, 26), (12, 31),
+    }
     thanksgiving = nth(year, 11, 4, 3)
     moving = {
         nth(year, 1, 3, 0), nth(year, 2, 3, 0), good_friday(year), nth(year, 5, -1, 0), nth(year, 9, 1, 0),

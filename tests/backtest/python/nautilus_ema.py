@@ -1,6 +1,7 @@
-"""The EMA cross of peer.py on NautilusTrader's low-level engine. Timed is `BacktestEngine.run()` alone: the bars are
-made and added before it, logging is bypassed, the analysis after the run is off. Fills are at the close of the bar
-that decided, no fee, no latency; the risk engine is on, as the gates are in the host.
+"""The EMA cross of peer.py on NautilusTrader's low-level engine. Timed is `BacktestEngine.run()` alone: the
+bars are made and added before it, logging is bypassed, the analysis after the run is off. Fills are at
+the close of the bar that decided, no fee, no latency; the risk engine is on, as the gates are in the
+host.
 """
 
 import gc

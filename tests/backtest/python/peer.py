@@ -2,17 +2,20 @@
 
 The rule is that of `plugins/ema_cross` (src/rule.rs, src/lib.rs), with its defaults:
 
-* An average begins with the first close, then is alpha * close + (1 - alpha) * average, alpha = 2 / (n + 1).
-* A decision needs `slow` bars. If the fast average was not above the slow one at the last bar and is now, a purchase is
-  due; the other way round a sale. What becomes due takes the place of what was due and has not been done.
+* An average begins with the first close, then is alpha * close + (1 - alpha) * average, alpha = 2 / (n +
+  1).
+* A decision needs `slow` bars. If the fast average was not above the slow one at the last bar and is now, a
+  purchase is due; the other way round a sale. What becomes due takes the place of what was due and has not
+  been done.
 * With --every N instead: at each N-th bar an order is due, a purchase if nothing is held, else a sale.
-* What is due is done at the close of the bar, at the market; but in the last minute of a session it waits for the
-  first bar of the next. A purchase of 100 shares is made only if nothing is held, a sale only of what is held: long
-  or flat, since the host refuses what would leave a position short.
+* What is due is done at the close of the bar, at the market; but in the last minute of a session it waits
+  for the first bar of the next. A purchase of 100 shares is made only if nothing is held, a sale only of
+  what is held: long or flat, since the host refuses what would leave a position short.
 
-The line printed: `seconds` of the run alone, `load_seconds` before it (reading the file, making the program's own bars),
-`import_seconds`, `bars`, `orders` (sent), `fills` (orders filled), `round_trips`, `position` (shares, at the end), `equity`
-(USD, what is held at the last close), `rss_mb` (the most this process ever had), `peer` and `version`.
+The line printed: `seconds` of the run alone, `load_seconds` before it (reading the file, making the
+program's own bars), `import_seconds`, `bars`, `orders` (sent), `fills` (orders filled), `round_trips`,
+`position` (shares, at the end), `equity` (USD, what is held at the last close), `rss_mb` (the most this
+process ever had), `peer` and `version`.
 """
 
 import argparse
@@ -35,6 +38,8 @@ def arguments(what):
     said = parser.parse_args()
     if not 1 <= said.fast < said.slow:
         parser.error("--fast has to be below --slow")
+    if said.every == 1:
+        parser.error("--every has to be 2 at least: backtesting.py trades from its second bar on")
     return said
 
 
@@ -81,9 +86,12 @@ class Rule:
 def tell(peer, version, seconds, load_seconds, import_seconds, **counts):
     # Linux counts in KiB.
     rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    line = {"peer": peer, "version": version, "seconds": round(seconds, 6), "load_seconds": round(load_seconds, 3),
-            "import_seconds": round(import_seconds, 3), "rss_mb": round(rss_mb, 1), **counts}
-    print(json.dumps(line))
+    line = {
+        "peer": peer, "version": version, "seconds": round(seconds, 6),
+        "load_seconds": round(load_seconds, 3), "import_seconds": round(import_seconds, 3),
+        "rss_mb": round(rss_mb, 1),
+    }
+    print(json.dumps(line | counts))
 
 
 def timed(call):

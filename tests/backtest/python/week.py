@@ -1,28 +1,32 @@
-"""Computes what has to come of a script of orders over bars, independently of the host: decimals, no dependency.
+"""Computes what has to come of a script of orders over bars, independently of the host: decimals, no
+dependency.
 
     week.py --bars FILE.csv[.gz] --script week.script [--cash 10000000] [--from STAMP] [--to STAMP]
 
-It knows nothing of the venue's code, only its rules, as `sim/venue/src/lib.rs` has them, for realism `exact`, bars without
-quotes, no fees, no latency, and as far as a script of `tests/backtest/scripted` goes; and four of the host's gates. In the
-order in which they are asked: an order outside the regular session is refused, one whose price is further than 5 %
-from the market, a sale of more than is held and not on sale already, and one that could meet an order of the other
-side. The limits of size are not looked at: give enough cash (an order of at most a tenth of it passes).
+It knows nothing of the venue's code, only its rules, as `sim/venue/src/lib.rs` has them, for realism
+`exact`, bars without quotes, no fees, no latency, and as far as a script of `tests/backtest/scripted`
+goes; and four of the host's gates. In the order in which they are asked: an order outside the regular
+session is refused, one whose price is further than 5 % from the market, a sale of more than is held and
+not on sale already, and one that could meet an order of the other side. The limits of size are not looked
+at: give enough cash (an order of at most a tenth of it passes).
 
-The bars are CSV with the columns timestamp (start of the minute, UTC), symbol, open, high, low, close, volume. The
-script is that of `tests/backtest/scripted/src/script.rs`.
+The bars are CSV with the columns timestamp (start of the minute, UTC), symbol, open, high, low, close,
+volume. The script is that of `tests/backtest/scripted/src/script.rs`.
 
-What is printed is CSV without a header; the first word says what a line is, `line` is the line of the script:
+What is printed is CSV without a header; the first word says what a line is, `line` is the line of the
+script:
 
     fill,line,time,symbol,side,shares,price    one execution, in the order of time, then of symbol
     open,line,shares                           still open at the end, with so many shares left
     over,line,shares                           canceled or expired with so many shares left
-    refused,line,reason                        not sent: session-closed, price-collar, short-not-allowed, self-cross
+    refused,line,reason                        not sent: session-closed, price-collar,
+                                               short-not-allowed, self-cross
     unsent,line                                there is no such bar
-    pnl,symbol,shares,profit                   held at the end; profit realised or not, at the close of its last bar
+    pnl,symbol,shares,profit                   held at the end; profit, realised or not, by the last close
     cash,usd                                   at the end
 
-A time is the end of the bar with which the fill came. A venue's clock may be a nanosecond before that, where the session ends
-with the bar. Prices have as many decimals as the bars, money has two.
+A time is the end of the bar with which the fill came. A venue's clock may be a nanosecond before that,
+where the session ends with the bar. Prices have as many decimals as the bars, money has two.
 """
 
 import argparse
