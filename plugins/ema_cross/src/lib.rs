@@ -2,7 +2,8 @@
 //! average of the closes crosses above a slow one, sells them when it crosses below.
 //!
 //! It does little and can be compared: `tests/backtest/python` has the same strategy for other programs that
-//! backtest. With `every` it trades by the count of bars instead, so that what an order costs can be measured.
+//! backtest. With `every` it trades by the count of bars instead, so that the cost of an order can be
+//! measured.
 
 mod parameters;
 mod rule;
@@ -43,7 +44,7 @@ impl Strategy for EmaCross {
             parameters_schema: Parameters::SCHEMA,
             instruments: &["SPY"],
             wants: EventKinds { bar: true, ..EventKinds::NONE },
-            // It counts the bars of its own life: what it decides does not depend on what a host has of the past.
+            // It counts the bars of its own life: what a host has of the past changes no decision.
             warmup_bars: 0,
         }
     }

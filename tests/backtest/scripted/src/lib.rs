@@ -1,5 +1,6 @@
-//! A strategy that does what a script says, and nothing else: at the end of that minute that order. What has to
-//! come of it can be computed by hand, or by `tests/backtest/python/week.py`. The format is that of [`script`].
+//! A strategy that does what a script says, and nothing else: at the end of that minute that order. What has
+//! to come of it can be computed by hand, or by `tests/backtest/python/week.py`. The format is that of
+//! [`script`].
 
 pub mod script;
 
@@ -33,7 +34,7 @@ impl sandpit_sdk::Parameters for Parameters {
   "properties": {
     "script": {
       "type": "string", "default": "",
-      "description": "One order a line: time of the bar's end, symbol, side, shares, kind, prices, time in force."
+      "description": "One order a line: end of the bar, symbol, side, shares, kind, prices, time in force."
     }
   }
 }"#;

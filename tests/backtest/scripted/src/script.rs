@@ -8,9 +8,9 @@
 //! 2013-10-07T14:30:00Z     IBM    buy  100    stop_limit  +0.10 +0.12  day
 //! ```
 //!
-//! An order is sent when the bar of its symbol that ends at that moment is delivered; without such a bar it is
-//! never sent. A price with a sign is added to the close of that bar, one without is the price. The times in
-//! force are `day`, `gtc`, `ioc` and `fok`. Lines are counted from 1, remarks and empty lines with them.
+//! An order is sent when the bar of its symbol that ends at that moment is delivered; without such a bar it
+//! is never sent. A price with a sign is added to the close of that bar, one without is the price. The times
+//! in force are `day`, `gtc`, `ioc` and `fok`. Lines are counted from 1, remarks and empty lines with them.
 
 use sandpit_sdk::{Price, Qty, Side, Time, TimeInForce};
 
