@@ -230,8 +230,23 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    /// Does what is due, and returns all there is to do now.
+    /// Nothing of what happens is stored: what may follow a record follows at once.
+    pub(crate) fn unkept(mut self) -> Self {
+        self.ledger.keep_nothing();
+        self
+    }
+
+    /// Does what is due, shows it to the monitor, and returns all there is to do now.
     pub(crate) fn turn(&mut self, now: MarketTime) -> Vec<Action> {
+        let actions = self.work(now);
+        if std::mem::take(&mut self.is_changed) {
+            self.show();
+        }
+        actions
+    }
+
+    /// Does what is due, and returns all there is to do now.
+    pub(crate) fn work(&mut self, now: MarketTime) -> Vec<Action> {
         self.watch_commit(now);
         match self.mode {
             Mode::Open | Mode::Draining => self.ask(now),
@@ -245,15 +260,11 @@ impl<R: Review> Machine<R> {
         if self.ledger.is_idle() {
             self.books.forget_old(now);
         }
-        self.publish();
         std::mem::take(&mut self.actions)
     }
 
-    /// Shows the monitor the books, if they changed.
-    fn publish(&mut self) {
-        if !std::mem::take(&mut self.is_changed) {
-            return;
-        }
+    /// Shows the monitor the books.
+    pub(crate) fn show(&self) {
         let open = |order: &Order| (order.client_id().clone(), shown(order));
         let open_orders: BTreeMap<_, _> = self.books.open_orders().map(open).collect();
         let held = self.books.sub_books().filter(|(.., book)| !book.qty.is_zero());
@@ -314,6 +325,16 @@ impl<R: Review> Machine<R> {
     pub(crate) fn settled(&mut self, now: MarketTime) -> Vec<Action> {
         self.settle(now);
         std::mem::take(&mut self.actions)
+    }
+
+    /// The review of orders.
+    pub(crate) const fn review(&self) -> &R {
+        &self.review
+    }
+
+    /// The same, to be changed.
+    pub(crate) const fn review_mut(&mut self) -> &mut R {
+        &mut self.review
     }
 
     /// 64 random bits.

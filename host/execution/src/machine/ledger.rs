@@ -67,6 +67,8 @@ pub(super) struct Aside {
 
 #[derive(Debug)]
 pub(super) struct Ledger {
+    /// Whether there is a store.
+    keeps: bool,
     records: Vec<Record>,
     then: Vec<Then>,
     /// The commit under way, and since when.
@@ -87,6 +89,7 @@ impl Ledger {
     /// An empty one. A commit that takes longer than `late_after` is not waited for with new orders.
     pub(super) const fn new(late_after: Duration) -> Self {
         Self {
+            keeps: true,
             records: Vec::new(),
             then: Vec::new(),
             committing: None,
@@ -100,7 +103,20 @@ impl Ledger {
         }
     }
 
+    /// There is no store: what is to be recorded is dropped.
+    pub(super) const fn keep_nothing(&mut self) {
+        self.keeps = false;
+    }
+
+    /// Whether there is a store: else records need not be made.
+    pub(super) const fn keeps(&self) -> bool {
+        self.keeps
+    }
+
     pub(super) fn record(&mut self, record: Record) {
+        if !self.keeps {
+            return;
+        }
         if self.is_stuck()
             && let Record::Fact { name, .. } = &record
             && let Some(at) = self.records.iter().position(|waiting| is_fact_of(waiting, name))
