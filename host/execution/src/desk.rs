@@ -1,5 +1,7 @@
 //! The edge: one loop that waits, and starts what the machine asks for.
 
+#[cfg(test)]
+mod by_hand;
 mod start;
 mod stopwatch;
 

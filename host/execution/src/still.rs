@@ -204,6 +204,11 @@ impl<B: Broker + OrderFeed, R: Review> StillDesk<B, R> {
         self.machine.review_mut()
     }
 
+    #[cfg(test)]
+    pub(crate) const fn machine_mut(&mut self) -> &mut Machine<R> {
+        &mut self.machine
+    }
+
     /// The broker.
     pub const fn broker(&self) -> &Arc<B> {
         &self.broker
