@@ -84,28 +84,18 @@ impl<R: Review> Machine<R> {
 
     /// Records a change and its fills, and tells the fills.
     pub(super) fn keep(&mut self, id: &ClientOrderId, applied: &Applied, now: MarketTime, note: &str) {
-        let Some(order) = self.books.order(id).filter(|_| applied.changed) else { return };
+        if self.books.order(id).is_none() || !applied.changed {
+            return;
+        }
         let name = self.books.known_as(id);
         self.is_changed = true;
-        let mut records = vec![rows::change(&self.books, order, now, note)];
-        let all_over = |parent: &ClientOrderId| self.books.legs(parent).all(|leg| leg.state().is_settled());
-        if let Some((parent, _)) = order.links.leg_of.as_ref().filter(|(parent, _)| all_over(parent)) {
-            // The parent, and what took its place, were kept for the sake of its legs.
-            records.extend(self.books.line(parent).map(|order| rows::change(&self.books, order, now, note)));
+        if self.ledger.keeps() {
+            self.record_change(id, applied, now, note);
         }
-        // One that has not left may have no row.
-        let has_left = |order: &&Order| {
-            let state = order.state();
-            *state != OrderState::Recorded && !state.is_concluded()
-        };
-        let taken = applied.replacements.iter().filter_map(|id| self.books.order(id)).filter(has_left);
-        records.extend(taken.map(|order| rows::change(&self.books, order, now, "what it takes over")));
-        let followed = applied.followed.iter().filter_map(|old| self.books.order(old));
-        records
-            .extend(followed.map(|old| rows::change(&self.books, old, now, "what took its place is known")));
-        records.extend(applied.fills.iter().map(|fill| rows::fill(&self.books, fill)));
-        records.into_iter().for_each(|record| self.ledger.record(record));
         self.review_fills(&applied.fills);
+        if applied.fills.is_empty() {
+            return;
+        }
         for fill in &applied.fills {
             let side = fill.side.as_str();
             let (strategy, symbol, qty, price) = (&id.strategy, &fill.symbol, fill.qty, fill.price);
@@ -131,6 +121,29 @@ impl<R: Review> Machine<R> {
             strategy.fills += applied.fills.len() as u64;
             strategy.realised = realised;
         });
+    }
+
+    /// Writes down a change and its fills, with what changed beside it.
+    fn record_change(&mut self, id: &ClientOrderId, applied: &Applied, now: MarketTime, note: &str) {
+        let Some(order) = self.books.order(id) else { return };
+        let mut records = vec![rows::change(&self.books, order, now, note)];
+        let all_over = |parent: &ClientOrderId| self.books.legs(parent).all(|leg| leg.state().is_settled());
+        if let Some((parent, _)) = order.links.leg_of.as_ref().filter(|(parent, _)| all_over(parent)) {
+            // The parent, and what took its place, were kept for the sake of its legs.
+            records.extend(self.books.line(parent).map(|order| rows::change(&self.books, order, now, note)));
+        }
+        // One that has not left may have no row.
+        let has_left = |order: &&Order| {
+            let state = order.state();
+            *state != OrderState::Recorded && !state.is_concluded()
+        };
+        let taken = applied.replacements.iter().filter_map(|id| self.books.order(id)).filter(has_left);
+        records.extend(taken.map(|order| rows::change(&self.books, order, now, "what it takes over")));
+        let followed = applied.followed.iter().filter_map(|old| self.books.order(old));
+        records
+            .extend(followed.map(|old| rows::change(&self.books, old, now, "what took its place is known")));
+        records.extend(applied.fills.iter().map(|fill| rows::fill(&self.books, fill)));
+        records.into_iter().for_each(|record| self.ledger.record(record));
     }
 
     /// An order that was open is over, if it is.

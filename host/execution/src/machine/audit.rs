@@ -10,7 +10,7 @@ use crate::Review;
 impl<R: Review> Machine<R> {
     /// A strategy's order is recorded.
     pub(super) fn audit_order(&mut self, id: &ClientOrderId, now: MarketTime) {
-        let Some(order) = self.books.order(id) else { return };
+        let Some(order) = self.books.order(id).filter(|_| self.ledger.keeps()) else { return };
         let (action, of) = match &order.links.replaces {
             Some(old) => ("replace", format!(" in the place of {old}")),
             None => ("submit", String::new()),
@@ -26,13 +26,16 @@ impl<R: Review> Machine<R> {
 
     /// A fill was counted.
     pub(super) fn audit_fill(&mut self, fill: &Fill, now: MarketTime) {
+        if !self.ledger.keeps() {
+            return;
+        }
         let detail = format!("{} {} at {}", fill.side.as_str(), fill.qty, fill.price);
         self.audit(Actor::Broker, "fill", &fill.client_id, detail, now);
     }
 
     /// An order is over that nobody on our side wanted to end.
     pub(super) fn audit_end(&mut self, id: &ClientOrderId, before: &OrderState, now: MarketTime) {
-        let Some(order) = self.books.order(id) else { return };
+        let Some(order) = self.books.order(id).filter(|_| self.ledger.keeps()) else { return };
         let is_ours = before.is_unwanted() || order.is_leg();
         let OrderState::Terminal(status) = order.state() else { return };
         let word = match status {

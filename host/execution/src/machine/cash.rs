@@ -105,6 +105,9 @@ impl<R: Review> Machine<R> {
 
     /// Writes down what changed of the facts, in the commit of whatever changed them.
     pub(super) fn keep_cash_facts(&mut self) {
+        if !self.ledger.keeps() {
+            return;
+        }
         let agreed = self.cash.agreed();
         if agreed != self.written.agreed {
             self.written.agreed = agreed;

@@ -43,6 +43,9 @@ impl<R: Review> Machine<R> {
 
     /// Writes down what of it has changed.
     pub(super) fn keep_facts(&mut self) {
+        if !self.ledger.keeps() {
+            return;
+        }
         for (name, value) in self.review.facts() {
             self.ledger.record(Record::Fact { name, value: Some(value) });
         }

@@ -129,6 +129,13 @@ impl Ledger {
         }
     }
 
+    /// The same of one that is made only if it is kept.
+    pub(super) fn record_with(&mut self, make: impl FnOnce() -> Record) {
+        if self.keeps {
+            self.record(make());
+        }
+    }
+
     /// Returns whether all that waits is kept.
     pub(super) fn then(&mut self, effect: Then) -> bool {
         let is_full = self.then.len() >= MAX_EFFECTS;

@@ -39,7 +39,7 @@ impl<R: Review> Machine<R> {
         }
         self.is_changed = true;
         let order = self.books.order(&client_id).expect("it was recorded a moment ago");
-        self.ledger.record(rows::order(order));
+        self.ledger.record_with(|| rows::order(order));
         let update = self.books.update(&client_id, now);
         let side = submit.side.as_str();
         let symbol = &submit.symbol;
@@ -65,7 +65,7 @@ impl<R: Review> Machine<R> {
             let id = self.next_id(&parent.strategy);
             self.books.record_leg(id.clone(), parent, leg, now).expect("the parent is there, the id is new");
             let order = self.books.order(&id).expect("it was recorded a moment ago");
-            self.ledger.record(rows::order(order));
+            self.ledger.record_with(|| rows::order(order));
         }
     }
 
