@@ -38,3 +38,18 @@ pub(super) fn pending() -> BrokerError {
     error!("a call of the broker in this process did not answer at once; this is a defect");
     BrokerError::Unavailable { message: "the broker in this process did not answer at once".to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending as never, ready as at_once};
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_answer_at_once_is_not_waited_for() {
+        assert!(matches!(answer(at_once(Ok(1))), Ok(1)));
+        assert!(matches!(post(at_once(Ok(1))), Ok(1)));
+        assert!(matches!(answer::<()>(never()), Err(BrokerError::Unavailable { .. })));
+        assert!(matches!(post::<()>(never()), Err(BrokerError::OutcomeUnknown { .. })));
+    }
+}

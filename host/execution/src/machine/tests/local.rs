@@ -31,6 +31,9 @@ pub(super) struct Inner {
     pub(super) posts: VecDeque<Post>,
     /// Whether what is taken fills at once.
     pub(super) fills_at_once: bool,
+    /// Whether the activities have rows of fills. A backtest passes over them; to a host's books they would
+    /// only add other names for executions.
+    pub(super) lists_fills: bool,
 }
 
 impl Local {
@@ -116,10 +119,9 @@ impl Broker for Local {
     }
 
     async fn activities(&self, since: MarketTime) -> Result<Vec<Activity>, BrokerError> {
-        // A backtest passes over fills that the stream has told. Their rows would only add other names for
-        // executions to a host's books.
-        let mut rows = self.lock().venue.activities(since);
-        rows.retain(|row| !matches!(row.deed, Deed::Fill { .. }));
+        let inner = self.lock();
+        let mut rows = inner.venue.activities(since);
+        rows.retain(|row| inner.lists_fills || !matches!(row.deed, Deed::Fill { .. }));
         Ok(rows)
     }
 

@@ -341,3 +341,48 @@ fn a_backtest_tells_strategies_what_a_host_tells() {
         panic!("{failure}");
     }
 }
+
+/// How much is remembered beside the books, in words.
+fn remembered(desk: &mut StillDesk<Local, Calm>) -> usize {
+    let machine = desk.machine_mut();
+    let beside = (&machine.hearing, &machine.errands, &machine.quality, &machine.sends, &machine.recalls);
+    let more = (&machine.rows, &machine.fetching, &machine.lacking_legs, &machine.disputes, &machine.foreign);
+    format!("{beside:?} {more:?}").len()
+}
+
+#[test]
+fn what_is_over_is_forgotten_and_nobody_becomes_a_stranger() {
+    let local = Local::default();
+    let mut config = DeskConfig::still(HostEpoch(1));
+    // Far longer than the books remember, so that rows tell of orders that are forgotten.
+    config.activities_every = Duration::from_secs(7_200);
+    let mut desk = StillDesk::new(config, Arc::new(local.clone()), Calm::default(), Arc::new(Always), 1);
+    let mut now = START;
+    desk.open(now).expect("opens");
+    (local.lock().fills_at_once, local.lock().lists_fills) = (true, true);
+    let (mut sizes, mut first) = (Vec::new(), None);
+    for id in 1..=600 {
+        now = now + Duration::from_secs(60);
+        local.lock().venue.arrive(now);
+        let intents = vec![Intent::Submit(market(id, Side::Buy, 5))];
+        desk.input(DeskInput::Intents { strategy: who(true), incarnation: 0, intents }, now);
+        let mut told = Vec::new();
+        desk.turn(now, &mut told);
+        let fill = told.iter().find_map(|output| match output {
+            DeskOutput::Fill { fill, .. } => Some(fill.client_id.clone()),
+            _ => None,
+        });
+        let fill = fill.expect("it is told of in the same turn");
+        assert!(desk.books().order(&fill).is_some(), "{id}");
+        first.get_or_insert(fill);
+        if id % 200 == 0 {
+            sizes.push(remembered(&mut desk));
+        }
+    }
+    assert!(desk.books().order(&first.expect("there was one")).is_none());
+    assert!(sizes[2] < sizes[0] + 200, "{sizes:?}");
+    let counts = desk.stats().read();
+    let odd = (counts.foreign, counts.adopted, counts.unknown, counts.differences, counts.alerts);
+    assert_eq!((counts.fills, odd), (600, (0, 0, 0, 0, 0)));
+    assert!(desk.deadline().is_some_and(|at| at > now && at <= now + Duration::from_secs(60)));
+}
