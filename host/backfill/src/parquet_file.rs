@@ -180,6 +180,35 @@ mod tests {
         Origin::new("bars", "sip")
     }
 
+    /// What a backtest makes of two files of bars.
+    fn as_data(days: [&[Bar]; 2]) -> (Vec<Bar>, Vec<String>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (at, rows) in days.into_iter().enumerate() {
+            let bytes = bars(&Symbol::new("BRK.B"), rows, &origin()).expect("written");
+            std::fs::write(folder.path().join(format!("{at}.parquet")), bytes).expect("written");
+        }
+        let wanted = sandpit_data::Wanted::default();
+        let mut files = sandpit_data::open(&[folder.path().to_owned()], wanted).expect("good files");
+        let mut events = Vec::new();
+        sandpit_data::Reel::read(&mut files, &mut events).expect("good rows");
+        sandpit_data::Reel::read(&mut files, &mut events).expect("the end");
+        let bar = |event| match event {
+            sandpit_types::MarketEvent::Bar(bar) => bar,
+            other => panic!("{other:?}"),
+        };
+        (events.into_iter().map(bar).collect(), files.findings().lines())
+    }
+
+    #[test]
+    fn bars_are_read_by_a_backtest_and_days_without_any_are_no_fault() {
+        // Every second minute only: ours are minutes all the same.
+        let rows: Vec<Bar> = (0..60).map(|at| Bar { close: 499.5, open: 500.0, ..bar(2 * at) }).collect();
+        let (read, told) = as_data([&rows, &[]]);
+        assert_eq!(read, rows);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("files without a row: 1"), "{told:?}");
+    }
+
     fn bar(minute: i64) -> Bar {
         Bar {
             symbol: Symbol::new("BRK.B"),

@@ -51,8 +51,8 @@ impl Columns {
         let is_kind = |kind: &Kind| place(kind.figures()[0]).is_some();
         let Some(kind) = kinds.into_iter().find(is_kind) else {
             return Err(format!(
-                "the header {:?} is not one of bars (open, high, low, close, volume), quotes (bid_price, bid_size, \
-                 ask_price, ask_size) or trades (price, size): name the columns so",
+                "the header {:?} is not one of bars (open, high, low, close, volume), quotes (bid_price, \
+                 bid_size, ask_price, ask_size) or trades (price, size): name the columns so",
                 header.join(",")
             ));
         };

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What is read of the disk at once, bytes.
-const BUFFER: usize = 1 << 18;
+const BUFFER: usize = 1 << 16;
 
 /// Bytes of a file that were read so far.
 pub(crate) type Meter = Arc<AtomicU64>;

@@ -39,6 +39,12 @@ pub enum DataError {
         /// What was named.
         path: PathBuf,
     },
+    /// Nothing is left of what is wanted.
+    #[error("the files have no row{wanted}: name other files, symbols or days")]
+    NoRows {
+        /// Which symbols and days, with a space before; nothing if all are.
+        wanted: String,
+    },
     /// A file as a whole.
     #[error("{}: {what}", path.display())]
     File {

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeSet, BinaryHeap, VecDeque},
     fs,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
 };
 
 use sandpit_types::{MarketEvent, MarketTime, Symbol};
@@ -13,6 +13,8 @@ use sandpit_types::{MarketEvent, MarketTime, Symbol};
 use crate::{
     DataError, Finding, Findings, Kind, Mend, Reel,
     csv_file::Meter,
+    group::{EARLIER_STAYS, IDENTICAL, LATER_STAYS},
+    mend::Keep,
     source::{Source, is_data},
 };
 
@@ -46,6 +48,10 @@ pub struct Files {
     kinds: BTreeSet<Kind>,
     meter: Meter,
     bytes: u64,
+    /// Symbols that are wanted and had no event yet.
+    unseen: BTreeSet<Symbol>,
+    had_any: bool,
+    is_over: bool,
 }
 
 /// A file that is open, and its events of one time.
@@ -54,11 +60,11 @@ struct Lane {
     events: VecDeque<MarketEvent>,
 }
 
-/// The first event of a lane: by time, quotes and trades before bars, then by symbol.
+/// The first event of a lane: by time, quotes before trades before bars, then by symbol.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Head {
     time: MarketTime,
-    is_bar: bool,
+    kind: Kind,
     symbol: Symbol,
     lane: usize,
 }
@@ -77,6 +83,9 @@ pub fn open(paths: &[PathBuf], wanted: Wanted) -> Result<Files, DataError> {
         kinds: BTreeSet::new(),
         bytes: 0,
         meter: meter.clone(),
+        unseen: wanted.symbols.clone().unwrap_or_default(),
+        had_any: false,
+        is_over: false,
         wanted,
     };
     for path in all(paths)? {
@@ -115,8 +124,9 @@ fn below(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), DataError> {
         let entry = entry.map_err(io)?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(io)?);
         if kind.is_dir() {
-            // The news of a backfill is no market data.
-            if entry.file_name() != "news" {
+            // The news of a backfill is no market data; what begins with a dot is somebody's own.
+            let name = entry.file_name();
+            if name != "news" && !name.as_encoded_bytes().starts_with(b".") {
                 below(&path, into)?;
             }
         } else if is_data(&path) {
@@ -163,6 +173,72 @@ impl Files {
         Ok(events.front().map_or(MarketTime::from_nanos(i64::MAX), MarketEvent::time))
     }
 
+    /// The event of the first lane, which moves on. Other files may have it, too: it comes once.
+    fn only(&mut self, head: &Head) -> Result<Option<MarketEvent>, DataError> {
+        let (mut event, is_once, mut path) = self.take(head.lane)?;
+        while is_once
+            && let Some(Reverse(next)) = self.heads.peek()
+            && (next.time, next.kind, &next.symbol) == (head.time, head.kind, &head.symbol)
+            && self.is_once(next.lane)
+            && let Some(Reverse(next)) = self.heads.pop()
+        {
+            let (other, _, place) = self.take(next.lane)?;
+            let (Some(mine), Some(other)) = (&event, other) else { continue };
+            let (symbol, time) = (&head.symbol, head.time);
+            let is_earlier = place < path;
+            let (what, takes_other) = match (*mine == other, self.wanted.mend.keep) {
+                (true, _) => (IDENTICAL, false),
+                (false, Some(Keep::First)) => (EARLIER_STAYS, is_earlier),
+                (false, Some(Keep::Last)) => (LATER_STAYS, !is_earlier),
+                (false, None) => {
+                    let (a, b) = (path.display(), place.display());
+                    let what = format!(
+                        "has {symbol} known at {time} with other figures than {a}: take one of {a} and {b}, \
+                         or keep one with --repair first or --repair last, in order of their names"
+                    );
+                    return Err(DataError::File { path: place.to_path_buf(), what });
+                }
+            };
+            self.findings.add(what, || {
+                format!("{} and {}: {symbol} known at {time}", path.display(), place.display())
+            });
+            if takes_other {
+                (event, path) = (Some(other), place);
+            }
+        }
+        Ok(event)
+    }
+
+    /// The first event of a lane, which moves on; whether a symbol has one at a time; its file.
+    fn take(&mut self, at: usize) -> Result<(Option<MarketEvent>, bool, Arc<PathBuf>), DataError> {
+        let is_once = self.is_once(at);
+        let lane = self.open[at].as_mut().expect("a lane with a head is open");
+        let (event, path) = (lane.events.pop_front(), lane.source.path.clone());
+        self.advance(at)?;
+        Ok((event, is_once, path))
+    }
+
+    /// Whether a symbol has one event of this lane at a time.
+    fn is_once(&self, at: usize) -> bool {
+        let is_once = |source: &Source| source.kind == Kind::Bars || source.is_sample();
+        self.open[at].as_ref().is_some_and(|lane| is_once(&lane.source))
+    }
+
+    /// Says, once, what was wanted and not there.
+    fn end(&mut self) -> Result<(), DataError> {
+        if self.is_over {
+            return Ok(());
+        }
+        self.is_over = true;
+        if !self.had_any {
+            return Err(DataError::NoRows { wanted: self.wanted.words() });
+        }
+        for symbol in std::mem::take(&mut self.unseen) {
+            self.findings.add("symbols without a row", || symbol.to_string());
+        }
+        Ok(())
+    }
+
     /// Opens every file that begins at this time or before.
     fn open_until(&mut self, time: MarketTime) -> Result<(), DataError> {
         while self.later.last().is_some_and(|(begins, _)| *begins <= time)
@@ -190,8 +266,8 @@ impl Files {
                 }
                 if self.wanted.is_of(event, time) {
                     let symbol = event.symbol().cloned().unwrap_or_else(|| Symbol::new(""));
-                    let is_bar = matches!(event, MarketEvent::Bar(_));
-                    self.heads.push(Reverse(Head { time, is_bar, symbol, lane: at }));
+                    let kind = lane.source.kind;
+                    self.heads.push(Reverse(Head { time, kind, symbol, lane: at }));
                     return Ok(());
                 }
                 lane.events.pop_front();
@@ -207,6 +283,17 @@ impl Files {
 }
 
 impl Wanted {
+    /// In words.
+    fn words(&self) -> String {
+        let symbols = self.symbols.iter().map(|symbols| {
+            let names: Vec<&str> = symbols.iter().take(10).map(Symbol::as_str).collect();
+            format!(" of {}{}", names.join(","), if symbols.len() > names.len() { ",..." } else { "" })
+        });
+        let from = self.from.iter().map(|from| format!(" from {from} on"));
+        let to = self.to.iter().map(|to| format!(" before {to}"));
+        symbols.chain(from).chain(to).collect()
+    }
+
     fn is_over(&self, time: MarketTime) -> bool {
         self.to.is_some_and(|to| time >= to)
     }
@@ -228,10 +315,13 @@ impl Reel for Files {
                 self.open_until(begins)?;
                 continue;
             }
-            let Some(Reverse(head)) = self.heads.pop() else { break };
-            let event = self.open[head.lane].as_mut().and_then(|lane| lane.events.pop_front());
+            let Some(Reverse(head)) = self.heads.pop() else { return self.end() };
+            let event = self.only(&head)?;
+            if !self.unseen.is_empty() {
+                self.unseen.remove(&head.symbol);
+            }
+            self.had_any |= event.is_some();
             into.extend(event);
-            self.advance(head.lane)?;
         }
         Ok(())
     }

@@ -6,6 +6,11 @@ use sandpit_types::{MarketEvent, MarketTime};
 
 use crate::{Findings, Kind, Trouble, mend::Keep, row::Row};
 
+/// What is told of rows of which one of two stays.
+pub(crate) const IDENTICAL: &str = "identical rows left out";
+pub(crate) const EARLIER_STAYS: &str = "rows left out for an earlier one";
+pub(crate) const LATER_STAYS: &str = "rows that took the place of an earlier one";
+
 /// The rows of one time.
 pub(crate) struct Group {
     kind: Kind,
@@ -24,47 +29,60 @@ impl Group {
         self.last
     }
 
-    /// Adds a row. If it is of a later time, the rows before it go to `into`, and that is said.
-    pub(crate) fn add(
+    /// Adds a row, of this time or, after [`Self::end`], of a later one.
+    pub(crate) fn add(&mut self, row: Row) {
+        self.last = Some(row.stamp);
+        self.rows.push(row);
+    }
+
+    /// Gives out the rows of the time that is over: those of which a symbol has one at a time by symbol,
+    /// others as they came. Whether there were any; or which line is wrong, and why.
+    pub(crate) fn end(
         &mut self,
-        row: Row,
         is_sample: bool,
         into: &mut VecDeque<MarketEvent>,
         findings: &mut Findings,
         path: &Path,
-    ) -> Result<bool, Trouble> {
-        let is_later = self.last != Some(row.stamp);
-        let closed = is_later && self.end(is_sample, into);
-        self.last = Some(row.stamp);
+    ) -> Result<bool, (u64, Trouble)> {
         // At one time a symbol may trade, and be quoted, often; a minute has one bar and one sample.
         let is_once = matches!(self.kind, Kind::Bars) || is_sample;
-        let twin = self.rows.iter_mut().find(|other| is_once && other.symbol == row.symbol);
-        let Some(twin) = twin else {
-            self.rows.push(row);
-            return Ok(closed);
-        };
-        let (line, symbol, time) = (row.line, row.symbol.clone(), row.stamp);
-        let what = match (twin.says_the_same(&row), self.keep) {
-            (true, _) => "identical rows left out",
-            (false, Some(Keep::First)) => "rows left out for an earlier one",
-            (false, Some(Keep::Last)) => {
-                *twin = row;
-                "rows that took the place of an earlier one"
-            }
-            (false, None) => return Err(Trouble::Twice { symbol, time }),
-        };
-        findings.add(what, || format!("{}:{line}: {symbol} at {time}", path.display()));
-        Ok(closed)
-    }
-
-    /// Gives out the rows of the time that is over: bars by symbol, others as they came. Whether there were
-    /// any.
-    pub(crate) fn end(&mut self, is_sample: bool, into: &mut VecDeque<MarketEvent>) -> bool {
-        if self.kind == Kind::Bars {
+        if is_once {
             self.rows.sort_by(|a, b| a.symbol.cmp(&b.symbol));
         }
         let had_any = !self.rows.is_empty();
-        into.extend(self.rows.drain(..).map(|row| row.event(self.kind, is_sample)));
-        had_any
+        let mut kept: Option<Row> = None;
+        for row in self.rows.drain(..) {
+            kept = Some(match kept {
+                Some(twin) if is_once && twin.symbol == row.symbol => {
+                    one_of(twin, row, self.keep, findings, path)?
+                }
+                Some(other) => {
+                    into.push_back(other.event(self.kind, is_sample));
+                    row
+                }
+                None => row,
+            });
+        }
+        into.extend(kept.map(|row| row.event(self.kind, is_sample)));
+        Ok(had_any)
     }
+}
+
+/// Which of two rows of one symbol and time stays.
+fn one_of(
+    twin: Row,
+    row: Row,
+    keep: Option<Keep>,
+    findings: &mut Findings,
+    path: &Path,
+) -> Result<Row, (u64, Trouble)> {
+    let (line, symbol, time) = (row.line, row.symbol.clone(), row.stamp);
+    let (what, kept) = match (twin.says_the_same(&row), keep) {
+        (true, _) => (IDENTICAL, twin),
+        (false, Some(Keep::First)) => (EARLIER_STAYS, twin),
+        (false, Some(Keep::Last)) => (LATER_STAYS, row),
+        (false, None) => return Err((line, Trouble::Twice { symbol, time })),
+    };
+    findings.add(what, || format!("{}:{line}: {symbol} at {time}", path.display()));
+    Ok(kept)
 }

@@ -5,23 +5,23 @@
 //!
 //! | kind | columns, in any order |
 //! |---|---|
-//! | bars of one minute | `timestamp` (its start), `symbol`, `open`, `high`, `low`, `close`, `volume`, maybe
-//! `vwap` |
+//! | bars of one minute | `timestamp` (its start), `symbol`, `open`, `high`, `low`, `close`, `volume` |
 //! | quotes | `timestamp`, `symbol`, `bid_price`, `bid_size`, `ask_price`, `ask_size` |
 //! | trades | `timestamp`, `symbol`, `price`, `size` |
 //!
-//! Other columns are passed over. Prices are US dollars, sizes shares. A bar without `vwap` gets the mean of
-//! high, low and close. A timestamp is RFC 3339 with its offset, or a whole number since 1970 (seconds,
-//! milliseconds, microseconds or nanoseconds, by its size); one without any zone is refused unless a
-//! [`Mend`] says what zone it means.
+//! Other columns are passed over. Prices are US dollars, sizes shares. A bar may have a `vwap`; without one,
+//! or with zero, it gets the mean of high, low and close. A timestamp is RFC 3339 with its offset, or a whole
+//! number since 1970 (seconds, milliseconds, microseconds or nanoseconds, by its size); one without any zone
+//! is refused unless a [`Mend`] says what zone it means.
+//! Of two files that hold the same bar, one is taken and that is told; if they differ, they are refused.
 //!
 //! # Time
 //! An event is delivered when it is known: a bar at the end of its minute. Bars that are longer than a minute
 //! are refused: taken for minutes they would show the future. Quotes that all lie on whole minutes are
-//! samples
-//! of their minute, known at its end: they are moved to its last nanosecond.
+//! samples of their minute, known at its end: they are moved to its last nanosecond.
 #![forbid(unsafe_code)]
 
+mod cadence;
 mod columns;
 mod csv_file;
 mod error;

@@ -10,6 +10,9 @@ pub(crate) const FIGURES: usize = 6;
 /// A minute, nanoseconds.
 pub(crate) const MINUTE: i64 = 60_000_000_000;
 
+/// Times before 1900 and after 2199 are mistakes, seconds since 1970.
+const ERA: std::ops::Range<i64> = -2_208_988_800..7_258_118_400;
+
 /// One row. Figures are in the order of [`Kind::figures`]; NaN where there is none.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -30,6 +33,9 @@ impl Row {
     pub(crate) fn check(&self, kind: Kind) -> Result<(), Trouble> {
         let names = kind.figures();
         let wrong = |what: String| Err(Trouble::Impossible { what });
+        if !ERA.contains(&self.stamp.as_nanos().div_euclid(1_000_000_000)) {
+            return wrong(format!("timestamp is {}, not of the years 1900 to 2199", self.stamp));
+        }
         for (name, figure) in names.iter().zip(&self.figures) {
             let is_absent = *name == "vwap" && figure.is_nan();
             if !is_absent && (!figure.is_finite() || *figure < 0.0) {
@@ -61,7 +67,8 @@ impl Row {
         let shares = |figure: f64| figure as u64;
         match kind {
             Kind::Bars => {
-                let vwap = if f.is_nan() { (b + c + d) / 3.0 } else { f };
+                // Some write zero where there is none.
+                let vwap = if f > 0.0 { f } else { (b + c + d) / 3.0 };
                 let (open, high, low, close) = (a, b, c, d);
                 MarketEvent::Bar(Bar {
                     symbol,

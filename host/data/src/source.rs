@@ -1,15 +1,16 @@
 //! One file as events in order of time, with what is wrong in it refused or mended.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use sandpit_types::{MarketEvent, MarketTime, Symbol};
+use sandpit_types::MarketEvent;
 
 use crate::{
     DataError, Findings, Kind, Mend, Place, Trouble,
+    cadence::Cadence,
     columns::Columns,
     csv_file::{CsvFile, Meter},
     group::Group,
@@ -19,9 +20,6 @@ use crate::{
 
 /// Rows that are looked at before anything is delivered: how far apart they are.
 const HEAD_ROWS: usize = 2_000;
-
-/// Steps of one symbol that are needed to say that bars are longer than a minute.
-const STEPS_NEEDED: usize = 3;
 
 /// Rows of a file that is sorted in memory, at most: some 3 GB.
 const SORTED_ROWS_MAX: usize = 40_000_000;
@@ -36,13 +34,16 @@ enum Rows {
 
 /// One file.
 pub(crate) struct Source {
-    path: Arc<PathBuf>,
+    pub(crate) path: Arc<PathBuf>,
     rows: Rows,
     head: VecDeque<Row>,
     pub(crate) kind: Kind,
     /// Whether every row lies on a whole minute: bars always, quotes if they are samples.
     is_minutely: bool,
     group: Group,
+    /// Of a file that another program wrote: ours have bars of a minute.
+    is_ours: bool,
+    cadence: Cadence,
     mend: Mend,
     pub(crate) findings: Findings,
 }
@@ -58,14 +59,14 @@ impl Source {
     pub(crate) fn open(path: &Path, mend: &Mend, meter: Meter) -> Result<Self, DataError> {
         let path = Arc::new(path.to_owned());
         let is_parquet = path.extension().is_some_and(|extension| extension == "parquet");
-        let (rows, columns): (Rows, Columns) = if is_parquet {
-            let file = ParquetFile::open(&path, meter)?;
-            let columns = file.columns.clone();
-            (Rows::Parquet(Box::new(file)), columns)
+        let (rows, columns, is_ours): (Rows, Columns, bool) = if is_parquet {
+            let file = ParquetFile::open(&path, mend, meter)?;
+            let (columns, is_ours) = (file.columns.clone(), file.is_ours);
+            (Rows::Parquet(Box::new(file)), columns, is_ours)
         } else {
             let file = CsvFile::open(&path, mend, meter)?;
             let columns = file.columns.clone();
-            (Rows::Csv(Box::new(file)), columns)
+            (Rows::Csv(Box::new(file)), columns, false)
         };
         let kind = columns.kind;
         let mut source = Self {
@@ -75,6 +76,8 @@ impl Source {
             kind,
             is_minutely: kind == Kind::Bars,
             group: Group::new(kind, mend.keep),
+            is_ours,
+            cadence: Cadence::default(),
             mend: mend.clone(),
             findings: Findings::default(),
         };
@@ -97,25 +100,39 @@ impl Source {
                 None => self.row()?,
             };
             let Some(row) = row else {
-                let is_sample = self.is_sample();
-                return Ok(self.group.end(is_sample, into));
+                self.refuse_long(&self.cadence)?;
+                return self.end(into);
             };
             if self.is_minutely && row.stamp.as_nanos() % MINUTE != 0 {
                 return Err(self.refused(row.line, Trouble::OffMinute { time: row.stamp }));
             }
-            if self.group.last().is_some_and(|last| row.stamp < last) {
-                let before = self.group.last().unwrap_or(row.stamp);
+            let before = self.group.last();
+            if let Some(before) = before.filter(|before| row.stamp < *before) {
                 return Err(self.refused(row.line, Trouble::Unsorted { before, after: row.stamp }));
             }
-            let (line, is_sample) = (row.line, self.is_sample());
-            let closed = self.group.add(row, is_sample, into, &mut self.findings, &self.path);
-            if closed.map_err(|trouble| self.refused(line, trouble))? {
+            if before == Some(row.stamp) {
+                self.group.add(row);
+                continue;
+            }
+            if self.kind == Kind::Bars {
+                self.cadence.see(row.stamp);
+            }
+            let had_any = self.end(into)?;
+            self.group.add(row);
+            if had_any {
                 return Ok(true);
             }
         }
     }
 
-    const fn is_sample(&self) -> bool {
+    /// Gives out what is there of the time that is over.
+    fn end(&mut self, into: &mut VecDeque<MarketEvent>) -> Result<bool, DataError> {
+        let ended = self.group.end(self.is_sample(), into, &mut self.findings, &self.path);
+        ended.map_err(|(line, trouble)| self.refused(line, trouble))
+    }
+
+    /// Whether its quotes stand for whole minutes, each symbol's once.
+    pub(crate) const fn is_sample(&self) -> bool {
         self.is_minutely && matches!(self.kind, Kind::Quotes)
     }
 
@@ -172,19 +189,11 @@ impl Source {
             head.push_back(row);
         }
         self.head = head;
-        let file = |what: &str| DataError::File { path: self.path.to_path_buf(), what: what.to_owned() };
         if self.head.is_empty() {
-            return Err(file("has a header and no row: remove it, or fetch it again"));
+            return self.without_a_row();
         }
         match self.kind {
-            Kind::Bars => {
-                if let Some(minutes) = step(&self.head) {
-                    return Err(file(&format!(
-                        "its bars are {minutes} minutes apart: they are longer than a minute, and taken for \
-                         minutes they would show the future; take one-minute bars"
-                    )));
-                }
-            }
+            Kind::Bars => self.refuse_long(&Cadence::of(&self.head))?,
             Kind::Quotes => {
                 self.is_minutely = self.head.iter().all(|row| row.stamp.as_nanos() % MINUTE == 0);
                 if self.is_minutely {
@@ -195,6 +204,29 @@ impl Source {
             Kind::Trades => {}
         }
         Ok(())
+    }
+
+    /// A table without a row is a day on which nothing happened, as a backfill writes it; an empty text is a
+    /// mistake.
+    fn without_a_row(&mut self) -> Result<(), DataError> {
+        let path = self.path.to_path_buf();
+        if self.is_ours {
+            self.findings.add("files without a row", || path.display().to_string());
+            return Ok(());
+        }
+        let what = "has a header and no row that can be used: remove it, or fetch it again".to_owned();
+        Err(DataError::File { path, what })
+    }
+
+    fn refuse_long(&self, cadence: &Cadence) -> Result<(), DataError> {
+        let Some(minutes) = cadence.minutes().filter(|_| self.kind == Kind::Bars && !self.is_ours) else {
+            return Ok(());
+        };
+        let what = format!(
+            "its bars are {minutes} minutes apart: they are longer than a minute, and taken for minutes they \
+             would show the future; take one-minute bars"
+        );
+        Err(DataError::File { path: self.path.to_path_buf(), what })
     }
 
     fn refused(&self, line: u64, trouble: Trouble) -> DataError {
@@ -210,24 +242,4 @@ impl Source {
 fn short(trouble: &Trouble) -> String {
     let text = trouble.to_string();
     text.split_once(": correct").map_or(text.clone(), |(what, _)| what.to_owned())
-}
-
-/// How many minutes bars are apart, if all steps of all symbols are multiples of more than one.
-fn step(rows: &VecDeque<Row>) -> Option<i64> {
-    let mut last: BTreeMap<&Symbol, MarketTime> = BTreeMap::new();
-    let (mut common, mut steps) = (0_i64, 0);
-    for row in rows {
-        if let Some(before) = last.insert(&row.symbol, row.stamp) {
-            let step = (row.stamp.as_nanos() - before.as_nanos()).abs();
-            if step > 0 {
-                common = divisor(common, step);
-                steps += 1;
-            }
-        }
-    }
-    (steps >= STEPS_NEEDED && common > MINUTE).then_some(common / MINUTE)
-}
-
-const fn divisor(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { divisor(b, a % b) }
 }

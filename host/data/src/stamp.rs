@@ -31,13 +31,16 @@ pub(crate) fn parse(text: &[u8], zone: Option<&TimeZone>) -> Result<(MarketTime,
     }
     let civil: DateTime = text.parse().map_err(|_| wrong())?;
     let Some(zone) = zone else { return Err(Trouble::NoZone { text: text.to_owned() }) };
-    // An hour that a change of the clocks makes twice is taken as its first.
-    let time = zone.to_ambiguous_timestamp(civil).compatible().map_err(|_| wrong())?;
-    Ok((time.into(), Zone::None))
+    Ok((on_clocks(civil, zone).ok_or_else(wrong)?, Zone::None))
+}
+
+/// A time on the clocks of a zone. An hour that a change of the clocks makes twice is taken as its first.
+pub(crate) fn on_clocks(civil: DateTime, zone: &TimeZone) -> Option<MarketTime> {
+    zone.to_ambiguous_timestamp(civil).compatible().ok().map(MarketTime::from)
 }
 
 /// By its size: seconds, milliseconds, microseconds or nanoseconds, of the years 1973 to 2286 each.
-fn numbered(number: i64) -> Option<MarketTime> {
+pub(crate) fn numbered(number: i64) -> Option<MarketTime> {
     let scale = match number.unsigned_abs() {
         0..100_000_000 => return None,
         100_000_000..10_000_000_000 => 1_000_000_000,

@@ -1,6 +1,7 @@
 //! Files as they come: whole ones, and everything that may be wrong with them.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -277,6 +278,72 @@ fn hours_of_another_zone_are_noticed() {
     assert!(found.contains("the busiest hours are 4 h earlier than the session in New York"), "{found}");
 }
 
+#[test]
+fn a_bar_that_two_files_have_comes_once() {
+    let check = |close: f64, mend: &[&str], expected: Result<f64, &str>| {
+        let folder = Folder::new();
+        folder.put("a.csv", bars(&[(0, "SPY", 10.0), (1, "SPY", 10.5)]));
+        folder.put("b.csv", bars(&[(1, "SPY", close), (2, "SPY", 10.25)]));
+        match (read(folder.0.path(), mend), expected) {
+            (Ok((events, findings)), Ok(expected)) => {
+                let second = format!("SPY13:31={expected}");
+                assert_eq!(shown(&events), ["SPY13:30=10", &second, "SPY13:32=10.25"]);
+                assert_eq!(findings.len(), 1, "{findings:?}");
+                assert!(findings[0].contains("a.csv and "), "{findings:?}");
+            }
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (found, expected) => panic!("{found:?} is not {expected:?}"),
+        }
+    };
+    check(10.5, &[], Ok(10.5));
+    check(11.0, &[], Err("has SPY known at 2013-10-07T13:32:00Z with other figures than"));
+    check(11.0, &["first"], Ok(10.5));
+    check(11.0, &["last"], Ok(11.0));
+}
+
+#[test]
+fn what_is_wanted_and_not_there_is_said() {
+    let folder = Folder::new();
+    let path = folder.put("a.csv", bars(&[(0, "SPY", 10.0)]));
+    let read = |symbols: &[&str], from: Option<&str>| {
+        let symbols = Some(symbols.iter().map(Symbol::new).collect());
+        let from = from.map(|from| MarketTime::parse(from).expect(from));
+        let wanted = Wanted { symbols, from, ..Wanted::default() };
+        let mut files = open(std::slice::from_ref(&path), wanted)?;
+        let mut events = Vec::new();
+        files.read(&mut events)?;
+        files.read(&mut events).map(|()| files.findings().lines())
+    };
+    assert_eq!(read(&["SPY"], None).expect("there"), Vec::<String>::new());
+    assert_eq!(read(&["SPY", "IBM"], None).expect("one"), ["symbols without a row: 1, such as IBM"]);
+    let error = read(&["SPY"], Some("2014-01-01T00:00:00Z")).expect_err("later").to_string();
+    assert!(error.starts_with("the files have no row of SPY from 2014-01-01T00:00:00Z on:"), "{error}");
+    assert!(read(&["IBM"], None).is_err());
+}
+
+#[test]
+fn times_far_off_are_mistakes() {
+    let folder = Folder::new();
+    for time in
+        ["9223372036854775807", "-9223372036854775808", "2201-01-01T00:00:00Z", "1899-01-01T00:00:00Z"]
+    {
+        let path = folder.put("t.csv", format!("{HEADER}{time},SPY,10,11,9,10,100\n"));
+        let error = read(&path, &[]).expect_err("far off").to_string();
+        assert!(error.contains("t.csv:2: timestamp is "), "{error}");
+    }
+}
+
+#[test]
+fn days_of_many_symbols_are_no_minutes() {
+    let folder = Folder::new();
+    let rows = (1..5).flat_map(|day| {
+        (0..3_000).map(move |of| format!("2013-10-{day:02}T00:00:00Z,S{of},10,11,9,10,100\n"))
+    });
+    let path = folder.put("days.csv", format!("{HEADER}{}", rows.collect::<String>()));
+    let error = read(&path, &[]).expect_err("days").to_string();
+    assert!(error.contains("its bars are 1440 minutes apart"), "{error}");
+}
+
 proptest! {
     #[test]
     fn whatever_is_in_a_file_it_is_read_or_refused(bytes in vec(0_u8..=255, 0..400), kind in 0..3_usize) {
@@ -293,7 +360,7 @@ proptest! {
         files in vec(vec((0..300_u32, 0..3_usize), 1..40), 1..5),
     ) {
         let folder = Folder::new();
-        let mut expected = 0;
+        let mut expected = BTreeSet::new();
         for (number, rows) in files.iter().enumerate() {
             let mut rows: Vec<_> = rows.iter().map(|(minute, of)| (*minute, ["A", "B", "C"][*of])).collect();
             rows.sort_unstable();
@@ -301,11 +368,11 @@ proptest! {
             // Bars of minutes, not of more.
             let steps = [(300, "D"), (301, "D")];
             let all: Vec<_> = rows.iter().chain(&steps).map(|(minute, of)| (*minute, *of, 10.0)).collect();
-            expected += all.len();
+            expected.extend(all.iter().map(|(minute, of, _)| (*minute, *of)));
             folder.put(&format!("{number}.csv"), bars(&all));
         }
         let (events, _) = read(folder.0.path(), &[]).expect("good");
-        prop_assert_eq!(events.len(), expected);
+        prop_assert_eq!(events.len(), expected.len(), "a bar that two files have comes once");
         prop_assert!(events.is_sorted_by_key(MarketEvent::time));
     }
 
