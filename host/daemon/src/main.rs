@@ -4,6 +4,7 @@
 mod alarms;
 mod ambient;
 mod backfill;
+mod backtest;
 mod budgets;
 mod clock;
 mod config;
@@ -66,6 +67,7 @@ enum Command {
         config: PathBuf,
     },
     Backfill(backfill::BackfillArgs),
+    Backtest(Box<backtest::BacktestArgs>),
     /// Back the records up, restore and check them.
     #[command(subcommand)]
     Db(records::DbCommand),
@@ -125,6 +127,10 @@ fn main() -> ExitCode {
             let outcome = backfill::backfill(args);
             drop(log);
             or_say(outcome, "every day is there")
+        }
+        Command::Backtest(args) => {
+            Log::start("error");
+            or_tell(backtest::backtest(&args))
         }
         Command::Db(command) => {
             Log::start("warn");

@@ -28,6 +28,7 @@ mod recording;
 mod replace;
 mod sends;
 mod shares;
+mod shown;
 mod story;
 mod strangers;
 mod successors;
@@ -41,7 +42,7 @@ use std::{
 };
 
 use sandpit_cores::{
-    orders::{Books, Order, OrderEvent, OrderState},
+    orders::{Books, OrderEvent, OrderState},
     reconcile::CashCheck,
 };
 use sandpit_store::Record;
@@ -67,7 +68,7 @@ use self::{
     shares::Shares,
     story::Story,
 };
-use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, OpenOrder, Review, api::introduction};
+use crate::{DeskConfig, DeskInput, DeskOutput, DeskStats, Review, api::introduction};
 
 /// Different alerts that are remembered, so that each is raised once. When full, all are forgotten.
 const MAX_SAID: usize = 1000;
@@ -263,23 +264,6 @@ impl<R: Review> Machine<R> {
         std::mem::take(&mut self.actions)
     }
 
-    /// Shows the monitor the books.
-    pub(crate) fn show(&self) {
-        let open = |order: &Order| (order.client_id().clone(), shown(order));
-        let open_orders: BTreeMap<_, _> = self.books.open_orders().map(open).collect();
-        let held = self.books.sub_books().filter(|(.., book)| !book.qty.is_zero());
-        let sub_books = held
-            .map(|(strategy, symbol, book)| {
-                ((strategy.clone(), symbol.clone()), (book.qty, book.avg_price()))
-            })
-            .collect();
-        self.stats.write(|counts| {
-            counts.open = open_orders.len() as u64;
-            counts.open_orders = open_orders;
-            counts.sub_books = sub_books;
-        });
-    }
-
     /// Starts the questions and cancels that are due.
     fn ask(&mut self, now: MarketTime) {
         self.poll(now);
@@ -401,18 +385,5 @@ impl<R: Review> Machine<R> {
         self.stats.write(|counts| counts.alerts += 1);
         self.ledger.record(Record::Alert { time: now, text: text.clone() });
         self.actions.push(Action::Tell(DeskOutput::Alert(text)));
-    }
-}
-
-fn shown(order: &Order) -> OpenOrder {
-    let request = &order.request;
-    OpenOrder {
-        symbol: request.symbol.clone(),
-        side: request.side,
-        qty: request.qty,
-        filled: order.filled_in_all(),
-        kind: request.kind,
-        state: order.state().clone(),
-        since: order.recorded_at,
     }
 }

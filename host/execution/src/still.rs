@@ -1,4 +1,5 @@
-//! The edge without tasks: what the machine asks for is done at once, on the calling thread, and its answer is
+//! The edge without tasks: what the machine asks for is done at once, on the calling thread, and its answer
+//! is
 //! heard in the same turn.
 //!
 //! It is for a backtest: in virtual time, over a broker in this process, with nothing stored. The life of an

@@ -13,6 +13,7 @@
 mod again;
 mod handling;
 mod idle;
+mod inline;
 mod lesson;
 mod lives;
 mod past;

@@ -76,6 +76,11 @@ impl Timers {
         self.by_time.iter().copied().collect()
     }
 
+    /// When the first is due.
+    pub(crate) fn first(&self) -> Option<MarketTime> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
     /// Whether one is due at `now`.
     pub(crate) fn is_due(&self, now: MarketTime) -> bool {
         self.by_time.first().is_some_and(|(at, _)| *at <= now)

@@ -45,6 +45,8 @@ pub(super) struct Past {
     is_changed: bool,
     /// When it has to be called again, market time.
     due: MarketTime,
+    /// Whether it is not called at all.
+    is_off: bool,
 }
 
 impl Past {
@@ -121,9 +123,14 @@ impl Past {
         self.handled += 1;
     }
 
+    /// `save` is not called, and nothing kept.
+    pub(super) const fn never_save(&mut self) {
+        self.is_off = true;
+    }
+
     /// Whether at `now` it is time for a snapshot.
     pub(super) fn is_due(&self, now: MarketTime) -> bool {
-        self.is_changed && (now >= self.due || self.handled >= KEPT_EVENTS_MAX)
+        self.is_changed && !self.is_off && (now >= self.due || self.handled >= KEPT_EVENTS_MAX)
     }
 
     /// `save` was called at `now`, while this held, and gave this, or nothing.
@@ -133,7 +140,7 @@ impl Past {
 
     /// The state is of no use.
     pub(super) fn drop_state(&mut self) {
-        *self = Self { due: self.due, is_changed: self.is_changed, ..Self::default() };
+        *self = Self { due: self.due, is_off: self.is_off, is_changed: self.is_changed, ..Self::default() };
     }
 }
 

@@ -97,7 +97,8 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        10 => (any::<bool>(), prop::collection::vec(wish(), 1..6)).prop_map(|(who, all)| Step::Wishes(who, all)),
+        10 => (any::<bool>(), prop::collection::vec(wish(), 1..6))
+            .prop_map(|(who, all)| Step::Wishes(who, all)),
         1 => (any::<bool>(), prop::collection::vec(wish(), 30..50))
             .prop_map(|(who, all)| Step::Wishes(who, all)),
         3 => prop::collection::vec(0_u8..7, 1..4).prop_map(Step::NextPosts),

@@ -1,0 +1,114 @@
+//! The page and the summary of a run that was made up.
+
+use std::collections::BTreeMap;
+
+use sandpit_report::{Curve, Fill, Material, Orders, Prices, Subject, page, report, summary};
+use sandpit_types::{MarketTime, Side, Symbol};
+use serde_json::json;
+
+fn at(minute: i64) -> MarketTime {
+    MarketTime::from_secs(1_381_152_600 + 60 * minute)
+}
+
+/// A run of so many minutes with a fill every so many.
+fn material(minutes: i64, every: i64, name: &str) -> Material {
+    let spy = Symbol::new("SPY");
+    let mut curve = Curve::new(at(0), 100_000.0);
+    let mut prices = Prices::new(spy.clone());
+    let (mut fills, mut x) = (Vec::new(), 41_u64);
+    let (mut equity, mut price) = (100_000.0, 150.0_f64);
+    for minute in 1..=minutes {
+        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let step = ((x >> 33) % 201) as f64 - 100.0;
+        equity += step;
+        price = (price + step / 500.0).max(1.0);
+        curve.push(at(minute), equity, 10_000.0, 10_000.0);
+        prices.push(at(minute), price - 0.1, price + 0.1, price);
+        if minute % 390 == 0 {
+            curve.end_day(at(minute));
+        }
+        if minute % every == 0 {
+            let side = if (minute / every) % 2 == 0 { Side::Sell } else { Side::Buy };
+            let (time, symbol, order) = (at(minute), spy.clone(), minute.unsigned_abs());
+            let reference = Some(price - 0.01);
+            fills.push(Fill { time, symbol, side, qty: 10.0, price, reference, fee: 0.01, order });
+        }
+    }
+    let subject = Subject {
+        strategy: name.to_owned(),
+        version: "1.0.0".to_owned(),
+        sha256: "ab".repeat(32),
+        parameters: json!({ "fast": 10, "note": name }),
+        data: vec!["bars.csv".to_owned()],
+        symbols: vec![spy],
+        from: at(0),
+        to: at(minutes),
+        cash: 100_000.0,
+        realism: "live".to_owned(),
+        seed: 1,
+        events: minutes.unsigned_abs(),
+        end: format!("the strategy {name} failed"),
+        is_whole: false,
+        notes: vec![format!("a note on {name}")],
+    };
+    let sent = fills.len() as u64;
+    let shares = 10.0 * sent as f64;
+    let orders = Orders { sent, filled: sent, asked_qty: shares, filled_qty: shares, ..Orders::default() };
+    let refusals = BTreeMap::from([(name.to_owned(), 3)]);
+    Material { subject, curve, prices: vec![prices], fills, fees_total: 1.5, orders, refusals }
+}
+
+#[test]
+fn a_page_needs_nothing_else_and_takes_every_text_for_text() {
+    let hostile = "<script>alert(1)</script><img src=x onerror='a'>\"&";
+    let material = material(3_000, 40, hostile);
+    let page = page(&material, &report(&material));
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    for banned in ["<script", "<img", "<link", "http://", "https://", "url(", "onerror='", "@import"] {
+        assert!(!page.contains(banned), "{banned}");
+    }
+    for wanted in
+        ["Equity, USD", "Drawdown", "Monthly returns", "SPY, USD, with 75 fills", "Round trips", "Symbols"]
+    {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+    assert!(!page.contains("NaN") && !page.contains("inf"), "every figure is a figure");
+    if let Some(file) = std::env::var_os("SANDPIT_REPORT_PAGE") {
+        std::fs::write(file, &page).expect("written");
+    }
+}
+
+#[test]
+fn a_long_run_makes_no_large_page() {
+    let material = material(1_000_000, 10, "long");
+    let page = page(&material, &report(&material));
+    assert!(page.len() < 1_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn figures_add_up() {
+    let material = material(3_900, 100, "sum");
+    let report = report(&material);
+    assert_eq!((report.trading.trips, report.orders.sent), (19, 39));
+    assert_eq!(report.fill_rate, Some(1.0));
+    // Twenty buys cost a cent a share more than their reference, nineteen sales bring one more.
+    assert!((report.slippage - 0.1).abs() < 1e-6, "{}", report.slippage);
+    let pnl: f64 = report.symbols.values().map(|of| of.pnl).sum();
+    let average = report.trading.average.expect("there are trips");
+    assert!((pnl - average * 19.0).abs() < 1e-6);
+    let json = serde_json::to_value(&report).expect("JSON");
+    assert!(json["daily"]["sharpe"].is_number() && json["months"].is_array());
+    let text = summary(&report);
+    assert!(text.lines().count() >= 20 && text.contains("round trips           19"), "{text}");
+}
+
+#[test]
+fn an_empty_run_has_a_report_too() {
+    let mut material = material(1, 10, "empty");
+    material.curve = Curve::new(at(0), 100_000.0);
+    material.prices.clear();
+    let report = report(&material);
+    let json = serde_json::to_value(&report).expect("JSON");
+    assert!(json["daily"]["sharpe"].is_null() && json["slippage_bp"].is_null());
+    assert!(page(&material, &report).contains("–"));
+}
