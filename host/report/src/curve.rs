@@ -83,7 +83,8 @@ impl Curve {
         }
     }
 
-    /// The account at a time: what it is worth, and what is held of it, without and with its sign. Times never
+    /// The account at a time: what it is worth, and what is held of it, without and with its sign. Times
+    /// never
     /// go back.
     pub fn push(&mut self, time: MarketTime, equity: f64, gross: f64, _net: f64) {
         let span = time.since(self.now);

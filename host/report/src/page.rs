@@ -22,24 +22,32 @@ const TRIPS_MAX: usize = 15;
 const BINS: usize = 31;
 
 const STYLE: &str = "
-:root{color-scheme:light dark;--ink:#1b1f24;--dim:#59636e;--line:#d1d9e0;--paper:#fff;--card:#f6f8fa;--blue:#0969da;
+:root{color-scheme:light dark;--ink:#1b1f24;--dim:#59636e;--line:#d1d9e0;--paper:#fff;--card:#f6f8fa;
+--blue:#0969da;
 --green:#1a7f37;--red:#cf222e}
-@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9198a1;--line:#3d444d;--paper:#0d1117;--card:#151b23;
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9198a1;--line:#3d444d;--paper:#0d1117;
+--card:#151b23;
 --blue:#4493f8;--green:#3fb950;--red:#f85149}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1000px;margin:0 auto;
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1000px;
+margin:0 auto;
 padding:1.2rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .6rem}p{margin:.3rem 0;color:var(--dim)}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.6rem;margin:1rem 0}
 .card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.55rem .7rem}
-.card b{display:block;font-size:1.15rem;font-variant-numeric:tabular-nums}.card span{color:var(--dim);font-size:.8rem}
-.warn{border-left:4px solid var(--red);background:var(--card);padding:.5rem .8rem;margin:.8rem 0;color:var(--ink)}
-.note{border-left:4px solid var(--blue);background:var(--card);padding:.4rem .8rem;margin:.4rem 0;color:var(--ink)}
+.card b{display:block;font-size:1.15rem;font-variant-numeric:tabular-nums}.card span{color:var(--dim);
+font-size:.8rem}
+.warn{border-left:4px solid var(--red);background:var(--card);padding:.5rem .8rem;margin:.8rem 0;
+color:var(--ink)}
+.note{border-left:4px solid var(--blue);background:var(--card);padding:.4rem .8rem;margin:.4rem 0;
+color:var(--ink)}
 svg{width:100%;height:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
 svg text{font:11px system-ui,sans-serif;fill:var(--dim)}.grid{stroke:var(--line);stroke-width:.7;fill:none}
 .equity,.price{stroke:var(--blue);stroke-width:1.4;fill:none}.band{fill:var(--blue);opacity:.22}
-.drawdown{fill:var(--red);opacity:.55}.exposure{fill:var(--blue);opacity:.45}.buy{fill:var(--green)}.sell{fill:var(--red)}
+.drawdown{fill:var(--red);opacity:.55}.exposure{fill:var(--blue);opacity:.45}.buy{fill:var(--green)}
+.sell{fill:var(--red)}
 .column{fill:var(--blue)}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.88rem}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;
+font-size:.88rem}
 th,td{padding:.28rem .55rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}.up{color:var(--green)}.down{color:var(--red)}
 code{font-size:.85rem;word-break:break-all}
@@ -186,7 +194,8 @@ fn months(report: &Report) -> String {
     };
     let rows: String = years.iter().map(row).collect();
     format!(
-        "<h2>Monthly returns</h2><div class=\"scroll\"><table><tr><th></th>{heads}<th>year</th></tr>{rows}</table></div>"
+        "<h2>Monthly returns</h2><div class=\"scroll\"><table><tr><th></th>{heads}<th>year</th>\
+         </tr>{rows}</table></div>"
     )
 }
 
@@ -226,8 +235,10 @@ fn symbols(report: &Report) -> String {
     };
     let rows: String = report.symbols.iter().map(row).collect();
     format!(
-        "<h2>Symbols</h2><div class=\"scroll\"><table><tr><th>symbol</th><th>fills</th><th>traded</th><th>round \
-         trips</th><th>win rate</th><th>profit factor</th><th>P&amp;L of them</th><th>fees</th></tr>{rows}</table></div>"
+        "<h2>Symbols</h2><div class=\"scroll\"><table><tr><th>symbol</th><th>fills</th><th>traded</th>\
+         <th>round \
+         trips</th><th>win rate</th><th>profit factor</th><th>P&amp;L of them</th><th>fees</th>\
+         </tr>{rows}</table></div>"
     )
 }
 

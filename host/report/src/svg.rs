@@ -159,7 +159,8 @@ pub(crate) fn columns(
         let (x, top, bottom) = (LEFT + wide * at as f64, y(value.max(0.0)), y(value.min(0.0)));
         let _ = write!(
             body,
-            "<rect class=\"column\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>{name}: \
+            "<rect class=\"column\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" \
+             height=\"{:.1}\"><title>{name}: \
              {}</title></rect>",
             x + wide * 0.08,
             wide * 0.84,

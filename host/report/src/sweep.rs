@@ -54,7 +54,8 @@ impl Sweep {
     /// What has to be said of the best of many.
     pub fn warning(&self) -> String {
         format!(
-            "{} variants were tried on the same data. The best of many is good by chance, too: what it shows here \
+            "{} variants were tried on the same data. The best of many is good by chance, too: what it \
+             shows here \
              is no forecast. Test it on data that no variant has seen.",
             self.variants.len()
         )
@@ -110,7 +111,8 @@ impl Sweep {
         let heads: String =
             self.axes.iter().map(|(name, _)| format!("<th>{}</th>", page::escaped(name))).collect();
         let mut text = format!(
-            "<h2>Best first</h2><div class=\"scroll\"><table><tr>{heads}<th>{}</th><th>total return</th><th>max \
+            "<h2>Best first</h2><div class=\"scroll\"><table><tr>{heads}<th>{}</th><th>total \
+             return</th><th>max \
              drawdown</th><th>round trips</th><th>ended</th></tr>",
             page::escaped(&self.by)
         );
