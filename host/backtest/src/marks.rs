@@ -1,4 +1,5 @@
-//! What the account is worth from minute to minute, in floats: for the curve of the report, never for an order.
+//! What the account is worth from minute to minute, in floats: for the curve of the report, never for an
+//! order.
 
 use sandpit_report::Prices;
 use sandpit_types::{MarketEvent, Symbol};

@@ -193,9 +193,11 @@ fn plugin(error: sandpit_strategy::PluginError) -> Failure {
 fn data(error: DataError) -> Failure {
     let exit = match &error {
         DataError::Mend { .. } => Exit::Usage,
-        DataError::Io { .. } | DataError::NoFiles { .. } | DataError::File { .. } | DataError::Row { .. } => {
-            Exit::Data
-        }
+        DataError::Io { .. }
+        | DataError::NoFiles { .. }
+        | DataError::NoRows { .. }
+        | DataError::File { .. }
+        | DataError::Row { .. } => Exit::Data,
     };
     Failure::new(exit, error)
 }

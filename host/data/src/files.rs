@@ -163,6 +163,12 @@ impl Files {
         self.meter.load(Ordering::Relaxed).min(self.bytes)
     }
 
+    /// Asks how much was read, while the files are read elsewhere.
+    pub fn bytes_meter(&self) -> impl Fn() -> u64 + use<> {
+        let (meter, bytes) = (self.meter.clone(), self.bytes);
+        move || meter.load(Ordering::Relaxed).min(bytes)
+    }
+
     /// When the first event of a file is known. A file that has none begins never, and says why once it is
     /// opened.
     fn first(&mut self, path: &Path) -> Result<MarketTime, DataError> {

@@ -50,8 +50,9 @@ impl Folder {
     /// Bars that a program of ours makes up.
     fn bars(&self, name: &str, args: &[&str]) -> PathBuf {
         let file = self.path(name);
-        let made = Command::new("python3").arg(python().join("bars.py")).args(args).arg("--out").arg(&file);
-        assert!(made.status().expect("python3 runs").success());
+        let mut command = Command::new("python3");
+        command.arg(python().join("bars.py")).args(args).arg("--out").arg(&file);
+        assert!(command.status().expect("python3 runs").success());
         file
     }
 

@@ -18,8 +18,9 @@ The component is the one that trades: the same file, gates, order lifecycle and 
 
 Data: CSV, CSV.gz or Parquet with a header (bars: timestamp,symbol,open,high,low,close,volume; quotes:
   timestamp,symbol,bid_price,bid_size,ask_price,ask_size; trades: timestamp,symbol,price,size), and what
-  `sandpit backfill` writes. Bars are one-minute bars stamped at their start. A strategy is told of a bar at the
-  end of its minute, and of nothing before it is known. Prices are taken to be free of splits and dividends.
+  `sandpit backfill` writes. Bars are one-minute bars stamped at their start. A strategy is told of a bar at
+  the end of its minute, and of nothing before it is known. Prices are taken to be free of splits and
+  dividends.
 
 Repairs (--repair, repeatable): sort, drop (rows that cannot be), first or last (of two rows of one time),
   offsets (times written in several zones), zone=America/New_York (times that say no zone). Without one, such
@@ -87,7 +88,8 @@ pub(crate) struct BacktestArgs {
     #[arg(long, value_name = "FIGURE", default_value = "daily.sharpe", requires = "sweep")]
     pub(super) by: String,
     /// Runs of a sweep at a time [default: the processors there are]
-    #[arg(long, value_name = "N", requires = "sweep", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", requires = "sweep",
+        value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
     /// The report: a page that needs nothing else
     #[arg(long, value_name = "FILE", default_value = "backtest.html")]
