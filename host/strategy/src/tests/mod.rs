@@ -1,6 +1,7 @@
 //! Real strategies on the real engine, compiled by a real child process.
 
 mod failing;
+mod inline;
 mod lessons;
 mod loading;
 mod replaying;
