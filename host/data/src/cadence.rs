@@ -55,13 +55,14 @@ impl Cadence {
         }
     }
 
-    /// How many minutes apart the bars are, if that is more than one for sure. Of k steps of a symbol that
-    /// seldom trades, all are multiples of g minutes by chance once in g^k.
+    /// How many minutes apart the bars are, if that is more than one for sure. Of the k steps after
+    /// the first of a symbol that seldom trades, all are multiples of g minutes by chance once in g^k.
     pub(crate) fn minutes(&self) -> Option<i64> {
         let minutes = self.common / MINUTE;
         let grid = u64::try_from(minutes).unwrap_or(0);
         let is_regular = self.steps >= SAME_STEPS && self.longest == self.common;
-        (minutes > 1 && (is_regular || grid.saturating_pow(self.steps) >= UNLIKELY)).then_some(minutes)
+        (minutes > 1 && (is_regular || grid.saturating_pow(self.steps.saturating_sub(1)) >= UNLIKELY))
+            .then_some(minutes)
     }
 }
 
@@ -83,7 +84,8 @@ mod tests {
         check(&[0, 5, 10, 15, 20], Some(5));
         check(&[0, 2, 8, 12], None);
         check(&[0, 2, 8, 12, 13], None);
-        check(&[0, 1440, 4 * 1440], Some(1440));
+        check(&[0, 1447], None);
+        check(&[0, 1440, 4 * 1440, 5 * 1440], Some(1440));
         let bars: Vec<i64> = (0..30).map(|at| at * 2 + at / 7 * 20).collect();
         check(&bars, Some(2));
         check(&bars[..8], None);

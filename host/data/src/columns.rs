@@ -21,6 +21,15 @@ impl Kind {
         }
     }
 
+    /// Which of the figures are shares; the others are prices.
+    pub(crate) const fn sizes(self) -> &'static [usize] {
+        match self {
+            Self::Bars => &[4],
+            Self::Quotes => &[1, 3],
+            Self::Trades => &[1],
+        }
+    }
+
     /// Its figures, in the order of a row's values. Only the last of a bar may be absent.
     pub(crate) const fn figures(self) -> &'static [&'static str] {
         match self {

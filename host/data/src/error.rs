@@ -45,6 +45,35 @@ pub enum DataError {
         /// Which symbols and days, with a space before; nothing if all are.
         wanted: String,
     },
+    /// The system does not let us write.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another import holds the folder.
+    #[error("another import is writing to {}: wait until it ends, or name another folder", path.display())]
+    InUse {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// There is a file in the way.
+    #[error(
+        "{} is there already with other rows: name another folder, or let it be replaced with --replace",
+        path.display()
+    )]
+    Exists {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A symbol that is no name of a folder.
+    #[error("{symbol} cannot be the name of a folder: take a symbol of letters, digits, '.', '-' and '_'")]
+    Name {
+        /// Which.
+        symbol: Symbol,
+    },
     /// A file as a whole.
     #[error("{}: {what}", path.display())]
     File {

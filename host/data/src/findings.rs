@@ -8,6 +8,18 @@ const EXAMPLES: usize = 5;
 /// Kinds of findings that are kept.
 const KINDS: usize = 100;
 
+/// Columns that nothing is made of.
+pub(crate) const COLUMNS: &str = "columns passed over";
+
+/// Quotes that stand for a minute.
+pub(crate) const SAMPLES: &str = "quotes taken as samples, known at the end of their minute";
+
+/// Days on which nothing happened.
+pub(crate) const EMPTY: &str = "files without a row";
+
+/// What is told and no fault of the data.
+const NOTES: [&str; 3] = [COLUMNS, SAMPLES, EMPTY];
+
 /// One kind of finding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finding {
@@ -49,6 +61,13 @@ impl Findings {
             let room = EXAMPLES - finding.examples.len();
             finding.examples.extend(more.examples.into_iter().take(room));
         }
+    }
+
+    /// How many there are that somebody should look at: not columns that are passed over, quotes that are
+    /// samples, and files of days on which nothing happened.
+    pub fn faults(&self) -> u64 {
+        let is_fault = |kind: &&String| !NOTES.contains(&kind.as_str());
+        self.kinds.keys().filter(is_fault).map(|kind| self.kinds[kind].count).sum()
     }
 
     /// Each in one line: what, how often, where first.

@@ -35,8 +35,8 @@ impl Group {
         self.rows.push(row);
     }
 
-    /// Gives out the rows of the time that is over: those of which a symbol has one at a time by symbol,
-    /// others as they came. Whether there were any; or which line is wrong, and why.
+    /// Gives out the rows of the time that is over: by symbol, and those of one
+    /// symbol as they came. Whether there were any; or which line is wrong, and why.
     pub(crate) fn end(
         &mut self,
         is_sample: bool,
@@ -46,9 +46,7 @@ impl Group {
     ) -> Result<bool, (u64, Trouble)> {
         // At one time a symbol may trade, and be quoted, often; a minute has one bar and one sample.
         let is_once = matches!(self.kind, Kind::Bars) || is_sample;
-        if is_once {
-            self.rows.sort_by(|a, b| a.symbol.cmp(&b.symbol));
-        }
+        self.rows.sort_by(|a, b| a.symbol.cmp(&b.symbol));
         let had_any = !self.rows.is_empty();
         let mut kept: Option<Row> = None;
         for row in self.rows.drain(..) {

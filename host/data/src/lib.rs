@@ -24,16 +24,20 @@
 mod cadence;
 mod columns;
 mod csv_file;
+mod day;
 mod error;
 mod files;
 mod findings;
 mod group;
+mod import;
 mod mend;
 mod parquet_file;
+mod render;
 mod row;
 mod source;
 mod stamp;
 mod survey;
+mod table;
 
 use sandpit_types::MarketEvent;
 
@@ -41,6 +45,7 @@ pub use columns::Kind;
 pub use error::{DataError, Place, Trouble};
 pub use files::{Files, Wanted, open};
 pub use findings::{Finding, Findings};
+pub use import::{Imported, import};
 pub use mend::Mend;
 pub use survey::{Survey, SymbolSurvey, survey};
 

@@ -10,6 +10,9 @@ pub(crate) const FIGURES: usize = 6;
 /// A minute, nanoseconds.
 pub(crate) const MINUTE: i64 = 60_000_000_000;
 
+/// No price and no count of shares is as large; whole numbers up to here are exact.
+const FIGURE_MAX: f64 = 9.0e15;
+
 /// Times before 1900 and after 2199 are mistakes, seconds since 1970.
 const ERA: std::ops::Range<i64> = -2_208_988_800..7_258_118_400;
 
@@ -38,7 +41,7 @@ impl Row {
         }
         for (name, figure) in names.iter().zip(&self.figures) {
             let is_absent = *name == "vwap" && figure.is_nan();
-            if !is_absent && (!figure.is_finite() || *figure < 0.0) {
+            if !is_absent && !(0.0..=FIGURE_MAX).contains(figure) {
                 return wrong(format!("{name} is {figure}"));
             }
         }
@@ -59,6 +62,11 @@ impl Row {
             }
             Kind::Bars | Kind::Quotes | Kind::Trades => Ok(()),
         }
+    }
+
+    /// Whether a size is not whole: it is cut to whole shares.
+    pub(crate) fn is_cut(&self, kind: Kind) -> bool {
+        kind.sizes().iter().any(|at| self.figures[*at].fract() != 0.0)
     }
 
     /// The event, at the time at which it is known; a sample is known at the end of its minute.

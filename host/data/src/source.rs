@@ -13,6 +13,7 @@ use crate::{
     cadence::Cadence,
     columns::Columns,
     csv_file::{CsvFile, Meter},
+    findings::{COLUMNS, EMPTY, SAMPLES},
     group::Group,
     parquet_file::ParquetFile,
     row::{MINUTE, Row},
@@ -83,7 +84,7 @@ impl Source {
         };
         if !columns.others.is_empty() {
             let file = source.path.display().to_string();
-            source.findings.add("columns passed over", || format!("{file}: {}", columns.others.join(", ")));
+            source.findings.add(COLUMNS, || format!("{file}: {}", columns.others.join(", ")));
         }
         if mend.sort {
             source.sort()?;
@@ -148,6 +149,10 @@ impl Source {
                 let Some(row) = row else { return Ok(None) };
                 let place = |trouble| DataError::Row { place: self.place(row.line), trouble };
                 row.check(self.kind).map_err(place)?;
+                if row.is_cut(self.kind) {
+                    let place = self.place(row.line);
+                    self.findings.add("sizes cut to whole shares", || place.to_string());
+                }
                 Ok(Some(row))
             });
             match checked {
@@ -195,10 +200,12 @@ impl Source {
         match self.kind {
             Kind::Bars => self.refuse_long(&Cadence::of(&self.head))?,
             Kind::Quotes => {
-                self.is_minutely = self.head.iter().all(|row| row.stamp.as_nanos() % MINUTE == 0);
+                // Ours are at the end of their minute already.
+                self.is_minutely =
+                    !self.is_ours && self.head.iter().all(|row| row.stamp.as_nanos() % MINUTE == 0);
                 if self.is_minutely {
                     let path = self.path.display().to_string();
-                    self.findings.add("quotes taken as samples, known at the end of their minute", || path);
+                    self.findings.add(SAMPLES, || path);
                 }
             }
             Kind::Trades => {}
@@ -211,7 +218,7 @@ impl Source {
     fn without_a_row(&mut self) -> Result<(), DataError> {
         let path = self.path.to_path_buf();
         if self.is_ours {
-            self.findings.add("files without a row", || path.display().to_string());
+            self.findings.add(EMPTY, || path.display().to_string());
             return Ok(());
         }
         let what = "has a header and no row that can be used: remove it, or fetch it again".to_owned();

@@ -5,14 +5,13 @@ use std::{
     path::PathBuf,
 };
 
-use jiff::{
-    Zoned,
-    civil::{Weekday, time},
-    tz::{TimeZone, TimeZoneDatabase},
-};
 use sandpit_types::{MarketEvent, MarketTime, Symbol};
 
-use crate::{DataError, Findings, Kind, Reel, Wanted, open};
+use crate::{
+    DataError, Findings, Kind, Reel, Wanted,
+    day::{Day, Days},
+    open,
+};
 
 /// Neighbours by which an outlier is judged.
 const NEIGHBOURS: usize = 30;
@@ -84,36 +83,20 @@ struct Trail {
     /// The newest closes, for outliers.
     closes: VecDeque<f64>,
     last_start: Option<MarketTime>,
-    day: Option<jiff::civil::Date>,
+    day: Option<Day>,
 }
 
 struct Looker {
-    new_york: TimeZone,
+    days: Days,
     survey: Survey,
     trails: BTreeMap<Symbol, Trail>,
     /// Rows by hour in New York, for bars and trades on weekdays.
     hours: [u64; 24],
-    /// The day that the last time was of, and where its hours lie.
-    day: Option<Day>,
-}
-
-/// One day in New York.
-#[derive(Clone, Copy)]
-struct Day {
-    date: jiff::civil::Date,
-    midnight: MarketTime,
-    end: MarketTime,
-    open: MarketTime,
-    close: MarketTime,
-    is_weekday: bool,
 }
 
 impl Looker {
     fn new() -> Self {
-        let new_york = TimeZoneDatabase::bundled()
-            .get("America/New_York")
-            .expect("the time zone database in this program has New York");
-        Self { new_york, survey: Survey::default(), trails: BTreeMap::new(), hours: [0; 24], day: None }
+        Self { days: Days::new(), survey: Survey::default(), trails: BTreeMap::new(), hours: [0; 24] }
     }
 
     fn see(&mut self, event: &MarketEvent) {
@@ -124,7 +107,7 @@ impl Looker {
             MarketEvent::Quote(quote) => (Kind::Quotes, quote.time, quote.bid, quote.ask),
             _ => return,
         };
-        let day = self.day(at);
+        let day = self.days.of(at);
         let known = event.time();
         let fresh = SymbolSurvey { first: known, low, high, ..SymbolSurvey::default() };
         let of = self.survey.symbols.entry((symbol.clone(), kind)).or_insert(fresh);
@@ -146,7 +129,7 @@ impl Looker {
         let findings = &mut self.survey.findings;
         let minutes = |from: MarketTime, to: MarketTime| to.since(from).as_secs() as i64 / 60;
         let in_session = |at: MarketTime| day.is_weekday && day.open <= at && at < day.close;
-        let is_same_day = trail.day == Some(day.date);
+        let is_same_day = trail.day.is_some_and(|last| last.date == day.date);
         if let Some(last) = trail.last_start.filter(|last| is_same_day && in_session(*last)) {
             let missing = minutes(last, start.min(day.close)) - 1;
             if missing >= GAP_MINUTES {
@@ -173,28 +156,7 @@ impl Looker {
         if trail.closes.len() > NEIGHBOURS {
             trail.closes.pop_front();
         }
-        (trail.last_start, trail.day) = (Some(start), Some(day.date));
-    }
-
-    /// The day of a time; times of one day come together.
-    fn day(&mut self, at: MarketTime) -> Day {
-        if let Some(day) = self.day.filter(|day| day.midnight <= at && at < day.end) {
-            return day;
-        }
-        let date = Zoned::new(at.to_jiff(), self.new_york.clone()).date();
-        let moment = |at: jiff::civil::DateTime| -> MarketTime {
-            self.new_york.to_ambiguous_timestamp(at).compatible().map_or(MarketTime::EPOCH, MarketTime::from)
-        };
-        let day = Day {
-            date,
-            midnight: moment(date.at(0, 0, 0, 0)),
-            end: moment(date.tomorrow().unwrap_or(date).at(0, 0, 0, 0)),
-            open: moment(date.to_datetime(time(9, 30, 0, 0))),
-            close: moment(date.to_datetime(time(16, 0, 0, 0))),
-            is_weekday: !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday),
-        };
-        self.day = Some(day);
-        day
+        (trail.last_start, trail.day) = (Some(start), Some(day));
     }
 
     fn end(mut self) -> Survey {
@@ -226,8 +188,7 @@ impl Trail {
 }
 
 /// By how many hours the busiest stretch of the day, as long as a session, is off the session. Nothing is
-/// said
-/// of an hour: extended hours may make that.
+/// said of an hour: extended hours may make that.
 fn shift(hours: &[u64; 24]) -> Option<i64> {
     const SESSION_HOURS: usize = 7;
     const SESSION_BEGINS: i64 = 9;
