@@ -81,7 +81,10 @@ impl Findings {
 
     /// `[{"what", "count", "examples"}]`.
     pub fn json(&self) -> Value {
-        let finding = |(kind, finding): (&String, &Finding)| json!({ "what": kind, "count": finding.count, "examples": finding.examples });
+        let finding = |(kind, finding): (&String, &Finding)| {
+            let Finding { count, examples } = finding;
+            json!({ "what": kind, "count": count, "examples": examples })
+        };
         self.kinds.iter().map(finding).collect()
     }
 }
