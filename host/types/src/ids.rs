@@ -1,6 +1,6 @@
 //! Names and numbers that say which is which.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{cmp::Ordering, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -18,8 +18,21 @@ pub struct IdError {
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub struct $name(Arc<str>);
+
+        /// By the text. Most that are compared are copies of one.
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl $name {
             /// Wraps a text as it is: for what the broker sent.
@@ -232,6 +245,19 @@ mod tests {
             ["", "sp-", "sp-a-b", "sp-a-1-1", "sp-A-0000000000000001-1", "sp-a-0000000000000001-01", "x"]
         {
             assert!(text.parse::<ClientOrderId>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_have_the_order_of_their_texts() {
+        let id = |text: &str| StrategyName::new(text);
+        let all = [id("a"), id("a"), id("b"), id("ab")];
+        for one in &all {
+            assert_eq!(one.cmp(&one.clone()), Ordering::Equal);
+            for other in &all {
+                assert_eq!(one.cmp(other), one.as_str().cmp(other.as_str()), "{one} {other}");
+                assert_eq!(one == other, one.as_str() == other.as_str(), "{one} {other}");
+            }
         }
     }
 
