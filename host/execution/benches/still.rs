@@ -1,6 +1,7 @@
 //! What an order costs in a backtest's desk: submitted, accepted, filled, and told of each.
 //!
-//! Prints `name value unit`, for other numbers of orders if they are given. The venue is the smallest there can be, so nearly all of it is the desk's.
+//! Prints `name value unit`, for other numbers of orders if they are given. The venue is the smallest there
+//! can be, so nearly all of it is the desk's.
 
 use std::{
     collections::VecDeque,
