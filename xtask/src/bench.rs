@@ -27,6 +27,10 @@ enum Suite {
     /// From a hang, the flag or the panic button to a host that is dead and an account without open orders;
     /// next to a script with alpaca-py in the same run. It takes half an hour on a quiet machine.
     Kill,
+    /// Bars a second through a whole backtest, and what an order costs; next to NautilusTrader and
+    /// backtesting.py in the same run, where `SANDPIT_PEERS` names a Python that has them
+    /// (tests/backtest/python/README.md).
+    Backtest,
 }
 
 /// Runs a suite, optimised as for a release.
@@ -61,6 +65,28 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
             let bench = ["sandpit-kill-bench", "--", "--python"].map(OsStr::new);
             let run = run.map(OsStr::new).into_iter().chain(bench).chain([python.as_os_str()]);
             crate::cargo(root, run)
+        }
+        Suite::Backtest => {
+            let plugins = crate::target_dir(root).join("plugins");
+            crate::plugins::build(root, &plugins)?;
+            crate::cargo(root, ["build", "--quiet", "--release", "--package", "sandpit"])?;
+            let (sandpit, scripts) =
+                (crate::target_dir(root).join("release/sandpit"), root.join("tests/backtest/python"));
+            let bench = ["bench", "--quiet", "--package", "sandpit-backtest", "--bench", "backtest", "--"];
+            let mut words = vec![
+                OsStr::new("--sandpit"),
+                sandpit.as_os_str(),
+                OsStr::new("--plugins"),
+                plugins.as_os_str(),
+                OsStr::new("--scripts"),
+                scripts.as_os_str(),
+            ];
+            let python =
+                std::env::var_os("SANDPIT_PEERS").map(|folder| Path::new(&folder).join("bin/python"));
+            if let Some(python) = &python {
+                words.extend([OsStr::new("--python"), python.as_os_str()]);
+            }
+            crate::cargo(root, bench.map(OsStr::new).into_iter().chain(words))
         }
         Suite::TickToOrder => {
             let python = crate::sdks::python(root, &crate::target_dir(root).join("sdk"))?;
