@@ -17,7 +17,7 @@ pub(crate) use args::BacktestArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use sandpit_backtest::{BacktestError, End, Outcome, Settings, run};
 use sandpit_contract::Exit;
-use sandpit_data::{DataError, Files, Mend, Wanted, open};
+use sandpit_data::{Files, Mend, Wanted, open};
 use sandpit_risk::Limits;
 use sandpit_strategy::{Bounds, COMPILE_MEMORY_BYTES, Compiler, Engine, Manifest, Plugin, Trust};
 use sandpit_venue::VenueConfig;
@@ -25,6 +25,7 @@ use sandpit_venue::VenueConfig;
 use crate::{
     ambient,
     config::Config,
+    data,
     run::Failure,
     strategies::{Loaded, bounds},
 };
@@ -40,7 +41,7 @@ pub(crate) fn backtest(args: &BacktestArgs) -> Result<(Exit, String), Failure> {
     if !args.sweep.is_empty() {
         return many::sweep(args, &asked, &goes_on);
     }
-    let mut files = open(&args.data, asked.wanted.clone()).map_err(data)?;
+    let mut files = open(&args.data, asked.wanted.clone()).map_err(data::failure)?;
     let bar = progress(files.bytes_total());
     let outcome = {
         let bar = bar.clone();
@@ -190,21 +191,9 @@ fn plugin(error: sandpit_strategy::PluginError) -> Failure {
     Failure::new(Exit::Plugin, error)
 }
 
-fn data(error: DataError) -> Failure {
-    let exit = match &error {
-        DataError::Mend { .. } => Exit::Usage,
-        DataError::Io { .. }
-        | DataError::NoFiles { .. }
-        | DataError::NoRows { .. }
-        | DataError::File { .. }
-        | DataError::Row { .. } => Exit::Data,
-    };
-    Failure::new(exit, error)
-}
-
 fn failed(error: BacktestError) -> Failure {
     match error {
-        BacktestError::Data(error) => data(error),
+        BacktestError::Data(error) => data::failure(error),
         BacktestError::Plugin(error) => plugin(error),
         error @ (BacktestError::NoData | BacktestError::Unordered { .. }) => Failure::new(Exit::Data, error),
         error @ BacktestError::Desk(_) => Failure::new(Exit::Failed, error),

@@ -9,6 +9,7 @@ mod budgets;
 mod clock;
 mod config;
 mod control;
+mod data;
 mod fan_out;
 mod figures;
 mod flag;
@@ -68,6 +69,9 @@ enum Command {
     },
     Backfill(backfill::BackfillArgs),
     Backtest(Box<backtest::BacktestArgs>),
+    /// Look at market data of the past, check it, bring it into Parquet files.
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// Back the records up, restore and check them.
     #[command(subcommand)]
     Db(records::DbCommand),
@@ -131,6 +135,10 @@ fn main() -> ExitCode {
         Command::Backtest(args) => {
             Log::start("error");
             or_tell(backtest::backtest(&args))
+        }
+        Command::Data(command) => {
+            Log::start("error");
+            or_tell(data::data(&command))
         }
         Command::Db(command) => {
             Log::start("warn");
