@@ -7,9 +7,8 @@
 //!
 //! A strategy sees only what was delivered: an event is told at the moment at which it is known (a bar at the
 //! end of its minute), everything that falls due before is done first, and data that goes back in time ends
-//! the run. The order of one moment is that of a host: the bell; what falls due; the venue sees the market;
-//! the
-//! strategy sees it; then what became of its orders; then what it wants.
+//! the run. The order of one moment: the venue sees the market; the bell, and what falls due; the strategy
+//! sees the market; then what became of its orders; then what it wants.
 #![forbid(unsafe_code)]
 
 mod bells;

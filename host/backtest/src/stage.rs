@@ -33,6 +33,9 @@ const NEVER: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// host reads it every ten seconds only. Before every order it is read anyway.
 const READ_SHARE: f64 = 1e-4;
 
+/// The least span.
+const NANOSECOND: Duration = Duration::from_nanos(1);
+
 /// The least step of time when something is due again at once.
 const STEP: Duration = Duration::from_millis(1);
 
@@ -125,16 +128,20 @@ impl Stage {
 
     /// Plays one moment: events that become known at the same time.
     pub(crate) fn play(&mut self, events: &[MarketEvent], at: MarketTime) -> Result<(), Stop> {
-        if self.due <= at {
-            self.until(at)?;
+        if self.due < at {
+            self.until(at - NANOSECOND)?;
         }
-        self.clock.advance(at);
+        // A session's last bar belongs to the session: the venue has it before the bell.
         let has_moved = self.broker.on_market(events);
         self.tape.write(events);
         self.is_stale = true;
         for event in events {
             self.marks.note(event);
         }
+        if self.due <= at {
+            self.until(at)?;
+        }
+        self.clock.advance(at);
         self.hear(events, at)?;
         if has_moved || !self.wanted.is_empty() {
             self.settle(at)?;

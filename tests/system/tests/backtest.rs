@@ -142,7 +142,11 @@ fn week(bars: &Path) {
         add(&mut found, cells[0], cells[1], cells[2], cells[3], cells[4]);
     }
     assert!(expected.len() > 20, "{expected:?}");
-    assert_eq!(found, expected, "executions");
+    // An order of several executions is told with its average price, which has nine decimals.
+    let to_the_cent = |all: Executed| -> Executed {
+        all.into_iter().map(|(of, (qty, usd))| (of, (qty, (usd + 5_000_000) / 10_000_000))).collect()
+    };
+    assert_eq!(to_the_cent(found), to_the_cent(expected), "executions");
     let equity = figures["equity"].as_f64().expect("a number");
     assert!((equity - 10_000_000.0 - profit).abs() < 0.005, "{equity} and {profit}, cash {cash:?}");
     let refusals: u64 =
@@ -235,10 +239,10 @@ fn a_limit_on_losses_ends_the_run_as_it_would_end_a_host() {
         .for_each(|at| rows += &minute(at, if at < 30 { 100.0 } else { 100.0 + f64::from(at - 30) * 0.1 }));
     (60..70).for_each(|at| rows += &minute(at, 50.0));
     let bars = folder.put("fall.csv", &rows);
-    let strategy = folder.strategy(&plugin("sma_cross"), "instruments = [\"SPY\"]\n");
+    let strategy = folder.strategy(&plugin("ema_cross"), "instruments = [\"SPY\"]\n");
     let args =
         ["--strategy", text(&strategy), "--data", text(&bars), "--param", "fast=3", "--param", "slow=10"];
-    let output = folder.backtest(&[&args[..], &["--param", "fraction=0.09"]].concat());
+    let output = folder.backtest(&[&args[..], &["--param", "shares=90"]].concat());
     check(&output, INCOMPLETE, "a host would have been killed there");
 }
 
@@ -254,12 +258,8 @@ fn what_is_wrong_is_said_in_one_sentence() {
     say(&["--strategy", strategy, "--data", bars, "--sweep", "fast"], USAGE, "write it like fast=5..30:5");
     say(&["--strategy", "none.wasm", "--data", bars], PLUGIN, "none.wasm");
     say(&["--strategy", strategy, "--data", "nothing"], DATA, "cannot read nothing");
-    say(
-        &["--strategy", strategy, "--data", bars, "--symbols", "QQQ"],
-        DATA,
-        "holds nothing of the strategy's",
-    );
-    say(&["--strategy", strategy, "--data", bars, "--from", "2020-01-01"], DATA, "holds nothing");
+    say(&["--strategy", strategy, "--data", bars, "--symbols", "QQQ"], DATA, "the files have no row of QQQ");
+    say(&["--strategy", strategy, "--data", bars, "--from", "2020-01-01"], DATA, "the files have no row");
     let holes = fs::read_to_string(bars).expect("bars").replace(",SPY,", ",SPY,NaN,");
     let holes = folder.put("holes.csv", &holes.replace("symbol,", "symbol,x,"));
     let rows: String = fs::read_to_string(bars).expect("bars");

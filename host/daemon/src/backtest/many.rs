@@ -27,7 +27,7 @@ pub(super) fn sweep(
 ) -> Result<(Exit, String), Failure> {
     let variants = variants(&args.sweep).map_err(|what| Failure::new(Exit::Usage, what))?;
     // Once, before many: bad data is said once.
-    drop(open(&args.data, asked.wanted.clone()).map_err(super::data)?);
+    drop(open(&args.data, asked.wanted.clone()).map_err(crate::data::failure)?);
     let reel =
         |_| open(&args.data, asked.wanted.clone()).map(|files| Box::new(files) as Box<dyn Reel + Send>);
     let processors = thread::available_parallelism().map_or(1, usize::from);
