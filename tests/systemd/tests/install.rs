@@ -36,8 +36,8 @@ fn an_installation_is_whole_and_starts_nothing() -> anyhow::Result<()> {
 /etc/sandpit/watchdog.toml root:sandpit 640";
     assert_eq!(owners, expected);
     let examples = stage.lab.must("ls /usr/share/sandpit/plugins")?;
-    assert_eq!(examples.lines().filter(|name| name.ends_with(".wasm")).count(), 6, "{examples}");
-    assert_eq!(examples.lines().filter(|name| name.ends_with(".toml")).count(), 6, "{examples}");
+    assert_eq!(examples.lines().filter(|name| name.ends_with(".wasm")).count(), 7, "{examples}");
+    assert_eq!(examples.lines().filter(|name| name.ends_with(".toml")).count(), 7, "{examples}");
     manuals(&stage)?;
     removed_and_purged(&stage)
 }
