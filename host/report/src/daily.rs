@@ -5,7 +5,8 @@ use serde::Serialize;
 /// Trading days of a year.
 const YEAR: f64 = 252.0;
 
-/// Figures of daily closes. Each is `None` where it is not defined.
+/// Figures of daily closes. Each is `None` where it is not defined: of an account that was ever at or below
+/// zero at a close, only the total return and the deepest fall are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Daily {
     /// Days that have a return.
@@ -49,8 +50,13 @@ impl Daily {
         let below: f64 = returns.iter().map(|daily| daily.min(0.0).powi(2)).sum();
         let downside = (below / days).sqrt();
         let total = last / first - 1.0;
-        let annual = ((1.0 + total).powf(YEAR / days) - 1.0).min(f64::MAX);
+        let annual = (1.0 + total).powf(YEAR / days) - 1.0;
         let drawdown = drawdown(equities);
+        if equities.iter().any(|equity| *equity <= 0.0) {
+            // A return on nothing, or on debts, is no return.
+            let (total_return, max_drawdown) = (Some(total), Some(drawdown));
+            return Self { days: returns.len(), total_return, max_drawdown, ..Self::default() };
+        }
         let by = |figure: f64, by: f64| (by > 1e-15).then(|| figure / by);
         Self {
             days: returns.len(),
@@ -134,6 +140,16 @@ mod tests {
         assert_eq!(Daily::of(&[100.0]), Daily::default());
         let one = Daily::of(&[100.0, 101.0]);
         assert_eq!((one.annual_volatility, one.sharpe, one.sortino, one.calmar), (None, None, None, None));
+        // Ten thousand times in a day: 252 such days are beyond what a float holds.
+        let wild = Daily::of(&[1.0, 1e4]);
+        assert_eq!((wild.total_return, wild.annual_return, wild.calmar), (Some(9_999.0), None, None));
+        for ruin in [[100.0, 50.0, -10.0], [100.0, -10.0, 50.0], [100.0, 0.0, 50.0]] {
+            let of = Daily::of(&ruin);
+            assert!(of.total_return.is_some() && of.max_drawdown.is_some(), "{ruin:?}");
+            let (days, total_return, max_drawdown) = (of.days, of.total_return, of.max_drawdown);
+            let rest = Daily { days, total_return, max_drawdown, ..Daily::default() };
+            assert_eq!(of, rest, "{ruin:?}");
+        }
         let flat = Daily::of(&[100.0, 100.0, 100.0]);
         assert_eq!(
             (flat.total_return, flat.sharpe, flat.sortino, flat.calmar),
