@@ -32,7 +32,15 @@ pub(crate) struct Fall {
     pub(crate) depth: f64,
     pub(crate) from: MarketTime,
     pub(crate) low: MarketTime,
+    /// When the peak was reached again; `None` if it was not.
+    pub(crate) over: Option<MarketTime>,
 }
+
+/// Below a peak by less than this share of it is rounding: cash and values of what is held are sums of floats.
+const ROUNDING: f64 = 1e-9;
+
+/// What is pushed so soon after a close is of the same trading day: the hours after the session.
+const AFTER_CLOSE: Duration = Duration::from_secs(8 * 3_600);
 
 /// The account over time.
 #[derive(Clone, Debug)]
@@ -48,6 +56,8 @@ pub struct Curve {
     points: Vec<Point>,
     days: Vec<(MarketTime, f64)>,
     peak: (f64, MarketTime),
+    /// Whether the equity is below the peak.
+    is_under: bool,
     fall: Fall,
     longest: Duration,
     /// Gross exposure times seconds, and seconds with any and in all; of times at which something was pushed.
@@ -74,7 +84,8 @@ impl Curve {
             points: Vec::new(),
             days: Vec::new(),
             peak: (cash, start),
-            fall: Fall { depth: 0.0, from: start, low: start },
+            is_under: false,
+            fall: Fall { depth: 0.0, from: start, low: start, over: Some(start) },
             longest: Duration::ZERO,
             exposure_seconds: 0.0,
             held_seconds: 0.0,
@@ -97,18 +108,30 @@ impl Curve {
             }
         }
         (self.now, self.equity, self.gross) = (time, equity, gross);
-        if equity >= self.peak.0 {
-            self.peak = (equity, time);
-        } else {
-            self.longest = self.longest.max(time.since(self.peak.1));
-        }
-        let drawdown = if self.peak.0 > 0.0 { equity / self.peak.0 - 1.0 } else { 0.0 };
-        if drawdown < self.fall.depth {
-            self.fall = Fall { depth: drawdown, from: self.peak.1, low: time };
-        }
+        let drawdown = self.fall_to(time, equity);
         let exposure = if equity > 0.0 { gross / equity } else { 0.0 };
         self.exposure_max = self.exposure_max.max(exposure);
         self.plot(Point { time, low: equity, high: equity, last: equity, drawdown, exposure });
+    }
+
+    /// The drawdown at a time: a share of the peak, zero or less.
+    fn fall_to(&mut self, time: MarketTime, equity: f64) -> f64 {
+        let was_under = std::mem::replace(&mut self.is_under, equity < self.peak.0 * (1.0 - ROUNDING));
+        if was_under || self.is_under {
+            self.longest = self.longest.max(time.since(self.peak.1));
+        }
+        if !self.is_under {
+            if was_under && self.fall.from == self.peak.1 {
+                self.fall.over = Some(time);
+            }
+            self.peak = (self.peak.0.max(equity), time);
+            return 0.0;
+        }
+        let drawdown = if self.peak.0 > 0.0 { equity / self.peak.0 - 1.0 } else { 0.0 };
+        if drawdown < self.fall.depth {
+            self.fall = Fall { depth: drawdown, from: self.peak.1, low: time, over: None };
+        }
+        drawdown
     }
 
     /// The equity last pushed is that of a trading day's close.
@@ -121,11 +144,15 @@ impl Curve {
         &self.points
     }
 
-    /// The equity at each close, with that of a day that was not over at the end.
+    /// The equity at each close, with that of a day that was not over at the end. What came in the hours after
+    /// the last close belongs to its day.
     pub(crate) fn days(&self) -> Vec<(MarketTime, f64)> {
         let mut days = self.days.clone();
-        if days.last().is_none_or(|(_, equity)| *equity != self.equity) && self.now > self.start {
-            days.push((self.now, self.equity));
+        match days.last_mut() {
+            Some((close, equity)) if self.now.since(*close) < AFTER_CLOSE => *equity = self.equity,
+            Some((_, equity)) if *equity == self.equity => {}
+            None if self.now <= self.start => {}
+            _ => days.push((self.now, self.equity)),
         }
         days
     }
@@ -203,7 +230,7 @@ mod tests {
                 all.push(equity);
                 curve.push(MarketTime::from_secs(60 * minute), equity, 0.0, 0.0);
             }
-            prop_assert_eq!(curve.fall().depth, deepest);
+            prop_assert!((curve.fall().depth - deepest).abs() <= ROUNDING);
             let points = curve.points();
             prop_assert!(points.len() <= POINTS_MAX);
             let low = points.iter().map(|point| point.low).fold(f64::INFINITY, f64::min);
@@ -211,6 +238,46 @@ mod tests {
             prop_assert_eq!(points.last().map(|point| point.last), all.last().copied());
             prop_assert!(points.is_sorted_by(|a, b| a.time < b.time));
         }
+    }
+
+    #[test]
+    fn a_drawdown_lasts_from_its_peak_to_its_recovery() {
+        let at = |hour: i64| MarketTime::from_secs(3_600 * hour);
+        // Hours with equities; hours of the longest fall; the deepest one's peak, low and end.
+        let check = |steps: &[(i64, f64)], longest: u64, (from, low, over): (i64, i64, Option<i64>)| {
+            let mut curve = Curve::new(at(0), 1_000.0);
+            steps.iter().for_each(|(hour, equity)| curve.push(at(*hour), *equity, 0.0, 0.0));
+            assert_eq!(curve.longest(), Duration::from_secs(3_600 * longest), "{steps:?}");
+            let Fall { from: f, low: l, over: o, .. } = curve.fall();
+            assert_eq!((f, l, o), (at(from), at(low), over.map(at)), "{steps:?}");
+        };
+        // Over a weekend: it lasts until it is over, not until it was last seen.
+        check(&[(1, 900.0), (66, 1_000.0)], 66, (0, 1, Some(66)));
+        check(&[(1, 900.0), (5, 950.0)], 5, (0, 1, None));
+        // The longest is not the deepest, and the later one is not over.
+        check(&[(1, 500.0), (2, 1_000.0), (3, 990.0), (9, 995.0)], 7, (0, 1, Some(2)));
+        check(&[(1, 990.0), (7, 1_001.0), (8, 500.0), (9, 600.0)], 7, (7, 8, None));
+        // Rising, and standing still, are no falls; nor is rounding.
+        check(&[(1, 1_100.0), (99, 1_100.0), (200, 1_200.0)], 0, (0, 0, Some(0)));
+        check(&[(1, 1_000.0 - 1e-10), (99, 1_000.0 - 2e-10), (200, 1_000.0)], 0, (0, 0, Some(0)));
+    }
+
+    #[test]
+    fn hours_after_a_close_are_no_day() {
+        let at = |hour: i64| MarketTime::from_secs(3_600 * hour);
+        let check = |steps: &[(i64, f64)], expected: &[(i64, f64)]| {
+            let mut curve = Curve::new(at(0), 1_000.0);
+            curve.push(at(6), 1_010.0, 0.0, 0.0);
+            curve.end_day(at(6));
+            steps.iter().for_each(|(hour, equity)| curve.push(at(*hour), *equity, 0.0, 0.0));
+            let expected: Vec<_> = expected.iter().map(|(hour, equity)| (at(*hour), *equity)).collect();
+            assert_eq!(curve.days(), expected, "{steps:?}");
+        };
+        check(&[], &[(6, 1_010.0)]);
+        check(&[(8, 1_005.0)], &[(6, 1_005.0)]);
+        check(&[(8, 1_005.0), (25, 1_020.0)], &[(6, 1_010.0), (25, 1_020.0)]);
+        check(&[(25, 1_010.0)], &[(6, 1_010.0)]);
+        assert_eq!(Curve::new(at(0), 1.0).days(), []);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! All figures of a run.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use sandpit_types::{MarketTime, Symbol};
 use serde::Serialize;
@@ -25,7 +25,11 @@ pub struct Report {
     pub max_drawdown_from: MarketTime,
     /// Its lowest point.
     pub max_drawdown_low: MarketTime,
-    /// The longest time below a peak, calendar days.
+    /// When that peak was reached again; `None` if it was not by the end.
+    pub max_drawdown_to: Option<MarketTime>,
+    /// From that peak until then, or to the end: calendar days.
+    pub max_drawdown_days: f64,
+    /// The longest time below a peak, calendar days, to the end if it was not over.
     pub longest_drawdown_days: f64,
     /// The average of what was held (without sign) by the equity, over the time with data.
     pub exposure: f64,
@@ -112,6 +116,8 @@ pub fn report(material: &Material) -> Report {
         max_drawdown: fall.depth,
         max_drawdown_from: fall.from,
         max_drawdown_low: fall.low,
+        max_drawdown_to: fall.over,
+        max_drawdown_days: fall.over.unwrap_or(end).since(fall.from).as_secs_f64() / 86_400.0,
         longest_drawdown_days: curve.longest().as_secs_f64() / 86_400.0,
         exposure,
         exposure_max,
@@ -190,7 +196,8 @@ fn months(cash: f64, days: &[(MarketTime, f64)]) -> Vec<(i16, i8, f64)> {
     let mut months: Vec<(i16, i8, f64)> = Vec::new();
     let (mut before, mut last) = (cash, cash);
     for (close, equity) in days {
-        let date = zone.to_datetime(close.to_jiff()).date();
+        // A close at midnight is that of the day before.
+        let date = zone.to_datetime((*close - Duration::from_nanos(1)).to_jiff()).date();
         let month = (date.year(), date.month());
         if months.last().is_none_or(|(year, of, _)| (*year, *of) != month) {
             before = last;
@@ -218,6 +225,8 @@ mod tests {
             // The last of November in New York, though not in London.
             (at("2013-12-01T01:00:00Z"), 121.0),
             (at("2013-12-02T21:00:00Z"), 121.0),
+            // Midnight in New York: the last of December where the market never closes.
+            (at("2014-01-01T05:00:00Z"), 121.0),
         ];
         let found = months(100.0, &days);
         let rounded: Vec<_> =

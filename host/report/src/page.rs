@@ -105,6 +105,7 @@ fn cards(report: &Report) -> String {
         ("Sharpe", or_dash(daily.sharpe, ratio)),
         ("Sortino", or_dash(daily.sortino, ratio)),
         ("max drawdown", percent(report.max_drawdown)),
+        ("its length", format!("{:.1} days", report.max_drawdown_days)),
         ("longest drawdown", format!("{:.1} days", report.longest_drawdown_days)),
         ("Calmar", or_dash(daily.calmar, ratio)),
         ("round trips", trading.trips.to_string()),

@@ -52,8 +52,9 @@ pub fn summary(report: &Report) -> String {
     line("annual return", or_dash(daily.annual_return, percent));
     line("annual volatility", or_dash(daily.annual_volatility, percent));
     line("Sharpe, Sortino", format!("{}, {}", or_dash(daily.sharpe, ratio), or_dash(daily.sortino, ratio)));
-    let days = report.longest_drawdown_days;
-    line("max drawdown", format!("{}, longest {days:.1} days", percent(report.max_drawdown)));
+    let (deepest, days, longest) =
+        (percent(report.max_drawdown), report.max_drawdown_days, report.longest_drawdown_days);
+    line("max drawdown", format!("{deepest} of {days:.1} days, the longest {longest:.1} days"));
     line("Calmar", or_dash(daily.calmar, ratio));
     line("round trips", format!("{}, won {}", trading.trips, or_dash(trading.win_rate, percent)));
     line("profit factor", or_dash(trading.profit_factor, ratio));
