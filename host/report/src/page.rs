@@ -18,6 +18,12 @@ const MARKS_MAX: usize = 600;
 const CHARTS_MAX: usize = 12;
 /// Rows of the tables of round trips, at most: the best and the worst.
 const TRIPS_MAX: usize = 15;
+/// Rows of the tables of symbols and of refusals, at most.
+const ROWS_MAX: usize = 200;
+/// Notes, at most.
+const NOTES_MAX: usize = 100;
+/// Letters of a text of somebody else's that are shown.
+const LETTERS_MAX: usize = 2_000;
 /// Columns of the distribution of daily returns.
 const BINS: usize = 31;
 
@@ -70,8 +76,11 @@ pub fn page(material: &Material, report: &Report) -> String {
     if !subject.is_whole {
         let _ = write!(page, "<div class=\"warn\">{}</div>", escaped(&subject.end));
     }
-    for note in &subject.notes {
+    for note in subject.notes.iter().take(NOTES_MAX) {
         let _ = write!(page, "<div class=\"note\">{}</div>", escaped(note));
+    }
+    if let Some(more) = subject.notes.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
+        let _ = write!(page, "<div class=\"note\">{more} more notes are in the JSON.</div>");
     }
     page += &cards(report);
     page += &account(&material.curve);
@@ -234,7 +243,8 @@ fn symbols(report: &Report) -> String {
             money(of.fees),
         )
     };
-    let rows: String = report.symbols.iter().map(row).collect();
+    let mut rows: String = report.symbols.iter().take(ROWS_MAX).map(row).collect();
+    rows += &more(report.symbols.len(), 8);
     format!(
         "<h2>Symbols</h2><div class=\"scroll\"><table><tr><th>symbol</th><th>fills</th><th>traded</th>\
          <th>round \
@@ -281,7 +291,10 @@ fn refusals(report: &Report) -> String {
     let orders = &report.orders;
     let row =
         |(reason, count): (&String, &u64)| format!("<tr><td>{}</td><td>{count}</td></tr>", escaped(reason));
-    let rows: String = report.refusals.iter().map(row).collect();
+    let mut refusals: Vec<_> = report.refusals.iter().collect();
+    refusals.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), *reason));
+    let mut rows: String = refusals.into_iter().take(ROWS_MAX).map(row).collect();
+    rows += &more(report.refusals.len(), 2);
     let refused = if rows.is_empty() {
         "<p>The gates refused nothing.</p>".to_owned()
     } else {
@@ -311,15 +324,25 @@ fn about(report: &Report) -> String {
     )
 }
 
+/// A last row for those that are not shown.
+fn more(all: usize, columns: usize) -> String {
+    let left = all.saturating_sub(ROWS_MAX);
+    if left == 0 {
+        return String::new();
+    }
+    format!("<tr><td colspan=\"{columns}\">{left} more, in the JSON</td></tr>")
+}
+
 fn signed(figure: f64, show: impl Fn(f64) -> String) -> String {
     let class = if figure < 0.0 { "down" } else { "up" };
     format!("<td class=\"{class}\">{}</td>", show(figure))
 }
 
-/// Whatever it is, it is text and no markup.
+/// Whatever it is, it is text and no markup, and not longer than a page can take.
 pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
+    let end = text.char_indices().nth(LETTERS_MAX).map_or(text.len(), |(end, _)| end);
+    let mut escaped = String::with_capacity(end);
+    for letter in text[..end].chars() {
         match letter {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -328,6 +351,9 @@ pub(crate) fn escaped(text: &str) -> String {
             '\'' => escaped.push_str("&#39;"),
             letter => escaped.push(letter),
         }
+    }
+    if end < text.len() {
+        escaped.push('…');
     }
     escaped
 }

@@ -86,6 +86,26 @@ fn a_long_run_makes_no_large_page() {
 }
 
 #[test]
+fn a_page_is_bounded_whatever_others_wrote() {
+    let mut material = material(100_000, 1, "much");
+    let long = "<&\">".repeat(500_000);
+    material.refusals =
+        (0..50_000).map(|n| (format!("an order of {n} USD is above 100 USD"), n + 1)).collect();
+    let subject = &mut material.subject;
+    subject.parameters = json!({ "script": long.clone() });
+    subject.data = (0..20_000).map(|n| format!("a folder of data/SPY-{n}.csv.gz")).collect();
+    subject.symbols = (0..9_000).map(|n| Symbol::new(format!("S{n}"))).collect();
+    subject.notes = (0..5_000).map(|n| format!("{n} {long}")[..3_000].to_owned()).collect();
+    (subject.strategy, subject.version, subject.end) = (long.clone(), long.clone(), long);
+    let page = page(&material, &report(&material));
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    // What is left out is said, and what comes often is not.
+    for wanted in ["49800 more", "8801 more", "4900 more notes", "an order of 49999 USD", "in 167 shown"] {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+}
+
+#[test]
 fn figures_add_up() {
     let material = material(3_900, 100, "sum");
     let report = report(&material);
