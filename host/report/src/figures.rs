@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use sandpit_types::{MarketTime, Symbol};
 use serde::Serialize;
 
-use crate::{Daily, Fill, Material, Orders, Subject, Trip, trips::trips};
+use crate::{Daily, Fill, Material, Orders, Subject, Trip, trips::trips, undefined::undefined};
 
 /// Days of a year, for the length of a run.
 const YEAR_DAYS: f64 = 365.25;
@@ -43,8 +43,9 @@ pub struct Report {
     pub turnover: Option<f64>,
     /// All fees, US dollars.
     pub fees: f64,
-    /// What fills cost beyond the price when the order was wanted, US dollars; below zero if less.
-    pub slippage: f64,
+    /// What fills cost beyond the price when the order was wanted, US dollars; below zero if less. `None` when
+    /// no fill has such a price.
+    pub slippage: Option<f64>,
     /// The same by what was traded with a known price, basis points.
     pub slippage_bp: Option<f64>,
     /// Of round trips.
@@ -59,6 +60,8 @@ pub struct Report {
     pub refusals: BTreeMap<String, u64>,
     /// Return of each month: year, month, from the close before it to its last.
     pub months: Vec<(i16, i8, f64)>,
+    /// Why each figure above that is `None` is not defined, by its name; those of single symbols are not here.
+    pub undefined: BTreeMap<&'static str, &'static str>,
 }
 
 /// Figures of round trips.
@@ -89,6 +92,8 @@ pub struct SymbolFigures {
     pub traded: f64,
     /// Fees of the fills, US dollars.
     pub fees: f64,
+    /// What its fills cost beyond the price when the order was wanted, US dollars; `None` without such a price.
+    pub slippage: Option<f64>,
     /// Its round trips.
     pub trading: Trading,
     /// What its round trips came to, US dollars.
@@ -107,9 +112,9 @@ pub fn report(material: &Material) -> Report {
     let traded: f64 = fills.iter().map(|fill| fill.qty * fill.price).sum();
     let years = end.since(start).as_secs_f64() / 86_400.0 / YEAR_DAYS;
     let average = equities.iter().sum::<f64>() / equities.len() as f64;
-    let (slippage, of) = slippage(fills);
+    let (slippage, of) = slippage(fills.iter());
     let fall = curve.fall();
-    Report {
+    let mut report = Report {
         subject: subject.clone(),
         equity,
         daily: Daily::of(&equities),
@@ -125,7 +130,7 @@ pub fn report(material: &Material) -> Report {
         traded,
         turnover: (years > 0.0 && average > 0.0).then(|| traded / average / years),
         fees: *fees_total,
-        slippage,
+        slippage: (of > 0.0).then_some(slippage),
         slippage_bp: (of > 0.0).then(|| slippage / of * 1e4),
         trading: Trading::of(&trips.iter().collect::<Vec<_>>()),
         orders: orders.clone(),
@@ -133,7 +138,10 @@ pub fn report(material: &Material) -> Report {
         symbols: by_symbol(&subject.symbols, fills, &trips),
         refusals: refusals.clone(),
         months: months(cash, &days),
-    }
+        undefined: BTreeMap::new(),
+    };
+    report.undefined = undefined(&report, equities.iter().any(|equity| *equity <= 0.0));
+    report
 }
 
 impl Trading {
@@ -160,8 +168,8 @@ impl Trading {
 }
 
 /// What fills cost beyond their reference, and what was traded of those that have one, US dollars.
-fn slippage(fills: &[Fill]) -> (f64, f64) {
-    let known = fills.iter().filter_map(|fill| Some((fill, fill.reference?)));
+fn slippage<'f>(fills: impl Iterator<Item = &'f Fill>) -> (f64, f64) {
+    let known = fills.filter_map(|fill| Some((fill, fill.reference?)));
     known.fold((0.0, 0.0), |(cost, of), (fill, reference)| {
         let worse = match fill.side {
             sandpit_types::Side::Buy => fill.price - reference,
@@ -179,6 +187,10 @@ fn by_symbol(symbols: &[Symbol], fills: &[Fill], trips: &[Trip]) -> BTreeMap<Sym
         of.fills += 1;
         of.traded += fill.qty * fill.price;
         of.fees += fill.fee;
+        let (cost, known) = slippage(std::iter::once(fill));
+        if known > 0.0 {
+            of.slippage = Some(of.slippage.unwrap_or(0.0) + cost);
+        }
     }
     for (symbol, of) in &mut all {
         let own: Vec<&Trip> = trips.iter().filter(|trip| trip.symbol == *symbol).collect();

@@ -15,6 +15,7 @@ mod summary;
 mod svg;
 mod sweep;
 mod trips;
+mod undefined;
 
 pub use curve::{Curve, Point};
 pub use daily::Daily;

@@ -90,6 +90,7 @@ pub fn page(material: &Material, report: &Report) -> String {
     page += &symbols(report);
     page += &round_trips(&material.fills);
     page += &refusals(report);
+    page += &undefined(report);
     page += &about(report);
     page + "</body></html>\n"
 }
@@ -174,7 +175,12 @@ fn prices(all: &[Prices], fills: &[Fill]) -> String {
         }
         let symbol = escaped(prices.symbol().as_str());
         let thinned = if every > 1 { format!(", one in {every} shown") } else { String::new() };
-        let _ = write!(text, "<h2>{symbol}, USD, with {} fills{thinned}</h2>", own.len());
+        let _ = write!(
+            text,
+            "<h2>{symbol}, USD, with {} fills{thinned}</h2><p><span class=\"up\">▲</span> buy <span \
+             class=\"down\">▼</span> sell</p>",
+            own.len()
+        );
         text += &chart.finish(&format!("price of {symbol} with trades"), |value| format!("{value:.2}"));
     }
     if all.len() > CHARTS_MAX {
@@ -233,7 +239,8 @@ fn symbols(report: &Report) -> String {
     let row = |(symbol, of): (&sandpit_types::Symbol, &crate::SymbolFigures)| {
         let Trading { trips, win_rate, profit_factor, .. } = of.trading;
         format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{trips}</td><td>{}</td><td>{}</td>{}<td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{trips}</td><td>{}</td><td>{}</td>{}<td>{}</td>\
+             <td>{}</td></tr>",
             escaped(symbol.as_str()),
             of.fills,
             money(of.traded),
@@ -241,14 +248,16 @@ fn symbols(report: &Report) -> String {
             or_dash(profit_factor, ratio),
             signed(of.pnl, money),
             money(of.fees),
+            or_dash(of.slippage, money),
         )
     };
     let mut rows: String = report.symbols.iter().take(ROWS_MAX).map(row).collect();
-    rows += &more(report.symbols.len(), 8);
+    rows += &more(report.symbols.len(), 9);
     format!(
         "<h2>Symbols</h2><div class=\"scroll\"><table><tr><th>symbol</th><th>fills</th><th>traded</th>\
          <th>round \
          trips</th><th>win rate</th><th>profit factor</th><th>P&amp;L of them</th><th>fees</th>\
+         <th>slippage</th>\
          </tr>{rows}</table></div>"
     )
 }
@@ -305,6 +314,16 @@ fn refusals(report: &Report) -> String {
          rejected.</p>{refused}",
         orders.sent, orders.filled, orders.partly, orders.cancelled, orders.expired, orders.rejected
     )
+}
+
+/// Why there are dashes.
+fn undefined(report: &Report) -> String {
+    let row = |(name, reason): (&&str, &&str)| format!("<tr><td>{name}</td><td>{reason}</td></tr>");
+    let rows: String = report.undefined.iter().map(row).collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    format!("<h2>Not defined</h2><div class=\"scroll\"><table>{rows}</table></div>")
 }
 
 fn about(report: &Report) -> String {

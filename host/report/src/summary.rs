@@ -65,7 +65,7 @@ pub fn summary(report: &Report) -> String {
     line("turnover", or_dash(report.turnover, |turnover| format!("{turnover:.1} a year")));
     line("fees", money(report.fees));
     let bp = or_dash(report.slippage_bp, |bp| format!("{bp:.2} bp"));
-    line("slippage", format!("{}, {bp}", money(report.slippage)));
+    line("slippage", format!("{}, {bp}", or_dash(report.slippage, money)));
     line("orders", format!("{}, filled {} of the shares", orders.sent, or_dash(report.fill_rate, percent)));
     let mut refusals: Vec<_> = report.refusals.iter().collect();
     refusals.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), *reason));

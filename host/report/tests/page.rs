@@ -112,7 +112,8 @@ fn figures_add_up() {
     assert_eq!((report.trading.trips, report.orders.sent), (19, 39));
     assert_eq!(report.fill_rate, Some(1.0));
     // Twenty buys cost a cent a share more than their reference, nineteen sales bring one more.
-    assert!((report.slippage - 0.1).abs() < 1e-6, "{}", report.slippage);
+    assert!((report.slippage.expect("prices") - 0.1).abs() < 1e-6, "{:?}", report.slippage);
+    assert_eq!(report.symbols[&Symbol::new("SPY")].slippage, report.slippage);
     let pnl: f64 = report.symbols.values().map(|of| of.pnl).sum();
     let average = report.trading.average.expect("there are trips");
     assert!((pnl - average * 19.0).abs() < 1e-6);
@@ -131,4 +132,50 @@ fn an_empty_run_has_a_report_too() {
     let json = serde_json::to_value(&report).expect("JSON");
     assert!(json["daily"]["sharpe"].is_null() && json["slippage_bp"].is_null());
     assert!(page(&material, &report).contains("–"));
+}
+
+/// Names of the JSON's figures that are null, with a point between those of a group.
+fn nulls(of: &serde_json::Value, before: &str, found: &mut Vec<String>) {
+    for (name, value) in of.as_object().into_iter().flatten() {
+        match value {
+            serde_json::Value::Null => found.push(format!("{before}{name}")),
+            _ if !["subject", "symbols"].contains(&name.as_str()) => {
+                nulls(value, &format!("{before}{name}."), found);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_figure_that_is_null_has_a_reason_and_no_other() {
+    let check = |what: &str, equities: &[f64], fills: usize, reference: Option<f64>| {
+        let mut material = material(3_900, 100, what);
+        material.curve = Curve::new(at(0), 1_000.0);
+        for (day, equity) in (1..).zip(equities) {
+            material.curve.push(at(1_440 * day), *equity, 0.0, 0.0);
+            material.curve.end_day(at(1_440 * day));
+        }
+        material.fills.truncate(fills);
+        material.fills.iter_mut().for_each(|fill| fill.reference = reference);
+        if fills == 0 {
+            (material.orders, material.fees_total) = (Orders::default(), 0.0);
+        }
+        let report = report(&material);
+        let json = serde_json::to_value(&report).expect("JSON");
+        let mut found = Vec::new();
+        nulls(&json, "", &mut found);
+        found.sort();
+        assert_eq!(found, report.undefined.keys().copied().collect::<Vec<_>>(), "{what}");
+        let page = page(&material, &report);
+        assert!(report.undefined.values().all(|reason| page.contains(reason)), "{what}");
+        found
+    };
+    assert_eq!(check("nothing", &[], 0, None).len(), 20);
+    let one = check("one day", &[1_010.0], 2, Some(150.0));
+    assert!(one.contains(&"daily.sharpe".to_owned()) && one.contains(&"daily.calmar".to_owned()), "{one:?}");
+    check("no loss", &[1_010.0, 1_010.0, 1_030.0], 2, None);
+    check("no change", &[1_000.0, 1_000.0], 0, None);
+    check("ruin", &[500.0, -10.0, 20.0], 39, Some(150.0));
+    assert_eq!(check("all", &[1_010.0, 990.0, 1_020.0], 39, Some(150.0)), [""; 0]);
 }
