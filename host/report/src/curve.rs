@@ -36,7 +36,8 @@ pub(crate) struct Fall {
     pub(crate) over: Option<MarketTime>,
 }
 
-/// Below a peak by less than this share of it is rounding: cash and values of what is held are sums of floats.
+/// Below a peak by less than this share of it is rounding: cash and values of what is held are sums of
+/// floats.
 const ROUNDING: f64 = 1e-9;
 
 /// What is pushed so soon after a close is of the same trading day: the hours after the session.
@@ -144,8 +145,8 @@ impl Curve {
         &self.points
     }
 
-    /// The equity at each close, with that of a day that was not over at the end. What came in the hours after
-    /// the last close belongs to its day.
+    /// The equity at each close, with that of a day that was not over at the end. What came in the hours
+    /// after the last close belongs to its day.
     pub(crate) fn days(&self) -> Vec<(MarketTime, f64)> {
         let mut days = self.days.clone();
         match days.last_mut() {

@@ -43,8 +43,8 @@ pub struct Report {
     pub turnover: Option<f64>,
     /// All fees, US dollars.
     pub fees: f64,
-    /// What fills cost beyond the price when the order was wanted, US dollars; below zero if less. `None` when
-    /// no fill has such a price.
+    /// What fills cost beyond the price when the order was wanted, US dollars; below zero if less. `None`
+    /// when no fill has such a price.
     pub slippage: Option<f64>,
     /// The same by what was traded with a known price, basis points.
     pub slippage_bp: Option<f64>,
@@ -60,7 +60,8 @@ pub struct Report {
     pub refusals: BTreeMap<String, u64>,
     /// Return of each month: year, month, from the close before it to its last.
     pub months: Vec<(i16, i8, f64)>,
-    /// Why each figure above that is `None` is not defined, by its name; those of single symbols are not here.
+    /// Why each figure above that is `None` is not defined, by its name; those of single symbols are
+    /// not here.
     pub undefined: BTreeMap<&'static str, &'static str>,
 }
 
@@ -92,7 +93,8 @@ pub struct SymbolFigures {
     pub traded: f64,
     /// Fees of the fills, US dollars.
     pub fees: f64,
-    /// What its fills cost beyond the price when the order was wanted, US dollars; `None` without such a price.
+    /// What its fills cost beyond the price when the order was wanted, US dollars; `None` without such a
+    /// price.
     pub slippage: Option<f64>,
     /// Its round trips.
     pub trading: Trading,

@@ -8,6 +8,7 @@
 mod curve;
 mod daily;
 mod figures;
+mod luck;
 mod material;
 mod page;
 mod prices;
@@ -20,6 +21,7 @@ mod undefined;
 pub use curve::{Curve, Point};
 pub use daily::Daily;
 pub use figures::{Report, SymbolFigures, Trading, report};
+pub use luck::luck;
 pub use material::{Fill, Material, Orders, Subject};
 pub use page::page;
 pub use prices::{Candle, Prices};

@@ -103,3 +103,33 @@ pub struct Material {
     /// Orders that the gates did not let pass, by reason.
     pub refusals: BTreeMap<String, u64>,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A run of nothing, with 1,000 USD.
+    pub(crate) fn empty() -> Material {
+        let start = MarketTime::EPOCH;
+        let subject = Subject {
+            strategy: "s".to_owned(),
+            version: "1.0.0".to_owned(),
+            sha256: "ab".repeat(32),
+            parameters: Value::Null,
+            data: Vec::new(),
+            symbols: Vec::new(),
+            from: start,
+            to: start,
+            cash: 1_000.0,
+            realism: "exact".to_owned(),
+            seed: 1,
+            events: 0,
+            end: "finished".to_owned(),
+            is_whole: true,
+            notes: Vec::new(),
+        };
+        let (curve, orders) = (Curve::new(start, 1_000.0), Orders::default());
+        let (prices, fills, refusals) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Material { subject, curve, prices, fills, fees_total: 0.0, orders, refusals }
+    }
+}
