@@ -38,7 +38,7 @@ body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)
 margin:0 auto;
 padding:1.2rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .6rem}p{margin:.3rem 0;color:var(--dim)}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.6rem;margin:1rem 0}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(160px,1fr));gap:.6rem;margin:1rem 0}
 .card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.55rem .7rem}
 .card b{display:block;font-size:1.15rem;font-variant-numeric:tabular-nums}.card span{color:var(--dim);
 font-size:.8rem}
@@ -57,6 +57,7 @@ font-size:.88rem}
 th,td{padding:.28rem .55rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}.up{color:var(--green)}.down{color:var(--red)}
 code{font-size:.85rem;word-break:break-all}
+@media(max-width:600px){svg{min-width:600px}svg text{font-size:15px}}
 ";
 
 /// Makes the page.

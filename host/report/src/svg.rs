@@ -122,7 +122,8 @@ impl Chart {
             );
         }
         format!(
-            "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{label}\">{axes}{}</svg>",
+            "<div class=\"scroll\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+             aria-label=\"{label}\">{axes}{}</svg></div>",
             self.body
         )
     }
@@ -176,7 +177,10 @@ pub(crate) fn columns(
             );
         }
     }
-    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{label}\">{body}</svg>")
+    format!(
+        "<div class=\"scroll\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+         aria-label=\"{label}\">{body}</svg></div>"
+    )
 }
 
 /// Round values between two, some five.
