@@ -175,7 +175,15 @@ impl Books {
 
     /// Puts an order, and what it was to replace, where they stand after either changed.
     pub(super) fn realign(&mut self, id: &ClientOrderId) {
-        let old = self.orders.get(id).and_then(|order| order.links.replaces.clone());
+        let Some(order) = self.orders.get(id) else { return };
+        let is_replaced = order.state == OrderState::Terminal(OrderStatus::Replaced);
+        let old = order.links.replaces.clone();
+        if old.is_none() && !is_replaced && self.lines.next(id).is_none() {
+            // Alone in its line, as nearly all are: nobody comes before it or after it.
+            self.owed.remove(id);
+            self.owing.remove(id);
+            return;
+        }
         for id in old.iter().chain([id]) {
             self.realign_after(id);
             self.note_owed(id);

@@ -34,15 +34,20 @@ impl Books {
     /// the order that it was sent with, whatever took that one's place. `None` when the order was adopted, or
     /// when the strategy's present life has given the id to another one.
     pub fn known_as(&self, client_id: &ClientOrderId) -> Option<(StrategyOrderId, Option<Leg>)> {
-        let order = self.order(client_id)?;
+        self.name(self.order(client_id)?)
+    }
+
+    fn name(&self, order: &Order) -> Option<(StrategyOrderId, Option<Leg>)> {
         let leg = order.links.leg_of.as_ref().map(|(_, leg)| *leg);
         let named = self.named(order)?;
         let id = named.strategy_id?;
-        let strategy = &client_id.strategy;
-        let present = self
-            .lives
-            .get(strategy)
-            .and_then(|(epoch, incarnation)| self.keys.get(&(*epoch, strategy.clone(), *incarnation, id)));
+        let strategy = order.strategy();
+        let Some((epoch, incarnation)) = self.lives.get(strategy) else { return Some((id, leg)) };
+        // In its own life nobody else has the id.
+        if (*epoch, *incarnation) == (named.client_id().epoch, named.incarnation) {
+            return Some((id, leg));
+        }
+        let present = self.keys.get(&(*epoch, strategy.clone(), *incarnation, id));
         present.is_none_or(|present| present == named.client_id()).then_some((id, leg))
     }
 
@@ -67,8 +72,8 @@ impl Books {
 
     /// What the order's strategy is told of it; `None` when there is no name to tell it by.
     pub fn update(&self, client_id: &ClientOrderId, now: MarketTime) -> Option<OrderUpdate> {
-        let name = self.known_as(client_id)?;
-        Some(self.order(client_id)?.update(name, now))
+        let order = self.order(client_id)?;
+        Some(order.update(self.name(order)?, now))
     }
 
     /// Notes that the strategy has begun a life, in which all ids are unused.

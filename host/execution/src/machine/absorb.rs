@@ -45,7 +45,7 @@ impl<R: Review> Machine<R> {
                 if applied.changed {
                     self.errands.refresh(id, now);
                 }
-                let after = self.books.update(id, now);
+                let after = if applied.changed { self.books.update(id, now) } else { None };
                 self.keep(id, &applied, now, note);
                 if let Some(update) = after.filter(|after| Some(after) != before.as_ref()) {
                     self.tell(DeskOutput::Order { strategy: id.strategy.clone(), update });
