@@ -1,6 +1,5 @@
 //! The edge without tasks: what the machine asks for is done at once, on the calling thread, and its answer
-//! is
-//! heard in the same turn.
+//! is heard in the same turn.
 //!
 //! It is for a backtest: in virtual time, over a broker in this process, with nothing stored. The life of an
 //! order is the machine's, as in [`Desk`](crate::Desk); what differs is only what stands around it:
