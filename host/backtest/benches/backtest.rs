@@ -157,6 +157,7 @@ fn one(args: &[String]) {
         venue: VenueConfig { cash: Usd::new(CASH.into()), ..VenueConfig::default() },
         realism: "exact".to_owned(),
         data: Vec::new(),
+        start: None,
     };
     let mut files = open(&[file.into()], Wanted::default()).expect("bars");
     let mut reel: Box<dyn Reel> = if how == "memory" {

@@ -16,6 +16,7 @@ mod clock;
 mod error;
 mod marks;
 mod outside;
+mod past;
 mod record;
 mod run;
 mod settings;

@@ -8,6 +8,7 @@ use sandpit_types::{MarketEvent, MarketTime};
 
 use crate::{
     BacktestError, End, Outcome, Settings,
+    past::Past,
     stage::{Stage, Stop},
 };
 
@@ -36,13 +37,13 @@ pub fn run(
     reel: &mut dyn Reel,
     watch: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Outcome, BacktestError> {
-    let mut events = Vec::new();
-    reel.read(&mut events)?;
+    let mut past = Past::new(settings);
+    let mut events = past.until_start(reel)?;
     let Some(first) = events.first().map(MarketEvent::time) else { return Err(BacktestError::NoData) };
     let from = first - BEFORE;
     let mut stage = Stage::open(settings, from)?;
     let mut progress = Progress { events: 0, now: from };
-    let mut end = stage.begin(from).err();
+    let mut end = stage.warm_up(past.into_bars(), from).and_then(|()| stage.begin(from)).err();
     while end.is_none() && !events.is_empty() {
         let known = events.len();
         // The newest moment may go on in what is read next.

@@ -1,5 +1,7 @@
 //! What a run is made of, and what comes of it.
 
+use std::time::Duration;
+
 use sandpit_report::Material;
 use sandpit_risk::{Grant, Limits};
 use sandpit_strategy::{Bounds, Engine, Failure, Manifest, Plugin};
@@ -27,6 +29,22 @@ pub struct Settings {
     pub realism: String,
     /// Where the data comes from, for the report.
     pub data: Vec<String>,
+    /// When the run begins: the bars before it are for the strategy's warm-up only. With the data, if `None`.
+    pub start: Option<MarketTime>,
+}
+
+/// Bars of a regular session.
+const SESSION_BARS: u64 = 390;
+
+impl Settings {
+    /// How long before its start the data has to begin for the strategy's warm-up: twice the sessions that
+    /// these bars fill, for minutes without trades, and a long weekend.
+    pub fn lead(&self) -> Duration {
+        match u64::from(self.plugin.description().warmup_bars) {
+            0 => Duration::ZERO,
+            bars => Duration::from_secs(86_400 * (2 * bars.div_ceil(SESSION_BARS) + 4)),
+        }
+    }
 }
 
 /// How a run ended.

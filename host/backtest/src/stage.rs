@@ -11,7 +11,7 @@ use sandpit_report::Curve;
 use sandpit_review::{Owners, Reviewer, Sessions};
 use sandpit_strategy::{Failure, Inline, Start, StrategyEvent};
 use sandpit_types::{
-    HostEpoch, Intent, MarketClock, MarketEvent, MarketTime, StrategyName, StreamHealth, Symbol,
+    Bar, HostEpoch, Intent, MarketClock, MarketEvent, MarketTime, StrategyName, StreamHealth, Symbol,
 };
 use sandpit_venue::{Calendar, Venue};
 
@@ -113,6 +113,16 @@ impl Stage {
         };
         stage.warmup.retain(|(_, left)| *left > 0);
         Ok(stage)
+    }
+
+    /// Tells the strategy of bars from before the run.
+    pub(crate) fn warm_up(&mut self, bars: Vec<Bar>, now: MarketTime) -> Result<(), Stop> {
+        for bar in bars {
+            if self.is_warmup(&bar.symbol) {
+                self.tell(&StrategyEvent::Warmup(bar), now)?;
+            }
+        }
+        Ok(())
     }
 
     /// What a strategy is told before the first event: the account, the session that is on, the state of the

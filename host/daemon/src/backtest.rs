@@ -104,8 +104,11 @@ impl Asked {
         };
         let data = args.data.iter().map(|path| path.display().to_string()).collect();
         let realism = args.realism.name().to_owned();
-        let settings = Settings { engine, plugin, manifest, bounds, grant, limits, venue, realism, data };
-        Ok(Self { settings, wanted })
+        let start = wanted.from;
+        let settings =
+            Settings { engine, plugin, manifest, bounds, grant, limits, venue, realism, data, start };
+        let from = start.map(|start| start - settings.lead());
+        Ok(Self { settings, wanted: Wanted { from, ..wanted } })
     }
 }
 
