@@ -22,8 +22,10 @@ mod run;
 mod settings;
 mod stage;
 mod sweep;
+mod walk;
 
 pub use error::BacktestError;
 pub use run::{Progress, run};
 pub use settings::{End, Outcome, Settings};
 pub use sweep::{Axis, Open, VARIANTS_MAX, sweep, value, variants};
+pub use walk::{Choose, Step, Walk, Walked, Window, walk_forward};

@@ -1,8 +1,8 @@
 //! What the account is worth from minute to minute, in floats: for the curve of the report, never for an
 //! order.
 
-use sandpit_report::Prices;
-use sandpit_types::{MarketEvent, Symbol};
+use sandpit_report::{Fill, Prices};
+use sandpit_types::{MarketEvent, MarketTime, Side, Symbol};
 use sandpit_venue::{Venue, VenuePosition};
 
 /// The newest price of a symbol, and what is held of it.
@@ -97,6 +97,25 @@ impl Marks {
     pub(crate) fn held(&self) -> Vec<String> {
         let held = self.marks.iter().filter(|mark| mark.qty != 0.0);
         held.map(|mark| format!("{} {} at {}", mark.qty, mark.symbol, mark.last)).collect()
+    }
+
+    /// What is held, as closed at the last price.
+    pub(crate) fn sell_out(&mut self, now: MarketTime) -> Vec<Fill> {
+        let held = self.marks.iter_mut().filter(|mark| mark.qty != 0.0);
+        held.map(|mark| {
+            let qty = std::mem::take(&mut mark.qty);
+            Fill {
+                time: now,
+                symbol: mark.symbol.clone(),
+                side: if qty > 0.0 { Side::Sell } else { Side::Buy },
+                qty: qty.abs(),
+                price: mark.last,
+                reference: Some(mark.last),
+                fee: 0.0,
+                order: 0,
+            }
+        })
+        .collect()
     }
 
     /// The prices, for the charts.

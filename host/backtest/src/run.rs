@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sandpit_data::Reel;
-use sandpit_report::{Material, Subject};
+use sandpit_report::{Curve, Material, Subject};
 use sandpit_types::{MarketEvent, MarketTime};
 
 use crate::{
@@ -37,11 +37,24 @@ pub fn run(
     reel: &mut dyn Reel,
     watch: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Outcome, BacktestError> {
+    run_on(settings, None, reel, watch).map(|(outcome, _)| outcome)
+}
+
+/// The same, as one stretch of a longer one: `whole`, the curve of what was before, goes on through it. What
+/// is
+/// held at the end is counted as sold at the last price, for the next stretch begins with nothing but cash.
+pub(crate) fn run_on(
+    settings: &Settings,
+    whole: Option<Curve>,
+    reel: &mut dyn Reel,
+    watch: &mut dyn FnMut(Progress) -> bool,
+) -> Result<(Outcome, Option<Curve>), BacktestError> {
     let mut past = Past::new(settings);
     let mut events = past.until_start(reel)?;
     let Some(first) = events.first().map(MarketEvent::time) else { return Err(BacktestError::NoData) };
     let from = first - BEFORE;
     let mut stage = Stage::open(settings, from)?;
+    stage.whole = whole;
     let mut progress = Progress { events: 0, now: from };
     let mut end = stage.warm_up(past.into_bars(), from).and_then(|()| stage.begin(from)).err();
     while end.is_none() && !events.is_empty() {
@@ -62,7 +75,12 @@ pub fn run(
         }
     }
     let end = end.map_or(End::Finished, |end| *end);
-    Ok(outcome(settings, stage, end, from, progress))
+    stage.close();
+    let whole = stage.whole.take();
+    if whole.is_some() {
+        stage.sell_out(progress.now);
+    }
+    Ok((outcome(settings, stage, end, from, progress), whole))
 }
 
 /// Plays moments, all of them whole.
@@ -95,7 +113,6 @@ fn outcome(
     from: MarketTime,
     Progress { events, now }: Progress,
 ) -> Outcome {
-    stage.close();
     let fees_total = stage.fees();
     let held = stage.marks.held();
     if !held.is_empty() {

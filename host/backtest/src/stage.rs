@@ -66,6 +66,8 @@ pub(crate) struct Stage {
     read_equity: f64,
     pub(crate) marks: Marks,
     pub(crate) curve: Curve,
+    /// The curve of this run and those before it, when it is one of several stretches.
+    pub(crate) whole: Option<Curve>,
     pub(crate) record: Record,
 }
 
@@ -95,6 +97,7 @@ impl Stage {
             marks: Marks::new(&instruments, cash),
             warmup: instruments.into_iter().map(|symbol| (symbol, warmup_bars)).collect(),
             curve: Curve::new(now, cash),
+            whole: None,
             record: Record::default(),
             bells: Bells::after(calendar, now),
             due: now,
@@ -173,7 +176,7 @@ impl Stage {
                 if let MarketEvent::SessionClose(close) = bell {
                     self.broker.ask(|venue| self.marks.hold(venue));
                     self.measure(now)?;
-                    self.curve.end_day(close);
+                    self.curves().for_each(|curve| curve.end_day(close));
                 }
             }
             if self.strategy.deadline().is_some_and(|timer| timer <= now) {
@@ -188,6 +191,16 @@ impl Stage {
     /// Ends the run: the strategy is let go of.
     pub(crate) fn close(&mut self) {
         self.broker.ask(|venue| self.marks.hold(venue));
+    }
+
+    /// Writes down what is held as sold at its last price.
+    pub(crate) fn sell_out(&mut self, now: MarketTime) {
+        let sold = self.marks.sell_out(now);
+        if !sold.is_empty() {
+            self.record
+                .note(format!("{} positions at {now} are counted as closed at the last price", sold.len()));
+        }
+        self.record.fills.extend(sold);
     }
 
     /// The venue's fees: booked, and accrued today.
@@ -264,8 +277,12 @@ impl Stage {
         if self.marks.is_holding() && self.is_stale && moved > READ_SHARE * self.read_equity {
             self.read_account(now)?;
         }
-        self.curve.push(now, worth.equity, worth.gross, worth.net);
+        self.curves().for_each(|curve| curve.push(now, worth.equity, worth.gross, worth.net));
         Ok(())
+    }
+
+    fn curves(&mut self) -> impl Iterator<Item = &mut Curve> {
+        std::iter::once(&mut self.curve).chain(&mut self.whole)
     }
 }
 

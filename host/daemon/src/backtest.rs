@@ -2,6 +2,7 @@
 
 mod args;
 mod many;
+mod walk;
 
 use std::{
     fs,
@@ -38,6 +39,9 @@ pub(crate) fn backtest(args: &BacktestArgs) -> Result<(Exit, String), Failure> {
     let asked = Asked::of(args)?;
     let goes_on = Arc::new(AtomicBool::new(true));
     watch_interrupts(goes_on.clone());
+    if let Some(walk) = args.walk {
+        return walk::walk(args, &asked, walk, &goes_on);
+    }
     if !args.sweep.is_empty() {
         return many::sweep(args, &asked, &goes_on);
     }

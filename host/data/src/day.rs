@@ -1,11 +1,15 @@
 //! Days as New York has them.
 
+use std::ops::Range;
+
 use jiff::{
     Zoned,
     civil::{Date, DateTime, Weekday, time},
     tz::{TimeZone, TimeZoneDatabase},
 };
-use sandpit_types::MarketTime;
+use sandpit_types::{MarketEvent, MarketTime};
+
+use crate::{DataError, Reel};
 
 /// One day in New York.
 #[derive(Clone, Copy)]
@@ -17,6 +21,29 @@ pub(crate) struct Day {
     pub(crate) open: MarketTime,
     pub(crate) close: MarketTime,
     pub(crate) is_weekday: bool,
+}
+
+/// The days, from midnight to midnight in New York, that have data in their regular session.
+///
+/// # Errors
+/// When the data cannot be used.
+pub fn trading_days(reel: &mut dyn Reel) -> Result<Vec<Range<MarketTime>>, DataError> {
+    let (mut days, mut found, mut events) = (Days::new(), Vec::<Range<MarketTime>>::new(), Vec::new());
+    loop {
+        reel.read(&mut events)?;
+        if events.is_empty() {
+            return Ok(found);
+        }
+        for at in events.drain(..).map(|event: MarketEvent| event.time()) {
+            if found.last().is_some_and(|day| at < day.end) {
+                continue;
+            }
+            let day = days.of(at);
+            if day.is_weekday && day.open < at && at <= day.close {
+                found.push(day.midnight..day.end);
+            }
+        }
+    }
 }
 
 /// Finds the days of times; those of one day come together, which makes it quick.

@@ -42,6 +42,7 @@ mod table;
 use sandpit_types::MarketEvent;
 
 pub use columns::Kind;
+pub use day::trading_days;
 pub use error::{DataError, Place, Trouble};
 pub use files::{Files, Wanted, open};
 pub use findings::{Finding, Findings};

@@ -145,6 +145,11 @@ impl Curve {
         &self.points
     }
 
+    /// What the account was worth last, US dollars.
+    pub const fn equity(&self) -> f64 {
+        self.equity
+    }
+
     /// The equity at each close, with that of a day that was not over at the end. What came in the hours
     /// after the last close belongs to its day.
     pub(crate) fn days(&self) -> Vec<(MarketTime, f64)> {

@@ -65,6 +65,14 @@ pub struct Report {
     pub undefined: BTreeMap<&'static str, &'static str>,
 }
 
+impl Report {
+    /// A figure by its name in the JSON, such as `daily.sharpe`; `None` where it is not defined.
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        let json = serde_json::to_value(self).ok()?;
+        json.pointer(&format!("/{}", name.replace('.', "/")))?.as_f64()
+    }
+}
+
 /// Figures of round trips.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Trading {

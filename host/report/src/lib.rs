@@ -17,6 +17,7 @@ mod svg;
 mod sweep;
 mod trips;
 mod undefined;
+mod walk;
 
 pub use curve::{Curve, Point};
 pub use daily::Daily;
@@ -28,3 +29,4 @@ pub use prices::{Candle, Prices};
 pub use summary::{fills_csv, summary};
 pub use sweep::{Sweep, Variant};
 pub use trips::{Trip, trips};
+pub use walk::{WalkForward, WalkStep};

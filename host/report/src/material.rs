@@ -104,6 +104,44 @@ pub struct Material {
     pub refusals: BTreeMap<String, u64>,
 }
 
+impl Material {
+    /// Goes on with what came of the next stretch of time, which began with what this one ended with in cash.
+    /// `curve` is that of both.
+    pub fn go_on(&mut self, next: Self, curve: Curve) {
+        let Self { subject, prices, fills, fees_total, orders, refusals, curve: _ } = next;
+        self.subject.to = subject.to;
+        self.subject.events += subject.events;
+        self.subject.is_whole &= subject.is_whole;
+        self.subject.notes.extend(subject.notes);
+        self.curve = curve;
+        for (own, next) in self.prices.iter_mut().zip(prices) {
+            for candle in next.candles() {
+                own.push(candle.time, candle.low, candle.high, candle.close);
+            }
+        }
+        self.fills.extend(fills);
+        self.fees_total += fees_total;
+        self.orders.add(&orders);
+        for (reason, count) in refusals {
+            *self.refusals.entry(reason).or_default() += count;
+        }
+    }
+}
+
+impl Orders {
+    fn add(&mut self, more: &Self) {
+        let Self { sent, filled, partly, cancelled, expired, rejected, asked_qty, filled_qty } = more;
+        self.sent += sent;
+        self.filled += filled;
+        self.partly += partly;
+        self.cancelled += cancelled;
+        self.expired += expired;
+        self.rejected += rejected;
+        self.asked_qty += asked_qty;
+        self.filled_qty += filled_qty;
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

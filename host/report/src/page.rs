@@ -62,6 +62,11 @@ code{font-size:.85rem;word-break:break-all}
 
 /// Makes the page.
 pub fn page(material: &Material, report: &Report) -> String {
+    page_with(material, report, "")
+}
+
+/// The same with more before the figures; that is markup already.
+pub(crate) fn page_with(material: &Material, report: &Report, more: &str) -> String {
     let subject = &report.subject;
     let name = escaped(&subject.strategy);
     let mut page = head(&format!("{name}: backtest"));
@@ -83,6 +88,7 @@ pub fn page(material: &Material, report: &Report) -> String {
     if let Some(more) = subject.notes.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
         let _ = write!(page, "<div class=\"note\">{more} more notes are in the JSON.</div>");
     }
+    page += more;
     page += &cards(report);
     page += &account(&material.curve);
     page += &prices(&material.prices, &material.fills);

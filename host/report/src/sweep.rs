@@ -52,14 +52,19 @@ pub struct Sweep {
 impl Sweep {
     /// The figure of a variant; `None` where it is not defined.
     pub fn figure(&self, variant: &Variant) -> Option<f64> {
-        let json = serde_json::to_value(variant.report.as_ref()?).ok()?;
-        let path = format!("/{}", self.by.replace('.', "/"));
-        json.pointer(&path)?.as_f64()
+        variant.report.as_ref()?.figure(&self.by)
     }
 
     /// The variants, the best first; those without the figure last, in their order.
     pub fn ranked(&self) -> Vec<(&Variant, Option<f64>)> {
         self.ranked_by(&self.figures())
+    }
+
+    /// The index of the best, and its figure; `None` when no variant has the figure.
+    pub fn best(&self) -> Option<(usize, f64)> {
+        let (best, figure) = self.ranked().into_iter().next()?;
+        let at = self.variants.iter().position(|variant| std::ptr::eq(variant, best))?;
+        Some((at, figure?))
     }
 
     /// The figure of each variant, read once: a report is long.
@@ -185,7 +190,7 @@ impl Sweep {
     }
 }
 
-fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),
         Value::String(text) => text.clone(),

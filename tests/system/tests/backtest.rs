@@ -292,3 +292,65 @@ fn a_sweep_runs_all_variants_in_their_order_and_counts_them() {
     assert_eq!(values, ["[3,12]", "[3,20]", "[6,12]", "[6,20]", "[9,12]", "[9,20]"]);
     assert!(fs::read_to_string(folder.path("backtest.html")).expect("a page").contains("class=\"heat\""));
 }
+
+#[test]
+fn a_strategy_is_warm_when_the_first_day_asked_for_begins() {
+    let folder = Folder::new();
+    let bars = folder.bars("bars.csv", &["--bars", "780", "--symbols", "SPY", "--start", "2013-10-07"]);
+    let text_of = fs::read_to_string(&bars).expect("bars");
+    let is_second_day = |line: &&str| !line.starts_with("2013-10-07");
+    let second = text_of.lines().filter(is_second_day).map(|line| format!("{line}\n")).collect::<String>();
+    let second = folder.put("second.csv", &second);
+    let strategy = folder.strategy(&plugin("sma_cross"), "instruments = [\"SPY\"]\n");
+    let run = |bars: &Path| {
+        let args = ["--strategy", text(&strategy), "--data", text(bars), "--from", "2013-10-08"];
+        folder.figures(0, &[&args[..], &["--param", "fast=5", "--param", "slow=15"]].concat())
+    };
+    let ((warm, fills), (cold, later)) = (run(&bars), run(&second));
+    assert_eq!(warm["subject"]["events"], cold["subject"]["events"], "the day asked for, and no other");
+    assert_eq!(warm["subject"]["from"], cold["subject"]["from"]);
+    // Its warm-up is longer than a day: without one before, it sees nothing but the past.
+    assert!(fills.lines().count() > 5, "{fills}");
+    assert_eq!(later.lines().count(), 1, "{later}");
+}
+
+#[test]
+fn a_walk_tries_on_the_days_after_each_choice_what_a_sweep_finds_best() {
+    let folder = Folder::new();
+    let bars = folder.bars("bars.csv", &["--bars", "2340", "--symbols", "SPY", "--start", "2013-10-07"]);
+    let strategy = folder.strategy(&plugin("sma_cross"), "instruments = [\"SPY\"]\n");
+    let same =
+        ["--strategy", text(&strategy), "--data", text(&bars), "--realism", "exact", "--json", "o.json"];
+    let sweep = ["--sweep", "fast=3..9:3", "--sweep", "slow=12,20", "--by", "daily.total_return"];
+    let run = |args: &[&str]| -> Value {
+        check(&folder.backtest(&[&same[..], args].concat()), 0, "");
+        serde_json::from_slice(&fs::read(folder.path("o.json")).expect("written")).expect("JSON")
+    };
+    let walk = run(&[&sweep[..], &["--walk", "3:2", "--threads", "2"]].concat());
+    let days = ["2013-10-07", "2013-10-08", "2013-10-09", "2013-10-10", "2013-10-11", "2013-10-14"];
+    let steps = walk["steps"].as_array().expect("steps");
+    assert_eq!(steps.len(), 2, "{steps:?}");
+    let mut equity = 100_000.0;
+    for (step, (train, test)) in steps.iter().zip([((0, 2), (3, 4)), ((2, 4), (5, 5))]) {
+        let found = run(&[&sweep[..], &["--from", days[train.0], "--to", days[train.1]]].concat());
+        let figure = |variant: &Value| variant["report"]["daily"]["total_return"].as_f64().expect("a return");
+        let all = found["variants"].as_array().expect("variants");
+        let best = all.iter().max_by(|a, b| figure(a).total_cmp(&figure(b))).expect("one");
+        assert_eq!((&step["values"], step["in_sample"].as_f64()), (&best["values"], Some(figure(best))));
+        let (fast, slow) = (format!("fast={}", step["values"][0]), format!("slow={}", step["values"][1]));
+        let cash = format!("{equity:.2}");
+        let chosen = ["--param", &fast, "--param", &slow, "--cash", &cash];
+        let tried = run(&[&chosen[..], &["--from", days[test.0], "--to", days[test.1]]].concat());
+        assert_eq!(step["test_return"], tried["daily"]["total_return"], "{step}");
+        equity = tried["equity"].as_f64().expect("a number");
+    }
+    let all = walk["report"]["equity"].as_f64().expect("a number");
+    assert!((all - equity).abs() < 1e-6 && equity != 100_000.0, "{all} and {equity}");
+    assert_eq!(walk["report"]["daily"]["days"], 3, "the days of both trials");
+    let page = fs::read_to_string(folder.path("backtest.html")).expect("a page");
+    assert!(!page.contains("Walk-forward"), "the last run was a plain one");
+    let wrong = |args: &[&str], said: &str| check(&folder.backtest(&[&same[..], args].concat()), USAGE, said);
+    wrong(&["--walk", "3:2"], "--sweep");
+    wrong(&["--sweep", "fast=3,4", "--walk", "3"], "write TRAIN:TEST");
+    wrong(&["--sweep", "fast=3,4", "--walk", "6:1"], "the data has 6 trading days");
+}

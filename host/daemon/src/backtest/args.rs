@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use jiff::{civil::Date, tz::TimeZoneDatabase};
 use sandpit_backfill::parse_symbol;
-use sandpit_backtest::{Axis, value};
+use sandpit_backtest::{Axis, Walk, value};
 use sandpit_types::{MarketTime, Symbol, Usd};
 use sandpit_venue::Realism;
 use serde_json::Value;
@@ -33,6 +33,7 @@ Examples:
   sandpit backtest --strategy sma_cross.wasm --data data/bars --from 2024-01-01 --to 2024-12-31
   sandpit backtest --strategy sma_cross.wasm --data spy.csv.gz --param fast=10 --param slow=30 --json -
   sandpit backtest --strategy sma_cross.wasm --data data --sweep fast=5..30:5 --sweep slow=40..120:20
+  sandpit backtest --strategy sma_cross.wasm --data data --sweep fast=5..30:5 --walk 120:20
 
 Exit codes:
   0   all data was played
@@ -84,6 +85,13 @@ pub(crate) struct BacktestArgs {
     /// Runs once for each value; several make all combinations
     #[arg(long, value_name = "NAME=A..B:STEP", value_parser = Axis::parse)]
     pub(super) sweep: Vec<Axis>,
+    /// Chooses among a sweep's variants on TRAIN trading days, tries the choice on the TEST days after them,
+    /// and goes on by these; reports the days of the trials only
+    #[arg(long, value_name = "TRAIN:TEST", value_parser = Walk::parse, requires = "sweep")]
+    pub(super) walk: Option<Walk>,
+    /// Begins every choice of a walk with the first day of all
+    #[arg(long, requires = "walk")]
+    pub(super) anchored: bool,
     /// By which figure of the JSON report a sweep compares
     #[arg(long, value_name = "FIGURE", default_value = "daily.sharpe", requires = "sweep")]
     pub(super) by: String,

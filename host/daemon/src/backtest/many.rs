@@ -9,6 +9,7 @@ use sandpit_backtest::{BacktestError, End, Outcome, sweep as run_all, variants};
 use sandpit_contract::Exit;
 use sandpit_data::{Reel, open};
 use sandpit_report::{Sweep, Variant};
+use serde_json::{Map, Value};
 
 use super::{Asked, BacktestArgs, progress, write};
 use crate::run::Failure;
@@ -30,8 +31,7 @@ pub(super) fn sweep(
     drop(open(&args.data, asked.wanted.clone()).map_err(crate::data::failure)?);
     let reel =
         |_| open(&args.data, asked.wanted.clone()).map(|files| Box::new(files) as Box<dyn Reel + Send>);
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.map_or(processors, usize::from);
+    let threads = threads(args);
     let bar = progress(variants.len() as u64);
     let told = |ended: usize| {
         bar.set_position(ended as u64);
@@ -39,15 +39,7 @@ pub(super) fn sweep(
     };
     let outcomes = run_all(&asked.settings, &variants, None, &reel, threads, &told);
     bar.finish_and_clear();
-    let values = |variant: &serde_json::Map<String, serde_json::Value>| {
-        args.sweep.iter().filter_map(|axis| variant.get(&axis.parameter).cloned()).collect()
-    };
-    let sweep = Sweep {
-        strategy: asked.settings.plugin.name().to_string(),
-        axes: args.sweep.iter().map(|axis| (axis.parameter.clone(), axis.values.clone())).collect(),
-        by: args.by.clone(),
-        variants: variants.iter().zip(outcomes).map(|(of, outcome)| variant(values(of), outcome)).collect(),
-    };
+    let sweep = compared(args, asked, &variants, outcomes);
     if let Some(file) = &args.json {
         let json = serde_json::to_string_pretty(&sweep).unwrap_or_default();
         write(file, &format!("{json}\n"))?;
@@ -61,7 +53,30 @@ pub(super) fn sweep(
     Ok((exit, format!("{} {whole} ran; the report is {}", sweep.warning(), args.report.display())))
 }
 
-fn variant(values: Vec<serde_json::Value>, outcome: Option<Result<Outcome, BacktestError>>) -> Variant {
+/// Runs at a time.
+pub(super) fn threads(args: &BacktestArgs) -> usize {
+    args.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+/// What came of each variant, as a sweep.
+pub(super) fn compared(
+    args: &BacktestArgs,
+    asked: &Asked,
+    variants: &[Map<String, Value>],
+    outcomes: Vec<Option<Result<Outcome, BacktestError>>>,
+) -> Sweep {
+    let values = |variant: &Map<String, Value>| {
+        args.sweep.iter().filter_map(|axis| variant.get(&axis.parameter).cloned()).collect()
+    };
+    Sweep {
+        strategy: asked.settings.plugin.name().to_string(),
+        axes: args.sweep.iter().map(|axis| (axis.parameter.clone(), axis.values.clone())).collect(),
+        by: args.by.clone(),
+        variants: variants.iter().zip(outcomes).map(|(of, outcome)| variant(values(of), outcome)).collect(),
+    }
+}
+
+fn variant(values: Vec<Value>, outcome: Option<Result<Outcome, BacktestError>>) -> Variant {
     match outcome {
         None => Variant { values, report: None, end: "not run".to_owned() },
         Some(Err(error)) => Variant { values, report: None, end: error.to_string() },
