@@ -121,7 +121,7 @@ pub fn walk_forward(
         let (train, range) = from(settings, &window.train);
         let is_told = |ended: usize| told(at * variants.len() + ended);
         let outcomes = sweep(&train, variants, Some(range), open, threads, &is_told);
-        if outcomes.iter().any(Option::is_none) {
+        if outcomes.iter().any(was_interrupted) {
             early = Some("interrupted".to_owned());
             break;
         }
@@ -139,7 +139,8 @@ pub fn walk_forward(
         trial.manifest.parameters.extend(variant.clone());
         trial.venue.cash = cash;
         let mut reel = open(Some(range))?;
-        let (outcome, whole) = run_on(&trial, Some(curve), &mut *reel, &mut |_| told(at * variants.len()))?;
+        let (outcome, whole) =
+            run_on(&trial, Some(curve), &mut *reel, &mut |_| told((at + 1) * variants.len()))?;
         curve = whole.expect("a curve that was given goes on");
         match &mut material {
             Some(material) => material.go_on(outcome.material.clone(), curve.clone()),
@@ -164,6 +165,15 @@ fn from(settings: &Settings, range: &Range<MarketTime>) -> (Settings, Range<Mark
     let settings = Settings { start: Some(range.start), ..settings.clone() };
     let range = range.start - settings.lead()..range.end;
     (settings, range)
+}
+
+/// Whether a choice was not made on everything that was to be run for it.
+fn was_interrupted(outcome: &Option<Result<Outcome, BacktestError>>) -> bool {
+    match outcome {
+        Some(Ok(outcome)) => matches!(outcome.end, End::Interrupted { .. }),
+        Some(Err(_)) => false,
+        None => true,
+    }
 }
 
 /// Days in cash.
