@@ -107,6 +107,8 @@ pub(crate) struct Machine<R> {
     fetching: BTreeMap<ClientOrderId, Vec<OrderEvent>>,
     /// Orders that are over and were shown without their legs, since when.
     lacking_legs: BTreeMap<ClientOrderId, MarketTime>,
+    /// Orders that the broker is to show with their legs, of which the books may have none.
+    unshown: BTreeSet<ClientOrderId>,
     /// Of those that are fetched, the legs, each with its parent.
     fetching_legs: BTreeMap<ClientOrderId, (ClientOrderId, Leg)>,
     list: Poll,
@@ -164,6 +166,7 @@ impl<R: Review> Machine<R> {
             fetching: BTreeMap::new(),
             fetching_legs: BTreeMap::new(),
             lacking_legs: BTreeMap::new(),
+            unshown: BTreeSet::new(),
             sync: None,
             foreign: BTreeSet::new(),
             recalls: Recalls::default(),

@@ -18,7 +18,8 @@ impl Books {
         self.unsettled.iter().filter_map(|client_id| self.orders.get(client_id))
     }
 
-    /// Orders in one symbol that we took to be unknown to the broker, the newest `count` of them.
+    /// Orders in one symbol that we took to be unknown to the broker, the newest `count` of them. No legs:
+    /// these stand where their parent does, and the broker does not know them by a name of ours.
     pub fn concluded_on(&self, symbol: &Symbol, count: usize) -> Vec<&Order> {
         let is_concluded = |order: &&Order| match order.state() {
             OrderState::NeverArrived { .. } | OrderState::Rejected { .. } => order.request.symbol == *symbol,
@@ -30,7 +31,8 @@ impl Books {
             | OrderState::NotSent
             | OrderState::Terminal(_) => false,
         };
-        let mut concluded: Vec<&Order> = self.orders.values().filter(is_concluded).collect();
+        let sent = self.orders.values().filter(|order| !order.is_leg());
+        let mut concluded: Vec<&Order> = sent.filter(is_concluded).collect();
         concluded.sort_by_key(|order| std::cmp::Reverse(order.recorded_at));
         concluded.truncate(count);
         concluded

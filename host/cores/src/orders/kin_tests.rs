@@ -242,6 +242,21 @@ fn legs_are_found_by_role_then_by_the_brokers_id() {
 }
 
 #[test]
+fn a_leg_that_the_broker_never_showed_is_concluded_with_its_parent_alone() {
+    let mut books = Books::default();
+    record(&mut books, 1, bracket(), None);
+    books.apply(&id(1), &OrderEvent::Rejected).expect("possible");
+    let symbol = books.order(&id(1)).expect("the entry").request.symbol.clone();
+    let concluded = books.concluded_on(&symbol, 10);
+    assert_eq!(concluded.iter().map(|order| order.client_id().clone()).collect::<Vec<_>>(), [id(1)]);
+    books.apply(&id(1), &OrderEvent::NotFound { at: at(70) }).expect("possible");
+    for leg in [2, 3] {
+        let state = books.order(&id(leg)).expect("a leg").state().clone();
+        assert_eq!(state, OrderState::Rejected { confirmed: true, cancel: false });
+    }
+}
+
+#[test]
 fn a_parent_is_kept_as_long_as_its_legs() {
     let mut books = Books::default();
     record(&mut books, 1, bracket(), None);

@@ -55,6 +55,7 @@ impl<R: Review> Machine<R> {
                         format!("the broker has order {id}, which was taken for gone; it counts again"),
                         now,
                     );
+                    self.ask_for_legs(id, now);
                 }
                 self.legs_moved(&applied.legs, now, note);
                 if let Some(shown) = event.shown().filter(|shown| !shown.legs.is_empty()) {

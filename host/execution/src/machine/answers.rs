@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sandpit_broker::{BrokerError, GateError};
-use sandpit_cores::orders::{INCONCLUSIVE, OrderEvent, OrderState};
+use sandpit_cores::orders::{INCONCLUSIVE, Order, OrderEvent, OrderState};
 use sandpit_types::{BrokerOrder, ClientOrderId, MarketTime, Refusal};
 use tracing::{field::display, info, warn};
 
@@ -103,7 +103,11 @@ impl<R: Review> Machine<R> {
         let broker_id = self.books.owed(&id).or_else(own).cloned();
         self.actions.push(match broker_id {
             Some(broker_id) => Action::Ask { id, broker_id },
-            None => Action::LookUp(id),
+            None => {
+                let is_leg = self.books.order(&id).is_some_and(Order::is_leg);
+                debug_assert!(!is_leg, "{id} is a leg: the broker never heard that name");
+                Action::LookUp(id)
+            }
         });
     }
 

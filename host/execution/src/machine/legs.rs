@@ -44,11 +44,12 @@ impl<R: Review> Machine<R> {
         }
     }
 
-    /// A leg that was not recorded with its parent: the parent was adopted, or somebody else replaced the
-    /// leg. The store is asked for it before it is adopted. Any other was settled in an earlier life.
+    /// A leg that the books do not have: its parent was adopted, somebody else replaced the leg, or an
+    /// earlier
+    /// life was done with it, be it that it took the leg for never made. The store says which, and what it
+    /// does not have is adopted.
     fn unknown_leg_shown(&mut self, parent: &ClientOrderId, leg: &BrokerOrder, now: MarketTime, note: &str) {
         let parent = self.books.origin(parent).clone();
-        let is_adopted = self.books.order(&parent).is_some_and(|order| order.strategy_id.is_none());
         let replaces = leg.replaces.as_ref().is_some_and(|old| self.books.by_broker_id(old).is_some());
         let has_role =
             |known: &Order| known.links.leg_of.as_ref().is_some_and(|(_, role)| *role == leg.leg());
@@ -61,18 +62,19 @@ impl<R: Review> Machine<R> {
             let still =
                 known.iter().filter(|id| self.books.order(id).is_some_and(|leg| leg.state().is_at_broker()));
             still.for_each(|id| self.errands.hurry(Errand::LookUp, id, now));
-        } else if is_adopted || replaces {
-            let id = derived(&parent.strategy, &leg.id);
-            self.absorb(&id, &OrderEvent::Snapshot(leg.clone()), now, note);
-            if self.fetching.contains_key(&id) {
-                self.fetching_legs.insert(id, (parent, leg.leg()));
-            }
+            return;
+        }
+        let id = derived(&parent.strategy, &leg.id);
+        self.absorb(&id, &OrderEvent::Snapshot(leg.clone()), now, note);
+        if self.fetching.contains_key(&id) {
+            self.fetching_legs.insert(id, (parent, leg.leg()));
         }
     }
 
     /// The broker was asked for the whole order and has shown it: a leg that it still lacks a while after the
     /// order was over was never made. Once proves nothing: some of the broker's machines are behind others.
     pub(super) fn whole_shown(&mut self, parent: &ClientOrderId, now: MarketTime) {
+        self.unshown.remove(parent);
         let is_over = |order: &Order| {
             let stands = self.books.standing(order);
             stands.client_id() == order.client_id() && matches!(order.state(), OrderState::Terminal(_))
@@ -128,7 +130,8 @@ impl<R: Review> Machine<R> {
     /// Whether anything is still to be learned of an order that is over: what became of its legs.
     pub(super) fn owes_legs(&self, id: &ClientOrderId) -> bool {
         let stands_for_itself = |order| self.books.standing(order).client_id() == id;
-        self.books.has_unseen_legs(id) && self.books.order(id).is_some_and(stands_for_itself)
+        let owes = self.unshown.contains(id) || self.books.has_unseen_legs(id);
+        owes && self.books.order(id).is_some_and(stands_for_itself)
     }
 
     /// One of several orders that belong together is over. What that does to the others is not always

@@ -103,15 +103,20 @@ impl<R: Review> Machine<R> {
             for event in &events {
                 self.absorb(&name, event, now, "found");
             }
-            self.ask_for_legs(&name, is_new, now);
+            if is_new {
+                self.ask_for_legs(&name, now);
+            }
         }
         self.fetching_legs.remove(id);
     }
 
-    /// What adopted an order may not have shown its legs.
-    fn ask_for_legs(&mut self, id: &ClientOrderId, is_new: bool, now: MarketTime) {
-        let may_have = |order: &&Order| is_new && !order.is_leg() && order.broker_id().is_some();
+    /// Asks for the legs of an order that may have some and has none in the books: what adopted it may not
+    /// have
+    /// shown them, or an earlier life took them for gone with it.
+    pub(super) fn ask_for_legs(&mut self, id: &ClientOrderId, now: MarketTime) {
+        let may_have = |order: &&Order| !order.is_leg() && order.broker_id().is_some();
         if self.books.order(id).filter(may_have).is_some() && self.books.legs(id).next().is_none() {
+            self.unshown.insert(id.clone());
             self.errands.urge(Errand::LookUp, id, now);
         }
     }

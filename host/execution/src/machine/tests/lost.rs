@@ -336,6 +336,33 @@ fn a_leg_that_was_taken_for_never_made_is_found_when_it_fills() {
     assert!(world.disk.orders.values().all(|row| !row.is_open));
 }
 
+/// The POST is on its way for so long that its host has concluded that it never arrived, and died.
+#[test]
+fn legs_of_an_order_that_was_taken_for_gone_in_an_earlier_life_are_its_legs() {
+    for moves_one in [false, true] {
+        let mut world = World::new();
+        world.next_post = Post::Late(secs(300));
+        world.submit_as(1, Side::Buy, 10, limit(100), bracket());
+        world.calm();
+        world.calm_for(secs(200));
+        assert!(world.disk.orders.values().all(|row| !row.is_open), "nothing came of it");
+        world.crash();
+        world.calm_for(secs(200));
+        world.venue.fill(0, 10);
+        if moves_one {
+            world.venue.replace_by_hand(1, to_limit(103)).expect("it is open");
+        }
+        pass(&mut world);
+        agree(&world, qty(10));
+        assert_eq!(world.machine.books.open_count(), 2, "its exits");
+        world.venue.fill(if moves_one { 3 } else { 1 }, 10);
+        pass(&mut world);
+        world.calm_for(secs(200));
+        agree(&world, Qty::ZERO);
+        assert!(world.disk.orders.values().all(|row| !row.is_open));
+    }
+}
+
 /// Holds 10, bought a minute ago.
 fn held() -> World {
     let mut world = World::new();

@@ -347,8 +347,9 @@ fn a_backtest_tells_strategies_what_a_host_tells() {
 fn remembered(desk: &mut StillDesk<Local, Calm>) -> usize {
     let machine = desk.machine_mut();
     let beside = (&machine.hearing, &machine.errands, &machine.quality, &machine.sends, &machine.recalls);
-    let more = (&machine.rows, &machine.fetching, &machine.lacking_legs, &machine.disputes, &machine.foreign);
-    format!("{beside:?} {more:?}").len()
+    let more = (&machine.rows, &machine.fetching, &machine.disputes, &machine.foreign);
+    let legs = (&machine.lacking_legs, &machine.unshown);
+    format!("{beside:?} {more:?} {legs:?}").len()
 }
 
 #[test]
